@@ -1,0 +1,287 @@
+//! Problem documents (RFC 8555 section 6.7, RFC 7807).
+
+use std::fmt;
+use std::time::Duration;
+
+use axum::response::{IntoResponse, Response};
+use fleetcert_names::HostName;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, StatusCode};
+use serde_json::{Value, json};
+
+/// Why a request or a challenge failed, as the client is told.
+///
+/// It has the status code that RFC 8555 or, where that leaves it open, Boulder gives the kind. Inside an
+/// [`Issuer`](crate::Issuer) it is the error type.
+///
+/// ```
+/// use fleetcert_acme_server::{Problem, ProblemKind};
+/// use std::time::Duration;
+///
+/// let problem = Problem::new(ProblemKind::RateLimited, "too many new orders from this account")
+///     .with_retry_after(Duration::from_secs(36));
+/// assert_eq!(problem.status(), 429);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{kind}: {detail}")]
+pub struct Problem {
+    kind: ProblemKind,
+    detail: String,
+    status: StatusCode,
+    retry_after: Option<Duration>,
+    identifier: Option<String>,
+    algorithms: &'static [&'static str],
+    subproblems: Vec<Problem>,
+}
+
+macro_rules! kinds {
+    ($($(#[doc = $doc:expr])+ $variant:ident = $name:literal, $status:ident;)+) => {
+        /// The error types (RFC 8555 section 6.7, RFC 9773 section 7.4, and `invalidProfile` of the profiles draft).
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum ProblemKind {
+            $($(#[doc = $doc])+ $variant,)+
+        }
+
+        impl ProblemKind {
+            /// The type as it stands in the document, a URN.
+            pub fn urn(self) -> &'static str {
+                match self {
+                    $(Self::$variant => concat!("urn:ietf:params:acme:error:", $name),)+
+                }
+            }
+
+            fn status(self) -> StatusCode {
+                match self {
+                    $(Self::$variant => StatusCode::$status,)+
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// The account that the request names does not exist.
+    AccountDoesNotExist = "accountDoesNotExist", BAD_REQUEST;
+    /// The certificate that an order would replace was replaced already.
+    AlreadyReplaced = "alreadyReplaced", CONFLICT;
+    /// The certificate was revoked already.
+    AlreadyRevoked = "alreadyRevoked", BAD_REQUEST;
+    /// The CSR is not acceptable.
+    BadCsr = "badCSR", BAD_REQUEST;
+    /// The nonce is unknown or was used.
+    BadNonce = "badNonce", BAD_REQUEST;
+    /// The key that signs the request is not of an accepted kind.
+    BadPublicKey = "badPublicKey", BAD_REQUEST;
+    /// The reason for revocation is not allowed.
+    BadRevocationReason = "badRevocationReason", BAD_REQUEST;
+    /// The signature algorithm is not accepted.
+    BadSignatureAlgorithm = "badSignatureAlgorithm", BAD_REQUEST;
+    /// CAA records forbid the issuance.
+    Caa = "caa", FORBIDDEN;
+    /// A DNS query failed during validation.
+    Dns = "dns", BAD_REQUEST;
+    /// A contact URL is not valid.
+    InvalidContact = "invalidContact", BAD_REQUEST;
+    /// The profile is not one of the directory's.
+    InvalidProfile = "invalidProfile", BAD_REQUEST;
+    /// The request is malformed.
+    Malformed = "malformed", BAD_REQUEST;
+    /// The order is not ready to be finalized.
+    OrderNotReady = "orderNotReady", FORBIDDEN;
+    /// A rate limit is exceeded.
+    RateLimited = "rateLimited", TOO_MANY_REQUESTS;
+    /// No certificate is issued for the identifier.
+    RejectedIdentifier = "rejectedIdentifier", BAD_REQUEST;
+    /// The server failed.
+    ServerInternal = "serverInternal", INTERNAL_SERVER_ERROR;
+    /// The client is not allowed to do it.
+    Unauthorized = "unauthorized", FORBIDDEN;
+    /// A contact URL has a scheme that is not supported.
+    UnsupportedContact = "unsupportedContact", BAD_REQUEST;
+    /// An identifier is of a type that is not supported.
+    UnsupportedIdentifier = "unsupportedIdentifier", BAD_REQUEST;
+}
+
+impl fmt::Display for ProblemKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.urn())
+    }
+}
+
+/// A foreign identifier is repeated up to this length.
+const MAX_IDENTIFIER: usize = 255;
+
+impl Problem {
+    /// A problem of `kind`; `detail` is one sentence for people.
+    pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
+        Self {
+            kind,
+            detail: detail.into(),
+            status: kind.status(),
+            retry_after: None,
+            identifier: None,
+            algorithms: &[],
+            subproblems: Vec::new(),
+        }
+    }
+
+    /// The problem of an order some of whose names are refused: for one name its own, for more a problem with
+    /// one subproblem for each (RFC 8555 section 6.7.1), as Boulder does it. `None` when no name is refused.
+    pub fn of_names(refusals: Vec<(HostName, Problem)>) -> Option<Self> {
+        Self::of_identifiers(
+            refusals.into_iter().map(|(name, problem)| (name.to_string(), problem)).collect(),
+        )
+    }
+
+    pub(crate) fn of_identifiers(mut refusals: Vec<(String, Problem)>) -> Option<Self> {
+        if refusals.len() == 1 {
+            return refusals.pop().map(|(_, problem)| problem);
+        }
+        let (kind, status) = refusals.first().map(|(_, problem)| (problem.kind, problem.status))?;
+        let detail = format!("{} of the names are refused; see the subproblems", refusals.len());
+        let subproblems = refusals
+            .into_iter()
+            .map(|(identifier, problem)| Problem {
+                identifier: Some(identifier.chars().take(MAX_IDENTIFIER).collect()),
+                ..problem
+            })
+            .collect();
+        Some(Self { status, subproblems, ..Self::new(kind, detail) })
+    }
+
+    /// The same with another status code; one that is not an error becomes 500.
+    #[must_use]
+    pub fn with_status(mut self, status: u16) -> Self {
+        self.status = StatusCode::from_u16(status)
+            .ok()
+            .filter(|status| status.is_client_error() || status.is_server_error())
+            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        self
+    }
+
+    /// The same with a `Retry-After` header, in whole seconds, rounded up.
+    #[must_use]
+    pub fn with_retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+
+    pub(crate) fn with_algorithms(mut self, algorithms: &'static [&'static str]) -> Self {
+        self.algorithms = algorithms;
+        self
+    }
+
+    pub(crate) fn malformed(detail: impl Into<String>) -> Self {
+        Self::new(ProblemKind::Malformed, detail)
+    }
+
+    pub(crate) fn unauthorized(detail: impl Into<String>) -> Self {
+        Self::new(ProblemKind::Unauthorized, detail)
+    }
+
+    /// Boulder and Pebble say it so too: RFC 8555 has no type of its own for it.
+    pub(crate) fn not_found(what: &str) -> Self {
+        Self::malformed(format!("there is no such {what}")).with_status(404)
+    }
+
+    pub(crate) fn busy() -> Self {
+        Self::new(ProblemKind::RateLimited, "the server is busy, try again later")
+            .with_status(503)
+            .with_retry_after(Duration::from_secs(10))
+    }
+
+    /// What kind it is.
+    pub fn kind(&self) -> ProblemKind {
+        self.kind
+    }
+
+    /// The sentence for people.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// The status code of the answer.
+    pub fn status(&self) -> u16 {
+        self.status.as_u16()
+    }
+
+    /// When the client should try again.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// The problems of the single names.
+    pub fn subproblems(&self) -> &[Problem] {
+        &self.subproblems
+    }
+
+    /// The document.
+    pub(crate) fn to_json(&self) -> Value {
+        let mut document = json!({
+            "type": self.kind.urn(),
+            "detail": self.detail,
+            "status": self.status(),
+        });
+        if let Some(name) = &self.identifier {
+            document["identifier"] = json!({ "type": "dns", "value": name });
+        }
+        if !self.algorithms.is_empty() {
+            document["algorithms"] = json!(self.algorithms);
+        }
+        if !self.subproblems.is_empty() {
+            document["subproblems"] = self.subproblems.iter().map(Self::to_json).collect();
+        }
+        document
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, self.to_json().to_string()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(wait) = self.retry_after {
+            headers.insert(RETRY_AFTER, seconds(wait));
+        }
+        response
+    }
+}
+
+/// The value of a `Retry-After` header: whole seconds, rounded up.
+pub(crate) fn seconds(wait: Duration) -> HeaderValue {
+    let up = u64::from(wait.subsec_nanos() > 0);
+    HeaderValue::from(wait.as_secs().saturating_add(up))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(name: &str) -> (HostName, Problem) {
+        (name.parse().unwrap(), Problem::new(ProblemKind::RejectedIdentifier, "not ours"))
+    }
+
+    #[test]
+    fn one_refused_name_has_no_subproblems() {
+        assert_eq!(Problem::of_names(Vec::new()), None);
+        let one = Problem::of_names(vec![refused("a.test")]).unwrap();
+        assert_eq!((one.detail(), one.subproblems().len()), ("not ours", 0));
+    }
+
+    #[test]
+    fn several_refused_names_have_one_each() {
+        let two = Problem::of_names(vec![refused("a.test"), refused("b.test")]).unwrap();
+        let document = two.to_json();
+        assert_eq!(document["type"], "urn:ietf:params:acme:error:rejectedIdentifier");
+        assert_eq!(document["subproblems"][1]["identifier"]["value"], "b.test");
+        assert_eq!(document["subproblems"][1]["status"], 400);
+    }
+
+    #[test]
+    fn waits_are_rounded_up() {
+        assert_eq!(seconds(Duration::from_millis(1)), "1");
+        assert_eq!(seconds(Duration::from_secs(2)), "2");
+        assert_eq!(seconds(Duration::MAX), u64::MAX.to_string());
+    }
+}

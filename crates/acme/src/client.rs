@@ -1,0 +1,183 @@
+//! A CA, reached by HTTPS.
+
+mod account;
+mod directory;
+mod key;
+mod nonce_pool;
+mod placed_order;
+mod renewal_info;
+mod reply;
+mod retry_after;
+mod signer;
+mod tap;
+mod traffic;
+mod wire;
+
+pub use account::{Account, TermsOfService};
+pub use key::{AccountKey, Credentials};
+pub use traffic::Traffic;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fleetcert_ambient::Clock;
+use fleetcert_https::ClientBuilder;
+use http::Method;
+use reqwest::Url;
+use tokio::sync::Mutex;
+
+use crate::{AcmeError, AcmeErrorKind, Operation};
+use directory::Directory;
+use signer::Signer;
+use traffic::Purpose;
+use wire::Wire;
+
+/// One CA, known by the URL of its directory. A clone is the same one.
+///
+/// Making it sends nothing: the directory is read when it is first needed, and again after a day.
+#[derive(Clone, Debug)]
+pub struct Client {
+    wire: Arc<Wire>,
+    directory: Arc<Mutex<Option<Arc<Directory>>>>,
+}
+
+/// How a CA is talked to.
+#[derive(Clone, Debug)]
+pub struct ClientOptions {
+    /// Certificates, in PEM, that the CA's web server is trusted by **in place of** those of the platform.
+    pub roots_pem: Option<Vec<u8>>,
+    /// The program that asks, with its version (RFC 8555 section 6.1).
+    pub user_agent: String,
+    /// The time for one request with its answer. Default: 30 seconds.
+    pub request_timeout: Duration,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        Self {
+            roots_pem: None,
+            user_agent: concat!("fleetcert/", env!("CARGO_PKG_VERSION")).to_owned(),
+            request_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// After this the directory is read again.
+const DIRECTORY_LIFE: Duration = Duration::from_secs(86_400);
+
+impl Client {
+    /// The CA whose directory is at `directory_url`. No URL outside that URL's origin is ever asked.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](AcmeErrorKind::InvalidInput): the URL is not one of HTTPS, a root is not a certificate, or
+    /// the User-Agent is no header value.
+    pub fn new(
+        directory_url: &str,
+        options: &ClientOptions,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, AcmeError> {
+        let invalid = |detail: &str| AcmeError::new(AcmeErrorKind::InvalidInput, Operation::Setup, detail);
+        let url = Url::parse(directory_url)
+            .map_err(|error| invalid("the directory's URL is not a URL").because(error))?;
+        if url.scheme() != "https" {
+            return Err(invalid("the directory's URL must begin with https"));
+        }
+        let mut builder = ClientBuilder::new(&options.user_agent).timeout(options.request_timeout);
+        if let Some(roots) = &options.roots_pem {
+            builder =
+                builder.only_roots_pem(roots).map_err(|error| invalid(&error.to_string()).because(error))?;
+        }
+        let http = builder.build().map_err(|error| invalid(&error.to_string()).because(error))?;
+        Ok(Self { wire: Arc::new(Wire::new(http, url, clock)), directory: Arc::default() })
+    }
+
+    /// The page with the CA's terms of service, where the directory names one.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub async fn terms_of_service(&self) -> Result<Option<String>, AcmeError> {
+        Ok(self.directory().await?.meta.terms_of_service.clone())
+    }
+
+    /// The names of the profiles that an order may ask for.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub async fn profiles(&self) -> Result<Vec<String>, AcmeError> {
+        Ok(self.directory().await?.meta.profiles.keys().cloned().collect())
+    }
+
+    /// Creates the account of `key`, or finds it where it exists.
+    ///
+    /// Store the key **before** this call: when its answer is lost, [`recover`](Self::recover) finds the account by
+    /// the key. Store the account's [`credentials`](Account::credentials) after it. An account is never created by
+    /// anything else.
+    ///
+    /// # Errors
+    /// What the CA refuses, or that it cannot be reached.
+    pub async fn register(&self, key: AccountKey, terms: TermsOfService) -> Result<Account, AcmeError> {
+        let TermsOfService::Agreed = terms;
+        self.account_of(key, false).await
+    }
+
+    /// Finds the account of `key` (`onlyReturnExisting`, RFC 8555 section 7.3.1); none is created.
+    ///
+    /// # Errors
+    /// [`Account`](AcmeErrorKind::Account) when the key has none.
+    pub async fn recover(&self, key: AccountKey) -> Result<Account, AcmeError> {
+        self.account_of(key, true).await
+    }
+
+    /// The account of stored credentials. Sends nothing.
+    ///
+    /// # Errors
+    /// [`Protocol`](AcmeErrorKind::Protocol) when the account belongs to another CA than this.
+    pub fn account(&self, credentials: Credentials) -> Result<Account, AcmeError> {
+        self.wire.own_url(credentials.account_url()).map_err(|error| error.during(Operation::Account))?;
+        Ok(Account::new(self.clone(), credentials))
+    }
+
+    /// How many requests were sent so far, by all accounts together.
+    pub fn traffic(&self) -> Traffic {
+        self.wire.traffic()
+    }
+
+    async fn account_of(&self, key: AccountKey, only_existing: bool) -> Result<Account, AcmeError> {
+        let signer = Signer::new(self, key.clone());
+        let url =
+            signer.account_url(only_existing).await.map_err(|error| error.during(Operation::Account))?;
+        self.account(Credentials::new(key, url))
+    }
+
+    /// The directory, read at most once a day. An old one is better than none.
+    async fn directory(&self) -> Result<Arc<Directory>, AcmeError> {
+        // Held while it is read, so that a crowd of orders reads it once.
+        let mut known = self.directory.lock().await;
+        let now = self.wire.now();
+        match &*known {
+            Some(directory) if now.duration_since(directory.read_at).unwrap_or_default() < DIRECTORY_LIFE => {
+                return Ok(directory.clone());
+            }
+            _ => {}
+        }
+        match (self.read_directory().await, &*known) {
+            (Ok(directory), _) => Ok(known.insert(Arc::new(directory)).clone()),
+            (Err(error), Some(old)) => {
+                tracing::warn!(%error, "the CA's directory cannot be read again; the old one is used");
+                Ok(old.clone())
+            }
+            (Err(error), None) => Err(error.during(Operation::Directory)),
+        }
+    }
+
+    async fn read_directory(&self) -> Result<Directory, AcmeError> {
+        let url = self.wire.directory_url().as_str();
+        let reply = self.wire.exchange(Purpose::Directory, Method::GET, url, None).await?;
+        Directory::parse(reply.body, &self.wire)
+    }
+
+    /// Reads the directory anew next time: a CA that does not know its own URLs has changed them.
+    async fn forget_directory(&self) {
+        *self.directory.lock().await = None;
+    }
+}

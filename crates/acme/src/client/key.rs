@@ -1,0 +1,133 @@
+//! The secret of an account.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use instant_acme::Key;
+use rustls_pki_types::PrivatePkcs8KeyDer;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use zeroize::Zeroizing;
+
+use crate::{AcmeError, Operation};
+
+/// The private key of an ACME account: P-256, PKCS#8.
+///
+/// Whoever has it can order certificates for every name of the fleet. `Debug` shows nothing of it; its serialised
+/// form **is** the key, in base64url, for a store that keeps secrets.
+#[derive(Clone)]
+pub struct AccountKey(Zeroizing<Vec<u8>>);
+
+impl AccountKey {
+    /// A new key.
+    ///
+    /// # Errors
+    /// When the crypto library fails.
+    pub fn generate() -> Result<Self, AcmeError> {
+        let (_, der) = Key::generate_pkcs8().map_err(failed)?;
+        Ok(Self(Zeroizing::new(der.secret_pkcs8_der().to_vec())))
+    }
+
+    /// The key in PKCS#8 DER.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](crate::AcmeErrorKind::InvalidInput) when it is not a P-256 key.
+    pub fn from_pkcs8_der(der: &[u8]) -> Result<Self, AcmeError> {
+        Key::from_pkcs8_der(PrivatePkcs8KeyDer::from(der)).map_err(failed)?;
+        Ok(Self(Zeroizing::new(der.to_vec())))
+    }
+
+    /// The key as PKCS#8 DER.
+    pub fn to_pkcs8_der(&self) -> Zeroizing<Vec<u8>> {
+        self.0.clone()
+    }
+
+    pub(super) fn pkcs8(&self) -> PrivatePkcs8KeyDer<'_> {
+        PrivatePkcs8KeyDer::from(self.0.as_slice())
+    }
+}
+
+fn failed(error: instant_acme::Error) -> AcmeError {
+    AcmeError::from(error).during(Operation::Account)
+}
+
+impl fmt::Debug for AccountKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AccountKey(secret)")
+    }
+}
+
+impl Serialize for AccountKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&Zeroizing::new(URL_SAFE_NO_PAD.encode(&*self.0)))
+    }
+}
+
+impl<'de> Deserialize<'de> for AccountKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Zeroizing::new(String::deserialize(deserializer)?);
+        // The reason is left out: it would quote the secret.
+        let der = URL_SAFE_NO_PAD.decode(text.as_bytes()).map(Zeroizing::new);
+        der.ok()
+            .and_then(|der| Self::from_pkcs8_der(&der).ok())
+            .ok_or_else(|| serde::de::Error::custom("this is no account key"))
+    }
+}
+
+/// A key and the account that belongs to it: all that must be stored to use the account again.
+///
+/// Its serialised form holds the key: it is a secret.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Credentials {
+    key: AccountKey,
+    account_url: String,
+}
+
+impl Credentials {
+    /// The credentials of the account at `account_url`.
+    pub fn new(key: AccountKey, account_url: String) -> Self {
+        Self { key, account_url }
+    }
+
+    /// The key.
+    pub fn key(&self) -> &AccountKey {
+        &self.key
+    }
+
+    /// The URL that names the account (RFC 8555 section 7.3), also in CAA records (RFC 8657).
+    pub fn account_url(&self) -> &str {
+        &self.account_url
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stored_and_read_back() {
+        let credentials =
+            Credentials::new(AccountKey::generate().unwrap(), "https://ca.test/acct/1".to_owned());
+        let json = serde_json::to_string(&credentials).unwrap();
+        let back: Credentials = serde_json::from_str(&json).unwrap();
+        assert_eq!(*back.key().to_pkcs8_der(), *credentials.key().to_pkcs8_der());
+        assert_eq!(back.account_url(), credentials.account_url());
+    }
+
+    #[test]
+    fn no_secret_is_printed_or_quoted() {
+        let credentials =
+            Credentials::new(AccountKey::generate().unwrap(), "https://ca.test/acct/1".to_owned());
+        let secret = serde_json::to_string(credentials.key()).unwrap();
+        assert!(!format!("{credentials:?}").contains(&secret[1..20]));
+        let error = serde_json::from_str::<AccountKey>("\"planted-secret!\"").unwrap_err();
+        assert!(!error.to_string().contains("planted"));
+    }
+
+    #[test]
+    fn what_is_no_key() {
+        assert!(AccountKey::from_pkcs8_der(b"no").is_err());
+        assert!(serde_json::from_str::<AccountKey>("\"AAAA\"").is_err());
+    }
+}

@@ -1,0 +1,104 @@
+//! What is done with a new certificate.
+
+use std::io;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use fleetcert_https::{CertificateError, Certificates};
+use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+
+use crate::Pair;
+
+/// Brings a pair to where it is used: files, a server in this process, another program.
+///
+/// # Effect
+/// After `Ok` the pair is in use. After an error the pair that was in use before still is, or comes back when it
+/// is installed again, which the agent then does.
+///
+/// # Idempotence
+/// Implementers MUST take the same pair again without harm: after a crash the agent cannot know how far it came.
+///
+/// # Cancellation
+/// Dropped at any await, an implementer MUST leave the old pair or the new one in use, never half of each.
+#[async_trait]
+pub trait Installer: Send + Sync {
+    /// Installs `pair` in the place of the one before.
+    ///
+    /// # Errors
+    /// [`InstallError`].
+    async fn install(&self, pair: &Pair) -> Result<(), InstallError>;
+}
+
+/// A pair that was not installed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InstallError {
+    /// This installer needs the private key, and the pair has none.
+    #[error("the private key is not here")]
+    NoKey,
+    /// The files could not be written.
+    #[error("{step}")]
+    Files {
+        /// What was being done.
+        step: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The server in this process refuses the pair.
+    #[error("the server refuses the pair")]
+    Refused(#[from] CertificateError),
+    /// What an installer of yours says.
+    #[error("the certificate could not be brought into use")]
+    Other(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Several installers, one after the other; the first error ends it.
+#[derive(Clone, Default)]
+pub struct All {
+    installers: Vec<Arc<dyn Installer>>,
+}
+
+impl All {
+    /// Installs with each of `installers`, in this order.
+    pub fn new(installers: impl IntoIterator<Item = Arc<dyn Installer>>) -> Self {
+        Self { installers: installers.into_iter().collect() }
+    }
+}
+
+#[async_trait]
+impl Installer for All {
+    async fn install(&self, pair: &Pair) -> Result<(), InstallError> {
+        for installer in &self.installers {
+            installer.install(pair).await?;
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for All {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("All").field("installers", &self.installers.len()).finish()
+    }
+}
+
+/// Gives the pair to a [`fleetcert_https::Server`] in this process, by its [`Certificates`].
+#[derive(Clone, Debug)]
+pub struct ReloadInstaller {
+    certificates: Certificates,
+}
+
+impl ReloadInstaller {
+    /// Replaces what `certificates` shows.
+    pub fn new(certificates: Certificates) -> Self {
+        Self { certificates }
+    }
+}
+
+#[async_trait]
+impl Installer for ReloadInstaller {
+    async fn install(&self, pair: &Pair) -> Result<(), InstallError> {
+        let key = pair.key_der().ok_or(InstallError::NoKey)?;
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.to_vec()));
+        Ok(self.certificates.replace(pair.chain().certificates().to_vec(), key)?)
+    }
+}

@@ -1,0 +1,69 @@
+//! A key and a CSR that wait for their certificate.
+
+use fleetcert_names::HostName;
+use fleetcert_x509::{CsrPolicy, KeyKind, KeyPair, SigningKey, VerifiedCsr, csr_for};
+use zeroize::Zeroizing;
+
+use crate::error::{AgentError, AgentErrorKind, Step};
+
+/// A CSR for the device's own name, with its private key where the device has it.
+///
+/// It is on the disk before the CSR is sent, so that the certificate that comes back always finds its key.
+#[derive(Debug)]
+pub struct StoredRequest {
+    csr: VerifiedCsr,
+    key: Option<KeyPair>,
+}
+
+impl StoredRequest {
+    pub(crate) fn new(csr: VerifiedCsr, key: Option<KeyPair>) -> Self {
+        Self { csr, key }
+    }
+
+    /// A new key of `kind`, and the CSR for `name` signed with it.
+    pub(crate) fn make(name: &HostName, kind: KeyKind) -> Result<Self, AgentError> {
+        let crypto = |error| AgentError::because(Step::MakeRequest, AgentErrorKind::Crypto, error);
+        let key = KeyPair::generate(kind).map_err(crypto)?;
+        let csr = csr_for(std::slice::from_ref(name), &key).map_err(crypto)?;
+        Self::take_over(name, &csr, Some(key))
+    }
+
+    /// A CSR from outside, DER or PEM: it must pass the rules for devices, name exactly `name`, and belong to
+    /// `key`.
+    pub(crate) fn take_over(name: &HostName, csr: &[u8], key: Option<KeyPair>) -> Result<Self, AgentError> {
+        let csr = VerifiedCsr::parse(csr, &CsrPolicy::device()).map_err(refused)?;
+        csr.require_names(std::slice::from_ref(name)).map_err(refused)?;
+        if key.as_ref().is_some_and(|key| key.spki_der() != csr.spki()) {
+            return Err(refused(OtherKey));
+        }
+        Ok(Self { csr, key })
+    }
+
+    /// The CSR.
+    pub fn csr(&self) -> &VerifiedCsr {
+        &self.csr
+    }
+
+    /// Whether the private key is here too.
+    pub fn has_key(&self) -> bool {
+        self.key.is_some()
+    }
+
+    pub(crate) fn key(&self) -> Option<&KeyPair> {
+        self.key.as_ref()
+    }
+
+    pub(crate) fn key_pem(&self) -> Result<Option<Zeroizing<String>>, AgentError> {
+        let crypto = |error| AgentError::because(Step::MakeRequest, AgentErrorKind::Crypto, error);
+        self.key.as_ref().map(KeyPair::to_pkcs8_pem).transpose().map_err(crypto)
+    }
+}
+
+/// The key that was given is not the one in the CSR.
+#[derive(Debug, thiserror::Error)]
+#[error("the private key is not the one in the CSR")]
+struct OtherKey;
+
+fn refused(source: impl std::error::Error + Send + Sync + 'static) -> AgentError {
+    AgentError::because(Step::MakeRequest, AgentErrorKind::RefusedHere, source)
+}

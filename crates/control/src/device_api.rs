@@ -1,0 +1,160 @@
+//! The routes of the device API.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderMap, header};
+use axum::response::Response;
+use axum::routing::{get, post};
+use fleetcert_ambient::{Clock, Entropy};
+use fleetcert_engine::{Action, Engine, Grant, RequestView};
+use fleetcert_protocol::request::{self, SignedRequest};
+use fleetcert_protocol::{AddressReport, CertificateRequest, Problem, ProblemKind, StatusRequest, route};
+use serde::Serialize;
+
+use crate::answer::Answers;
+use crate::nonces::{NonceRefusal, Nonces};
+use crate::problem;
+
+/// The settings of the device API.
+#[derive(Clone, Debug)]
+pub struct DeviceApiOptions {
+    /// The URL under which devices reach it, without a slash at the end. A request is accepted only if it was
+    /// signed for this and its route, whatever its headers say.
+    pub public_base: String,
+    /// How long a nonce is good.
+    pub nonce_lifetime: Duration,
+}
+
+impl DeviceApiOptions {
+    /// The settings for this public URL that everything else has a default for.
+    pub fn new(public_base: impl Into<String>) -> Self {
+        let public_base = public_base.into().trim_end_matches('/').to_owned();
+        Self { public_base, nonce_lifetime: Duration::from_secs(300) }
+    }
+}
+
+/// Time and randomness for the API.
+#[derive(Clone, Debug)]
+pub struct Ambient {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness, for nonces.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// The device API. Bodies are bounded; how many connections there may be and how long a request may take to
+/// arrive is for the listener to bound.
+pub fn device_api(engine: Engine, options: DeviceApiOptions, ambient: Ambient) -> Router {
+    let nonces = Nonces::new(options.nonce_lifetime, ambient.clock.now(), ambient.entropy.as_ref());
+    let answers = Answers::new(nonces, ambient);
+    let api = Arc::new(Api { engine, options, answers });
+    Router::new()
+        .route(route::NONCE, get(nonce).head(nonce))
+        .route(route::ENROL, post(enrol))
+        .route(route::ADDRESSES, post(addresses))
+        .route(route::CERTIFICATE, post(certificate))
+        .route(route::CERTIFICATE_STATUS, post(certificate_status))
+        .layer(DefaultBodyLimit::max(request::MAX_BODY))
+        .with_state(api)
+}
+
+struct Api {
+    engine: Engine,
+    options: DeviceApiOptions,
+    answers: Answers,
+}
+
+async fn nonce(State(api): State<Arc<Api>>) -> Response {
+    api.answers.empty()
+}
+
+async fn enrol(State(api): State<Arc<Api>>, headers: HeaderMap, body: Bytes) -> Response {
+    api.answers.give(api.enrol(&headers, &body).await)
+}
+
+async fn addresses(State(api): State<Arc<Api>>, headers: HeaderMap, body: Bytes) -> Response {
+    api.answers.give(api.addresses(&headers, &body).await)
+}
+
+async fn certificate(State(api): State<Arc<Api>>, headers: HeaderMap, body: Bytes) -> Response {
+    api.answers.give(api.certificate(&headers, &body).await)
+}
+
+async fn certificate_status(State(api): State<Arc<Api>>, headers: HeaderMap, body: Bytes) -> Response {
+    api.answers.give(api.certificate_status(&headers, &body).await)
+}
+
+impl Api {
+    async fn enrol(&self, headers: &HeaderMap, body: &[u8]) -> Result<impl Serialize + use<>, Problem> {
+        let request = self.fresh(headers, body)?;
+        let opened = request.open_enrolment(&self.url(route::ENROL));
+        let (enrolment, key) = opened.map_err(|error| problem::of_request(&error))?;
+        self.engine.enrol(&enrolment, &key).await.map_err(|error| problem::of_engine(&error))
+    }
+
+    async fn addresses(&self, headers: &HeaderMap, body: &[u8]) -> Result<impl Serialize + use<>, Problem> {
+        let (grant, payload) = self.granted(headers, body, route::ADDRESSES, Action::ReportAddresses).await?;
+        let report: AddressReport = parse(&payload)?;
+        self.engine.report_addresses(&grant, &report).await.map_err(|error| problem::of_engine(&error))
+    }
+
+    async fn certificate(&self, headers: &HeaderMap, body: &[u8]) -> Result<impl Serialize + use<>, Problem> {
+        let (grant, payload) =
+            self.granted(headers, body, route::CERTIFICATE, Action::RequestCertificate).await?;
+        let request: CertificateRequest = parse(&payload)?;
+        self.engine.request_certificate(&grant, &request).await.map_err(|error| problem::of_engine(&error))
+    }
+
+    async fn certificate_status(
+        &self,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<impl Serialize + use<>, Problem> {
+        let (grant, payload) =
+            self.granted(headers, body, route::CERTIFICATE_STATUS, Action::ReadCertificate).await?;
+        let StatusRequest {} = parse(&payload)?;
+        self.engine.certificate_status(&grant).await.map_err(|error| problem::of_engine(&error))
+    }
+
+    /// From the bytes to a grant: fresh, authenticated, authorised.
+    async fn granted(
+        &self,
+        headers: &HeaderMap,
+        body: &[u8],
+        route: &str,
+        action: Action,
+    ) -> Result<(Grant, Vec<u8>), Problem> {
+        let view = RequestView { request: self.fresh(headers, body)?, url: self.url(route) };
+        let caller = self.engine.authenticate(view).await.map_err(|error| problem::of_engine(&error))?;
+        let grant =
+            self.engine.authorize(&caller, action).await.map_err(|error| problem::of_engine(&error))?;
+        Ok((grant, caller.payload().to_vec()))
+    }
+
+    /// A well-formed request whose nonce is now spent.
+    fn fresh(&self, headers: &HeaderMap, body: &[u8]) -> Result<SignedRequest, Problem> {
+        let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        if content_type != Some(request::CONTENT_TYPE) {
+            let expected = format!("the content type of a request is {}", request::CONTENT_TYPE);
+            return Err(Problem::new(ProblemKind::Malformed, &expected));
+        }
+        let request = SignedRequest::parse(body).map_err(|error| problem::of_request(&error))?;
+        self.answers.redeem(request.nonce()).map_err(|refusal| match refusal {
+            NonceRefusal::Bad => Problem::new(ProblemKind::BadNonce, "take the nonce of this answer"),
+            NonceRefusal::Full => Problem::new(ProblemKind::Unavailable, "too many requests at the moment"),
+        })?;
+        Ok(request)
+    }
+
+    fn url(&self, route: &str) -> String {
+        format!("{}{route}", self.options.public_base)
+    }
+}
+
+fn parse<T: serde::de::DeserializeOwned>(payload: &[u8]) -> Result<T, Problem> {
+    request::read(payload).map_err(|error| problem::of_request(&error))
+}

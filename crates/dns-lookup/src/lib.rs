@@ -1,0 +1,40 @@
+//! Finding the authoritative servers of a zone and seeing what each of them answers.
+//!
+//! For who must know that a change is out before he tells a CA to look. [`AuthoritativeVisibility`] asks every
+//! authoritative server over UDP and TCP and gives a verdict on each. The servers are given, or found through a
+//! resolver ([`Servers`]). For single questions there is [`lookup`], and [`zone_cut`] says which zone a name is in.
+//! A resolver is trusted for where the servers are, and never for what they say. No backend and no ACME here.
+//!
+//! ```
+//! use fleetcert_dns_lookup::{AuthoritativeVisibility, LookOptions, Servers};
+//! use fleetcert_dns::{Verdict, Visibility};
+//! # use fleetcert_ambient::{SystemClock, SystemEntropy};
+//! # use std::sync::Arc;
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+//! # runtime.block_on(async {
+//! # // Nobody listens here.
+//! # let server = std::net::UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
+//! let servers = Servers::given(vec![server])?;
+//! let visibility = AuthoritativeVisibility::new(
+//!     servers, LookOptions::default(), Arc::new(SystemClock), Arc::new(SystemEntropy));
+//! let name = "_acme-challenge.xi8qz.fleet.test".parse()?;
+//! let sighting = visibility.look(&"fleet.test".parse()?, &name, &"gfj9Xq…Rg85nM".parse()?).await?;
+//! assert!(sighting.servers.iter().all(|server| server.verdict != Verdict::Seen));
+//! # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+//! ```
+
+mod answer;
+mod asker;
+mod error;
+mod nameservers;
+mod servers;
+mod visibility;
+mod zone_cut;
+
+pub use answer::{Answer, AnswerData, AnswerRecord, QueryType, Rcode, Soa};
+pub use asker::{Asker, Recursion, lookup};
+pub use error::{LookupError, LookupErrorKind};
+pub use fleetcert_dns_wire::Transport;
+pub use servers::{Servers, ServersError};
+pub use visibility::{AuthoritativeVisibility, LookOptions, Ways};
+pub use zone_cut::zone_cut;

@@ -1,0 +1,158 @@
+//! The backend against our own name server.
+
+// What the tests share may fail as loudly as they do.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fleetcert_ambient::{Clock, ManualClock, SystemClock, SystemEntropy};
+use fleetcert_dns::conformance::{Outcome, Subject, check};
+use fleetcert_dns::{
+    BackendError, BackendErrorKind, Change, DnsBackend, RecordData, RecordType, Ttl, TxtValue,
+};
+use fleetcert_dns_rfc2136::{Refusal, Rfc2136Backend, Rfc2136Options};
+use fleetcert_dns_wire::{Transport, TsigAlgorithm, TsigKey};
+use fleetcert_names::DomainName;
+use fleetcert_nameserver::{NameServer, NameServerHost, Options, UpdateGrant, ZoneSettings};
+use tokio_util::sync::CancellationToken;
+
+fn domain(text: &str) -> DomainName {
+    text.parse().unwrap()
+}
+
+fn zone() -> DomainName {
+    domain("fleet.test")
+}
+
+fn key_of(name: &str, algorithm: TsigAlgorithm, secret: u8) -> TsigKey {
+    TsigKey::new(domain(name), algorithm, &[secret; 32]).unwrap()
+}
+
+fn key() -> TsigKey {
+    key_of("ddns", TsigAlgorithm::HmacSha256, 7)
+}
+
+/// A name server for `fleet.test` and `other.test`. It lives as long as the test's runtime.
+async fn serve(grants: Vec<UpdateGrant>, clock: Arc<dyn Clock>) -> SocketAddr {
+    let settings = |origin: DomainName| {
+        let name = origin.child(&"ns1".parse().unwrap()).unwrap();
+        let addresses = ["127.0.0.1".parse().unwrap()].into();
+        ZoneSettings::new(origin, [NameServerHost { name, addresses }])
+    };
+    let mut options = Options::default();
+    options.grants = grants;
+    let server = NameServer::new([settings(zone()), settings(domain("other.test"))], options, clock).unwrap();
+    let listener = server.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = listener.local_addr();
+    tokio::spawn(listener.serve(CancellationToken::new()));
+    address
+}
+
+fn grant(key: TsigKey, subtree: &str, types: &[RecordType]) -> UpdateGrant {
+    UpdateGrant { key, subtree: domain(subtree), types: types.iter().copied().collect() }
+}
+
+async fn server() -> SocketAddr {
+    let all = [RecordType::A, RecordType::Aaaa, RecordType::Txt];
+    serve(vec![grant(key(), "fleet.test", &all)], Arc::new(SystemClock)).await
+}
+
+fn backend_of(options: Rfc2136Options) -> Rfc2136Backend {
+    Rfc2136Backend::new(options, Arc::new(SystemClock), Arc::new(SystemEntropy))
+}
+
+fn addition(name: &str, value: &[u8]) -> Change {
+    Change::AddTxt { name: domain(name), value: TxtValue::new(value).unwrap(), ttl: Ttl::CHALLENGE }
+}
+
+fn refusal(error: &BackendError) -> Option<Refusal> {
+    error.source().and_then(|source| source.downcast_ref()).copied()
+}
+
+#[tokio::test]
+async fn it_passes_the_conformance_suite() {
+    for transport in [Transport::Tcp, Transport::Udp] {
+        let backend = backend_of(Rfc2136Options { transport, ..Rfc2136Options::new(server().await, key()) });
+        let report = check(&Subject::new(&backend, zone(), &SystemClock)).await;
+        assert!(report.checks().iter().all(|check| check.outcome == Outcome::Passed), "{report}");
+    }
+}
+
+#[tokio::test]
+async fn it_passes_the_conformance_suite_with_every_algorithm_and_split_lists() {
+    for algorithm in [TsigAlgorithm::HmacSha384, TsigAlgorithm::HmacSha512] {
+        let key = key_of("other-key", algorithm, 9);
+        let all = [RecordType::A, RecordType::Aaaa, RecordType::Txt];
+        let server = serve(vec![grant(key.clone(), "fleet.test", &all)], Arc::new(SystemClock)).await;
+        let backend = backend_of(Rfc2136Options { atomic: false, ..Rfc2136Options::new(server, key) });
+        check(&Subject::new(&backend, zone(), &SystemClock)).await.require_passed().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_key_is_told_from_a_wrong_secret() {
+    let server = server().await;
+    for (key, expected) in [
+        (key_of("dnds", TsigAlgorithm::HmacSha256, 7), Refusal::BadKey),
+        (key_of("ddns", TsigAlgorithm::HmacSha512, 7), Refusal::BadKey),
+        (key_of("ddns", TsigAlgorithm::HmacSha256, 8), Refusal::BadSig),
+    ] {
+        let backend = backend_of(Rfc2136Options::new(server, key));
+        let error = backend.apply(&zone(), &[addition("a.fleet.test", b"1")]).await.unwrap_err();
+        assert_eq!((refusal(&error), error.kind()), (Some(expected), BackendErrorKind::Unauthenticated));
+        assert_eq!(backend.read(&zone(), &domain("a.fleet.test"), RecordType::Txt).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn a_zone_or_name_that_is_not_the_servers_is_told_from_a_policy() {
+    let grants = vec![grant(key(), "devices.fleet.test", &[RecordType::Txt])];
+    let backend = backend_of(Rfc2136Options::new(serve(grants, Arc::new(SystemClock)).await, key()));
+    for (zone, name, kind) in [
+        ("elsewhere.test", "a.elsewhere.test", BackendErrorKind::NotInZone),
+        ("fleet.test", "a.evilfleet.test", BackendErrorKind::NotInZone),
+        ("fleet.test", "a.fleet.test", BackendErrorKind::Refused),
+        ("other.test", "a.other.test", BackendErrorKind::Refused),
+    ] {
+        let error = backend.apply(&domain(zone), &[addition(name, b"1")]).await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+    }
+    backend.apply(&zone(), &[addition("a.devices.fleet.test", b"1")]).await.unwrap();
+    let name = domain("a.devices.fleet.test");
+    let addresses = Change::SetAddresses { name, addresses: Default::default(), ttl: Ttl::ADDRESS };
+    let error = backend.apply(&zone(), &[addresses]).await.unwrap_err();
+    assert_eq!((refusal(&error), error.kind()), (Some(Refusal::Refused), BackendErrorKind::Refused));
+}
+
+#[tokio::test]
+async fn a_server_in_another_time_is_understood() {
+    for ahead in [Duration::from_secs(7200), Duration::from_secs(86_400 * 3650)] {
+        let clock = Arc::new(ManualClock::starting_at(SystemClock.now() + ahead));
+        let server = serve(vec![grant(key(), "fleet.test", &[RecordType::Txt])], clock).await;
+        let backend = backend_of(Rfc2136Options::new(server, key()));
+        backend.apply(&zone(), &[addition("a.fleet.test", b"1")]).await.unwrap();
+        let set = backend.read(&zone(), &domain("a.fleet.test"), RecordType::Txt).await.unwrap().unwrap();
+        assert_eq!(set.values, [RecordData::Txt("1".parse().unwrap())].into());
+        assert_eq!(set.ttl, Ttl::CHALLENGE);
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_fit_into_one_message_is_refused_or_split() {
+    let server = server().await;
+    let changes: Vec<_> =
+        (0..100).map(|number| addition(&format!("d{number}.fleet.test"), &[b'a'; 1024])).collect();
+    let whole = backend_of(Rfc2136Options::new(server, key()));
+    let error = whole.apply(&zone(), &changes).await.unwrap_err();
+    assert_eq!(error.kind(), BackendErrorKind::InvalidInput);
+    assert_eq!(whole.read(&zone(), &domain("d0.fleet.test"), RecordType::Txt).await.unwrap(), None);
+
+    let split = backend_of(Rfc2136Options { atomic: false, ..Rfc2136Options::new(server, key()) });
+    split.apply(&zone(), &changes).await.unwrap();
+    for change in changes {
+        assert!(split.read(&zone(), change.name(), RecordType::Txt).await.unwrap().is_some());
+    }
+}

@@ -1,0 +1,137 @@
+use std::future::Future;
+
+use fleetcert_ambient::SystemClock;
+use hickory_proto::op::Message;
+use hickory_proto::rr::RecordType;
+use proptest::prelude::*;
+use tokio::net::TcpListener;
+
+use super::*;
+use crate::message;
+
+const LONG: Duration = Duration::from_secs(10);
+
+fn question(id: u16) -> Vec<u8> {
+    message::encode(&message::query(id, &"xi8qz.fleet.test".parse().unwrap(), RecordType::A)).unwrap()
+}
+
+fn reply_to(request: &[u8]) -> Message {
+    message::decode(request).unwrap().into_response()
+}
+
+/// A server that answers its first datagram with `replies`, in this order.
+async fn udp_server(replies: impl FnOnce(&[u8]) -> Vec<Vec<u8>> + Send + 'static) -> SocketAddr {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut buffer = [0; 2000];
+        let (length, client) = socket.recv_from(&mut buffer).await.unwrap();
+        for reply in replies(&buffer[..length]) {
+            socket.send_to(&reply, client).await.unwrap();
+        }
+        socket // stays open: a closed port would be another answer
+    });
+    address
+}
+
+async fn tcp_server<F: Future<Output = ()> + Send>(
+    serve: impl FnOnce(TcpStream) -> F + Send + 'static,
+) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { serve(listener.accept().await.unwrap().0).await });
+    address
+}
+
+async fn ask(server: SocketAddr, transport: Transport) -> Result<Vec<u8>, ExchangeErrorKind> {
+    exchange(server, &question(77), transport, LONG, &SystemClock).await.map_err(|error| error.kind())
+}
+
+#[tokio::test]
+async fn datagrams_that_do_not_fit_are_passed_over() {
+    let server = udp_server(|request| {
+        let good = message::encode(&reply_to(request)).unwrap();
+        let mut other_id = good.clone();
+        other_id[0] ^= 1;
+        let mut other_question = reply_to(request);
+        other_question.queries[0].set_query_type(RecordType::TXT);
+        let echo = request.to_vec();
+        vec![Vec::new(), b"junk".to_vec(), other_id, message::encode(&other_question).unwrap(), echo, good]
+    })
+    .await;
+    let reply = ask(server, Transport::Udp).await.unwrap();
+    assert!(is_reply_to(&question(77), &reply));
+}
+
+#[tokio::test]
+async fn silence_ends_at_the_deadline() {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let server = socket.local_addr().unwrap();
+    let error = exchange(server, &question(1), Transport::Udp, Duration::from_millis(20), &SystemClock)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ExchangeErrorKind::TimedOut);
+    assert_eq!(error.to_string(), format!("{server} udp: no answer in time"));
+}
+
+#[tokio::test]
+async fn a_closed_port_is_known_at_once() {
+    let server = UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    assert_eq!(ask(server, Transport::Udp).await, Err(ExchangeErrorKind::Unreachable));
+    assert_eq!(ask(server, Transport::Tcp).await, Err(ExchangeErrorKind::Unreachable));
+}
+
+#[tokio::test]
+async fn replies_by_tcp() {
+    let good = tcp_server(async |mut stream| {
+        let request = frame::read(&mut stream).await.unwrap().unwrap();
+        frame::write(&mut stream, &message::encode(&reply_to(&request)).unwrap()).await.unwrap();
+    })
+    .await;
+    assert!(ask(good, Transport::Tcp).await.is_ok());
+    let foreign = tcp_server(async |mut stream| {
+        let mut request = frame::read(&mut stream).await.unwrap().unwrap();
+        request[1] ^= 1;
+        frame::write(&mut stream, &message::encode(&reply_to(&request)).unwrap()).await.unwrap();
+    })
+    .await;
+    assert_eq!(ask(foreign, Transport::Tcp).await, Err(ExchangeErrorKind::ForeignReply));
+    let silent = tcp_server(async |mut stream| {
+        frame::read(&mut stream).await.unwrap();
+    })
+    .await;
+    assert_eq!(ask(silent, Transport::Tcp).await, Err(ExchangeErrorKind::BrokenOff));
+}
+
+#[tokio::test]
+async fn what_is_no_message_is_not_sent() {
+    let error = exchange("127.0.0.1:9".parse().unwrap(), b"junk", Transport::Tcp, LONG, &SystemClock).await;
+    assert_eq!(error.unwrap_err().kind(), ExchangeErrorKind::InvalidInput);
+}
+
+#[test]
+fn which_replies_fit() {
+    let request = question(5);
+    let mut reply = reply_to(&request);
+    let fits = |reply: &Message| is_reply_to(&request, &message::encode(reply).unwrap());
+    assert!(fits(&reply));
+    reply.queries.clear();
+    assert!(!fits(&reply), "an answer to no question");
+    reply.metadata.response_code = ResponseCode::FormErr;
+    assert!(fits(&reply));
+    reply.metadata.op_code = OpCode::Update;
+    assert!(!fits(&reply));
+    // Upper and lower case are equal: not every server keeps them.
+    let shouted = message::query(5, &"xi8qz.fleet.test".parse().unwrap(), RecordType::A).into_response();
+    let mut shouted = message::encode(&shouted).unwrap();
+    shouted[13] = b'X';
+    assert!(is_reply_to(&request, &shouted));
+}
+
+proptest! {
+    #[test]
+    fn no_octets_panic(octets in prop::collection::vec(any::<u8>(), 0..100)) {
+        is_reply_to(&question(1), &octets);
+        is_reply_to(&octets, &octets);
+    }
+}

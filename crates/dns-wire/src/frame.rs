@@ -1,0 +1,87 @@
+//! Messages on a TCP stream: two octets of length, then the message (RFC 1035 section 4.2.2).
+//!
+//! The length and the body are read apart, because a server gives them different deadlines. No function here
+//! has a deadline of its own. Dropping a future may leave half a message read or written: close the stream then.
+
+use std::io;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+/// The length of the next message; `None` when the peer has closed the stream between two messages.
+///
+/// # Errors
+/// Those of the stream; `InvalidData` for length 0, `UnexpectedEof` after one octet.
+pub async fn read_length(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<u16>> {
+    let mut length = [0; 2];
+    if stream.read(&mut length[..1]).await? == 0 {
+        return Ok(None);
+    }
+    stream.read_exact(&mut length[1..]).await?;
+    match u16::from_be_bytes(length) {
+        0 => Err(io::Error::new(io::ErrorKind::InvalidData, "a message of no octets")),
+        length => Ok(Some(length)),
+    }
+}
+
+/// The message of `length` octets. Memory is taken as the octets come, not as the peer promises them.
+///
+/// # Errors
+/// Those of the stream; `UnexpectedEof` when it ends first.
+pub async fn read_body(stream: &mut (impl AsyncRead + Unpin), length: u16) -> io::Result<Vec<u8>> {
+    let mut message = Vec::with_capacity(usize::from(length.min(512)));
+    stream.take(length.into()).read_to_end(&mut message).await?;
+    if message.len() == usize::from(length) { Ok(message) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+}
+
+/// Length and message; `None` as for [`read_length`].
+///
+/// # Errors
+/// Those of [`read_length`] and [`read_body`].
+pub async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<Vec<u8>>> {
+    match read_length(stream).await? {
+        Some(length) => read_body(stream, length).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Writes length and message in one piece, and flushes.
+///
+/// # Errors
+/// Those of the stream; `InvalidInput` for a message of no or more than 65,535 octets.
+pub async fn write(stream: &mut (impl AsyncWrite + Unpin), message: &[u8]) -> io::Result<()> {
+    let length = match u16::try_from(message.len()) {
+        Ok(length) if length > 0 => length,
+        _ => return Err(io::Error::new(io::ErrorKind::InvalidInput, "a message has 1 to 65535 octets")),
+    };
+    let mut frame = Vec::with_capacity(2 + message.len());
+    frame.extend(length.to_be_bytes());
+    frame.extend(message);
+    stream.write_all(&frame).await?;
+    stream.flush().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn two_messages_and_the_end() {
+        let mut wire = Vec::new();
+        write(&mut wire, b"first").await.unwrap();
+        write(&mut wire, &[7; 65_535]).await.unwrap();
+        let mut stream = wire.as_slice();
+        assert_eq!(read(&mut stream).await.unwrap().unwrap(), b"first");
+        assert_eq!(read(&mut stream).await.unwrap().unwrap().len(), 65_535);
+        assert!(read(&mut stream).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn what_is_refused() {
+        let kind = async |mut octets: &[u8]| read(&mut octets).await.unwrap_err().kind();
+        assert_eq!(kind(&[0, 0, 1]).await, io::ErrorKind::InvalidData);
+        assert_eq!(kind(&[0]).await, io::ErrorKind::UnexpectedEof);
+        assert_eq!(kind(&[0, 3, 1, 2]).await, io::ErrorKind::UnexpectedEof);
+        let too_long = write(&mut Vec::new(), &[0; 65_536]).await.unwrap_err();
+        assert_eq!(too_long.kind(), io::ErrorKind::InvalidInput);
+    }
+}

@@ -1,0 +1,30 @@
+//! DNS messages, TSIG and one bounded exchange with one server, on hickory's codec.
+//!
+//! For who speaks DNS himself: a backend that sends RFC 2136 updates, a look at an authoritative server, a name
+//! server. The codec is hickory-proto; this crate turns its names and values into ours ([`name`], [`record`]),
+//! decodes without letting a foreign count drive memory ([`message`]), signs and verifies with TSIG ([`tsig`]),
+//! and sends one message and takes one reply ([`exchange`]). Everything is total: no byte from outside panics.
+//!
+//! ```
+//! use fleetcert_dns_wire::{TsigKey, message, tsig};
+//! use hickory_proto::rr::RecordType;
+//! use std::time::SystemTime;
+//!
+//! let key = TsigKey::parse(r#"key "ddns" { algorithm hmac-sha256; secret "c2VjcmV0IG9mIHRoZSBkb2NzIQ=="; };"#)?;
+//! let query = message::query(7, &"xi8qz.fleet.test".parse()?, RecordType::A);
+//! let signed = tsig::sign_request(&message::encode(&query)?, &key, SystemTime::UNIX_EPOCH)?;
+//! let seen = tsig::verify_request(&signed.message, [&key], SystemTime::UNIX_EPOCH)?;
+//! assert!(matches!(seen, tsig::Checked::Signed(request) if request.key().name() == key.name()));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod exchange;
+pub mod frame;
+pub mod message;
+pub mod name;
+pub mod record;
+pub mod tsig;
+mod tsig_key;
+
+pub use exchange::{ExchangeError, ExchangeErrorKind, Transport, exchange};
+pub use tsig_key::{TsigAlgorithm, TsigKey, TsigKeyError, TsigKeyErrorKind};

@@ -1,0 +1,170 @@
+//! The key of a transaction signature.
+
+mod error;
+mod parser;
+
+use std::fmt;
+use std::str::FromStr;
+
+use fleetcert_names::DomainName;
+use hickory_proto::rr::Name;
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+pub use error::{TsigKeyError, TsigKeyErrorKind};
+
+/// A secret shared with one server, with its name and its algorithm (RFC 8945 section 2).
+///
+/// The secret is wiped when the last owner is dropped, and `Debug` does not show it.
+#[derive(Clone)]
+pub struct TsigKey {
+    name: DomainName,
+    algorithm: TsigAlgorithm,
+    secret: Zeroizing<Vec<u8>>,
+}
+
+/// The algorithms that we take. MD5, SHA-1 and truncated forms are not among them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TsigAlgorithm {
+    /// `hmac-sha256`
+    HmacSha256,
+    /// `hmac-sha384`
+    HmacSha384,
+    /// `hmac-sha512`
+    HmacSha512,
+}
+
+impl TsigKey {
+    /// The fewest octets of a secret: 128 bits. Key generators make 32 and more.
+    pub const MIN_SECRET_LEN: usize = 16;
+    /// The most octets of a secret.
+    pub const MAX_SECRET_LEN: usize = 1024;
+
+    /// The key of these parts.
+    ///
+    /// # Errors
+    /// [`TsigKeyErrorKind::SecretLength`] outside [`MIN_SECRET_LEN`](Self::MIN_SECRET_LEN) to
+    /// [`MAX_SECRET_LEN`](Self::MAX_SECRET_LEN).
+    pub fn new(name: DomainName, algorithm: TsigAlgorithm, secret: &[u8]) -> Result<Self, TsigKeyError> {
+        if !(Self::MIN_SECRET_LEN..=Self::MAX_SECRET_LEN).contains(&secret.len()) {
+            return Err(TsigKeyErrorKind::SecretLength.into());
+        }
+        Ok(Self { name, algorithm, secret: Zeroizing::new(secret.to_vec()) })
+    }
+
+    /// The one key of a key file, in the form of BIND (`tsig-keygen`) or of Knot (`keymgr -t`).
+    ///
+    /// # Errors
+    /// [`TsigKeyError`], with the line. It never holds a piece of the text.
+    ///
+    /// ```
+    /// use fleetcert_dns_wire::TsigKey;
+    ///
+    /// let bind = TsigKey::parse(r#"key "ddns" { algorithm hmac-sha256; secret "c2VjcmV0IG9mIHRoZSBkb2NzIQ=="; };"#)?;
+    /// let knot = TsigKey::parse("key:\n- id: ddns\n  algorithm: hmac-sha256\n  secret: c2VjcmV0IG9mIHRoZSBkb2NzIQ==\n")?;
+    /// assert_eq!(bind.name(), knot.name());
+    /// # Ok::<(), fleetcert_dns_wire::TsigKeyError>(())
+    /// ```
+    pub fn parse(text: &str) -> Result<Self, TsigKeyError> {
+        parser::parse(text)
+    }
+
+    /// The name by which both sides know the key.
+    pub fn name(&self) -> &DomainName {
+        &self.name
+    }
+
+    /// The algorithm.
+    pub fn algorithm(&self) -> TsigAlgorithm {
+        self.algorithm
+    }
+
+    /// The message authentication code over `octets`, in full length.
+    pub(crate) fn mac(&self, octets: &[u8]) -> Vec<u8> {
+        self.algorithm
+            .to_wire()
+            .mac_data(&self.secret, octets)
+            .expect("the codec computes the three algorithms that the type has")
+    }
+}
+
+/// Equal in all three parts; the secrets are compared in constant time.
+impl PartialEq for TsigKey {
+    fn eq(&self, other: &Self) -> bool {
+        let same_secret = bool::from(self.secret.ct_eq(&other.secret));
+        self.name == other.name && self.algorithm == other.algorithm && same_secret
+    }
+}
+
+impl Eq for TsigKey {}
+
+impl fmt::Debug for TsigKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TsigKey")
+            .field("name", &self.name)
+            .field("algorithm", &self.algorithm)
+            .finish_non_exhaustive()
+    }
+}
+
+impl FromStr for TsigKey {
+    type Err = TsigKeyError;
+
+    fn from_str(text: &str) -> Result<Self, TsigKeyError> {
+        Self::parse(text)
+    }
+}
+
+impl TsigAlgorithm {
+    /// The name of RFC 8945 section 6.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::HmacSha256 => "hmac-sha256",
+            Self::HmacSha384 => "hmac-sha384",
+            Self::HmacSha512 => "hmac-sha512",
+        }
+    }
+
+    /// The octets of a whole code.
+    pub(crate) fn mac_len(self) -> usize {
+        match self {
+            Self::HmacSha256 => 32,
+            Self::HmacSha384 => 48,
+            Self::HmacSha512 => 64,
+        }
+    }
+
+    pub(crate) fn to_name(self) -> Name {
+        Name::from_labels([self.as_str()]).expect("the name of an algorithm is one short label")
+    }
+
+    fn to_wire(self) -> hickory_proto::rr::rdata::tsig::TsigAlgorithm {
+        use hickory_proto::rr::rdata::tsig::TsigAlgorithm as Wire;
+        match self {
+            Self::HmacSha256 => Wire::HmacSha256,
+            Self::HmacSha384 => Wire::HmacSha384,
+            Self::HmacSha512 => Wire::HmacSha512,
+        }
+    }
+}
+
+impl FromStr for TsigAlgorithm {
+    type Err = TsigKeyError;
+
+    fn from_str(text: &str) -> Result<Self, TsigKeyError> {
+        let text = text.strip_suffix('.').unwrap_or(text);
+        [Self::HmacSha256, Self::HmacSha384, Self::HmacSha512]
+            .into_iter()
+            .find(|algorithm| text.eq_ignore_ascii_case(algorithm.as_str()))
+            .ok_or_else(|| TsigKeyErrorKind::UnsupportedAlgorithm.into())
+    }
+}
+
+impl fmt::Display for TsigAlgorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,80 @@
+//! What can be wrong with a key.
+
+use std::fmt;
+
+/// A key, or the text of one, cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TsigKeyError {
+    kind: TsigKeyErrorKind,
+    line: Option<usize>,
+}
+
+/// What is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TsigKeyErrorKind {
+    /// The text has more than 16 KiB.
+    TooLong,
+    /// The text has neither of the two forms.
+    Syntax,
+    /// There is no key in the text.
+    NoKey,
+    /// There are two keys, and nobody says which is meant.
+    SeveralKeys,
+    /// The key lacks its name, its algorithm or its secret.
+    Incomplete,
+    /// The name is no domain name.
+    Name,
+    /// The algorithm is none of `hmac-sha256`, `hmac-sha384` and `hmac-sha512`.
+    UnsupportedAlgorithm,
+    /// The secret is not base64.
+    SecretEncoding,
+    /// The secret is shorter than 16 or longer than 1,024 octets.
+    SecretLength,
+}
+
+impl TsigKeyError {
+    pub(super) fn at_line(kind: TsigKeyErrorKind, line: usize) -> Self {
+        Self { kind, line: Some(line) }
+    }
+
+    /// What is wrong.
+    pub fn kind(&self) -> TsigKeyErrorKind {
+        self.kind
+    }
+
+    /// The line where it is wrong, counted from 1; `None` when no text was parsed.
+    pub fn line(&self) -> Option<usize> {
+        self.line
+    }
+}
+
+impl From<TsigKeyErrorKind> for TsigKeyError {
+    fn from(kind: TsigKeyErrorKind) -> Self {
+        Self { kind, line: None }
+    }
+}
+
+impl fmt::Display for TsigKeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            TsigKeyErrorKind::TooLong => "the key file has more than 16 KiB",
+            TsigKeyErrorKind::Syntax => "the key file has neither BIND's form nor Knot's",
+            TsigKeyErrorKind::NoKey => "the key file has no key",
+            TsigKeyErrorKind::SeveralKeys => "the key file has more than one key",
+            TsigKeyErrorKind::Incomplete => "the key needs a name, an algorithm and a secret",
+            TsigKeyErrorKind::Name => "the key's name is no domain name",
+            TsigKeyErrorKind::UnsupportedAlgorithm => {
+                "the key's algorithm is none of hmac-sha256, hmac-sha384 and hmac-sha512"
+            }
+            TsigKeyErrorKind::SecretEncoding => "the key's secret is not base64",
+            TsigKeyErrorKind::SecretLength => "the key's secret has not 16 to 1024 octets",
+        })?;
+        match self.line {
+            Some(line) => write!(f, " (line {line})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for TsigKeyError {}

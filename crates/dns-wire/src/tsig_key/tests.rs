@@ -1,0 +1,76 @@
+use super::*;
+use proptest::prelude::*;
+
+const SECRET: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="; // 0123456789abcdef, twice
+
+fn fault(text: &str) -> (TsigKeyErrorKind, Option<usize>) {
+    let error = TsigKey::parse(text).unwrap_err();
+    (error.kind(), error.line())
+}
+
+#[test]
+fn the_form_of_bind() {
+    let texts = [
+        format!("key \"Ddns.Key\" {{\n\talgorithm hmac-sha384;\n\tsecret \"{SECRET}\";\n}};\n"),
+        format!("// made\n# by\n/* hand\n */ key ddns.key. {{ secret {SECRET}; algorithm HMAC-SHA384. ; }}"),
+    ];
+    for text in texts {
+        let key = TsigKey::parse(&text).unwrap();
+        assert_eq!((key.name().as_str(), key.algorithm()), ("ddns.key", TsigAlgorithm::HmacSha384));
+        assert_eq!(key.secret.as_slice(), b"0123456789abcdef0123456789abcdef");
+    }
+}
+
+#[test]
+fn the_form_of_knot() {
+    let text = format!(
+        "# hmac-sha512:ddns:{SECRET}\n\nkey: # of keymgr\n  - id: ddns\n    algorithm: hmac-sha512\n    secret: \"{SECRET}\"\n"
+    );
+    let key: TsigKey = text.parse().unwrap();
+    assert_eq!((key.name().as_str(), key.algorithm()), ("ddns", TsigAlgorithm::HmacSha512));
+    assert_eq!(key.secret.len(), 32);
+}
+
+#[test]
+fn faults_say_the_line() {
+    use TsigKeyErrorKind::*;
+    assert_eq!(fault(""), (NoKey, Some(1)));
+    assert_eq!(fault("key:\n"), (NoKey, Some(1)));
+    assert_eq!(fault("options {};"), (Syntax, Some(1)));
+    assert_eq!(fault("key a {\n algorithm hmac-md5;\n secret \"\";\n};"), (UnsupportedAlgorithm, Some(2)));
+    assert_eq!(fault("key a {\n algorithm hmac-sha256;\n secret \"*\";\n};"), (SecretEncoding, Some(3)));
+    assert_eq!(fault("key a {\n algorithm hmac-sha256;\n secret \"QQ==\";\n};"), (SecretLength, Some(3)));
+    assert_eq!(fault("key a {\n algorithm hmac-sha256;\n};"), (Incomplete, Some(3)));
+    assert_eq!(fault("key a {\n algorithm hmac-sha256\n"), (Syntax, Some(3)));
+    assert_eq!(fault("key a {\n secret \"QQ\n==\";"), (Syntax, Some(2)));
+    assert_eq!(fault("/* no end\n"), (Syntax, Some(1)));
+    let named = |name: &str| format!("\nkey \"{name}\" {{ algorithm hmac-sha256; secret \"{SECRET}\"; }};\n");
+    assert_eq!(fault(&named("a..b")), (Name, Some(2)));
+    assert_eq!(fault(&(named("a") + &named("b"))), (SeveralKeys, Some(4)));
+    assert_eq!(fault("key:\n- id: a\n- id: b\n"), (SeveralKeys, Some(3)));
+    assert_eq!(fault("key:\n- id: a\n  id: b\n"), (Syntax, Some(3)));
+    assert_eq!(fault(&"#".repeat(16 * 1024 + 1)), (TooLong, None));
+}
+
+#[test]
+fn the_secret_is_not_shown() {
+    let key = TsigKey::new("a".parse().unwrap(), TsigAlgorithm::HmacSha256, b"0123456789abcdef").unwrap();
+    assert_eq!(format!("{key:?}"), "TsigKey { name: DomainName(a), algorithm: HmacSha256, .. }");
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics(text: String) {
+        let _ = TsigKey::parse(&text);
+        let _ = TsigKey::parse(&format!("key:\n{text}"));
+        let _ = TsigKey::parse(&format!("key a {{ {text}"));
+    }
+
+    #[test]
+    fn no_shuffled_words_panic(words in prop::collection::vec(
+        prop::sample::select(vec!["key", "\"", "a", "{", "}", ";", "algorithm", "hmac-sha256", "secret", "/*", "*/", "#", "\n", "é"]), 0..24)
+    ) {
+        let _ = TsigKey::parse(&words.join(" "));
+        let _ = TsigKey::parse(&words.concat());
+    }
+}

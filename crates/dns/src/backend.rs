@@ -1,0 +1,87 @@
+//! The trait of a backend.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use fleetcert_names::DomainName;
+
+use crate::{BackendError, Change, RecordSet, RecordType, Ttl};
+
+/// What can change the records of a zone: an RFC 2136 server, a provider's HTTP API, our own name server.
+///
+/// Implementers write these three methods and run [`conformance::check`](crate::conformance::check).
+#[async_trait]
+pub trait DnsBackend: Send + Sync + fmt::Debug {
+    /// Makes the changes to the zone, in their order.
+    ///
+    /// **Effect.** With the zone `fleet.test` holding `_acme-challenge.a TXT "1"`, the changes *add `"2"`* and
+    /// *remove `"1"`* at that name leave `_acme-challenge.a TXT "2"`. An empty list does nothing.
+    /// After `Ok` the server that takes the changes answers with them. Other servers of the zone may lag:
+    /// that is for [`Visibility`](crate::Visibility) to say.
+    ///
+    /// **Idempotence.** The same list again changes nothing and is `Ok`.
+    ///
+    /// **Concurrency.** Calls may run side by side, for the same name too. No call undoes a value that another
+    /// added. With [`Capabilities::atomic`] nobody sees a list half done.
+    ///
+    /// **Cancellation.** A dropped call has been made, or has not, or (without `atomic`) in part. Callers that
+    /// must know repeat it.
+    ///
+    /// # Errors
+    /// [`NotInZone`](crate::BackendErrorKind::NotInZone) when a name is outside `zone` or the backend does not
+    /// have the zone; then nothing was changed. With [`Capabilities::atomic`] no error leaves a part behind,
+    /// except `Unavailable`, after which all or nothing was done.
+    async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError>;
+
+    /// The records of one type at one name, as the server that takes the changes has them; `None` for none.
+    ///
+    /// # Errors
+    /// As for [`apply`](Self::apply). A name without records is no error.
+    async fn read(
+        &self,
+        zone: &DomainName,
+        name: &DomainName,
+        record_type: RecordType,
+    ) -> Result<Option<RecordSet>, BackendError>;
+
+    /// What this backend can do.
+    fn capabilities(&self) -> Capabilities;
+}
+
+/// What a backend can do. The conformance suite holds it to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    /// A list of changes is made as a whole or not at all.
+    pub atomic: bool,
+    /// It takes A and AAAA records; some services take TXT only.
+    pub addresses: bool,
+    /// The shortest time to live; a shorter one is raised to it.
+    pub min_ttl: Ttl,
+    /// The most changes in one call of [`DnsBackend::apply`]; more are
+    /// [`InvalidInput`](crate::BackendErrorKind::InvalidInput).
+    pub max_changes: usize,
+}
+
+#[async_trait]
+impl<B: DnsBackend + ?Sized> DnsBackend for Arc<B> {
+    async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
+        (**self).apply(zone, changes).await
+    }
+
+    async fn read(
+        &self,
+        zone: &DomainName,
+        name: &DomainName,
+        record_type: RecordType,
+    ) -> Result<Option<RecordSet>, BackendError> {
+        (**self).read(zone, name, record_type).await
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        (**self).capabilities()
+    }
+}
+
+// The trait must stay usable as `dyn`.
+const _: Option<&dyn DnsBackend> = None;

@@ -1,0 +1,55 @@
+//! The life of a challenge record: published, seen everywhere, withdrawn whatever happens.
+//!
+//! For who answers `dns-01` challenges (RFC 8555 section 8.4). [`Challenges::publish`] gives a guard,
+//! [`Published`]. Wait with it until every authoritative server shows the values, answer the CA, then call
+//! [`Published::withdraw`]. A guard that is dropped instead, by an early return, a panic or a cancelled task,
+//! leaves its records on the list of orphans; [`Challenges::sweep`], called now and then by the program,
+//! withdraws those.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use fleetcert_ambient::{Clock, SystemClock};
+//! use fleetcert_dns::MemoryBackend;
+//! use fleetcert_dns::challenge::{ChallengeOptions, ChallengeRecord, Challenges};
+//! use std::time::Duration;
+//!
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+//! # runtime.block_on(async {
+//! let zone = "fleet.test".parse()?;
+//! let backend = Arc::new(MemoryBackend::new([&zone]));
+//! let clock = Arc::new(SystemClock);
+//! let record = ChallengeRecord {
+//!     name: "_acme-challenge.xi8qz.fleet.test".parse()?,
+//!     value: "gfj9Xq…Rg85nM".parse()?,
+//!     owner: "order 7".parse()?,
+//!     expires: clock.now() + Duration::from_secs(3600),
+//!     zone,
+//! };
+//! let challenges = Challenges::new(backend.clone(), backend.clone(), clock, ChallengeOptions::default());
+//!
+//! let published = challenges.publish(vec![record]).await?;
+//! published.wait_until_visible().await?;
+//! // Here the CA is told to look.
+//! published.withdraw().await?;
+//! assert_eq!(backend.record_sets(), 0);
+//! # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+//! ```
+
+mod batches;
+mod challenges;
+mod error;
+mod ledger;
+mod options;
+mod pace;
+mod published;
+mod record;
+mod withdrawal;
+
+pub use challenges::Challenges;
+pub use error::{ChallengeError, ChallengeErrorKind, Unfinished};
+pub use options::ChallengeOptions;
+pub use published::Published;
+pub use record::{ChallengeRecord, Owner, OwnerError};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,47 @@
+//! How patient the life of a challenge record is.
+
+use std::time::Duration;
+
+use crate::{Quorum, Ttl};
+
+/// Times and limits of [`Challenges`](super::Challenges). The defaults suit a zone with secondaries that are told
+/// of changes (NOTIFY); a provider that takes minutes needs a longer `visible_within`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChallengeOptions {
+    /// How many servers must show a value. Default: all.
+    pub quorum: Quorum,
+    /// How long a publication that fails for the moment is tried again. Default: 20 seconds.
+    pub publish_within: Duration,
+    /// How long to wait until the values are visible. Default: 2 minutes.
+    pub visible_within: Duration,
+    /// The pause between publication and the first look. Default: none, since an authoritative server that is
+    /// asked too early does not remember it.
+    pub first_look_after: Duration,
+    /// The pause after a look that did not find everything, and after a try that failed; it doubles each time.
+    /// Default: 100 milliseconds.
+    pub look_interval: Duration,
+    /// What the doubling stops at. Default: 5 seconds.
+    pub max_look_interval: Duration,
+    /// How many names are looked at, or read, at the same time. Default: 16.
+    pub looks_at_once: usize,
+    /// How long a withdrawal is tried. Default: 30 seconds.
+    pub withdraw_within: Duration,
+    /// The time to live of the records. Default: [`Ttl::CHALLENGE`].
+    pub ttl: Ttl,
+}
+
+impl Default for ChallengeOptions {
+    fn default() -> Self {
+        Self {
+            quorum: Quorum::All,
+            publish_within: Duration::from_secs(20),
+            visible_within: Duration::from_secs(120),
+            first_look_after: Duration::ZERO,
+            look_interval: Duration::from_millis(100),
+            max_look_interval: Duration::from_secs(5),
+            looks_at_once: 16,
+            withdraw_within: Duration::from_secs(30),
+            ttl: Ttl::CHALLENGE,
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! What can be done to a zone.
+
+use fleetcert_names::DomainName;
+
+use crate::{Addresses, Ttl, TxtValue};
+
+/// One change to one zone.
+///
+/// TXT values are added and removed one by one and never replaced: two orders may have a value each at the same
+/// name, and neither may touch the other's. Addresses are replaced as a whole, because a device reports where it
+/// is and not how that differs from before.
+///
+/// Every change is idempotent: what is there already is not added again, what is not there is not removed, and
+/// neither is an error.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Change {
+    /// The value is among the TXT values of the name. Other values stay. If the set has another time to live, a
+    /// server may keep either.
+    AddTxt {
+        /// The owner name.
+        name: DomainName,
+        /// The value to add.
+        value: TxtValue,
+        /// The time to live.
+        ttl: Ttl,
+    },
+    /// The value is not among the TXT values of the name. Other values stay.
+    RemoveTxt {
+        /// The owner name.
+        name: DomainName,
+        /// The value to remove.
+        value: TxtValue,
+    },
+    /// The A and AAAA records of the name are these, both at once. No address of a kind: no record of it.
+    SetAddresses {
+        /// The owner name.
+        name: DomainName,
+        /// All addresses that the name has afterwards.
+        addresses: Addresses,
+        /// The time to live.
+        ttl: Ttl,
+    },
+}
+
+impl Change {
+    /// The owner name that is changed.
+    pub fn name(&self) -> &DomainName {
+        match self {
+            Self::AddTxt { name, .. } | Self::RemoveTxt { name, .. } | Self::SetAddresses { name, .. } => {
+                name
+            }
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Whether a value is to be seen everywhere yet.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use fleetcert_names::DomainName;
+
+use crate::{BackendError, TxtValue};
+
+/// Sees what the authoritative servers of a zone answer.
+///
+/// A CA asks whichever of them it likes, so a value is published when all of them show it.
+#[async_trait]
+pub trait Visibility: Send + Sync + fmt::Debug {
+    /// Asks every authoritative server once for the TXT values of `name`.
+    ///
+    /// **Cancellation.** A look changes nothing; dropping it is safe.
+    ///
+    /// # Errors
+    /// When the servers of the zone cannot be found at all. A server that fails is a verdict, not an error.
+    async fn look(
+        &self,
+        zone: &DomainName,
+        name: &DomainName,
+        value: &TxtValue,
+    ) -> Result<Sighting, BackendError>;
+}
+
+/// What one look at all servers gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sighting {
+    /// One verdict for each server and way of asking; never empty when the look was good.
+    pub servers: Vec<ServerVerdict>,
+}
+
+/// What one server said, asked in one way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerVerdict {
+    /// The server and the way, as a person reads it: `127.0.0.1:5353 udp`.
+    pub server: String,
+    /// What it said.
+    pub verdict: Verdict,
+}
+
+/// Whether the value was there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The value is among the answers.
+    Seen,
+    /// The server answers, without the value.
+    NotSeen,
+    /// The server does not answer as it should; the sentence says how.
+    Failed(String),
+}
+
+/// How many servers must show a value before it counts as published.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Quorum {
+    /// Every server, asked in every way. What a CA needs.
+    #[default]
+    All,
+    /// More than half of the verdicts. For zones with a server that is known to be dead.
+    Majority,
+    /// One is enough. For networks that hide the other servers.
+    AtLeastOne,
+}
+
+impl Sighting {
+    /// Whether enough servers show the value. Nothing seen at all is never enough.
+    pub fn satisfies(&self, quorum: Quorum) -> bool {
+        let seen = self.servers.iter().filter(|server| server.verdict == Verdict::Seen).count();
+        match quorum {
+            Quorum::All => seen > 0 && seen == self.servers.len(),
+            Quorum::Majority => seen * 2 > self.servers.len(),
+            Quorum::AtLeastOne => seen > 0,
+        }
+    }
+}
+
+impl fmt::Display for Sighting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, ServerVerdict { server, verdict }) in self.servers.iter().enumerate() {
+            let gap = if index == 0 { "" } else { ", " };
+            match verdict {
+                Verdict::Seen => write!(f, "{gap}{server}: seen")?,
+                Verdict::NotSeen => write!(f, "{gap}{server}: not there")?,
+                Verdict::Failed(why) => write!(f, "{gap}{server}: {why}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl<V: Visibility + ?Sized> Visibility for Arc<V> {
+    async fn look(
+        &self,
+        zone: &DomainName,
+        name: &DomainName,
+        value: &TxtValue,
+    ) -> Result<Sighting, BackendError> {
+        (**self).look(zone, name, value).await
+    }
+}
+
+// The trait must stay usable as `dyn`.
+const _: Option<&dyn Visibility> = None;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sighting(verdicts: &[Verdict]) -> Sighting {
+        let server = |verdict: &Verdict| ServerVerdict { server: "s".into(), verdict: verdict.clone() };
+        Sighting { servers: verdicts.iter().map(server).collect() }
+    }
+
+    #[test]
+    fn quorums() {
+        use Verdict::{Failed, NotSeen, Seen};
+        let dead = || Failed("no answer".into());
+        for (verdicts, all, majority, one) in [
+            (vec![], false, false, false),
+            (vec![Seen, Seen], true, true, true),
+            (vec![Seen, NotSeen], false, false, true),
+            (vec![Seen, Seen, dead()], false, true, true),
+            (vec![dead(), NotSeen], false, false, false),
+        ] {
+            let sighting = sighting(&verdicts);
+            assert_eq!(sighting.satisfies(Quorum::All), all, "{sighting}");
+            assert_eq!(sighting.satisfies(Quorum::Majority), majority, "{sighting}");
+            assert_eq!(sighting.satisfies(Quorum::AtLeastOne), one, "{sighting}");
+        }
+    }
+}

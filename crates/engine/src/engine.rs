@@ -1,0 +1,176 @@
+//! The engine: its parts, and its workers.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use fleetcert_acme::Authority;
+use fleetcert_ambient::{Clock, Entropy};
+use fleetcert_dns::DnsBackend;
+use fleetcert_dns::challenge::Challenges;
+use fleetcert_store::Store;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::policy::{AddressPolicy, Authorizer, DeviceAuthenticator, Enroller, LabelPolicy};
+use crate::{EngineError, EngineOptions, Event, Events};
+
+/// What an engine is made of. Each part can be replaced.
+#[derive(Clone, Debug)]
+pub struct EngineParts {
+    /// The settings.
+    pub options: EngineOptions,
+    /// Where the state is.
+    pub store: Arc<dyn Store>,
+    /// The CA, with an account.
+    pub authority: Arc<dyn Authority>,
+    /// What changes the fleet zone.
+    pub backend: Arc<dyn DnsBackend>,
+    /// How challenge records are published, seen and withdrawn.
+    pub challenges: Challenges,
+    /// Who may join.
+    pub enroller: Arc<dyn Enroller>,
+    /// Who a request comes from.
+    pub authenticator: Arc<dyn DeviceAuthenticator>,
+    /// What a device may do.
+    pub authorizer: Arc<dyn Authorizer>,
+    /// How a device is called.
+    pub labels: Arc<dyn LabelPolicy>,
+    /// Which addresses it may publish.
+    pub addresses: Arc<dyn AddressPolicy>,
+    /// Who hears what happens.
+    pub events: Arc<dyn Events>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// Takes what devices and operators want, and makes it real. Clones are the same engine.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    parts: EngineParts,
+    zone_work: Notify,
+    order_work: Notify,
+    renewal_work: Notify,
+    /// How long an order took of late, as a moving mean.
+    mean_order_time: Mutex<Duration>,
+}
+
+/// Before the first order it is guessed that one takes so long.
+const FIRST_GUESS: Duration = Duration::from_secs(5);
+/// Each new order counts for one in so many.
+const MEAN_OVER: u32 = 8;
+/// After a failure of the store the workers rest, so that they do not fill its log.
+const REST: Duration = Duration::from_secs(5);
+
+impl Engine {
+    /// An engine of these parts. Nothing runs yet: see [`run`](Self::run).
+    pub fn new(parts: EngineParts) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                parts,
+                zone_work: Notify::new(),
+                order_work: Notify::new(),
+                renewal_work: Notify::new(),
+                mean_order_time: Mutex::new(FIRST_GUESS),
+            }),
+        }
+    }
+
+    /// Runs the workers until `shutdown`. Orders under way are left where they stand, their challenge records
+    /// withdrawn or known to the store; the next run goes on with them.
+    pub async fn run(&self, shutdown: CancellationToken) {
+        let workers = async {
+            tokio::join!(self.zone_worker(), self.order_worker(), self.renewal_worker(), self.sweeper());
+        };
+        tokio::select! {
+            () = workers => {}
+            () = shutdown.cancelled() => {}
+        }
+        self.sweep_orphans().await;
+    }
+
+    async fn zone_worker(&self) {
+        if self.parts().options.republish_at_start {
+            self.readable(self.republish_all().await);
+        }
+        loop {
+            match self.publish_addresses().await {
+                Ok(true) => {}
+                Ok(false) => self.rest(&self.shared.zone_work).await,
+                Err(error) => self.rest_after(&error).await,
+            }
+        }
+    }
+
+    pub(crate) fn parts(&self) -> &EngineParts {
+        &self.shared.parts
+    }
+
+    pub(crate) fn now(&self) -> SystemTime {
+        self.parts().clock.now()
+    }
+
+    pub(crate) fn random(&self) -> u64 {
+        let mut bytes = [0; 8];
+        self.parts().entropy.fill(&mut bytes);
+        u64::from_le_bytes(bytes)
+    }
+
+    pub(crate) fn notify(&self, event: &Event<'_>) {
+        self.parts().events.notify(event);
+    }
+
+    pub(crate) fn wake_zone_worker(&self) {
+        self.shared.zone_work.notify_one();
+    }
+
+    pub(crate) fn wake_order_worker(&self) {
+        self.shared.order_work.notify_one();
+    }
+
+    pub(crate) fn wake_renewal_worker(&self) {
+        self.shared.renewal_work.notify_one();
+    }
+
+    pub(crate) fn order_work(&self) -> &Notify {
+        &self.shared.order_work
+    }
+
+    pub(crate) fn renewal_work(&self) -> &Notify {
+        &self.shared.renewal_work
+    }
+
+    /// Waits for work, or until it is time to look by oneself.
+    pub(crate) async fn rest(&self, work: &Notify) {
+        tokio::select! {
+            () = work.notified() => {}
+            () = self.parts().clock.sleep(self.parts().options.idle) => {}
+        }
+    }
+
+    /// Tells of a failure and waits.
+    pub(crate) async fn rest_after(&self, error: &EngineError) {
+        self.notify(&Event::StoreFailed { why: &error.to_string() });
+        self.parts().clock.sleep(REST).await;
+    }
+
+    /// The value, or `None` and an event: for what must not hold up the rest.
+    pub(crate) fn readable<T>(&self, result: Result<T, EngineError>) -> Option<T> {
+        result.inspect_err(|error| self.notify(&Event::StoreFailed { why: &error.to_string() })).ok()
+    }
+
+    pub(crate) fn mean_order_time(&self) -> Duration {
+        *self.shared.mean_order_time.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn note_order_time(&self, took: Duration) {
+        let mut mean = self.shared.mean_order_time.lock().unwrap_or_else(PoisonError::into_inner);
+        *mean = (*mean * (MEAN_OVER - 1) + took) / MEAN_OVER;
+    }
+}

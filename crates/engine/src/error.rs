@@ -1,0 +1,109 @@
+//! What the engine could not do, by outcome.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use fleetcert_store::StoreError;
+
+type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
+
+/// The engine did not do what was asked.
+#[derive(Debug)]
+pub struct EngineError {
+    kind: EngineErrorKind,
+    retry_after: Option<Duration>,
+    source: Source,
+}
+
+/// What the failure means to the caller. All but `Unavailable` and `Corrupt` can be shown to the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EngineErrorKind {
+    /// The device is not known, or its signature is not its own. Which of the two is not said.
+    Unauthenticated,
+    /// The device is known and may not do this.
+    Denied,
+    /// The enrolment token is not known, or has expired.
+    TokenUnknown,
+    /// The enrolment token was used by another key.
+    TokenUsed,
+    /// The key belongs to a device already.
+    KeyInUse,
+    /// The label that was asked for was given out before.
+    LabelTaken,
+    /// The label that was asked for is not allowed.
+    LabelNotAllowed,
+    /// An address may not be published.
+    AddressNotAllowed,
+    /// The certificate request was refused; the source is the [`CsrRefusal`](fleetcert_x509::CsrRefusal), if a
+    /// rule of the gate refused it.
+    CsrRefused,
+    /// Too many requests of this kind; [`EngineError::retry_after`] says until when.
+    RateLimited,
+    /// The store does not answer. Nothing is known about whether it was done.
+    Unavailable,
+    /// The store holds what this program cannot read.
+    Corrupt,
+}
+
+impl EngineError {
+    pub(crate) fn new(kind: EngineErrorKind, source: impl Into<Source>) -> Self {
+        Self { kind, retry_after: None, source: source.into() }
+    }
+
+    pub(crate) fn limited(now: SystemTime, until: SystemTime, what: &'static str) -> Self {
+        let wait = until.duration_since(now).unwrap_or_default();
+        Self { retry_after: Some(wait), ..Self::new(EngineErrorKind::RateLimited, what) }
+    }
+
+    /// What the failure means.
+    pub fn kind(&self) -> EngineErrorKind {
+        self.kind
+    }
+
+    /// When the same call may succeed: `None` for never as it is.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self.kind {
+            EngineErrorKind::Unavailable => Some(self.retry_after.unwrap_or(Duration::from_secs(5))),
+            EngineErrorKind::RateLimited => self.retry_after,
+            _ => None,
+        }
+    }
+}
+
+impl From<StoreError> for EngineError {
+    fn from(error: StoreError) -> Self {
+        use fleetcert_store::StoreErrorKind;
+        let kind = match error.kind() {
+            StoreErrorKind::Corrupt => EngineErrorKind::Corrupt,
+            _ => EngineErrorKind::Unavailable,
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl fmt::Display for EngineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let outcome = match self.kind {
+            EngineErrorKind::Unauthenticated => "the request is not signed by a device that is known",
+            EngineErrorKind::Denied => "the device may not do this",
+            EngineErrorKind::TokenUnknown => "the enrolment token is not known or has expired",
+            EngineErrorKind::TokenUsed => "the enrolment token was used by another key",
+            EngineErrorKind::KeyInUse => "the key belongs to a device already",
+            EngineErrorKind::LabelTaken => "the label was given out before",
+            EngineErrorKind::LabelNotAllowed => "the label is not allowed",
+            EngineErrorKind::AddressNotAllowed => "the address may not be published",
+            EngineErrorKind::CsrRefused => "the certificate request was refused",
+            EngineErrorKind::RateLimited => "too many requests of this kind",
+            EngineErrorKind::Unavailable => "the control server cannot do it now",
+            EngineErrorKind::Corrupt => "the control server's store is damaged",
+        };
+        write!(f, "{outcome}: {}", self.source)
+    }
+}
+
+impl std::error::Error for EngineError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&*self.source)
+    }
+}

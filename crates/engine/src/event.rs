@@ -1,0 +1,131 @@
+//! Every decision as a typed event.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::SystemTime;
+
+use fleetcert_names::HostName;
+use fleetcert_protocol::DeviceId;
+use fleetcert_schedule::Window;
+
+pub use fleetcert_acme::Step as OrderStep;
+
+/// Hears of everything that the engine decides. Metrics, an audit log and a web page are listeners.
+///
+/// It is called in the middle of the work: it must be quick and must not block.
+pub trait Events: Send + Sync + fmt::Debug {
+    /// `event` has just happened.
+    fn notify(&self, event: &Event<'_>);
+}
+
+/// Nobody listens.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoEvents;
+
+impl Events for NoEvents {
+    fn notify(&self, _: &Event<'_>) {}
+}
+
+/// Something that the engine decided or did.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// A device joined.
+    Enrolled {
+        /// Its id.
+        device: &'a DeviceId,
+        /// Its name.
+        name: &'a HostName,
+    },
+    /// A request was refused before it was known whose it is.
+    Unauthenticated,
+    /// An authenticated device was told no.
+    Denied {
+        /// The device.
+        device: &'a DeviceId,
+        /// Why.
+        why: &'a str,
+    },
+    /// A device reported addresses that differ from those before.
+    AddressesChanged {
+        /// Its name.
+        name: &'a HostName,
+        /// All of them.
+        addresses: &'a [IpAddr],
+    },
+    /// The zone has the addresses of these names.
+    AddressesPublished {
+        /// How many names.
+        names: usize,
+    },
+    /// A zone could not be changed; it is tried again.
+    ZoneFailed {
+        /// What was wrong.
+        error: &'a fleetcert_dns::BackendError,
+        /// When it is tried again.
+        retry_at: SystemTime,
+    },
+    /// A certificate request passed the gate and waits for its order.
+    RequestAccepted {
+        /// Its name.
+        name: &'a HostName,
+        /// Whether the name has a certificate already.
+        renewal: bool,
+    },
+    /// A certificate request did not pass the gate.
+    RequestRefused {
+        /// Its name.
+        name: &'a HostName,
+        /// Why.
+        why: &'a str,
+    },
+    /// An order took a step.
+    Order {
+        /// Its name.
+        name: &'a HostName,
+        /// The step.
+        step: &'a OrderStep,
+    },
+    /// A certificate was stored.
+    Issued {
+        /// Its name.
+        name: &'a HostName,
+        /// The id of the certificate that it replaces, where the CA was told so.
+        replaces: Option<&'a str>,
+    },
+    /// An order failed.
+    OrderFailed {
+        /// Its name.
+        name: &'a HostName,
+        /// Why.
+        why: &'a str,
+        /// When it is tried again; `None` for not by itself.
+        retry_at: Option<SystemTime>,
+    },
+    /// The CA named the window for a renewal, or changed it.
+    RenewalWindow {
+        /// The name.
+        name: &'a HostName,
+        /// The window.
+        window: Window,
+        /// The moment in it at which the renewal is due.
+        renew_at: SystemTime,
+    },
+    /// The CA could not be asked for a window; it is asked again.
+    RenewalUnknown {
+        /// The name.
+        name: &'a HostName,
+        /// Why.
+        why: &'a str,
+    },
+    /// Challenge records without an order were taken out of the zone.
+    Swept {
+        /// How many.
+        records: usize,
+    },
+    /// The store failed a worker; it goes on later.
+    StoreFailed {
+        /// Why.
+        why: &'a str,
+    },
+}

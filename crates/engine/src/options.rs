@@ -1,0 +1,54 @@
+//! What an integrator sets.
+
+use std::time::Duration;
+
+use fleetcert_dns::Ttl;
+use fleetcert_names::DomainName;
+use fleetcert_x509::{CsrPolicy, Roots};
+
+/// The settings of an [`Engine`](crate::Engine). [`EngineOptions::new`] gives safe ones.
+#[derive(Clone, Debug)]
+pub struct EngineOptions {
+    /// The fleet zone: a device's name is its label and this.
+    pub zone: DomainName,
+    /// The time to live of the devices' addresses.
+    pub address_ttl: Ttl,
+    /// Which certificate requests are taken.
+    pub csr_policy: CsrPolicy,
+    /// The profile to order with (draft-aaron-acme-profiles), `None` for the CA's default.
+    pub profile: Option<String>,
+    /// The roots to which a certificate must lead before it is given out; `None` to check all but that.
+    pub roots: Option<Roots>,
+    /// So many orders are worked on at a time.
+    pub orders_in_flight: usize,
+    /// The longest that one order may be worked on in one go. It is resumed later where it stood.
+    pub order_deadline: Duration,
+    /// So many certificates a name gets in [`name_period`](Self::name_period). Let's Encrypt gives five in
+    /// seven days and no more for anybody; one is kept for the operator.
+    pub certificates_per_name: usize,
+    /// See [`certificates_per_name`](Self::certificates_per_name).
+    pub name_period: Duration,
+    /// All addresses are brought to the zone at the start, for backends that forget, as our name server does.
+    pub republish_at_start: bool,
+    /// A worker without work looks again after this time, even if nobody wakes it.
+    pub idle: Duration,
+}
+
+impl EngineOptions {
+    /// The settings for a fleet zone that everything else has a default for.
+    pub fn new(zone: DomainName) -> Self {
+        Self {
+            zone,
+            address_ttl: Ttl::ADDRESS,
+            csr_policy: CsrPolicy::device(),
+            profile: None,
+            roots: None,
+            orders_in_flight: 8,
+            order_deadline: Duration::from_secs(300),
+            certificates_per_name: 4,
+            name_period: Duration::from_secs(7 * 86_400),
+            republish_at_start: true,
+            idle: Duration::from_secs(1),
+        }
+    }
+}

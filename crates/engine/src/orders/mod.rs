@@ -1,0 +1,5 @@
+//! Orders: claimed, driven, settled.
+
+mod journal;
+mod outcome;
+mod worker;

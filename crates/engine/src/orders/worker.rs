@@ -1,0 +1,107 @@
+//! The worker: claims orders that are due and drives each to where it can get.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fleetcert_acme::order::{Failure, Retry};
+use fleetcert_acme::{Driver, DriverOptions, Job, Outcome, Step};
+use fleetcert_names::HostName;
+use fleetcert_store::Record;
+use fleetcert_x509::VerifiedCsr;
+use tokio::task::JoinSet;
+
+use super::journal::OrderJournal;
+use crate::records::{self, ORDERS, OrderRecord};
+use crate::{Engine, EngineError, EngineErrorKind, Event};
+
+/// A lease outlives the deadline of the work under it by so much, so that nobody takes over what still runs.
+const SPARE: Duration = Duration::from_secs(60);
+
+impl Engine {
+    pub(crate) async fn order_worker(&self) {
+        // Dropped with the worker, it ends the orders under way; what they published is swept then.
+        let mut running = JoinSet::new();
+        loop {
+            let free = self.parts().options.orders_in_flight.max(1).saturating_sub(running.len());
+            match self.claim_orders(free).await {
+                Ok(claimed) => {
+                    for order in claimed {
+                        let engine = self.clone();
+                        running.spawn(async move { engine.work_on(order).await });
+                    }
+                }
+                Err(error) => self.rest_after(&error).await,
+            }
+            tokio::select! {
+                Some(_) = running.join_next() => {}
+                () = self.rest(self.order_work()), if running.len() < self.parts().options.orders_in_flight.max(1) => {}
+            }
+        }
+    }
+
+    async fn claim_orders(&self, free: usize) -> Result<Vec<Record>, EngineError> {
+        if free == 0 {
+            return Ok(Vec::new());
+        }
+        let now = self.now();
+        Ok(self.parts().store.claim(ORDERS, now, now + self.order_lease(), free).await?)
+    }
+
+    fn order_lease(&self) -> Duration {
+        self.parts().options.order_deadline + SPARE
+    }
+
+    /// One go at one order. Whatever comes of it is in the store afterwards.
+    async fn work_on(&self, stored: Record) {
+        let worked = self.drive(&stored).await;
+        self.readable(worked);
+    }
+
+    async fn drive(&self, stored: &Record) -> Result<(), EngineError> {
+        let corrupt = |error: fleetcert_names::NameError| EngineError::new(EngineErrorKind::Corrupt, error);
+        let name: HostName = stored.key.parse().map_err(corrupt)?;
+        let mut record: OrderRecord = records::decode(stored)?;
+        record.begin();
+        let options = &self.parts().options;
+        // The gate took this request; if it would not any more, no order is spent on it.
+        let csr = VerifiedCsr::parse(&record.csr_der()?, &options.csr_policy)
+            .map_err(|refusal| EngineError::new(EngineErrorKind::CsrRefused, refusal));
+        let csr = match csr {
+            Ok(csr) => csr,
+            Err(refusal) => {
+                let why = refusal.to_string();
+                return self.postpone_order(&name, record, stored.version, why, Some(Retry::Operator)).await;
+            }
+        };
+        let started = self.now();
+        let state = record.state.clone();
+        let journal =
+            OrderJournal::new(self.clone(), stored.key.clone(), stored.version, record, self.order_lease());
+        let job = Job { zone: &options.zone, csr: &csr, roots: options.roots.as_ref() };
+        let observer = |step: &Step| self.notify(&Event::Order { name: &name, step });
+        let outcome = self.driver().drive(&job, state, &journal, &observer).await;
+        let (record, version) = journal.into_last();
+        match outcome {
+            Ok(Outcome::Issued { chain, .. }) => {
+                self.note_order_time(self.now().duration_since(started).unwrap_or_default());
+                self.store_certificate(&name, &record, version, &chain).await
+            }
+            Ok(Outcome::Failed { failure, .. } | Outcome::Suspended { failure, .. }) => {
+                let Failure { message, retry, .. } = failure;
+                self.postpone_order(&name, record, version, message, Some(retry)).await
+            }
+            // Somebody else has the order now, or the store is away: its lease ends and it is claimed again.
+            Err(error) => Err(EngineError::new(EngineErrorKind::Unavailable, error)),
+        }
+    }
+
+    fn driver(&self) -> Driver {
+        let parts = self.parts();
+        Driver {
+            authority: Arc::clone(&parts.authority),
+            challenges: parts.challenges.clone(),
+            clock: Arc::clone(&parts.clock),
+            options: DriverOptions { patience: parts.options.order_deadline, ..DriverOptions::default() },
+        }
+    }
+}

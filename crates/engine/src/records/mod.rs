@@ -1,0 +1,97 @@
+//! What the engine keeps in the store, and under which keys.
+//!
+//! A record that is claimed by a worker is due; the others are not. Labels and keys are never deleted.
+
+mod certificate;
+mod order;
+
+use std::net::IpAddr;
+use std::time::SystemTime;
+
+use fleetcert_jose::Jwk;
+use fleetcert_names::HostName;
+use fleetcert_protocol::DeviceId;
+use fleetcert_store::{Collection, Record};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+pub(crate) use certificate::CertificateRecord;
+pub(crate) use order::OrderRecord;
+
+use crate::{EngineError, EngineErrorKind};
+
+/// Device id → [`DeviceRecord`].
+pub(crate) const DEVICES: Collection = Collection::new("device");
+/// Thumbprint of a device key → device id.
+pub(crate) const DEVICE_KEYS: Collection = Collection::new("device-key");
+/// Label → device id. Kept for ever: a label is given out once.
+pub(crate) const LABELS: Collection = Collection::new("label");
+/// Hash of an enrolment token → [`TokenRecord`]; due when it expires.
+pub(crate) const TOKENS: Collection = Collection::new("token");
+/// Host name → [`AddressRecord`]; due while the zone does not have it yet.
+pub(crate) const ADDRESSES: Collection = Collection::new("address");
+/// Host name → [`OrderRecord`]; due when it is to be worked on. One name, one order.
+pub(crate) const ORDERS: Collection = Collection::new("order");
+/// Host name → [`CertificateRecord`]; due when the CA is to be asked for the renewal window.
+pub(crate) const CERTIFICATES: Collection = Collection::new("certificate");
+/// Hash of a certificate's public key → host name that used it. Kept for ever.
+pub(crate) const CERTIFICATE_KEYS: Collection = Collection::new("certificate-key");
+/// Owner name and value → challenge record; due when it must be gone whatever happened.
+pub(crate) const CHALLENGES: Collection = Collection::new("challenge");
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct DeviceRecord {
+    pub key: Jwk,
+    pub name: HostName,
+    pub state: DeviceState,
+    pub enrolled_at: SystemTime,
+}
+
+/// Where a device stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceState {
+    /// It may do what the authorizer allows.
+    Active,
+    /// It may do nothing, and may come back.
+    Suspended,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct TokenRecord {
+    pub expires: SystemTime,
+    pub used: Option<TokenUse>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct TokenUse {
+    pub key: String,
+    pub device: DeviceId,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct AddressRecord {
+    pub addresses: Vec<IpAddr>,
+    /// Failed tries in a row to bring them to the zone.
+    pub failures: u32,
+}
+
+/// The record as it is stored.
+pub(crate) fn encode<T: Serialize>(record: &T) -> Vec<u8> {
+    serde_json::to_vec(record).expect("our records have string keys and no failing serialisation")
+}
+
+/// The stored record; what another program, or damage, put there is an error and no panic.
+pub(crate) fn decode<T: DeserializeOwned>(record: &Record) -> Result<T, EngineError> {
+    serde_json::from_slice(&record.value).map_err(|error| {
+        EngineError::new(EngineErrorKind::Corrupt, format!("record {}: {error}", record.key))
+    })
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a string does not fail");
+        text
+    })
+}

@@ -1,0 +1,116 @@
+//! When certificates are due: the CA's window, asked for and kept.
+
+use std::time::{Duration, SystemTime};
+
+use fleetcert_names::HostName;
+use fleetcert_schedule::{Window, renewal_time, window_without_ari};
+use fleetcert_store::{Expect, Record, Transaction};
+use fleetcert_x509::CertificateId;
+use futures_util::StreamExt;
+
+use crate::records::{self, CERTIFICATES, CertificateRecord};
+use crate::{Engine, EngineError, EngineErrorKind, Event};
+
+const BATCH: usize = 64;
+/// Requests to the CA at the same time.
+const AT_A_TIME: usize = 4;
+const LEASE: Duration = Duration::from_secs(300);
+/// After an answer that will not soon be another (RFC 9773 section 4.3.3).
+const AFTER_A_FAULT: Duration = Duration::from_secs(6 * 3600);
+
+impl Engine {
+    /// Asks the CA for the renewal window of a name's certificate as soon as a worker is free, instead of when
+    /// its time has come. For operators who heard of an incident.
+    ///
+    /// # Errors
+    /// `Unavailable`; a name without a certificate is no error.
+    pub async fn look_at_renewal(&self, name: &HostName) -> Result<(), EngineError> {
+        let store = &self.parts().store;
+        if let Some(found) = store.read(CERTIFICATES, name.as_str()).await? {
+            let expect = Expect::Version(found.version);
+            let write =
+                Transaction::new().put(CERTIFICATES, found.key, expect, found.value, Some(self.now()));
+            match store.commit(write).await {
+                // Somebody else writes it now: a worker, which looks, or a newer certificate, which is looked at.
+                Err(error) if !error.is_conflict() => return Err(error.into()),
+                _ => self.wake_renewal_worker(),
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn renewal_worker(&self) {
+        loop {
+            match self.look_at_due_windows().await {
+                Ok(true) => {}
+                Ok(false) => self.rest(self.renewal_work()).await,
+                Err(error) => self.rest_after(&error).await,
+            }
+        }
+    }
+
+    async fn look_at_due_windows(&self) -> Result<bool, EngineError> {
+        let now = self.now();
+        let due = self.parts().store.claim(CERTIFICATES, now, now + LEASE, BATCH).await?;
+        let more = due.len() == BATCH;
+        futures_util::stream::iter(due)
+            .for_each_concurrent(AT_A_TIME, |stored| async move {
+                self.readable(self.look_at_window(stored).await);
+            })
+            .await;
+        Ok(more)
+    }
+
+    async fn look_at_window(&self, stored: Record) -> Result<(), EngineError> {
+        let name: HostName = stored
+            .key
+            .parse()
+            .map_err(|error: fleetcert_names::NameError| EngineError::new(EngineErrorKind::Corrupt, error))?;
+        let mut record: CertificateRecord = records::decode(&stored)?;
+        let now = self.now();
+        // RFC 9773 section 4.3.3: no more questions about what has expired.
+        let next = if record.not_after <= now { None } else { self.ask(&name, &mut record).await };
+        let expect = Expect::Version(stored.version);
+        let write = Transaction::new().put(CERTIFICATES, stored.key, expect, records::encode(&record), next);
+        match self.parts().store.commit(write).await {
+            // A newer certificate was stored meanwhile; its own window is asked for.
+            Err(error) if !error.is_conflict() => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Asks for the window and notes it; says when to ask again.
+    async fn ask(&self, name: &HostName, record: &mut CertificateRecord) -> Option<SystemTime> {
+        let now = self.now();
+        let id = record.certificate_id.as_deref().and_then(|id| id.parse::<CertificateId>().ok());
+        let Some(id) = id else {
+            self.note_window(name, record, window_without_ari(record.not_before, record.not_after));
+            return None;
+        };
+        match self.parts().authority.renewal_info(&id).await {
+            Ok(info) => {
+                self.note_window(name, record, Window::new(info.start, info.end));
+                Some(now + info.poll_after)
+            }
+            Err(error) => {
+                self.notify(&Event::RenewalUnknown { name, why: &error.to_string() });
+                if record.window.is_none() {
+                    self.note_window(name, record, window_without_ari(record.not_before, record.not_after));
+                }
+                Some(now + error.retry_after().unwrap_or(AFTER_A_FAULT).max(Duration::from_secs(1)))
+            }
+        }
+    }
+
+    /// Keeps the moment that was drawn as long as the window is the same.
+    fn note_window(&self, name: &HostName, record: &mut CertificateRecord, window: Option<Window>) {
+        let Some(window) = window else { return };
+        if record.window() == Some(window) {
+            return;
+        }
+        let renew_at = renewal_time(window, self.random());
+        record.window = Some((window.start(), window.end()));
+        record.renew_at = Some(renew_at);
+        self.notify(&Event::RenewalWindow { name, window, renew_at });
+    }
+}

@@ -1,0 +1,122 @@
+//! Keys that sign.
+
+use std::fmt;
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair,
+    KeyPair as _,
+};
+use zeroize::Zeroizing;
+
+use crate::public_key::PublicKey;
+use crate::{Algorithm, JoseError, JoseErrorKind, Jwk};
+
+/// Anything that signs: a key in memory, in a TPM, in another process.
+pub trait Signer: Send + Sync + fmt::Debug {
+    /// The algorithm of its signatures.
+    fn algorithm(&self) -> Algorithm;
+
+    /// The public key that verifies them.
+    fn jwk(&self) -> &Jwk;
+
+    /// The signature over `message`, in the form of RFC 7518: for ECDSA the two numbers of full length.
+    ///
+    /// # Errors
+    /// [`JoseErrorKind::BadKey`] when the key cannot be used now.
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, JoseError>;
+}
+
+/// A private key in memory: P-256, P-384 or Ed25519. `Debug` shows the thumbprint of its public half.
+pub struct KeyPair {
+    inner: Inner,
+    jwk: Jwk,
+}
+
+enum Inner {
+    Ecdsa(EcdsaKeyPair),
+    Ed25519(Ed25519KeyPair),
+}
+
+impl KeyPair {
+    /// A new key, from the randomness of the crypto provider.
+    ///
+    /// # Errors
+    /// [`JoseErrorKind::Unsupported`] for RSA and HMAC, [`JoseErrorKind::BadKey`] when the provider fails.
+    pub fn generate(algorithm: Algorithm) -> Result<Self, JoseError> {
+        let inner = match algorithm {
+            Algorithm::Es256 => EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map(Inner::Ecdsa),
+            Algorithm::Es384 => EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING).map(Inner::Ecdsa),
+            Algorithm::EdDsa => Ed25519KeyPair::generate().map(Inner::Ed25519),
+            Algorithm::Rs256 | Algorithm::Hs256 => {
+                return Err(JoseError::new(JoseErrorKind::Unsupported, "new keys are ES256, ES384 or EdDSA"));
+            }
+        };
+        Self::new(inner.map_err(|error| JoseError::new(JoseErrorKind::BadKey, error))?)
+    }
+
+    /// The key in this PKCS#8 document (RFC 5958).
+    ///
+    /// # Errors
+    /// [`JoseErrorKind::BadKey`] when it is none of the three kinds, or damaged.
+    pub fn from_pkcs8_der(der: &[u8]) -> Result<Self, JoseError> {
+        let ecdsa = |algorithm| EcdsaKeyPair::from_pkcs8(algorithm, der).map(Inner::Ecdsa);
+        let inner = Ed25519KeyPair::from_pkcs8(der)
+            .map(Inner::Ed25519)
+            .or_else(|_| ecdsa(&ECDSA_P256_SHA256_FIXED_SIGNING))
+            .or_else(|_| ecdsa(&ECDSA_P384_SHA384_FIXED_SIGNING));
+        Self::new(inner.map_err(|error| JoseError::new(JoseErrorKind::BadKey, error))?)
+    }
+
+    /// The key as a PKCS#8 document, wiped from memory when dropped.
+    ///
+    /// # Errors
+    /// [`JoseErrorKind::BadKey`] when the provider fails.
+    pub fn to_pkcs8_der(&self) -> Result<Zeroizing<Vec<u8>>, JoseError> {
+        let failed = |error| JoseError::new(JoseErrorKind::BadKey, error);
+        let document = match &self.inner {
+            Inner::Ecdsa(key) => key.to_pkcs8v1().map_err(failed)?,
+            Inner::Ed25519(key) => key.to_pkcs8v1().map_err(failed)?,
+        };
+        Ok(Zeroizing::new(document.as_ref().to_vec()))
+    }
+
+    fn new(inner: Inner) -> Result<Self, JoseError> {
+        let public = match &inner {
+            Inner::Ecdsa(key) => {
+                let (x, y) =
+                    key.public_key().as_ref()[1..].split_at((key.public_key().as_ref().len() - 1) / 2);
+                if x.len() == 32 { PublicKey::p256(x, y)? } else { PublicKey::p384(x, y)? }
+            }
+            Inner::Ed25519(key) => PublicKey::ed25519(key.public_key().as_ref())?,
+        };
+        Ok(Self { inner, jwk: Jwk::new(public) })
+    }
+}
+
+impl Signer for KeyPair {
+    fn algorithm(&self) -> Algorithm {
+        self.jwk.algorithm()
+    }
+
+    fn jwk(&self) -> &Jwk {
+        &self.jwk
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, JoseError> {
+        match &self.inner {
+            Inner::Ecdsa(key) => {
+                let signature = key.sign(&SystemRandom::new(), message);
+                let signature = signature.map_err(|error| JoseError::new(JoseErrorKind::BadKey, error))?;
+                Ok(signature.as_ref().to_vec())
+            }
+            Inner::Ed25519(key) => Ok(key.sign(message).as_ref().to_vec()),
+        }
+    }
+}
+
+impl fmt::Debug for KeyPair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyPair({})", self.jwk.thumbprint())
+    }
+}

@@ -1,0 +1,113 @@
+//! From the octets of a request to the octets of its answer, without any socket.
+
+mod prerequisites;
+mod query;
+mod update;
+
+use fleetcert_dns_wire::message::{self, UDP_MAX_LEN};
+use fleetcert_dns_wire::tsig::{self, Checked};
+use fleetcert_dns_wire::{Transport, TsigKey};
+use hickory_proto::op::{Edns, Header, Message, MessageType, Metadata, OpCode, ResponseCode};
+use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
+
+use crate::server::Core;
+
+impl Core {
+    /// The answer to these octets; `None` for what must not be answered: less than a header, and answers, since
+    /// two servers could answer each other for ever.
+    pub(crate) fn answer(&self, request: &[u8], transport: Transport) -> Option<Vec<u8>> {
+        let header = Header::read(&mut BinDecoder::new(request)).ok()?.metadata;
+        if header.message_type == MessageType::Response {
+            return None;
+        }
+        match header.op_code {
+            OpCode::Query | OpCode::Update => {}
+            // Nobody is primary to us.
+            OpCode::Notify => return bare(&header, ResponseCode::Refused),
+            _ => return bare(&header, ResponseCode::NotImp),
+        }
+        let Some(decoded) = message::decode(request).ok().filter(|decoded| decoded.queries.len() == 1) else {
+            return bare(&header, ResponseCode::FormErr);
+        };
+        let keys = self.options.grants.iter().map(|grant| &grant.key);
+        let Ok(checked) = tsig::verify_request(request, keys, self.clock.now()) else {
+            return bare(&header, ResponseCode::FormErr);
+        };
+        let reply = self.reply(&decoded, &checked);
+        self.finish(reply, &decoded, &checked, transport).or_else(|| bare(&header, ResponseCode::ServFail))
+    }
+
+    fn reply(&self, request: &Message, checked: &Checked<'_>) -> Message {
+        let mut reply = Message::new(request.id, MessageType::Response, request.op_code);
+        reply.metadata.recursion_desired = request.recursion_desired;
+        reply.queries.clone_from(&request.queries);
+        if matches!(checked, Checked::Refused(_)) {
+            reply.metadata.response_code = ResponseCode::NotAuth;
+        } else if request.version() > 0 {
+            reply.metadata.response_code = ResponseCode::BADVERS;
+        } else if request.op_code == OpCode::Update {
+            let outcome = self.update(request, checked);
+            reply.metadata.response_code = outcome.map_or_else(|code| code, |()| ResponseCode::NoError);
+        } else {
+            self.answer_query(&request.queries[0], &mut reply);
+        }
+        reply
+    }
+
+    /// Encodes, cuts to what the client takes, and signs.
+    fn finish(
+        &self,
+        mut reply: Message,
+        request: &Message,
+        checked: &Checked<'_>,
+        transport: Transport,
+    ) -> Option<Vec<u8>> {
+        if let Some(asked) = &request.edns {
+            let mut edns = Edns::new();
+            edns.set_max_payload(UDP_MAX_LEN);
+            edns.set_dnssec_ok(asked.flags().dnssec_ok); // RFC 3225 section 3
+            reply.set_edns(edns);
+        }
+        let limit = usize::from(match transport {
+            Transport::Tcp => u16::MAX,
+            Transport::Udp => request.max_payload().clamp(512, UDP_MAX_LEN),
+        });
+        let signature_len = match checked {
+            Checked::Signed(request) => request.signature_len(),
+            Checked::Unsigned | Checked::Refused(_) => 0,
+        };
+        let mut octets = message::encode(&reply).ok();
+        if octets.as_ref().is_none_or(|octets| octets.len() + signature_len > limit) {
+            // Nothing but the question: half a set of records would be of no use to anybody.
+            reply.answers.clear();
+            reply.authorities.clear();
+            reply.additionals.clear();
+            reply.metadata.truncation = true;
+            octets = message::encode(&reply).ok();
+        }
+        let octets = octets?;
+        let now = self.clock.now();
+        let octets = match checked {
+            Checked::Unsigned => octets,
+            Checked::Signed(request) => request.sign_response(&octets, now).ok()?,
+            Checked::Refused(request) => request.sign_response(&octets, now).ok()?,
+        };
+        (octets.len() <= limit).then_some(octets)
+    }
+
+    /// The keys' grants for this key.
+    fn grants_of<'k>(&'k self, key: &'k TsigKey) -> impl Iterator<Item = &'k crate::UpdateGrant> {
+        self.options.grants.iter().filter(move |grant| grant.key.name() == key.name())
+    }
+}
+
+/// An answer of nothing but its header.
+fn bare(request: &Metadata, code: ResponseCode) -> Option<Vec<u8>> {
+    let mut reply = Message::new(request.id, MessageType::Response, request.op_code);
+    reply.metadata.recursion_desired = request.recursion_desired;
+    reply.metadata.response_code = code;
+    message::encode(&reply).ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,93 @@
+//! The name server as a DNS backend.
+
+use async_trait::async_trait;
+use fleetcert_dns::{
+    BackendError, BackendErrorKind, Capabilities, Change, DnsBackend, Operation, RecordData, RecordSet,
+    RecordType, Ttl,
+};
+use fleetcert_names::DomainName;
+
+use crate::NameServer;
+use crate::zone::{Draft, DraftError, Key, Zone};
+
+/// The most changes in one call: far more than a batch needs, and short enough not to make other writers wait.
+const MAX_CHANGES: usize = 1000;
+
+#[async_trait]
+impl DnsBackend for NameServer {
+    async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
+        let found = self.zone_of(zone, Operation::Apply)?;
+        if changes.len() > MAX_CHANGES {
+            let why = format!("{} changes in one call, and at most {MAX_CHANGES} are allowed", changes.len());
+            return Err(BackendError::new(BackendErrorKind::InvalidInput, Operation::Apply, zone, why));
+        }
+        for change in changes {
+            require_within(zone, change.name(), Operation::Apply)?;
+        }
+        found
+            .change(self.core().unix_time(), |draft| {
+                changes.iter().try_for_each(|change| make(draft, change))
+            })
+            .map_err(|error| {
+                let kind = match error {
+                    DraftError::TooManyNames | DraftError::TooManyValues => BackendErrorKind::Quota,
+                    DraftError::NameServerAddress => BackendErrorKind::Refused,
+                };
+                BackendError::new(kind, Operation::Apply, zone, error)
+            })
+    }
+
+    async fn read(
+        &self,
+        zone: &DomainName,
+        name: &DomainName,
+        record_type: RecordType,
+    ) -> Result<Option<RecordSet>, BackendError> {
+        let found = self.zone_of(zone, Operation::Read)?;
+        require_within(zone, name, Operation::Read)?;
+        Ok(found.snapshot().node(&Key::of(name)).and_then(|node| node.sets.of(record_type)).cloned())
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            atomic: true,
+            addresses: true,
+            min_ttl: Ttl::from_secs(0).expect("zero is below the longest time to live"),
+            max_changes: MAX_CHANGES,
+        }
+    }
+}
+
+impl NameServer {
+    fn zone_of(&self, zone: &DomainName, operation: Operation) -> Result<&Zone, BackendError> {
+        let why = "the name server does not have this zone";
+        let error = || BackendError::new(BackendErrorKind::NotInZone, operation, zone, why);
+        self.core().zones.find(zone).ok_or_else(error)
+    }
+}
+
+fn make(draft: &mut Draft<'_>, change: &Change) -> Result<(), DraftError> {
+    match change {
+        Change::AddTxt { name, value, ttl } => {
+            draft.add(&Key::of(name), RecordData::Txt(value.clone()), *ttl)
+        }
+        Change::RemoveTxt { name, value } => draft.remove(&Key::of(name), &RecordData::Txt(value.clone())),
+        Change::SetAddresses { name, addresses, ttl } => {
+            let set = |values: Vec<RecordData>| {
+                let values = values.into_iter().collect::<std::collections::BTreeSet<_>>();
+                (!values.is_empty()).then_some(RecordSet { ttl: *ttl, values })
+            };
+            let key = Key::of(name);
+            draft.replace(&key, RecordType::A, set(addresses.v4().map(RecordData::A).collect()))?;
+            draft.replace(&key, RecordType::Aaaa, set(addresses.v6().map(RecordData::Aaaa).collect()))
+        }
+    }
+}
+
+fn require_within(zone: &DomainName, name: &DomainName, operation: Operation) -> Result<(), BackendError> {
+    if name.is_within(zone) {
+        return Ok(());
+    }
+    let why = format!("{name} is not in the zone");
+    Err(BackendError::new(BackendErrorKind::NotInZone, operation, zone, why))
+}

@@ -1,0 +1,44 @@
+//! An authoritative name server for the fleet zone that is itself a DNS backend.
+//!
+//! For a control server that does not want to depend on somebody else's name server: delegate the fleet zone to
+//! it, hand it to the engine as its [`DnsBackend`](fleetcert_dns::DnsBackend), and every change is answered at
+//! once. It speaks UDP and TCP, takes RFC 2136 updates from those who hold a key with a grant, and bounds whatever
+//! a stranger can ask for. Records live in memory only: after a restart the engine brings the zones to what its
+//! store wants. There is no journal on disk, no zone transfer, no DNSSEC and no response rate limiting here.
+//!
+//! ```
+//! use fleetcert_ambient::SystemClock;
+//! use fleetcert_dns::{Change, DnsBackend, Ttl};
+//! use fleetcert_nameserver::{NameServer, NameServerHost, Options, ZoneSettings};
+//! use std::sync::Arc;
+//! use tokio_util::sync::CancellationToken;
+//!
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+//! # runtime.block_on(async {
+//! let host = NameServerHost { name: "ns1.fleet.test".parse()?, addresses: ["127.0.0.1".parse()?].into() };
+//! let zone = ZoneSettings::new("fleet.test".parse()?, [host]);
+//! let server = NameServer::new([zone], Options::default(), Arc::new(SystemClock))?;
+//! let listener = server.listen("127.0.0.1:0".parse()?).await?;
+//! let stop = CancellationToken::new();
+//! let serving = tokio::spawn(listener.serve(stop.clone()));
+//! let name = "_acme-challenge.xi8qz.fleet.test".parse()?;
+//! let add = Change::AddTxt { name, value: "gfj9Xq".parse()?, ttl: Ttl::CHALLENGE };
+//! server.apply(&"fleet.test".parse()?, &[add]).await?;
+//! stop.cancel();
+//! serving.await?;
+//! # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+//! ```
+
+mod answer;
+mod backend;
+mod listener;
+mod options;
+mod replay;
+mod server;
+mod settings;
+mod zone;
+
+pub use listener::Listener;
+pub use options::{Options, TcpLimits, UpdateGrant};
+pub use server::NameServer;
+pub use settings::{Caa, NameServerHost, SettingsError, ZoneSettings};

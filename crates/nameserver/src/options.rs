@@ -1,0 +1,83 @@
+//! What a name server may spend, and who may update it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use fleetcert_dns::RecordType;
+use fleetcert_dns_wire::TsigKey;
+use fleetcert_names::DomainName;
+
+/// What a name server may spend on strangers, and who may send it RFC 2136 updates. The default grants nobody
+/// anything, so updates are off.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Options {
+    /// How many tasks read the UDP socket, and so how many queries are answered at the same time; at least one.
+    pub udp_workers: usize,
+    /// The limits of TCP.
+    pub tcp: TcpLimits,
+    /// Who may update what.
+    pub grants: Vec<UpdateGrant>,
+    /// The most names of one zone. A change that would add more is refused.
+    pub max_names: usize,
+    /// The most values of one type at one name. A change that would add more is refused.
+    pub max_values: usize,
+}
+
+/// The right to send RFC 2136 updates. One key may have several.
+#[derive(Clone, Debug)]
+pub struct UpdateGrant {
+    /// Who signs with this key
+    pub key: TsigKey,
+    /// may change names in this subtree, its root included,
+    pub subtree: DomainName,
+    /// and only records of these types.
+    pub types: BTreeSet<RecordType>,
+}
+
+/// Limits of TCP connections (RFC 7766 section 6).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TcpLimits {
+    /// Connections at the same time. One more is closed at once.
+    pub max_clients: usize,
+    /// Connections at the same time from one /24 of IPv4 or /56 of IPv6. Loopback is not counted: no stranger
+    /// comes from there.
+    pub max_clients_of_prefix: usize,
+    /// How long a client may take until its first message begins.
+    pub first_byte: Duration,
+    /// How long a client may be silent between two messages.
+    pub idle: Duration,
+    /// How long a message may take from its length to its end.
+    pub read: Duration,
+    /// How long a client may take to accept an answer.
+    pub write: Duration,
+    /// Messages on one connection. After the last answer it is closed.
+    pub max_messages: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            udp_workers: 4,
+            tcp: TcpLimits::default(),
+            grants: Vec::new(),
+            max_names: 4_000_000,
+            max_values: 64,
+        }
+    }
+}
+
+impl Default for TcpLimits {
+    fn default() -> Self {
+        Self {
+            max_clients: 512,
+            max_clients_of_prefix: 16,
+            first_byte: Duration::from_secs(2),
+            idle: Duration::from_secs(10),
+            read: Duration::from_secs(2),
+            write: Duration::from_millis(500),
+            max_messages: 100,
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! What a zone is, apart from its devices.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use fleetcert_dns::Ttl;
+use fleetcert_names::{DomainName, NameError};
+
+/// A zone: its name, its servers, and the records at its apex that no device and no update changes.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ZoneSettings {
+    /// The name of the zone.
+    pub origin: DomainName,
+    /// The servers that the parent zone delegates to; the first is the primary one of the SOA record.
+    pub name_servers: Vec<NameServerHost>,
+    /// The mailbox of who is responsible, as the SOA record writes it: `hostmaster.fleet.test`. `None` stands
+    /// for `hostmaster` in the zone.
+    pub hostmaster: Option<DomainName>,
+    /// The time to live of SOA, NS, CAA and the servers' addresses.
+    pub ttl: Ttl,
+    /// How long a resolver may keep that a name or type does not exist (RFC 2308); at most 60 seconds, because a
+    /// CA's resolver that remembers a miss fails the next validation.
+    pub negative_ttl: Ttl,
+    /// Which CAs may issue for the zone (RFC 8659). Empty: every CA may.
+    pub caa: Vec<Caa>,
+}
+
+/// A server of a zone.
+#[derive(Clone, Debug)]
+pub struct NameServerHost {
+    /// Its name.
+    pub name: DomainName,
+    /// Its addresses, which the zone answers if the name lies in the zone (glue), and which no change removes.
+    pub addresses: BTreeSet<IpAddr>,
+}
+
+/// A CAA record at the apex (RFC 8659 section 4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caa {
+    /// A CA that does not know the tag must not issue.
+    pub critical: bool,
+    /// `issue`, `issuewild`, `iodef`, …: 1 to 15 letters and digits.
+    pub tag: String,
+    /// The value, as in `letsencrypt.org; validationmethods=dns-01`; at most 1,024 printable ASCII characters.
+    pub value: String,
+}
+
+impl ZoneSettings {
+    /// A zone with these servers, an hour for its own records, 30 seconds for what does not exist, and no CAA.
+    pub fn new(origin: DomainName, name_servers: impl IntoIterator<Item = NameServerHost>) -> Self {
+        Self {
+            origin,
+            name_servers: name_servers.into_iter().collect(),
+            hostmaster: None,
+            ttl: seconds(3600),
+            negative_ttl: seconds(30),
+            caa: Vec::new(),
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), SettingsError> {
+        let error = |kind: fn(DomainName) -> SettingsError| Err(kind(self.origin.clone()));
+        if self.name_servers.is_empty() {
+            return error(SettingsError::NoNameServer);
+        }
+        if self.name_servers.len() > 13 || self.caa.len() > 16 {
+            return error(SettingsError::TooManyRecords);
+        }
+        if self.negative_ttl.as_secs() > 60 {
+            return error(SettingsError::NegativeTtlTooLong);
+        }
+        for NameServerHost { name, addresses } in &self.name_servers {
+            if addresses.len() > 16 {
+                return error(SettingsError::TooManyRecords);
+            }
+            if name.is_within(&self.origin) && addresses.is_empty() {
+                return Err(SettingsError::NameServerWithoutAddress(name.clone()));
+            }
+        }
+        if self.caa.iter().all(Caa::is_sound) { Ok(()) } else { error(SettingsError::Caa) }
+    }
+
+    pub(crate) fn responsible(&self) -> Result<DomainName, NameError> {
+        match &self.hostmaster {
+            Some(name) => Ok(name.clone()),
+            None => self.origin.child(&"hostmaster".parse()?),
+        }
+    }
+}
+
+impl Caa {
+    fn is_sound(&self) -> bool {
+        (1..=15).contains(&self.tag.len())
+            && self.tag.bytes().all(|octet| octet.is_ascii_alphanumeric())
+            && self.value.len() <= 1024
+            && self.value.bytes().all(|octet| octet == b' ' || octet.is_ascii_graphic())
+    }
+}
+
+fn seconds(seconds: u32) -> Ttl {
+    Ttl::from_secs(seconds).expect("an hour is below the longest time to live")
+}
+
+/// Settings that make no name server.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettingsError {
+    /// There are two zones of this name.
+    #[error("the zone {0} is given twice")]
+    DuplicateZone(DomainName),
+    /// The zone names no server.
+    #[error("the zone {0} has no name server")]
+    NoNameServer(DomainName),
+    /// A server in the zone itself cannot be found without its address.
+    #[error("the name server {0} lies in its own zone and has no address")]
+    NameServerWithoutAddress(DomainName),
+    /// More than 13 servers, 16 addresses of one or 16 CAA records.
+    #[error("the zone {0} has too many records at its apex")]
+    TooManyRecords(DomainName),
+    /// More than 60 seconds for what does not exist.
+    #[error("the zone {0} lets resolvers keep a miss for more than 60 seconds")]
+    NegativeTtlTooLong(DomainName),
+    /// A CAA tag or value that RFC 8659 does not allow.
+    #[error("the zone {0} has a CAA record with a bad tag or value")]
+    Caa(DomainName),
+    /// The zone's name leaves no room for `hostmaster` below it.
+    #[error("the zone {0} has too long a name")]
+    OriginTooLong(DomainName),
+    /// Two grants are for keys of the same name and different secret or algorithm.
+    #[error("the key {0} is given twice and differently")]
+    DuplicateKey(DomainName),
+    /// A grant is for a subtree of none of the zones.
+    #[error("the grant for {0} lies in none of the zones")]
+    GrantOutsideZones(DomainName),
+}

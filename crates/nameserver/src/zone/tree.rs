@@ -1,0 +1,89 @@
+//! A persistent map from names to nodes: a changed copy shares all but what leads to the change.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+use super::key::Key;
+use super::node::Node;
+
+const FANOUT: usize = 64;
+
+/// 64 branches of 64 leaves each. A leaf is sorted by hash.
+#[derive(Clone, Debug)]
+pub(super) struct Tree {
+    branches: Arc<[Branch; FANOUT]>,
+    hasher: RandomState,
+    len: usize,
+}
+
+type Branch = Arc<[Leaf; FANOUT]>;
+type Leaf = Arc<Vec<(u64, Arc<Node>)>>;
+
+impl Tree {
+    /// The tree of a zone that has nothing but its apex, which always exists.
+    pub(super) fn with_apex(apex: &Key) -> Self {
+        let leaf: Leaf = Arc::default();
+        let branch: Branch = Arc::new(std::array::from_fn(|_| leaf.clone()));
+        let branches = Arc::new(std::array::from_fn(|_| branch.clone()));
+        let mut tree = Self { branches, hasher: RandomState::new(), len: 0 };
+        tree.put(Node { name: apex.as_slice().into(), sets: super::node::Sets::default(), children: 0 });
+        tree
+    }
+
+    /// How many names exist.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn find(&self, name: &[u8]) -> Option<&Node> {
+        let hash = self.hasher.hash_one(name);
+        let leaf = &self.branches[branch_of(hash)][leaf_of(hash)];
+        leaf.get(position(leaf, hash, name).ok()?).map(|(_, node)| &**node)
+    }
+
+    /// Adds the node, or replaces the one of its name.
+    pub(super) fn put(&mut self, node: Node) {
+        let hash = self.hasher.hash_one(&*node.name);
+        let leaf = self.leaf_mut(hash);
+        match position(leaf, hash, &node.name) {
+            Ok(at) => leaf[at].1 = Arc::new(node),
+            Err(at) => {
+                leaf.insert(at, (hash, Arc::new(node)));
+                self.len += 1;
+            }
+        }
+    }
+
+    pub(super) fn remove(&mut self, name: &[u8]) {
+        let hash = self.hasher.hash_one(name);
+        let leaf = self.leaf_mut(hash);
+        if let Ok(at) = position(leaf, hash, name) {
+            leaf.remove(at);
+            self.len -= 1;
+        }
+    }
+
+    /// The leaf, and the way to it, copied if another version has them too.
+    fn leaf_mut(&mut self, hash: u64) -> &mut Vec<(u64, Arc<Node>)> {
+        let branch = &mut Arc::make_mut(&mut self.branches)[branch_of(hash)];
+        Arc::make_mut(&mut Arc::make_mut(branch)[leaf_of(hash)])
+    }
+}
+
+fn branch_of(hash: u64) -> usize {
+    (hash % FANOUT as u64) as usize
+}
+
+fn leaf_of(hash: u64) -> usize {
+    (hash / FANOUT as u64 % FANOUT as u64) as usize
+}
+
+/// Where the name is, or where it belongs. Names of one hash stand side by side in any order.
+fn position(leaf: &[(u64, Arc<Node>)], hash: u64, name: &[u8]) -> Result<usize, usize> {
+    let start = leaf.partition_point(|(other, _)| *other < hash);
+    let same = leaf[start..].iter().take_while(|(other, _)| *other == hash);
+    match same.into_iter().position(|(_, node)| *node.name == *name) {
+        Some(at) => Ok(start + at),
+        None => Err(start),
+    }
+}

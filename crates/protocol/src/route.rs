@@ -1,0 +1,12 @@
+//! Where requests go: paths below the control server's public URL.
+
+/// A nonce for the first request.
+pub const NONCE: &str = "/v1/nonce";
+/// Enrolment.
+pub const ENROL: &str = "/v1/enrol";
+/// Address reports.
+pub const ADDRESSES: &str = "/v1/addresses";
+/// Certificate requests.
+pub const CERTIFICATE: &str = "/v1/certificate";
+/// How the certificate stands.
+pub const CERTIFICATE_STATUS: &str = "/v1/certificate/status";

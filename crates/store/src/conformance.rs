@@ -1,0 +1,194 @@
+//! What every store must do, as one call that anybody can make on his own.
+//!
+//! ```
+//! # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+//! # runtime.block_on(async {
+//! fleetcert_store::conformance::check(&fleetcert_store::MemoryStore::new()).await.unwrap();
+//! # });
+//! ```
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use crate::{Collection, Expect, Store, StoreErrorKind, Transaction};
+
+const THINGS: Collection = Collection::new("conformance");
+const OTHERS: Collection = Collection::new("conformance-other");
+const START: SystemTime = SystemTime::UNIX_EPOCH;
+
+/// A promise of [`Store`] that the store under test does not keep.
+#[derive(Debug)]
+pub struct Broken {
+    check: &'static str,
+    what: String,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.check, self.what)
+    }
+}
+
+impl std::error::Error for Broken {}
+
+/// Runs every check on an empty store. It leaves records in two collections of its own.
+///
+/// # Errors
+/// The first promise that is not kept.
+pub async fn check(store: &dyn Store) -> Result<(), Broken> {
+    named("a record is written once and read back", write_once(store).await)?;
+    named("an old version is a conflict and changes nothing", old_version(store).await)?;
+    named("a transaction is made as a whole or not at all", all_or_nothing(store).await)?;
+    named("a deleted record's version never comes again", no_version_again(store).await)?;
+    named("pages follow the keys", pages(store).await)?;
+    named("a claim is a lease", lease(store).await)?;
+    named("claims at the same time hand out each record once", claims_side_by_side(store).await)?;
+    named("what is over the bounds is refused", bounds(store).await)
+}
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+fn named(check: &'static str, outcome: Outcome) -> Result<(), Broken> {
+    outcome.map_err(|error| Broken { check, what: error.to_string() })
+}
+
+fn require(holds: bool, what: &'static str) -> Outcome {
+    if holds { Ok(()) } else { Err(what.into()) }
+}
+
+fn put(key: &str, expect: Expect, value: &str, due: Option<SystemTime>) -> Transaction {
+    Transaction::new().put(THINGS, key, expect, value.as_bytes().to_vec(), due)
+}
+
+async fn write_once(store: &dyn Store) -> Outcome {
+    require(store.read(THINGS, "once").await?.is_none(), "an empty store holds a record")?;
+    let version = store.commit(put("once", Expect::Absent, "1", None)).await?;
+    let record = store.read(THINGS, "once").await?.ok_or("what was written is not there")?;
+    require(
+        record.version == version && record.value == b"1" && record.due.is_none(),
+        "it came back changed",
+    )?;
+    require(store.read(OTHERS, "once").await?.is_none(), "it is in another collection too")?;
+    let again = store.commit(put("once", Expect::Absent, "2", None)).await;
+    require(again.is_err_and(|error| error.is_conflict()), "it could be made twice")
+}
+
+async fn old_version(store: &dyn Store) -> Outcome {
+    let first = store.commit(put("cas", Expect::Absent, "1", None)).await?;
+    let second = store.commit(put("cas", Expect::Version(first), "2", None)).await?;
+    require(second > first, "the version did not grow")?;
+    let late = store.commit(put("cas", Expect::Version(first), "late", None)).await;
+    require(late.is_err_and(|error| error.is_conflict()), "an old version was accepted")?;
+    let record = store.read(THINGS, "cas").await?.ok_or("the record is gone")?;
+    require(record.value == b"2", "a refused write changed the record")
+}
+
+async fn all_or_nothing(store: &dyn Store) -> Outcome {
+    let both = put("left", Expect::Absent, "1", None).put(OTHERS, "right", Expect::Absent, vec![1], None);
+    store.commit(both.clone()).await?;
+    let half = put("new", Expect::Absent, "1", None).check(OTHERS, "right", Expect::Absent);
+    require(
+        store.commit(half).await.is_err_and(|error| error.is_conflict()),
+        "a failed check was passed over",
+    )?;
+    require(store.read(THINGS, "new").await?.is_none(), "a part of a refused transaction was made")?;
+    let gone = Transaction::new().delete(THINGS, "left", Expect::Any).delete(OTHERS, "right", Expect::Any);
+    store.commit(gone).await?;
+    require(store.read(OTHERS, "right").await?.is_none(), "a deleted record is there")
+}
+
+async fn no_version_again(store: &dyn Store) -> Outcome {
+    let first = store.commit(put("aba", Expect::Absent, "1", None)).await?;
+    store.commit(Transaction::new().delete(THINGS, "aba", Expect::Version(first))).await?;
+    store.commit(put("aba", Expect::Absent, "1", None)).await?;
+    let late = store.commit(put("aba", Expect::Version(first), "late", None)).await;
+    require(late.is_err_and(|error| error.is_conflict()), "a version came again")
+}
+
+async fn pages(store: &dyn Store) -> Outcome {
+    let pages = Collection::new("conformance-pages");
+    for key in ["b", "a", "c"] {
+        store.commit(Transaction::new().put(pages, key, Expect::Any, vec![], None)).await?;
+    }
+    let first: Vec<_> = store.page(pages, None, 2).await?.into_iter().map(|record| record.key).collect();
+    require(first == ["a", "b"], "the first page is not the first two keys")?;
+    let second: Vec<_> =
+        store.page(pages, Some("b"), 2).await?.into_iter().map(|record| record.key).collect();
+    require(second == ["c"], "the second page does not go on behind the first")
+}
+
+async fn lease(store: &dyn Store) -> Outcome {
+    let work = Collection::new("conformance-lease");
+    let at = |seconds| START + Duration::from_secs(seconds);
+    let make = |key: &str, due| Transaction::new().put(work, key, Expect::Any, vec![], Some(at(due)));
+    store.commit(make("later", 20)).await?;
+    store.commit(make("sooner", 10)).await?;
+    require(
+        store.claim(work, at(9), at(60), 9).await?.is_empty(),
+        "a record was handed out before it was due",
+    )?;
+    require(store.count_due(work, at(20), 9).await? == 1, "the count of due records is wrong")?;
+    let claimed = store.claim(work, at(30), at(60), 1).await?;
+    require(claimed.len() == 1 && claimed[0].key == "sooner", "the longest due was not first")?;
+    let stale = claimed[0].version;
+    require(store.claim(work, at(30), at(60), 9).await?.len() == 1, "a leased record was handed out again")?;
+    let second = store.claim(work, at(60), at(90), 9).await?;
+    require(second.len() == 2, "a lease did not end")?;
+    let late = Transaction::new().delete(work, "sooner", Expect::Version(stale));
+    require(
+        store.commit(late).await.is_err_and(|error| error.is_conflict()),
+        "an old lease could still write",
+    )?;
+    let fence = second.iter().find(|record| record.key == "sooner").ok_or("the record is gone")?.version;
+    store.commit(Transaction::new().delete(work, "sooner", Expect::Version(fence))).await?;
+    Ok(())
+}
+
+async fn claims_side_by_side(store: &dyn Store) -> Outcome {
+    let work = Collection::new("conformance-race");
+    let until = START + Duration::from_secs(60);
+    for index in 0..40 {
+        store
+            .commit(Transaction::new().put(work, format!("{index}"), Expect::Any, vec![], Some(START)))
+            .await?;
+    }
+    let claim = || store.claim(work, START, until, 15);
+    let (mut first, mut second, mut third) = (claim(), claim(), claim());
+    let mut results = [None, None, None];
+    std::future::poll_fn(|context| {
+        for (future, result) in [&mut first, &mut second, &mut third].into_iter().zip(&mut results) {
+            if result.is_none()
+                && let std::task::Poll::Ready(claimed) = future.as_mut().poll(context)
+            {
+                *result = Some(claimed);
+            }
+        }
+        if results.iter().all(Option::is_some) {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
+    })
+    .await;
+    let mut keys = Vec::new();
+    for claimed in results.into_iter().flatten() {
+        keys.extend(claimed?.into_iter().map(|record| record.key));
+    }
+    let handed_out = keys.len();
+    keys.sort();
+    keys.dedup();
+    require(handed_out == 40 && keys.len() == 40, "a record was handed out twice, or not at all")
+}
+
+async fn bounds(store: &dyn Store) -> Outcome {
+    let long_key = "k".repeat(Transaction::MAX_KEY + 1);
+    let twice = put("twice", Expect::Any, "1", None).delete(THINGS, "twice", Expect::Any);
+    for transaction in [put("", Expect::Any, "", None), put(&long_key, Expect::Any, "", None), twice] {
+        let refused = store.commit(transaction).await;
+        require(
+            refused.is_err_and(|error| error.kind() == StoreErrorKind::InvalidInput),
+            "a transaction over the bounds was made",
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! A leaf and the certificates of its issuers.
+
+use rustls_pki_types::CertificateDer;
+
+use super::Leaf;
+use crate::{X509Error, X509ErrorKind, pem};
+
+/// A certificate chain as ACME delivers it (RFC 8555 section 9.1): the leaf first, then each one's issuer.
+///
+/// That it was parsed says that each certificate is one, and no more; whether it is the right chain is what
+/// [`check`](Self::check) finds out.
+///
+/// ```no_run
+/// # fn file() -> Vec<u8> { Vec::new() }
+/// use fleetcert_x509::Chain;
+///
+/// let chain = Chain::from_pem(&file())?;
+/// println!("{:?} until {:?}", chain.leaf().names(), chain.leaf().not_after());
+/// # Ok::<(), fleetcert_x509::X509Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chain {
+    certificates: Vec<CertificateDer<'static>>,
+    leaf: Leaf,
+}
+
+/// A chain of four certificates has 6 to 8 KiB.
+const MAX_TEXT: usize = 64 * 1024;
+const MAX_CERTIFICATES: usize = 10;
+
+impl Chain {
+    /// A chain from PEM blocks `CERTIFICATE`, 1 to 10 of them in at most 64 KiB.
+    ///
+    /// # Errors
+    /// [`X509ErrorKind::TooLarge`], or [`X509ErrorKind::Malformed`] for anything that is not a chain, such as an
+    /// HTML page or a private key among the certificates.
+    pub fn from_pem(text: &[u8]) -> Result<Self, X509Error> {
+        if text.len() > MAX_TEXT {
+            return Err(X509Error::new(X509ErrorKind::TooLarge, "the chain is larger than 64 KiB"));
+        }
+        Self::from_certificates(certificates(text, MAX_CERTIFICATES)?)
+    }
+
+    /// A chain from certificates in DER, 1 to 10 of them, the leaf first; such as a TLS peer presents.
+    ///
+    /// # Errors
+    /// [`X509ErrorKind::Malformed`] when there is none, there are too many, or one is not a certificate.
+    pub fn from_certificates(certificates: Vec<CertificateDer<'static>>) -> Result<Self, X509Error> {
+        let (first, issuers) =
+            certificates.split_first().ok_or_else(|| X509Error::malformed("there is no certificate"))?;
+        if certificates.len() > MAX_CERTIFICATES
+            || certificates.iter().map(|one| one.len()).sum::<usize>() > MAX_TEXT
+        {
+            return Err(X509Error::new(
+                X509ErrorKind::TooLarge,
+                "the chain has more than 10 certificates or 64 KiB",
+            ));
+        }
+        let leaf = Leaf::from_der(first)?;
+        for issuer in issuers {
+            super::link::parse(issuer)?;
+        }
+        Ok(Self { certificates, leaf })
+    }
+
+    /// The chain in PEM, as it is installed: `fullchain.pem`.
+    pub fn to_pem(&self) -> String {
+        self.certificates.iter().map(|der| pem::encode(pem::CERTIFICATE, der).to_string()).collect()
+    }
+
+    /// The certificates in DER, the leaf first.
+    pub fn certificates(&self) -> &[CertificateDer<'static>] {
+        &self.certificates
+    }
+
+    /// What the first certificate says.
+    pub fn leaf(&self) -> &Leaf {
+        &self.leaf
+    }
+}
+
+/// The certificates of a PEM text that has nothing else.
+pub(super) fn certificates(text: &[u8], most: usize) -> Result<Vec<CertificateDer<'static>>, X509Error> {
+    let blocks = pem::blocks(text, most)?;
+    match blocks.iter().find(|block| block.label != pem::CERTIFICATE) {
+        Some(_) => Err(X509Error::malformed("there is a PEM block that is no CERTIFICATE")),
+        None => Ok(blocks.iter().map(|block| CertificateDer::from(block.der.to_vec())).collect()),
+    }
+}

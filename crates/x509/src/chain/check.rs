@@ -1,0 +1,182 @@
+//! Whether a chain is the one that was ordered.
+
+use std::time::{Duration, SystemTime};
+
+use fleetcert_names::HostName;
+use rustls_pki_types::{ServerName, UnixTime};
+use webpki::{EndEntityCert, KeyUsage};
+
+use super::{Chain, Roots, link};
+
+/// What a chain should be.
+#[derive(Clone, Copy, Debug)]
+pub struct Expectation<'a> {
+    /// The public key of the CSR: a DER SubjectPublicKeyInfo.
+    pub spki: &'a [u8],
+    /// The names that were ordered; the leaf must have these and no others.
+    pub names: &'a [HostName],
+    /// When the chain must hold.
+    pub now: SystemTime,
+    /// The roots to which it must lead. With `None` only the links within the chain are checked: enough where
+    /// the CA itself was reached over an authenticated connection and its root is not known here.
+    pub roots: Option<&'a Roots>,
+}
+
+/// The difference between a chain and what was expected; one variant for each.
+///
+/// It is final: the same chain is wrong again, unless it is [`NotYetValid`](Self::NotYetValid).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChainFault {
+    /// The leaf is for another key than that of the CSR.
+    #[error("the certificate is for another key")]
+    WrongKey,
+    /// A name that was ordered is not in the leaf.
+    #[error("the certificate lacks the name {0}")]
+    MissingName(HostName),
+    /// The leaf has a name that was not ordered.
+    #[error("the certificate has the name {0}, which was not ordered")]
+    UnexpectedName(String),
+    /// The leaf ends before it begins.
+    #[error("the certificate's validity ends before it begins")]
+    NeverValid,
+    /// The leaf begins more than five minutes after now.
+    #[error("the certificate is not valid yet")]
+    NotYetValid {
+        /// When it begins.
+        not_before: SystemTime,
+    },
+    /// The leaf has ended.
+    #[error("the certificate has expired")]
+    Expired {
+        /// When it ended.
+        not_after: SystemTime,
+    },
+    /// The extended key usage of the leaf lacks serverAuth.
+    #[error("the certificate is not for servers")]
+    NotForServers,
+    /// The leaf may sign other certificates.
+    #[error("the certificate is one of an authority")]
+    IsAuthority,
+    /// A certificate was not signed by the one after it.
+    #[error("certificate {position} of the chain was not signed by the next one")]
+    BrokenLink {
+        /// Which one, from 0 for the leaf.
+        position: usize,
+    },
+    /// No path leads from the leaf to one of the roots.
+    #[error("the chain leads to no trusted root: {reason}")]
+    NotTrusted {
+        /// What the verifier says, for people.
+        reason: String,
+    },
+    /// A TLS client would not take the leaf for this name.
+    #[error("a client would not accept the certificate for {0}")]
+    NotValidForName(HostName),
+}
+
+/// So far may the CA's clock be ahead of ours.
+const LEEWAY: Duration = Duration::from_secs(5 * 60);
+
+impl Chain {
+    /// Checks that this chain is what was ordered and that clients will take it.
+    ///
+    /// In this order: the leaf's key, its names as a set, its validity at `now` with five minutes of leeway at
+    /// the beginning, serverAuth, that it is no authority, that each certificate is signed by the next, and with
+    /// roots a path to one of them as a TLS client builds it (RFC 5280 section 6), for each name. Revocation is
+    /// not looked up.
+    ///
+    /// # Errors
+    /// The first difference.
+    ///
+    /// ```no_run
+    /// use fleetcert_x509::{Chain, ChainFault, Expectation, VerifiedCsr};
+    ///
+    /// fn check(chain: &Chain, csr: &VerifiedCsr, now: std::time::SystemTime) -> Result<(), ChainFault> {
+    ///     chain.check(&Expectation { spki: csr.spki(), names: csr.names(), now, roots: None })
+    /// }
+    /// ```
+    pub fn check(&self, expected: &Expectation<'_>) -> Result<(), ChainFault> {
+        self.check_leaf(expected)?;
+        for (position, pair) in self.certificates().windows(2).enumerate() {
+            if !link::is_signed_by(&pair[0], &pair[1]) {
+                return Err(ChainFault::BrokenLink { position });
+            }
+        }
+        match expected.roots {
+            Some(roots) => self.check_path(expected, roots),
+            None => Ok(()),
+        }
+    }
+
+    fn check_leaf(&self, expected: &Expectation<'_>) -> Result<(), ChainFault> {
+        let leaf = self.leaf();
+        if leaf.spki() != expected.spki {
+            return Err(ChainFault::WrongKey);
+        }
+        if let Some(name) = expected.names.iter().find(|name| !leaf.names().contains(name)) {
+            return Err(ChainFault::MissingName(name.clone()));
+        }
+        if let Some(name) = leaf.names().iter().find(|name| !expected.names.contains(name)) {
+            return Err(ChainFault::UnexpectedName(name.to_string()));
+        }
+        if let Some(name) = leaf.other_names().first() {
+            return Err(ChainFault::UnexpectedName(name.clone()));
+        }
+        let (not_before, not_after) = (leaf.not_before(), leaf.not_after());
+        if not_after < not_before {
+            return Err(ChainFault::NeverValid);
+        }
+        if is_later(not_before, expected.now) {
+            return Err(ChainFault::NotYetValid { not_before });
+        }
+        if not_after < expected.now {
+            return Err(ChainFault::Expired { not_after });
+        }
+        if !leaf.is_for_servers() {
+            return Err(ChainFault::NotForServers);
+        }
+        if leaf.is_authority() {
+            return Err(ChainFault::IsAuthority);
+        }
+        Ok(())
+    }
+
+    fn check_path(&self, expected: &Expectation<'_>, roots: &Roots) -> Result<(), ChainFault> {
+        let untrusted = |error: webpki::Error| ChainFault::NotTrusted { reason: error.to_string() };
+        let (first, issuers) = self.certificates().split_first().expect("a chain has a leaf");
+        let leaf = EndEntityCert::try_from(first).map_err(untrusted)?;
+        leaf.verify_for_usage(
+            webpki::ALL_VERIFICATION_ALGS,
+            roots.anchors(),
+            issuers,
+            self.moment_of_path(expected.now),
+            KeyUsage::server_auth(),
+            None,
+            None,
+        )
+        .map_err(untrusted)?;
+        for name in expected.names {
+            let accepted = ServerName::try_from(name.as_str())
+                .is_ok_and(|server| leaf.verify_is_valid_for_subject_name(&server).is_ok());
+            if !accepted {
+                return Err(ChainFault::NotValidForName(name.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    /// `now`, or the latest beginning within the leeway, which the path's own check of time does not know.
+    fn moment_of_path(&self, now: SystemTime) -> UnixTime {
+        let beginnings = self.certificates().iter().filter_map(|der| super::Leaf::from_der(der).ok());
+        let moment = beginnings
+            .map(|one| one.not_before())
+            .filter(|begin| !is_later(*begin, now))
+            .fold(now, SystemTime::max);
+        UnixTime::since_unix_epoch(moment.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
+    }
+}
+
+fn is_later(moment: SystemTime, now: SystemTime) -> bool {
+    moment.duration_since(now).is_ok_and(|ahead| ahead > LEEWAY)
+}

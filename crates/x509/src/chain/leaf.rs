@@ -1,0 +1,161 @@
+//! The certificate that is served.
+
+use std::time::{Duration, SystemTime};
+
+use fleetcert_names::HostName;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::time::ASN1Time;
+
+use super::{Validity, link};
+use crate::{CertificateId, X509Error, X509ErrorKind};
+
+/// What the certificate of a server says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leaf {
+    names: Vec<HostName>,
+    other_names: Vec<String>,
+    spki: Vec<u8>,
+    serial: Vec<u8>,
+    authority_key_id: Option<Vec<u8>>,
+    validity: Validity,
+    server_auth: bool,
+    authority: bool,
+}
+
+impl Leaf {
+    /// Reads a certificate in DER.
+    ///
+    /// # Errors
+    /// [`X509ErrorKind::Malformed`] when it is none.
+    pub fn from_der(der: &[u8]) -> Result<Self, X509Error> {
+        let certificate = link::parse(der)?;
+        let fault =
+            |error| X509Error::malformed("an extension of the certificate is there twice").because(error);
+        let (names, other_names) = names(&certificate)?;
+        let eku = certificate.extended_key_usage().map_err(fault)?;
+        let constraints = certificate.basic_constraints().map_err(fault)?;
+        Ok(Self {
+            names,
+            other_names,
+            spki: certificate.public_key().raw.to_vec(),
+            serial: certificate.raw_serial().to_vec(),
+            authority_key_id: authority_key_id(&certificate),
+            validity: Validity::new(
+                moment(certificate.validity().not_before)?,
+                moment(certificate.validity().not_after)?,
+            ),
+            server_auth: eku.is_some_and(|usage| usage.value.server_auth),
+            authority: constraints.is_some_and(|constraints| constraints.value.ca),
+        })
+    }
+
+    /// The DNS names of the subject alternative name extension, sorted, each once. The subject does not count.
+    pub fn names(&self) -> &[HostName] {
+        &self.names
+    }
+
+    /// The subject alternative names that are no host names, such as wildcards and IP addresses, as text.
+    pub fn other_names(&self) -> &[String] {
+        &self.other_names
+    }
+
+    /// The public key: a DER SubjectPublicKeyInfo.
+    pub fn spki(&self) -> &[u8] {
+        &self.spki
+    }
+
+    /// The content octets of the serial number's DER INTEGER.
+    pub fn serial(&self) -> &[u8] {
+        &self.serial
+    }
+
+    /// The keyIdentifier of the authority key identifier extension.
+    pub fn authority_key_id(&self) -> Option<&[u8]> {
+        self.authority_key_id.as_deref()
+    }
+
+    /// From when until when it holds.
+    pub fn validity(&self) -> Validity {
+        self.validity
+    }
+
+    /// The first moment of its validity.
+    pub fn not_before(&self) -> SystemTime {
+        self.validity.not_before()
+    }
+
+    /// The last moment of its validity.
+    pub fn not_after(&self) -> SystemTime {
+        self.validity.not_after()
+    }
+
+    /// When to renew it if the CA gives no advice; see [`Validity::renewal_point`].
+    pub fn renewal_point(&self) -> SystemTime {
+        self.validity.renewal_point()
+    }
+
+    /// Whether its extended key usage has serverAuth.
+    pub fn is_for_servers(&self) -> bool {
+        self.server_auth
+    }
+
+    /// Whether it may sign other certificates (cA is TRUE in its basic constraints).
+    pub fn is_authority(&self) -> bool {
+        self.authority
+    }
+
+    /// Its identifier in ACME renewal information (RFC 9773 section 4.1).
+    ///
+    /// # Errors
+    /// [`X509ErrorKind::MissingField`] when it does not say which key signed it.
+    pub fn certificate_id(&self) -> Result<CertificateId, X509Error> {
+        let key_id = self.authority_key_id().ok_or_else(|| {
+            X509Error::new(X509ErrorKind::MissingField, "the certificate has no authority key identifier")
+        })?;
+        CertificateId::new(key_id, &self.serial)
+    }
+}
+
+fn names(certificate: &X509Certificate<'_>) -> Result<(Vec<HostName>, Vec<String>), X509Error> {
+    let extension = certificate
+        .subject_alternative_name()
+        .map_err(|error| X509Error::malformed("the alternative names cannot be read").because(error))?;
+    let (mut names, mut other_names) = (Vec::new(), Vec::new());
+    for name in extension.map_or(&[][..], |extension| &extension.value.general_names) {
+        match name {
+            GeneralName::DNSName(text) => match text.parse::<HostName>() {
+                Ok(name) if !text.ends_with('.') => names.push(name),
+                _ => other_names.push(harmless(text)),
+            },
+            other => other_names.push(harmless(&other.to_string())),
+        }
+    }
+    names.sort();
+    names.dedup();
+    Ok((names, other_names))
+}
+
+/// Text from outside, escaped and shortened.
+fn harmless(text: &str) -> String {
+    text.chars().take(256).flat_map(char::escape_default).collect()
+}
+
+fn authority_key_id(certificate: &X509Certificate<'_>) -> Option<Vec<u8>> {
+    certificate.extensions().iter().find_map(|extension| match extension.parsed_extension() {
+        ParsedExtension::AuthorityKeyIdentifier(identifier) => {
+            Some(identifier.key_identifier.as_ref()?.0.to_vec())
+        }
+        _ => None,
+    })
+}
+
+fn moment(time: ASN1Time) -> Result<SystemTime, X509Error> {
+    let distance = Duration::from_secs(time.timestamp().unsigned_abs());
+    let moment = if time.timestamp() < 0 {
+        SystemTime::UNIX_EPOCH.checked_sub(distance)
+    } else {
+        SystemTime::UNIX_EPOCH.checked_add(distance)
+    };
+    moment.ok_or_else(|| X509Error::malformed("the certificate's validity is out of all range"))
+}

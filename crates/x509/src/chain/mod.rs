@@ -1,0 +1,16 @@
+//! What a CA sends back: a chain, its leaf, and whether it is the right one.
+
+mod bundle;
+mod check;
+mod leaf;
+mod link;
+mod roots;
+#[cfg(test)]
+mod tests;
+mod validity;
+
+pub use bundle::Chain;
+pub use check::{ChainFault, Expectation};
+pub use leaf::Leaf;
+pub use roots::Roots;
+pub use validity::Validity;

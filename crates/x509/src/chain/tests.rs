@@ -1,0 +1,271 @@
+//! Chains made by another library, wrong in one place each.
+
+use std::time::{Duration, SystemTime};
+
+use fleetcert_names::HostName;
+use proptest::prelude::*;
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod,
+    KeyUsagePurpose, SanType, SerialNumber, SubjectPublicKeyInfo, date_time_ymd,
+};
+use rustls_pki_types::CertificateDer;
+
+use crate::{
+    Chain, ChainFault, CsrPolicy, Expectation, KeyKind, KeyPair, Leaf, Roots, SigningKey, VerifiedCsr,
+    X509ErrorKind, csr_for,
+};
+
+const DAY: u64 = 24 * 60 * 60;
+
+/// When the leaves begin: the first of January 2026.
+fn start() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600)
+}
+
+fn days(count: u64) -> SystemTime {
+    start() + Duration::from_secs(count * DAY)
+}
+
+fn host(name: &str) -> HostName {
+    name.parse().unwrap()
+}
+
+/// A root and an intermediate.
+struct Authority {
+    root: CertificateDer<'static>,
+    intermediate: CertificateDer<'static>,
+    issuer: Issuer<'static, rcgen::KeyPair>,
+}
+
+const KEY_ID: [u8; 20] = [
+    0x69, 0x88, 0x5b, 0x6b, 0x87, 0x46, 0x40, 0x41, 0xe1, 0xb3, 0x7b, 0x84, 0x7b, 0xa0, 0xae, 0x2c, 0xde,
+    0x01, 0xc8, 0xd4,
+];
+
+impl Authority {
+    fn new() -> Self {
+        let key = || rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();
+        let params = |name: &str| {
+            let mut params = CertificateParams::default();
+            params.distinguished_name.push(DnType::CommonName, name);
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+            params
+        };
+        let (root_key, root_params) = (key(), params("root"));
+        let root = root_params.self_signed(&root_key).unwrap().der().clone();
+        let root_issuer = Issuer::new(root_params, root_key);
+
+        let (intermediate_key, mut intermediate_params) = (key(), params("intermediate"));
+        intermediate_params.key_identifier_method = KeyIdMethod::PreSpecified(KEY_ID.to_vec());
+        let intermediate =
+            intermediate_params.signed_by(&intermediate_key, &root_issuer).unwrap().der().clone();
+        Self { root, intermediate, issuer: Issuer::new(intermediate_params, intermediate_key) }
+    }
+
+    fn roots(&self) -> Roots {
+        Roots::from_certificates(vec![self.root.clone()]).unwrap()
+    }
+
+    /// A leaf of 90 days for the CSR, with something changed.
+    fn leaf(
+        &self,
+        csr: &VerifiedCsr,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> CertificateDer<'static> {
+        let names = csr.names().iter().map(ToString::to_string).collect::<Vec<_>>();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.not_before = date_time_ymd(2026, 1, 1);
+        params.not_after = date_time_ymd(2026, 4, 1);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.use_authority_key_identifier_extension = true;
+        params.serial_number = Some(SerialNumber::from_slice(&[0x87, 0x65, 0x43, 0x21]));
+        change(&mut params);
+        let key = SubjectPublicKeyInfo::from_der(csr.spki()).unwrap();
+        params.signed_by(&key, &self.issuer).unwrap().der().clone()
+    }
+
+    fn chain(&self, csr: &VerifiedCsr, change: impl FnOnce(&mut CertificateParams)) -> Chain {
+        Chain::from_certificates(vec![self.leaf(csr, change), self.intermediate.clone()]).unwrap()
+    }
+}
+
+fn csr(names: &[&str]) -> VerifiedCsr {
+    let names = names.iter().map(|name| host(name)).collect::<Vec<_>>();
+    let key = KeyPair::generate(KeyKind::P256).unwrap();
+    VerifiedCsr::parse(&csr_for(&names, &key).unwrap(), &CsrPolicy::lets_encrypt()).unwrap()
+}
+
+fn expected<'a>(csr: &'a VerifiedCsr, roots: Option<&'a Roots>) -> Expectation<'a> {
+    Expectation { spki: csr.spki(), names: csr.names(), now: days(10), roots }
+}
+
+#[test]
+fn a_good_chain() {
+    let (authority, csr) = (Authority::new(), csr(&["b.fleet.test", "a.fleet.test"]));
+    let chain = authority.chain(&csr, |_| ());
+    let roots = authority.roots();
+    chain.check(&expected(&csr, Some(&roots))).unwrap();
+    chain.check(&expected(&csr, None)).unwrap();
+
+    let leaf = chain.leaf();
+    assert_eq!(leaf.names(), [host("a.fleet.test"), host("b.fleet.test")]);
+    assert_eq!((leaf.not_before(), leaf.not_after()), (start(), days(90)));
+    assert_eq!(leaf.renewal_point(), days(60));
+    assert_eq!(leaf.certificate_id().unwrap().to_string(), "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE");
+
+    let again = Chain::from_pem(chain.to_pem().as_bytes()).unwrap();
+    assert_eq!(again, chain);
+    let with_root = [chain.certificates(), std::slice::from_ref(&authority.root)].concat();
+    Chain::from_certificates(with_root).unwrap().check(&expected(&csr, Some(&roots))).unwrap();
+}
+
+#[test]
+fn the_leaf_differs() {
+    let (authority, ours) = (Authority::new(), csr(&["xi8qz.fleet.test"]));
+    let fault = |change: fn(&mut CertificateParams)| {
+        authority.chain(&ours, change).check(&expected(&ours, None)).unwrap_err()
+    };
+    let other = csr(&["xi8qz.fleet.test"]);
+    let chain = authority.chain(&other, |_| ());
+    assert_eq!(chain.check(&expected(&ours, None)), Err(ChainFault::WrongKey));
+
+    let unexpected = |name: &str| ChainFault::UnexpectedName(name.to_owned());
+    let dns = |name: &str| SanType::DnsName(name.try_into().unwrap());
+    let own = || SanType::DnsName("xi8qz.fleet.test".try_into().unwrap());
+    assert_eq!(
+        fault(|params| params.subject_alt_names.clear()),
+        ChainFault::MissingName(host("xi8qz.fleet.test"))
+    );
+    let with = |names: Vec<SanType>| {
+        let chain = authority.chain(&ours, |params| params.subject_alt_names = names);
+        chain.check(&expected(&ours, None)).unwrap_err()
+    };
+    assert_eq!(with(vec![dns("evil.test")]), ChainFault::MissingName(host("xi8qz.fleet.test")));
+    assert_eq!(with(vec![own(), dns("evil.test")]), unexpected("evil.test"));
+    assert_eq!(with(vec![own(), dns("*.fleet.test")]), unexpected("*.fleet.test"));
+    assert_eq!(with(vec![own(), dns("b.test.")]), unexpected("b.test."));
+    let address = with(vec![own(), SanType::IpAddress([10, 0, 0, 1].into())]);
+    assert!(matches!(address, ChainFault::UnexpectedName(_)), "{address}");
+
+    assert_eq!(fault(|params| params.not_after = date_time_ymd(2025, 12, 1)), ChainFault::NeverValid);
+    assert_eq!(fault(|params| params.extended_key_usages.clear()), ChainFault::NotForServers);
+    let client = fault(|params| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth]);
+    assert_eq!(client, ChainFault::NotForServers);
+    let ca = fault(|params| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained));
+    assert_eq!(ca, ChainFault::IsAuthority);
+    let no_id = authority.chain(&ours, |params| params.use_authority_key_identifier_extension = false);
+    assert_eq!(no_id.leaf().certificate_id().unwrap_err().kind(), X509ErrorKind::MissingField);
+}
+
+#[test]
+fn the_time_differs() {
+    let (authority, csr) = (Authority::new(), csr(&["xi8qz.fleet.test"]));
+    let roots = authority.roots();
+    let chain = authority.chain(&csr, |_| ());
+    let at = |now: SystemTime| chain.check(&Expectation { now, ..expected(&csr, Some(&roots)) });
+    let minute = Duration::from_secs(60);
+    assert_eq!(at(start() - 6 * minute), Err(ChainFault::NotYetValid { not_before: start() }));
+    assert_eq!(at(start() - 4 * minute), Ok(()));
+    assert_eq!(at(days(90)), Ok(()));
+    assert_eq!(at(days(90) + Duration::from_secs(1)), Err(ChainFault::Expired { not_after: days(90) }));
+}
+
+#[test]
+fn the_links_differ() {
+    let (authority, stranger, csr) = (Authority::new(), Authority::new(), csr(&["xi8qz.fleet.test"]));
+    let leaf = authority.leaf(&csr, |_| ());
+    let check = |issuers: &[&CertificateDer<'static>], roots: Option<&Roots>| {
+        let issuers = issuers.iter().map(|one| (*one).clone());
+        let chain = Chain::from_certificates([leaf.clone()].into_iter().chain(issuers).collect()).unwrap();
+        chain.check(&expected(&csr, roots))
+    };
+    let broken = |position| Err(ChainFault::BrokenLink { position });
+    // The stranger's certificates have the same names and other keys.
+    assert_eq!(check(&[&stranger.intermediate], None), broken(0));
+    assert_eq!(check(&[&authority.intermediate, &stranger.root], None), broken(1));
+    assert_eq!(check(&[&authority.root, &authority.intermediate], None), broken(0));
+    assert_eq!(check(&[&authority.intermediate, &authority.root], None), Ok(()));
+
+    let untrusted = |result| matches!(result, Err(ChainFault::NotTrusted { .. }));
+    assert!(untrusted(check(&[&authority.intermediate], Some(&stranger.roots()))));
+    assert!(untrusted(check(&[], Some(&authority.roots()))));
+    assert_eq!(check(&[], None), Ok(()));
+}
+
+#[test]
+fn a_name_that_no_client_looks_up() {
+    let (authority, csr) = (Authority::new(), csr(&["xi8qz.fleet.test"]));
+    let roots = authority.roots();
+    let address = SanType::DnsName("10.0.0.1".try_into().unwrap());
+    let chain = authority.chain(&csr, |params| params.subject_alt_names = vec![address]);
+    let names = [host("10.0.0.1")];
+    let expected = Expectation { names: &names, ..expected(&csr, Some(&roots)) };
+    assert_eq!(chain.check(&expected), Err(ChainFault::NotValidForName(host("10.0.0.1"))));
+}
+
+#[test]
+fn what_is_no_chain() {
+    let kind = |text: &[u8]| Chain::from_pem(text).unwrap_err().kind();
+    let (authority, csr) = (Authority::new(), csr(&["xi8qz.fleet.test"]));
+    let pem = authority.chain(&csr, |_| ()).to_pem();
+    let key = KeyPair::generate(KeyKind::P256).unwrap().to_pkcs8_pem().unwrap();
+    assert_eq!(kind(b""), X509ErrorKind::Malformed);
+    assert_eq!(kind(b"<html>"), X509ErrorKind::Malformed);
+    assert_eq!(kind(format!("{pem}{}", *key).as_bytes()), X509ErrorKind::Malformed);
+    assert_eq!(kind(&pem.as_bytes()[..pem.len() / 4]), X509ErrorKind::Malformed);
+    assert_eq!(kind(pem.repeat(6).as_bytes()), X509ErrorKind::Malformed);
+    assert_eq!(kind(&[b' '; 64 * 1024 + 1]), X509ErrorKind::TooLarge);
+    let trailing = CertificateDer::from([authority.root.as_ref(), &[0]].concat());
+    assert_eq!(Chain::from_certificates(vec![trailing]).unwrap_err().kind(), X509ErrorKind::Malformed);
+    assert_eq!(
+        Chain::from_certificates(vec![authority.root.clone(); 11]).unwrap_err().kind(),
+        X509ErrorKind::TooLarge
+    );
+
+    assert_eq!(Roots::from_pem(b"").unwrap_err().kind(), X509ErrorKind::Malformed);
+    assert_eq!(
+        Roots::from_certificates(vec![CertificateDer::from(vec![0x30, 0])]).unwrap_err().kind(),
+        X509ErrorKind::Malformed
+    );
+    let two = format!("{pem}{}", Chain::from_certificates(vec![authority.root.clone()]).unwrap().to_pem());
+    assert_eq!(Roots::from_pem(two.as_bytes()).unwrap().certificates().len(), 3);
+}
+
+/// The key kind comes from the key itself, so that what a CA signs is the key of the CSR.
+#[test]
+fn leaves_for_each_kind_of_key() {
+    let authority = Authority::new();
+    let roots = authority.roots();
+    for kind in [KeyKind::P256, KeyKind::P384, KeyKind::Rsa2048] {
+        let key = KeyPair::generate(kind).unwrap();
+        let der = csr_for(&[host("xi8qz.fleet.test")], &key).unwrap();
+        let csr = VerifiedCsr::parse(&der, &CsrPolicy::lets_encrypt()).unwrap();
+        let chain = authority.chain(&csr, |_| ());
+        assert_eq!(chain.leaf().spki(), key.spki_der());
+        chain.check(&expected(&csr, Some(&roots))).unwrap();
+    }
+}
+
+#[test]
+fn every_changed_octet_of_a_leaf_is_a_fault() {
+    let (authority, csr) = (Authority::new(), csr(&["xi8qz.fleet.test"]));
+    let leaf = authority.leaf(&csr, |_| ());
+    for at in 0..leaf.len() {
+        let mut changed = leaf.to_vec();
+        changed[at] ^= 0x41;
+        let certificates = vec![CertificateDer::from(changed), authority.intermediate.clone()];
+        if let Ok(chain) = Chain::from_certificates(certificates) {
+            assert!(chain.check(&expected(&csr, None)).is_err(), "octet {at}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_panic(bytes: Vec<u8>) {
+        prop_assert!(Leaf::from_der(&bytes).is_err());
+        prop_assert!(Chain::from_pem(&bytes).is_err());
+        prop_assert!(Roots::from_pem(&bytes).is_err());
+    }
+}

@@ -1,0 +1,71 @@
+//! From the bytes that came to one DER document.
+
+use std::borrow::Cow;
+
+use super::refusal::{CsrRefusal, CsrRefusalCode as Code};
+use crate::der::{Reader, tag};
+use crate::pem;
+
+/// The largest input in octets, PEM or DER. A CSR for one name has some hundred.
+const MAX_INPUT: usize = 16 * 1024;
+const LABEL: &str = "CERTIFICATE REQUEST";
+const FIELD: &str = "request";
+
+/// The DER in `bytes`. It is not looked at, except for whether it is a private key.
+pub(super) fn document(bytes: &[u8]) -> Result<Cow<'_, [u8]>, CsrRefusal> {
+    if bytes.len() > MAX_INPUT {
+        return Err(CsrRefusal::new(Code::TooLarge, FIELD, "The CSR is larger than 16 KiB."));
+    }
+    // First of all: a key that was sent by mistake needs another answer than a malformed CSR.
+    if contains(bytes, b"PRIVATE KEY-----") {
+        return Err(private_key());
+    }
+    let der = match bytes.first() {
+        Some(&tag::SEQUENCE) => Cow::Borrowed(bytes),
+        Some(_) if contains(bytes, b"-----BEGIN ") => Cow::Owned(only_block(bytes)?),
+        Some(_) => return Err(not_pem("The CSR is neither DER nor PEM.")),
+        None => return Err(CsrRefusal::new(Code::NotDer, FIELD, "The CSR is empty.")),
+    };
+    if is_private_key(&der) { Err(private_key()) } else { Ok(der) }
+}
+
+fn only_block(text: &[u8]) -> Result<Vec<u8>, CsrRefusal> {
+    let mut blocks =
+        pem::blocks(text, 1).map_err(|error| not_pem(&format!("The CSR is not one PEM block: {error}.")))?;
+    match blocks.pop() {
+        // `NEW CERTIFICATE REQUEST` is an old label of the same thing (RFC 7468 section 7); nothing that a
+        // device runs writes it.
+        Some(block) if block.label == LABEL => Ok(block.der.to_vec()),
+        _ => Err(not_pem("The PEM block is not a CERTIFICATE REQUEST.")),
+    }
+}
+
+/// Whether it begins as PKCS #8, RFC 5915 or RFC 8017 do. A CSR begins with a SEQUENCE, not with a version.
+fn is_private_key(der: &[u8]) -> bool {
+    let begins = |mut reader: Reader<'_>| {
+        let mut key = Reader::new(reader.any().ok()?.content);
+        let version = key.read(tag::INTEGER).ok()?.content;
+        let next = key.any().ok()?;
+        Some(match next.tag {
+            tag::SEQUENCE => Reader::new(next.content).is_next(tag::OID),
+            tag::OCTET_STRING => version == [1],
+            tag::INTEGER => version == [0] && next.content.len() >= 64,
+            _ => false,
+        })
+    };
+    begins(Reader::new(der)).unwrap_or(false)
+}
+
+fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
+    bytes.windows(wanted.len()).any(|window| window == wanted)
+}
+
+fn not_pem(sentence: &str) -> CsrRefusal {
+    CsrRefusal::new(Code::NotPem, FIELD, sentence)
+}
+
+fn private_key() -> CsrRefusal {
+    let sentence =
+        "A private key was sent instead of a CSR; it must be replaced, for it has left the device.";
+    CsrRefusal::new(Code::PrivateKeySent, FIELD, sentence)
+}

@@ -1,0 +1,102 @@
+//! The requested extensions: only those that a server's certificate has, each once, saying only what it says.
+
+use super::super::refusal::{CsrRefusal, CsrRefusalCode as Code};
+use crate::der::{DerFault, Reader, check_document, oid, tag};
+
+const FIELD: &str = "extensionRequest";
+
+/// The GeneralNames of the subject alternative name extension, once all extensions are found in order.
+pub(super) fn subject_alt_name(mut extensions: Reader<'_>) -> Result<Option<Reader<'_>>, CsrRefusal> {
+    let mut seen = Vec::new();
+    let mut names = None;
+    while !extensions.is_empty() {
+        let (kind, value) = extension(&mut extensions)?;
+        if seen.contains(&kind) {
+            let sentence = format!("The extension {} is requested twice.", oid::dotted(kind));
+            return Err(CsrRefusal::new(Code::DuplicateExtension, FIELD, sentence));
+        }
+        let verdict = match kind {
+            oid::SUBJECT_ALT_NAME => {
+                check_document(value).map_err(CsrRefusal::der("subjectAltName"))?;
+                names = Some(Reader::new(value).sequence().map_err(CsrRefusal::der("subjectAltName"))?);
+                Verdict::Allowed
+            }
+            oid::KEY_USAGE => judge(value, key_usage)?,
+            oid::EXTENDED_KEY_USAGE => judge(value, extended_key_usage)?,
+            oid::BASIC_CONSTRAINTS => judge(value, basic_constraints)?,
+            _ => Verdict::NotAllowed,
+        };
+        if let Verdict::NotAllowed = verdict {
+            let sentence =
+                format!("The extension {}, or what it asks for, is not allowed.", oid::dotted(kind));
+            return Err(CsrRefusal::new(Code::ExtensionNotAllowed, FIELD, sentence));
+        }
+        seen.push(kind);
+    }
+    Ok(names)
+}
+
+enum Verdict {
+    Allowed,
+    NotAllowed,
+}
+
+/// One Extension (RFC 5280 section 4.1): its identifier and the contents of its OCTET STRING.
+fn extension<'a>(extensions: &mut Reader<'a>) -> Result<(&'a [u8], &'a [u8]), CsrRefusal> {
+    let parts = |extensions: &mut Reader<'a>| {
+        let mut extension = extensions.sequence()?;
+        let kind = extension.read(tag::OID)?.content;
+        let critical = extension.optional(tag::BOOLEAN)?.map(|element| element.content);
+        let value = extension.read(tag::OCTET_STRING)?.content;
+        extension.finish()?;
+        Ok((kind, critical, value))
+    };
+    match parts(extensions).map_err(CsrRefusal::der(FIELD))? {
+        // FALSE is the default, and DER does not write defaults (X.690 section 11.5).
+        (_, Some([0x00]), _) => Err(CsrRefusal::new(
+            Code::NotDer,
+            FIELD,
+            "An extension says that it is not critical, which DER omits.",
+        )),
+        (kind, _, value) => Ok((kind, value)),
+    }
+}
+
+fn judge(value: &[u8], rule: fn(Reader<'_>) -> Result<Verdict, DerFault>) -> Result<Verdict, CsrRefusal> {
+    check_document(value).and_then(|()| rule(Reader::new(value))).map_err(CsrRefusal::der(FIELD))
+}
+
+/// digitalSignature and keyEncipherment, either or both (RFC 5280 section 4.2.1.3).
+fn key_usage(mut value: Reader<'_>) -> Result<Verdict, DerFault> {
+    const DIGITAL_SIGNATURE: u8 = 0x80;
+    const KEY_ENCIPHERMENT: u8 = 0x20;
+    Ok(match value.read(tag::BIT_STRING)?.content {
+        [unused, bits] if bits & !(DIGITAL_SIGNATURE | KEY_ENCIPHERMENT) == 0 && *bits != 0 => {
+            // A list of named bits ends with its last one bit (X.690 section 11.2.2).
+            if u32::from(*unused) != bits.trailing_zeros() {
+                return Err(DerFault::Malformed);
+            }
+            Verdict::Allowed
+        }
+        _ => Verdict::NotAllowed,
+    })
+}
+
+/// serverAuth and nothing else (RFC 5280 section 4.2.1.12).
+fn extended_key_usage(mut value: Reader<'_>) -> Result<Verdict, DerFault> {
+    let mut purposes = value.sequence()?;
+    let first = purposes.read(tag::OID)?.content;
+    Ok(if first == oid::SERVER_AUTH && purposes.is_empty() { Verdict::Allowed } else { Verdict::NotAllowed })
+}
+
+/// An empty SEQUENCE, which is the DER of cA FALSE (RFC 5280 section 4.2.1.9).
+fn basic_constraints(mut value: Reader<'_>) -> Result<Verdict, DerFault> {
+    let mut constraints = value.sequence()?;
+    if constraints.is_empty() {
+        return Ok(Verdict::Allowed);
+    }
+    match constraints.optional(tag::BOOLEAN)?.map(|element| element.content) {
+        Some([0x00]) => Err(DerFault::Malformed),
+        _ => Ok(Verdict::NotAllowed),
+    }
+}

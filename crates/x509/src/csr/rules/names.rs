@@ -1,0 +1,118 @@
+//! The names: DNS names only, each once, of a form that a public CA takes.
+
+use fleetcert_names::{HostName, NameErrorKind};
+
+use super::super::refusal::{CsrRefusal, CsrRefusalCode as Code, quoted};
+use super::extensions::subject_alt_name;
+use crate::CsrPolicy;
+use crate::der::{Reader, tag};
+
+const FIELD: &str = "subjectAltName";
+/// Let's Encrypt's limit.
+const MAX_LABELS: usize = 10;
+
+/// The names, sorted.
+pub(in super::super) fn names(
+    extensions: Reader<'_>,
+    policy: &CsrPolicy,
+) -> Result<Vec<HostName>, CsrRefusal> {
+    let mut general_names = subject_alt_name(extensions)?.unwrap_or(Reader::new(&[]));
+    if general_names.is_empty() {
+        return Err(refuse(Code::SanMissing, "The CSR has no subject alternative name."));
+    }
+    let mut names = Vec::new();
+    while !general_names.is_empty() {
+        if names.len() == policy.max_names() {
+            let sentence = format!("The CSR has more names than {}.", policy.max_names());
+            return Err(refuse(Code::SanTooMany, sentence));
+        }
+        let general_name = general_names.any().map_err(CsrRefusal::der(FIELD))?;
+        if general_name.tag != tag::DNS_NAME {
+            let sentence =
+                format!("A name is {} instead of a DNS name.", general_name_type(general_name.tag));
+            return Err(refuse(Code::SanTypeNotAllowed, sentence));
+        }
+        names.push(name(general_name.content, policy)?);
+    }
+    names.sort();
+    match names.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => {
+            let sentence = format!("The name {} is there twice.", quoted(pair[0].as_str().as_bytes()));
+            Err(refuse(Code::SanDuplicate, sentence))
+        }
+        None => Ok(names),
+    }
+}
+
+fn name(bytes: &[u8], policy: &CsrPolicy) -> Result<HostName, CsrRefusal> {
+    if bytes.contains(&b'*') {
+        let sentence = format!("The wildcard name {} was not granted.", quoted(bytes));
+        return Err(refuse(Code::WildcardNotGranted, sentence));
+    }
+    // An IA5String is octets; anything above letters, digits, hyphen and dot never reaches text.
+    let ldh = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) if bytes.iter().all(ldh) => text,
+        _ => {
+            let what = "has a character other than letters, digits, hyphen and dot";
+            return Err(refuse(Code::NameBadCharacter, format!("The name {} {what}.", quoted(bytes))));
+        }
+    };
+    let malformed = |what: &str| refuse(Code::NameMalformed, format!("The name {} {what}.", quoted(bytes)));
+    if text.ends_with('.') {
+        return Err(malformed("ends with a dot"));
+    }
+    let name = text.parse::<HostName>().map_err(|error| {
+        malformed(match error.kind() {
+            NameErrorKind::EmptyLabel => "has an empty label",
+            NameErrorKind::LabelTooLong => "has a label of more than 63 characters",
+            NameErrorKind::NameTooLong => "is too long",
+            NameErrorKind::HyphenAtEdge => "has a label with a hyphen at its edge",
+            NameErrorKind::TooFewLabels => "has only one label",
+            _ => "is not a host name",
+        })
+    })?;
+    match form_fault(&name, policy) {
+        Some(what) => Err(malformed(what)),
+        None => Ok(name),
+    }
+}
+
+fn form_fault(name: &HostName, policy: &CsrPolicy) -> Option<&'static str> {
+    let domain = name.as_domain();
+    if domain.label_count() > MAX_LABELS {
+        return Some("has more than ten labels");
+    }
+    for label in domain.labels() {
+        // Hyphens in third and fourth place are reserved; so far only `xn--` means something (RFC 5891 4.2.3.1).
+        if label.get(2..4) == Some("--") && !(label.starts_with("xn--") && policy.allows_a_labels()) {
+            return Some("has a label with hyphens in third and fourth place");
+        }
+    }
+    // What browsers read as an IPv4 address is none of the DNS's names: the last label is a number.
+    let last = domain.labels().next_back().unwrap_or_default();
+    let digits = last.strip_prefix("0x").map_or_else(
+        || last.bytes().all(|byte| byte.is_ascii_digit()),
+        |hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()),
+    );
+    digits.then_some("ends with a number, as an IP address does")
+}
+
+/// The kinds of GeneralName (RFC 5280 section 4.2.1.6), by their tag numbers.
+fn general_name_type(tag: u8) -> &'static str {
+    match tag & 0x1f {
+        0 => "an otherName",
+        1 => "an email address",
+        3 => "an X.400 address",
+        4 => "a directory name",
+        5 => "an EDI party name",
+        6 => "a URI",
+        7 => "an IP address",
+        8 => "a registered identifier",
+        _ => "something unknown",
+    }
+}
+
+fn refuse(code: Code, sentence: impl Into<String>) -> CsrRefusal {
+    CsrRefusal::new(code, FIELD, sentence)
+}

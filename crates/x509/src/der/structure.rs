@@ -1,0 +1,120 @@
+//! One look over a whole document before anything in it is read.
+
+use super::{DerFault, Reader, tag};
+
+/// Deeper nesting occurs in no CSR that could be accepted; seven levels are usual.
+const MAX_DEPTH: usize = 16;
+
+/// Checks that `document` is exactly one element, in DER through and through.
+///
+/// Every constructed element is entered, not deeper than 16 levels; every universal primitive must have its
+/// one DER form. What an OCTET STRING or a BIT STRING carries is not entered.
+pub(crate) fn check_document(document: &[u8]) -> Result<(), DerFault> {
+    let mut top = Reader::new(document);
+    top.any()?;
+    top.finish()?;
+
+    let mut open = vec![Reader::new(document)];
+    while let Some(reader) = open.last_mut() {
+        if reader.is_empty() {
+            open.pop();
+            continue;
+        }
+        let element = reader.any()?;
+        if !is_canonical(element.tag, element.content) {
+            return Err(DerFault::Malformed);
+        }
+        if tag::is_constructed(element.tag) {
+            if open.len() > MAX_DEPTH {
+                return Err(DerFault::TooDeep);
+            }
+            open.push(Reader::new(element.content));
+        }
+    }
+    Ok(())
+}
+
+fn is_canonical(tag: u8, content: &[u8]) -> bool {
+    match tag {
+        tag::BOOLEAN => matches!(content, [0x00 | 0xff]),
+        tag::INTEGER => match content {
+            [] => false,
+            [0x00, second, ..] => second & 0x80 != 0,
+            [0xff, second, ..] => second & 0x80 == 0,
+            _ => true,
+        },
+        tag::BIT_STRING => match content {
+            [unused, .., last] => *unused < 8 && last.trailing_zeros() >= u32::from(*unused),
+            [unused] => *unused == 0,
+            [] => false,
+        },
+        tag::NULL => content.is_empty(),
+        tag::OID => {
+            let begins_arc = |at: usize| at == 0 || content[at - 1] & 0x80 == 0;
+            content.last().is_some_and(|last| last & 0x80 == 0)
+                && content.iter().enumerate().all(|(at, octet)| *octet != 0x80 || !begins_arc(at))
+        }
+        tag::SEQUENCE | tag::SET => true,
+        // A string in pieces, a primitive SEQUENCE.
+        other if tag::is_universal(other) => {
+            !tag::is_constructed(other) && other != tag::SEQUENCE & 0x1f && other != tag::SET & 0x1f
+        }
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::encode;
+    use super::*;
+
+    #[test]
+    fn good_values() {
+        for good in [
+            &[0x30, 0x00][..],
+            &[0x02, 0x01, 0x00],
+            &[0x02, 0x02, 0x00, 0x80],
+            &[0x02, 0x01, 0xff],
+            &[0x03, 0x02, 0x07, 0x80],
+            &[0x01, 0x01, 0xff],
+            &[0x06, 0x03, 0x55, 0x04, 0x03],
+            &[0x82, 0x00],
+        ] {
+            assert_eq!(check_document(good), Ok(()), "{good:02x?}");
+        }
+    }
+
+    #[test]
+    fn second_forms_of_a_value_are_refused() {
+        for bad in [
+            &[0x02, 0x00][..],
+            &[0x02, 0x02, 0x00, 0x7f],
+            &[0x02, 0x02, 0xff, 0x80],
+            &[0x03, 0x00],
+            &[0x03, 0x01, 0x01],
+            &[0x03, 0x02, 0x07, 0xc0],
+            &[0x03, 0x02, 0x08, 0x00],
+            &[0x01, 0x01, 0x01],
+            &[0x01, 0x00],
+            &[0x05, 0x01, 0x00],
+            &[0x06, 0x00],
+            &[0x06, 0x02, 0x55, 0x80],
+            &[0x06, 0x03, 0x55, 0x80, 0x01],
+            &[0x24, 0x03, 0x04, 0x01, 0x00],
+            &[0x10, 0x00],
+            &[0x11, 0x00],
+        ] {
+            assert_eq!(check_document(bad), Err(DerFault::Malformed), "{bad:02x?}");
+        }
+    }
+
+    #[test]
+    fn depth_and_end() {
+        let nested =
+            |levels: usize| (0..levels).fold(Vec::new(), |inner, _| encode(tag::SEQUENCE, &[&inner]));
+        assert_eq!(check_document(&nested(MAX_DEPTH)), Ok(()));
+        assert_eq!(check_document(&nested(MAX_DEPTH + 1)), Err(DerFault::TooDeep));
+        assert_eq!(check_document(&nested(4000)), Err(DerFault::TooDeep));
+        assert_eq!(check_document(&[0x30, 0x00, 0x00]), Err(DerFault::Trailing));
+    }
+}

@@ -1,0 +1,13 @@
+//! Keys: pairs, signers, and the public keys of others.
+
+mod key_pair;
+mod kind;
+mod public_key;
+mod signature;
+mod signing_key;
+
+pub use key_pair::KeyPair;
+pub use kind::KeyKind;
+pub(crate) use public_key::{KeyFault, PublicKey};
+pub use signature::SignatureAlgorithm;
+pub use signing_key::SigningKey;

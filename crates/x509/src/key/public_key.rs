@@ -1,0 +1,135 @@
+//! The public key of somebody else: a SubjectPublicKeyInfo, read by us.
+
+use std::fmt;
+
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ParsedPublicKey};
+
+use crate::KeyKind;
+use crate::der::{DerFault, Reader, check_document, oid, tag};
+
+/// A public key of a kind that we know, sound as far as it is checked here.
+///
+/// An EC point is on its curve and is not infinity. An RSA key has a usual size, the exponent 65537 and an odd
+/// modulus; whether the modulus is weak in another way is not checked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PublicKey<'a> {
+    kind: KeyKind,
+    bits: &'a [u8],
+}
+
+/// Why a SubjectPublicKeyInfo is no [`PublicKey`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum KeyFault {
+    Der(DerFault),
+    /// Neither EC nor RSA, or a curve other than the two: the object identifier.
+    Kind(String),
+    /// RSA with so many bits.
+    RsaSize(usize),
+    RsaExponent,
+    /// The modulus cannot be the product of two large primes.
+    RsaModulus,
+    /// The EC point or its parameters.
+    Point(&'static str),
+}
+
+impl fmt::Display for KeyFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Der(_) => write!(f, "it is not the DER of a SubjectPublicKeyInfo"),
+            Self::Kind(oid) => write!(f, "its algorithm or curve {oid} is none of P-256, P-384 and RSA"),
+            Self::RsaSize(bits) => write!(f, "it is RSA with {bits} bits instead of 2048, 3072 or 4096"),
+            Self::RsaExponent => write!(f, "its RSA exponent is not 65537"),
+            Self::RsaModulus => write!(f, "its RSA modulus is even or negative"),
+            Self::Point(what) => write!(f, "{what}"),
+        }
+    }
+}
+
+impl From<DerFault> for KeyFault {
+    fn from(fault: DerFault) -> Self {
+        Self::Der(fault)
+    }
+}
+
+impl<'a> PublicKey<'a> {
+    pub(crate) fn parse(spki: &'a [u8]) -> Result<Self, KeyFault> {
+        check_document(spki)?;
+        let mut outer = Reader::new(spki);
+        let mut info = outer.sequence()?;
+        let mut algorithm = info.sequence()?;
+        let bits = info.octets_of_bits()?;
+        info.finish()?;
+
+        let kind = match algorithm.read(tag::OID)?.content {
+            oid::EC_PUBLIC_KEY => ec_kind(algorithm, bits)?,
+            oid::RSA_ENCRYPTION => rsa_kind(algorithm, bits)?,
+            other => return Err(KeyFault::Kind(oid::dotted(other))),
+        };
+        Ok(Self { kind, bits })
+    }
+
+    pub(crate) fn kind(&self) -> KeyKind {
+        self.kind
+    }
+
+    /// The contents of the subjectPublicKey: an EC point or an RSAPublicKey.
+    pub(crate) fn bits(&self) -> &'a [u8] {
+        self.bits
+    }
+}
+
+/// RFC 5480 section 2: the curve is named, and the point stands there in full.
+fn ec_kind(mut parameters: Reader<'_>, point: &[u8]) -> Result<KeyKind, KeyFault> {
+    if !parameters.is_next(tag::OID) {
+        return Err(KeyFault::Point("its curve is not named"));
+    }
+    let curve = parameters.read(tag::OID)?.content;
+    parameters.finish()?;
+    let (kind, coordinate) = match curve {
+        oid::P256 => (KeyKind::P256, 32),
+        oid::P384 => (KeyKind::P384, 48),
+        other => return Err(KeyFault::Kind(oid::dotted(other))),
+    };
+    match point.first() {
+        Some(0x04) if point.len() == 1 + 2 * coordinate => {}
+        Some(0x02 | 0x03) => return Err(KeyFault::Point("its point is compressed")),
+        Some(0x00) => return Err(KeyFault::Point("its point is the one at infinity")),
+        _ => return Err(KeyFault::Point("its point has a wrong length or form")),
+    }
+    let parsed = match kind {
+        KeyKind::P384 => ParsedPublicKey::new(&ECDSA_P384_SHA384_ASN1, point),
+        _ => ParsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, point),
+    };
+    parsed.map(|_| kind).map_err(|_| KeyFault::Point("its point is not on the curve"))
+}
+
+/// RFC 3279 section 2.3.1. The exponent is the only one that the big CAs take.
+fn rsa_kind(mut parameters: Reader<'_>, key: &[u8]) -> Result<KeyKind, KeyFault> {
+    parameters.read(tag::NULL)?;
+    parameters.finish()?;
+
+    check_document(key)?;
+    let mut key = Reader::new(key).sequence()?;
+    let modulus = key.read(tag::INTEGER)?.content;
+    let exponent = key.read(tag::INTEGER)?.content;
+    key.finish()?;
+
+    if modulus[0] & 0x80 != 0 {
+        return Err(KeyFault::RsaModulus);
+    }
+    let significant = modulus.strip_prefix(&[0]).unwrap_or(modulus);
+    let leading = significant.first().map_or(0, |octet| octet.leading_zeros() as usize);
+    let kind = match significant.len() * 8 - leading {
+        2048 => KeyKind::Rsa2048,
+        3072 => KeyKind::Rsa3072,
+        4096 => KeyKind::Rsa4096,
+        bits => return Err(KeyFault::RsaSize(bits)),
+    };
+    if exponent != [0x01, 0x00, 0x01] {
+        return Err(KeyFault::RsaExponent);
+    }
+    if significant.last().is_none_or(|octet| octet & 1 == 0) {
+        return Err(KeyFault::RsaModulus);
+    }
+    Ok(kind)
+}

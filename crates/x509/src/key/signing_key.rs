@@ -1,0 +1,51 @@
+//! The seam for keys that are elsewhere.
+
+use std::fmt::Debug;
+
+use crate::{SignatureAlgorithm, X509Error};
+
+/// Anything that signs: a [`KeyPair`](crate::KeyPair) in memory, a TPM, an HSM, a remote signer.
+///
+/// A CSR is made with it ([`csr_for`](crate::csr_for)). Implementers give the three facts and nothing else;
+/// what they say is checked against each other when a CSR is made. `sign` may block; call it where that is
+/// allowed.
+///
+/// ```
+/// use fleetcert_x509::{KeyKind, KeyPair, SignatureAlgorithm, SigningKey, X509Error};
+///
+/// #[derive(Debug)]
+/// struct Token(KeyPair); // in place of a handle to a device
+///
+/// impl SigningKey for Token {
+///     fn spki_der(&self) -> &[u8] {
+///         self.0.spki_der()
+///     }
+///     fn signature_algorithm(&self) -> SignatureAlgorithm {
+///         SignatureAlgorithm::EcdsaSha256
+///     }
+///     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, X509Error> {
+///         self.0.sign(message).map_err(X509Error::signing)
+///     }
+/// }
+///
+/// let token = Token(KeyPair::generate(KeyKind::P256)?);
+/// assert!(fleetcert_x509::csr_for(&["xi8qz.fleet.test".parse()?], &token).is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait SigningKey: Send + Sync + Debug {
+    /// The public key: a DER SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7).
+    fn spki_der(&self) -> &[u8];
+
+    /// The algorithm of the signatures that [`sign`](Self::sign) makes.
+    fn signature_algorithm(&self) -> SignatureAlgorithm;
+
+    /// The signature over `message`, in the form that X.509 carries: for ECDSA the DER of r and s (RFC 3279
+    /// section 2.2.3), for RSA the PKCS #1 v1.5 octets.
+    ///
+    /// # Errors
+    /// [`X509ErrorKind::Signing`](crate::X509ErrorKind::Signing) when the key cannot be used now.
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, X509Error>;
+}
+
+/// The proof that the trait can be a trait object.
+const _: Option<&dyn SigningKey> = None;

@@ -1,0 +1,38 @@
+//! Keys, certificate signing requests and chains: made, checked, encoded.
+//!
+//! For three parties. A **device** makes a [`KeyPair`] and a CSR ([`csr_for`]). A **control server** that takes
+//! CSRs from devices which it does not trust lets them through one gate, [`VerifiedCsr::parse`]: an allow-list
+//! over a strict DER walk of our own, with a stable code for each refusal. **Both** look at what the CA sent
+//! before they use it: [`Chain::check`] compares key, names, validity and signatures, with one
+//! [`ChainFault`] for each difference. ACME needs the [`CertificateId`] of a certificate (RFC 9773).
+//!
+//! Nothing here touches disk, network or clock; `now` is an argument. A private key leaves its type only by
+//! the functions that say so.
+//!
+//! **Not checked:** the mathematics of weak RSA keys (small factors, close primes, the ROCA fingerprint) and
+//! lists of compromised keys. EC keys are validated in full; RSA keys are checked for size, exponent and an
+//! odd modulus, and [`CsrPolicy::device`] takes none.
+//!
+//! ```
+//! use fleetcert_x509::{CsrPolicy, KeyKind, KeyPair, VerifiedCsr, csr_for};
+//!
+//! let key = KeyPair::generate(KeyKind::P256)?;
+//! let names = ["xi8qz.fleet.test".parse()?];
+//! let csr = VerifiedCsr::parse(&csr_for(&names, &key)?, &CsrPolicy::device())?;
+//! assert_eq!(csr.names(), names);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod certificate_id;
+mod chain;
+mod csr;
+mod der;
+mod error;
+mod key;
+mod pem;
+
+pub use certificate_id::CertificateId;
+pub use chain::{Chain, ChainFault, Expectation, Leaf, Roots, Validity};
+pub use csr::{CsrPolicy, CsrRefusal, CsrRefusalCode, VerifiedCsr, csr_for};
+pub use error::{X509Error, X509ErrorKind};
+pub use key::{KeyKind, KeyPair, SignatureAlgorithm, SigningKey};
