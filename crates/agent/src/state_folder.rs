@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use fleetcert_jose::{Algorithm, KeyPair as IdentityKey};
 use fleetcert_protocol::Enrolled;
-use fleetcert_x509::{Chain, CsrPolicy, KeyPair, VerifiedCsr};
+use fleetcert_x509::{Chain, KeyPair, VerifiedCsr};
 use zeroize::Zeroizing;
 
 use crate::error::{AgentError, AgentErrorKind, Step};
 use crate::private_files::{lock_file, private_folder, read, remove, replace};
+use crate::stored_request::own_policy;
 use crate::{Pair, StoredRequest};
 
 /// ```text
@@ -67,7 +68,7 @@ impl StateFolder {
     pub(crate) fn request(&self) -> Result<Option<StoredRequest>, AgentError> {
         let Some(bytes) = self.read(REQUEST)? else { return Ok(None) };
         let (key, csr) = split(&bytes, "-----BEGIN CERTIFICATE REQUEST-----")?;
-        let csr = VerifiedCsr::parse(csr, &CsrPolicy::device()).map_err(failed)?;
+        let csr = VerifiedCsr::parse(csr, &own_policy()).map_err(failed)?;
         Ok(Some(StoredRequest::new(csr, key)))
     }
 

@@ -31,7 +31,7 @@ impl StoredRequest {
     /// A CSR from outside, DER or PEM: it must pass the rules for devices, name exactly `name`, and belong to
     /// `key`.
     pub(crate) fn take_over(name: &HostName, csr: &[u8], key: Option<KeyPair>) -> Result<Self, AgentError> {
-        let csr = VerifiedCsr::parse(csr, &CsrPolicy::device()).map_err(refused)?;
+        let csr = VerifiedCsr::parse(csr, &own_policy()).map_err(refused)?;
         csr.require_names(std::slice::from_ref(name)).map_err(refused)?;
         if key.as_ref().is_some_and(|key| key.spki_der() != csr.spki()) {
             return Err(refused(OtherKey));
@@ -63,6 +63,12 @@ impl StoredRequest {
 #[derive(Debug, thiserror::Error)]
 #[error("the private key is not the one in the CSR")]
 struct OtherKey;
+
+/// The rules for a request on its own device. RSA keys pass here, where one was made elsewhere: which keys the fleet
+/// takes is for the control server to say.
+pub(crate) fn own_policy() -> CsrPolicy {
+    CsrPolicy::device().with_keys(&KeyKind::ALL)
+}
 
 fn refused(source: impl std::error::Error + Send + Sync + 'static) -> AgentError {
     AgentError::because(Step::MakeRequest, AgentErrorKind::RefusedHere, source)

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -30,9 +31,15 @@ async fn serve_at(
     answer: impl Fn(Transport, &Message) -> Option<Message> + Send + Sync + 'static,
 ) -> SocketAddr {
     let answer: Arc<Answer> = Arc::new(answer);
-    let tcp = TcpListener::bind(address).await.unwrap();
+    let (tcp, udp) = loop {
+        let tcp = TcpListener::bind(address).await.unwrap();
+        // A port that is free for TCP may be taken for UDP; then another one is tried.
+        match UdpSocket::bind(tcp.local_addr().unwrap()).await {
+            Ok(udp) => break (tcp, udp),
+            Err(error) => assert_eq!((error.kind(), address.port()), (ErrorKind::AddrInUse, 0)),
+        }
+    };
     let address = tcp.local_addr().unwrap();
-    let udp = UdpSocket::bind(address).await.unwrap();
     let reply = |answer: &Answer, transport, query: &[u8]| {
         answer(transport, &message::decode(query).unwrap()).map(|reply| message::encode(&reply).unwrap())
     };

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::error::Error;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -33,9 +34,15 @@ fn key() -> TsigKey {
 
 /// A server that answers every message by `answer`. It lives as long as the test's runtime.
 async fn serve(answer: Arc<Answer>) -> SocketAddr {
-    let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (tcp, udp) = loop {
+        let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        // A port that is free for TCP may be taken for UDP; then another one is tried.
+        match UdpSocket::bind(tcp.local_addr().unwrap()).await {
+            Ok(udp) => break (tcp, udp),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::AddrInUse),
+        }
+    };
     let address = tcp.local_addr().unwrap();
-    let udp = UdpSocket::bind(address).await.unwrap();
     let by_tcp = answer.clone();
     tokio::spawn(async move {
         loop {

@@ -22,7 +22,7 @@ const MAX_POLL: Duration = Duration::from_secs(6 * 3600);
 impl Engine {
     /// Takes a certificate request and answers at once where it stands.
     ///
-    /// The same request again gets the certificate that it got before, until that is due for renewal. While an
+    /// The same request again gets the certificate that it got before, until the window for its renewal opens. While an
     /// order of the name is under way, a different request waits for it to end.
     ///
     /// # Errors
@@ -47,7 +47,7 @@ impl Engine {
         let certificate = self.certificate(grant).await?;
         let now = self.now();
         if let Some(certificate) = &certificate {
-            if certificate.csr_sha256 == sha256 && !certificate.is_due(now) {
+            if certificate.csr_sha256 == sha256 && !certificate.may_be_renewed(now) {
                 return Ok(self.issued_status(certificate));
             }
             let options = &self.parts().options;

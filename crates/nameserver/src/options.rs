@@ -10,7 +10,6 @@ use fleetcert_names::DomainName;
 /// What a name server may spend on strangers, and who may send it RFC 2136 updates. The default grants nobody
 /// anything, so updates are off.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
 pub struct Options {
     /// How many tasks read the UDP socket, and so how many queries are answered at the same time; at least one.
     pub udp_workers: usize,
@@ -25,19 +24,20 @@ pub struct Options {
 }
 
 /// The right to send RFC 2136 updates. One key may have several.
+///
+/// To delete all records of a name, whatever their type, takes a right to all three types there.
 #[derive(Clone, Debug)]
 pub struct UpdateGrant {
-    /// Who signs with this key
+    /// The key that signs.
     pub key: TsigKey,
-    /// may change names in this subtree, its root included,
+    /// The names that may be changed: this one and all below it.
     pub subtree: DomainName,
-    /// and only records of these types.
+    /// The types that may be changed.
     pub types: BTreeSet<RecordType>,
 }
 
 /// Limits of TCP connections (RFC 7766 section 6).
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct TcpLimits {
     /// Connections at the same time. One more is closed at once.
     pub max_clients: usize,

@@ -8,7 +8,6 @@ use fleetcert_names::{DomainName, NameError};
 
 /// A zone: its name, its servers, and the records at its apex that no device and no update changes.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
 pub struct ZoneSettings {
     /// The name of the zone.
     pub origin: DomainName,

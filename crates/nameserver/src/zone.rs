@@ -6,19 +6,19 @@ mod node;
 mod serial;
 mod tree;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
-use fleetcert_dns::{RecordData, RecordSet, RecordType};
+use fleetcert_dns::{RecordData, RecordSet, RecordType, Ttl};
 use fleetcert_dns_wire::{name, record};
 use fleetcert_names::DomainName;
 use hickory_proto::rr::rdata::{NS, SOA};
 use hickory_proto::rr::{Name, RData, Record, RecordType as WireType};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
 
-use crate::settings::{Caa, SettingsError, ZoneSettings};
+use crate::settings::{Caa, NameServerHost, SettingsError, ZoneSettings};
 
 pub(crate) use draft::{Draft, DraftError};
 pub(crate) use key::Key;
@@ -70,30 +70,27 @@ impl Zone {
         let caa = settings.caa.iter().map(|caa| caa_to_wire(caa).ok_or(()));
         let caa = caa.collect::<Result<_, _>>().map_err(|()| SettingsError::Caa(settings.origin.clone()))?;
         let within = settings.name_servers.iter().filter(|host| host.name.is_within(&settings.origin));
+        let fixed: Vec<_> =
+            within.map(|host| (Key::of(&host.name), address_sets(host, settings.ttl))).collect();
         let apex = Key::of(&settings.origin);
         let zone = Self {
             limits,
             origin: name::to_wire(&settings.origin),
             responsible: name::to_wire(&responsible),
-            name_servers: settings
-                .name_servers
-                .iter()
-                .map(|host| RData::NS(NS(name::to_wire(&host.name))))
-                .collect(),
+            name_servers: settings.name_servers.iter().map(ns_of).collect(),
             caa,
-            fixed: within.clone().map(|host| Key::of(&host.name)).collect(),
+            fixed: fixed.iter().map(|(key, _)| key.clone()).collect(),
             current: ArcSwap::from_pointee(Snapshot { serial, tree: Tree::with_apex(&apex) }),
             writer: Mutex::new(()),
             apex,
-            settings: settings.clone(),
+            settings,
         };
-        let mut snapshot = Snapshot::clone(&zone.snapshot());
-        for host in within {
-            let mut draft = Draft::of(&zone, snapshot.tree);
-            draft.fix(&Key::of(&host.name), address_sets(&host.addresses, &settings));
-            snapshot.tree = draft.into_tree();
+        let mut draft = Draft::of(&zone, zone.snapshot().tree.clone());
+        for (key, sets) in fixed {
+            draft.fix(&key, sets);
         }
-        zone.current.store(Arc::new(snapshot));
+        let tree = draft.into_tree();
+        zone.current.store(Arc::new(Snapshot { serial, tree }));
         Ok(zone)
     }
 
@@ -197,18 +194,20 @@ fn to_records(set: &RecordSet, owner: &Name) -> Vec<Record> {
     set.values.iter().map(record).collect()
 }
 
-fn address_sets(addresses: &BTreeSet<IpAddr>, settings: &ZoneSettings) -> Vec<(RecordType, RecordSet)> {
-    let set = |values: BTreeSet<RecordData>| RecordSet { ttl: settings.ttl, values };
-    let v4 = addresses.iter().filter_map(|address| match address {
-        IpAddr::V4(v4) => Some(RecordData::A(*v4)),
-        IpAddr::V6(_) => None,
-    });
-    let v6 = addresses.iter().filter_map(|address| match address {
-        IpAddr::V4(_) => None,
-        IpAddr::V6(v6) => Some(RecordData::Aaaa(*v6)),
-    });
-    let sets = [(RecordType::A, set(v4.collect())), (RecordType::Aaaa, set(v6.collect()))];
-    sets.into_iter().filter(|(_, set)| !set.values.is_empty()).collect()
+fn ns_of(host: &NameServerHost) -> RData {
+    RData::NS(NS(name::to_wire(&host.name)))
+}
+
+fn address_sets(host: &NameServerHost, ttl: Ttl) -> Vec<(RecordType, RecordSet)> {
+    let mut sets: BTreeMap<RecordType, BTreeSet<RecordData>> = BTreeMap::new();
+    for address in &host.addresses {
+        let data = match *address {
+            IpAddr::V4(v4) => RecordData::A(v4),
+            IpAddr::V6(v6) => RecordData::Aaaa(v6),
+        };
+        sets.entry(data.record_type()).or_default().insert(data);
+    }
+    sets.into_iter().map(|(record_type, values)| (record_type, RecordSet { ttl, values })).collect()
 }
 
 /// The codec has no way to make a CAA record of tag and value, so it reads one.

@@ -61,6 +61,7 @@ impl PlacedOrder {
     /// Every authorization once; those that the library has already cost no request.
     async fn read_challenges(&mut self) -> Result<Vec<Dns01>, AcmeError> {
         let mut nonces = NonceRetries::default();
+        let mut read_before = 0;
         'again: loop {
             let mut found = Vec::new();
             let mut authorizations = self.order.authorizations();
@@ -68,6 +69,10 @@ impl PlacedOrder {
                 match authorization {
                     Ok(authorization) => found.push(dns01(authorization)?),
                     Err(error) => {
+                        // Each authorization is a call of its own.
+                        if found.len() > read_before {
+                            (nonces, read_before) = (NonceRetries::default(), found.len());
+                        }
                         nonces.again(error)?;
                         continue 'again;
                     }

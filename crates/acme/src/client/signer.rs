@@ -88,7 +88,7 @@ pub(super) struct NonceRetries {
     refused: u32,
 }
 
-/// At Pebble's 5 % of refusals one call in 10^15 fails; at 90 % still three in four succeed.
+/// At Pebble's 5 % of refusals one call in 10^15 fails; at 90 % seven in ten still succeed.
 const MAX_REFUSED: u32 = 12;
 
 impl NonceRetries {

@@ -89,7 +89,7 @@ impl<'a> Run<'a> {
             let wait = self.pace.pause(asked_for);
             let fault = self.fault.take();
             if self.time_left() < wait {
-                return Ok(Event::OutOfTime { wait, fault });
+                return Ok(Event::OutOfTime { retry_after: asked_for, fault });
             }
             self.driver.clock.sleep(wait).await;
         }

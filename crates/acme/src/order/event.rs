@@ -64,8 +64,8 @@ pub enum Event {
     ZoneFault(ZoneFault),
     /// The shell has no time left to wait as long as it would have to.
     OutOfTime {
-        /// How long it would have to wait.
-        wait: Duration,
+        /// How long the CA asked to wait, if it did.
+        retry_after: Option<Duration>,
         /// The fault that made it wait, if one did.
         fault: Option<Fault>,
     },

@@ -116,17 +116,8 @@ impl State {
     /// an order that nobody takes up again.
     pub fn records(&self) -> &[ChallengeRecord] {
         match self {
-            Self::Wanted { .. } | Self::Ordering { .. } => &[],
             Self::Failed { records, .. } => records,
-            Self::Ordered(placed)
-            | Self::Publishing { placed, .. }
-            | Self::Visible(placed)
-            | Self::Answered(placed)
-            | Self::Finalizing(placed)
-            | Self::Finalized(placed)
-            | Self::Downloaded { placed, .. }
-            | Self::Withdrawing { placed, .. }
-            | Self::Done { placed, .. } => &placed.records,
+            _ => self.placed().map_or(&[], |placed| &placed.records),
         }
     }
 
@@ -149,8 +140,27 @@ impl State {
     /// The order's URL, once the CA has it.
     pub fn url(&self) -> Option<&str> {
         match self {
-            Self::Wanted { .. } | Self::Ordering { .. } => None,
             Self::Failed { url, .. } => url.as_deref(),
+            _ => self.placed().map(|placed| placed.url.as_str()),
+        }
+    }
+
+    /// Whether it is over: `Done` or `Failed`. No event changes it any more.
+    pub fn is_terminal(&self) -> bool {
+        matches!(self, Self::Done { .. } | Self::Failed { .. })
+    }
+
+    /// The order between newOrder and the download: what can still go wrong at the CA.
+    pub(super) fn under_way(&self) -> Option<&Placed> {
+        match self {
+            Self::Downloaded { .. } | Self::Withdrawing { .. } | Self::Done { .. } => None,
+            _ => self.placed(),
+        }
+    }
+
+    fn placed(&self) -> Option<&Placed> {
+        match self {
+            Self::Wanted { .. } | Self::Ordering { .. } | Self::Failed { .. } => None,
             Self::Ordered(placed)
             | Self::Publishing { placed, .. }
             | Self::Visible(placed)
@@ -159,12 +169,7 @@ impl State {
             | Self::Finalized(placed)
             | Self::Downloaded { placed, .. }
             | Self::Withdrawing { placed, .. }
-            | Self::Done { placed, .. } => Some(&placed.url),
+            | Self::Done { placed, .. } => Some(placed),
         }
-    }
-
-    /// Whether it is over: `Done` or `Failed`. No event changes it any more.
-    pub fn is_terminal(&self) -> bool {
-        matches!(self, Self::Done { .. } | Self::Failed { .. })
     }
 }

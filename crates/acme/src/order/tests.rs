@@ -118,8 +118,11 @@ fn events() -> Vec<Event> {
         Event::NotWithdrawn { left: vec![record("v")] },
         Event::ZoneFault(ZoneFault { why: "z".into(), retry_after: None }),
         Event::ZoneFault(ZoneFault { why: "z".into(), retry_after: Some(Duration::ZERO) }),
-        Event::OutOfTime { wait: Duration::from_secs(9), fault: None },
-        Event::OutOfTime { wait: Duration::MAX, fault: Some(fault(AcmeErrorKind::Unavailable, None)) },
+        Event::OutOfTime { retry_after: Some(Duration::from_secs(9)), fault: None },
+        Event::OutOfTime {
+            retry_after: Some(Duration::MAX),
+            fault: Some(fault(AcmeErrorKind::Unavailable, None)),
+        },
     ];
     for status in STATUSES {
         events.push(Event::Placed { url: URL.into(), reading: reading(status) });

@@ -27,8 +27,8 @@ pub fn step(state: State, event: Event, now: SystemTime) -> (State, Action) {
             now,
         ),
         (State::Ordering { order }, Event::Fault(fault)) => not_placed(order, fault, now),
-        (state @ State::Ordering { .. }, Event::OutOfTime { wait, fault }) => {
-            let failure = out_of_time(wait, fault, now);
+        (state @ State::Ordering { .. }, Event::OutOfTime { retry_after, fault }) => {
+            let failure = out_of_time(retry_after, fault, now);
             (state, Action::Suspend(failure))
         }
 
@@ -71,8 +71,8 @@ pub fn step(state: State, event: Event, now: SystemTime) -> (State, Action) {
         | (state, Event::Started) => begin(state),
         (state, Event::Fault(fault)) => after_fault(state, fault, now),
         (state, Event::ZoneFault(fault)) => after_zone_fault(state, fault, now),
-        (state, Event::OutOfTime { wait, fault }) => match under_way(&state) {
-            Some(placed) => end(placed, End::Suspended { failure: out_of_time(wait, fault, now) }),
+        (state, Event::OutOfTime { retry_after, fault }) => match state.under_way().cloned() {
+            Some(placed) => end(placed, End::Suspended { failure: out_of_time(retry_after, fault, now) }),
             None => begin(state),
         },
         (state, _) => begin(state),
@@ -139,7 +139,7 @@ fn refuses_replaces(fault: &Fault) -> bool {
 }
 
 fn after_reading(state: State, reading: Reading, now: SystemTime) -> (State, Action) {
-    let Some(placed) = under_way(&state) else { return begin(state) };
+    let Some(placed) = state.under_way().cloned() else { return begin(state) };
     match (reading.status, state) {
         (OrderStatus::Invalid, _) => {
             end(placed, End::Failed { failure: Failure::invalid(reading.problem, now) })
@@ -178,16 +178,16 @@ fn prove(placed: Placed, mut records: Vec<ChallengeRecord>, answered: bool) -> (
 
 /// The CA did not do what was asked of a placed order.
 fn after_fault(state: State, fault: Fault, now: SystemTime) -> (State, Action) {
-    let Some(placed) = under_way(&state) else { return begin(state) };
+    let Some(placed) = state.under_way().cloned() else { return begin(state) };
     match state {
         // The certificate is paid for: nothing but time ends this.
         State::Finalized(_) => wait(state, fault.retry_after, now),
-        // The CA may have taken it, or have moved on: the order tells. The same for an answer that it refuses, since
-        // a second answer to a challenge may be refused.
+        // The CA may have taken the CSR, or has moved on: the order tells.
         State::Finalizing(_) if fault.kind == AcmeErrorKind::OrderNotReady => {
             wait(state, fault.retry_after, now)
         }
-        State::Visible(_) => wait(State::Answered(placed), fault.retry_after, now),
+        // Some names may be answered and some not, and a second answer may be refused: the challenges tell.
+        State::Visible(_) => wait(State::Publishing { placed, answered: false }, fault.retry_after, now),
         _ if fault.passes() => wait(state, fault.retry_after, now),
         _ if fault.kind == AcmeErrorKind::NotFound && !is_older(&placed, JUST_MADE, now) => {
             wait(state, None, now)
@@ -200,7 +200,7 @@ fn after_fault(state: State, fault: Fault, now: SystemTime) -> (State, Action) {
 }
 
 fn after_zone_fault(state: State, fault: ZoneFault, now: SystemTime) -> (State, Action) {
-    let Some(placed) = under_way(&state) else { return begin(state) };
+    let Some(placed) = state.under_way().cloned() else { return begin(state) };
     let mends = fault.retry_after.is_some();
     let failure = Failure::of_zone(fault, now);
     // The order at the CA stays good for a later try.
@@ -209,21 +209,21 @@ fn after_zone_fault(state: State, fault: ZoneFault, now: SystemTime) -> (State, 
 
 /// Reads the order again after a while, unless the CA has had its time.
 fn wait(state: State, retry_after: Option<Duration>, now: SystemTime) -> (State, Action) {
-    match under_way(&state) {
-        Some(placed) if is_older(&placed, LONGEST, now) => {
+    match state.under_way() {
+        Some(placed) if is_older(placed, LONGEST, now) => {
             let failure =
                 Failure::slow(Retry::Backoff, "the CA has not come to an end with the order in a day", now);
-            end(placed, End::Failed { failure })
+            end(placed.clone(), End::Failed { failure })
         }
         _ => (state, Action::ReadOrder(Pause::Poll(retry_after))),
     }
 }
 
-fn out_of_time(wait: Duration, fault: Option<Fault>, now: SystemTime) -> Failure {
+fn out_of_time(retry_after: Option<Duration>, fault: Option<Fault>, now: SystemTime) -> Failure {
     match fault {
         Some(fault) => Failure::of_fault(fault, now),
         None => Failure::slow(
-            not_before(Some(wait), now),
+            not_before(retry_after, now),
             "the CA takes longer with the order than there was time",
             now,
         ),
@@ -246,19 +246,6 @@ fn ended(placed: Placed, end: End) -> (State, Action) {
             (State::Failed { order, url: Some(url), records, failure }, Action::Stop)
         }
         End::Suspended { failure } => (State::Ordered(placed), Action::Suspend(failure)),
-    }
-}
-
-/// The order of a state between newOrder and the download.
-fn under_way(state: &State) -> Option<Placed> {
-    match state {
-        State::Ordered(placed)
-        | State::Publishing { placed, .. }
-        | State::Visible(placed)
-        | State::Answered(placed)
-        | State::Finalizing(placed)
-        | State::Finalized(placed) => Some(placed.clone()),
-        _ => None,
     }
 }
 

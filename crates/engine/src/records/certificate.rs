@@ -35,6 +35,11 @@ impl CertificateRecord {
         self.renew_at.is_some_and(|at| at <= now) || self.not_after <= now
     }
 
+    /// Whether a renewal now is inside the CA's window, or due: then the same request again means a renewal.
+    pub(crate) fn may_be_renewed(&self, now: SystemTime) -> bool {
+        self.is_due(now) || self.window().is_some_and(|window| window.contains(now))
+    }
+
     /// When the next certificate of this name may be ordered; `None` for now.
     pub(crate) fn limited_until(&self, now: SystemTime, most: usize, period: Duration) -> Option<SystemTime> {
         let recent: Vec<_> = self.issued_at.iter().filter(|at| **at + period > now).collect();

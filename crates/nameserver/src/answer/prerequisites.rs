@@ -22,15 +22,12 @@ pub(super) fn check(zone: &Zone, snapshot: &Snapshot, prerequisites: &[Record]) 
         let is_empty = matches!(record.data, RData::Update0(_));
         let in_use = || key == *zone.apex() || snapshot.node(&key).is_some_and(has_records);
         let exists = || !zone.records(snapshot, &key, &record.name, record_type).is_empty();
+        let require = |holds: bool, otherwise| if holds { Ok(()) } else { Err(otherwise) };
         match (record.dns_class, record_type) {
-            (DNSClass::ANY, RecordType::ANY) if is_empty => {
-                in_use().then_some(()).ok_or(ResponseCode::NXDomain)?
-            }
-            (DNSClass::ANY, _) if is_empty => exists().then_some(()).ok_or(ResponseCode::NXRRSet)?,
-            (DNSClass::NONE, RecordType::ANY) if is_empty => {
-                (!in_use()).then_some(()).ok_or(ResponseCode::YXDomain)?;
-            }
-            (DNSClass::NONE, _) if is_empty => (!exists()).then_some(()).ok_or(ResponseCode::YXRRSet)?,
+            (DNSClass::ANY, RecordType::ANY) if is_empty => require(in_use(), ResponseCode::NXDomain)?,
+            (DNSClass::ANY, _) if is_empty => require(exists(), ResponseCode::NXRRSet)?,
+            (DNSClass::NONE, RecordType::ANY) if is_empty => require(!in_use(), ResponseCode::YXDomain)?,
+            (DNSClass::NONE, _) if is_empty => require(!exists(), ResponseCode::YXRRSet)?,
             (DNSClass::IN, _) if !is_empty && record_type != RecordType::ANY => {
                 let set = sets.entry((key, record_type)).or_insert_with(|| (&record.name, Vec::new()));
                 set.1.push(&record.data);

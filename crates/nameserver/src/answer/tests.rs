@@ -1,1 +1,5 @@
-
+mod fixture;
+mod hostile;
+mod model;
+mod queries;
+mod updates;

@@ -1,1 +1,177 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
+use fleetcert_ambient::{Clock, ManualClock, SystemClock};
+use fleetcert_dns::{Addresses, Change, DnsBackend, Ttl, conformance};
+use fleetcert_dns_wire::{Transport, exchange, frame, message};
+use hickory_proto::op::{Message, ResponseCode};
+use hickory_proto::rr::RecordType;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UdpSocket};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::{NameServer, NameServerHost, Options, TcpLimits, ZoneSettings};
+
+const LONG: Duration = Duration::from_secs(10);
+
+struct Running {
+    server: NameServer,
+    address: SocketAddr,
+    stop: CancellationToken,
+    serving: JoinHandle<()>,
+}
+
+async fn run(options: Options, clock: Arc<dyn Clock>) -> Running {
+    let host = NameServerHost {
+        name: "ns1.fleet.test".parse().unwrap(),
+        addresses: ["127.0.0.1".parse().unwrap()].into(),
+    };
+    let zone = ZoneSettings::new("fleet.test".parse().unwrap(), [host]);
+    let server = NameServer::new([zone], options, clock).unwrap();
+    let listener = server.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let (address, stop) = (listener.local_addr(), CancellationToken::new());
+    let serving = tokio::spawn(listener.serve(stop.clone()));
+    Running { server, address, stop, serving }
+}
+
+fn tcp(limits: TcpLimits) -> Options {
+    Options { tcp: limits, ..Options::default() }
+}
+
+fn question(id: u16, name: &str) -> Vec<u8> {
+    message::encode(&message::query(id, &name.parse().unwrap(), RecordType::A)).unwrap()
+}
+
+async fn ask(address: SocketAddr, name: &str, transport: Transport) -> Message {
+    let reply = exchange(address, &question(77, name), transport, LONG, &SystemClock).await.unwrap();
+    message::decode(&reply).unwrap()
+}
+
+#[tokio::test]
+async fn a_change_is_answered_at_once_by_udp_and_tcp() {
+    let running = run(Options::default(), Arc::new(SystemClock)).await;
+    let name = "xi8qz.fleet.test";
+    for last in 1..5 {
+        let addresses = Addresses::new([[10, 1, 1, last].into()]).unwrap();
+        let change = Change::SetAddresses { name: name.parse().unwrap(), addresses, ttl: Ttl::ADDRESS };
+        running.server.apply(&"fleet.test".parse().unwrap(), &[change]).await.unwrap();
+        for transport in [Transport::Udp, Transport::Tcp] {
+            let reply = ask(running.address, name, transport).await;
+            assert_eq!(reply.answers[0].data.to_string(), format!("10.1.1.{last}"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn it_stops_and_the_port_is_free_again() {
+    let running = run(Options::default(), Arc::new(SystemClock)).await;
+    let mut open = TcpStream::connect(running.address).await.unwrap();
+    running.stop.cancel();
+    running.serving.await.unwrap();
+    assert_eq!(open.read(&mut [0]).await.unwrap_or_default(), 0);
+    let again = running.server.listen(running.address).await.unwrap();
+    assert_eq!(again.local_addr(), running.address);
+}
+
+#[tokio::test]
+async fn many_messages_on_one_connection_and_then_it_is_closed() {
+    let limits = TcpLimits { max_messages: 3, ..TcpLimits::default() };
+    let running = run(tcp(limits), Arc::new(SystemClock)).await;
+    let mut stream = TcpStream::connect(running.address).await.unwrap();
+    for id in 0..4 {
+        let _ = frame::write(&mut stream, &question(id, "fleet.test")).await;
+    }
+    for id in 0..3_u16 {
+        assert_eq!(frame::read(&mut stream).await.unwrap().unwrap()[..2], id.to_be_bytes());
+    }
+    assert!(!matches!(frame::read(&mut stream).await, Ok(Some(_))));
+}
+
+#[tokio::test]
+async fn one_client_too_many_is_closed_and_its_place_comes_back() {
+    let limits = TcpLimits { max_clients: 1, ..TcpLimits::default() };
+    let running = run(tcp(limits), Arc::new(SystemClock)).await;
+    let mut first = TcpStream::connect(running.address).await.unwrap();
+    frame::write(&mut first, &question(1, "fleet.test")).await.unwrap();
+    frame::read(&mut first).await.unwrap().unwrap();
+    let mut second = TcpStream::connect(running.address).await.unwrap();
+    assert_eq!(second.read(&mut [0]).await.unwrap_or_default(), 0);
+    // The first is still served.
+    frame::write(&mut first, &question(2, "fleet.test")).await.unwrap();
+    frame::read(&mut first).await.unwrap().unwrap();
+    drop(first);
+    let served = async {
+        while exchange(running.address, &question(3, "fleet.test"), Transport::Tcp, LONG, &SystemClock)
+            .await
+            .is_err()
+        {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(LONG, served).await.unwrap();
+}
+
+/// Moves the time on until the server closes the connection.
+async fn closed_by_time(stream: &mut TcpStream, clock: &ManualClock) {
+    let mut buffer = [0; 1024];
+    let moving = async {
+        loop {
+            clock.advance(Duration::from_millis(100));
+            tokio::task::yield_now().await;
+        }
+    };
+    let closed = async { while stream.read(&mut buffer).await.unwrap_or_default() > 0 {} };
+    tokio::select! {
+        () = closed => {}
+        () = moving => {}
+        () = tokio::time::sleep(LONG) => panic!("the connection stays open"),
+    }
+}
+
+#[tokio::test]
+async fn the_silent_and_the_slow_are_closed() {
+    let clock = ManualClock::starting_at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
+    let running = run(Options::default(), Arc::new(clock.clone())).await;
+    let connect = async || TcpStream::connect(running.address).await.unwrap();
+    let mut silent = connect().await;
+    closed_by_time(&mut silent, &clock).await;
+    let mut half = connect().await;
+    half.write_all(&[0, 30, 1, 2]).await.unwrap();
+    closed_by_time(&mut half, &clock).await;
+    let mut idle = connect().await;
+    frame::write(&mut idle, &question(1, "fleet.test")).await.unwrap();
+    frame::read(&mut idle).await.unwrap().unwrap();
+    closed_by_time(&mut idle, &clock).await;
+    let mut empty = connect().await;
+    empty.write_all(&[0, 0]).await.unwrap();
+    assert_eq!(empty.read(&mut [0]).await.unwrap_or_default(), 0);
+    assert_eq!(ask(running.address, "fleet.test", Transport::Tcp).await.response_code, ResponseCode::NoError);
+}
+
+#[tokio::test]
+async fn junk_between_good_questions() {
+    let running = run(Options::default(), Arc::new(SystemClock)).await;
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    for round in 0..100_u8 {
+        for length in [0, 1, 11, 12, 40, 2000] {
+            socket.send_to(&vec![round; length], running.address).await.unwrap();
+        }
+        if round % 10 == 0 {
+            assert_eq!(
+                ask(running.address, "nothing.fleet.test", Transport::Udp).await.response_code,
+                ResponseCode::NXDomain
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_backend_is_conformant() {
+    let running = run(Options::default(), Arc::new(SystemClock)).await;
+    let zone = "fleet.test".parse().unwrap();
+    let report = conformance::check(&conformance::Subject::new(&running.server, zone, &SystemClock)).await;
+    report.require_passed().unwrap();
+    running.stop.cancel();
+}

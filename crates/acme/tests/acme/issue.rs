@@ -1,0 +1,242 @@
+//! Whole orders.
+
+use fleetcert_acme::order::{FailureKind, Retry, State};
+use fleetcert_acme::{
+    AcmeErrorKind, Authority, MemoryJournal, NewOrder, OrderStatus, Outcome, RevocationReason, Step,
+};
+
+use crate::scripted_ca::{Canned, Script};
+use crate::setting::{Setting, issued, names, wanted};
+
+async fn drive(setting: &Setting) -> Outcome {
+    setting.drive(wanted(), &MemoryJournal::default()).await.unwrap()
+}
+
+#[tokio::test]
+async fn two_names_step_by_step() {
+    let setting = Setting::new(Script::default()).await;
+    let Outcome::Issued { chain, state } = drive(&setting).await else { panic!() };
+    assert_eq!(chain.leaf().names(), names());
+    assert_eq!(chain.certificates().len(), 2);
+    assert!(state.records().is_empty());
+    assert_eq!(setting.zone.record_sets(), 0);
+
+    let steps = setting.steps.lock().unwrap();
+    let kinds: Vec<_> = steps.iter().map(|step| format!("{step:?}")).collect();
+    let expected = [
+        "Placed",
+        "Published",
+        "Seen",
+        "Answered",
+        "Answered",
+        "Validated",
+        "Finalized",
+        "Downloaded",
+        "Checked",
+        "Withdrawn",
+    ];
+    assert_eq!(kinds.len(), expected.len(), "{kinds:#?}");
+    assert!(kinds.iter().zip(expected).all(|(kind, expected)| kind.starts_with(expected)), "{kinds:#?}");
+    let Step::Seen { sightings } = &steps[2] else { panic!() };
+    assert_eq!(sightings.len(), 2);
+}
+
+/// For one name it is: newOrder, authorization, challenge, order, finalize, certificate. A second name costs its
+/// authorization and its challenge. No nonce is fetched but the first.
+#[tokio::test]
+async fn as_few_requests_as_can_be() {
+    let setting = Setting::new(Script::default()).await;
+    issued(drive(&setting).await);
+    let traffic = setting.account.client().traffic();
+    assert_eq!(traffic.orders, 8, "{:#?}", setting.ca.log());
+    assert_eq!((traffic.directory, traffic.new_nonce, traffic.account), (1, 1, 1));
+}
+
+#[tokio::test]
+async fn names_that_are_proved_cost_three_requests() {
+    let setting = Setting::new(Script { reuses: true, ..Script::default() }).await;
+    issued(drive(&setting).await);
+    assert_eq!(setting.account.client().traffic().orders, 3, "{:#?}", setting.ca.log());
+    assert_eq!(setting.ca.answers(), (0, 0));
+}
+
+#[tokio::test]
+async fn a_ca_that_takes_its_time() {
+    let script = Script { pending_polls: 3, processing_polls: Some(2), ..Script::default() };
+    let setting = Setting::new(script).await;
+    issued(drive(&setting).await);
+    assert_eq!(setting.ca.answers(), (2, 0));
+}
+
+/// Every second nonce, then eleven refusals before each acceptance: all calls succeed.
+#[tokio::test]
+async fn refused_nonces_are_not_seen() {
+    for refuses in [(|post| post % 2 == 0) as fn(u64) -> bool, |post| post % 12 != 0] {
+        let setting = Setting::new(Script::default()).await;
+        setting.ca.set(|script| script.refuses_nonce = Some(refuses));
+        issued(drive(&setting).await);
+        assert_eq!(setting.ca.orders(), 1);
+        assert_eq!(setting.account.client().traffic().new_nonce, 1, "a refusal brings the next nonce");
+    }
+}
+
+#[tokio::test]
+async fn a_ca_that_refuses_every_nonce_ends_the_try() {
+    let setting = Setting::new(Script::default()).await;
+    setting.ca.set(|script| script.refuses_nonce = Some(|_| true));
+    let Outcome::Suspended { failure, state } = drive(&setting).await else { panic!() };
+    assert_eq!(failure.kind, FailureKind::Ca(AcmeErrorKind::BadNonce));
+    assert_eq!(state, wanted());
+    assert_eq!(setting.account.client().traffic().orders, 12);
+}
+
+#[tokio::test]
+async fn a_failed_validation_says_why_and_leaves_nothing() {
+    let setting = Setting::new(Script { fails_validation: true, ..Script::default() }).await;
+    let Outcome::Failed { failure, .. } = drive(&setting).await else { panic!() };
+    assert_eq!((failure.kind, failure.retry), (FailureKind::Invalid, Retry::Backoff));
+    assert!(failure.message.contains("Incorrect TXT record"), "{failure}");
+    assert_eq!(setting.zone.record_sets(), 0);
+}
+
+#[tokio::test]
+async fn the_wrong_certificate_is_not_delivered() {
+    let setting = Setting::new(Script { wrong_key: true, ..Script::default() }).await;
+    let Outcome::Failed { failure, .. } = drive(&setting).await else { panic!() };
+    assert_eq!((failure.kind, failure.retry), (FailureKind::WrongCertificate, Retry::Operator));
+    assert_eq!(setting.zone.record_sets(), 0);
+}
+
+#[tokio::test]
+async fn what_is_no_certificate_is_not_delivered() {
+    let setting = Setting::new(Script::default()).await;
+    let page = Canned { done: true, status: 200, retry_after: None, body: "<html>hello</html>".into() };
+    setting.ca.instead("cert", page);
+    let Outcome::Failed { failure, .. } = drive(&setting).await else { panic!() };
+    assert_eq!(failure.kind, FailureKind::WrongCertificate);
+}
+
+fn replacing() -> State {
+    let replaces = Some("aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE".parse().unwrap());
+    State::Wanted { order: NewOrder { replaces, ..NewOrder::new(names()) } }
+}
+
+#[tokio::test]
+async fn replaces_is_a_hint() {
+    let replaced = |state: &State| state.order().replaces.is_some();
+    for (script, kept) in [
+        (Script::default(), true),
+        (Script { already_replaced: true, ..Script::default() }, false),
+        (Script { forgets_replaces: true, ..Script::default() }, true),
+    ] {
+        let setting = Setting::new(script).await;
+        let outcome = setting.drive(replacing(), &MemoryJournal::default()).await.unwrap();
+        assert_eq!(replaced(&issued(outcome)), kept);
+        assert_eq!(setting.ca.orders(), 1);
+    }
+}
+
+#[tokio::test]
+async fn lost_answers_cost_no_order() {
+    let lost =
+        || Canned { done: true, status: 502, retry_after: None, body: "<html>bad gateway</html>".into() };
+    for route in ["authz", "chall", "order", "finalize", "cert"] {
+        let setting = Setting::new(Script { processing_polls: Some(0), ..Script::default() }).await;
+        setting.ca.instead(route, lost());
+        issued(drive(&setting).await);
+        assert_eq!((setting.ca.orders(), setting.ca.certificates()), (1, 1), "{route}");
+        assert_eq!(setting.zone.record_sets(), 0, "{route}");
+    }
+
+    let setting = Setting::new(Script::default()).await;
+    setting.ca.instead("new-order", lost());
+    let Outcome::Suspended { failure, state } = drive(&setting).await else { panic!() };
+    assert_eq!(failure.kind, FailureKind::Ca(AcmeErrorKind::Unavailable));
+    assert!(matches!(state, State::Ordering { .. }));
+    issued(setting.drive(state, &MemoryJournal::default()).await.unwrap());
+    assert_eq!(setting.ca.orders(), 1, "asked for again, the CA gives the same order");
+}
+
+#[tokio::test]
+async fn a_wait_that_is_too_long_suspends_and_the_order_goes_on() {
+    let setting = Setting::new(Script { pending_polls: 1, ..Script::default() }).await;
+    let busy = Canned { done: false, status: 503, retry_after: Some("3600"), body: String::new() };
+    setting.ca.instead("order", busy);
+    let Outcome::Suspended { failure, state } = drive(&setting).await else { panic!() };
+    let Retry::NotBefore(time) = failure.retry else { panic!("{failure:?}") };
+    assert_eq!(time.duration_since(failure.at).unwrap().as_secs(), 3600);
+    assert!(matches!(&state, State::Ordered(placed) if placed.records.is_empty()));
+    assert_eq!(setting.zone.record_sets(), 0, "nothing is left in the zone meanwhile");
+
+    issued(setting.drive(state, &MemoryJournal::default()).await.unwrap());
+    assert_eq!(setting.ca.orders(), 1);
+}
+
+#[tokio::test]
+async fn the_order_that_the_ca_forgot_is_gone() {
+    let setting = Setting::new(Script::default()).await;
+    let order = setting.account.new_order(&NewOrder::new(names())).await.unwrap();
+    assert_eq!(order.status(), OrderStatus::Pending);
+    let url = order.url().replace("/order/0", "/order/77");
+    let placed_at = std::time::UNIX_EPOCH;
+    let placed =
+        fleetcert_acme::order::Placed { order: NewOrder::new(names()), url, placed_at, records: Vec::new() };
+    let outcome = setting.drive(State::Ordered(placed), &MemoryJournal::default()).await.unwrap();
+    let Outcome::Failed { failure, .. } = outcome else { panic!() };
+    assert_eq!((failure.kind, failure.retry), (FailureKind::OrderGone, Retry::Backoff));
+}
+
+#[tokio::test]
+async fn a_cancelled_order_leaves_its_records_to_the_sweep() {
+    let setting = Setting::new(Script { pending_polls: u32::MAX, ..Script::default() }).await;
+    let journal = MemoryJournal::default();
+    {
+        let work = setting.drive(wanted(), &journal);
+        let until_answered = async {
+            while setting.ca.answers().0 < 2 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            outcome = work => panic!("{outcome:?}"),
+            () = until_answered => {}
+        }
+    }
+    assert_eq!(setting.zone.record_sets(), 2);
+    assert_eq!(setting.driver.challenges.sweep().await.unwrap(), 2);
+    assert_eq!(setting.zone.record_sets(), 0);
+}
+
+#[tokio::test]
+async fn twenty_orders_at_once_share_their_nonces() {
+    let setting = Setting::new(Script::default()).await;
+    for round in 0..3 {
+        let mut all = tokio::task::JoinSet::new();
+        for number in 0..20 {
+            let account = setting.account.clone();
+            all.spawn(async move {
+                let name = format!("n{number}-{round}.fleet.test").parse().unwrap();
+                let mut order = account.new_order(&NewOrder::new([name])).await.unwrap();
+                order.refresh().await.unwrap();
+            });
+        }
+        while let Some(done) = all.join_next().await {
+            done.unwrap();
+        }
+    }
+    let traffic = setting.account.client().traffic();
+    assert!(traffic.new_nonce <= 20, "{traffic:?}");
+}
+
+#[tokio::test]
+async fn revocation_and_renewal_window() {
+    let setting = Setting::new(Script::default()).await;
+    let Outcome::Issued { chain, .. } = drive(&setting).await else { panic!() };
+    let id = chain.leaf().certificate_id().unwrap();
+    let info = setting.account.renewal_info(&id).await.unwrap();
+    assert_eq!(info.poll_after.as_secs(), 21_600);
+    assert!(info.start < info.end);
+    setting.account.revoke(&chain.certificates()[0], RevocationReason::Superseded).await.unwrap();
+    let traffic = setting.account.client().traffic();
+    assert_eq!((traffic.renewal_info, traffic.revocations), (1, 1));
+}

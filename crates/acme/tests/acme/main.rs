@@ -1,0 +1,12 @@
+//! The client and the driver against a small scripted CA, over HTTPS on loopback.
+
+#[cfg(test)]
+mod crashes;
+#[cfg(test)]
+mod issue;
+#[cfg(test)]
+mod replies;
+#[cfg(test)]
+mod scripted_ca;
+#[cfg(test)]
+mod setting;

@@ -1,0 +1,119 @@
+//! Answers that are not as they should be.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fleetcert_acme::{
+    AccountKey, AcmeErrorKind, Authority, Client, ClientOptions, Credentials, NewOrder, Operation,
+    ProblemKind, TermsOfService,
+};
+use fleetcert_ambient::SystemClock;
+
+use crate::scripted_ca::{Canned, Script};
+use crate::setting::{Setting, client, names};
+
+fn canned(status: u16, retry_after: Option<&'static str>, body: &str) -> Canned {
+    Canned { done: false, status, retry_after, body: body.into() }
+}
+
+#[tokio::test]
+async fn what_the_ca_says_about_waiting_is_data() {
+    let setting = Setting::new(Script::default()).await;
+    let limited = r#"{"type":"urn:ietf:params:acme:error:rateLimited","detail":"too many new orders (300)"}"#;
+    setting.ca.instead("new-order", canned(429, Some("36"), limited));
+    let error = setting.account.new_order(&NewOrder::new(names())).await.unwrap_err();
+    assert_eq!((error.kind(), error.operation()), (AcmeErrorKind::RateLimited, Operation::NewOrder));
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(36)));
+    assert_eq!(error.problem().unwrap().kind, ProblemKind::RateLimited);
+    assert!(error.to_string().contains("too many new orders (300)"), "{error}");
+
+    setting.ca.instead("new-order", canned(503, Some("Fri, 31 Dec 9999 23:59:59 GMT"), "<html>busy</html>"));
+    let error = setting.account.new_order(&NewOrder::new(names())).await.unwrap_err();
+    assert_eq!(error.kind(), AcmeErrorKind::Unavailable);
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(30 * 86_400)));
+    assert_eq!(error.problem(), None);
+}
+
+#[tokio::test]
+async fn what_is_no_order() {
+    let setting = Setting::new(Script::default()).await;
+    for body in ["<html>", "{}", "[]", r#"{"status":"odd"}"#, ""] {
+        setting.ca.instead("new-order", canned(201, None, body));
+        let error = setting.account.new_order(&NewOrder::new(names())).await.unwrap_err();
+        assert_eq!(error.kind(), AcmeErrorKind::Protocol, "{body}");
+    }
+    setting.ca.instead("new-order", canned(302, None, ""));
+    let error = setting.account.new_order(&NewOrder::new(names())).await.unwrap_err();
+    assert_eq!(error.kind(), AcmeErrorKind::Protocol, "no redirect is followed");
+    assert_eq!(setting.ca.orders(), 0);
+}
+
+#[tokio::test]
+async fn an_answer_is_at_most_a_mebibyte() {
+    let setting = Setting::new(Script::default()).await;
+    setting.ca.instead("new-order", canned(201, None, &" ".repeat((1 << 20) + 1)));
+    let error = setting.account.new_order(&NewOrder::new(names())).await.unwrap_err();
+    assert_eq!(error.kind(), AcmeErrorKind::Protocol);
+    assert!(error.to_string().contains("too large"), "{error}");
+}
+
+#[tokio::test]
+async fn no_url_elsewhere_is_asked() {
+    let setting = Setting::new(Script { foreign_challenge: true, ..Script::default() }).await;
+    let mut order = setting.account.new_order(&NewOrder::new(names())).await.unwrap();
+    order.challenges().await.unwrap();
+    let error = order.answer(&names()[0]).await.unwrap_err();
+    assert_eq!((error.kind(), error.operation()), (AcmeErrorKind::Protocol, Operation::Answer));
+    assert!(error.to_string().contains("https://other.test"), "{error}");
+
+    let elsewhere = setting.account.resume("https://other.test/order/1").await.unwrap_err();
+    assert_eq!(elsewhere.kind(), AcmeErrorKind::Protocol);
+    let stolen = Credentials::new(AccountKey::generate().unwrap(), "https://other.test/account/1".into());
+    assert_eq!(client(&setting.ca).account(stolen).unwrap_err().kind(), AcmeErrorKind::Protocol);
+
+    let directory = r#"{"newNonce":"https://other.test/n","newAccount":"https://other.test/a","newOrder":"https://other.test/o"}"#;
+    setting.ca.instead("dir", canned(200, None, directory));
+    let error = client(&setting.ca).terms_of_service().await.unwrap_err();
+    assert_eq!((error.kind(), error.operation()), (AcmeErrorKind::Protocol, Operation::Directory));
+}
+
+#[tokio::test]
+async fn an_account_that_is_not_valid_is_no_account() {
+    let setting = Setting::new(Script::default()).await;
+    let ca = client(&setting.ca);
+    assert_eq!(ca.terms_of_service().await.unwrap().as_deref(), Some("https://ca.test/tos"));
+    assert_eq!(ca.profiles().await.unwrap(), ["short"]);
+
+    let key = AccountKey::generate().unwrap();
+    let unknown = r#"{"type":"urn:ietf:params:acme:error:accountDoesNotExist"}"#;
+    setting.ca.instead("account", canned(400, None, unknown));
+    let error = ca.recover(key.clone()).await.unwrap_err();
+    assert_eq!((error.kind(), error.operation()), (AcmeErrorKind::Account, Operation::Account));
+
+    let account = ca.register(key.clone(), TermsOfService::Agreed).await.unwrap();
+    let again = ca.recover(key).await.unwrap();
+    assert_eq!(account.account_url(), again.account_url());
+
+    // Restored from what was stored, it orders without a word before.
+    let stored = serde_json::to_string(account.credentials()).unwrap();
+    let restored = client(&setting.ca).account(serde_json::from_str(&stored).unwrap()).unwrap();
+    restored.new_order(&NewOrder::new(names())).await.unwrap();
+    assert_eq!(restored.client().traffic().account, 0);
+}
+
+#[tokio::test]
+async fn a_ca_that_is_not_there() {
+    let options = ClientOptions { request_timeout: Duration::from_secs(5), ..ClientOptions::default() };
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}/dir", listener.local_addr().unwrap());
+    drop(listener);
+    let ca = Client::new(&url, &options, Arc::new(SystemClock)).unwrap();
+    let error = ca.profiles().await.unwrap_err();
+    assert_eq!((error.kind(), error.operation()), (AcmeErrorKind::Unreachable, Operation::Directory));
+    assert!(error.retry_after().is_some());
+
+    for url in ["http://ca.test/dir", "no url", ""] {
+        let error = Client::new(url, &options, Arc::new(SystemClock)).unwrap_err();
+        assert_eq!(error.kind(), AcmeErrorKind::InvalidInput, "{url}");
+    }
+}

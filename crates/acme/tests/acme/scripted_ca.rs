@@ -1,0 +1,390 @@
+//! A CA that speaks RFC 8555 and fails on command: what a good CA cannot be made to do.
+//!
+//! It checks nonces and URLs, and that a value is in the zone when a challenge is answered; it checks no signatures.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use fleetcert_dns::{DnsBackend, MemoryBackend, RecordType};
+use fleetcert_https::{Certificates, Limits, Server};
+use fleetcert_names::HostName;
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, CertifiedIssuer,
+    ExtendedKeyUsagePurpose, IsCa, KeyPair,
+};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) struct ScriptedCa {
+    pub(crate) directory_url: String,
+    pub(crate) root_pem: String,
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+}
+
+/// How it behaves.
+#[derive(Clone, Default)]
+pub(crate) struct Script {
+    /// Which nonces are refused, by the number of the POST.
+    pub(crate) refuses_nonce: Option<fn(u64) -> bool>,
+    /// How often an order is still pending when it is read after the answer.
+    pub(crate) pending_polls: u32,
+    /// How often an order is still processing when it is read after the CSR; with `None` it is valid at once.
+    pub(crate) processing_polls: Option<u32>,
+    /// Names count as proved without a challenge.
+    pub(crate) reuses: bool,
+    /// Every validation fails.
+    pub(crate) fails_validation: bool,
+    /// The certificate is for another key.
+    pub(crate) wrong_key: bool,
+    /// `replaces` is refused.
+    pub(crate) already_replaced: bool,
+    /// `replaces` is accepted and not repeated in the answer.
+    pub(crate) forgets_replaces: bool,
+    /// The challenges' URLs lead elsewhere.
+    pub(crate) foreign_challenge: bool,
+}
+
+/// What comes in place of a good answer.
+#[derive(Clone)]
+pub(crate) struct Canned {
+    /// Whether the request is done all the same.
+    pub(crate) done: bool,
+    pub(crate) status: u16,
+    pub(crate) retry_after: Option<&'static str>,
+    pub(crate) body: String,
+}
+
+struct Shared {
+    base: String,
+    zone: MemoryBackend,
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    state: Mutex<Objects>,
+}
+
+#[derive(Default)]
+struct Objects {
+    script: Script,
+    canned: HashMap<&'static str, VecDeque<Canned>>,
+    nonces: HashSet<String>,
+    next: u64,
+    posts: u64,
+    orders: Vec<Order>,
+    answers: u32,
+    early_answers: u32,
+    finalized: u32,
+    log: Vec<String>,
+}
+
+struct Order {
+    names: Vec<String>,
+    replaces: Option<String>,
+    status: &'static str,
+    proved: HashSet<String>,
+    polls_left: u32,
+    chain: Option<String>,
+    failed: bool,
+}
+
+impl ScriptedCa {
+    pub(crate) async fn start(script: Script, zone: &MemoryBackend) -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let own =
+            CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+        let certificates = Certificates::empty();
+        certificates.replace_pem(own.pem().as_bytes(), key.serialize_pem().as_bytes()).unwrap();
+        let server = Server::bind("127.0.0.1:0".parse().unwrap(), certificates).await.unwrap();
+        let base = format!("https://localhost:{}", server.local_addr().port());
+        let root_pem = issuer.pem();
+        let state = Mutex::new(Objects { script, ..Objects::default() });
+        let shared = Arc::new(Shared { base: base.clone(), zone: zone.clone(), issuer, state });
+        let router = Router::new().fallback(answer).with_state(shared.clone());
+        let stop = CancellationToken::new();
+        tokio::spawn(server.serve(router, Limits::default(), stop.clone()));
+        Self { directory_url: format!("{base}/dir"), root_pem, shared, stop }
+    }
+
+    /// The next request to `route` is answered so; called again, the one after it.
+    pub(crate) fn instead(&self, route: &'static str, canned: Canned) {
+        self.shared.state.lock().unwrap().canned.entry(route).or_default().push_back(canned);
+    }
+
+    pub(crate) fn set(&self, change: impl FnOnce(&mut Script)) {
+        change(&mut self.shared.state.lock().unwrap().script);
+    }
+
+    /// So many orders were made.
+    pub(crate) fn orders(&self) -> usize {
+        self.shared.state.lock().unwrap().orders.len()
+    }
+
+    /// So many challenges were answered, and so many of them before the zone had a value.
+    pub(crate) fn answers(&self) -> (u32, u32) {
+        let state = self.shared.state.lock().unwrap();
+        (state.answers, state.early_answers)
+    }
+
+    pub(crate) fn certificates(&self) -> u32 {
+        self.shared.state.lock().unwrap().finalized
+    }
+
+    /// Every request, as method and path.
+    pub(crate) fn log(&self) -> Vec<String> {
+        self.shared.state.lock().unwrap().log.clone()
+    }
+}
+
+impl Drop for ScriptedCa {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+async fn answer(
+    State(shared): State<Arc<Shared>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let path = uri.path().trim_start_matches('/').to_owned();
+    let (route, id) = path.split_once('/').unwrap_or((&path, ""));
+    let nonce = {
+        let mut state = shared.state.lock().unwrap();
+        state.log.push(format!("{method} /{path}"));
+        state.next += 1;
+        let nonce = format!("nonce{}", state.next);
+        state.nonces.insert(nonce.clone());
+        nonce
+    };
+    assert_eq!(headers["user-agent"], "acme-test/1");
+    let canned = shared.state.lock().unwrap().canned.get_mut(route).and_then(VecDeque::pop_front);
+    let reply = match canned {
+        Some(canned) => {
+            if canned.done {
+                shared.handle(&method, &path, route, id, &body).await;
+            }
+            let retry = canned.retry_after.map(|value| [("retry-after", value)]);
+            (StatusCode::from_u16(canned.status).unwrap(), retry.unwrap_or([("x-none", "")]), canned.body)
+                .into_response()
+        }
+        None => shared.handle(&method, &path, route, id, &body).await,
+    };
+    // As Let's Encrypt: a GET brings no nonce.
+    let brings = if method == Method::GET { "x-none" } else { "replay-nonce" };
+    ([(brings, nonce)], reply).into_response()
+}
+
+impl Shared {
+    async fn handle(&self, method: &Method, path: &str, route: &str, id: &str, body: &Bytes) -> Response {
+        match (method.as_str(), route) {
+            ("GET", "dir") => return self.directory(),
+            ("HEAD", "nonce") => return StatusCode::OK.into_response(),
+            ("GET", "ari") => {
+                let window = json!({"start": "2026-01-02T04:00:00Z", "end": "2026-01-03T04:00:00Z"});
+                return ([("retry-after", "21600")], json!({"suggestedWindow": window}).to_string())
+                    .into_response();
+            }
+            ("POST", _) => {}
+            _ => return problem(405, "malformed"),
+        }
+        let jws: Value = serde_json::from_slice(body).unwrap();
+        let part = |name: &str| URL_SAFE_NO_PAD.decode(jws[name].as_str().unwrap()).unwrap();
+        let header: Value = serde_json::from_slice(&part("protected")).unwrap();
+        let payload: Value = serde_json::from_slice(&part("payload")).unwrap_or(Value::Null);
+        {
+            let mut state = self.state.lock().unwrap();
+            state.posts += 1;
+            let known = state.nonces.remove(header["nonce"].as_str().unwrap());
+            let refused = state.script.refuses_nonce.is_some_and(|refuses| refuses(state.posts));
+            if !known || refused {
+                return problem(400, "badNonce");
+            }
+        }
+        assert_eq!(header["url"], format!("{}/{path}", self.base));
+        if route == "chall" {
+            self.look(id).await;
+        }
+        self.object(route, id, &payload)
+    }
+
+    fn directory(&self) -> Response {
+        let base = &self.base;
+        json!({
+            "newNonce": format!("{base}/nonce"), "newAccount": format!("{base}/account"),
+            "newOrder": format!("{base}/new-order"), "revokeCert": format!("{base}/revoke"),
+            "renewalInfo": format!("{base}/ari"), "junk": "https://example.com",
+            "meta": {"termsOfService": "https://ca.test/tos", "profiles": {"short": "a short one"}},
+        })
+        .to_string()
+        .into_response()
+    }
+
+    /// Notes whether the zone has a value for a challenge that is being answered.
+    async fn look(&self, id: &str) {
+        let name: HostName = id.split_once('/').unwrap().1.parse().unwrap();
+        let zone = "fleet.test".parse().unwrap();
+        let found = self.zone.read(&zone, &name.challenge_name(), RecordType::Txt).await.unwrap();
+        let mut state = self.state.lock().unwrap();
+        state.answers += 1;
+        state.early_answers += u32::from(found.is_none());
+    }
+
+    fn object(&self, route: &str, id: &str, payload: &Value) -> Response {
+        let mut state = self.state.lock().unwrap();
+        let state = &mut *state;
+        let number = id.split('/').next().unwrap().parse::<usize>().unwrap_or(usize::MAX);
+        let name = id.split_once('/').map_or("", |(_, name)| name);
+        if route == "account" {
+            let location = [("location", format!("{}/account/1", self.base))];
+            return (location, json!({"status": "valid"}).to_string()).into_response();
+        }
+        if route == "revoke" {
+            return StatusCode::OK.into_response();
+        }
+        if route == "new-order" {
+            return self.new_order(state, payload);
+        }
+        let Some(order) = state.orders.get_mut(number) else { return problem(404, "malformed") };
+        match route {
+            "order" => {
+                order.go_on();
+                self.order(number, order)
+            }
+            "authz" => {
+                let status = match (order.failed, order.proved.contains(name)) {
+                    (true, _) => "invalid",
+                    (_, true) => "valid",
+                    _ => "pending",
+                };
+                let host = if state.script.foreign_challenge { "https://other.test" } else { &self.base };
+                let error = json!({"type": "urn:ietf:params:acme:error:unauthorized", "detail": "Incorrect TXT record"});
+                json!({"identifier": {"type": "dns", "value": name}, "status": status, "challenges": [
+                    {"type": "http-01", "url": format!("{host}/none"), "token": "t", "status": "pending"},
+                    {"type": "dns-01", "url": format!("{host}/chall/{number}/{name}"), "token": "token",
+                     "status": status, "error": order.failed.then_some(error)},
+                    {"type": "odd-99", "url": format!("{host}/none"), "status": "pending"},
+                ]})
+                .to_string()
+                .into_response()
+            }
+            "chall" => {
+                order.failed = state.script.fails_validation;
+                if !order.failed {
+                    order.proved.insert(name.to_owned());
+                }
+                order.polls_left = state.script.pending_polls;
+                let url = format!("{}/chall/{number}/{name}", self.base);
+                json!({"type": "dns-01", "url": url, "token": "token", "status": "processing"})
+                    .to_string()
+                    .into_response()
+            }
+            "finalize" => {
+                if order.status != "ready" {
+                    return problem(403, "orderNotReady");
+                }
+                let csr = URL_SAFE_NO_PAD.decode(payload["csr"].as_str().unwrap()).unwrap();
+                order.chain = Some(self.certify(csr, state.script.wrong_key));
+                state.finalized += 1;
+                (order.status, order.polls_left) = match state.script.processing_polls {
+                    Some(polls) => ("processing", polls),
+                    None => ("valid", 0),
+                };
+                self.order(number, order)
+            }
+            "cert" => order.chain.clone().unwrap().into_response(),
+            _ => problem(404, "malformed"),
+        }
+    }
+
+    fn new_order(&self, state: &mut Objects, payload: &Value) -> Response {
+        let names: Vec<String> = payload["identifiers"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|identifier| identifier["value"].as_str().unwrap().to_owned())
+            .collect();
+        let replaces = payload["replaces"].as_str().map(str::to_owned);
+        if replaces.is_some() && state.script.already_replaced {
+            return problem(409, "alreadyReplaced");
+        }
+        // As Let's Encrypt: the same names give the same order while it is open.
+        let open = state
+            .orders
+            .iter()
+            .position(|order| order.names == names && matches!(order.status, "pending" | "ready"));
+        let number = open.unwrap_or_else(|| {
+            state.orders.push(Order {
+                proved: if state.script.reuses { names.iter().cloned().collect() } else { HashSet::new() },
+                names,
+                replaces: replaces.filter(|_| !state.script.forgets_replaces),
+                status: "pending",
+                polls_left: 0,
+                chain: None,
+                failed: false,
+            });
+            state.orders.len() - 1
+        });
+        let order = &mut state.orders[number];
+        order.go_on();
+        let location = [("location", format!("{}/order/{number}", self.base))];
+        (StatusCode::CREATED, location, self.order(number, order)).into_response()
+    }
+
+    fn order(&self, number: usize, order: &Order) -> Response {
+        let identifiers: Vec<_> =
+            order.names.iter().map(|name| json!({"type": "dns", "value": name})).collect();
+        let authz: Vec<_> =
+            order.names.iter().map(|name| format!("{}/authz/{number}/{name}", self.base)).collect();
+        let valid = order.status == "valid";
+        json!({
+            "status": order.status, "identifiers": identifiers, "authorizations": authz,
+            "replaces": order.replaces, "finalize": format!("{}/finalize/{number}", self.base),
+            "certificate": valid.then(|| format!("{}/cert/{number}", self.base)),
+        })
+        .to_string()
+        .into_response()
+    }
+
+    fn certify(&self, csr: Vec<u8>, wrong_key: bool) -> String {
+        let mut request = CertificateSigningRequestParams::from_der(&csr.into()).unwrap();
+        request.params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        request.params.use_authority_key_identifier_extension = true;
+        let leaf = if wrong_key {
+            request.params.signed_by(&KeyPair::generate().unwrap(), &self.issuer).unwrap()
+        } else {
+            request.signed_by(&self.issuer).unwrap()
+        };
+        leaf.pem() + &self.issuer.pem()
+    }
+}
+
+impl Order {
+    /// What the CA does in the background happens when somebody looks.
+    fn go_on(&mut self) {
+        if self.failed {
+            self.status = "invalid";
+        } else if self.polls_left > 0 {
+            self.polls_left -= 1;
+        } else if self.status == "pending" && self.proved.len() == self.names.len() {
+            self.status = "ready";
+        } else if self.status == "processing" {
+            self.status = "valid";
+        }
+    }
+}
+
+pub(crate) fn problem(status: u16, kind: &str) -> Response {
+    let body = json!({"type": format!("urn:ietf:params:acme:error:{kind}"), "detail": "so"}).to_string();
+    (StatusCode::from_u16(status).unwrap(), body).into_response()
+}

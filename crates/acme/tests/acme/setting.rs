@@ -1,0 +1,84 @@
+//! A CA, a zone, an account and a driver between them.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use fleetcert_acme::order::State;
+use fleetcert_acme::{
+    Account, AccountKey, Client, ClientOptions, Driver, DriverOptions, Job, Journal, JournalError, NewOrder,
+    Outcome, Step, TermsOfService,
+};
+use fleetcert_ambient::SystemClock;
+use fleetcert_dns::MemoryBackend;
+use fleetcert_dns::challenge::{ChallengeOptions, Challenges};
+use fleetcert_names::{DomainName, HostName};
+use fleetcert_x509::{CsrPolicy, KeyKind, KeyPair, Roots, VerifiedCsr, csr_for};
+
+use crate::scripted_ca::{Script, ScriptedCa};
+
+pub(crate) struct Setting {
+    pub(crate) ca: ScriptedCa,
+    pub(crate) zone: MemoryBackend,
+    pub(crate) account: Account,
+    pub(crate) driver: Driver,
+    pub(crate) steps: Mutex<Vec<Step>>,
+    zone_name: DomainName,
+    csr: VerifiedCsr,
+    roots: Roots,
+}
+
+impl Setting {
+    pub(crate) async fn new(script: Script) -> Self {
+        let zone_name: DomainName = "fleet.test".parse().unwrap();
+        let zone = MemoryBackend::new([&zone_name]);
+        let ca = ScriptedCa::start(script, &zone).await;
+        let account =
+            client(&ca).register(AccountKey::generate().unwrap(), TermsOfService::Agreed).await.unwrap();
+        let names = names();
+        let csr = csr_for(&names, &KeyPair::generate(KeyKind::P256).unwrap()).unwrap();
+        let csr = VerifiedCsr::parse(&csr, &CsrPolicy::lets_encrypt()).unwrap();
+        let clock = Arc::new(SystemClock);
+        let backend = Arc::new(zone.clone());
+        let challenges =
+            Challenges::new(backend.clone(), backend, clock.clone(), ChallengeOptions::default());
+        let options = DriverOptions {
+            patience: Duration::from_secs(5),
+            first_poll: Duration::from_millis(10),
+            longest_poll: Duration::from_millis(50),
+            ..DriverOptions::default()
+        };
+        let driver = Driver { authority: Arc::new(account.clone()), challenges, clock, options };
+        let roots = Roots::from_pem(ca.root_pem.as_bytes()).unwrap();
+        Self { ca, zone, account, driver, steps: Mutex::default(), zone_name, csr, roots }
+    }
+
+    pub(crate) async fn drive(&self, state: State, journal: &dyn Journal) -> Result<Outcome, JournalError> {
+        let job = Job { zone: &self.zone_name, csr: &self.csr, roots: Some(&self.roots) };
+        let observer = |step: &Step| self.steps.lock().unwrap().push(step.clone());
+        self.driver.drive(&job, state, journal, &observer).await
+    }
+}
+
+pub(crate) fn client(ca: &ScriptedCa) -> Client {
+    let options = ClientOptions {
+        roots_pem: Some(ca.root_pem.clone().into_bytes()),
+        user_agent: "acme-test/1".into(),
+        request_timeout: Duration::from_secs(5),
+    };
+    Client::new(&ca.directory_url, &options, Arc::new(SystemClock)).unwrap()
+}
+
+pub(crate) fn names() -> Vec<HostName> {
+    vec!["a.fleet.test".parse().unwrap(), "b.fleet.test".parse().unwrap()]
+}
+
+pub(crate) fn wanted() -> State {
+    State::Wanted { order: NewOrder::new(names()) }
+}
+
+pub(crate) fn issued(outcome: Outcome) -> State {
+    match outcome {
+        Outcome::Issued { state, .. } => state,
+        other => panic!("not issued: {other:?}"),
+    }
+}

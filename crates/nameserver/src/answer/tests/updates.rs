@@ -1,0 +1,237 @@
+use std::time::Duration;
+
+use fleetcert_dns_wire::tsig::{self, ReplyFault};
+use fleetcert_dns_wire::{Transport, TsigAlgorithm, TsigKey, message};
+use hickory_proto::op::ResponseCode::{self, *};
+use hickory_proto::rr::rdata::NS;
+use hickory_proto::rr::{DNSClass, RData, RecordType};
+
+use super::fixture::{Fixture, START, a, add, key_named, line, txt, wire};
+
+const DEVICE: &str = "xi8qz.fleet.test.";
+
+#[tokio::test]
+async fn records_come_and_go_in_one_message() {
+    let fixture = Fixture::new().await;
+    let serial = fixture.serial();
+    let remove = line(DEVICE, DNSClass::ANY, RecordType::A, 0, None);
+    let updates = vec![remove, add(DEVICE, a(7)), add("XI8QZ.fleet.test.", a(8)), add(DEVICE, txt("t"))];
+    assert_eq!(fixture.updated(Vec::new(), updates), NoError);
+    assert_eq!(fixture.look(DEVICE, RecordType::A).answers.len(), 2);
+    assert_eq!(fixture.serial(), serial + 1);
+    let one = line(DEVICE, DNSClass::NONE, RecordType::A, 0, Some(a(7)));
+    let name = line("_acme-challenge.deep.down.fleet.test.", DNSClass::ANY, RecordType::ANY, 0, None);
+    assert_eq!(fixture.updated(Vec::new(), vec![one, name]), NoError);
+    assert_eq!(fixture.look(DEVICE, RecordType::A).answers[0].data, a(8));
+    assert_eq!(fixture.look("down.fleet.test.", RecordType::A).response_code, NXDomain);
+}
+
+#[tokio::test]
+async fn what_changes_nothing_makes_no_new_version() {
+    let fixture = Fixture::new().await;
+    let serial = fixture.serial();
+    let gone = line("nothing.fleet.test.", DNSClass::ANY, RecordType::ANY, 0, None);
+    let same = line(DEVICE, DNSClass::IN, RecordType::A, 60, Some(RData::A([10, 1, 1, 4].into_a())));
+    assert_eq!(fixture.updated(Vec::new(), vec![gone, same]), NoError);
+    assert_eq!(fixture.serial(), serial);
+    fixture.clock.advance(Duration::from_secs(3600));
+    assert_eq!(fixture.updated(Vec::new(), vec![add(DEVICE, a(1))]), NoError);
+    assert_eq!(u64::from(fixture.serial()), START + 3600);
+}
+
+trait IntoA {
+    fn into_a(self) -> hickory_proto::rr::rdata::A;
+}
+
+impl IntoA for [u8; 4] {
+    fn into_a(self) -> hickory_proto::rr::rdata::A {
+        hickory_proto::rr::rdata::A(self.into())
+    }
+}
+
+#[tokio::test]
+async fn prerequisites() {
+    let fixture = Fixture::new().await;
+    let address = RData::A([10, 1, 1, 4].into_a());
+    let none = "nothing.fleet.test.";
+    let check = |name, class, record_type, ttl, data| line(name, class, record_type, ttl, data);
+    use RecordType::{A, ANY, TXT};
+    let table = [
+        (check(DEVICE, DNSClass::ANY, ANY, 0, None), NoError),
+        (check(none, DNSClass::ANY, ANY, 0, None), NXDomain),
+        (check("down.fleet.test.", DNSClass::ANY, ANY, 0, None), NXDomain), // no records there
+        (check("fleet.test.", DNSClass::ANY, ANY, 0, None), NoError),
+        (check(DEVICE, DNSClass::ANY, A, 0, None), NoError),
+        (check(DEVICE, DNSClass::ANY, TXT, 0, None), NXRRSet),
+        (check("fleet.test.", DNSClass::ANY, RecordType::SOA, 0, None), NoError),
+        (check(none, DNSClass::NONE, ANY, 0, None), NoError),
+        (check(DEVICE, DNSClass::NONE, ANY, 0, None), YXDomain),
+        (check(DEVICE, DNSClass::NONE, TXT, 0, None), NoError),
+        (check(DEVICE, DNSClass::NONE, A, 0, None), YXRRSet),
+        (check(DEVICE, DNSClass::IN, A, 0, Some(address.clone())), NoError),
+        (check(DEVICE, DNSClass::IN, A, 0, Some(a(9))), NXRRSet),
+        (check(none, DNSClass::IN, A, 0, Some(a(9))), NXRRSet),
+        (check(DEVICE, DNSClass::IN, A, 1, Some(address.clone())), FormErr),
+        (check(DEVICE, DNSClass::ANY, A, 1, None), FormErr),
+        (check(DEVICE, DNSClass::ANY, A, 0, Some(address.clone())), FormErr),
+        (check(DEVICE, DNSClass::CH, A, 0, Some(address.clone())), FormErr),
+        (check("a.example.com.", DNSClass::ANY, A, 0, None), NotZone),
+    ];
+    for (prerequisite, code) in table {
+        let serial = fixture.serial();
+        let case = prerequisite.to_string();
+        let probe = add("probe.fleet.test.", txt(&serial.to_string()));
+        assert_eq!(fixture.updated(vec![prerequisite], vec![probe]), code, "{case}");
+        assert_eq!(fixture.serial(), serial + u32::from(code == NoError), "{case}");
+    }
+    // The whole set, not a part of it.
+    assert_eq!(fixture.updated(Vec::new(), vec![add(DEVICE, a(9))]), NoError);
+    let exactly = |data| check(DEVICE, DNSClass::IN, A, 0, Some(data));
+    assert_eq!(fixture.updated(vec![exactly(a(9))], Vec::new()), NXRRSet);
+    assert_eq!(fixture.updated(vec![exactly(a(9)), exactly(address)], Vec::new()), NoError);
+}
+
+#[tokio::test]
+async fn what_is_no_lawful_update_and_what_is_not_allowed() {
+    let fixture = Fixture::new().await;
+    let serial = fixture.serial();
+    let ns = RData::NS(NS(wire("evil.example.com")));
+    let table = [
+        (line(DEVICE, DNSClass::IN, RecordType::A, 60, None), FormErr),
+        (line(DEVICE, DNSClass::IN, RecordType::ANY, 60, None), FormErr),
+        (line(DEVICE, DNSClass::ANY, RecordType::A, 1, None), FormErr),
+        (line(DEVICE, DNSClass::ANY, RecordType::A, 0, Some(a(1))), FormErr),
+        (line(DEVICE, DNSClass::ANY, RecordType::AXFR, 0, None), FormErr),
+        (line(DEVICE, DNSClass::NONE, RecordType::A, 0, None), FormErr),
+        (line(DEVICE, DNSClass::NONE, RecordType::A, 1, Some(a(1))), FormErr),
+        (line(DEVICE, DNSClass::CH, RecordType::A, 0, Some(a(1))), FormErr),
+        (line(DEVICE, DNSClass::IN, RecordType::A, u32::MAX, Some(a(1))), FormErr),
+        (line("a.example.com.", DNSClass::IN, RecordType::A, 0, Some(a(1))), NotZone),
+        (add("fleet.test.", ns.clone()), Refused),
+        (add(DEVICE, ns), Refused),
+        (add("*.fleet.test.", a(1)), Refused),
+        (add(DEVICE, txt("")), Refused),
+        (line("fleet.test.", DNSClass::ANY, RecordType::SOA, 0, None), Refused),
+        (line("fleet.test.", DNSClass::ANY, RecordType::NS, 0, None), Refused),
+        (line("ns1.fleet.test.", DNSClass::ANY, RecordType::A, 0, None), Refused),
+        (add("ns1.fleet.test.", a(1)), Refused),
+    ];
+    for (update, code) in table {
+        let case = update.to_string();
+        assert_eq!(fixture.updated(Vec::new(), vec![add("good.fleet.test.", a(1)), update]), code, "{case}");
+        assert_eq!(fixture.serial(), serial, "{case}");
+    }
+    assert_eq!(fixture.look("good.fleet.test.", RecordType::A).response_code, NXDomain);
+}
+
+#[tokio::test]
+async fn the_apex_and_the_name_servers_outlive_a_deletion_of_everything() {
+    let fixture = Fixture::new().await;
+    assert_eq!(
+        fixture.updated(Vec::new(), vec![add("fleet.test.", a(1)), add("ns1.fleet.test.", txt("t"))]),
+        NoError
+    );
+    let all = |name| line(name, DNSClass::ANY, RecordType::ANY, 0, None);
+    assert_eq!(fixture.updated(Vec::new(), vec![all("fleet.test."), all("ns1.fleet.test.")]), NoError);
+    assert_eq!(fixture.look("fleet.test.", RecordType::SOA).answers.len(), 1);
+    assert_eq!(fixture.look("fleet.test.", RecordType::NS).answers.len(), 2);
+    assert_eq!(fixture.look("fleet.test.", RecordType::CAA).answers.len(), 1);
+    assert_eq!(fixture.look("fleet.test.", RecordType::A).answers.len(), 0);
+    assert_eq!(fixture.look("ns1.fleet.test.", RecordType::A).answers.len(), 1);
+    assert_eq!(fixture.look("ns1.fleet.test.", RecordType::TXT).answers.len(), 0);
+}
+
+#[tokio::test]
+async fn a_key_may_what_it_is_granted() {
+    let fixture = Fixture::new().await;
+    let all_of = |name: &str| line(name, DNSClass::ANY, RecordType::ANY, 0, None);
+    let inside = "a.below.fleet.test.";
+    let table = [
+        ("texts", add(DEVICE, txt("t")), NoError),
+        ("texts", add(DEVICE, a(1)), Refused),
+        ("texts", line(DEVICE, DNSClass::ANY, RecordType::A, 0, None), Refused),
+        ("texts", all_of(DEVICE), Refused),
+        ("below", add(inside, a(1)), NoError),
+        ("below", all_of(inside), NoError),
+        ("below", add("below.fleet.test.", a(1)), NoError),
+        ("below", add("notbelow.fleet.test.", a(1)), Refused),
+        ("below", add(DEVICE, txt("t")), Refused),
+    ];
+    for (key, update, code) in table {
+        let case = format!("{key} {update}");
+        let message = fixture.update(Vec::new(), vec![update]);
+        assert_eq!(fixture.ask_signed(&message, &key_named(key)), Ok(code), "{case}");
+    }
+    // A refusal comes before the prerequisites, so it tells nothing about them.
+    let absent = line("nothing.fleet.test.", DNSClass::ANY, RecordType::ANY, 0, None);
+    let message = fixture.update(vec![absent], vec![add(DEVICE, a(1))]);
+    assert_eq!(fixture.ask_signed(&message, &key_named("texts")), Ok(Refused));
+}
+
+#[tokio::test]
+async fn who_is_not_believed_changes_nothing() {
+    let fixture = Fixture::new().await;
+    let serial = fixture.serial();
+    let update = fixture.update(Vec::new(), vec![add(DEVICE, a(1))]);
+    assert_eq!(fixture.ask(&update).response_code, Refused);
+    let key = |name: &str, algorithm, secret: &[u8]| {
+        TsigKey::new(name.parse().unwrap(), algorithm, secret).unwrap()
+    };
+    for (key, fault) in [
+        (key("unknown", TsigAlgorithm::HmacSha256, &[7; 32]), ReplyFault::BadKey),
+        (key("all", TsigAlgorithm::HmacSha512, &[7; 32]), ReplyFault::BadKey),
+        (key("all", TsigAlgorithm::HmacSha256, &[8; 32]), ReplyFault::BadSig),
+    ] {
+        assert_eq!(fixture.ask_signed(&update, &key), Err(fault));
+    }
+    let key = key_named("all");
+    let octets = message::encode(&update).unwrap();
+    let now = fleetcert_ambient::Clock::now(&fixture.clock);
+    for then in
+        [std::time::SystemTime::UNIX_EPOCH, now - Duration::from_secs(301), now + Duration::from_secs(301)]
+    {
+        let signed = tsig::sign_request(&octets, &key, then).unwrap();
+        let reply = fixture.server.core().answer(&signed.message, Transport::Udp).unwrap();
+        assert_eq!(message::decode(&reply).unwrap().response_code, NotAuth);
+        let fault = tsig::verify_reply(&reply, &key, &signed.mac, then).unwrap_err();
+        assert_eq!(fault, ReplyFault::BadTime { server_time: now });
+    }
+    assert_eq!(fixture.serial(), serial);
+}
+
+#[tokio::test]
+async fn the_same_message_counts_once() {
+    let fixture = Fixture::new().await;
+    let key = key_named("all");
+    let update = fixture.update(Vec::new(), vec![add("once.fleet.test.", txt("t"))]);
+    assert_eq!(fixture.ask_signed(&update, &key), Ok(NoError));
+    let gone = vec![line("once.fleet.test.", DNSClass::ANY, RecordType::TXT, 0, None)];
+    assert_eq!(fixture.updated(Vec::new(), gone), NoError);
+    let serial = fixture.serial();
+    assert_eq!(fixture.ask_signed(&update, &key), Ok(Refused));
+    assert_eq!(fixture.serial(), serial);
+}
+
+#[tokio::test]
+async fn zones_and_sizes() {
+    let fixture = Fixture::new().await;
+    let with_zone = |zone: &str, record_type| {
+        let mut update = fixture.update(Vec::new(), vec![add(DEVICE, a(1))]);
+        update.queries[0] = hickory_proto::op::Query::query(wire(zone), record_type);
+        fixture.ask_signed(&update, &key_named("all")).unwrap()
+    };
+    assert_eq!(with_zone("fleet.test", RecordType::A), FormErr);
+    assert_eq!(with_zone("example.com", RecordType::SOA), NotAuth);
+    assert_eq!(with_zone("xi8qz.fleet.test", RecordType::SOA), NotAuth);
+    let many = |count: usize, name: fn(usize) -> String| -> ResponseCode {
+        fixture.updated(
+            Vec::new(),
+            (0..count).map(|number| add(&name(number), txt(&number.to_string()))).collect(),
+        )
+    };
+    assert_eq!(many(1001, |number| format!("n{number}.fleet.test.")), Refused);
+    assert_eq!(many(1000, |number| format!("n{number}.fleet.test.")), NoError);
+    assert_eq!(many(17, |_| "full.fleet.test.".to_owned()), Refused);
+    assert_eq!(fixture.look("full.fleet.test.", RecordType::TXT).response_code, NXDomain);
+    assert_eq!(many(16, |_| "full.fleet.test.".to_owned()), NoError);
+}

@@ -1,0 +1,91 @@
+//! Faults on order.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use fleetcert_acme_server::{Problem, Resource};
+
+/// The faults that a [`TestCa`](crate::TestCa) is to show. Good nonces are refused at a rate by
+/// [`AcmeOptions::nonce_rejection_percent`](fleetcert_acme_server::AcmeOptions::nonce_rejection_percent).
+#[derive(Debug, Default)]
+pub struct Faults {
+    script: Mutex<Script>,
+}
+
+#[derive(Debug, Default)]
+struct Script {
+    refusals: BTreeMap<Resource, VecDeque<Refusal>>,
+    validation_delay: Duration,
+}
+
+#[derive(Debug)]
+struct Refusal {
+    left: u32,
+    problem: Problem,
+}
+
+impl Faults {
+    /// The next `count` requests for `resource` are answered with `problem`, after what was scripted for it
+    /// before.
+    ///
+    /// ```
+    /// use fleetcert_acme_server::{Problem, ProblemKind, Resource};
+    /// # fn example(ca: &fleetcert_testkit::TestCa) {
+    /// let problem = Problem::new(ProblemKind::RateLimited, "the load balancer is full")
+    ///     .with_status(503)
+    ///     .with_retry_after(std::time::Duration::from_secs(2));
+    /// ca.faults().refuse_next(Resource::NewOrder, 3, problem);
+    /// # }
+    /// ```
+    pub fn refuse_next(&self, resource: Resource, count: u32, problem: Problem) {
+        if count > 0 {
+            self.lock().refusals.entry(resource).or_default().push_back(Refusal { left: count, problem });
+        }
+    }
+
+    /// Every validation from now on begins only after this time.
+    pub fn delay_validations(&self, delay: Duration) {
+        self.lock().validation_delay = delay;
+    }
+
+    pub(crate) fn next_refusal(&self, resource: Resource) -> Option<Problem> {
+        let mut script = self.lock();
+        let refusals = script.refusals.get_mut(&resource)?;
+        let refusal = refusals.front_mut()?;
+        refusal.left -= 1;
+        let problem = refusal.problem.clone();
+        if refusal.left == 0 {
+            refusals.pop_front();
+        }
+        Some(problem)
+    }
+
+    pub(crate) fn validation_delay(&self) -> Duration {
+        self.lock().validation_delay
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Script> {
+        // Nothing panics while the lock is held, so a poisoned lock still guards a sound state.
+        self.script.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fleetcert_acme_server::ProblemKind;
+
+    #[test]
+    fn faults_come_in_order_and_end() {
+        let faults = Faults::default();
+        let problem = |detail: &str| Problem::new(ProblemKind::ServerInternal, detail);
+        faults.refuse_next(Resource::NewOrder, 2, problem("first"));
+        faults.refuse_next(Resource::NewOrder, 1, problem("second"));
+        faults.refuse_next(Resource::Order, 0, problem("never"));
+        let next = |resource| faults.next_refusal(resource).map(|problem| problem.detail().to_owned());
+        assert_eq!(next(Resource::Order), None);
+        let got: Vec<_> = (0..4).map(|_| next(Resource::NewOrder)).collect();
+        assert_eq!(got, [Some("first"), Some("first"), Some("second"), None].map(|d| d.map(str::to_owned)));
+    }
+}

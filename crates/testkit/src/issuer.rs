@@ -1,0 +1,111 @@
+//! The CA behind the protocol.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use fleetcert_acme_server::{
+    Dns01Challenge, IssueRequest, Issuer, OrderRequest, Problem, ProblemKind, RenewalInfo, Resource,
+};
+use fleetcert_ambient::{Clock, Entropy};
+use fleetcert_x509::{Chain, Leaf};
+
+use crate::authority::{Authority, LeafTerms};
+use crate::ledger::{CertificateEntry, OrderEntry, ValidationEntry};
+use crate::renewal::boulder_window;
+use crate::validation::Validator;
+use crate::{Faults, Ledger, TestCaOptions};
+
+#[derive(Debug)]
+pub(crate) struct TestIssuer {
+    pub(crate) options: TestCaOptions,
+    pub(crate) authority: Arc<Authority>,
+    pub(crate) validator: Validator,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) faults: Arc<Faults>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+}
+
+#[async_trait]
+impl Issuer for TestIssuer {
+    async fn admit(&self, resource: Resource) -> Result<(), Problem> {
+        self.ledger.count(resource);
+        match self.faults.next_refusal(resource) {
+            Some(problem) => Err(problem),
+            None => Ok(()),
+        }
+    }
+
+    async fn admit_order(&self, order: &OrderRequest<'_>) -> Result<(), Problem> {
+        let zones = &self.options.zones;
+        let is_ours = |name: &fleetcert_names::HostName| {
+            zones.is_empty() || zones.iter().any(|zone| name.as_domain().is_within(zone))
+        };
+        let refusals = order.names.iter().filter(|name| !is_ours(name)).map(|name| {
+            let detail = format!("this CA issues nothing for {name}");
+            (name.clone(), Problem::new(ProblemKind::RejectedIdentifier, detail))
+        });
+        if let Some(problem) = Problem::of_names(refusals.collect()) {
+            return Err(problem);
+        }
+        self.ledger.add_order(OrderEntry {
+            at: self.clock.now(),
+            account_url: order.account_url.to_owned(),
+            names: order.names.to_vec(),
+            profile: order.profile.map(str::to_owned),
+            replaces: order.replaces.cloned(),
+        });
+        Ok(())
+    }
+
+    async fn validate(&self, challenge: &Dns01Challenge) -> Result<(), Problem> {
+        let delay = self.faults.validation_delay();
+        if !delay.is_zero() {
+            self.clock.sleep(delay).await;
+        }
+        let outcome = self.validator.validate(challenge).await;
+        self.ledger.add_validation(ValidationEntry {
+            at: self.clock.now(),
+            account_url: challenge.account_url.clone(),
+            name: challenge.name.clone(),
+            outcome: outcome.clone(),
+        });
+        outcome
+    }
+
+    async fn issue(&self, request: &IssueRequest) -> Result<Chain, Problem> {
+        let failed =
+            |error: &dyn std::error::Error| Problem::new(ProblemKind::ServerInternal, error.to_string());
+        let now = self.clock.now();
+        let not_before = now - self.options.backdate;
+        let life = self.options.life_of(request.profile.as_deref());
+        let mut serial = [0; 16];
+        self.entropy.fill(&mut serial);
+        let chain = self
+            .authority
+            .sign(&LeafTerms {
+                spki: request.csr.spki(),
+                names: request.csr.names(),
+                serial,
+                not_before,
+                // The last second belongs to the validity (RFC 5280 section 4.1.2.5).
+                not_after: not_before + life.saturating_sub(Duration::from_secs(1)),
+            })
+            .map_err(|error| failed(&error))?;
+        self.ledger.add_certificate(CertificateEntry {
+            at: now,
+            account_url: request.account_url.clone(),
+            id: chain.leaf().certificate_id().map_err(|error| failed(&error))?,
+            chain: chain.clone(),
+            profile: request.profile.clone(),
+            replaces: request.replaces.clone(),
+        });
+        Ok(chain)
+    }
+
+    async fn renewal_info(&self, leaf: &Leaf) -> Result<RenewalInfo, Problem> {
+        let (start, end) = boulder_window(leaf.validity());
+        Ok(RenewalInfo { start, end, explanation_url: None, retry_after: self.options.renewal_poll })
+    }
+}

@@ -1,0 +1,128 @@
+//! Whether an account may have a certificate for a name: dns-01 and CAA, by queries of our own.
+
+mod caa;
+mod lookup;
+
+use fleetcert_acme_server::{Dns01Challenge, Problem, ProblemKind};
+use fleetcert_names::DomainName;
+use futures_util::future::join_all;
+use hickory_proto::rr::rdata::CAA;
+use hickory_proto::rr::{RData, RecordType};
+
+use caa::Asker;
+pub(crate) use lookup::LookupSettings;
+use lookup::{Lookup, LookupFailure};
+
+/// Asks a DNS server from one or more perspectives.
+#[derive(Debug)]
+pub(crate) struct Validator {
+    lookup: Lookup,
+    remote_perspectives: usize,
+    caa_identity: String,
+}
+
+impl Validator {
+    pub(crate) fn new(settings: LookupSettings, remote_perspectives: usize, caa_identity: String) -> Self {
+        Self { lookup: Lookup::new(settings), remote_perspectives, caa_identity }
+    }
+
+    /// First the primary perspective, then all others side by side, as Boulder does it.
+    pub(crate) async fn validate(&self, challenge: &Dns01Challenge) -> Result<(), Problem> {
+        self.look_once(challenge).await?;
+        let remotes = (0..self.remote_perspectives).map(|_| self.look_once(challenge));
+        let mut failures: Vec<Problem> =
+            join_all(remotes).await.into_iter().filter_map(Result::err).collect();
+        if failures.len() <= allowed_failures(self.remote_perspectives) {
+            return Ok(());
+        }
+        let first = failures.swap_remove(0);
+        Err(Problem::new(first.kind(), format!("During secondary validation: {}", first.detail())))
+    }
+
+    async fn look_once(&self, challenge: &Dns01Challenge) -> Result<(), Problem> {
+        self.check_txt(challenge).await?;
+        self.check_caa(challenge).await
+    }
+
+    async fn check_txt(&self, challenge: &Dns01Challenge) -> Result<(), Problem> {
+        let name = challenge.name.challenge_name();
+        let answers =
+            self.lookup.ask(&name, RecordType::TXT).await.map_err(|failure| dns_problem(&failure))?;
+        let texts: Vec<String> = answers.iter().filter_map(text).collect();
+        if texts.contains(&challenge.txt_value) {
+            return Ok(());
+        }
+        let detail = match texts.split_first() {
+            None => format!("No TXT record found at {name}"),
+            Some((first, rest)) => {
+                let shown: String = first.chars().take(100).flat_map(char::escape_default).collect();
+                let more =
+                    if rest.is_empty() { String::new() } else { format!(" (and {} more)", rest.len()) };
+                format!("Incorrect TXT record \"{shown}\"{more} found at {name}")
+            }
+        };
+        Err(Problem::new(ProblemKind::Unauthorized, detail))
+    }
+
+    /// The closest set of CAA records on the way to the top decides (RFC 8659 section 3).
+    ///
+    /// Where the DNS server refuses a name above one that it answered, the way ends there: it is an authoritative
+    /// server then, and its zone is all that a test has.
+    async fn check_caa(&self, challenge: &Dns01Challenge) -> Result<(), Problem> {
+        let mut name: DomainName = challenge.name.as_domain().clone();
+        let mut answered = false;
+        loop {
+            let records: Vec<CAA> = match self.lookup.ask(&name, RecordType::CAA).await {
+                Ok(answers) => answers.into_iter().filter_map(caa_record).collect(),
+                Err(failure) if failure.is_no_such_name() => Vec::new(),
+                Err(failure) if failure.is_refusal() && answered => return Ok(()),
+                Err(failure) => return Err(dns_problem(&failure)),
+            };
+            if !records.is_empty() {
+                let asker = Asker { identity: &self.caa_identity, account_url: &challenge.account_url };
+                return asker.judge(&records).map_err(|reason| {
+                    Problem::new(
+                        ProblemKind::Caa,
+                        format!("CAA records for {name} prevent issuance: {reason}"),
+                    )
+                });
+            }
+            answered = true;
+            match name.parent() {
+                Some(parent) => name = parent,
+                None => return Ok(()),
+            }
+        }
+    }
+}
+
+/// How many of the remote perspectives may fail (Baseline Requirements 3.2.2.9).
+fn allowed_failures(remotes: usize) -> usize {
+    match remotes {
+        0 | 1 => 0,
+        2..=5 => 1,
+        _ => 2,
+    }
+}
+
+fn dns_problem(failure: &LookupFailure) -> Problem {
+    Problem::new(ProblemKind::Dns, failure.to_string())
+}
+
+/// The strings of one record, joined (RFC 8555 section 8.4 leaves one string; clients may cut it).
+fn text(data: &RData) -> Option<String> {
+    match data {
+        RData::TXT(txt) => Some(String::from_utf8_lossy(&txt.txt_data.concat()).into_owned()),
+        _ => None,
+    }
+}
+
+fn caa_record(data: RData) -> Option<CAA> {
+    match data {
+        RData::CAA(caa) => Some(caa),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,161 @@
+//! The CA of the journey: one in this process, or one outside.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use fleetcert_acme::{Account, AccountKey, Client, ClientOptions, TermsOfService};
+use fleetcert_ambient::{Clock, Entropy};
+use fleetcert_https::ClientBuilder;
+use fleetcert_testkit::{TestCa, TestCaOptions};
+use fleetcert_x509::{Chain, Roots};
+use reqwest::Url;
+use serde_json::json;
+
+use crate::failure::{Failure, Step};
+use crate::flags::Flags;
+use crate::time::rfc3339;
+use crate::world::Tasks;
+
+/// A CA with an account at it.
+#[derive(Debug)]
+pub struct Ca {
+    pub account: Account,
+    /// The roots that its certificates lead to, where they are known beforehand.
+    pub roots: Option<Roots>,
+    /// So many orders at a time.
+    pub orders_in_flight: usize,
+    known_roots: Vec<u8>,
+    /// Where its renewal windows can be set, for tests.
+    windows: Vec<Url>,
+    /// Where its issuing root may be had.
+    root_url: Option<Url>,
+    http: reqwest::Client,
+}
+
+/// The port of Pebble's management interface, unless its configuration says otherwise.
+const PEBBLE_MANAGEMENT: u16 = 15_000;
+const SET_WINDOW: &str = "/set-renewal-info/";
+/// Pebble can lock up under many parallel orders; few in flight keep it alive.
+const IN_FLIGHT_OUTSIDE: usize = 2;
+const IN_FLIGHT_INSIDE: usize = 16;
+
+impl Ca {
+    pub async fn start(
+        flags: &Flags,
+        zone_server: SocketAddr,
+        clock: &Arc<dyn Clock>,
+        entropy: &Arc<dyn Entropy>,
+        tasks: &Tasks,
+    ) -> Result<Self, Failure> {
+        match (&flags.directory, &flags.ca_root) {
+            (Some(directory), Some(root)) => {
+                let pem = std::fs::read(root)
+                    .map_err(|error| Failure::new(Step::Start, format!("{}: {error}", root.display())))?;
+                Self::outside(directory, pem, clock).await
+            }
+            _ => Self::inside(zone_server, clock, entropy, tasks).await,
+        }
+    }
+
+    async fn inside(
+        zone_server: SocketAddr,
+        clock: &Arc<dyn Clock>,
+        entropy: &Arc<dyn Entropy>,
+        tasks: &Tasks,
+    ) -> Result<Self, Failure> {
+        let options = TestCaOptions::new(zone_server);
+        let (ca, service) = TestCa::start(options, Arc::clone(clock), Arc::clone(entropy))
+            .await
+            .map_err(Failure::at(Step::Start))?;
+        tasks.tracker.spawn(service.serve(tasks.shutdown.clone()));
+        let root = ca.issuing_root_pem().as_bytes();
+        let roots = Roots::from_pem(root).map_err(Failure::at(Step::Start))?;
+        let outside = Self::outside(ca.directory_url(), ca.listener_root_pem().into(), clock).await?;
+        Ok(Self {
+            roots: Some(roots),
+            known_roots: root.to_vec(),
+            orders_in_flight: IN_FLIGHT_INSIDE,
+            ..outside
+        })
+    }
+
+    async fn outside(directory: &str, root_pem: Vec<u8>, clock: &Arc<dyn Clock>) -> Result<Self, Failure> {
+        let options = ClientOptions { roots_pem: Some(root_pem.clone()), ..ClientOptions::default() };
+        let client = Client::new(directory, &options, Arc::clone(clock)).map_err(Failure::at(Step::Start))?;
+        let key = AccountKey::generate().map_err(Failure::at(Step::Start))?;
+        let account = client.register(key, TermsOfService::Agreed).await.map_err(Failure::at(Step::Start))?;
+        let http = ClientBuilder::new("quickstart")
+            .only_roots_pem(&root_pem)
+            .and_then(|builder| builder.timeout(Duration::from_secs(10)).build())
+            .map_err(Failure::at(Step::Start))?;
+        let base: Url = directory.parse().map_err(Failure::at(Step::Start))?;
+        let management = management_of(&base);
+        let windows = [Some(&base), management.as_ref()].into_iter().flatten();
+        Ok(Self {
+            account,
+            roots: None,
+            orders_in_flight: IN_FLIGHT_OUTSIDE,
+            known_roots: root_pem,
+            windows: windows.filter_map(|url| url.join(SET_WINDOW).ok()).collect(),
+            root_url: management.and_then(|url| url.join("/roots/0").ok()),
+            http,
+        })
+    }
+
+    /// The root that `chain` leads to, PEM: one that is known, else one that a Pebble on this host tells, else
+    /// what stands at the top of the chain.
+    pub async fn root_of(&self, chain: &Chain) -> Result<Vec<u8>, String> {
+        if leads_to(chain, &self.known_roots) {
+            return Ok(self.known_roots.clone());
+        }
+        if let Some(url) = &self.root_url
+            && let Ok(response) = self.http.get(url.clone()).send().await
+            && let Ok(pem) = fleetcert_https::read_body(response, 64 * 1024).await
+            && leads_to(chain, &pem)
+        {
+            return Ok(pem);
+        }
+        let top = chain.certificates().last().ok_or("the chain is empty")?;
+        let top = Chain::from_certificates(vec![top.clone()]).map_err(|error| error.to_string())?;
+        Ok(top.to_pem().into_bytes())
+    }
+
+    /// Sets the renewal window of the chain's leaf around `now`, if the CA has the test interface for it.
+    pub async fn open_window(&self, chain: &Chain, now: SystemTime) -> bool {
+        let leaf = Chain::from_certificates(chain.certificates()[..1].to_vec());
+        let Ok(leaf) = leaf else { return false };
+        let window = json!({ "suggestedWindow": {
+            "start": rfc3339(now - Duration::from_secs(3600)),
+            "end": rfc3339(now + Duration::from_secs(3600)),
+        }});
+        let body = json!({ "certificate": leaf.to_pem(), "ariResponse": window.to_string() });
+        for url in &self.windows {
+            let sent = self.http.post(url.clone()).json(&body).send().await;
+            if sent.is_ok_and(|response| response.status().is_success()) {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+fn management_of(directory: &Url) -> Option<Url> {
+    let mut url = directory.clone();
+    url.set_port(Some(PEBBLE_MANAGEMENT)).ok()?;
+    Some(url)
+}
+
+/// Whether the chain verifies with these roots, at a time at which its leaf is good.
+fn leads_to(chain: &Chain, roots_pem: &[u8]) -> bool {
+    let Ok(roots) = Roots::from_pem(roots_pem) else { return false };
+    let leaf = chain.leaf();
+    chain
+        .check(&fleetcert_x509::Expectation {
+            spki: leaf.spki(),
+            names: leaf.names(),
+            now: leaf.not_before(),
+            roots: Some(&roots),
+        })
+        .is_ok()
+}
