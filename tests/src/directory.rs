@@ -36,6 +36,11 @@ impl Directory {
         Self { state: Some(url.into()), ..self }
     }
 
+    /// The same directory with another file of roots, which holds that of its HTTPS too.
+    pub fn with_ca_root(self, ca_root: impl Into<PathBuf>) -> Self {
+        Self { ca_root: ca_root.into(), ..self }
+    }
+
     /// The URL of the directory.
     pub fn url(&self) -> &str {
         &self.url

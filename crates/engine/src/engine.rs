@@ -62,7 +62,7 @@ struct Shared {
 }
 
 /// Before the first order it is guessed that one takes so long.
-const FIRST_GUESS: Duration = Duration::from_secs(5);
+const FIRST_GUESS: Duration = Duration::from_secs(2);
 /// Each new order counts for one in so many.
 const MEAN_OVER: u32 = 8;
 /// After a failure of the store the workers rest, so that they do not fill its log.

@@ -12,6 +12,7 @@ use crate::records::{self, CERTIFICATES, CertificateRecord};
 use crate::{Engine, EngineError, EngineErrorKind, Event};
 
 const BATCH: usize = 64;
+const TRIES: usize = 8;
 /// Requests to the CA at the same time.
 const AT_A_TIME: usize = 4;
 const LEASE: Duration = Duration::from_secs(300);
@@ -26,17 +27,25 @@ impl Engine {
     /// `Unavailable`; a name without a certificate is no error.
     pub async fn look_at_renewal(&self, name: &HostName) -> Result<(), EngineError> {
         let store = &self.parts().store;
-        if let Some(found) = store.read(CERTIFICATES, name.as_str()).await? {
+        for _ in 0..TRIES {
+            let Some(found) = store.read(CERTIFICATES, name.as_str()).await? else { return Ok(()) };
             let expect = Expect::Version(found.version);
             let write =
                 Transaction::new().put(CERTIFICATES, found.key, expect, found.value, Some(self.now()));
             match store.commit(write).await {
-                // Somebody else writes it now: a worker, which looks, or a newer certificate, which is looked at.
-                Err(error) if !error.is_conflict() => return Err(error.into()),
-                _ => self.wake_renewal_worker(),
+                Ok(_) => {
+                    self.wake_renewal_worker();
+                    return Ok(());
+                }
+                // A worker has it, and may have asked before whatever the operator heard of: ask once more.
+                Err(error) if error.is_conflict() => {}
+                Err(error) => return Err(error.into()),
             }
         }
-        Ok(())
+        Err(EngineError::new(
+            EngineErrorKind::Unavailable,
+            "too many changes of the certificate at the same time",
+        ))
     }
 
     pub(crate) async fn renewal_worker(&self) {

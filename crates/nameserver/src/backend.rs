@@ -91,3 +91,6 @@ fn require_within(zone: &DomainName, name: &DomainName, operation: Operation) ->
     let why = format!("{name} is not in the zone");
     Err(BackendError::new(BackendErrorKind::NotInZone, operation, zone, why))
 }
+
+#[cfg(test)]
+mod tests;

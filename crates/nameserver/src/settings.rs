@@ -133,3 +133,41 @@ pub enum SettingsError {
     #[error("the grant for {0} lies in none of the zones")]
     GrantOutsideZones(DomainName),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(change: impl FnOnce(&mut ZoneSettings)) -> SettingsError {
+        let host = NameServerHost { name: "ns.example.com".parse().unwrap(), addresses: BTreeSet::new() };
+        let mut settings = ZoneSettings::new("fleet.test".parse().unwrap(), [host]);
+        assert_eq!(settings.check(), Ok(()));
+        change(&mut settings);
+        settings.check().unwrap_err()
+    }
+
+    #[test]
+    fn what_makes_no_zone() {
+        let zone: DomainName = "fleet.test".parse().unwrap();
+        let caa = |tag: &str, value: &str| {
+            let record = Caa { critical: true, tag: tag.to_owned(), value: value.to_owned() };
+            fault(|settings| settings.caa.push(record))
+        };
+        for (tag, value) in [("", "x"), ("sixteen-letters!", "x"), ("is sue", "x"), ("issue", "a\nb")] {
+            assert_eq!(caa(tag, value), SettingsError::Caa(zone.clone()));
+        }
+        assert_eq!(
+            fault(|settings| settings.name_servers.clear()),
+            SettingsError::NoNameServer(zone.clone())
+        );
+        assert_eq!(
+            fault(|settings| settings.negative_ttl = seconds(61)),
+            SettingsError::NegativeTtlTooLong(zone)
+        );
+        let inside: DomainName = "ns.fleet.test".parse().unwrap();
+        assert_eq!(
+            fault(|settings| settings.name_servers[0].name = inside.clone()),
+            SettingsError::NameServerWithoutAddress(inside)
+        );
+    }
+}

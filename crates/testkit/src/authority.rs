@@ -157,7 +157,7 @@ mod tests {
         }
     }
 
-    /// F2 of the threat analysis: a P-256 key that signs its CSR with SHA-384 is still a P-256 key.
+    /// A P-256 key that signs its CSR with SHA-384 is still a P-256 key; rcgen would call it P-384 (its issue 448).
     #[test]
     fn the_curve_comes_from_the_key() {
         // openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -sha384 -subj / -addext subjectAltName=…

@@ -164,7 +164,9 @@ fn prove(placed: Placed, mut records: Vec<ChallengeRecord>, answered: bool) -> (
         // Every name is proved; the order will be ready in a moment.
         return (State::Answered(placed), Action::ReadOrder(Pause::Poll(None)));
     }
-    let same = |a: &ChallengeRecord, b: &ChallengeRecord| a.name == b.name && a.value == b.value;
+    let same = |a: &ChallengeRecord, b: &ChallengeRecord| {
+        (&a.zone, &a.name, &a.value) == (&b.zone, &b.name, &b.value)
+    };
     let answered = answered && records.iter().all(|new| placed.records.iter().any(|old| same(old, new)));
     // What may be in the zone stays known until it is withdrawn.
     let old = placed

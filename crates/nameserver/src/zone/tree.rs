@@ -87,3 +87,30 @@ fn position(leaf: &[(u64, Arc<Node>)], hash: u64, name: &[u8]) -> Result<usize, 
         None => Err(start),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(number: usize, children: u32) -> Node {
+        let name = number.to_string().into_bytes().into();
+        Node { name, sets: super::super::node::Sets::default(), children }
+    }
+
+    #[test]
+    fn an_old_version_stays_as_it_was() {
+        let mut tree = Tree::with_apex(&Key::of(&"test".parse().unwrap()));
+        (0..20_000).for_each(|number| tree.put(node(number, 0)));
+        let old = tree.clone();
+        (0..20_000).step_by(2).for_each(|number| tree.remove(number.to_string().as_bytes()));
+        (1..20_000).step_by(2).for_each(|number| tree.put(node(number, 7)));
+        tree.remove(b"never there");
+        assert_eq!((old.len(), tree.len()), (20_001, 10_001));
+        for number in 0..20_000 {
+            let name = number.to_string();
+            let children = |tree: &Tree| tree.find(name.as_bytes()).map(|node| node.children);
+            assert_eq!(children(&old), Some(0));
+            assert_eq!(children(&tree), (number % 2 == 1).then_some(7));
+        }
+    }
+}

@@ -7,6 +7,7 @@ mod world;
 use std::time::{Duration, SystemTime};
 
 use fleetcert_acme_server::{Problem, ProblemKind, Resource};
+use fleetcert_ambient::{Clock, SystemClock};
 use fleetcert_dns::Change;
 use fleetcert_nameserver::Caa;
 use fleetcert_x509::{Chain, CsrPolicy, Expectation, KeyKind, KeyPair, Roots, VerifiedCsr, csr_for};
@@ -28,7 +29,7 @@ async fn a_stock_client_gets_a_chain_that_leads_to_the_root() {
         let csr = VerifiedCsr::parse(&csr, &CsrPolicy::lets_encrypt()).unwrap();
         let chain = world.issue(&account, &csr, None).await.unwrap();
         let roots = Roots::from_pem(world.ca.issuing_root_pem().as_bytes()).unwrap();
-        let now = SystemTime::now();
+        let now = SystemClock.now();
         let expected = Expectation { spki: csr.spki(), names: &names, now, roots: Some(&roots) };
         assert_eq!(chain.check(&expected), Ok(()));
     }

@@ -3,7 +3,7 @@ use std::time::Duration;
 use fleetcert_dns_wire::tsig::{self, ReplyFault};
 use fleetcert_dns_wire::{Transport, TsigAlgorithm, TsigKey, message};
 use hickory_proto::op::ResponseCode::{self, *};
-use hickory_proto::rr::rdata::NS;
+use hickory_proto::rr::rdata::{A, NS};
 use hickory_proto::rr::{DNSClass, RData, RecordType};
 
 use super::fixture::{Fixture, START, a, add, key_named, line, txt, wire};
@@ -31,7 +31,7 @@ async fn what_changes_nothing_makes_no_new_version() {
     let fixture = Fixture::new().await;
     let serial = fixture.serial();
     let gone = line("nothing.fleet.test.", DNSClass::ANY, RecordType::ANY, 0, None);
-    let same = line(DEVICE, DNSClass::IN, RecordType::A, 60, Some(RData::A([10, 1, 1, 4].into_a())));
+    let same = line(DEVICE, DNSClass::IN, RecordType::A, 60, Some(device_address()));
     assert_eq!(fixture.updated(Vec::new(), vec![gone, same]), NoError);
     assert_eq!(fixture.serial(), serial);
     fixture.clock.advance(Duration::from_secs(3600));
@@ -39,20 +39,15 @@ async fn what_changes_nothing_makes_no_new_version() {
     assert_eq!(u64::from(fixture.serial()), START + 3600);
 }
 
-trait IntoA {
-    fn into_a(self) -> hickory_proto::rr::rdata::A;
-}
-
-impl IntoA for [u8; 4] {
-    fn into_a(self) -> hickory_proto::rr::rdata::A {
-        hickory_proto::rr::rdata::A(self.into())
-    }
+/// The address that the device has from the start.
+fn device_address() -> RData {
+    RData::A(A::new(10, 1, 1, 4))
 }
 
 #[tokio::test]
 async fn prerequisites() {
     let fixture = Fixture::new().await;
-    let address = RData::A([10, 1, 1, 4].into_a());
+    let address = device_address();
     let none = "nothing.fleet.test.";
     let check = |name, class, record_type, ttl, data| line(name, class, record_type, ttl, data);
     use RecordType::{A, ANY, TXT};

@@ -1,0 +1,125 @@
+//! Where journeys with a real CA take place.
+#![allow(dead_code)] // each test file uses a part of it
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+#[cfg(feature = "bind")]
+use fleetcert_tests::bind::Bind;
+use fleetcert_tests::pebble::{Pebble, PebbleConfig};
+use fleetcert_tests::quickstart::{Journey, Quickstart};
+use fleetcert_tests::{Directory, Fault, free_address};
+use tempfile::TempDir;
+
+/// A Pebble, and a name server that it asks.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pebble: Pebble,
+    zone: Zone,
+    folder: TempDir,
+}
+
+#[derive(Debug)]
+enum Zone {
+    Ours(SocketAddr),
+    #[cfg(feature = "bind")]
+    Bind(Bind),
+}
+
+/// A hundred certificates take Pebble and us well under a minute; a Pebble that hangs is not waited for longer.
+const LIMIT: Duration = Duration::from_secs(240);
+const DAY: Duration = Duration::from_secs(86_400);
+
+impl Place {
+    /// The zone is on the name server of the journey itself.
+    pub(crate) fn with_our_name_server() -> Result<Self, Fault> {
+        let address = free_address()?;
+        Self::new(address, Zone::Ours(address), DAY)
+    }
+
+    /// The same, with certificates whose renewal window opens in two months.
+    pub(crate) fn with_our_name_server_and_long_certificates() -> Result<Self, Fault> {
+        let address = free_address()?;
+        Self::new(address, Zone::Ours(address), 90 * DAY)
+    }
+
+    /// The zone is on BIND.
+    #[cfg(feature = "bind")]
+    pub(crate) fn with_bind() -> Result<Self, Fault> {
+        let bind = Bind::start("fleet.test")?;
+        Self::new(bind.address(), Zone::Bind(bind), DAY)
+    }
+
+    /// The zone is on BIND, and Pebble refuses no nonces: lego does not always come through when it does.
+    #[cfg(feature = "bind")]
+    pub(crate) fn for_comparison() -> Result<Self, Fault> {
+        let bind = Bind::start("fleet.test")?;
+        let mut config = PebbleConfig::with_resolver(bind.address()).validity(DAY);
+        config.nonce_reject = 0;
+        Self::start(config, Zone::Bind(bind))
+    }
+
+    fn new(resolver: SocketAddr, zone: Zone, validity: Duration) -> Result<Self, Fault> {
+        // Of a certificate that is good for a day, Pebble says at once that it should be renewed.
+        Self::start(PebbleConfig::with_resolver(resolver).validity(validity), zone)
+    }
+
+    fn start(mut config: PebbleConfig, zone: Zone) -> Result<Self, Fault> {
+        // Each renewal is proved by DNS again.
+        config.authz_reuse = 0;
+        let pebble = Pebble::start(&config)?;
+        let folder = tempfile::tempdir().map_err(Fault::while_doing("a folder for the roots"))?;
+        Ok(Self { pebble, zone, folder })
+    }
+
+    pub(crate) fn pebble(&self) -> &Pebble {
+        &self.pebble
+    }
+
+    /// The zone's BIND, if it is on one.
+    #[cfg(feature = "bind")]
+    pub(crate) fn bind(&self) -> Option<&Bind> {
+        match &self.zone {
+            Zone::Bind(bind) => Some(bind),
+            Zone::Ours(_) => None,
+        }
+    }
+
+    /// Both roots in one file: that of Pebble's listener, and that of what it issues.
+    fn directory(&self) -> Result<Directory, Fault> {
+        let read = |path| std::fs::read_to_string(path).map_err(Fault::while_doing("a root of Pebble"));
+        let both = read(self.pebble.directory().ca_root())? + &read(self.pebble.issuing_root())?;
+        let file = self.folder.path().join("roots.pem");
+        std::fs::write(&file, both).map_err(Fault::while_doing("the roots of Pebble"))?;
+        Ok(self.pebble.directory().clone().with_ca_root(file))
+    }
+
+    pub(crate) fn quickstart(&self) -> Result<Quickstart, Fault> {
+        let quickstart = Quickstart::built()?.directory(&self.directory()?);
+        Ok(match &self.zone {
+            Zone::Ours(address) => quickstart.arg("--nameserver-addr").arg(address.to_string()),
+            #[cfg(feature = "bind")]
+            Zone::Bind(bind) => quickstart
+                .arg("--rfc2136")
+                .arg(bind.address().to_string())
+                .arg("--tsig-key-file")
+                .arg(bind.key_file())
+                .arg("--zone")
+                .arg(bind.zone()),
+        })
+    }
+
+    pub(crate) fn journey(&self, devices: u32) -> Result<Journey, Fault> {
+        self.quickstart()?.arg("--devices").arg(devices.to_string()).run(LIMIT)
+    }
+}
+
+/// Every device got its certificate and its renewal, and nothing is left.
+pub(crate) fn require_whole(journey: &Journey, devices: u64) {
+    let summary = &journey.summary;
+    assert_eq!(summary.devices, devices);
+    assert_eq!((summary.issued, summary.failed), (2 * devices, 0), "{summary:?}");
+    assert_eq!(summary.leftover_challenge_records, 0);
+    let requests = summary.acme_requests_per_certificate.unwrap_or_default();
+    assert!((6.0..20.0).contains(&requests), "{requests} requests for a certificate");
+}
