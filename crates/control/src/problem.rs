@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use axum::http::StatusCode;
-use fleetcert_engine::{EngineError, EngineErrorKind};
+use fleetcert_engine::{AddressRefusal, EngineError, EngineErrorKind};
 use fleetcert_protocol::{Problem, ProblemKind, ProtocolError, ProtocolErrorKind};
 use fleetcert_x509::CsrRefusal;
 
@@ -38,6 +38,9 @@ pub(crate) fn of_engine(error: &EngineError) -> Problem {
     let mut problem = Problem::new(kind, &detail);
     if let Some(refusal) = error.source().and_then(|source| source.downcast_ref::<CsrRefusal>()) {
         problem = problem.with_code(refusal.code().as_str());
+    }
+    if let Some(refusal) = error.source().and_then(|source| source.downcast_ref::<AddressRefusal>()) {
+        problem = problem.with_address(refusal.address);
     }
     match error.retry_after() {
         Some(wait) => problem.with_retry_after(wait.as_secs().max(1)),

@@ -3,6 +3,7 @@
 use fleetcert_names::HostName;
 use fleetcert_protocol::DeviceId;
 use fleetcert_protocol::request::SignedRequest;
+use fleetcert_store::{Expect, Transaction};
 
 use crate::policy::AuthenticationError;
 use crate::records::{self, DEVICES, DeviceRecord, DeviceState};
@@ -46,7 +47,8 @@ impl Engine {
     /// Finds out who sent a request.
     ///
     /// # Errors
-    /// `Unauthenticated` when no active device did, `Unavailable` when it cannot be known.
+    /// `Unauthenticated` when no device did, `Denied` when it is suspended, `PrivateKeySent`, `Unavailable` when it
+    /// cannot be known.
     pub async fn authenticate(&self, request: RequestView) -> Result<Caller, EngineError> {
         let parts = self.parts();
         let rejected = || EngineError::new(EngineErrorKind::Unauthenticated, "enrol again if it was reset");
@@ -54,6 +56,13 @@ impl Engine {
             Ok(identified) => identified,
             Err(AuthenticationError::Unavailable(error)) => {
                 return Err(EngineError::new(EngineErrorKind::Unavailable, error));
+            }
+            Err(AuthenticationError::PrivateKeySent(device)) => {
+                self.notify(&Event::PrivateKeySent { device: &device });
+                return Err(EngineError::new(
+                    EngineErrorKind::PrivateKeySent,
+                    "it must never leave its device: make a new one",
+                ));
             }
             Err(AuthenticationError::Rejected) => {
                 self.notify(&Event::Unauthenticated);
@@ -65,10 +74,26 @@ impl Engine {
         match record.state {
             DeviceState::Active => {}
             DeviceState::Suspended => {
+                self.notify(&Event::Denied { device: &identified.device, why: "the device is suspended" });
                 return Err(EngineError::new(EngineErrorKind::Denied, "the device is suspended"));
             }
         }
         Ok(Caller { device: identified.device, name: record.name, payload: identified.payload })
+    }
+
+    /// Suspends a device, or lets it come back. What it asks for is refused from the next request on, and its order
+    /// goes no further from the next step on; its names stay in the zone, and its certificate stays good.
+    ///
+    /// # Errors
+    /// `NotFound`, `Unavailable`.
+    pub async fn set_device_state(&self, device: &DeviceId, state: DeviceState) -> Result<(), EngineError> {
+        let store = &self.parts().store;
+        let missing = || EngineError::new(EngineErrorKind::NotFound, device.to_string());
+        let found = store.read(DEVICES, device.as_str()).await?.ok_or_else(missing)?;
+        let record = DeviceRecord { state, ..records::decode(&found)? };
+        let expect = Expect::Version(found.version);
+        store.commit(Transaction::new().put(DEVICES, found.key, expect, records::encode(&record), None)).await?;
+        Ok(())
     }
 
     /// Asks the authorizer whether the caller may do `action` to its own name.

@@ -13,15 +13,17 @@ use crate::{Engine, EngineError, EngineErrorKind, Event};
 
 /// Random labels collide never; somebody else's token or key may be written at the same moment.
 const TRIES: usize = 4;
+const LONGEST_LIFE: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 impl Engine {
-    /// Makes a token that admits one device within `lifetime`. It is shown here once; the store has its hash.
+    /// Makes a token that admits one device within `lifetime`, of which the first ten years count. It is shown here
+    /// once; the store has its hash.
     ///
     /// # Errors
     /// `Unavailable` when the store does not answer.
     pub async fn issue_token(&self, lifetime: Duration) -> Result<EnrolmentToken, EngineError> {
         let token = EnrolmentToken::generate(self.parts().entropy.as_ref());
-        let expires = self.now() + lifetime;
+        let expires = self.now() + lifetime.min(LONGEST_LIFE);
         let record = records::encode(&TokenRecord { expires, used: None });
         let key = crate::policy::token_key(&token);
         let write = Transaction::new().put(TOKENS, key, Expect::Absent, record, Some(expires));

@@ -11,6 +11,7 @@ type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
 #[derive(Debug)]
 pub struct EngineError {
     kind: EngineErrorKind,
+    code: Option<&'static str>,
     retry_after: Option<Duration>,
     source: Source,
 }
@@ -35,9 +36,12 @@ pub enum EngineErrorKind {
     LabelNotAllowed,
     /// An address may not be published.
     AddressNotAllowed,
-    /// The certificate request was refused; the source is the [`CsrRefusal`](fleetcert_x509::CsrRefusal), if a
-    /// rule of the gate refused it.
+    /// The certificate request was refused; [`EngineError::code`] names the rule.
     CsrRefused,
+    /// The request holds a private key, which must be replaced now.
+    PrivateKeySent,
+    /// There is no such device.
+    NotFound,
     /// Too many requests of this kind; [`EngineError::retry_after`] says until when.
     RateLimited,
     /// The store does not answer. Nothing is known about whether it was done.
@@ -47,8 +51,14 @@ pub enum EngineErrorKind {
 }
 
 impl EngineError {
-    pub(crate) fn new(kind: EngineErrorKind, source: impl Into<Source>) -> Self {
-        Self { kind, retry_after: None, source: source.into() }
+    /// An error of `kind` caused by `source`. For those who write an [`Enroller`](crate::Enroller).
+    pub fn new(kind: EngineErrorKind, source: impl Into<Source>) -> Self {
+        Self { kind, code: None, retry_after: None, source: source.into() }
+    }
+
+    /// The refusal of a certificate request by the rule `code`.
+    pub(crate) fn refused(code: &'static str, source: impl Into<Source>) -> Self {
+        Self { code: Some(code), ..Self::new(EngineErrorKind::CsrRefused, source) }
     }
 
     pub(crate) fn limited(now: SystemTime, until: SystemTime, what: &'static str) -> Self {
@@ -59,6 +69,11 @@ impl EngineError {
     /// What the failure means.
     pub fn kind(&self) -> EngineErrorKind {
         self.kind
+    }
+
+    /// The rule that refused a certificate request, such as `name_not_granted`. It never changes between versions.
+    pub fn code(&self) -> Option<&'static str> {
+        self.code
     }
 
     /// When the same call may succeed: `None` for never as it is.
@@ -94,6 +109,8 @@ impl fmt::Display for EngineError {
             EngineErrorKind::LabelNotAllowed => "the label is not allowed",
             EngineErrorKind::AddressNotAllowed => "the address may not be published",
             EngineErrorKind::CsrRefused => "the certificate request was refused",
+            EngineErrorKind::PrivateKeySent => "the request holds a private key",
+            EngineErrorKind::NotFound => "there is no such device",
             EngineErrorKind::RateLimited => "too many requests of this kind",
             EngineErrorKind::Unavailable => "the control server cannot do it now",
             EngineErrorKind::Corrupt => "the control server's store is damaged",

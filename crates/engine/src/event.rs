@@ -39,6 +39,11 @@ pub enum Event<'a> {
     },
     /// A request was refused before it was known whose it is.
     Unauthenticated,
+    /// A device sent a private key, which is no secret any more.
+    PrivateKeySent {
+        /// The device.
+        device: &'a DeviceId,
+    },
     /// An authenticated device was told no.
     Denied {
         /// The device.
@@ -122,6 +127,11 @@ pub enum Event<'a> {
     Swept {
         /// How many.
         records: usize,
+    },
+    /// Challenge records without an order are still in the zone; they are tried again.
+    NotSwept {
+        /// Why.
+        why: &'a str,
     },
     /// The store failed a worker; it goes on later.
     StoreFailed {

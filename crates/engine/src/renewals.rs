@@ -93,7 +93,7 @@ impl Engine {
         let now = self.now();
         let id = record.certificate_id.as_deref().and_then(|id| id.parse::<CertificateId>().ok());
         let Some(id) = id else {
-            self.note_window(name, record, window_without_ari(record.not_before, record.not_after));
+            self.note_window(name, record, None);
             return None;
         };
         match self.parts().authority.renewal_info(&id).await {
@@ -103,18 +103,20 @@ impl Engine {
             }
             Err(error) => {
                 self.notify(&Event::RenewalUnknown { name, why: &error.to_string() });
-                if record.window.is_none() {
-                    self.note_window(name, record, window_without_ari(record.not_before, record.not_after));
-                }
+                self.note_window(name, record, None);
                 Some(now + error.retry_after().unwrap_or(AFTER_A_FAULT).max(Duration::from_secs(1)))
             }
         }
     }
 
-    /// Keeps the moment that was drawn as long as the window is the same.
-    fn note_window(&self, name: &HostName, record: &mut CertificateRecord, window: Option<Window>) {
-        let Some(window) = window else { return };
-        if record.window() == Some(window) {
+    /// Notes the window that the CA named. Where it named none, or none that can be (RFC 9773 section 4.2), the one
+    /// before stays, and the first is computed from the life. The moment that was drawn is kept as long as the
+    /// window is the same.
+    fn note_window(&self, name: &HostName, record: &mut CertificateRecord, named: Option<Window>) {
+        let before = record.window();
+        let computed = || window_without_ari(record.not_before, record.not_after);
+        let Some(window) = named.or(before).or_else(computed) else { return };
+        if before == Some(window) {
             return;
         }
         let renew_at = renewal_time(window, self.random());

@@ -5,7 +5,7 @@ use std::time::Duration;
 use fleetcert_dns::challenge::ChallengeRecord;
 use fleetcert_store::{Expect, Transaction};
 
-use crate::records::{self, CHALLENGES, TOKENS};
+use crate::records::{self, CHALLENGES, ORDERS, OrderRecord, TOKENS, ignore_conflict};
 use crate::{Engine, EngineError, Event};
 
 const ROUND: Duration = Duration::from_secs(15);
@@ -30,7 +30,7 @@ impl Engine {
             Ok(0) => {}
             Ok(records) => self.notify(&Event::Swept { records }),
             // They stay orphans, and the store knows their expiry: the next round tries again.
-            Err(error) => self.notify(&Event::StoreFailed { why: &error.to_string() }),
+            Err(error) => self.notify(&Event::NotSwept { why: &error.to_string() }),
         }
     }
 
@@ -40,13 +40,15 @@ impl Engine {
         let due = store.claim(CHALLENGES, now, now + LEASE, BATCH).await?;
         for stored in due {
             let Some(record) = self.readable(records::decode::<ChallengeRecord>(&stored)) else { continue };
-            if let Err(error) = self.parts().challenges.withdraw(std::slice::from_ref(&record)).await {
-                self.notify(&Event::StoreFailed { why: &error.to_string() });
+            if self.is_needed(&record).await? {
                 continue;
             }
-            store
-                .commit(Transaction::new().delete(CHALLENGES, stored.key, Expect::Version(stored.version)))
-                .await?;
+            if let Err(error) = self.parts().challenges.withdraw(std::slice::from_ref(&record)).await {
+                self.notify(&Event::NotSwept { why: &error.to_string() });
+                continue;
+            }
+            let gone = Transaction::new().delete(CHALLENGES, stored.key, Expect::Version(stored.version));
+            ignore_conflict(store.commit(gone).await)?;
             self.notify(&Event::Swept { records: 1 });
         }
         Ok(())
@@ -56,10 +58,19 @@ impl Engine {
         let now = self.now();
         let store = &self.parts().store;
         for token in store.claim(TOKENS, now, now + LEASE, BATCH).await? {
-            store
-                .commit(Transaction::new().delete(TOKENS, token.key, Expect::Version(token.version)))
-                .await?;
+            let gone = Transaction::new().delete(TOKENS, token.key, Expect::Version(token.version));
+            ignore_conflict(store.commit(gone).await)?;
         }
         Ok(())
+    }
+
+    /// Whether the order that the record belongs to is under way: then it is withdrawn with it. After a long
+    /// outage an order may need a record again whose time was over.
+    async fn is_needed(&self, record: &ChallengeRecord) -> Result<bool, EngineError> {
+        let Some(name) = record.name.parent() else { return Ok(false) };
+        let Some(found) = self.parts().store.read(ORDERS, name.as_str()).await? else { return Ok(false) };
+        let order: OrderRecord = records::decode(&found)?;
+        let same = |other: &ChallengeRecord| other.name == record.name && other.value == record.value;
+        Ok(order.failure.is_none() && order.state.records().iter().any(same))
     }
 }

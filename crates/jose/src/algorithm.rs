@@ -1,23 +1,50 @@
 //! The algorithms of RFC 7518 and RFC 8037 that are spoken here.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::{JoseError, JoseErrorKind};
 
 /// A signature algorithm by its JWA name. There is no `none`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub enum Algorithm {
     /// ECDSA on P-256 with SHA-256.
-    #[serde(rename = "ES256")]
     Es256,
     /// ECDSA on P-384 with SHA-384.
-    #[serde(rename = "ES384")]
     Es384,
     /// Ed25519 (RFC 8037).
-    #[serde(rename = "EdDSA")]
     EdDsa,
     /// RSA PKCS#1 v1.5 with SHA-256; verified only.
-    #[serde(rename = "RS256")]
     Rs256,
     /// HMAC with SHA-256, for external account binding (RFC 8555 section 7.3.4).
-    #[serde(rename = "HS256")]
     Hs256,
+}
+
+impl Algorithm {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Es256 => "ES256",
+            Self::Es384 => "ES384",
+            Self::EdDsa => "EdDSA",
+            Self::Rs256 => "RS256",
+            Self::Hs256 => "HS256",
+        }
+    }
+}
+
+impl TryFrom<String> for Algorithm {
+    type Error = JoseError;
+
+    fn try_from(name: String) -> Result<Self, JoseError> {
+        let all = [Self::Es256, Self::Es384, Self::EdDsa, Self::Rs256, Self::Hs256];
+        all.into_iter()
+            .find(|algorithm| algorithm.name() == name)
+            .ok_or_else(|| JoseError::new(JoseErrorKind::Unsupported, "this algorithm is not spoken here"))
+    }
+}
+
+impl Serialize for Algorithm {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.name().serialize(serializer)
+    }
 }

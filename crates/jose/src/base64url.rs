@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::{JoseError, JoseErrorKind};
+use crate::JoseError;
 
 pub(crate) fn encode(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
@@ -11,5 +11,5 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
 
 /// Refuses padding, white space and stray bits behind the last octet, so that one value has one text.
 pub(crate) fn decode(text: &str) -> Result<Vec<u8>, JoseError> {
-    URL_SAFE_NO_PAD.decode(text).map_err(|error| JoseError::new(JoseErrorKind::Malformed, error))
+    URL_SAFE_NO_PAD.decode(text).map_err(JoseError::malformed)
 }

@@ -21,15 +21,21 @@ pub enum JoseErrorKind {
     Malformed,
     /// The algorithm or the kind of key is not spoken here, or the two do not belong together.
     Unsupported,
+    /// It shows a private or symmetric key, which nobody but its owner may ever see. The key is spoilt.
+    PrivateKey,
     /// The signature is not of this key over these octets.
     BadSignature,
-    /// The key cannot be made, read or used.
+    /// The key cannot be made, read or used: too weak, on no curve, another than the header shows.
     BadKey,
 }
 
 impl JoseError {
     pub(crate) fn new(kind: JoseErrorKind, source: impl Into<Source>) -> Self {
         Self { kind, source: source.into() }
+    }
+
+    pub(crate) fn malformed(source: impl Into<Source>) -> Self {
+        Self::new(JoseErrorKind::Malformed, source)
     }
 
     /// What the refusal means.
@@ -44,6 +50,7 @@ impl fmt::Display for JoseError {
             JoseErrorKind::TooLarge => "the signed message is too large",
             JoseErrorKind::Malformed => "the signed message is malformed",
             JoseErrorKind::Unsupported => "the algorithm or key is not supported",
+            JoseErrorKind::PrivateKey => "a private key was shown",
             JoseErrorKind::BadSignature => "the signature is not good",
             JoseErrorKind::BadKey => "the key cannot be used",
         };

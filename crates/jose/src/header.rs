@@ -1,10 +1,25 @@
 //! The protected header (RFC 7515 section 4, RFC 8555 section 6.2).
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::{Algorithm, JoseError, JoseErrorKind, Jwk, Signer};
+use crate::members::Members;
+use crate::{Algorithm, JoseError, JoseErrorKind, Jwk, Signer, base64url};
 
-/// What stands beside a payload and is signed with it. Unknown members are refused, `crit` and `b64` among them.
+/// What stands beside a payload and is signed with it.
+///
+/// One that was parsed is bounded: 8 KiB in all, `kid` and `url` 2,048 octets, `nonce` 256 (base64url, RFC 8555
+/// section 6.5.2), `typ` 64, none of them empty or with control characters. Unknown members are refused, `crit` and
+/// `b64` among them, and a `jwk` that is none for `alg`.
+///
+/// ```
+/// use fleetcert_jose::{Algorithm, KeyPair, KeyReference, ProtectedHeader};
+///
+/// let key = KeyPair::generate(Algorithm::EdDsa)?;
+/// let account = KeyReference::Kid("https://ca.test/account/7".to_owned());
+/// let header = ProtectedHeader::new(&key, account).nonce("dGFLZV8x").url("https://ca.test/new-order");
+/// assert_eq!(header.alg, Algorithm::EdDsa);
+/// # Ok::<(), fleetcert_jose::JoseError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProtectedHeader {
     /// The algorithm.
@@ -63,15 +78,82 @@ impl ProtectedHeader {
     }
 
     pub(crate) fn parse(json: &[u8]) -> Result<Self, JoseError> {
-        let malformed = |error| JoseError::new(JoseErrorKind::Malformed, error);
-        let members: MembersIn = serde_json::from_slice(json).map_err(malformed)?;
-        let key = match (members.jwk, members.kid) {
+        if json.len() > MAX_HEADER {
+            return Err(JoseError::new(JoseErrorKind::TooLarge, "a header has at most 8 KiB"));
+        }
+        let mut members = Members::parse(json)?;
+        // The key comes first: whoever shows a private one must be told that, whatever else is wrong.
+        let jwk = members.object("jwk")?.map(Jwk::try_from).transpose()?;
+        let key = match (jwk, line(&mut members, "kid", MAX_KID)?) {
             (Some(jwk), None) => KeyReference::Jwk(jwk),
             (None, Some(kid)) => KeyReference::Kid(kid),
-            _ => return Err(JoseError::new(JoseErrorKind::Malformed, "a header has one of jwk and kid")),
+            _ => return Err(JoseError::malformed("a header has one of jwk and kid")),
         };
-        Ok(Self { alg: members.alg, key, nonce: members.nonce, url: members.url, typ: members.typ })
+        let alg = Algorithm::try_from(members.required_text("alg")?)?;
+        let nonce = line(&mut members, "nonce", MAX_NONCE)?;
+        if let Some(nonce) = &nonce {
+            base64url::decode(nonce)?;
+        }
+        let url = line(&mut members, "url", MAX_URL)?;
+        let typ = line(&mut members, "typ", MAX_TYP)?;
+        members.finish()?;
+        let header = Self { alg, key, nonce, url, typ };
+        header.require_algorithm_of_key()?;
+        Ok(header)
     }
+
+    /// A key that the header shows must be one for the header's algorithm; no key that can be shown is one for
+    /// HS256.
+    pub(crate) fn require_algorithm_of_key(&self) -> Result<(), JoseError> {
+        match &self.key {
+            KeyReference::Jwk(jwk) if jwk.algorithm() != self.alg => {
+                Err(JoseError::new(JoseErrorKind::Unsupported, "the header's alg is not that of its jwk"))
+            }
+            KeyReference::Jwk(_) | KeyReference::Kid(_) => Ok(()),
+        }
+    }
+
+    /// Whose signature this header stands over: `key`'s, by its algorithm and, if the header shows a key, by that.
+    pub(crate) fn require_key(&self, key: &Jwk) -> Result<(), JoseError> {
+        self.require_algorithm(key.algorithm())?;
+        match &self.key {
+            KeyReference::Jwk(shown) if shown != key => {
+                Err(JoseError::new(JoseErrorKind::BadKey, "the header shows another key"))
+            }
+            KeyReference::Jwk(_) | KeyReference::Kid(_) => Ok(()),
+        }
+    }
+
+    pub(crate) fn require_algorithm(&self, algorithm: Algorithm) -> Result<(), JoseError> {
+        if self.alg == algorithm {
+            Ok(())
+        } else {
+            Err(JoseError::new(
+                JoseErrorKind::Unsupported,
+                "the header names another algorithm than the key's",
+            ))
+        }
+    }
+}
+
+/// The most octets of a header. The key of RSA with 4096 bits takes 720 of them.
+const MAX_HEADER: usize = 8 * 1024;
+const MAX_KID: usize = 2048;
+const MAX_NONCE: usize = 256;
+const MAX_URL: usize = 2048;
+const MAX_TYP: usize = 64;
+
+/// Takes out a text that is looked up and logged: not empty, bounded, without control characters.
+fn line(members: &mut Members, name: &str, limit: usize) -> Result<Option<String>, JoseError> {
+    let Some(text) = members.text(name)? else { return Ok(None) };
+    if text.len() > limit {
+        let why = format!("the member {name} has at most {limit} octets");
+        return Err(JoseError::new(JoseErrorKind::TooLarge, why));
+    }
+    if text.is_empty() || text.chars().any(char::is_control) {
+        return Err(JoseError::malformed(format!("the member {name} is empty or has control characters")));
+    }
+    Ok(Some(text))
 }
 
 #[derive(Serialize)]
@@ -89,13 +171,5 @@ struct MembersOut<'a> {
     url: &'a Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct MembersIn {
-    alg: Algorithm,
-    jwk: Option<Jwk>,
-    kid: Option<String>,
-    nonce: Option<String>,
-    typ: Option<String>,
-    url: Option<String>,
-}
+#[cfg(test)]
+mod tests;

@@ -5,36 +5,29 @@ use std::fmt;
 use aws_lc_rs::digest;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::members::Members;
 use crate::public_key::PublicKey;
 use crate::{Algorithm, JoseError, JoseErrorKind, base64url};
 
 /// A public key: EC on P-256 or P-384, Ed25519, or RSA of 2,048 to 4,096 bits.
 ///
 /// It was checked when it was parsed: a point on its curve, a modulus of an allowed size. Its JSON form holds the
-/// members that the thumbprint needs and no others.
+/// members that the thumbprint needs and no others. A key with a private member is refused.
+///
+/// ```
+/// use fleetcert_jose::{Algorithm, Jwk};
+///
+/// // RFC 8037 appendix A.2 and A.3.
+/// let json = r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+/// let key: Jwk = serde_json::from_str(json)?;
+/// assert_eq!(key.algorithm(), Algorithm::EdDsa);
+/// assert_eq!(key.thumbprint().as_str(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Jwk {
     key: PublicKey,
     json: String,
-}
-
-/// The members that a key may have. Private ones (`d`, `p`, `k` …) are unknown and so refused.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Members {
-    kty: String,
-    crv: Option<String>,
-    x: Option<String>,
-    y: Option<String>,
-    n: Option<String>,
-    e: Option<String>,
-    /// What some clients add. It says nothing that the key does not say.
-    #[serde(rename = "alg")]
-    _alg: Option<String>,
-    #[serde(rename = "use")]
-    _use: Option<String>,
-    #[serde(rename = "kid")]
-    _kid: Option<String>,
 }
 
 impl Jwk {
@@ -67,34 +60,47 @@ impl Jwk {
 impl TryFrom<Members> for Jwk {
     type Error = JoseError;
 
-    fn try_from(members: Members) -> Result<Self, JoseError> {
-        let Members { kty, crv, x, y, n, e, .. } = members;
-        let key = match (kty.as_str(), crv.as_deref(), x, y, n, e) {
-            ("EC", Some("P-256"), Some(x), Some(y), None, None) => {
-                PublicKey::p256(&decode(&x)?, &decode(&y)?)?
-            }
-            ("EC", Some("P-384"), Some(x), Some(y), None, None) => {
-                PublicKey::p384(&decode(&x)?, &decode(&y)?)?
-            }
-            ("OKP", Some("Ed25519"), Some(x), None, None, None) => PublicKey::ed25519(&decode(&x)?)?,
-            ("RSA", None, None, None, Some(n), Some(e)) => PublicKey::rsa(&decode(&n)?, &decode(&e)?)?,
-            ("EC" | "OKP" | "RSA", ..) => {
+    fn try_from(mut members: Members) -> Result<Self, JoseError> {
+        if PRIVATE.iter().any(|name| members.has(name)) {
+            return Err(JoseError::new(
+                JoseErrorKind::PrivateKey,
+                "a key is shown by its public members only",
+            ));
+        }
+        let kty = members.required_text("kty")?;
+        let curve = members.text("crv")?;
+        let mut number = |name: &str| base64url::decode(&members.required_text(name)?);
+        let key = match (kty.as_str(), curve.as_deref()) {
+            ("EC", Some("P-256")) => PublicKey::p256(&number("x")?, &number("y")?)?,
+            ("EC", Some("P-384")) => PublicKey::p384(&number("x")?, &number("y")?)?,
+            ("OKP", Some("Ed25519")) => PublicKey::ed25519(&number("x")?)?,
+            ("RSA", None) => PublicKey::rsa(&number("n")?, &number("e")?)?,
+            ("EC" | "OKP", None) => return Err(JoseError::malformed("the member crv is missing")),
+            ("RSA", Some(_)) => return Err(JoseError::malformed("an RSA key has no crv")),
+            _ => {
                 return Err(JoseError::new(
-                    JoseErrorKind::Malformed,
-                    "the members do not fit the kind of key",
+                    JoseErrorKind::Unsupported,
+                    "this kind of key is not spoken here",
                 ));
             }
-            _ => {
-                return Err(JoseError::new(JoseErrorKind::Unsupported, "this kind of key is not spoken here"));
-            }
         };
+        // What some clients add. It must not contradict the key.
+        if let Some(alg) = members.text("alg")?
+            && Algorithm::try_from(alg)? != key.algorithm()
+        {
+            return Err(JoseError::new(JoseErrorKind::Unsupported, "the key's alg is not that of such keys"));
+        }
+        if members.text("use")?.is_some_and(|purpose| purpose != "sig") {
+            return Err(JoseError::new(JoseErrorKind::BadKey, "the key is not for signatures"));
+        }
+        members.text("kid")?;
+        members.finish()?;
         Ok(Self::new(key))
     }
 }
 
-fn decode(text: &str) -> Result<Vec<u8>, JoseError> {
-    base64url::decode(text)
-}
+/// The private members of EC, OKP and RSA keys, and the only one of a symmetric key (RFC 7518 section 6).
+const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 /// The required members in the order of their names, without white space (RFC 7638 section 3.2).
 fn canonical(key: &PublicKey) -> String {
@@ -150,69 +156,4 @@ impl fmt::Display for Thumbprint {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// RFC 7638 section 3.1.
-    const RFC_7638: &str = r#"{"kty":"RSA","n":"0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw","e":"AQAB","alg":"RS256","kid":"2011-04-29"}"#;
-    /// RFC 8037 appendix A.2 and A.3.
-    const RFC_8037: &str =
-        r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
-
-    #[test]
-    fn the_thumbprints_of_the_rfcs() {
-        let of = |json| serde_json::from_str::<Jwk>(json).unwrap().thumbprint();
-        assert_eq!(of(RFC_7638).as_str(), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
-        assert_eq!(of(RFC_8037).as_str(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
-    }
-
-    #[test]
-    fn a_key_comes_back_from_its_json() {
-        for json in [RFC_7638, RFC_8037] {
-            let key: Jwk = serde_json::from_str(json).unwrap();
-            let again: Jwk = serde_json::from_str(&serde_json::to_string(&key).unwrap()).unwrap();
-            assert_eq!(again, key);
-        }
-    }
-
-    #[test]
-    fn the_spki_of_ed25519_is_that_of_rfc_8410() {
-        let key: Jwk = serde_json::from_str(RFC_8037).unwrap();
-        assert_eq!(key.spki_der()[..12], [0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 0x21, 0]);
-    }
-
-    #[test]
-    fn what_is_refused() {
-        for json in [
-            r#"{}"#,
-            r#"{"kty":"oct","k":"AAAA"}"#,
-            r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","d":"AA"}"#,
-            r#"{"kty":"OKP","crv":"X25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#,
-            r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHUR"}"#,
-            r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo="}"#,
-            r#"{"kty":"OKP","kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#,
-            r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","y":"AA"}"#,
-            r#"{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}"#,
-            // The point (1, 1) is on none of the curves.
-            r#"{"kty":"EC","crv":"P-256","x":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE","y":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE"}"#,
-            r#"{"kty":"EC","crv":"P-521","x":"AA","y":"AA"}"#,
-            r#"{"kty":"EC","crv":"secp256k1","x":"AA","y":"AA"}"#,
-            r#"{"kty":"RSA","n":"0vx7","e":"AQAB"}"#,
-            r#"{"kty":"RSA","n":"0vx7","e":"AQAB","p":"AA"}"#,
-            r#"["EC"]"#,
-        ] {
-            assert!(serde_json::from_str::<Jwk>(json).is_err(), "{json}");
-        }
-        // RSA: an even modulus, a leading zero, an exponent of 3, 1024 bits.
-        let rsa = |n: &[u8], e: &str| {
-            let n = base64url::encode(n);
-            serde_json::from_str::<Jwk>(&format!(r#"{{"kty":"RSA","n":"{n}","e":"{e}"}}"#))
-        };
-        assert!(rsa(&[0xff; 256], "AQAB").is_ok());
-        assert!(rsa(&[0xff; 256], "Aw").is_err());
-        assert!(rsa(&[0xff; 128], "AQAB").is_err());
-        assert!(rsa(&[0xff; 513], "AQAB").is_err());
-        assert!(rsa(&[&[0], &[0xff; 256][..]].concat(), "AQAB").is_err());
-        assert!(rsa(&[&[0xff; 255][..], &[0xfe]].concat(), "AQAB").is_err());
-    }
-}
+mod tests;

@@ -28,6 +28,15 @@ pub trait Signer: Send + Sync + fmt::Debug {
 }
 
 /// A private key in memory: P-256, P-384 or Ed25519. `Debug` shows the thumbprint of its public half.
+///
+/// ```
+/// use fleetcert_jose::{Algorithm, KeyPair, Signer};
+///
+/// let key = KeyPair::generate(Algorithm::Es256)?;
+/// let stored = key.to_pkcs8_der()?;
+/// assert_eq!(KeyPair::from_pkcs8_der(&stored)?.jwk(), key.jwk());
+/// # Ok::<(), fleetcert_jose::JoseError>(())
+/// ```
 pub struct KeyPair {
     inner: Inner,
     jwk: Jwk,

@@ -23,6 +23,7 @@ mod header;
 mod jwk;
 mod jws;
 mod key_pair;
+mod members;
 mod public_key;
 
 pub use algorithm::Algorithm;

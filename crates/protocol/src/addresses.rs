@@ -5,10 +5,19 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::ProtocolError;
+use crate::object::Object;
 
 /// All addresses that the device's name should have; none takes the name out of the zone. At most four.
+///
+/// ```
+/// use fleetcert_protocol::AddressReport;
+///
+/// let report = AddressReport::new(["10.1.1.4".parse()?, "fd00::4".parse()?])?;
+/// assert_eq!(serde_json::to_string(&report)?, r#"{"addresses":["10.1.1.4","fd00::4"]}"#);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, try_from = "Unbounded")]
+#[serde(try_from = "Object<Unbounded>")]
 pub struct AddressReport {
     addresses: Vec<IpAddr>,
 }
@@ -41,10 +50,10 @@ impl AddressReport {
     }
 }
 
-impl TryFrom<Unbounded> for AddressReport {
+impl TryFrom<Object<Unbounded>> for AddressReport {
     type Error = ProtocolError;
 
-    fn try_from(unbounded: Unbounded) -> Result<Self, ProtocolError> {
+    fn try_from(Object(unbounded): Object<Unbounded>) -> Result<Self, ProtocolError> {
         Self::new(unbounded.addresses)
     }
 }

@@ -6,18 +6,39 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{Problem, ProtocolError, ProtocolErrorKind};
+use crate::object::Object;
+use crate::{Problem, ProtocolError, ProtocolErrorKind, private_key};
 
 /// A wish for a certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "Object<Members>")]
 pub struct CertificateRequest {
     /// The request in PKCS#10.
     pub csr: CsrBytes,
 }
 
-/// The DER of a certificate request (RFC 2986), base64url in JSON. Its size is bounded; its content is for the
-/// gate to judge.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Members {
+    csr: CsrBytes,
+}
+
+impl From<Object<Members>> for CertificateRequest {
+    fn from(Object(Members { csr }): Object<Members>) -> Self {
+        Self { csr }
+    }
+}
+
+/// The DER of a certificate request (RFC 2986), base64url in JSON. It is not empty, its size is bounded, and it is no
+/// private key in PEM; all else is for the gate to judge.
+///
+/// ```
+/// use fleetcert_protocol::{CsrBytes, ProtocolErrorKind};
+///
+/// assert!(CsrBytes::new(vec![0x30, 0]).is_ok());
+/// let wrong_file = CsrBytes::new(b"-----BEGIN PRIVATE KEY-----".to_vec());
+/// assert_eq!(wrong_file.unwrap_err().kind(), ProtocolErrorKind::PrivateKeySent);
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct CsrBytes(Vec<u8>);
 
@@ -28,14 +49,20 @@ impl CsrBytes {
     /// The request of these octets.
     ///
     /// # Errors
-    /// [`TooLarge`](ProtocolErrorKind::TooLarge) above [`MAX_LEN`](Self::MAX_LEN).
+    /// [`TooLarge`](ProtocolErrorKind::TooLarge) above [`MAX_LEN`](Self::MAX_LEN),
+    /// [`Malformed`](ProtocolErrorKind::Malformed) for none,
+    /// [`PrivateKeySent`](ProtocolErrorKind::PrivateKeySent).
     pub fn new(der: Vec<u8>) -> Result<Self, ProtocolError> {
+        if der.is_empty() {
+            return Err(ProtocolError::malformed("the certificate request is empty"));
+        }
         if der.len() > Self::MAX_LEN {
             return Err(ProtocolError::new(
                 ProtocolErrorKind::TooLarge,
                 "a certificate request has at most 16 KiB",
             ));
         }
+        private_key::refuse(&der)?;
         Ok(Self(der))
     }
 
@@ -67,8 +94,18 @@ impl<'de> Deserialize<'de> for CsrBytes {
 
 /// A question how the certificate stands. It says nothing: who asks is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "Object<NoMembers>")]
 pub struct StatusRequest {}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoMembers {}
+
+impl From<Object<NoMembers>> for StatusRequest {
+    fn from(_: Object<NoMembers>) -> Self {
+        Self {}
+    }
+}
 
 /// How the certificate of a device stands. Times are seconds since 1970 by the server's clock, waits are seconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,4 +143,26 @@ pub enum CertificateStatus {
         /// Ask again after so long.
         poll_after: u64,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_request_by_its_octets() {
+        let kind = |octets: &[u8]| CsrBytes::new(octets.to_vec()).unwrap_err().kind();
+        assert_eq!(kind(b""), ProtocolErrorKind::Malformed);
+        assert_eq!(kind(&[0x30; CsrBytes::MAX_LEN + 1]), ProtocolErrorKind::TooLarge);
+        assert_eq!(kind(b"-----BEGIN EC PRIVATE KEY-----"), ProtocolErrorKind::PrivateKeySent);
+        assert!(CsrBytes::new(vec![0x30; CsrBytes::MAX_LEN]).is_ok());
+    }
+
+    #[test]
+    fn how_it_stands_on_the_wire() {
+        let status = CertificateStatus::Queued { position: 3, expected_at: 1_800_000_000, poll_after: 60 };
+        let json = r#"{"status":"queued","position":3,"expected_at":1800000000,"poll_after":60}"#;
+        assert_eq!(serde_json::to_string(&status).unwrap(), json);
+        assert_eq!(serde_json::from_str::<CertificateStatus>(json).unwrap(), status);
+    }
 }

@@ -11,17 +11,32 @@ use fleetcert_names::{HostName, Label};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::object::{self, Object};
 use crate::{DeviceId, ProtocolError};
 
 /// A wish to join the fleet, signed with the key that the device will have.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "Object<Members>")]
 pub struct EnrolRequest {
     /// The operator's permission.
     pub token: EnrolmentToken,
     /// The label that the device would like to have; the server may say no.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<Label>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Members {
+    token: EnrolmentToken,
+    #[serde(default, deserialize_with = "object::present")]
+    label: Option<Label>,
+}
+
+impl From<Object<Members>> for EnrolRequest {
+    fn from(Object(Members { token, label }): Object<Members>) -> Self {
+        Self { token, label }
+    }
 }
 
 /// The device's id and name, for ever.
@@ -34,6 +49,17 @@ pub struct Enrolled {
 }
 
 /// A secret of 256 random bits that admits one device. Shown once, and wiped when dropped.
+///
+/// ```
+/// use fleetcert_ambient::SystemEntropy;
+/// use fleetcert_protocol::EnrolmentToken;
+///
+/// let token = EnrolmentToken::generate(&SystemEntropy);
+/// let kept = token.hash(); // the server keeps this, the device gets the text
+/// let arrived: EnrolmentToken = token.expose().parse()?;
+/// assert_eq!(arrived.hash(), kept);
+/// # Ok::<(), fleetcert_protocol::ProtocolError>(())
+/// ```
 #[derive(Clone)]
 pub struct EnrolmentToken(SecretString);
 

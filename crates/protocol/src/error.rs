@@ -19,6 +19,8 @@ pub enum ProtocolErrorKind {
     Malformed,
     /// It is over a bound.
     TooLarge,
+    /// Its algorithm or kind of key is not spoken here.
+    Unsupported,
     /// Its signature is not of this key, or it was meant for another URL.
     Unauthenticated,
     /// It holds a private key. Nothing was looked at any further.
@@ -47,6 +49,7 @@ impl fmt::Display for ProtocolError {
         let what = match self.kind {
             ProtocolErrorKind::Malformed => "the message is malformed",
             ProtocolErrorKind::TooLarge => "the message is too large",
+            ProtocolErrorKind::Unsupported => "the message's algorithm or key is not supported",
             ProtocolErrorKind::Unauthenticated => "the message is not the sender's",
             ProtocolErrorKind::PrivateKeySent => "the message holds a private key",
             ProtocolErrorKind::Signing => "the message could not be signed",

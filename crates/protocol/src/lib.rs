@@ -14,7 +14,7 @@
 //! let device: DeviceId = "AAAAAAAAAAAAAAAAAAAAAA".parse()?;
 //! let report = AddressReport::new(["10.1.1.4".parse()?])?;
 //! let who = KeyReference::Kid(device.to_string());
-//! let body = request::sign("https://control.test/v1/addresses", "nonce", &who, &report, &key)?;
+//! let body = request::sign("https://control.test/v1/addresses", "bm9uY2U", &who, &report, &key)?;
 //!
 //! let arrived = SignedRequest::parse(&body)?;
 //! assert_eq!(arrived.device(), Some(&device));
@@ -36,6 +36,8 @@ mod certificate;
 mod device_id;
 mod enrolment;
 mod error;
+mod object;
+mod private_key;
 mod problem;
 pub mod request;
 pub mod route;

@@ -1,37 +1,59 @@
 //! Why a request was refused (RFC 9457).
 
-use std::fmt;
+use std::fmt::{self, Write as _};
+use std::net::IpAddr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A refusal that a device can act on and its owner can read.
+///
+/// ```
+/// use fleetcert_protocol::{Problem, ProblemKind};
+///
+/// let problem = Problem::new(ProblemKind::AddressNotAllowed, "127.0.0.1 is the device itself")
+///     .with_address("127.0.0.1".parse()?);
+/// let json = serde_json::to_string(&problem)?;
+/// assert_eq!(serde_json::from_str::<Problem>(&json)?.address, problem.address);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     /// What kind of refusal it is.
     #[serde(rename = "type")]
     pub kind: ProblemKind,
-    /// What is wrong and what to do, at most 500 characters.
+    /// What is wrong and what to do, at most 500 characters. `Display` escapes its control characters.
+    #[serde(deserialize_with = "detail")]
     pub detail: String,
-    /// The rule of the gate that refused a certificate request.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The rule of the gate that refused a certificate request, at most 64 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "code")]
     pub code: Option<String>,
+    /// The address that was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<IpAddr>,
     /// When the same request may succeed, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u64>,
 }
 
 const MAX_DETAIL: usize = 500;
+const MAX_CODE: usize = 64;
 
 impl Problem {
     /// A problem of `kind`; a longer `detail` is cut.
     pub fn new(kind: ProblemKind, detail: &str) -> Self {
-        Self { kind, detail: detail.chars().take(MAX_DETAIL).collect(), code: None, retry_after: None }
+        Self { kind, detail: cut(detail, MAX_DETAIL), code: None, address: None, retry_after: None }
     }
 
-    /// The same with the rule that refused a certificate request.
+    /// The same with the rule that refused a certificate request; a longer one is cut.
     #[must_use]
     pub fn with_code(self, code: impl Into<String>) -> Self {
-        Self { code: Some(code.into()), ..self }
+        Self { code: Some(cut(&code.into(), MAX_CODE)), ..self }
+    }
+
+    /// The same with the address that was refused.
+    #[must_use]
+    pub fn with_address(self, address: IpAddr) -> Self {
+        Self { address: Some(address), ..self }
     }
 
     /// The same with the time to wait.
@@ -41,14 +63,39 @@ impl Problem {
     }
 }
 
+fn cut(text: &str, limit: usize) -> String {
+    text.chars().take(limit).collect()
+}
+
+fn detail<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    String::deserialize(deserializer).map(|text| cut(&text, MAX_DETAIL))
+}
+
+fn code<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let code = Option::<String>::deserialize(deserializer)?;
+    Ok(code.map(|text| cut(&text, MAX_CODE)))
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.detail)?;
+        escaped(&self.detail, f)?;
         if let Some(code) = &self.code {
-            write!(f, " ({code})")?;
+            f.write_str(" (")?;
+            escaped(code, f)?;
+            f.write_str(")")?;
         }
         Ok(())
     }
+}
+
+/// A text of the other side goes to terminals and logs: it must not move the cursor, begin a line, or turn the
+/// direction of what follows.
+fn escaped(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    text.chars().try_for_each(|character| match character {
+        '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => write!(f, "{}", character.escape_unicode()),
+        _ if character.is_control() => write!(f, "{}", character.escape_default()),
+        _ => f.write_char(character),
+    })
 }
 
 macro_rules! kinds {
@@ -74,7 +121,7 @@ macro_rules! kinds {
             fn from_name(name: &str) -> Self {
                 match name {
                     $($name => Self::$kind,)*
-                    other => Self::Other(other.chars().take(64).collect()),
+                    other => Self::Other(cut(other, MAX_CODE)),
                 }
             }
         }
@@ -100,7 +147,7 @@ kinds! {
     LabelTaken = "label_taken",
     /// The label is not allowed.
     LabelNotAllowed = "label_not_allowed",
-    /// An address may not be published; the detail says which.
+    /// An address may not be published; `address` is the first such.
     AddressNotAllowed = "address_not_allowed",
     /// The certificate request was refused; `code` names the rule.
     CsrRefused = "csr_refused",
@@ -149,5 +196,36 @@ mod tests {
         let problem: Problem = serde_json::from_str(&json).unwrap();
         assert_eq!(problem.kind.name().len(), 64);
         assert_eq!(Problem::new(ProblemKind::Denied, &"ä".repeat(999)).detail.chars().count(), MAX_DETAIL);
+    }
+
+    #[test]
+    fn what_is_parsed_is_bounded() {
+        let json = format!(
+            r#"{{"type":"urn:fleetcert:error:csr_refused","detail":"{}","code":"{}"}}"#,
+            "ä".repeat(999),
+            "c".repeat(999)
+        );
+        let problem: Problem = serde_json::from_str(&json).unwrap();
+        assert_eq!(problem.detail, "ä".repeat(MAX_DETAIL));
+        assert_eq!(problem.code, Some("c".repeat(MAX_CODE)));
+        assert_eq!(Problem::new(ProblemKind::Denied, "").with_code("c".repeat(999)).code, problem.code);
+    }
+
+    #[test]
+    fn display_escapes_what_a_terminal_would_obey() {
+        let problem =
+            Problem::new(ProblemKind::Denied, "a\u{1b}[2J\r\nb\u{202e}\u{9b}ä \"\\").with_code("c\n");
+        assert_eq!(problem.to_string(), r#"a\u{1b}[2J\r\nb\u{202e}\u{9b}ä "\ (c\n)"#);
+    }
+
+    #[test]
+    fn the_refused_address_is_told() {
+        let address = "fe80::1".parse().unwrap();
+        let problem = Problem::new(ProblemKind::AddressNotAllowed, "no").with_address(address);
+        let json = serde_json::to_string(&problem).unwrap();
+        let expected =
+            r#"{"type":"urn:fleetcert:error:address_not_allowed","detail":"no","address":"fe80::1"}"#;
+        assert_eq!(json, expected);
+        assert_eq!(serde_json::from_str::<Problem>(&json).unwrap(), problem);
     }
 }

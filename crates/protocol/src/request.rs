@@ -1,12 +1,15 @@
 //! Signing requests, and opening them.
 
+use std::fmt;
+
 use fleetcert_jose::{
-    FlattenedJws, JoseErrorKind, Jwk, KeyReference, MAX_JWS, ProtectedHeader, Signer, UnverifiedJws,
+    Algorithm, FlattenedJws, JoseError, JoseErrorKind, Jwk, KeyReference, MAX_JWS, ProtectedHeader, Signer,
+    UnverifiedJws,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{DeviceId, EnrolRequest, ProtocolError, ProtocolErrorKind};
+use crate::{DeviceId, EnrolRequest, ProtocolError, ProtocolErrorKind, private_key};
 
 /// The most octets of a request: 64 KiB.
 pub const MAX_BODY: usize = MAX_JWS;
@@ -18,11 +21,28 @@ pub const PROBLEM_TYPE: &str = "application/problem+json";
 pub const REPLAY_NONCE: &str = "replay-nonce";
 /// The type in the protected header, so that no message of another protocol is taken for one of this.
 const TYPE: &str = "fleetcert+jws";
+/// What devices sign with: small keys and nothing that old ones need.
+const ALGORITHMS: [Algorithm; 3] = [Algorithm::Es256, Algorithm::Es384, Algorithm::EdDsa];
+const FOREIGN_ALGORITHM: &str = "requests are signed by ES256, ES384 or EdDSA";
 
 /// Signs `payload` for `url`; the octets are the body to send.
 ///
+/// ```
+/// use fleetcert_jose::{Algorithm, KeyPair, KeyReference, Signer};
+/// use fleetcert_protocol::{EnrolRequest, request::{self, SignedRequest}};
+///
+/// let key = KeyPair::generate(Algorithm::Es256)?;
+/// let wish = EnrolRequest { token: "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".parse()?, label: None };
+/// let who = KeyReference::Jwk(key.jwk().clone());
+/// let body = request::sign("https://control.test/v1/enrol", "bm9uY2U", &who, &wish, &key)?;
+/// let (wish, device_key) = SignedRequest::parse(&body)?.open_enrolment("https://control.test/v1/enrol")?;
+/// assert_eq!((wish.label, &device_key), (None, key.jwk()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
-/// [`Signing`](ProtocolErrorKind::Signing) when the key fails, [`TooLarge`](ProtocolErrorKind::TooLarge).
+/// [`Signing`](ProtocolErrorKind::Signing) when the key fails, is not `who`'s, or is for none of ES256, ES384 and
+/// EdDSA; [`TooLarge`](ProtocolErrorKind::TooLarge).
 pub fn sign(
     url: &str,
     nonce: &str,
@@ -30,6 +50,9 @@ pub fn sign(
     payload: &impl Serialize,
     signer: &dyn Signer,
 ) -> Result<Vec<u8>, ProtocolError> {
+    if !ALGORITHMS.contains(&signer.algorithm()) {
+        return Err(ProtocolError::new(ProtocolErrorKind::Signing, FOREIGN_ALGORITHM));
+    }
     let payload = serde_json::to_vec(payload).map_err(ProtocolError::malformed)?;
     let header = ProtectedHeader::new(signer, who.clone()).nonce(nonce).url(url).typ(TYPE);
     let signing = |error| ProtocolError::new(ProtocolErrorKind::Signing, error);
@@ -40,8 +63,9 @@ pub fn sign(
     Ok(body)
 }
 
-/// A request that was parsed and not verified. Its payload comes out by opening it with the right key alone.
-#[derive(Clone, Debug)]
+/// A request that was parsed and not verified. Its payload comes out by opening it with the right key alone, and is
+/// not shown by `Debug`.
+#[derive(Clone)]
 pub struct SignedRequest {
     jws: UnverifiedJws,
     sender: Sender,
@@ -60,19 +84,19 @@ impl SignedRequest {
     /// Reads a body. The octets are hostile.
     ///
     /// # Errors
-    /// [`Malformed`](ProtocolErrorKind::Malformed), [`TooLarge`](ProtocolErrorKind::TooLarge), or
-    /// [`PrivateKeySent`](ProtocolErrorKind::PrivateKeySent).
+    /// [`Malformed`](ProtocolErrorKind::Malformed), [`TooLarge`](ProtocolErrorKind::TooLarge),
+    /// [`Unsupported`](ProtocolErrorKind::Unsupported), or [`PrivateKeySent`](ProtocolErrorKind::PrivateKeySent),
+    /// whoever signed.
     pub fn parse(body: &[u8]) -> Result<Self, ProtocolError> {
-        if contains(body, PRIVATE_KEY) {
-            return Err(private_key_sent());
-        }
-        let jws = UnverifiedJws::parse(body).map_err(|error| match error.kind() {
-            JoseErrorKind::TooLarge => ProtocolError::new(ProtocolErrorKind::TooLarge, error),
-            _ => ProtocolError::malformed(error),
-        })?;
+        private_key::refuse(body)?;
+        let jws = UnverifiedJws::parse(body).map_err(unreadable)?;
+        private_key::refuse(jws.payload_unverified())?;
         let header = jws.header();
         if header.typ.as_deref() != Some(TYPE) {
             return Err(ProtocolError::malformed(format!("the header's typ is {TYPE}")));
+        }
+        if !ALGORITHMS.contains(&header.alg) {
+            return Err(ProtocolError::new(ProtocolErrorKind::Unsupported, FOREIGN_ALGORITHM));
         }
         let nonce = header.nonce.clone().ok_or_else(|| ProtocolError::malformed("the header has a nonce"))?;
         let sender = match &header.key {
@@ -115,9 +139,6 @@ impl SignedRequest {
             let why = "it was signed for another URL";
             return Err(ProtocolError::new(ProtocolErrorKind::Unauthenticated, why));
         }
-        if contains(&payload, PRIVATE_KEY) {
-            return Err(private_key_sent());
-        }
         Ok(payload)
     }
 
@@ -133,6 +154,26 @@ impl SignedRequest {
     }
 }
 
+impl fmt::Debug for SignedRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignedRequest")
+            .field("sender", &self.sender)
+            .field("url", &self.jws.header().url)
+            .field("payload_octets", &self.jws.payload_unverified().len())
+            .finish_non_exhaustive()
+    }
+}
+
+fn unreadable(error: JoseError) -> ProtocolError {
+    let kind = match error.kind() {
+        JoseErrorKind::PrivateKey => return private_key::sent("it stands in the header"),
+        JoseErrorKind::TooLarge => ProtocolErrorKind::TooLarge,
+        JoseErrorKind::Unsupported => ProtocolErrorKind::Unsupported,
+        _ => ProtocolErrorKind::Malformed,
+    };
+    ProtocolError::new(kind, error)
+}
+
 /// Reads a payload that was opened.
 ///
 /// # Errors
@@ -141,97 +182,5 @@ pub fn read<T: DeserializeOwned>(payload: &[u8]) -> Result<T, ProtocolError> {
     serde_json::from_slice(payload).map_err(ProtocolError::malformed)
 }
 
-/// No message has a place for a private key; who sends one has misunderstood, and must be told at once.
-const PRIVATE_KEY: &[u8] = b"PRIVATE KEY";
-
-fn private_key_sent() -> ProtocolError {
-    let why = "it must never leave its device: make a new one, and send a certificate request only";
-    ProtocolError::new(ProtocolErrorKind::PrivateKeySent, why)
-}
-
-fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    haystack.windows(needle.len()).any(|window| window == needle)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::AddressReport;
-    use fleetcert_jose::{Algorithm, KeyPair};
-    use proptest::prelude::*;
-
-    const URL: &str = "https://control.test/v1/addresses";
-
-    fn key() -> KeyPair {
-        KeyPair::generate(Algorithm::EdDsa).unwrap()
-    }
-
-    fn kid() -> KeyReference {
-        KeyReference::Kid("AAAAAAAAAAAAAAAAAAAAAA".into())
-    }
-
-    fn kind<T>(result: Result<T, ProtocolError>) -> ProtocolErrorKind {
-        result.map(|_| ()).unwrap_err().kind()
-    }
-
-    #[test]
-    fn a_request_is_good_for_its_key_and_url_alone() {
-        let key = key();
-        let report = AddressReport::new(["10.0.0.1".parse().unwrap()]).unwrap();
-        let body = sign(URL, "n", &kid(), &report, &key).unwrap();
-        let parsed = SignedRequest::parse(&body).unwrap();
-        let open = |key: &KeyPair, url| parsed.clone().open::<AddressReport>(key.jwk(), url);
-        assert_eq!(open(&key, URL).unwrap(), report);
-        assert_eq!(kind(open(&self::key(), URL)), ProtocolErrorKind::Unauthenticated);
-        assert_eq!(kind(open(&key, "https://control.test/v1/enrol")), ProtocolErrorKind::Unauthenticated);
-        assert_eq!(kind(parsed.clone().open_enrolment(URL)), ProtocolErrorKind::Malformed);
-    }
-
-    #[test]
-    fn messages_of_other_protocols_are_refused() {
-        let key = key();
-        for header in [
-            ProtectedHeader::new(&key, kid()).url(URL).nonce("n"),
-            ProtectedHeader::new(&key, kid()).url(URL).typ(TYPE),
-            ProtectedHeader::new(&key, kid()).url(URL).nonce("n").typ("JWT"),
-            ProtectedHeader::new(&key, KeyReference::Kid("../x".into())).url(URL).nonce("n").typ(TYPE),
-        ] {
-            let body = FlattenedJws::sign(&header, b"{}", &key).unwrap().to_json();
-            assert_eq!(kind(SignedRequest::parse(&body)), ProtocolErrorKind::Malformed, "{header:?}");
-        }
-    }
-
-    #[test]
-    fn a_private_key_is_refused_wherever_it_stands() {
-        let key = key();
-        let pem = serde_json::json!({ "csr": "-----BEGIN EC PRIVATE KEY-----" });
-        let body = sign(URL, "n", &kid(), &pem, &key).unwrap();
-        let opened = SignedRequest::parse(&body).unwrap().open_bytes(key.jwk(), URL);
-        assert_eq!(kind(opened), ProtocolErrorKind::PrivateKeySent);
-        let plain = SignedRequest::parse(b"-----BEGIN PRIVATE KEY-----");
-        assert_eq!(kind(plain), ProtocolErrorKind::PrivateKeySent);
-    }
-
-    #[test]
-    fn unknown_members_and_too_many_addresses_are_refused() {
-        let key = key();
-        for payload in [
-            serde_json::json!({ "addresses": ["10.0.0.1"], "name": "other" }),
-            serde_json::json!({ "addresses": ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5"] }),
-            serde_json::json!({ "addresses": ["10.0.0.1/8"] }),
-            serde_json::json!({ "addresses": ["fe80::1%eth0"] }),
-            serde_json::json!({ "addresses": ["010.0.0.1"] }),
-        ] {
-            let body = sign(URL, "n", &kid(), &payload, &key).unwrap();
-            let opened = SignedRequest::parse(&body).unwrap().open::<AddressReport>(key.jwk(), URL);
-            assert_eq!(kind(opened), ProtocolErrorKind::Malformed, "{payload}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_octets_panic(octets in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = SignedRequest::parse(&octets);
-        }
-    }
-}
+mod tests;

@@ -25,7 +25,7 @@ async fn headers_that_are_refused() {
         ("no URL", |header| ProtectedHeader { url: None, ..header }, 400, "malformed"),
         ("no nonce", |header| ProtectedHeader { nonce: None, ..header }, 400, "badNonce"),
         ("a foreign nonce", |header| header.nonce("AAAAAAAAAAAAAAAAAAAAAA"), 400, "badNonce"),
-        ("a nonce that is none", |header| header.nonce("not base64url!"), 400, "badNonce"),
+        ("a nonce that is none", |header| header.nonce("not base64url!"), 400, "malformed"),
         (
             "an unknown account",
             |header| with_kid(header, "https://ca.test/acme/account/AAAAAAAAAAAAAAAAAAAAAA"),

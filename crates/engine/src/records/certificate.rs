@@ -42,12 +42,11 @@ impl CertificateRecord {
 
     /// When the next certificate of this name may be ordered; `None` for now.
     pub(crate) fn limited_until(&self, now: SystemTime, most: usize, period: Duration) -> Option<SystemTime> {
-        let recent: Vec<_> = self.issued_at.iter().filter(|at| **at + period > now).collect();
-        if recent.len() < most.max(1) {
-            return None;
-        }
+        let counts = |at: &&SystemTime| now.duration_since(**at).is_ok_and(|age| age >= period);
+        let recent: Vec<_> = self.issued_at.iter().filter(|at| !counts(at)).collect();
         // The oldest of those that fill the limit makes room when its period is over.
-        recent.get(recent.len() - most.max(1)).map(|oldest| **oldest + period)
+        let oldest = recent.get(recent.len().checked_sub(most.max(1))?)?;
+        Some(oldest.checked_add(period).unwrap_or(FAR_AWAY)) 
     }
 }
 

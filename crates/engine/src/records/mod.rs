@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use fleetcert_jose::Jwk;
 use fleetcert_names::HostName;
 use fleetcert_protocol::DeviceId;
-use fleetcert_store::{Collection, Record};
+use fleetcert_store::{Collection, Record, StoreError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -86,6 +86,14 @@ pub(crate) fn decode<T: DeserializeOwned>(record: &Record) -> Result<T, EngineEr
     serde_json::from_slice(&record.value).map_err(|error| {
         EngineError::new(EngineErrorKind::Corrupt, format!("record {}: {error}", record.key))
     })
+}
+
+/// For writes that somebody else's newer write makes needless.
+pub(crate) fn ignore_conflict<T>(result: Result<T, StoreError>) -> Result<(), EngineError> {
+    match result {
+        Err(error) if !error.is_conflict() => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

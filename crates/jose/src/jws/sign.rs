@@ -1,0 +1,102 @@
+//! Making signed messages.
+
+use std::fmt;
+
+use aws_lc_rs::hmac;
+use serde::{Deserialize, Serialize};
+
+use super::{MAX_JWS, mac_key};
+use crate::members::Members;
+use crate::{Algorithm, JoseError, JoseErrorKind, ProtectedHeader, Signer, base64url};
+
+/// A signed message, ready to be sent. `Debug` shows of its payload the length only.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(try_from = "Members")]
+pub struct FlattenedJws {
+    pub(super) protected: String,
+    pub(super) payload: String,
+    pub(super) signature: String,
+}
+
+impl FlattenedJws {
+    /// Signs `payload` under `header`.
+    ///
+    /// # Errors
+    /// [`JoseErrorKind::Unsupported`] when the header names another algorithm than the signer's,
+    /// [`JoseErrorKind::BadKey`] when it shows another key, or the signer's own error.
+    pub fn sign(header: &ProtectedHeader, payload: &[u8], signer: &dyn Signer) -> Result<Self, JoseError> {
+        header.require_algorithm(signer.algorithm())?;
+        header.require_key(signer.jwk())?;
+        Self::with_signature(header, payload, |signed| signer.sign(signed))
+    }
+
+    /// Signs `payload` with a MAC key, for external account binding (RFC 8555 section 7.3.4).
+    ///
+    /// ```
+    /// use fleetcert_jose::{Algorithm, FlattenedJws, KeyReference, ProtectedHeader, UnverifiedJws};
+    ///
+    /// let header = ProtectedHeader {
+    ///     alg: Algorithm::Hs256,
+    ///     key: KeyReference::Kid("given by the CA".to_owned()),
+    ///     nonce: None,
+    ///     url: Some("https://ca.test/new-account".to_owned()),
+    ///     typ: None,
+    /// };
+    /// let mac_key = [7; 32];
+    /// let binding = FlattenedJws::sign_hs256(&header, b"the account's jwk", &mac_key)?;
+    /// assert!(UnverifiedJws::try_from(binding)?.verify_hs256(&mac_key).is_ok());
+    /// # Ok::<(), fleetcert_jose::JoseError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`JoseErrorKind::Unsupported`] when the header names another algorithm than HS256 or shows a `jwk`,
+    /// [`JoseErrorKind::BadKey`] for a key of less than 32 octets (RFC 7518 section 3.2).
+    pub fn sign_hs256(header: &ProtectedHeader, payload: &[u8], mac_key: &[u8]) -> Result<Self, JoseError> {
+        header.require_algorithm(Algorithm::Hs256)?;
+        header.require_algorithm_of_key()?;
+        let key = self::mac_key(mac_key)?;
+        Self::with_signature(header, payload, |signed| Ok(hmac::sign(&key, signed).as_ref().to_vec()))
+    }
+
+    pub(super) fn with_signature(
+        header: &ProtectedHeader,
+        payload: &[u8],
+        sign: impl FnOnce(&[u8]) -> Result<Vec<u8>, JoseError>,
+    ) -> Result<Self, JoseError> {
+        let protected = base64url::encode(&header.to_json());
+        let payload = base64url::encode(payload);
+        let signature = base64url::encode(&sign(format!("{protected}.{payload}").as_bytes())?);
+        Ok(Self { protected, payload, signature })
+    }
+
+    /// The message as JSON.
+    pub fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("three strings always serialise")
+    }
+}
+
+impl TryFrom<Members> for FlattenedJws {
+    type Error = JoseError;
+
+    fn try_from(mut members: Members) -> Result<Self, JoseError> {
+        let mut text = |name| members.required_text(name);
+        let flattened =
+            Self { protected: text("protected")?, payload: text("payload")?, signature: text("signature")? };
+        members.finish()?;
+        let Self { protected, payload, signature } = &flattened;
+        if protected.len() + payload.len() + signature.len() > MAX_JWS {
+            return Err(JoseError::new(JoseErrorKind::TooLarge, "a message has at most 64 KiB"));
+        }
+        Ok(flattened)
+    }
+}
+
+impl fmt::Debug for FlattenedJws {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FlattenedJws")
+            .field("protected", &self.protected)
+            // Three octets are four characters of base64url.
+            .field("payload_octets", &(self.payload.len() / 4 * 3 + self.payload.len() % 4 * 3 / 4))
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,132 @@
+//! Reading signed messages.
+
+use std::fmt;
+
+use aws_lc_rs::hmac;
+
+use super::{FlattenedJws, MAX_JWS, mac_key};
+use crate::members::Members;
+use crate::{Algorithm, JoseError, JoseErrorKind, Jwk, ProtectedHeader, base64url};
+
+/// A message that was parsed and not verified: its header may be read to find the key. `Debug` shows of its payload
+/// the length only.
+#[derive(Clone)]
+pub struct UnverifiedJws {
+    header: ProtectedHeader,
+    payload: Vec<u8>,
+    /// What the signature is over: `protected.payload`.
+    signed: Vec<u8>,
+    signature: Vec<u8>,
+}
+
+/// A message whose signature is good. Only verification makes one. `Debug` shows of its payload the length only.
+#[derive(Clone)]
+pub struct VerifiedJws {
+    header: ProtectedHeader,
+    payload: Vec<u8>,
+}
+
+impl UnverifiedJws {
+    /// Reads a message. The octets are hostile; nothing in them panics or grows beyond [`MAX_JWS`].
+    ///
+    /// ```
+    /// use fleetcert_jose::{JoseErrorKind, UnverifiedJws};
+    ///
+    /// // {"alg":"none","kid":"1"}
+    /// let unsigned = br#"{"protected":"eyJhbGciOiJub25lIiwia2lkIjoiMSJ9","payload":"","signature":""}"#;
+    /// assert_eq!(UnverifiedJws::parse(unsigned).unwrap_err().kind(), JoseErrorKind::Unsupported);
+    /// ```
+    ///
+    /// # Errors
+    /// [`JoseErrorKind::TooLarge`] over a bound; [`JoseErrorKind::Malformed`];
+    /// [`JoseErrorKind::Unsupported`] for an algorithm or a kind of key that is not spoken here, or two that do
+    /// not belong together; [`JoseErrorKind::BadKey`] and [`JoseErrorKind::PrivateKey`] for the header's `jwk`.
+    pub fn parse(json: &[u8]) -> Result<Self, JoseError> {
+        if json.len() > MAX_JWS {
+            return Err(JoseError::new(JoseErrorKind::TooLarge, "a message has at most 64 KiB"));
+        }
+        FlattenedJws::try_from(Members::parse(json)?)?.try_into()
+    }
+
+    /// The header, not verified: for finding the key and nothing else.
+    pub fn header(&self) -> &ProtectedHeader {
+        &self.header
+    }
+
+    /// The payload, not verified: for refusing what nobody may send, such as a private key, and nothing else.
+    pub fn payload_unverified(&self) -> &[u8] {
+        &self.payload
+    }
+
+    /// Verifies the message with `key`.
+    ///
+    /// # Errors
+    /// [`JoseErrorKind::Unsupported`] when the header names another algorithm than the key's,
+    /// [`JoseErrorKind::BadKey`] when it shows another key, [`JoseErrorKind::BadSignature`].
+    pub fn verify(self, key: &Jwk) -> Result<VerifiedJws, JoseError> {
+        self.header.require_key(key)?;
+        key.verify(&self.signed, &self.signature)?;
+        Ok(VerifiedJws { header: self.header, payload: self.payload })
+    }
+
+    /// Verifies a message that was signed with a MAC key (RFC 8555 section 7.3.4), in constant time.
+    ///
+    /// # Errors
+    /// As for [`verify`](Self::verify); `BadKey` for a key of less than 32 octets (RFC 7518 section 3.2).
+    pub fn verify_hs256(self, mac_key: &[u8]) -> Result<VerifiedJws, JoseError> {
+        self.header.require_algorithm(Algorithm::Hs256)?;
+        let key = self::mac_key(mac_key)?;
+        let bad = |_| JoseError::new(JoseErrorKind::BadSignature, "the MAC is not of this key");
+        hmac::verify(&key, &self.signed, &self.signature).map_err(bad)?;
+        Ok(VerifiedJws { header: self.header, payload: self.payload })
+    }
+}
+
+impl TryFrom<FlattenedJws> for UnverifiedJws {
+    type Error = JoseError;
+
+    fn try_from(flattened: FlattenedJws) -> Result<Self, JoseError> {
+        let FlattenedJws { protected, payload, signature } = flattened;
+        let signature = base64url::decode(&signature)?;
+        let header = ProtectedHeader::parse(&base64url::decode(&protected)?)?;
+        let signed = format!("{protected}.{payload}").into_bytes();
+        Ok(Self { header, payload: base64url::decode(&payload)?, signed, signature })
+    }
+}
+
+impl VerifiedJws {
+    /// The header.
+    pub fn header(&self) -> &ProtectedHeader {
+        &self.header
+    }
+
+    /// The payload; empty for POST-as-GET (RFC 8555 section 6.3).
+    pub fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    /// The header and the payload.
+    pub fn into_parts(self) -> (ProtectedHeader, Vec<u8>) {
+        (self.header, self.payload)
+    }
+}
+
+impl fmt::Debug for UnverifiedJws {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        debug(f, "UnverifiedJws", &self.header, &self.payload)
+    }
+}
+
+impl fmt::Debug for VerifiedJws {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        debug(f, "VerifiedJws", &self.header, &self.payload)
+    }
+}
+
+/// A payload may hold a secret, such as a token that admits a device: no log needs it.
+fn debug(f: &mut fmt::Formatter<'_>, name: &str, header: &ProtectedHeader, payload: &[u8]) -> fmt::Result {
+    f.debug_struct(name)
+        .field("header", header)
+        .field("payload_octets", &payload.len())
+        .finish_non_exhaustive()
+}

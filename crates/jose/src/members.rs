@@ -1,0 +1,138 @@
+//! A JSON object, read strictly.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+
+use crate::JoseError;
+
+/// The members of an object, taken out one by one; what is left at the end has no place there.
+///
+/// The structs that serde derives take an array for an object, and `null` for a member that is not there. What is
+/// signed must mean the same to every reader.
+pub(crate) struct Members(BTreeMap<String, Member>);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Member {
+    Text(String),
+    Object(Members),
+    /// What has no place in an envelope, a header or a key.
+    Other(IgnoredAny),
+}
+
+impl Members {
+    /// The members of the object that is the whole of `json`.
+    pub(crate) fn parse(json: &[u8]) -> Result<Self, JoseError> {
+        serde_json::from_slice(json).map_err(JoseError::malformed)
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// Takes out a text that may be absent.
+    pub(crate) fn text(&mut self, name: &str) -> Result<Option<String>, JoseError> {
+        match self.0.remove(name) {
+            None => Ok(None),
+            Some(Member::Text(text)) => Ok(Some(text)),
+            Some(Member::Object(_) | Member::Other(_)) => {
+                Err(JoseError::malformed(format!("the member {name} must be a text")))
+            }
+        }
+    }
+
+    /// Takes out a text that must be there.
+    pub(crate) fn required_text(&mut self, name: &str) -> Result<String, JoseError> {
+        self.text(name)?.ok_or_else(|| JoseError::malformed(format!("the member {name} is missing")))
+    }
+
+    /// Takes out an object that may be absent.
+    pub(crate) fn object(&mut self, name: &str) -> Result<Option<Self>, JoseError> {
+        match self.0.remove(name) {
+            None => Ok(None),
+            Some(Member::Object(members)) => Ok(Some(members)),
+            Some(Member::Text(_) | Member::Other(_)) => {
+                Err(JoseError::malformed(format!("the member {name} must be an object, each member once")))
+            }
+        }
+    }
+
+    /// Refuses what was not taken out.
+    pub(crate) fn finish(self) -> Result<(), JoseError> {
+        match self.0.keys().next() {
+            None => Ok(()),
+            Some(name) => {
+                let name: String = name.chars().take(MAX_NAME_SHOWN).collect();
+                Err(JoseError::malformed(format!("the member {name:?} has no place there")))
+            }
+        }
+    }
+}
+
+const MAX_NAME_SHOWN: usize = 40;
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(MembersVisitor)
+    }
+}
+
+struct MembersVisitor;
+
+impl<'de> Visitor<'de> for MembersVisitor {
+    type Value = Members;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+        let mut members = BTreeMap::new();
+        while let Some((name, member)) = map.next_entry()? {
+            if members.insert(name, member).is_some() {
+                return Err(A::Error::custom("a member stands there twice"));
+            }
+        }
+        Ok(Members(members))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_strict_object() {
+        for json in [r#"["a"]"#, "null", r#""a""#, "1", "", "{", r#"{"a":1}{}"#, r#"{"a":"b","a":"b"}"#] {
+            assert!(Members::parse(json.as_bytes()).is_err(), "{json}");
+        }
+        // serde_json bounds how deep values may be nested.
+        assert!(Members::parse(format!("{{\"a\":{}", "[".repeat(9_999)).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_member_is_what_it_must_be_and_is_taken_once() {
+        let json = br#"{"text":"a","null":null,"list":["a"],"object":{"in":"b"},"twice":{"x":"","x":""}}"#;
+        let mut members = Members::parse(json).unwrap();
+        assert_eq!(members.text("text").unwrap().as_deref(), Some("a"));
+        assert_eq!(members.text("text").unwrap(), None);
+        assert!(members.required_text("text").is_err());
+        assert!(members.text("null").is_err());
+        assert!(members.object("list").is_err());
+        assert!(members.object("twice").is_err());
+        let mut inner = members.object("object").unwrap().unwrap();
+        assert_eq!(inner.required_text("in").unwrap(), "b");
+        assert!(inner.finish().is_ok());
+        assert!(members.finish().is_ok());
+    }
+
+    #[test]
+    fn a_foreign_name_is_shown_short_and_escaped() {
+        let json = format!(r#"{{"\n{}":1}}"#, "x".repeat(999));
+        let shown = Members::parse(json.as_bytes()).unwrap().finish().unwrap_err().to_string();
+        assert!(shown.len() < 160 && shown.contains("\\n") && !shown.contains('\n'), "{shown}");
+    }
+}
