@@ -65,7 +65,8 @@ impl Step {
                 "ask the zone's server by dig, and see whether the TSIG key may write A records there"
             }
             Self::KeyMade | Self::RequestAccepted => {
-                "with --csr, make it for exactly the name of --label and the zone, with a P-256, P-384 or RSA key"
+                "with --csr, make it with a P-256, P-384 or RSA key and -addext subjectAltName=DNS:NAME for exactly the name \
+                 of --label and the zone"
             }
             Self::Ordered | Self::Finalized => {
                 "see what the CA logs, and restart it if it does not answer any more"

@@ -69,7 +69,7 @@ impl Visitor {
     }
 
     /// Fetches the page again and again while something else goes on.
-    pub fn keep_fetching(&self) -> Watch {
+    pub fn keep_fetching(&self, pause: Duration) -> Watch {
         let visitor = self.clone();
         let (fetched, failed) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
         let counters = (Arc::clone(&fetched), Arc::clone(&failed));
@@ -77,15 +77,12 @@ impl Visitor {
             loop {
                 let counter = if visitor.fetch().await.is_ok() { &counters.0 } else { &counters.1 };
                 counter.fetch_add(1, Ordering::Relaxed);
-                tokio::time::sleep(BETWEEN).await;
+                tokio::time::sleep(pause).await;
             }
         });
         Watch { fetched, failed, _watching: AbortOnDropHandle::new(watching) }
     }
 }
-
-/// Often enough to fall into any gap, seldom enough not to be the load.
-const BETWEEN: Duration = Duration::from_millis(20);
 
 /// A page that is fetched all the time, until this is dropped.
 #[derive(Debug)]

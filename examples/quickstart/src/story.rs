@@ -96,9 +96,9 @@ impl Summary {
     /// The summary in words.
     pub fn tell(&self) {
         say(format_args!(
-            "\n{} devices in {:.1} s: {} certificates issued, {} of them renewals, {} failed; {:.1} a second; \
+            "\n{} in {:.1} s: {} certificates issued, {} of them renewals, {} failed; {:.1} a second; \
              {:.2} ACME requests for each; {} challenge records left",
-            self.devices,
+            if self.devices == 1 { "1 device".to_owned() } else { format!("{} devices", self.devices) },
             self.seconds,
             self.issued,
             self.renewed,

@@ -42,6 +42,8 @@ pub struct World {
     pub listener: Listener,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
+    /// Between two looks at a page while its certificate is renewed.
+    pub page_pause: Duration,
     tasks: Tasks,
 }
 
@@ -81,7 +83,9 @@ impl World {
         let shutdown = tasks.shutdown.clone();
         tasks.tracker.spawn(async move { running.run(shutdown).await });
         let control = Control::start(engine.clone(), &clock, &entropy, &tasks).await?;
-        Ok(Self { zone, ca, control, engine, listener, clock, entropy, tasks })
+        // All pages together are fetched fifty times a second, however many there are.
+        let page_pause = (Duration::from_millis(20) * flags.devices).min(Duration::from_secs(1));
+        Ok(Self { zone, ca, control, engine, listener, clock, entropy, page_pause, tasks })
     }
 
     /// Ends everything, the engine's last sweep included.

@@ -1,5 +1,7 @@
 //! The program as a user runs it, with nothing outside: every flag that needs no peer.
 
+#![allow(clippy::unwrap_used)] // a test that cannot go on says where it stands
+
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -107,7 +109,7 @@ fn what_cannot_be_is_said_in_one_sentence() {
     let other = csr_for(&["other.fleet.test".parse().unwrap()], &key).unwrap();
     std::fs::write(path("csr.der"), other).unwrap();
     let said = refusal(&["--label", "web3", "--csr", &path("csr.der")]);
-    assert!(said.contains("step 5") && said.contains("web3.fleet.test"), "{said}");
+    assert!(said.contains("step 5") && said.contains("other.fleet.test"), "{said}");
 
     std::fs::write(path("key"), "key { nonsense").unwrap();
     let zone = ["--rfc2136", "127.0.0.1:1", "--zone", "fleet.test", "--tsig-key-file", &path("key")];

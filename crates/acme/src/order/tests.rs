@@ -314,6 +314,13 @@ fn a_refused_replaces_is_dropped_once() {
         assert_eq!(action, Action::PlaceOrder);
         assert!(step(state, refusal(), NOW).0.is_terminal(), "without it, the refusal is for the order");
     }
+    let stumbled = |status| {
+        let fault = fault(AcmeErrorKind::Unavailable, Some(ProblemKind::ServerInternal));
+        Event::Fault(Fault { status: Some(status), ..fault })
+    };
+    let after = |status| follow(State::Ordering { order: order() }, [stumbled(status)]).0;
+    assert_eq!(after(500), State::Ordering { order: NewOrder { replaces: None, ..order() } });
+    assert_eq!(after(503), State::Ordering { order: order() }, "a CA that is away says nothing about it");
     let limited = Event::Fault(fault(AcmeErrorKind::RateLimited, Some(ProblemKind::RateLimited)));
     assert_eq!(follow(State::Ordering { order: order() }, [limited]).0, State::Wanted { order: order() });
 }

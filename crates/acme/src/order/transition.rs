@@ -122,9 +122,12 @@ fn not_placed(order: NewOrder, fault: Fault, now: SystemTime) -> (State, Action)
 }
 
 /// Whether this may be because of `replaces` (RFC 9773 section 5): the predecessor was replaced by an order that we
-/// lost, or the CA does not know it, or another account got it. Without it the order costs more of the limits, and
-/// succeeds.
+/// lost, or the CA does not know it, or another account got it, or the CA stumbles over it (Pebble 2.10 answers 500
+/// for some serial numbers). Without it the order costs more of the limits, and succeeds.
 fn refuses_replaces(fault: &Fault) -> bool {
+    if fault.status == Some(500) {
+        return fault.problem.as_ref().is_some_and(|problem| problem.kind == ProblemKind::ServerInternal);
+    }
     let refused = matches!(fault.kind, AcmeErrorKind::Refused | AcmeErrorKind::NotFound);
     let about_it = fault.problem.as_ref().is_none_or(|problem| {
         matches!(
