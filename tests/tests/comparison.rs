@@ -4,6 +4,8 @@
 
 mod journeys;
 
+use std::time::Duration;
+
 use fleetcert_tests::Fault;
 use fleetcert_tests::lego::Lego;
 use journeys::Place;
@@ -20,6 +22,10 @@ fn twenty_names() -> Result<(), Fault> {
     let lego = Lego::new(place.pebble(), bind)?;
     let one_by_one = lego.issue_each(&names, 1)?;
     assert_eq!(one_by_one.certificates, names.len());
+    // lego waits about five seconds whenever Pebble has not validated at its first look; that is no work of either.
+    let mut quick: Vec<f64> =
+        one_by_one.each.iter().map(Duration::as_secs_f64).filter(|took| *took < 1.0).collect();
+    quick.sort_by(f64::total_cmp);
     let of_ours = f64::from(2 * NAMES) / ours.summary.seconds;
     println!("| client | certificates | seconds | a second | ACME requests each |");
     println!("| --- | --- | --- | --- | --- |");
@@ -35,5 +41,12 @@ fn twenty_names() -> Result<(), Fault> {
         one_by_one.wall.as_secs_f64(),
         one_by_one.per_second(),
     );
+    if let Some(median) = quick.get(quick.len() / 2) {
+        println!(
+            "| lego, only the {} that did not wait | {} | median {median:.3} | | |",
+            quick.len(),
+            quick.len()
+        );
+    }
     Ok(())
 }
