@@ -42,8 +42,7 @@ async fn serve(grants: Vec<UpdateGrant>, clock: Arc<dyn Clock>) -> SocketAddr {
         let addresses = ["127.0.0.1".parse().unwrap()].into();
         ZoneSettings::new(origin, [NameServerHost { name, addresses }])
     };
-    let mut options = Options::default();
-    options.grants = grants;
+    let options = Options { grants, ..Options::default() };
     let server = NameServer::new([settings(zone()), settings(domain("other.test"))], options, clock).unwrap();
     let listener = server.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.local_addr();

@@ -81,7 +81,7 @@ mod tests {
             Duration::from_secs(43 * 3600 + 720)
         );
         assert!(window.contains(at(60)));
-        let hours = |hours| SystemTime::UNIX_EPOCH + Duration::from_secs(hours * 3600);
+        let hours = |hours: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(hours * 3600);
         let short = window_without_ari(hours(0), hours(160)).unwrap();
         assert!(short.contains(hours(80)));
         assert_eq!(short.end().duration_since(short.start()).unwrap(), Duration::from_secs(11_520));
