@@ -38,6 +38,13 @@ impl Answers {
         self.with_nonce(response)
     }
 
+    /// A refusal with a status of its own, for what HTTP itself has a word.
+    pub(crate) fn refuse(&self, status: StatusCode, problem: &Problem) -> Response {
+        let mut response = refusal(problem);
+        *response.status_mut() = status;
+        self.with_nonce(response)
+    }
+
     fn with_nonce(&self, mut response: Response) -> Response {
         let nonce = self.nonces.issue(self.ambient.clock.now(), self.ambient.entropy.as_ref());
         let headers = response.headers_mut();

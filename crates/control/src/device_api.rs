@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use axum::routing::{get, post};
 use fleetcert_ambient::{Clock, Entropy};
@@ -58,6 +59,7 @@ pub fn device_api(engine: Engine, options: DeviceApiOptions, ambient: Ambient) -
         .route(route::ADDRESSES, post(addresses))
         .route(route::CERTIFICATE, post(certificate))
         .route(route::CERTIFICATE_STATUS, post(certificate_status))
+        .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(request::MAX_BODY))
         .with_state(api)
 }
@@ -72,21 +74,43 @@ async fn nonce(State(api): State<Arc<Api>>) -> Response {
     api.answers.empty()
 }
 
-async fn enrol(State(api): State<Arc<Api>>, headers: HeaderMap, body: Bytes) -> Response {
-    api.answers.give(api.enrol(&headers, &body).await)
+async fn enrol(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Response {
+    match body {
+        Ok(body) => api.answers.give(api.enrol(&headers, &body).await),
+        Err(rejection) => api.without_body(&rejection),
+    }
 }
 
-async fn addresses(State(api): State<Arc<Api>>, headers: HeaderMap, body: Bytes) -> Response {
-    api.answers.give(api.addresses(&headers, &body).await)
+async fn addresses(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Response {
+    match body {
+        Ok(body) => api.answers.give(api.addresses(&headers, &body).await),
+        Err(rejection) => api.without_body(&rejection),
+    }
 }
 
-async fn certificate(State(api): State<Arc<Api>>, headers: HeaderMap, body: Bytes) -> Response {
-    api.answers.give(api.certificate(&headers, &body).await)
+async fn certificate(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Response {
+    match body {
+        Ok(body) => api.answers.give(api.certificate(&headers, &body).await),
+        Err(rejection) => api.without_body(&rejection),
+    }
 }
 
-async fn certificate_status(State(api): State<Arc<Api>>, headers: HeaderMap, body: Bytes) -> Response {
-    api.answers.give(api.certificate_status(&headers, &body).await)
+async fn certificate_status(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Response {
+    match body {
+        Ok(body) => api.answers.give(api.certificate_status(&headers, &body).await),
+        Err(rejection) => api.without_body(&rejection),
+    }
 }
+
+/// Another method than the route's.
+async fn wrong_method(State(api): State<Arc<Api>>) -> Response {
+    let problem =
+        Problem::new(ProblemKind::Malformed, "requests are sent with POST, nonces had with HEAD or GET");
+    api.answers.refuse(StatusCode::METHOD_NOT_ALLOWED, &problem)
+}
+
+/// The whole body, or why there is none.
+type Body = Result<Bytes, BytesRejection>;
 
 impl Api {
     async fn enrol(&self, headers: &HeaderMap, body: &[u8]) -> Result<impl Serialize + use<>, Problem> {
@@ -120,6 +144,14 @@ impl Api {
         self.engine.certificate_status(&grant).await.map_err(|error| problem::of_engine(&error))
     }
 
+    fn without_body(&self, rejection: &BytesRejection) -> Response {
+        let detail = match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => "a request has at most 64 KiB",
+            _ => "the body did not arrive as a whole",
+        };
+        self.answers.refuse(rejection.status(), &Problem::new(ProblemKind::Malformed, detail))
+    }
+
     /// From the bytes to a grant: fresh, authenticated, authorised.
     async fn granted(
         &self,
@@ -145,7 +177,8 @@ impl Api {
         let request = SignedRequest::parse(body).map_err(|error| problem::of_request(&error))?;
         self.answers.redeem(request.nonce()).map_err(|refusal| match refusal {
             NonceRefusal::Bad => Problem::new(ProblemKind::BadNonce, "take the nonce of this answer"),
-            NonceRefusal::Full => Problem::new(ProblemKind::Unavailable, "too many requests at the moment"),
+            NonceRefusal::Full => Problem::new(ProblemKind::Unavailable, "too many requests at the moment")
+                .with_retry_after(self.options.nonce_lifetime.as_secs().max(1)),
         })?;
         Ok(request)
     }

@@ -5,12 +5,16 @@
 //! fresh (its nonce) and meant for this URL; everything else is the engine's to decide. The routes and messages
 //! are those of [`fleetcert_protocol`].
 //!
-//! ```no_run
-//! # use fleetcert_control::{DeviceApiOptions, device_api};
-//! # fn engine() -> fleetcert_engine::Engine { unimplemented!() }
-//! # fn ambient() -> fleetcert_control::Ambient { unimplemented!() }
-//! let options = DeviceApiOptions::new("https://control.example.com");
-//! let router: axum::Router = device_api(engine(), options, ambient());
+//! ```
+//! use fleetcert_ambient::{SystemClock, SystemEntropy};
+//! use fleetcert_control::{Ambient, DeviceApiOptions, device_api};
+//! use fleetcert_engine::Engine;
+//! use std::sync::Arc;
+//!
+//! fn control_server(engine: Engine) -> axum::Router {
+//!     let ambient = Ambient { clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy) };
+//!     device_api(engine, DeviceApiOptions::new("https://control.example.com"), ambient)
+//! }
 //! ```
 
 mod answer;

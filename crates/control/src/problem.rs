@@ -5,7 +5,6 @@ use std::error::Error;
 use axum::http::StatusCode;
 use fleetcert_engine::{AddressRefusal, EngineError, EngineErrorKind};
 use fleetcert_protocol::{Problem, ProblemKind, ProtocolError, ProtocolErrorKind};
-use fleetcert_x509::CsrRefusal;
 
 pub(crate) fn of_request(error: &ProtocolError) -> Problem {
     let kind = match error.kind() {
@@ -26,6 +25,7 @@ pub(crate) fn of_engine(error: &EngineError) -> Problem {
         EngineErrorKind::LabelNotAllowed => ProblemKind::LabelNotAllowed,
         EngineErrorKind::AddressNotAllowed => ProblemKind::AddressNotAllowed,
         EngineErrorKind::CsrRefused => ProblemKind::CsrRefused,
+        EngineErrorKind::NotFound => ProblemKind::NotFound,
         EngineErrorKind::RateLimited => ProblemKind::RateLimited,
         EngineErrorKind::Unavailable | EngineErrorKind::Corrupt => ProblemKind::Unavailable,
         _ => ProblemKind::Denied,
@@ -36,8 +36,8 @@ pub(crate) fn of_engine(error: &EngineError) -> Problem {
         _ => error.to_string(),
     };
     let mut problem = Problem::new(kind, &detail);
-    if let Some(refusal) = error.source().and_then(|source| source.downcast_ref::<CsrRefusal>()) {
-        problem = problem.with_code(refusal.code().as_str());
+    if let Some(code) = error.code() {
+        problem = problem.with_code(code);
     }
     if let Some(refusal) = error.source().and_then(|source| source.downcast_ref::<AddressRefusal>()) {
         problem = problem.with_address(refusal.address);

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use fleetcert_dns::{Addresses, BackendError, Change};
-use fleetcert_names::{DomainName, HostName};
+use fleetcert_dns::{Addresses, BackendError, BackendErrorKind, Change};
+use fleetcert_names::{HostName, NameError};
 use fleetcert_protocol::{AddressReport, AddressesAccepted};
 use fleetcert_schedule::retry_delay;
 use fleetcert_store::{Expect, Record, Transaction};
 
-use crate::records::{self, ADDRESSES, AddressRecord};
+use crate::records::{self, ADDRESSES, AddressRecord, ignore_conflict};
 use crate::{Action, Engine, EngineError, EngineErrorKind, Event, Grant};
 
 /// So many names are brought to the zone in one go.
@@ -58,20 +58,35 @@ impl Engine {
     pub(crate) async fn publish_addresses(&self) -> Result<bool, EngineError> {
         let now = self.now();
         let due = self.parts().store.claim(ADDRESSES, now, now + LEASE, BATCH).await?;
+        let more = due.len() == BATCH;
         // A damaged record is told and left out, so that it holds up nobody else.
-        let batch: Vec<Due> = due.iter().filter_map(|record| self.readable(decode_due(record))).collect();
-        let zone = &self.parts().options.zone;
+        let batch: Vec<Due> =
+            due.into_iter().filter_map(|record| self.readable(self.read_due(record))).collect();
         for part in batch.chunks(self.parts().backend.capabilities().max_changes.max(1)) {
-            let changes: Vec<Change> = part.iter().map(|due| self.change(due)).collect::<Result<_, _>>()?;
-            match self.parts().backend.apply(zone, &changes).await {
-                Ok(()) => {
-                    self.settle(part, |_| None).await?;
-                    self.notify(&Event::AddressesPublished { names: part.len() });
+            let Err(error) = self.bring(part).await? else { continue };
+            if part.len() > 1 && one_may_spoil_all(&error) {
+                // One name that the server does not take must not keep the others out of the zone.
+                for one in part.chunks(1) {
+                    if let Err(error) = self.bring(one).await? {
+                        self.postpone(one, &error).await?;
+                    }
                 }
-                Err(error) => self.postpone(part, &error).await?,
+            } else {
+                self.postpone(part, &error).await?;
             }
         }
-        Ok(due.len() == BATCH)
+        Ok(more)
+    }
+
+    /// The outer error is the store's, the inner one the zone's.
+    async fn bring(&self, part: &[Due]) -> Result<Result<(), BackendError>, EngineError> {
+        let changes: Vec<Change> = part.iter().map(|due| due.change.clone()).collect();
+        if let Err(error) = self.parts().backend.apply(&self.parts().options.zone, &changes).await {
+            return Ok(Err(error));
+        }
+        self.settle(part, 0, None).await?;
+        self.notify(&Event::AddressesPublished { names: part.len() });
+        Ok(Ok(()))
     }
 
     /// Makes every name due, so that a zone that forgot them gets them again.
@@ -80,83 +95,86 @@ impl Engine {
         let mut after: Option<String> = None;
         loop {
             let page = store.page(ADDRESSES, after.as_deref(), PAGE).await?;
-            for record in &page {
-                let expect = Expect::Version(record.version);
-                let due = Some(self.now());
-                let write = Transaction::new().put(ADDRESSES, &record.key, expect, record.value.clone(), due);
-                ignore_conflict(store.commit(write).await)?;
-            }
-            match page.into_iter().next_back() {
-                Some(last) => after = Some(last.key),
+            after = match page.last() {
+                Some(last) => Some(last.key.clone()),
                 None => return Ok(()),
+            };
+            for record in page {
+                self.make_due(record).await?;
             }
         }
     }
 
-    fn change(&self, due: &Due) -> Result<Change, EngineError> {
-        let addresses = Addresses::new(due.record.addresses.iter().copied())
-            .map_err(|error| EngineError::new(EngineErrorKind::Corrupt, error))?;
-        Ok(Change::SetAddresses { name: due.name.clone(), addresses, ttl: self.parts().options.address_ttl })
+    async fn make_due(&self, record: Record) -> Result<(), EngineError> {
+        let expect = Expect::Version(record.version);
+        let write = Transaction::new().put(ADDRESSES, record.key, expect, record.value, Some(self.now()));
+        // Who wrote it meanwhile has made it due.
+        ignore_conflict(self.parts().store.commit(write).await)
     }
 
     async fn postpone(&self, part: &[Due], error: &BackendError) -> Result<(), EngineError> {
         let failures = part.iter().map(|due| due.record.failures).max().unwrap_or_default().saturating_add(1);
-        // A zone that is away for a moment must not cost a minute: the first tries come quickly.
-        let quick = error.retry_after().filter(|_| failures <= 5);
-        let delay = match quick {
-            Some(wait) => wait.max(Duration::from_secs(1 << failures.min(5))),
-            None => retry_delay(failures.saturating_sub(4).max(1), self.random()),
+        let delay = match error.retry_after() {
+            // It passes: soon again, and never so late that a zone that is back waits for us.
+            Some(wait) => wait.max(Duration::from_secs(1 << failures.min(8))),
+            None => retry_delay(failures, self.random()),
         };
         let retry_at = self.now() + delay;
         self.notify(&Event::ZoneFailed { error, retry_at });
-        self.settle(part, |due| {
-            due.failures = failures;
-            Some(retry_at)
-        })
-        .await
+        self.settle(part, failures, Some(retry_at)).await
     }
 
-    /// Writes the outcome of a batch; `outcome` changes the record and says when it is due again.
-    async fn settle(
-        &self,
-        part: &[Due],
-        outcome: impl Fn(&mut AddressRecord) -> Option<SystemTime>,
-    ) -> Result<(), EngineError> {
-        let commits = part.iter().map(|due| {
-            let mut record = AddressRecord { addresses: due.record.addresses.clone(), failures: 0 };
-            let at = outcome(&mut record);
-            let expect = Expect::Version(due.stored.version);
+    /// Writes the outcome of a batch, and when it is due again.
+    async fn settle(&self, part: &[Due], failures: u32, due: Option<SystemTime>) -> Result<(), EngineError> {
+        let commits = part.iter().map(|one| {
+            let record = AddressRecord { addresses: one.record.addresses.clone(), failures };
+            let expect = Expect::Version(one.stored.version);
             let write =
-                Transaction::new().put(ADDRESSES, &due.stored.key, expect, records::encode(&record), at);
+                Transaction::new().put(ADDRESSES, &one.stored.key, expect, records::encode(&record), due);
             self.parts().store.commit(write)
         });
-        for result in futures_util::future::join_all(commits).await {
-            // A conflict is a newer report: it is due, and brings the zone on.
-            ignore_conflict(result)?;
+        for (one, result) in part.iter().zip(futures_util::future::join_all(commits).await) {
+            match result {
+                Err(error) if error.is_conflict() => self.overtaken(&one.stored.key).await?,
+                result => ignore_conflict(result)?,
+            }
         }
         Ok(())
+    }
+
+    /// A newer report was written while we wrote the zone. It is due, unless another node has brought it to the
+    /// zone already; ours may have come after that and undone it.
+    async fn overtaken(&self, key: &str) -> Result<(), EngineError> {
+        match self.parts().store.read(ADDRESSES, key).await? {
+            Some(newer) if newer.due.is_none() => self.make_due(newer).await,
+            _ => Ok(()),
+        }
+    }
+
+    fn read_due(&self, stored: Record) -> Result<Due, EngineError> {
+        let corrupt = |error: &dyn std::error::Error| {
+            EngineError::new(EngineErrorKind::Corrupt, format!("record {}: {error}", stored.key))
+        };
+        let name: HostName = stored.key.parse().map_err(|error: NameError| corrupt(&error))?;
+        let record: AddressRecord = records::decode(&stored)?;
+        let addresses = Addresses::new(record.addresses.iter().copied()).map_err(|error| corrupt(&error))?;
+        let ttl = self.parts().options.address_ttl;
+        let change = Change::SetAddresses { name: name.as_domain().clone(), addresses, ttl };
+        Ok(Due { stored, record, change })
     }
 }
 
 /// A name that the zone does not have yet.
 struct Due {
     stored: Record,
-    name: DomainName,
     record: AddressRecord,
+    change: Change,
 }
 
-fn decode_due(stored: &Record) -> Result<Due, EngineError> {
-    let name: HostName = stored
-        .key
-        .parse()
-        .map_err(|error: fleetcert_names::NameError| EngineError::new(EngineErrorKind::Corrupt, error))?;
-    Ok(Due { stored: stored.clone(), name: name.as_domain().clone(), record: records::decode(stored)? })
-}
-
-fn ignore_conflict<T>(result: Result<T, fleetcert_store::StoreError>) -> Result<(), EngineError> {
-    match result {
-        Ok(_) => Ok(()),
-        Err(error) if error.is_conflict() => Ok(()),
-        Err(error) => Err(error.into()),
-    }
+/// Whether the fault may lie in one change alone.
+fn one_may_spoil_all(error: &BackendError) -> bool {
+    matches!(
+        error.kind(),
+        BackendErrorKind::Refused | BackendErrorKind::NotInZone | BackendErrorKind::InvalidInput
+    )
 }

@@ -47,8 +47,8 @@ impl Engine {
     /// Finds out who sent a request.
     ///
     /// # Errors
-    /// `Unauthenticated` when no device did, `Denied` when it is suspended, `PrivateKeySent`, `Unavailable` when it
-    /// cannot be known.
+    /// `Unauthenticated` when no device did, `Denied` when it is suspended, `Unavailable` when it cannot be
+    /// known.
     pub async fn authenticate(&self, request: RequestView) -> Result<Caller, EngineError> {
         let parts = self.parts();
         let rejected = || EngineError::new(EngineErrorKind::Unauthenticated, "enrol again if it was reset");
@@ -56,13 +56,6 @@ impl Engine {
             Ok(identified) => identified,
             Err(AuthenticationError::Unavailable(error)) => {
                 return Err(EngineError::new(EngineErrorKind::Unavailable, error));
-            }
-            Err(AuthenticationError::PrivateKeySent(device)) => {
-                self.notify(&Event::PrivateKeySent { device: &device });
-                return Err(EngineError::new(
-                    EngineErrorKind::PrivateKeySent,
-                    "it must never leave its device: make a new one",
-                ));
             }
             Err(AuthenticationError::Rejected) => {
                 self.notify(&Event::Unauthenticated);
@@ -92,7 +85,9 @@ impl Engine {
         let found = store.read(DEVICES, device.as_str()).await?.ok_or_else(missing)?;
         let record = DeviceRecord { state, ..records::decode(&found)? };
         let expect = Expect::Version(found.version);
-        store.commit(Transaction::new().put(DEVICES, found.key, expect, records::encode(&record), None)).await?;
+        store
+            .commit(Transaction::new().put(DEVICES, found.key, expect, records::encode(&record), None))
+            .await?;
         Ok(())
     }
 

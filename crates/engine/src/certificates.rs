@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use fleetcert_acme::NewOrder;
+use fleetcert_names::HostName;
 use fleetcert_protocol::{CertificateRequest, CertificateStatus, Problem, ProblemKind};
 use fleetcert_schedule::expected_completion;
 use fleetcert_store::{Expect, Record, Transaction};
@@ -13,6 +14,8 @@ use crate::records::{
 };
 use crate::{Action, Engine, EngineError, EngineErrorKind, Event, Grant};
 
+/// A request that loses against another write of the same name looks again so often.
+const TRIES: usize = 4;
 /// A place in the queue beyond this is told as this.
 const MAX_POSITION: usize = 10_000;
 /// The hints for the next look, so that neither a device nor the server waits for nothing.
@@ -34,21 +37,38 @@ impl Engine {
     ) -> Result<CertificateStatus, EngineError> {
         grant.require(Action::RequestCertificate)?;
         let csr = self.gate(grant, request.csr.as_bytes()).await?;
+        for _ in 0..TRIES {
+            if let Some(status) = self.try_to_request(grant, &csr).await? {
+                return Ok(status);
+            }
+        }
+        Err(EngineError::new(EngineErrorKind::Unavailable, "too many requests for the name at the same time"))
+    }
+
+    /// One try; `None` when something that it was based on was written meanwhile.
+    async fn try_to_request(
+        &self,
+        grant: &Grant,
+        csr: &VerifiedCsr,
+    ) -> Result<Option<CertificateStatus>, EngineError> {
         let store = &self.parts().store;
         let name = grant.name();
         let sha256 = records::hex(csr.sha256());
+        let key_use = self.key_use(grant, csr).await?;
 
-        if let Some(running) = store.read(ORDERS, name.as_str()).await? {
-            let order: OrderRecord = records::decode(&running)?;
-            if order.csr_sha256 == sha256 || !order.may_be_replaced() {
-                return self.order_status(&running, &order).await;
-            }
+        let running = store.read(ORDERS, name.as_str()).await?;
+        let before: Option<OrderRecord> = running.as_ref().map(records::decode).transpose()?;
+        if let (Some(running), Some(order)) = (&running, &before)
+            && (order.csr_sha256 == sha256 || !order.may_be_replaced())
+        {
+            return self.order_status(running, order).await.map(Some);
         }
-        let certificate = self.certificate(grant).await?;
+        let issued = store.read(CERTIFICATES, name.as_str()).await?;
+        let certificate: Option<CertificateRecord> = issued.as_ref().map(records::decode).transpose()?;
         let now = self.now();
         if let Some(certificate) = &certificate {
             if certificate.csr_sha256 == sha256 && !certificate.may_be_renewed(now) {
-                return Ok(self.issued_status(certificate));
+                return Ok(Some(self.issued_status(certificate)));
             }
             let options = &self.parts().options;
             let limit = certificate.limited_until(now, options.certificates_per_name, options.name_period);
@@ -64,16 +84,23 @@ impl Engine {
             ..NewOrder::new([name.clone()])
         };
         let order = OrderRecord::new(grant.device().clone(), csr.der(), sha256, wanted, now);
-        let running = store.read(ORDERS, name.as_str()).await?;
-        let expect = running.map_or(Expect::Absent, |found| Expect::Version(found.version));
-        let spki = spki_key(csr.spki());
+        let (order, due) = match before {
+            Some(failed) => order.in_place_of(failed),
+            None => (order, now),
+        };
+        // Whatever was looked at must still be so, or an order that ended meanwhile would be placed again.
         let write = Transaction::new()
-            .put(ORDERS, name.as_str(), expect, records::encode(&order), Some(now))
-            .put(CERTIFICATE_KEYS, spki, Expect::Any, name.as_str().as_bytes().to_vec(), None);
-        store.commit(write).await?;
+            .put(ORDERS, name.as_str(), as_it_was(running.as_ref()), records::encode(&order), Some(due))
+            .check(CERTIFICATES, name.as_str(), as_it_was(issued.as_ref()))
+            .put(CERTIFICATE_KEYS, spki_key(csr.spki()), key_use, name.as_str().as_bytes().to_vec(), None);
+        match store.commit(write).await {
+            Ok(_) => {}
+            Err(error) if error.is_conflict() => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
         self.notify(&Event::RequestAccepted { name, renewal: certificate.is_some() });
         self.wake_order_worker();
-        self.certificate_status_of(grant).await
+        self.certificate_status_of(grant).await.map(Some)
     }
 
     /// How the certificate of the device stands.
@@ -90,43 +117,47 @@ impl Engine {
             let order: OrderRecord = records::decode(&running)?;
             return self.order_status(&running, &order).await;
         }
-        Ok(match self.certificate(grant).await? {
-            Some(certificate) => self.issued_status(&certificate),
+        Ok(match self.parts().store.read(CERTIFICATES, grant.name().as_str()).await? {
+            Some(found) => self.issued_status(&records::decode(&found)?),
             None => CertificateStatus::None,
         })
     }
 
-    /// The gate: the rules for requests, then what only the store knows about the key.
+    /// The gate: the rules for requests, for this name, and apart from the device's own key.
     async fn gate(&self, grant: &Grant, csr: &[u8]) -> Result<VerifiedCsr, EngineError> {
         let name = grant.name();
         let verified = VerifiedCsr::parse(csr, &self.parts().options.csr_policy)
             .and_then(|csr| csr.require_names(std::slice::from_ref(name)).map(|()| csr));
-        let csr = verified.map_err(|refusal| {
-            self.notify(&Event::RequestRefused { name, why: &refusal.to_string() });
-            EngineError::new(EngineErrorKind::CsrRefused, refusal)
-        })?;
-        let refuse = |why: &'static str| {
-            self.notify(&Event::RequestRefused { name, why });
-            Err(EngineError::new(EngineErrorKind::CsrRefused, why))
-        };
-        let store = &self.parts().store;
-        if let Some(found) = store.read(DEVICES, grant.device().as_str()).await? {
+        let csr = verified.map_err(|refusal| self.refuse(name, refusal.code().as_str(), refusal))?;
+        if let Some(found) = self.parts().store.read(DEVICES, grant.device().as_str()).await? {
             let device: DeviceRecord = records::decode(&found)?;
             if device.key.spki_der() == csr.spki() {
-                return refuse("key_is_identity: make a key for the certificate apart from the identity key");
+                let why = "make a key for the certificate apart from the identity key";
+                return Err(self.refuse(name, "key_is_identity", why));
             }
         }
-        match store.read(CERTIFICATE_KEYS, &spki_key(csr.spki())).await? {
-            Some(used) if used.value != name.as_str().as_bytes() => {
-                refuse("key_reused: another device has this key; make a new one on each device")
-            }
-            _ => Ok(csr),
-        }
+        Ok(csr)
     }
 
-    async fn certificate(&self, grant: &Grant) -> Result<Option<CertificateRecord>, EngineError> {
-        let found = self.parts().store.read(CERTIFICATES, grant.name().as_str()).await?;
-        found.as_ref().map(records::decode).transpose()
+    /// What the store must say of the request's key when the order is written: that no other name used it.
+    async fn key_use(&self, grant: &Grant, csr: &VerifiedCsr) -> Result<Expect, EngineError> {
+        let used = self.parts().store.read(CERTIFICATE_KEYS, &spki_key(csr.spki())).await?;
+        if used.as_ref().is_some_and(|used| used.value != grant.name().as_str().as_bytes()) {
+            let why = "another device has this key; make a new one on each device";
+            return Err(self.refuse(grant.name(), "key_reused", why));
+        }
+        Ok(as_it_was(used.as_ref()))
+    }
+
+    fn refuse(
+        &self,
+        name: &HostName,
+        code: &'static str,
+        why: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> EngineError {
+        let why = why.into();
+        self.notify(&Event::RequestRefused { name, why: &why.to_string() });
+        EngineError::refused(code, why)
     }
 
     async fn order_status(
@@ -169,6 +200,10 @@ impl Engine {
 fn poll_after(now: SystemTime, at: Option<SystemTime>) -> Duration {
     let until = at.and_then(|at| at.duration_since(now).ok()).unwrap_or(MIN_POLL);
     until.clamp(MIN_POLL, MAX_POLL)
+}
+
+fn as_it_was(found: Option<&Record>) -> Expect {
+    found.map_or(Expect::Absent, |found| Expect::Version(found.version))
 }
 
 fn unix(time: SystemTime) -> u64 {

@@ -83,15 +83,19 @@ impl Engine {
     }
 
     /// Runs the workers until `shutdown`. Orders under way are left where they stand, their challenge records
-    /// withdrawn or known to the store; the next run goes on with them.
+    /// withdrawn or known to the store, and the next run goes on with them at once.
+    ///
+    /// **Cancellation.** Dropped, it is as if the process were killed: the next run goes on with the orders when
+    /// their leases have ended, a minute after [`order_deadline`](EngineOptions::order_deadline).
     pub async fn run(&self, shutdown: CancellationToken) {
-        let workers = async {
-            tokio::join!(self.zone_worker(), self.order_worker(), self.renewal_worker(), self.sweeper());
+        let workers = async { tokio::join!(self.zone_worker(), self.renewal_worker(), self.sweeper()) };
+        let until_shutdown = async {
+            tokio::select! {
+                _ = workers => {}
+                () = shutdown.cancelled() => {}
+            }
         };
-        tokio::select! {
-            () = workers => {}
-            () = shutdown.cancelled() => {}
-        }
+        tokio::join!(until_shutdown, self.order_worker(&shutdown));
         self.sweep_orphans().await;
     }
 

@@ -38,8 +38,6 @@ pub enum EngineErrorKind {
     AddressNotAllowed,
     /// The certificate request was refused; [`EngineError::code`] names the rule.
     CsrRefused,
-    /// The request holds a private key, which must be replaced now.
-    PrivateKeySent,
     /// There is no such device.
     NotFound,
     /// Too many requests of this kind; [`EngineError::retry_after`] says until when.
@@ -109,7 +107,6 @@ impl fmt::Display for EngineError {
             EngineErrorKind::LabelNotAllowed => "the label is not allowed",
             EngineErrorKind::AddressNotAllowed => "the address may not be published",
             EngineErrorKind::CsrRefused => "the certificate request was refused",
-            EngineErrorKind::PrivateKeySent => "the request holds a private key",
             EngineErrorKind::NotFound => "there is no such device",
             EngineErrorKind::RateLimited => "too many requests of this kind",
             EngineErrorKind::Unavailable => "the control server cannot do it now",

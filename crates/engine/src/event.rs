@@ -39,11 +39,6 @@ pub enum Event<'a> {
     },
     /// A request was refused before it was known whose it is.
     Unauthenticated,
-    /// A device sent a private key, which is no secret any more.
-    PrivateKeySent {
-        /// The device.
-        device: &'a DeviceId,
-    },
     /// An authenticated device was told no.
     Denied {
         /// The device.

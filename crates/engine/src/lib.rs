@@ -11,13 +11,42 @@
 //!
 //! The engine knows no HTTP: `fleetcert-control` puts routers in front of it.
 //!
-//! ```no_run
-//! # use fleetcert_engine::{Engine, EngineParts};
-//! # fn parts() -> EngineParts { unimplemented!() }
-//! # async fn run(shutdown: tokio_util::sync::CancellationToken) -> Result<(), Box<dyn std::error::Error>> {
-//! let engine = Engine::new(parts());
-//! let token = engine.issue_token(std::time::Duration::from_secs(86_400)).await?;
-//! engine.run(shutdown).await; // until shut down
+//! ```
+//! use fleetcert_acme::Account;
+//! use fleetcert_ambient::{SystemClock, SystemEntropy};
+//! use fleetcert_dns::{MemoryBackend, challenge::{ChallengeOptions, Challenges}};
+//! use fleetcert_engine::{
+//!     DeviceKeys, Engine, EngineOptions, EngineParts, NoEvents, OneTimeTokens, OwnName, PrivateAddresses, RandomLabels,
+//! };
+//! use fleetcert_names::DomainName;
+//! use fleetcert_store::MemoryStore;
+//! use std::sync::Arc;
+//!
+//! fn engine(zone: DomainName, account: Account) -> Engine {
+//!     let store = Arc::new(MemoryStore::new()); // SqliteStore, for more than a try
+//!     let backend = Arc::new(MemoryBackend::new([&zone])); // or NameServer, Rfc2136Backend
+//!     let clock = Arc::new(SystemClock);
+//!     let options = ChallengeOptions::default();
+//!     Engine::new(EngineParts {
+//!         challenges: Challenges::new(backend.clone(), backend.clone(), clock.clone(), options),
+//!         options: EngineOptions::new(zone),
+//!         authority: Arc::new(account),
+//!         backend,
+//!         enroller: Arc::new(OneTimeTokens::new(store.clone())),
+//!         authenticator: Arc::new(DeviceKeys::new(store.clone())),
+//!         authorizer: Arc::new(OwnName),
+//!         labels: Arc::new(RandomLabels),
+//!         addresses: Arc::new(PrivateAddresses),
+//!         events: Arc::new(NoEvents),
+//!         clock,
+//!         entropy: Arc::new(SystemEntropy),
+//!         store,
+//!     })
+//! }
+//!
+//! # async fn operate(engine: Engine) -> Result<(), fleetcert_engine::EngineError> {
+//! let token = engine.issue_token(std::time::Duration::from_secs(86_400)).await?; // for the device
+//! engine.run(Default::default()).await; // until its shutdown token is cancelled
 //! # Ok(()) }
 //! ```
 

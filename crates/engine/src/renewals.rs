@@ -76,52 +76,58 @@ impl Engine {
             .parse()
             .map_err(|error: fleetcert_names::NameError| EngineError::new(EngineErrorKind::Corrupt, error))?;
         let mut record: CertificateRecord = records::decode(&stored)?;
+        let before = record.window();
         let now = self.now();
         // RFC 9773 section 4.3.3: no more questions about what has expired.
         let next = if record.not_after <= now { None } else { self.ask(&name, &mut record).await };
         let expect = Expect::Version(stored.version);
         let write = Transaction::new().put(CERTIFICATES, stored.key, expect, records::encode(&record), next);
         match self.parts().store.commit(write).await {
-            // A newer certificate was stored meanwhile; its own window is asked for.
-            Err(error) if !error.is_conflict() => Err(error.into()),
-            _ => Ok(()),
+            Ok(_) => {}
+            // A newer certificate was stored meanwhile, or an operator wants another look: that one counts.
+            Err(error) if error.is_conflict() => return Ok(()),
+            Err(error) => return Err(error.into()),
         }
+        // Told when it is written, so that whoever acts on it finds it so.
+        if let (Some(window), Some(renew_at)) = (record.window(), record.renew_at)
+            && before != Some(window)
+        {
+            self.notify(&Event::RenewalWindow { name: &name, window, renew_at });
+        }
+        Ok(())
     }
 
-    /// Asks for the window and notes it; says when to ask again.
+    /// Asks for the window and notes it in the record; says when to ask again.
     async fn ask(&self, name: &HostName, record: &mut CertificateRecord) -> Option<SystemTime> {
         let now = self.now();
         let id = record.certificate_id.as_deref().and_then(|id| id.parse::<CertificateId>().ok());
         let Some(id) = id else {
-            self.note_window(name, record, None);
+            self.note_window(record, None);
             return None;
         };
         match self.parts().authority.renewal_info(&id).await {
             Ok(info) => {
-                self.note_window(name, record, Window::new(info.start, info.end));
+                self.note_window(record, Window::new(info.start, info.end));
                 Some(now + info.poll_after)
             }
             Err(error) => {
                 self.notify(&Event::RenewalUnknown { name, why: &error.to_string() });
-                self.note_window(name, record, None);
+                self.note_window(record, None);
                 Some(now + error.retry_after().unwrap_or(AFTER_A_FAULT).max(Duration::from_secs(1)))
             }
         }
     }
 
     /// Notes the window that the CA named. Where it named none, or none that can be (RFC 9773 section 4.2), the one
-    /// before stays, and the first is computed from the life. The moment that was drawn is kept as long as the
+    /// before stays, and the first is reckoned from the life. The moment that was drawn is kept as long as the
     /// window is the same.
-    fn note_window(&self, name: &HostName, record: &mut CertificateRecord, named: Option<Window>) {
+    fn note_window(&self, record: &mut CertificateRecord, named: Option<Window>) {
         let before = record.window();
-        let computed = || window_without_ari(record.not_before, record.not_after);
-        let Some(window) = named.or(before).or_else(computed) else { return };
-        if before == Some(window) {
-            return;
+        let reckoned = || window_without_ari(record.not_before, record.not_after);
+        let Some(window) = named.or(before).or_else(reckoned) else { return };
+        if before != Some(window) {
+            record.window = Some((window.start(), window.end()));
+            record.renew_at = Some(renewal_time(window, self.random()));
         }
-        let renew_at = renewal_time(window, self.random());
-        record.window = Some((window.start(), window.end()));
-        record.renew_at = Some(renew_at);
-        self.notify(&Event::RenewalWindow { name, window, renew_at });
     }
 }

@@ -7,20 +7,22 @@ use async_trait::async_trait;
 use fleetcert_acme::order::State;
 use fleetcert_acme::{Journal, JournalError};
 use fleetcert_dns::challenge::ChallengeRecord;
-use fleetcert_store::{Expect, Transaction, Version};
+use fleetcert_store::{Expect, Record, Transaction, Version};
 use tokio::sync::Mutex;
 
 use crate::Engine;
-use crate::records::{self, CHALLENGES, ORDERS, OrderRecord};
+use crate::records::{self, CHALLENGES, DEVICES, ORDERS, OrderRecord};
 
 /// Writes each state before its step is taken, and the challenge records beside it.
 ///
 /// The version that it last wrote is the fence: when somebody else has taken the order over, the next write
-/// fails, and no step is taken after it.
+/// fails, and no step is taken after it. So it is when the device was suspended meanwhile.
 #[derive(Debug)]
 pub(super) struct OrderJournal {
     engine: Engine,
     key: String,
+    /// The device's record, as it was when it was found active.
+    device: Record,
     lease: Duration,
     written: Mutex<Written>,
 }
@@ -36,13 +38,14 @@ struct Written {
 impl OrderJournal {
     pub(super) fn new(
         engine: Engine,
-        key: String,
-        version: Version,
+        claimed: Record,
+        device: Record,
         record: OrderRecord,
         lease: Duration,
     ) -> Self {
-        let challenges = record.state.records().iter().map(challenge_key).collect();
-        Self { engine, key, lease, written: Mutex::new(Written { version, record, challenges }) }
+        let challenges = challenge_keys(&record.state);
+        let Record { key, version, .. } = claimed;
+        Self { engine, key, device, lease, written: Mutex::new(Written { version, record, challenges }) }
     }
 
     /// The order as it was last written, and its fence.
@@ -66,6 +69,7 @@ impl Journal for OrderJournal {
             records::encode(&record),
             due,
         );
+        let order = order.check(DEVICES, &self.device.key, Expect::Version(self.device.version));
         let (write, challenges) = with_challenges(order, state.records(), &written.challenges);
         let version = self.engine.parts().store.commit(write).await.map_err(JournalError::new)?;
         *written = Written { version, record, challenges };
@@ -75,7 +79,7 @@ impl Journal for OrderJournal {
 
 /// Adds what changes about the challenge records in the store: each is due at its expiry, so that the sweeper
 /// takes out of the zone what its order leaves there.
-pub(super) fn with_challenges(
+fn with_challenges(
     mut write: Transaction,
     wanted: &[ChallengeRecord],
     stored: &BTreeSet<String>,
@@ -94,6 +98,22 @@ pub(super) fn with_challenges(
     (write, keys)
 }
 
+/// The records that an order could not withdraw are for the sweeper, at once.
+pub(super) fn with_leftovers(
+    mut write: Transaction,
+    left: &[ChallengeRecord],
+    now: SystemTime,
+) -> Transaction {
+    let mut keys = BTreeSet::new();
+    for record in left {
+        let key = challenge_key(record);
+        if keys.insert(key.clone()) {
+            write = write.put(CHALLENGES, key, Expect::Any, records::encode(record), Some(now));
+        }
+    }
+    write
+}
+
 fn challenge_key(record: &ChallengeRecord) -> String {
     // A value may be long and of any octets; its hash is neither.
     let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, record.value.as_bytes());
@@ -101,6 +121,6 @@ fn challenge_key(record: &ChallengeRecord) -> String {
 }
 
 /// The keys of the challenge records that a state has in the store.
-pub(super) fn challenge_keys(state: &State) -> BTreeSet<String> {
+fn challenge_keys(state: &State) -> BTreeSet<String> {
     state.records().iter().map(challenge_key).collect()
 }

@@ -1,21 +1,23 @@
 //! What becomes of an order that was worked on.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use fleetcert_acme::order::Retry;
 use fleetcert_names::HostName;
 use fleetcert_schedule::retry_delay;
-use fleetcert_store::{Expect, Transaction, Version};
+use fleetcert_store::{Expect, Record, Transaction, Version};
 use fleetcert_x509::Chain;
 
-use super::journal::{challenge_keys, with_challenges};
-use crate::records::{self, CERTIFICATES, CertificateRecord, ORDERS, OrderRecord};
-use crate::{Engine, EngineError, Event};
+use super::journal::with_leftovers;
+use crate::records::{self, CERTIFICATES, CertificateRecord, ORDERS, OrderRecord, ignore_conflict};
+use crate::{Engine, EngineError, EngineErrorKind, Event};
 
 /// What only a person can mend is tried again so often all the same.
 const OPERATOR_INTERVAL: Duration = Duration::from_secs(24 * 3600);
-/// The moments of issuance that are kept for the limit of a name.
+/// So many moments of issuance are kept at least, for the limit of a name.
 const KEPT: usize = 16;
+/// The renewal worker may write a certificate's record at the same moment.
+const TRIES: usize = 4;
 
 impl Engine {
     /// The certificate is stored and the order is gone, both at once.
@@ -27,17 +29,47 @@ impl Engine {
         chain: &Chain,
     ) -> Result<(), EngineError> {
         let store = &self.parts().store;
-        let before = store.read(CERTIFICATES, name.as_str()).await?;
-        let mut issued_at = match &before {
+        for _ in 0..TRIES {
+            let before = store.read(CERTIFICATES, name.as_str()).await?;
+            let certificate = self.certificate_record(order, chain, before.as_ref())?;
+            let expect = before.map_or(Expect::Absent, |found| Expect::Version(found.version));
+            let write = Transaction::new().delete(ORDERS, name.as_str(), Expect::Version(version)).put(
+                CERTIFICATES,
+                name.as_str(),
+                expect,
+                records::encode(&certificate),
+                Some(self.now()),
+            );
+            let write = with_leftovers(write, order.state.records(), self.now());
+            match store.commit(write).await {
+                Ok(_) => {
+                    let replaces = order.state.order().replaces.as_ref().map(ToString::to_string);
+                    self.notify(&Event::Issued { name, replaces: replaces.as_deref() });
+                    self.wake_renewal_worker();
+                    return Ok(());
+                }
+                Err(error) if error.is_conflict() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(EngineError::new(EngineErrorKind::Unavailable, "somebody else has the order now"))
+    }
+
+    fn certificate_record(
+        &self,
+        order: &OrderRecord,
+        chain: &Chain,
+        before: Option<&Record>,
+    ) -> Result<CertificateRecord, EngineError> {
+        let mut issued_at = match before {
             Some(found) => records::decode::<CertificateRecord>(found)?.issued_at,
             None => Vec::new(),
         };
-        let now = self.now();
-        issued_at.push(now);
-        let surplus = issued_at.len().saturating_sub(KEPT);
+        issued_at.push(self.now());
+        let surplus = issued_at.len().saturating_sub(self.parts().options.certificates_per_name.max(KEPT));
         issued_at.drain(..surplus);
         let leaf = chain.leaf();
-        let certificate = CertificateRecord {
+        Ok(CertificateRecord {
             chain: chain.to_pem(),
             csr_sha256: order.csr_sha256.clone(),
             certificate_id: leaf.certificate_id().ok().map(|id| id.to_string()),
@@ -47,21 +79,7 @@ impl Engine {
             window: None,
             renew_at: None,
             issued_at,
-        };
-        let expect = before.map_or(Expect::Absent, |found| Expect::Version(found.version));
-        let write = Transaction::new().delete(ORDERS, name.as_str(), Expect::Version(version)).put(
-            CERTIFICATES,
-            name.as_str(),
-            expect,
-            records::encode(&certificate),
-            Some(now),
-        );
-        let (write, _) = with_challenges(write, &[], &challenge_keys(&order.state));
-        store.commit(write).await?;
-        let replaces = order.state.order().replaces.as_ref().map(ToString::to_string);
-        self.notify(&Event::Issued { name, replaces: replaces.as_deref() });
-        self.wake_renewal_worker();
-        Ok(())
+        })
     }
 
     /// The order waits for its next try, and its owner can read why.
@@ -74,9 +92,19 @@ impl Engine {
         retry: Option<Retry>,
     ) -> Result<(), EngineError> {
         order.failures = order.failures.saturating_add(1);
-        let retry_at = self.retry_at(retry, order.failures);
-        self.notify(&Event::OrderFailed { name, why: &why, retry_at: Some(retry_at) });
-        order.failure = Some(why);
+        let now = self.now();
+        let back_off = now + retry_delay(order.failures, self.random());
+        let (retry_at, replaceable_at) = match retry {
+            Some(Retry::NotBefore(time)) => {
+                let time = time.max(now + Duration::from_secs(1));
+                (time, time)
+            }
+            // Another request may be what mends it.
+            Some(Retry::Operator) => (now + OPERATOR_INTERVAL, back_off),
+            _ => (back_off, back_off),
+        };
+        order.failure = Some(why.clone());
+        order.replaceable_at = Some(replaceable_at);
         let write = Transaction::new().put(
             ORDERS,
             name.as_str(),
@@ -84,17 +112,32 @@ impl Engine {
             records::encode(&order),
             Some(retry_at),
         );
-        // What is still in the zone stays in the store, for the sweeper.
+        // An order that pauses, or fails, has withdrawn its records, or could not.
+        let write = with_leftovers(write, order.state.records(), now);
         self.parts().store.commit(write).await?;
+        self.notify(&Event::OrderFailed { name, why: &why, retry_at: Some(retry_at) });
         Ok(())
     }
 
-    fn retry_at(&self, retry: Option<Retry>, failures: u32) -> SystemTime {
-        let now = self.now();
-        match retry {
-            Some(Retry::NotBefore(time)) => time.max(now + Duration::from_secs(1)),
-            Some(Retry::Operator) => now + OPERATOR_INTERVAL,
-            _ => now + retry_delay(failures, self.random()),
+    /// The order is handed to the next run, which goes on where this one stands.
+    pub(super) async fn release_order(
+        &self,
+        name: &HostName,
+        order: &OrderRecord,
+        version: Version,
+    ) -> Result<(), EngineError> {
+        // First, because who takes it over publishes the same records.
+        if let Err(error) = self.parts().challenges.withdraw(order.state.records()).await {
+            self.notify(&Event::NotSwept { why: &error.to_string() });
         }
+        let write = Transaction::new().put(
+            ORDERS,
+            name.as_str(),
+            Expect::Version(version),
+            records::encode(order),
+            Some(self.now()),
+        );
+        // The last entry of its journal may have been under way: then the lease ends by itself.
+        ignore_conflict(self.parts().store.commit(write).await)
     }
 }

@@ -9,34 +9,44 @@ use fleetcert_names::HostName;
 use fleetcert_store::Record;
 use fleetcert_x509::VerifiedCsr;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use super::journal::OrderJournal;
-use crate::records::{self, ORDERS, OrderRecord};
-use crate::{Engine, EngineError, EngineErrorKind, Event};
+use crate::records::{self, DEVICES, DeviceRecord, ORDERS, OrderRecord};
+use crate::{DeviceState, Engine, EngineError, EngineErrorKind, Event};
 
 /// A lease outlives the deadline of the work under it by so much, so that nobody takes over what still runs.
 const SPARE: Duration = Duration::from_secs(60);
 
 impl Engine {
-    pub(crate) async fn order_worker(&self) {
-        // Dropped with the worker, it ends the orders under way; what they published is swept then.
+    pub(crate) async fn order_worker(&self, shutdown: &CancellationToken) {
+        let most = self.parts().options.orders_in_flight.max(1);
+        // Dropped with the worker, it ends the orders under way.
         let mut running = JoinSet::new();
-        loop {
-            let free = self.parts().options.orders_in_flight.max(1).saturating_sub(running.len());
-            match self.claim_orders(free).await {
+        while !shutdown.is_cancelled() {
+            let mut failed = None;
+            match self.claim_orders(most.saturating_sub(running.len())).await {
                 Ok(claimed) => {
                     for order in claimed {
-                        let engine = self.clone();
-                        running.spawn(async move { engine.work_on(order).await });
+                        let (engine, shutdown) = (self.clone(), shutdown.clone());
+                        running.spawn(async move { engine.work_on(order, &shutdown).await });
                     }
                 }
-                Err(error) => self.rest_after(&error).await,
+                Err(error) => failed = Some(error),
             }
+            let rest = async {
+                match &failed {
+                    Some(error) => self.rest_after(error).await,
+                    None => self.rest(self.order_work()).await,
+                }
+            };
             tokio::select! {
-                Some(_) = running.join_next() => {}
-                () = self.rest(self.order_work()), if running.len() < self.parts().options.orders_in_flight.max(1) => {}
+                Some(_) = running.join_next(), if failed.is_none() => {}
+                () = rest, if running.len() < most => {}
+                () = shutdown.cancelled() => {}
             }
         }
+        while running.join_next().await.is_some() {}
     }
 
     async fn claim_orders(&self, free: usize) -> Result<Vec<Record>, EngineError> {
@@ -52,16 +62,20 @@ impl Engine {
     }
 
     /// One go at one order. Whatever comes of it is in the store afterwards.
-    async fn work_on(&self, stored: Record) {
-        let worked = self.drive(&stored).await;
+    async fn work_on(&self, stored: Record, shutdown: &CancellationToken) {
+        let worked = self.drive(&stored, shutdown).await;
         self.readable(worked);
     }
 
-    async fn drive(&self, stored: &Record) -> Result<(), EngineError> {
+    async fn drive(&self, stored: &Record, shutdown: &CancellationToken) -> Result<(), EngineError> {
         let corrupt = |error: fleetcert_names::NameError| EngineError::new(EngineErrorKind::Corrupt, error);
         let name: HostName = stored.key.parse().map_err(corrupt)?;
         let mut record: OrderRecord = records::decode(stored)?;
         record.begin();
+        let Some(device) = self.active_device(&record).await? else {
+            let why = "the device is suspended".to_owned();
+            return self.postpone_order(&name, record, stored.version, why, None).await;
+        };
         let options = &self.parts().options;
         // The gate took this request; if it would not any more, no order is spent on it.
         let csr = VerifiedCsr::parse(&record.csr_der()?, &options.csr_policy)
@@ -75,12 +89,16 @@ impl Engine {
         };
         let started = self.now();
         let state = record.state.clone();
-        let journal =
-            OrderJournal::new(self.clone(), stored.key.clone(), stored.version, record, self.order_lease());
+        let journal = OrderJournal::new(self.clone(), stored.clone(), device, record, self.order_lease());
         let job = Job { zone: &options.zone, csr: &csr, roots: options.roots.as_ref() };
         let observer = |step: &Step| self.notify(&Event::Order { name: &name, step });
-        let outcome = self.driver().drive(&job, state, &journal, &observer).await;
+        let driver = self.driver();
+        let outcome = tokio::select! {
+            outcome = driver.drive(&job, state, &journal, &observer) => Some(outcome),
+            () = shutdown.cancelled() => None,
+        };
         let (record, version) = journal.into_last();
+        let Some(outcome) = outcome else { return self.release_order(&name, &record, version).await };
         match outcome {
             Ok(Outcome::Issued { chain, .. }) => {
                 self.note_order_time(self.now().duration_since(started).unwrap_or_default());
@@ -90,9 +108,19 @@ impl Engine {
                 let Failure { message, retry, .. } = failure;
                 self.postpone_order(&name, record, version, message, Some(retry)).await
             }
-            // Somebody else has the order now, or the store is away: its lease ends and it is claimed again.
+            // Somebody else has the order now, or the device was suspended, or the store is away: its lease ends and
+            // it is claimed again.
             Err(error) => Err(EngineError::new(EngineErrorKind::Unavailable, error)),
         }
+    }
+
+    /// The device that the order is for, as its record stands; `None` when it may have nothing now.
+    async fn active_device(&self, order: &OrderRecord) -> Result<Option<Record>, EngineError> {
+        let Some(found) = self.parts().store.read(DEVICES, order.device.as_str()).await? else {
+            return Ok(None);
+        };
+        let record: DeviceRecord = records::decode(&found)?;
+        Ok((record.state == DeviceState::Active).then_some(found))
     }
 
     fn driver(&self) -> Driver {

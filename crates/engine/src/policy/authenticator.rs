@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use fleetcert_protocol::{DeviceId, ProtocolErrorKind};
+use fleetcert_protocol::DeviceId;
 use fleetcert_store::Store;
 
 use crate::RequestView;
@@ -20,7 +20,7 @@ pub trait DeviceAuthenticator: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// [`AuthenticationError::Rejected`] whatever was wrong, so that nobody can find out which devices there
-    /// are, and only to a device itself that it sent a private key; [`AuthenticationError::Unavailable`] when it cannot be known, which is never taken for a yes.
+    /// are; [`AuthenticationError::Unavailable`] when it cannot be known, which is never taken for a yes.
     async fn authenticate(&self, request: RequestView) -> Result<Identified, AuthenticationError>;
 }
 
@@ -40,9 +40,6 @@ pub enum AuthenticationError {
     /// The request is no known device's.
     #[error("the request is no known device's")]
     Rejected,
-    /// It is this device's, and holds a private key: it must be told, and make a new one.
-    #[error("the request holds a private key")]
-    PrivateKeySent(DeviceId),
     /// It cannot be known now.
     #[error("devices cannot be looked up now: {0}")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -71,12 +68,7 @@ impl DeviceAuthenticator for DeviceKeys {
         let found = found.ok_or(AuthenticationError::Rejected)?;
         let record: DeviceRecord =
             records::decode(&found).map_err(|error| AuthenticationError::Unavailable(error.into()))?;
-        match request.open_bytes(&record.key, &url) {
-            Ok(payload) => Ok(Identified { device, payload }),
-            Err(error) if error.kind() == ProtocolErrorKind::PrivateKeySent => {
-                Err(AuthenticationError::PrivateKeySent(device))
-            }
-            Err(_) => Err(AuthenticationError::Rejected),
-        }
+        let payload = request.open_bytes(&record.key, &url).map_err(|_| AuthenticationError::Rejected)?;
+        Ok(Identified { device, payload })
     }
 }

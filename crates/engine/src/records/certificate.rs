@@ -5,6 +5,9 @@ use std::time::{Duration, SystemTime};
 use fleetcert_schedule::Window;
 use serde::{Deserialize, Serialize};
 
+/// Longer than any limit, and short enough to reckon with.
+const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct CertificateRecord {
     /// The chain as the CA gave it, PEM.
@@ -42,11 +45,11 @@ impl CertificateRecord {
 
     /// When the next certificate of this name may be ordered; `None` for now.
     pub(crate) fn limited_until(&self, now: SystemTime, most: usize, period: Duration) -> Option<SystemTime> {
-        let counts = |at: &&SystemTime| now.duration_since(**at).is_ok_and(|age| age >= period);
-        let recent: Vec<_> = self.issued_at.iter().filter(|at| !counts(at)).collect();
+        let period = period.min(CENTURY);
+        let recent: Vec<_> = self.issued_at.iter().filter(|at| **at + period > now).collect();
         // The oldest of those that fill the limit makes room when its period is over.
         let oldest = recent.get(recent.len().checked_sub(most.max(1))?)?;
-        Some(oldest.checked_add(period).unwrap_or(FAR_AWAY)) 
+        Some(**oldest + period)
     }
 }
 

@@ -25,6 +25,10 @@ pub(crate) struct OrderRecord {
     pub failures: u32,
     /// Why the last try failed, for the device's owner; `None` while one is under way.
     pub failure: Option<String>,
+    /// After a failure: from when on another request of the name may be tried, so that new requests are no way
+    /// round the wait.
+    #[serde(default)]
+    pub replaceable_at: Option<SystemTime>,
 }
 
 impl OrderRecord {
@@ -43,7 +47,19 @@ impl OrderRecord {
             state: State::Wanted { order },
             failures: 0,
             failure: None,
+            replaceable_at: None,
         }
+    }
+
+    /// The same, in the place of an order that failed: it has to wait as that one had to. Says when it is due.
+    pub(crate) fn in_place_of(mut self, failed: OrderRecord) -> (Self, SystemTime) {
+        self.failures = failed.failures;
+        let due = failed.replaceable_at.unwrap_or(self.queued_at).max(self.queued_at);
+        if due > self.queued_at {
+            self.failure = failed.failure;
+            self.replaceable_at = failed.replaceable_at;
+        }
+        (self, due)
     }
 
     pub(crate) fn csr_der(&self) -> Result<Vec<u8>, EngineError> {

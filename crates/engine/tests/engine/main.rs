@@ -1,1 +1,14 @@
-//! The engine over real parts.
+//! The engine over real parts: both stores, a name server, a CA in the process that validates by DNS.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // a test may
+
+mod addresses;
+mod authorization;
+mod certificates;
+mod crashes;
+mod enrolment;
+mod failures;
+mod fence;
+mod renewals;
+mod setting;
+mod stopping_store;

@@ -1,0 +1,277 @@
+//! From what devices report to the zone.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use fleetcert_ambient::{Clock, ManualClock};
+use fleetcert_dns::{
+    BackendError, BackendErrorKind, Capabilities, Change, DnsBackend, MemoryBackend, Operation, RecordSet,
+    RecordType,
+};
+use fleetcert_engine::{Action, Engine, EngineErrorKind, EngineParts};
+use fleetcert_names::{DomainName, HostName};
+use fleetcert_protocol::AddressReport;
+use fleetcert_store::Store;
+
+use crate::setting::{Device, Running, Told, both_stores, enrol, parts_without_ca, records, refused, zone};
+
+fn addresses(texts: &[&str]) -> AddressReport {
+    AddressReport::new(texts.iter().map(|text| text.parse::<IpAddr>().unwrap())).unwrap()
+}
+
+async fn report(engine: &Engine, device: &Device, texts: &[&str]) -> bool {
+    let grant = device.grant(engine, Action::ReportAddresses).await.unwrap();
+    engine.report_addresses(&grant, &addresses(texts)).await.unwrap().changed
+}
+
+/// A zone in memory that refuses as it is told.
+#[derive(Debug)]
+struct Moody {
+    zone: MemoryBackend,
+    calls: AtomicUsize,
+    failures_left: AtomicUsize,
+    never: std::sync::Mutex<Option<HostName>>,
+}
+
+impl Moody {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            zone: MemoryBackend::new([&zone()]),
+            calls: AtomicUsize::new(0),
+            failures_left: AtomicUsize::new(0),
+            never: std::sync::Mutex::default(),
+        })
+    }
+
+    async fn holds(&self, name: &HostName) -> Vec<String> {
+        let mut found = Vec::new();
+        for record_type in [RecordType::A, RecordType::Aaaa] {
+            let set = self.zone.read(&zone(), name.as_domain(), record_type).await.unwrap();
+            found.extend(set.into_iter().flat_map(|set| set.values).map(|value| format!("{value:?}")));
+        }
+        found
+    }
+}
+
+#[async_trait]
+impl DnsBackend for Moody {
+    async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        let failing = |left: usize| left.checked_sub(1);
+        if self.failures_left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, failing).is_ok() {
+            return Err(BackendError::new(BackendErrorKind::Unavailable, Operation::Apply, zone, "not now"));
+        }
+        let never = self.never.lock().unwrap().clone();
+        if changes.iter().any(|change| never.as_ref().is_some_and(|name| name.as_domain() == change.name())) {
+            return Err(BackendError::new(BackendErrorKind::Refused, Operation::Apply, zone, "not this one"));
+        }
+        self.zone.apply(zone, changes).await
+    }
+
+    async fn read(
+        &self,
+        zone: &DomainName,
+        name: &DomainName,
+        record_type: RecordType,
+    ) -> Result<Option<RecordSet>, BackendError> {
+        self.zone.read(zone, name, record_type).await
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.zone.capabilities()
+    }
+}
+
+struct Setting {
+    parts: EngineParts,
+    backend: Arc<Moody>,
+    clock: ManualClock,
+    told: Told,
+}
+
+fn setting(store: Arc<dyn Store>) -> Setting {
+    let clock = ManualClock::starting_at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
+    let (backend, told) = (Moody::new(), Told::default());
+    let parts = EngineParts {
+        backend: backend.clone(),
+        events: Arc::new(told.clone()),
+        ..parts_without_ca(store, Arc::new(clock.clone()))
+    };
+    Setting { parts, backend, clock, told }
+}
+
+impl Setting {
+    /// Lets time pass, in steps that the workers can follow, until nothing is due.
+    async fn settle(&self) {
+        for _ in 0..20_000 {
+            let due = records(&*self.parts.store, "address").await.iter().any(|record| record.due.is_some());
+            if !due {
+                return;
+            }
+            // Real work behind a call needs real time; the workers' waits need none.
+            tokio::time::sleep(Duration::from_micros(300)).await;
+            self.clock.advance(Duration::from_millis(200));
+        }
+        panic!("still due: {:?}", records(&*self.parts.store, "address").await);
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_names_the_address() {
+    let folder = tempfile::tempdir().unwrap();
+    let [store, _] = both_stores(folder.path());
+    let engine = Engine::new(setting(store.clone()).parts);
+    let device = enrol(&engine).await;
+    let grant = device.grant(&engine, Action::ReportAddresses).await.unwrap();
+    for foreign in ["127.0.0.1", "8.8.8.8", "169.254.169.254", "::1", "fe80::1", "::ffff:10.0.0.1"] {
+        let mixed = addresses(&["10.0.0.1", foreign]);
+        let error =
+            refused(engine.report_addresses(&grant, &mixed).await, EngineErrorKind::AddressNotAllowed);
+        assert!(error.to_string().contains(foreign), "{error}");
+    }
+    assert!(records(&*store, "address").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_change_reaches_the_zone_and_the_same_again_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    for store in both_stores(folder.path()) {
+        let setting = setting(store.clone());
+        let running = Running::start(setting.parts.clone());
+        let (engine, backend) = (&running.engine, &setting.backend);
+        let device = enrol(engine).await;
+
+        assert!(report(engine, &device, &["10.0.0.2", "10.0.0.1", "fd00::1"]).await);
+        setting.settle().await;
+        assert_eq!(backend.holds(&device.name).await, ["A(10.0.0.1)", "A(10.0.0.2)", "Aaaa(fd00::1)"]);
+
+        let before = (records(&*store, "address").await, backend.calls.load(Ordering::SeqCst));
+        assert!(!report(engine, &device, &["fd00::1", "10.0.0.1", "10.0.0.2", "10.0.0.1"]).await);
+        setting.clock.advance(Duration::from_secs(60));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let after = (records(&*store, "address").await, backend.calls.load(Ordering::SeqCst));
+        assert_eq!(before, after);
+
+        // Both kinds are replaced, by one call.
+        assert!(report(engine, &device, &["10.9.9.9"]).await);
+        setting.settle().await;
+        assert_eq!(backend.holds(&device.name).await, ["A(10.9.9.9)"]);
+        assert_eq!(backend.calls.load(Ordering::SeqCst), before.1 + 1);
+        assert!(report(engine, &device, &[]).await);
+        setting.settle().await;
+        assert!(backend.holds(&device.name).await.is_empty());
+        running.end().await;
+    }
+}
+
+/// How long each try waits, while the zone fails.
+async fn waits(setting: &Setting) -> Vec<u64> {
+    let mut waits = Vec::new();
+    for _ in 0..20_000 {
+        let record = records(&*setting.parts.store, "address").await.remove(0);
+        let Some(due) = record.due else { return waits };
+        let value: serde_json::Value = serde_json::from_slice(&record.value).unwrap();
+        let now = setting.clock.now();
+        if due <= now {
+            // The worker looks by itself now and then.
+            setting.clock.advance(Duration::from_millis(20));
+        } else if value["failures"] == waits.len() + 1 {
+            let wait = due.duration_since(now).unwrap();
+            waits.push(wait.as_secs());
+            setting.clock.advance(wait);
+        }
+        tokio::time::sleep(Duration::from_micros(300)).await;
+    }
+    panic!("still due after {waits:?}");
+}
+
+#[tokio::test]
+async fn a_zone_that_fails_is_tried_again_and_soon_after_it_is_back() {
+    let folder = tempfile::tempdir().unwrap();
+    for (store, failures) in both_stores(folder.path()).into_iter().zip([3, 12]) {
+        let setting = setting(store);
+        let running = Running::start(setting.parts.clone());
+        let device = enrol(&running.engine).await;
+        setting.backend.failures_left.store(failures, Ordering::SeqCst);
+        report(&running.engine, &device, &["10.0.0.1"]).await;
+        let expected = [2, 4, 8, 16, 32, 64, 128, 256, 256, 256, 256, 256];
+        assert_eq!(waits(&setting).await, expected[..failures]);
+        assert_eq!(setting.backend.holds(&device.name).await, ["A(10.0.0.1)"]);
+        assert_eq!(setting.backend.calls.load(Ordering::SeqCst), failures + 1);
+        assert_eq!(setting.told.about("ZoneFailed"), failures);
+        running.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_the_zone_refuses_holds_up_nobody_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let [store, _] = both_stores(folder.path());
+    let setting = setting(store);
+    let engine = Engine::new(setting.parts.clone());
+    let mut devices = Vec::new();
+    for index in 0..30 {
+        let device = enrol(&engine).await;
+        report(&engine, &device, &[&format!("10.0.0.{index}")]).await;
+        devices.push(device);
+    }
+    let refused = devices.remove(7);
+    *setting.backend.never.lock().unwrap() = Some(refused.name.clone());
+    let running = Running::start(setting.parts.clone());
+    for device in &devices {
+        crate::setting::until("the address is in the zone", async || {
+            setting.clock.advance(Duration::from_millis(100));
+            setting.backend.holds(&device.name).await.len() == 1
+        })
+        .await;
+    }
+    assert!(setting.backend.holds(&refused.name).await.is_empty());
+    *setting.backend.never.lock().unwrap() = None;
+    setting.settle().await;
+    assert_eq!(setting.backend.holds(&refused.name).await, ["A(10.0.0.7)"]);
+    running.end().await;
+}
+
+#[tokio::test]
+async fn a_zone_that_forgot_everything_gets_it_again_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    for store in both_stores(folder.path()) {
+        let first = setting(store.clone());
+        let running = Running::start(first.parts.clone());
+        let mut names = Vec::new();
+        // More than one page of the store, and more than one batch of the zone.
+        for index in 0..300u32 {
+            let device = enrol(&running.engine).await;
+            let [_, _, high, low] = index.to_be_bytes();
+            report(&running.engine, &device, &[&format!("10.0.{high}.{low}")]).await;
+            names.push(device.name);
+        }
+        first.settle().await;
+        running.end().await;
+
+        let second = setting(store);
+        let running = Running::start(second.parts.clone());
+        for name in &names {
+            crate::setting::until("the address is back", async || {
+                second.clock.advance(Duration::from_millis(100));
+                second.backend.holds(name).await.len() == 1
+            })
+            .await;
+        }
+        second.settle().await;
+        assert_eq!(second.backend.zone.record_sets(), names.len());
+        running.end().await;
+
+        // Where the zone remembers, nothing is written.
+        let mut third = self::setting(second.parts.store.clone());
+        third.parts.options.republish_at_start = false;
+        let running = Running::start(third.parts.clone());
+        third.clock.advance(Duration::from_secs(10));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert_eq!(third.backend.calls.load(Ordering::SeqCst), 0);
+        running.end().await;
+    }
+}

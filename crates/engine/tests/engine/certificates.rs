@@ -1,0 +1,238 @@
+//! From a request to a chain.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fleetcert_engine::{Action, DeviceState, Engine, EngineErrorKind};
+use fleetcert_jose::{Algorithm, KeyPair, Signer};
+use fleetcert_protocol::{CertificateRequest, CertificateStatus, CsrBytes, EnrolRequest};
+use fleetcert_store::MemoryStore;
+use fleetcert_x509::KeyKind;
+use tokio::task::JoinSet;
+
+use crate::setting::{
+    DAY, Device, Running, ShiftedClock, World, both_stores, chain_of, enrol, parts_without_ca, records,
+    refused, request_for, request_with, until,
+};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn is_issued(status: &CertificateStatus) -> bool {
+    matches!(status, CertificateStatus::Issued { .. })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_becomes_a_chain_and_the_same_request_the_same_chain() {
+    let world = World::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    for store in both_stores(folder.path()) {
+        let clock = ShiftedClock::default();
+        let running = Running::start(world.parts_at(store.clone(), &clock));
+        let engine = &running.engine;
+        let device = enrol(engine).await;
+        assert_eq!(device.status(engine).await, CertificateStatus::None);
+        let csr = request_for(&device.name);
+        let accepted = device.request(engine, &csr).await.unwrap();
+        assert!(matches!(accepted, CertificateStatus::Queued { .. }), "{accepted:?}");
+        let chain = device.chain(engine).await;
+        assert_eq!(chain.leaf().names(), std::slice::from_ref(&device.name));
+        assert!(!world.has_challenge(&device.name).await);
+        assert!(records(&*store, "challenge").await.is_empty() && records(&*store, "order").await.is_empty());
+
+        for _ in 0..5 {
+            assert_eq!(chain_of(&device.request(engine, &csr).await.unwrap()), chain);
+        }
+        clock.put_forward(30 * DAY);
+        assert_eq!(chain_of(&device.request(engine, &csr).await.unwrap()), chain, "also after a month");
+        assert_eq!((world.orders(&device.name), world.certificates(&device.name)), (1, 1));
+        running.end().await;
+    }
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_at_the_same_time_make_one_order() {
+    let world = World::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    for store in both_stores(folder.path()) {
+        let running = Running::start(world.parts(store));
+        let device = Arc::new(enrol(&running.engine).await);
+        let csr = request_for(&device.name);
+        let mut race = JoinSet::new();
+        for index in 0..40 {
+            let (engine, device) = (running.engine.clone(), device.clone());
+            // Half of them with keys of their own: one order at a time, whoever comes first.
+            let csr = if index % 2 == 0 { csr.clone() } else { request_for(&device.name) };
+            race.spawn(async move { device.request(&engine, &csr).await.unwrap() });
+        }
+        race.join_all().await;
+        device.wait(&running.engine, is_issued).await;
+        assert_eq!((world.orders(&device.name), world.certificates(&device.name)), (1, 1));
+        running.end().await;
+    }
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn inside_the_window_the_same_request_is_a_renewal() {
+    let world = World::start().await;
+    let running = Running::start(world.parts(Arc::new(MemoryStore::new())));
+    let engine = &running.engine;
+    let device = enrol(engine).await;
+    let csr = request_for(&device.name);
+    device.request(engine, &csr).await.unwrap();
+    let first = device.chain(engine).await;
+    let id = first.leaf().certificate_id().unwrap();
+
+    let now = fleetcert_ambient::Clock::now(&world.clock);
+    world.ca.set_renewal_window(id.clone(), now - HOUR, now - HOUR / 2);
+    engine.look_at_renewal(&device.name).await.unwrap();
+    device.wait(engine, |status| matches!(status, CertificateStatus::Issued { due: true, .. })).await;
+    let renewing = device.request(engine, &csr).await.unwrap();
+    assert!(matches!(renewing, CertificateStatus::Queued { .. }), "{renewing:?}");
+    let second =
+        chain_of(&device.wait(engine, |status| is_issued(status) && chain_of(status) != first).await);
+    assert_eq!(second.leaf().spki(), first.leaf().spki());
+
+    let orders = world.ca.ledger().orders();
+    let replaced: Vec<_> = orders.iter().map(|order| order.replaces.clone()).collect();
+    assert_eq!(replaced, [None, Some(id)]);
+    running.end().await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_fifth_certificate_within_seven_days_waits() {
+    let world = World::start().await;
+    let running = Running::start(world.parts(Arc::new(MemoryStore::new())));
+    let engine = &running.engine;
+    let device = enrol(engine).await;
+    let mut last = None;
+    for _ in 0..4 {
+        device.request(engine, &request_for(&device.name)).await.unwrap();
+        let new = device.wait(engine, |status| is_issued(status) && Some(status) != last.as_ref()).await;
+        last = Some(until_window(engine, &device, new).await);
+        world.clock.put_forward(DAY);
+    }
+    let fifth = request_for(&device.name);
+    let error = refused(device.request(engine, &fifth).await, EngineErrorKind::RateLimited);
+    // Four days have passed since the first.
+    let wait = error.retry_after().unwrap();
+    assert!(wait <= 3 * DAY && wait > 3 * DAY - HOUR, "{wait:?}");
+    assert_eq!(world.orders(&device.name), 4);
+    // The limit is the name's own.
+    let other = enrol(engine).await;
+    other.request(engine, &request_for(&other.name)).await.unwrap();
+    other.chain(engine).await;
+
+    world.clock.put_forward(wait);
+    device.request(engine, &fifth).await.unwrap();
+    device.wait(engine, |status| is_issued(status) && Some(status) != last.as_ref()).await;
+    assert_eq!(world.certificates(&device.name), 5);
+    running.end().await;
+    world.end().await;
+}
+
+/// The status once the window is known, so that it does not change any more.
+async fn until_window(engine: &Engine, device: &Device, issued: CertificateStatus) -> CertificateStatus {
+    let chain = chain_of(&issued);
+    device
+        .wait(engine, |status| match status {
+            CertificateStatus::Issued { renew_at, .. } => renew_at.is_some() && chain_of(status) == chain,
+            _ => false,
+        })
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_belongs_to_one_device() {
+    let folder = tempfile::tempdir().unwrap();
+    for store in both_stores(folder.path()) {
+        let engine = Engine::new(parts_without_ca(store, Arc::new(ShiftedClock::default())));
+        let key = fleetcert_x509::KeyPair::generate(KeyKind::P256).unwrap();
+        // One image on many devices: all at once, and one of them wins.
+        let mut devices = Vec::new();
+        for _ in 0..20 {
+            devices.push(enrol(&engine).await);
+        }
+        let mut race = JoinSet::new();
+        for device in devices {
+            let (engine, csr) = (engine.clone(), request_with(&device.name, &key));
+            race.spawn(async move { device.request(&engine, &csr).await });
+        }
+        let (won, lost): (Vec<_>, Vec<_>) = race.join_all().await.into_iter().partition(Result::is_ok);
+        assert_eq!(won.len(), 1);
+        for outcome in lost {
+            assert_eq!(refused(outcome, EngineErrorKind::CsrRefused).code(), Some("key_reused"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_gate_says_which_rule() {
+    let engine =
+        Engine::new(parts_without_ca(Arc::new(MemoryStore::new()), Arc::new(ShiftedClock::default())));
+    let identity = KeyPair::generate(Algorithm::Es256).unwrap();
+    let request = EnrolRequest { token: engine.issue_token(DAY).await.unwrap(), label: None };
+    let enrolled = engine.enrol(&request, identity.jwk()).await.unwrap();
+    let as_tls = fleetcert_x509::KeyPair::from_pkcs8_der(&identity.to_pkcs8_der().unwrap()).unwrap();
+    let device = Device { id: enrolled.device, name: enrolled.name, key: identity };
+    let bytes = |bytes: &[u8]| CertificateRequest { csr: CsrBytes::new(bytes.to_vec()).unwrap() };
+    let mut flipped = request_for(&device.name).csr.as_bytes().to_vec();
+    *flipped.last_mut().unwrap() ^= 1;
+    let mut trailing = request_for(&device.name).csr.as_bytes().to_vec();
+    trailing.extend([0x30, 0]);
+    let parent = "fleet.test".parse().unwrap();
+    let below = format!("a.{}", device.name).parse().unwrap();
+    for (csr, code) in [
+        (request_with(&device.name, &as_tls), "key_is_identity"),
+        (request_for(&parent), "name_not_granted"),
+        (request_for(&below), "name_not_granted"),
+        (bytes(&flipped), "csr_bad_signature"),
+        (bytes(&trailing), "csr_trailing_data"),
+        (bytes(b"hello"), "csr_not_pem"),
+    ] {
+        let error = refused(device.request(&engine, &csr).await, EngineErrorKind::CsrRefused);
+        assert_eq!(error.code(), Some(code), "{error}");
+    }
+    assert_eq!(device.status(&engine).await, CertificateStatus::None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_of_a_suspended_device_goes_no_further() {
+    let world = World::start().await;
+    let store = Arc::new(MemoryStore::new());
+    let running = Running::start(world.parts(store.clone()));
+    let engine = &running.engine;
+    let device = enrol(engine).await;
+    world.ca.faults().delay_validations(Duration::from_millis(300));
+    device.request(engine, &request_for(&device.name)).await.unwrap();
+    until("the challenge is answered", async || {
+        let orders = records(&*store, "order").await;
+        orders.iter().any(|order| String::from_utf8_lossy(&order.value).contains("\"answered\""))
+    })
+    .await;
+    engine.set_device_state(&device.id, DeviceState::Suspended).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert_eq!(world.certificates(&device.name), 0, "nothing is finalized after the suspension");
+    assert_eq!(world.ca.ledger().requests(fleetcert_acme_server::Resource::Finalize), 0);
+    world.clock.put_forward(HOUR / 2);
+    until("the order is postponed", async || {
+        let orders = records(&*store, "order").await;
+        orders.iter().any(|order| String::from_utf8_lossy(&order.value).contains("suspended"))
+    })
+    .await;
+    running.end().await;
+    assert!(!world.has_challenge(&device.name).await);
+
+    let running = Running::start(world.parts(store.clone()));
+    let engine = &running.engine;
+    until("the challenge is forgotten", async || records(&*store, "challenge").await.is_empty()).await;
+    engine.set_device_state(&device.id, DeviceState::Active).await.unwrap();
+    world.clock.put_forward(HOUR);
+    device.grant(engine, Action::ReadCertificate).await.unwrap();
+    device.chain(engine).await;
+    assert_eq!((world.orders(&device.name), world.certificates(&device.name)), (1, 1));
+    running.end().await;
+    world.end().await;
+}

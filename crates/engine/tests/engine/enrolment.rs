@@ -1,0 +1,221 @@
+//! How keys become devices.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use fleetcert_ambient::{ManualClock, SystemClock};
+use fleetcert_engine::{AskedLabels, Engine, EngineErrorKind, EngineParts, LabelPolicy, LabelRefusal};
+use fleetcert_jose::{Algorithm, Jwk, KeyPair, Signer};
+use fleetcert_names::Label;
+use fleetcert_protocol::{EnrolRequest, EnrolmentToken};
+use fleetcert_store::Store;
+use tokio::task::JoinSet;
+
+use crate::setting::{DAY, both_stores, parts_without_ca, records, refused};
+
+fn key() -> Jwk {
+    KeyPair::generate(Algorithm::EdDsa).unwrap().jwk().clone()
+}
+
+fn with(token: &EnrolmentToken) -> EnrolRequest {
+    EnrolRequest { token: token.clone(), label: None }
+}
+
+fn asking(token: EnrolmentToken, label: &str) -> EnrolRequest {
+    EnrolRequest { token, label: Some(label.parse().unwrap()) }
+}
+
+fn parts(store: &Arc<dyn Store>) -> EngineParts {
+    parts_without_ca(store.clone(), Arc::new(SystemClock))
+}
+
+/// Keys, values and all of every collection.
+async fn dump(store: &dyn Store) -> String {
+    let collections = [
+        "device",
+        "device-key",
+        "label",
+        "token",
+        "address",
+        "order",
+        "certificate",
+        "certificate-key",
+        "challenge",
+    ];
+    let mut text = String::new();
+    for collection in collections {
+        for record in records(store, collection).await {
+            text.push_str(&record.key);
+            text.push_str(&String::from_utf8(record.value).unwrap());
+        }
+    }
+    text
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_200_racing_keys_one_wins_the_token() {
+    let folder = tempfile::tempdir().unwrap();
+    for store in both_stores(folder.path()) {
+        let engine = Engine::new(parts(&store));
+        let token = engine.issue_token(DAY).await.unwrap();
+        let mut race = JoinSet::new();
+        for key in std::iter::repeat_with(key).take(200) {
+            let (engine, request) = (engine.clone(), with(&token));
+            race.spawn(async move { engine.enrol(&request, &key).await });
+        }
+        let (won, lost): (Vec<_>, Vec<_>) = race.join_all().await.into_iter().partition(Result::is_ok);
+        assert_eq!(won.len(), 1);
+        assert!(lost.into_iter().all(|one| one.unwrap_err().kind() == EngineErrorKind::TokenUsed));
+        for collection in ["device", "device-key", "label", "token"] {
+            assert_eq!(records(&*store, collection).await.len(), 1, "{collection}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_token_and_key_get_the_same_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    for store in both_stores(folder.path()) {
+        let engine = Engine::new(parts(&store));
+        let (token, key) = (engine.issue_token(DAY).await.unwrap(), key());
+        let mut race = JoinSet::new();
+        for _ in 0..50 {
+            let (engine, request, key) = (engine.clone(), with(&token), key.clone());
+            race.spawn(async move { engine.enrol(&request, &key).await.unwrap() });
+        }
+        let answers = race.join_all().await;
+        assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+        assert_eq!(engine.enrol(&with(&token), &key).await.unwrap(), answers[0]);
+        assert_eq!(records(&*store, "device").await.len(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_is_one_device_however_many_tokens_it_has() {
+    let folder = tempfile::tempdir().unwrap();
+    for store in both_stores(folder.path()) {
+        let engine = Engine::new(parts(&store));
+        let key = key();
+        let mut race = JoinSet::new();
+        for _ in 0..20 {
+            let (engine, key) = (engine.clone(), key.clone());
+            let request = with(&engine.issue_token(DAY).await.unwrap());
+            race.spawn(async move { engine.enrol(&request, &key).await });
+        }
+        let (won, lost): (Vec<_>, Vec<_>) = race.join_all().await.into_iter().partition(Result::is_ok);
+        assert_eq!(won.len(), 1);
+        assert!(lost.into_iter().all(|one| one.unwrap_err().kind() == EngineErrorKind::KeyInUse));
+        let another = with(&engine.issue_token(DAY).await.unwrap());
+        refused(engine.enrol(&another, &key).await, EngineErrorKind::KeyInUse);
+        // The token that it was refused with is still good.
+        engine.enrol(&another, &self::key()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_token_expires_and_an_unknown_one_admits_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    for store in both_stores(folder.path()) {
+        let clock = ManualClock::starting_at(SystemTime::UNIX_EPOCH + DAY * 20_000);
+        let engine = Engine::new(parts_without_ca(store.clone(), Arc::new(clock.clone())));
+        let token = engine.issue_token(DAY).await.unwrap();
+        clock.advance(DAY - Duration::from_millis(1));
+        let (in_time, late) = (engine.issue_token(DAY).await.unwrap(), token.clone());
+        clock.advance(Duration::from_millis(1));
+        refused(engine.enrol(&with(&late), &key()).await, EngineErrorKind::TokenUnknown);
+        engine.enrol(&with(&in_time), &key()).await.unwrap();
+        let foreign = EnrolmentToken::generate(&fleetcert_ambient::SystemEntropy);
+        refused(engine.enrol(&with(&foreign), &key()).await, EngineErrorKind::TokenUnknown);
+        // A lifetime that no clock can show is cut, and does not panic.
+        let endless = engine.issue_token(Duration::MAX).await.unwrap();
+        engine.enrol(&with(&endless), &key()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_store_does_not_hold_the_token() {
+    let folder = tempfile::tempdir().unwrap();
+    for store in both_stores(folder.path()) {
+        let engine = Engine::new(parts(&store));
+        let token = engine.issue_token(DAY).await.unwrap();
+        let unused = dump(&*store).await;
+        engine.enrol(&with(&token), &key()).await.unwrap();
+        let used = dump(&*store).await;
+        for dump in [unused, used] {
+            assert!(!dump.is_empty() && !dump.contains(token.expose()));
+        }
+    }
+    let file = std::fs::read(folder.path().join("control.db")).unwrap();
+    assert!(file.len() > 1000);
+}
+
+#[tokio::test]
+async fn labels_are_given_by_policy_and_never_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    for store in both_stores(folder.path()) {
+        // The default gives no choice.
+        let engine = Engine::new(parts(&store));
+        let request = asking(engine.issue_token(DAY).await.unwrap(), "printer");
+        refused(engine.enrol(&request, &key()).await, EngineErrorKind::LabelNotAllowed);
+
+        let asked = EngineParts { labels: Arc::new(AskedLabels), ..parts(&store) };
+        let engine = Engine::new(asked);
+        let first = engine.enrol(&request, &key()).await.unwrap();
+        assert_eq!(first.name.as_str(), "printer.fleet.test");
+        for label in ["printer", "PRINTER"] {
+            let again = asking(engine.issue_token(DAY).await.unwrap(), label);
+            refused(engine.enrol(&again, &key()).await, EngineErrorKind::LabelTaken);
+        }
+        for label in ["_acme-challenge", "a_b"] {
+            let underscore = asking(engine.issue_token(DAY).await.unwrap(), label);
+            refused(engine.enrol(&underscore, &key()).await, EngineErrorKind::LabelNotAllowed);
+        }
+        let random = engine.enrol(&with(&engine.issue_token(DAY).await.unwrap()), &key()).await.unwrap();
+        assert_eq!(random.name.as_str().len(), 20 + ".fleet.test".len());
+    }
+}
+
+/// Draws lots of so few labels that they collide.
+#[derive(Debug)]
+struct FewLabels;
+
+impl LabelPolicy for FewLabels {
+    fn choose(
+        &self,
+        _: Option<&Label>,
+        entropy: &dyn fleetcert_ambient::Entropy,
+    ) -> Result<Label, LabelRefusal> {
+        let mut drawn = [0];
+        entropy.fill(&mut drawn);
+        Ok(format!("d{}", drawn[0] % 32).parse().expect("a label"))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_two_devices_get_one_label_even_when_labels_collide() {
+    let folder = tempfile::tempdir().unwrap();
+    for store in both_stores(folder.path()) {
+        let engine = Engine::new(EngineParts { labels: Arc::new(FewLabels), ..parts(&store) });
+        let mut race = JoinSet::new();
+        for key in std::iter::repeat_with(key).take(60) {
+            let engine = engine.clone();
+            let request = with(&engine.issue_token(DAY).await.unwrap());
+            race.spawn(async move { engine.enrol(&request, &key).await });
+        }
+        let mut names = BTreeSet::new();
+        let mut devices = 0;
+        for answer in race.join_all().await {
+            match answer {
+                Ok(enrolled) => {
+                    devices += 1;
+                    assert!(names.insert(enrolled.name.clone()), "{} twice", enrolled.name);
+                }
+                Err(error) => assert_eq!(error.kind(), EngineErrorKind::Unavailable),
+            }
+        }
+        assert!((10..=32).contains(&devices), "{devices}");
+        assert_eq!(records(&*store, "device").await.len(), devices);
+        assert_eq!(records(&*store, "label").await.len(), devices);
+    }
+}

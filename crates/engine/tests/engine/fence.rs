@@ -1,0 +1,152 @@
+//! Who stood still while others went on: it writes nothing and does nothing on what is no longer so.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fleetcert_engine::{Engine, EngineError, EngineErrorKind};
+use fleetcert_protocol::{CertificateRequest, CertificateStatus};
+use fleetcert_store::{MemoryStore, Store};
+use fleetcert_x509::{KeyKind, KeyPair};
+use tokio::task::JoinSet;
+
+use crate::setting::{
+    Device, Running, ShiftedClock, World, chain_of, enrol, parts_without_ca, records, refused, request_for,
+    request_with, until,
+};
+use crate::stopping_store::{Side, StoppingStore};
+
+/// Beyond every lease.
+const STANDSTILL: Duration = Duration::from_secs(400);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_lease_writes_nothing() {
+    let world = Arc::new(World::start().await);
+    let mut stops = JoinSet::new();
+    // The writes of an order, without the request and the claim before it, and the last one.
+    for n in 3..=13 {
+        let world = world.clone();
+        stops.spawn(async move { stand_still(&world, n).await });
+    }
+    let costs = stops.join_all().await;
+    // The one that stood between the answer to newOrder and its entry cost an order.
+    assert_eq!(costs.iter().sum::<usize>(), costs.len() + 1, "{costs:?}");
+    Arc::into_inner(world).unwrap().end().await;
+}
+
+/// How many orders it took when the first process stood still before its `n`-th write.
+async fn stand_still(world: &World, n: usize) -> usize {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let clock = ShiftedClock::default();
+    let stopping = Arc::new(StoppingStore::new(store.clone()));
+    let old = Running::start(world.parts_at(stopping.clone(), &clock));
+    let device = enrol(&old.engine).await;
+    let csr = request_for(&device.name);
+    stopping.arm(n - 1, Side::Before);
+    device.request(&old.engine, &csr).await.unwrap();
+    stopping.stopped().await;
+
+    clock.put_forward(STANDSTILL);
+    let new = Running::start(world.parts_at(store.clone(), &clock));
+    let settled =
+        |status: &CertificateStatus| matches!(status, CertificateStatus::Issued { renew_at: Some(_), .. });
+    let chain = chain_of(&device.wait(&new.engine, settled).await);
+    let before = records(&*store, "certificate").await;
+    let (orders, certificates) = (world.orders(&device.name), world.certificates(&device.name));
+
+    stopping.thaw();
+    old.end().await;
+    assert_eq!(records(&*store, "certificate").await, before, "write {n}");
+    assert!(records(&*store, "order").await.is_empty(), "write {n}");
+    assert_eq!(chain_of(&device.status(&new.engine).await), chain);
+    new.end().await;
+    assert!(!world.has_challenge(&device.name).await, "write {n}");
+    assert!(records(&*store, "challenge").await.is_empty(), "write {n}");
+    assert_eq!((world.orders(&device.name), world.certificates(&device.name)), (orders, certificates));
+    assert_eq!(certificates, 1, "write {n}");
+    orders
+}
+
+/// A request that is held up before it is written, until `meanwhile` is over.
+async fn held_up(
+    stopping: &StoppingStore,
+    engine: &Engine,
+    (device, csr): (&Device, &CertificateRequest),
+    meanwhile: impl AsyncFnOnce(),
+) -> Result<CertificateStatus, EngineError> {
+    stopping.arm(1, Side::Before);
+    let others = async {
+        stopping.stopped().await;
+        meanwhile().await;
+        stopping.thaw();
+    };
+    tokio::join!(device.request(engine, csr), others).0
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_was_held_up_orders_nothing_again() {
+    let world = World::start().await;
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let stopping = Arc::new(StoppingStore::new(store.clone()));
+    // The same request comes twice, to two nodes; one of them does nothing but take requests.
+    let slow = Engine::new(world.parts(stopping.clone()));
+    let running = Running::start(world.parts(store.clone()));
+    for same_request in [true, false] {
+        let device = enrol(&slow).await;
+        let csr = request_for(&device.name);
+        let other = if same_request { csr.clone() } else { request_for(&device.name) };
+        let status = held_up(&stopping, &slow, (&device, &csr), async || {
+            device.request(&running.engine, &other).await.unwrap();
+            device.chain(&running.engine).await;
+        })
+        .await
+        .unwrap();
+        // A request for the same is answered with the chain; another one is another order, as if it had come later.
+        if same_request {
+            chain_of(&status);
+            assert_eq!(world.orders(&device.name), 1);
+        } else {
+            assert!(matches!(status, CertificateStatus::Queued { .. }), "{status:?}");
+            until("it is placed", async || world.orders(&device.name) == 2).await;
+            let orders = world.ca.ledger().orders();
+            assert!(orders.last().is_some_and(|order| order.replaces.is_some()), "{orders:?}");
+        }
+    }
+    running.end().await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_request_that_was_held_up_replaces_no_order_that_waits() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let stopping = Arc::new(StoppingStore::new(store.clone()));
+    let clock = Arc::new(ShiftedClock::default());
+    let slow = Engine::new(parts_without_ca(stopping.clone(), clock.clone()));
+    let quick = Engine::new(parts_without_ca(store.clone(), clock));
+    let device = enrol(&quick).await;
+    let mut before = Vec::new();
+    held_up(&stopping, &slow, (&device, &request_for(&device.name)), async || {
+        device.request(&quick, &request_for(&device.name)).await.unwrap();
+        before = records(&*store, "order").await;
+    })
+    .await
+    .unwrap();
+    assert_eq!(records(&*store, "order").await, before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_another_used_meanwhile_is_refused() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let stopping = Arc::new(StoppingStore::new(store.clone()));
+    let clock = Arc::new(ShiftedClock::default());
+    let slow = Engine::new(parts_without_ca(stopping.clone(), clock.clone()));
+    let quick = Engine::new(parts_without_ca(store, clock));
+    let (one, other) = (enrol(&quick).await, enrol(&quick).await);
+    let key = KeyPair::generate(KeyKind::P256).unwrap();
+    let outcome = held_up(&stopping, &slow, (&one, &request_with(&one.name, &key)), async || {
+        other.request(&quick, &request_with(&other.name, &key)).await.unwrap();
+    })
+    .await;
+    assert_eq!(refused(outcome, EngineErrorKind::CsrRefused).code(), Some("key_reused"));
+    // It left nothing behind.
+    assert_eq!(one.status(&quick).await, CertificateStatus::None);
+}

@@ -1,0 +1,188 @@
+//! When certificates are due.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use fleetcert_acme::{
+    Account, AcmeError, AcmeErrorKind, Authority, NewOrder, Operation, OrderHandle, RenewalInfo,
+    RevocationReason,
+};
+use fleetcert_acme_server::{Problem, ProblemKind, Resource};
+use fleetcert_ambient::Clock;
+use fleetcert_engine::{Engine, EngineParts};
+use fleetcert_protocol::CertificateStatus;
+use fleetcert_store::MemoryStore;
+use fleetcert_x509::{CertificateId, Chain};
+
+use crate::setting::{DAY, Device, Running, Told, World, enrol, request_for, until};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn unix(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs()
+}
+
+fn renew_at(status: &CertificateStatus) -> Option<u64> {
+    match status {
+        CertificateStatus::Issued { renew_at, .. } => *renew_at,
+        _ => None,
+    }
+}
+
+struct Issued {
+    running: Running,
+    told: Told,
+    device: Device,
+    chain: Chain,
+    id: CertificateId,
+}
+
+/// A device with a certificate whose window is known.
+async fn issued(world: &World, change: impl FnOnce(&mut EngineParts)) -> Issued {
+    let told = Told::default();
+    let mut parts = world.parts(Arc::new(MemoryStore::new()));
+    parts.events = Arc::new(told.clone());
+    change(&mut parts);
+    let running = Running::start(parts);
+    let device = enrol(&running.engine).await;
+    device.request(&running.engine, &request_for(&device.name)).await.unwrap();
+    let chain = device.chain(&running.engine).await;
+    device.wait(&running.engine, |status| renew_at(status).is_some()).await;
+    let id = chain.leaf().certificate_id().unwrap();
+    Issued { running, told, device, chain, id }
+}
+
+/// Makes the engine look, and waits until the CA was asked once more.
+async fn look(world: &World, engine: &Engine, device: &Device) {
+    let before = world.ca.ledger().requests(Resource::RenewalInfo);
+    engine.look_at_renewal(&device.name).await.unwrap();
+    until("the CA was asked", async || world.ca.ledger().requests(Resource::RenewalInfo) > before).await;
+    // The answer is noted a moment after it was given.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_moment_is_kept_as_long_as_the_window_is() {
+    let world = World::start().await;
+    let Issued { running, told, device, id, .. } = issued(&world, |_| {}).await;
+    let engine = &running.engine;
+    let first = renew_at(&device.status(engine).await).unwrap();
+    for _ in 0..5 {
+        look(&world, engine, &device).await;
+        assert_eq!(renew_at(&device.status(engine).await), Some(first));
+    }
+    assert_eq!(told.about("RenewalWindow"), 1);
+
+    let start = world.clock.now() + 3 * DAY;
+    world.ca.set_renewal_window(id, start, start + DAY);
+    look(&world, engine, &device).await;
+    let second = renew_at(&device.wait(engine, |status| renew_at(status) != Some(first)).await).unwrap();
+    assert!((unix(start)..=unix(start + DAY)).contains(&second));
+    look(&world, engine, &device).await;
+    assert_eq!(renew_at(&device.status(engine).await), Some(second));
+    assert_eq!(told.about("RenewalWindow"), 2);
+
+    // An answer that fails changes nothing.
+    let away = Problem::new(ProblemKind::ServerInternal, "not now").with_status(503);
+    world.ca.faults().refuse_next(Resource::RenewalInfo, 1, away);
+    look(&world, engine, &device).await;
+    assert_eq!(renew_at(&device.status(engine).await), Some(second));
+    assert_eq!((told.about("RenewalWindow"), told.about("RenewalUnknown")), (2, 1));
+    // A name without a certificate is no error.
+    engine.look_at_renewal(&"nobody.fleet.test".parse().unwrap()).await.unwrap();
+    running.end().await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_ca_is_asked_when_it_said_so_and_not_after_the_end() {
+    let world = World::start().await;
+    let Issued { running, device, chain, .. } = issued(&world, |_| {}).await;
+    let asked = || world.ca.ledger().requests(Resource::RenewalInfo);
+    assert_eq!(asked(), 1);
+    // Six hours, says the CA.
+    world.clock.put_forward(5 * HOUR);
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    assert_eq!(asked(), 1);
+    world.clock.put_forward(HOUR + Duration::from_secs(60));
+    until("it is asked again", async || asked() == 2).await;
+
+    let left = chain.leaf().not_after().duration_since(world.clock.now()).unwrap();
+    world.clock.put_forward(left + HOUR);
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    assert_eq!(asked(), 2);
+    for _ in 0..5 {
+        world.clock.put_forward(DAY);
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+    assert_eq!(asked(), 2, "what has expired is not asked about");
+    let status = device.status(&running.engine).await;
+    assert!(matches!(status, CertificateStatus::Issued { due: true, .. }), "{status:?}");
+    running.end().await;
+    world.end().await;
+}
+
+/// The same CA, and something wrong with its renewal information.
+#[derive(Debug)]
+struct Without(Account, fn() -> Result<RenewalInfo, AcmeError>);
+
+#[async_trait]
+impl Authority for Without {
+    fn account_url(&self) -> &str {
+        self.0.account_url()
+    }
+
+    async fn new_order(&self, order: &NewOrder) -> Result<Box<dyn OrderHandle>, AcmeError> {
+        self.0.new_order(order).await
+    }
+
+    async fn resume(&self, order_url: &str) -> Result<Box<dyn OrderHandle>, AcmeError> {
+        self.0.resume(order_url).await
+    }
+
+    async fn renewal_info(&self, _: &CertificateId) -> Result<RenewalInfo, AcmeError> {
+        (self.1)()
+    }
+
+    async fn revoke(&self, der: &[u8], reason: RevocationReason) -> Result<(), AcmeError> {
+        self.0.revoke(der, reason).await
+    }
+}
+
+fn none() -> Result<RenewalInfo, AcmeError> {
+    Err(AcmeError::new(
+        AcmeErrorKind::InvalidInput,
+        Operation::RenewalInfo,
+        "the CA has no renewal information",
+    ))
+}
+
+fn backwards() -> Result<RenewalInfo, AcmeError> {
+    let start = SystemTime::UNIX_EPOCH + DAY * 30_000;
+    Ok(RenewalInfo { start, end: start - DAY, explanation_url: None, poll_after: HOUR })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_window_that_can_be_two_thirds_of_the_life_count() {
+    for answer in [none, backwards] {
+        let world = World::start().await;
+        let authority = Arc::new(Without(world.account.clone(), answer));
+        let Issued { running, device, chain, .. } = issued(&world, |parts| parts.authority = authority).await;
+        let leaf = chain.leaf();
+        let life = leaf.not_after().duration_since(leaf.not_before()).unwrap();
+        let (start, end) = (life / 3 * 2 - life / 100, life / 3 * 2 + life / 100);
+        let at = renew_at(&device.status(&running.engine).await).unwrap();
+        let window = unix(leaf.not_before() + start)..=unix(leaf.not_before() + end);
+        assert!(window.contains(&at), "{at} not in {window:?}");
+        assert_eq!(world.ca.ledger().requests(Resource::RenewalInfo), 0);
+
+        let status = device.status(&running.engine).await;
+        assert!(matches!(status, CertificateStatus::Issued { due: false, .. }));
+        world.clock.put_forward(Duration::from_secs(at + 1 - unix(world.clock.now())));
+        let status = device.status(&running.engine).await;
+        assert!(matches!(status, CertificateStatus::Issued { due: true, .. }));
+        running.end().await;
+        world.end().await;
+    }
+}
