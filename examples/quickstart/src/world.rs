@@ -17,7 +17,7 @@ use fleetcert_engine::{
     PrivateAddresses, RandomLabels,
 };
 use fleetcert_https::{Certificates, Limits, Server};
-use fleetcert_names::DomainName;
+use fleetcert_names::{DomainName, Label};
 use fleetcert_nameserver::{NameServer, NameServerHost, Options, ZoneSettings};
 use fleetcert_store::SqliteStore;
 use fleetcert_x509::{CsrPolicy, KeyKind};
@@ -30,6 +30,8 @@ use crate::failure::{Failure, Step};
 use crate::flags::Flags;
 use crate::listener::Listener;
 
+/// The label of our name server, which no device may have.
+const NAME_SERVER: &str = "ns1";
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// Everything that runs, and what a device must know of it.
@@ -113,7 +115,7 @@ impl Zone {
             return Ok(Self { name, server, backend: Arc::new(backend) });
         }
         let host = NameServerHost {
-            name: format!("ns1.{name}").parse().map_err(Failure::at(Step::Start))?,
+            name: format!("{NAME_SERVER}.{name}").parse().map_err(Failure::at(Step::Start))?,
             addresses: [LOOPBACK].into(),
         };
         let settings = ZoneSettings::new(name.clone(), [host]);
@@ -150,8 +152,9 @@ fn engine(
     let store = Arc::new(SqliteStore::open(&folder.join("control.db")).map_err(Failure::at(Step::Start))?);
     // A request that was made elsewhere may have an RSA key; our own agent's never has.
     let keys: &[KeyKind] = if flags.csr.is_some() { &KeyKind::ALL } else { &[KeyKind::P256] };
+    let own: Option<Label> = NAME_SERVER.parse().ok();
     let labels: Arc<dyn LabelPolicy> =
-        if flags.label.is_some() { Arc::new(AskedLabels) } else { Arc::new(RandomLabels) };
+        if flags.label.is_some() { Arc::new(AskedLabels::except(own)) } else { Arc::new(RandomLabels) };
     let options = EngineOptions {
         csr_policy: CsrPolicy::device().with_keys(keys),
         roots: ca.roots.clone(),

@@ -115,6 +115,8 @@ fn what_cannot_be_is_said_in_one_sentence() {
     let zone = ["--rfc2136", "127.0.0.1:1", "--zone", "fleet.test", "--tsig-key-file", &path("key")];
     assert!(refusal(&zone).contains("step 0"));
     assert!(refusal(&["--label", "web4", "--devices", "2"]).contains("--devices"));
+    let said = refusal(&["--label", "ns1"]);
+    assert!(said.contains("step 1") && said.contains("ask for another"), "{said}");
     let root = path("key");
     assert!(refusal(&["--directory", "https://127.0.0.1:1/dir", "--ca-root", &root]).contains("step 0"));
 }

@@ -1,5 +1,6 @@
 //! How a device is called.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use fleetcert_ambient::Entropy;
@@ -41,15 +42,28 @@ impl LabelPolicy for RandomLabels {
 
 /// For a dozen servers in an office: the label that was asked for, else a random one.
 ///
-/// Labels with an underscore are refused, since no certificate can hold them.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct AskedLabels;
+/// Labels with an underscore are refused, since no certificate can hold them, and so are the reserved ones: those of
+/// the zone's own servers, which no device may be called.
+#[derive(Clone, Debug, Default)]
+pub struct AskedLabels {
+    reserved: BTreeSet<Label>,
+}
+
+impl AskedLabels {
+    /// Every label but these.
+    pub fn except(reserved: impl IntoIterator<Item = Label>) -> Self {
+        Self { reserved: reserved.into_iter().collect() }
+    }
+}
 
 impl LabelPolicy for AskedLabels {
     fn choose(&self, asked: Option<&Label>, entropy: &dyn Entropy) -> Result<Label, LabelRefusal> {
         match asked {
             Some(label) if label.as_str().contains('_') => {
                 Err(LabelRefusal("a label with an underscore cannot stand in a certificate"))
+            }
+            Some(label) if self.reserved.contains(label) => {
+                Err(LabelRefusal("the zone itself uses this label; ask for another"))
             }
             Some(label) => Ok(label.clone()),
             None => Ok(random(entropy)),
@@ -61,4 +75,30 @@ fn random(entropy: &dyn Entropy) -> Label {
     let mut bytes = [0; 32];
     entropy.fill(&mut bytes);
     Label::from_entropy(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fleetcert_ambient::SeededEntropy;
+
+    fn asked(text: &str) -> Result<Label, LabelRefusal> {
+        let policy = AskedLabels::except(["ns1".parse().unwrap()]);
+        policy.choose(Some(&text.parse().unwrap()), &SeededEntropy::new(1))
+    }
+
+    #[test]
+    fn the_label_that_was_asked_for_unless_it_is_the_zones_own() {
+        assert_eq!(asked("web1").unwrap().as_str(), "web1");
+        assert!(asked("NS1").is_err());
+        assert!(asked("_acme-challenge").is_err());
+    }
+
+    #[test]
+    fn random_labels_are_not_chosen() {
+        let entropy = SeededEntropy::new(1);
+        let web1 = "web1".parse().unwrap();
+        assert!(RandomLabels.choose(Some(&web1), &entropy).is_err());
+        assert_ne!(RandomLabels.choose(None, &entropy), RandomLabels.choose(None, &entropy));
+    }
 }

@@ -159,7 +159,7 @@ async fn labels_are_given_by_policy_and_never_twice() {
         let request = asking(engine.issue_token(DAY).await.unwrap(), "printer");
         refused(engine.enrol(&request, &key()).await, EngineErrorKind::LabelNotAllowed);
 
-        let asked = EngineParts { labels: Arc::new(AskedLabels), ..parts(&store) };
+        let asked = EngineParts { labels: Arc::new(AskedLabels::default()), ..parts(&store) };
         let engine = Engine::new(asked);
         let first = engine.enrol(&request, &key()).await.unwrap();
         assert_eq!(first.name.as_str(), "printer.fleet.test");

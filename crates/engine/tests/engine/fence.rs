@@ -150,3 +150,31 @@ async fn a_key_that_another_used_meanwhile_is_refused() {
     // It left nothing behind.
     assert_eq!(one.status(&quick).await, CertificateStatus::None);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_is_stored_though_its_record_was_written_meanwhile() {
+    /// The last write of an order, counted from its request.
+    const STORED: usize = 12;
+    let world = World::start().await;
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let stopping = Arc::new(StoppingStore::new(store.clone()));
+    let running = Running::start(world.parts(stopping.clone()));
+    let device = enrol(&running.engine).await;
+    device.request(&running.engine, &request_for(&device.name)).await.unwrap();
+    let settled =
+        |status: &CertificateStatus| matches!(status, CertificateStatus::Issued { renew_at: Some(_), .. });
+    let first = chain_of(&device.wait(&running.engine, settled).await);
+
+    stopping.arm(STORED, Side::Before);
+    device.request(&running.engine, &request_for(&device.name)).await.unwrap();
+    stopping.stopped().await;
+    let operator = Engine::new(world.parts(store.clone()));
+    let order = String::from_utf8(records(&*store, "order").await.remove(0).value).unwrap();
+    assert!(order.contains(r#""state":"done""#), "{order}");
+    operator.look_at_renewal(&device.name).await.unwrap();
+    stopping.thaw();
+    // No clock is put forward: it does not wait for its lease to end.
+    device.wait(&running.engine, |status| settled(status) && chain_of(status) != first).await;
+    running.end().await;
+    world.end().await;
+}
