@@ -152,12 +152,16 @@ impl<'a> Device<'a> {
                     if answer.is_ok_and(|answer| answer.addresses(name) == [address]) {
                         break;
                     }
+                    if let Some(why) = self.world.listener.zone_refusal() {
+                        return Err(Failure::new(step, why));
+                    }
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
             }
+            Ok(())
         };
         let late = |_| Failure::new(step, format!("{server} does not answer {name} with {address}"));
-        tokio::time::timeout(ZONE_PATIENCE, seen).await.map_err(late)?;
+        tokio::time::timeout(ZONE_PATIENCE, seen).await.map_err(late)??;
         story.tell(step, format_args!("{name} is at {address}, says {server}"));
         Ok(())
     }

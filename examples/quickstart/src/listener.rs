@@ -27,6 +27,7 @@ pub enum Told {
 pub struct Listener {
     journeys: Arc<Mutex<HashMap<HostName, mpsc::Sender<Told>>>>,
     issued: Arc<AtomicU64>,
+    zone_refusal: Arc<Mutex<Option<String>>>,
 }
 
 /// An order has about ten steps; who does not read loses the rest.
@@ -48,6 +49,11 @@ impl Listener {
     /// How many certificates were issued.
     pub fn issued(&self) -> u64 {
         self.issued.load(Ordering::Relaxed)
+    }
+
+    /// Why the zone can never be changed as it is asked to be, if it said so.
+    pub fn zone_refusal(&self) -> Option<String> {
+        self.zone_refusal.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn tell(&self, name: &HostName, told: Told) {
@@ -77,6 +83,9 @@ impl Events for Listener {
             Event::Issued { name, replaces } => {
                 self.issued.fetch_add(1, Ordering::Relaxed);
                 self.tell(name, Told::Issued { replaces: replaces.map(str::to_owned) });
+            }
+            Event::ZoneFailed { error, .. } if error.retry_after().is_none() => {
+                *self.zone_refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
             }
             Event::OrderFailed { name, why, .. } => self.tell(name, Told::Failed((*why).to_owned())),
             Event::RenewalWindow { name, window, .. } => {
