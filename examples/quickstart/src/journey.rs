@@ -43,7 +43,7 @@ pub struct Arrived {
 /// The longest wait for a certificate: a queue, the zone, the CA.
 const PATIENCE: Duration = Duration::from_secs(600);
 /// The longest wait for a record in the zone.
-const ZONE_PATIENCE: Duration = Duration::from_secs(30);
+const ZONE_PATIENCE: Duration = Duration::from_secs(15);
 
 /// Takes device number `index` from nothing to a renewed certificate.
 pub async fn travel(
@@ -152,15 +152,18 @@ impl<'a> Device<'a> {
                     if answer.is_ok_and(|answer| answer.addresses(name) == [address]) {
                         break;
                     }
-                    if let Some(why) = self.world.listener.zone_refusal() {
-                        return Err(Failure::new(step, why));
+                    if let Some(fault) = self.world.listener.zone_fault().filter(|fault| !fault.passes) {
+                        return Err(Failure::new(step, fault.why));
                     }
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
             }
             Ok(())
         };
-        let late = |_| Failure::new(step, format!("{server} does not answer {name} with {address}"));
+        let late = |_| match self.world.listener.zone_fault() {
+            Some(fault) => Failure::new(step, fault.why),
+            None => Failure::new(step, format!("{server} does not answer {name} with {address}")),
+        };
         tokio::time::timeout(ZONE_PATIENCE, seen).await.map_err(late)??;
         story.tell(step, format_args!("{name} is at {address}, says {server}"));
         Ok(())

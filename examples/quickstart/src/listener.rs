@@ -22,12 +22,20 @@ pub enum Told {
     Window { start: SystemTime, end: SystemTime },
 }
 
+/// A change of the zone that failed.
+#[derive(Clone, Debug)]
+pub struct ZoneFault {
+    pub why: String,
+    /// Whether waiting may mend it.
+    pub passes: bool,
+}
+
 /// The listener. Clones are the same one.
 #[derive(Clone, Debug, Default)]
 pub struct Listener {
     journeys: Arc<Mutex<HashMap<HostName, mpsc::Sender<Told>>>>,
     issued: Arc<AtomicU64>,
-    zone_refusal: Arc<Mutex<Option<String>>>,
+    zone_fault: Arc<Mutex<Option<ZoneFault>>>,
 }
 
 /// An order has about ten steps; who does not read loses the rest.
@@ -51,9 +59,9 @@ impl Listener {
         self.issued.load(Ordering::Relaxed)
     }
 
-    /// Why the zone can never be changed as it is asked to be, if it said so.
-    pub fn zone_refusal(&self) -> Option<String> {
-        self.zone_refusal.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Why the zone was not changed as it should have been, the last time that it was not.
+    pub fn zone_fault(&self) -> Option<ZoneFault> {
+        self.zone_fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn tell(&self, name: &HostName, told: Told) {
@@ -84,8 +92,9 @@ impl Events for Listener {
                 self.issued.fetch_add(1, Ordering::Relaxed);
                 self.tell(name, Told::Issued { replaces: replaces.map(str::to_owned) });
             }
-            Event::ZoneFailed { error, .. } if error.retry_after().is_none() => {
-                *self.zone_refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+            Event::ZoneFailed { error, .. } => {
+                let fault = ZoneFault { why: error.to_string(), passes: error.retry_after().is_some() };
+                *self.zone_fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault);
             }
             Event::OrderFailed { name, why, .. } => self.tell(name, Told::Failed((*why).to_owned())),
             Event::RenewalWindow { name, window, .. } => {

@@ -20,11 +20,14 @@ pub async fn run(flags: &Flags) -> Result<(), Failure> {
     let story = if flags.devices == 1 { Story::in_lines() } else { Story::as_bar(flags.devices) };
     let world = Arc::new(World::start(flags, folder.path()).await?);
     let started = Instant::now();
-    let (arrived, failures) = journeys(flags, &world, wishes, folder.path(), &story).await;
+    let (arrived, mut failures) = journeys(flags, &world, wishes, folder.path(), &story).await;
     let seconds = started.elapsed().as_secs_f64();
     story.end();
 
-    let summary = summary(flags, &world, &arrived, failures.len(), seconds).await?;
+    let left = left_in_zone(&world).await;
+    let summary = summary(flags, &world, &arrived, failures.len(), left.as_ref().ok().copied(), seconds);
+    // What went wrong first says more than that the zone cannot be asked in the end.
+    failures.extend(left.err());
     if let Some(out) = &flags.out {
         for device in &arrived {
             let folder = if flags.devices == 1 { out.clone() } else { out.join(device.name.as_str()) };
@@ -85,20 +88,26 @@ async fn journeys(
     (arrived, failures)
 }
 
-async fn summary(
+/// How many challenge records the zone's server still has, of all names.
+async fn left_in_zone(world: &World) -> Result<u64, Failure> {
+    let mut left = 0;
+    for name in world.listener.names() {
+        left += leftovers(world, &name).await?;
+    }
+    Ok(left)
+}
+
+fn summary(
     flags: &Flags,
     world: &World,
     arrived: &[Arrived],
     failed: usize,
+    leftover_challenge_records: Option<u64>,
     seconds: f64,
-) -> Result<Summary, Failure> {
-    let mut leftover_challenge_records = 0;
-    for name in world.listener.names() {
-        leftover_challenge_records += leftovers(world, &name).await?;
-    }
+) -> Summary {
     let issued = world.listener.issued();
     let acme_requests = world.ca.account.client().traffic().orders;
-    Ok(Summary {
+    Summary {
         devices: flags.devices,
         issued,
         renewed: arrived.iter().filter(|device| device.renewed).count() as u64,
@@ -109,7 +118,7 @@ async fn summary(
         certificates_per_second: issued as f64 / seconds,
         failed_page_requests: arrived.iter().map(|device| device.failed_page_requests).sum(),
         leftover_challenge_records,
-    })
+    }
 }
 
 fn leave_files(device: &Arrived, out: &Path) -> std::io::Result<()> {

@@ -89,7 +89,8 @@ pub struct Summary {
     pub acme_requests_per_certificate: f64,
     pub certificates_per_second: f64,
     pub failed_page_requests: u64,
-    pub leftover_challenge_records: u64,
+    /// `None` when the zone's server cannot be asked.
+    pub leftover_challenge_records: Option<u64>,
 }
 
 impl Summary {
@@ -105,7 +106,7 @@ impl Summary {
             self.failed,
             self.certificates_per_second,
             self.acme_requests_per_certificate,
-            self.leftover_challenge_records,
+            self.leftover_challenge_records.map_or("unknown".to_owned(), |left| left.to_string()),
         ));
     }
 

@@ -114,6 +114,11 @@ fn what_cannot_be_is_said_in_one_sentence() {
     std::fs::write(path("key"), "key { nonsense").unwrap();
     let zone = ["--rfc2136", "127.0.0.1:1", "--zone", "fleet.test", "--tsig-key-file", &path("key")];
     assert!(refusal(&zone).contains("step 0"));
+    let secret = "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0";
+    std::fs::write(path("key"), format!(r#"key "k" {{ algorithm hmac-sha256; secret "{secret}"; }};"#))
+        .unwrap();
+    let said = refusal(&zone);
+    assert!(said.contains("step 4") && said.contains("not reachable") && !said.contains(secret), "{said}");
     assert!(refusal(&["--label", "web4", "--devices", "2"]).contains("--devices"));
     let said = refusal(&["--label", "ns1"]);
     assert!(said.contains("step 1") && said.contains("ask for another"), "{said}");
