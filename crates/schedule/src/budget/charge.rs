@@ -1,0 +1,135 @@
+//! What an order costs, and when.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime};
+
+use fleetcert_names::HostName;
+
+use super::key::{Account, BucketKey, NameSet, counted_domain};
+use super::limits::Limits;
+
+/// How long after its last issuance a set of names is a renewal for Let's Encrypt.
+pub const SAME_SET_WINDOW: Duration = Duration::from_secs(120 * 86_400);
+
+/// What an order is in the eyes of the CA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrderKind {
+    /// Neither of the others; it is exempt from nothing.
+    New,
+    /// For the exact set of names of a certificate that the CA issued, to any account, less than
+    /// [`SAME_SET_WINDOW`] ago.
+    SameSet,
+    /// It names its predecessor in `replaces` (RFC 9773 section 5), the same account ordered that, they share a
+    /// name, and the order comes inside the suggested window.
+    AriWindow {
+        /// Whether it is [`SameSet`](Self::SameSet) as well.
+        same_set: bool,
+    },
+}
+
+impl OrderKind {
+    /// The kind of an order that will be done at `done_at`.
+    ///
+    /// The CA asks for the age of the last certificate with the exact set twice, at the order and at issuance; so
+    /// `done_at` should lie as late as the order may take. A set that was issued after `done_at` is a renewal.
+    pub fn of(replaces_in_window: bool, last_issued: Option<SystemTime>, done_at: SystemTime) -> Self {
+        let same_set = last_issued
+            .is_some_and(|issued| done_at.duration_since(issued).map_or(true, |age| age < SAME_SET_WINDOW));
+        match (replaces_in_window, same_set) {
+            (true, same_set) => Self::AriWindow { same_set },
+            (false, true) => Self::SameSet,
+            (false, false) => Self::New,
+        }
+    }
+}
+
+/// When the CA takes a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Spent {
+    /// When it accepts the request: a new order, or a new account.
+    AtRequest,
+    /// When it issues the certificate.
+    AtIssuance,
+    /// When a validation of the name fails.
+    AtFailedValidation,
+}
+
+/// One token of one bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Charge {
+    /// The bucket.
+    pub key: BucketKey,
+    /// Whether the CA looks at it when the request comes, and refuses the request when it is empty.
+    pub checked: bool,
+    /// When the CA takes the token.
+    pub spent: Spent,
+}
+
+/// All that one request costs: each bucket at most once, and one token of each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Charges(Vec<Charge>);
+
+impl Charges {
+    /// What an order of `account` for `names` costs.
+    ///
+    /// | limit | new | same set | in the ARI window |
+    /// | --- | --- | --- | --- |
+    /// | new orders | checked and spent at the order | - | - |
+    /// | certificates of a domain | checked at the order, spent at issuance | - | spent at issuance, unless it is the same set |
+    /// | exact set | checked at the order, spent at issuance | the same | spent at issuance |
+    /// | failed validations | checked at the order, spent at a failure | the same | spent at a failure |
+    /// | failures in a row | checked at the order, spent at a failure | the same | the same |
+    ///
+    /// With an override for certificates per domain and account, the account's bucket is checked in place of the
+    /// domain's, and both are spent.
+    pub fn order(limits: &Limits, kind: OrderKind, account: &Account, names: &NameSet) -> Self {
+        let mut charges = Vec::new();
+        let mut charge = |key, checked, spent| charges.push(Charge { key, checked, spent });
+        let in_window = matches!(kind, OrderKind::AriWindow { .. });
+        let hosts: Vec<HostName> = names.names().collect();
+
+        if kind == OrderKind::New {
+            charge(BucketKey::NewOrdersPerAccount(account.clone()), true, Spent::AtRequest);
+        }
+        if matches!(kind, OrderKind::New | OrderKind::AriWindow { same_set: false }) {
+            let for_account = limits.counts_domains_for(account);
+            for domain in hosts.iter().map(counted_domain).collect::<BTreeSet<_>>() {
+                if for_account {
+                    let key = BucketKey::CertificatesPerDomainPerAccount(account.clone(), domain.clone());
+                    charge(key, !in_window, Spent::AtIssuance);
+                }
+                let checked = !in_window && !for_account;
+                charge(BucketKey::CertificatesPerDomain(domain), checked, Spent::AtIssuance);
+            }
+        }
+        charge(BucketKey::CertificatesPerFqdnSet(names.clone()), !in_window, Spent::AtIssuance);
+        for host in hosts {
+            let failed = BucketKey::FailedAuthorizationsPerDomainPerAccount(account.clone(), host.clone());
+            charge(failed, !in_window, Spent::AtFailedValidation);
+            let pausing = BucketKey::FailedAuthorizationsForPausingPerDomainPerAccount(account.clone(), host);
+            charge(pausing, true, Spent::AtFailedValidation);
+        }
+        Self(charges)
+    }
+
+    /// What a new account costs that is asked for from `address`.
+    pub fn registration(address: IpAddr) -> Self {
+        let mut keys = vec![BucketKey::NewRegistrationsPerIpAddress(address)];
+        if let IpAddr::V6(address) = address {
+            keys.push(BucketKey::ipv6_range(address));
+        }
+        let charge = |key| Charge { key, checked: true, spent: Spent::AtRequest };
+        Self(keys.into_iter().map(charge).collect())
+    }
+
+    /// The charges.
+    pub fn iter(&self) -> impl Iterator<Item = &Charge> {
+        self.0.iter()
+    }
+
+    pub(super) fn into_vec(self) -> Vec<Charge> {
+        self.0
+    }
+}

@@ -1,0 +1,184 @@
+//! What a limit counts on.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+
+use fleetcert_names::{DomainName, HostName, registered_domain};
+
+/// The limits of a CA, each named as Let's Encrypt's server names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum LimitKind {
+    /// New accounts for one IP address.
+    NewRegistrationsPerIpAddress,
+    /// New accounts for one IPv6 range of 48 bits.
+    NewRegistrationsPerIpv6Range,
+    /// New orders of one account.
+    NewOrdersPerAccount,
+    /// Failed validations of one name for one account.
+    FailedAuthorizationsPerDomainPerAccount,
+    /// Certificates for one registered domain, of all accounts together.
+    CertificatesPerDomain,
+    /// Certificates for one registered domain of one account. It exists only as an override.
+    CertificatesPerDomainPerAccount,
+    /// Certificates for one exact set of names, of all accounts together.
+    CertificatesPerFqdnSet,
+    /// Failed validations in a row of one name for one account, after which the CA pauses the name.
+    FailedAuthorizationsForPausingPerDomainPerAccount,
+}
+
+impl LimitKind {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::NewRegistrationsPerIpAddress,
+        Self::NewRegistrationsPerIpv6Range,
+        Self::NewOrdersPerAccount,
+        Self::FailedAuthorizationsPerDomainPerAccount,
+        Self::CertificatesPerDomain,
+        Self::CertificatesPerDomainPerAccount,
+        Self::CertificatesPerFqdnSet,
+        Self::FailedAuthorizationsForPausingPerDomainPerAccount,
+    ];
+
+    /// Its name in Let's Encrypt's server.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NewRegistrationsPerIpAddress => "NewRegistrationsPerIPAddress",
+            Self::NewRegistrationsPerIpv6Range => "NewRegistrationsPerIPv6Range",
+            Self::NewOrdersPerAccount => "NewOrdersPerAccount",
+            Self::FailedAuthorizationsPerDomainPerAccount => "FailedAuthorizationsPerDomainPerAccount",
+            Self::CertificatesPerDomain => "CertificatesPerDomain",
+            Self::CertificatesPerDomainPerAccount => "CertificatesPerDomainPerAccount",
+            Self::CertificatesPerFqdnSet => "CertificatesPerFQDNSet",
+            Self::FailedAuthorizationsForPausingPerDomainPerAccount => {
+                "FailedAuthorizationsForPausingPerDomainPerAccount"
+            }
+        }
+    }
+}
+
+impl fmt::Display for LimitKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// An account at the CA, by its URL or by any other name that it keeps.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Account(Arc<str>);
+
+impl Account {
+    /// The account of this URL; `None` unless it is 1 to 512 visible ASCII characters.
+    pub fn new(url: &str) -> Option<Self> {
+        let visible = url.bytes().all(|byte| byte.is_ascii_graphic());
+        (visible && (1..=512).contains(&url.len())).then(|| Self(url.into()))
+    }
+
+    /// The URL.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Account({})", self.0)
+    }
+}
+
+/// The names of one order, without regard to their order: 1 to 100.
+///
+/// Let's Encrypt keeps a hash of the set; we keep the names, sorted and joined, which says the same.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NameSet(Arc<str>);
+
+impl NameSet {
+    /// The most names that a certificate of Let's Encrypt can have.
+    pub const MAX_NAMES: usize = 100;
+
+    /// The set of these names; `None` when there are none, or more than [`MAX_NAMES`](Self::MAX_NAMES).
+    pub fn new(names: &[HostName]) -> Option<Self> {
+        if names.is_empty() || names.len() > Self::MAX_NAMES {
+            return None;
+        }
+        let sorted: BTreeSet<&str> = names.iter().map(HostName::as_str).collect();
+        Some(Self(sorted.into_iter().collect::<Vec<_>>().join(",").into()))
+    }
+
+    /// The names, sorted, with commas between them.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = HostName> {
+        self.0.split(',').map(|name| name.parse().expect("the set was made of host names"))
+    }
+}
+
+impl fmt::Debug for NameSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NameSet({})", self.0)
+    }
+}
+
+/// The domain on which Let's Encrypt counts certificates for this name: the registered domain, or the name itself
+/// when it is a public suffix.
+pub(super) fn counted_domain(name: &HostName) -> DomainName {
+    registered_domain(name.as_domain()).unwrap_or_else(|| name.as_domain().clone())
+}
+
+/// One bucket: a limit and what it counts on.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum BucketKey {
+    /// Of [`LimitKind::NewRegistrationsPerIpAddress`].
+    NewRegistrationsPerIpAddress(IpAddr),
+    /// Of [`LimitKind::NewRegistrationsPerIpv6Range`]: the first address of the range.
+    NewRegistrationsPerIpv6Range(Ipv6Addr),
+    /// Of [`LimitKind::NewOrdersPerAccount`].
+    NewOrdersPerAccount(Account),
+    /// Of [`LimitKind::FailedAuthorizationsPerDomainPerAccount`].
+    FailedAuthorizationsPerDomainPerAccount(Account, HostName),
+    /// Of [`LimitKind::CertificatesPerDomain`].
+    CertificatesPerDomain(DomainName),
+    /// Of [`LimitKind::CertificatesPerDomainPerAccount`].
+    CertificatesPerDomainPerAccount(Account, DomainName),
+    /// Of [`LimitKind::CertificatesPerFqdnSet`].
+    CertificatesPerFqdnSet(NameSet),
+    /// Of [`LimitKind::FailedAuthorizationsForPausingPerDomainPerAccount`].
+    FailedAuthorizationsForPausingPerDomainPerAccount(Account, HostName),
+}
+
+impl BucketKey {
+    /// The bucket of the range of 48 bits that an address lies in.
+    pub(super) fn ipv6_range(address: Ipv6Addr) -> Self {
+        let [a, b, c, ..] = address.segments();
+        Self::NewRegistrationsPerIpv6Range(Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0))
+    }
+
+    /// The limit.
+    pub fn kind(&self) -> LimitKind {
+        match self {
+            Self::NewRegistrationsPerIpAddress(_) => LimitKind::NewRegistrationsPerIpAddress,
+            Self::NewRegistrationsPerIpv6Range(_) => LimitKind::NewRegistrationsPerIpv6Range,
+            Self::NewOrdersPerAccount(_) => LimitKind::NewOrdersPerAccount,
+            Self::FailedAuthorizationsPerDomainPerAccount(..) => {
+                LimitKind::FailedAuthorizationsPerDomainPerAccount
+            }
+            Self::CertificatesPerDomain(_) => LimitKind::CertificatesPerDomain,
+            Self::CertificatesPerDomainPerAccount(..) => LimitKind::CertificatesPerDomainPerAccount,
+            Self::CertificatesPerFqdnSet(_) => LimitKind::CertificatesPerFqdnSet,
+            Self::FailedAuthorizationsForPausingPerDomainPerAccount(..) => {
+                LimitKind::FailedAuthorizationsForPausingPerDomainPerAccount
+            }
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! A bucket's key as text, as a store keeps it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use fleetcert_names::HostName;
+
+use super::key::{Account, BucketKey, LimitKind, NameSet};
+
+/// The limit's name and what it counts on, with spaces between. No two keys have the same text, and
+/// [`FromStr`] reads it back.
+impl fmt::Display for BucketKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ", self.kind())?;
+        match self {
+            Self::NewRegistrationsPerIpAddress(address) => write!(f, "{address}"),
+            Self::NewRegistrationsPerIpv6Range(range) => write!(f, "{range}/48"),
+            Self::NewOrdersPerAccount(account) => write!(f, "{account}"),
+            Self::FailedAuthorizationsPerDomainPerAccount(account, name)
+            | Self::FailedAuthorizationsForPausingPerDomainPerAccount(account, name) => {
+                write!(f, "{account} {}", name.as_str())
+            }
+            Self::CertificatesPerDomain(domain) => write!(f, "{domain}"),
+            Self::CertificatesPerDomainPerAccount(account, domain) => write!(f, "{account} {domain}"),
+            Self::CertificatesPerFqdnSet(set) => f.write_str(set.as_str()),
+        }
+    }
+}
+
+/// A text that is the key of no bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BucketKeyError;
+
+impl fmt::Display for BucketKeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not the key of a bucket")
+    }
+}
+
+impl std::error::Error for BucketKeyError {}
+
+impl FromStr for BucketKey {
+    type Err = BucketKeyError;
+
+    fn from_str(text: &str) -> Result<Self, BucketKeyError> {
+        // One key has one text: what is spelled in another way would be a second row of the same bucket.
+        read(text).filter(|key| key.to_string() == text).ok_or(BucketKeyError)
+    }
+}
+
+fn read(text: &str) -> Option<BucketKey> {
+    let (kind, scope) = text.split_once(' ')?;
+    let kind = LimitKind::ALL.into_iter().find(|known| known.as_str() == kind)?;
+    Some(match kind {
+        LimitKind::NewRegistrationsPerIpAddress => {
+            BucketKey::NewRegistrationsPerIpAddress(scope.parse().ok()?)
+        }
+        LimitKind::NewRegistrationsPerIpv6Range => {
+            BucketKey::ipv6_range(scope.strip_suffix("/48")?.parse().ok()?)
+        }
+        LimitKind::NewOrdersPerAccount => BucketKey::NewOrdersPerAccount(Account::new(scope)?),
+        LimitKind::FailedAuthorizationsPerDomainPerAccount => {
+            let (account, name) = scope.split_once(' ')?;
+            BucketKey::FailedAuthorizationsPerDomainPerAccount(Account::new(account)?, name.parse().ok()?)
+        }
+        LimitKind::CertificatesPerDomain => BucketKey::CertificatesPerDomain(scope.parse().ok()?),
+        LimitKind::CertificatesPerDomainPerAccount => {
+            let (account, domain) = scope.split_once(' ')?;
+            BucketKey::CertificatesPerDomainPerAccount(Account::new(account)?, domain.parse().ok()?)
+        }
+        LimitKind::CertificatesPerFqdnSet => BucketKey::CertificatesPerFqdnSet(read_set(scope)?),
+        LimitKind::FailedAuthorizationsForPausingPerDomainPerAccount => {
+            let (account, name) = scope.split_once(' ')?;
+            let account = Account::new(account)?;
+            BucketKey::FailedAuthorizationsForPausingPerDomainPerAccount(account, name.parse().ok()?)
+        }
+    })
+}
+
+fn read_set(text: &str) -> Option<NameSet> {
+    // One more than there may be shows that there are too many.
+    let names: Vec<HostName> =
+        text.split(',').take(NameSet::MAX_NAMES + 1).map(|name| name.parse().ok()).collect::<Option<_>>()?;
+    NameSet::new(&names)
+}

@@ -1,0 +1,24 @@
+//! The rate limits of a CA, mirrored, so that it never has to refuse.
+//!
+//! [`Limit`] and [`Bucket`] are the arithmetic, [`Limits`] the numbers of a CA, [`Charges`] what an order costs,
+//! and [`Budgets`] all buckets together.
+//!
+//! Names are those that [`HostName`](fleetcert_names::HostName) can hold: neither wildcards nor addresses.
+
+mod budgets;
+mod charge;
+mod denied;
+mod key;
+mod key_text;
+mod limit;
+mod limits;
+#[cfg(test)]
+mod tests;
+
+pub use budgets::{Budgets, Correction, Outcome, Refusal, Reservation, Row};
+pub use charge::{Charge, Charges, OrderKind, SAME_SET_WINDOW, Spent};
+pub use denied::{Denied, DeniedBy};
+pub use key::{Account, BucketKey, LimitKind, NameSet};
+pub use key_text::BucketKeyError;
+pub use limit::{Bucket, Decision, Limit, LimitError};
+pub use limits::{Limits, Override, Rule, SlowerThanDefault};

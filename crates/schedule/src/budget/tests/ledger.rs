@@ -1,0 +1,201 @@
+//! The mirror against the CA's own arithmetic, written a second time and in another way: the CA's tokens are
+//! counted as nanoseconds of backlog that run off with time.
+
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+
+use super::*;
+
+#[derive(Default)]
+struct Ca {
+    backlog: HashMap<BucketKey, (u128, u64)>,
+}
+
+impl Ca {
+    fn backlog(&self, key: &BucketKey, at: u64) -> u128 {
+        self.backlog
+            .get(key)
+            .map_or(0, |(backlog, since)| backlog.saturating_sub(u128::from(at - since) * SECOND))
+    }
+
+    fn has_one(&self, key: &BucketKey, at: u64) -> bool {
+        let (burst, interval) = numbers(key.kind());
+        self.backlog(key, at) + interval <= interval * burst
+    }
+
+    fn spend(&mut self, key: &BucketKey, at: u64) -> bool {
+        let has_one = self.has_one(key, at);
+        if has_one {
+            let backlog = self.backlog(key, at) + numbers(key.kind()).1;
+            self.backlog.insert(key.clone(), (backlog, at));
+        }
+        has_one
+    }
+}
+
+const SECOND: u128 = 1_000_000_000;
+
+/// Small ones, so that they bind in a short test: burst and interval.
+fn numbers(kind: LimitKind) -> (u128, u128) {
+    match kind {
+        LimitKind::NewOrdersPerAccount => (6, 36 * SECOND),
+        LimitKind::CertificatesPerDomain => (5, 700 * SECOND),
+        LimitKind::CertificatesPerFqdnSet => (3, 1200 * SECOND),
+        LimitKind::FailedAuthorizationsPerDomainPerAccount => (3, 720 * SECOND),
+        _ => (1152, 86_400 * SECOND),
+    }
+}
+
+fn small_limits() -> Limits {
+    LimitKind::ALL.into_iter().fold(Limits::unknown(), |limits, kind| {
+        let (burst, interval) = numbers(kind);
+        let limit = Limit::new(burst as u32, 1, Duration::from_nanos(interval as u64)).unwrap();
+        limits.with_rule(kind, Rule::Limited(limit))
+    })
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Wait(u64),
+    Reserve {
+        name: u8,
+        same_set: bool,
+    },
+    /// The order goes to the CA; our note of it may be lost.
+    Order {
+        which: usize,
+        noted: bool,
+    },
+    /// The CA issues, or finds that a validation fails; some time later we hear of it, or not.
+    End {
+        which: usize,
+        issued: bool,
+        heard_after: u64,
+        heard: bool,
+    },
+    Release {
+        which: usize,
+    },
+    /// Everything but the rows and the charges is lost.
+    Crash,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        (0u64..900).prop_map(Step::Wait),
+        (0u8..4, any::<bool>()).prop_map(|(name, same_set)| Step::Reserve { name, same_set }),
+        (0u8..4, any::<bool>()).prop_map(|(name, same_set)| Step::Reserve { name, same_set }),
+        (any::<usize>(), any::<bool>()).prop_map(|(which, noted)| Step::Order { which, noted }),
+        (any::<usize>(), any::<bool>(), 0u64..60, any::<bool>())
+            .prop_map(|(which, issued, heard_after, heard)| Step::End { which, issued, heard_after, heard }),
+        any::<usize>().prop_map(|which| Step::Release { which }),
+        Just(Step::Crash),
+    ];
+    prop::collection::vec(step, 1..300)
+}
+
+struct Order {
+    charges: Charges,
+    reservation: Reservation,
+    name: HostName,
+    sent: bool,
+    noted: bool,
+}
+
+fn take(orders: &mut Vec<Order>, which: usize, sent: bool) -> Option<Order> {
+    let found: Vec<_> = (0..orders.len()).filter(|index| orders[*index].sent == sent).collect();
+    (!found.is_empty()).then(|| orders.swap_remove(found[which % found.len()]))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn the_ca_never_refuses_what_the_mirror_granted(steps in steps()) {
+        let mut budgets = Budgets::new(small_limits(), 1000);
+        let (mut ca, mut at, mut orders) = (Ca::default(), 0u64, Vec::<Order>::new());
+        let time = |at: u64| start() + Duration::from_secs(at);
+        for step in steps {
+            match step {
+                Step::Wait(seconds) => at += seconds,
+                Step::Reserve { name, same_set } => {
+                    let text = format!("d{name}.example.com");
+                    let kind = if same_set { OrderKind::SameSet } else { OrderKind::New };
+                    let charges = Charges::order(budgets.limits(), kind, &account(), &set(&[&text]));
+                    if let Ok(reservation) = budgets.reserve(&charges, time(at)) {
+                        let name = host(&text);
+                        orders.push(Order { charges, reservation, name, sent: false, noted: false });
+                    }
+                }
+                Step::Order { which, noted } => {
+                    let Some(mut order) = take(&mut orders, which, false) else { continue };
+                    for charge in order.charges.iter().filter(|charge| charge.checked) {
+                        prop_assert!(ca.has_one(&charge.key, at), "429 of {}", charge.key);
+                    }
+                    for charge in order.charges.iter().filter(|charge| charge.spent == Spent::AtRequest) {
+                        prop_assert!(ca.spend(&charge.key, at));
+                    }
+                    if noted {
+                        at += 1;
+                        budgets.ordered(&mut order.reservation, time(at));
+                    }
+                    orders.push(Order { sent: true, noted, ..order });
+                }
+                Step::End { which, issued, heard_after, heard } => {
+                    let Some(order) = take(&mut orders, which, true) else { continue };
+                    let taken = if issued { Spent::AtIssuance } else { Spent::AtFailedValidation };
+                    for charge in order.charges.iter().filter(|charge| charge.spent == taken) {
+                        prop_assert!(ca.spend(&charge.key, at), "{} was not there", charge.key);
+                    }
+                    at += heard_after;
+                    let outcome = match (heard, issued) {
+                        (false, _) => Outcome::Unknown,
+                        (true, true) => Outcome::Done,
+                        (true, false) => Outcome::NotIssued { failed: vec![order.name] },
+                    };
+                    budgets.commit(order.reservation, &outcome, time(at));
+                }
+                Step::Release { which } => {
+                    if let Some(order) = take(&mut orders, which, false) {
+                        budgets.release(order.reservation, time(at));
+                    }
+                }
+                Step::Crash => {
+                    let mut after = Budgets::new(small_limits(), 1000);
+                    for row in budgets.rows() {
+                        prop_assert!(after.restore(row, time(at)));
+                    }
+                    budgets = after;
+                    for order in &mut orders {
+                        order.reservation = Reservation::resume(order.charges.clone(), order.noted);
+                    }
+                }
+            }
+        }
+        // What is held is what is under way, and nothing else.
+        let held: usize = budgets.rows().map(|row| row.held as usize).sum();
+        prop_assert_eq!(held, orders.iter().map(|order| order.reservation.keys().count()).sum::<usize>());
+    }
+
+    #[test]
+    fn reserve_and_release_change_nothing(spent in 0usize..6, wait in 0u64..3000) {
+        let mut budgets = Budgets::new(small_limits(), 1000);
+        let charges = new_order(&budgets, "a.example.com");
+        for _ in 0..spent.min(2) {
+            let held = budgets.reserve(&charges, start()).unwrap();
+            budgets.commit(held, &Outcome::Unknown, start());
+        }
+        let now = start() + Duration::from_secs(wait);
+        let state = |budgets: &Budgets| {
+            let rows = budgets.rows().filter(|row| !row.bucket.is_full(now) || row.held > 0);
+            let mut rows: Vec<_> = rows.map(|row| (row.key, row.bucket, row.held)).collect();
+            rows.sort();
+            rows
+        };
+        let before = state(&budgets);
+        let held = budgets.reserve(&charges, now).unwrap();
+        budgets.release(held, now);
+        prop_assert_eq!(state(&budgets), before);
+    }
+}

@@ -1,0 +1,349 @@
+//! Orders against the limits of production.
+
+use super::*;
+
+fn issue(budgets: &mut Budgets, charges: &Charges, now: SystemTime) {
+    let reservation = budgets.reserve(charges, now).unwrap();
+    budgets.commit(reservation, &Outcome::Done, now);
+}
+
+fn free(budgets: &Budgets, key: &BucketKey, now: SystemTime) -> u32 {
+    let Rule::Limited(limit) = budgets.limits().rule_for(key) else { panic!("{key} is not limited") };
+    let bucket = budgets.row(key).map_or(Bucket::FULL, |row| row.bucket);
+    bucket.spend(&limit, now, 0).remaining - budgets.row(key).map_or(0, |row| row.held)
+}
+
+/// The first time at which each of `count` orders can be had, one after the other.
+fn times(count: usize, charges: impl Fn(&Budgets, usize) -> Charges) -> Vec<Duration> {
+    let mut budgets = production();
+    let mut now = start();
+    let times = (0..count).map(|number| {
+        let charges = charges(&budgets, number);
+        if let Some(denied) = budgets.denial(&charges, now) {
+            now = denied.retry_at().unwrap();
+        }
+        issue(&mut budgets, &charges, now);
+        now.duration_since(start()).unwrap()
+    });
+    times.collect()
+}
+
+#[test]
+fn three_hundred_orders_at_once_then_one_in_36_seconds() {
+    // Each name under a public suffix of its own counts apart, so that only the orders bind.
+    let times = times(303, |budgets, number| new_order(budgets, &format!("d{number}.github.io")));
+    assert!(times[..300].iter().all(Duration::is_zero));
+    assert_eq!(times[300..], [36, 72, 108].map(Duration::from_secs));
+}
+
+#[test]
+fn fifty_certificates_of_a_domain_at_once_then_one_in_12096_seconds() {
+    let times = times(52, |budgets, number| new_order(budgets, &format!("d{number}.fleet.example.com")));
+    assert!(times[..50].iter().all(Duration::is_zero));
+    assert_eq!(times[50..], [12_096, 24_192].map(Duration::from_secs));
+}
+
+#[test]
+fn five_certificates_of_a_set_at_once_then_one_in_120960_seconds() {
+    let times = times(7, |budgets, number| {
+        let names = if number % 2 == 0 {
+            ["a.example.com", "b.example.com"]
+        } else {
+            ["B.example.com", "a.example.com"]
+        };
+        Charges::order(budgets.limits(), OrderKind::SameSet, &account(), &set(&names))
+    });
+    assert!(times[..5].iter().all(Duration::is_zero));
+    assert_eq!(times[5..], [120_960, 241_920].map(Duration::from_secs));
+}
+
+#[test]
+fn what_each_kind_of_order_costs() {
+    let limits = Limits::lets_encrypt_production();
+    let cost = |limits: &Limits, kind| {
+        let charges = Charges::order(limits, kind, &account(), &set(&["a.example.com"]));
+        charges.iter().map(|charge| (charge.key.kind(), charge.checked, charge.spent)).collect::<Vec<_>>()
+    };
+    let orders = (LimitKind::NewOrdersPerAccount, true, Spent::AtRequest);
+    let domain = |checked| (LimitKind::CertificatesPerDomain, checked, Spent::AtIssuance);
+    let exact = |checked| (LimitKind::CertificatesPerFqdnSet, checked, Spent::AtIssuance);
+    let failed =
+        |checked| (LimitKind::FailedAuthorizationsPerDomainPerAccount, checked, Spent::AtFailedValidation);
+    let pausing =
+        (LimitKind::FailedAuthorizationsForPausingPerDomainPerAccount, true, Spent::AtFailedValidation);
+    assert_eq!(cost(&limits, OrderKind::New), [orders, domain(true), exact(true), failed(true), pausing]);
+    assert_eq!(cost(&limits, OrderKind::SameSet), [exact(true), failed(true), pausing]);
+    let ari = |same_set| OrderKind::AriWindow { same_set };
+    assert_eq!(cost(&limits, ari(true)), [exact(false), failed(false), pausing]);
+    assert_eq!(cost(&limits, ari(false)), [domain(false), exact(false), failed(false), pausing]);
+
+    let mut granted = limits;
+    let tier = Limit::new(5000, 5000, WEEK).unwrap();
+    granted.set_override(Override::CertificatesPerDomainPerAccount(account()), tier);
+    let own = (LimitKind::CertificatesPerDomainPerAccount, true, Spent::AtIssuance);
+    assert_eq!(
+        cost(&granted, OrderKind::New),
+        [orders, own, domain(false), exact(true), failed(true), pausing]
+    );
+}
+
+#[test]
+fn names_of_one_domain_cost_one_token_of_it() {
+    let names = set(&["b.example.com", "a.example.com", "x.github.io", "A.example.com"]);
+    assert_eq!(names.as_str(), "a.example.com,b.example.com,x.github.io");
+    let charges = Charges::order(&Limits::lets_encrypt_production(), OrderKind::New, &account(), &names);
+    let keys: Vec<_> = charges.iter().map(|charge| charge.key.to_string()).collect();
+    let domains: Vec<_> = keys.iter().filter(|key| key.starts_with("CertificatesPerDomain ")).collect();
+    assert_eq!(domains, ["CertificatesPerDomain example.com", "CertificatesPerDomain x.github.io"]);
+    assert_eq!(keys.len(), 1 + 2 + 1 + 2 * 3);
+    assert_eq!(NameSet::new(&[]), None);
+}
+
+#[test]
+fn a_set_is_a_renewal_for_120_days() {
+    let issued = start();
+    let kind = |age| OrderKind::of(false, Some(issued), issued + age);
+    assert_eq!(kind(SAME_SET_WINDOW - Duration::from_nanos(1)), OrderKind::SameSet);
+    assert_eq!(kind(SAME_SET_WINDOW), OrderKind::New);
+    assert_eq!(OrderKind::of(false, None, issued), OrderKind::New);
+    assert_eq!(OrderKind::of(true, None, issued), OrderKind::AriWindow { same_set: false });
+}
+
+#[test]
+fn an_account_costs_an_address_and_its_range() {
+    let keys = |address: &str| -> Vec<String> {
+        Charges::registration(address.parse().unwrap()).iter().map(|charge| charge.key.to_string()).collect()
+    };
+    assert_eq!(keys("192.0.2.1"), ["NewRegistrationsPerIPAddress 192.0.2.1"]);
+    assert_eq!(
+        keys("2001:db8:1:2::3"),
+        ["NewRegistrationsPerIPAddress 2001:db8:1:2::3", "NewRegistrationsPerIPv6Range 2001:db8:1::/48"]
+    );
+}
+
+#[test]
+fn the_text_of_a_key_is_read_back() {
+    let mut limits = Limits::lets_encrypt_production();
+    let tier = Limit::new(5000, 5000, WEEK).unwrap();
+    limits.set_override(Override::CertificatesPerDomainPerAccount(account()), tier);
+    let order =
+        Charges::order(&limits, OrderKind::New, &account(), &set(&["b.example.com", "a.example.com"]));
+    let registration = Charges::registration("2001:db8:1:2::3".parse().unwrap());
+    let mut kinds = Vec::new();
+    for charge in order.iter().chain(registration.iter()) {
+        assert_eq!(charge.key.to_string().parse(), Ok(charge.key.clone()));
+        kinds.push(charge.key.kind());
+    }
+    assert!(LimitKind::ALL.iter().all(|kind| kinds.contains(kind)));
+    let many: Vec<String> = (0..101).map(|number| format!("d{number:03}.example.com")).collect();
+    for text in [
+        "",
+        "NewOrders a",
+        "NewOrdersPerAccount",
+        "NewOrdersPerAccount a b",
+        "CertificatesPerDomain Example.com",
+        "CertificatesPerFQDNSet b.example.com,a.example.com",
+        "CertificatesPerFQDNSet a.example.com,a.example.com",
+        &format!("CertificatesPerFQDNSet {}", many.join(",")),
+        "NewRegistrationsPerIPv6Range 2001:db8::",
+        "NewRegistrationsPerIPv6Range 2001:db8:1:2::/48",
+    ] {
+        assert_eq!(text.parse::<BucketKey>(), Err(BucketKeyError), "{text}");
+    }
+}
+
+#[test]
+fn all_or_nothing() {
+    let mut budgets = production();
+    for number in 0..50 {
+        let charges = new_order(&budgets, &format!("d{number}.example.com"));
+        issue(&mut budgets, &charges, start());
+    }
+    let before = rows(&budgets);
+    let denied = budgets.reserve(&new_order(&budgets, "d50.example.com"), start()).unwrap_err();
+    let key = BucketKey::CertificatesPerDomain("example.com".parse().unwrap());
+    assert_eq!(denied.by(), &DeniedBy::Limit { key, remaining: 0, held: 0 });
+    assert_eq!(denied.retry_at(), Some(start() + Duration::from_secs(12_096)));
+    assert_eq!(rows(&budgets), before);
+}
+
+#[test]
+fn the_limit_that_clears_last_is_named() {
+    let mut budgets = production();
+    let same = Charges::order(budgets.limits(), OrderKind::SameSet, &account(), &set(&["a.example.com"]));
+    for _ in 0..5 {
+        let held = budgets.reserve(&same, start()).unwrap();
+        // A failure and a certificate: more than one order can do, and the worst that may have happened.
+        budgets.commit(held, &Outcome::Unknown, start());
+    }
+    let denied = budgets.reserve(&same, start()).unwrap_err();
+    assert!(denied.to_string().starts_with("CertificatesPerFQDNSet a.example.com has 0 left"), "{denied}");
+    assert_eq!(denied.retry_at(), Some(start() + Duration::from_secs(120_960)));
+}
+
+#[test]
+fn what_is_held_waits_for_an_order_and_not_for_time() {
+    let mut budgets = production();
+    let same = Charges::order(budgets.limits(), OrderKind::SameSet, &account(), &set(&["a.example.com"]));
+    let mut held: Vec<_> = (0..5).map(|_| budgets.reserve(&same, start()).unwrap()).collect();
+    let denied = budgets.reserve(&same, start() + WEEK * 9).unwrap_err();
+    assert_eq!(denied.retry_at(), None);
+    budgets.release(held.pop().unwrap(), start());
+    assert!(budgets.reserve(&same, start()).is_ok());
+}
+
+#[test]
+fn each_outcome_spends_its_own() {
+    let name = host("a.example.com");
+    let keys = [
+        BucketKey::NewOrdersPerAccount(account()),
+        BucketKey::CertificatesPerDomain("example.com".parse().unwrap()),
+        BucketKey::CertificatesPerFqdnSet(set(&["a.example.com"])),
+        BucketKey::FailedAuthorizationsPerDomainPerAccount(account(), name.clone()),
+        BucketKey::FailedAuthorizationsForPausingPerDomainPerAccount(account(), name.clone()),
+    ];
+    let left = |outcome: &Outcome| {
+        let mut budgets = production();
+        let held = budgets.reserve(&new_order(&budgets, "a.example.com"), start()).unwrap();
+        assert_eq!(keys.each_ref().map(|key| free(&budgets, key, start())), [299, 49, 4, 4, 1151]);
+        budgets.commit(held, outcome, start());
+        keys.each_ref().map(|key| free(&budgets, key, start()))
+    };
+    assert_eq!(left(&Outcome::Done), [299, 49, 4, 5, 1152]);
+    assert_eq!(left(&Outcome::NotIssued { failed: vec![name] }), [299, 50, 5, 4, 1151]);
+    assert_eq!(left(&Outcome::NotIssued { failed: vec![] }), [299, 50, 5, 5, 1152]);
+    assert_eq!(left(&Outcome::Unknown), [299, 49, 4, 4, 1151]);
+}
+
+#[test]
+fn a_late_issuance_is_spent_late() {
+    let mut budgets = production();
+    let held = budgets.reserve(&new_order(&budgets, "a.example.com"), start()).unwrap();
+    let late = start() + DAY;
+    budgets.commit(held, &Outcome::Done, late);
+    let key = BucketKey::CertificatesPerDomain("example.com".parse().unwrap());
+    assert_eq!(free(&budgets, &key, late), 49);
+}
+
+#[test]
+fn a_reservation_lives_through_a_crash() {
+    let mut before = production();
+    let charges = new_order(&before, "a.example.com");
+    let mut held = before.reserve(&charges, start()).unwrap();
+    before.ordered(&mut held, start());
+
+    let mut after = production();
+    assert!(before.rows().all(|row| after.restore(row, start())));
+    let resumed = Reservation::resume(charges, true);
+    assert_eq!(resumed, held);
+    after.commit(resumed, &Outcome::Done, start());
+    before.commit(held, &Outcome::Done, start());
+    assert_eq!(rows(&before), rows(&after));
+    assert_eq!(after.rows().map(|row| row.held).sum::<u32>(), 0);
+}
+
+#[test]
+fn a_refusal_corrects_the_mirror() {
+    let mut budgets = production();
+    let charges = new_order(&budgets, "a.example.com");
+    let key = BucketKey::NewOrdersPerAccount(account());
+    let wait = Duration::from_secs(17);
+    let hours = Duration::from_secs(3 * 3600);
+    let refusal = Refusal { retry_after: wait, seen: Some((300, hours)) };
+    assert_eq!(budgets.correct(&key, refusal, start()), Some(Correction { learned: None }));
+    assert_eq!(budgets.reserve(&charges, start()).unwrap_err().retry_at(), Some(start() + wait));
+    assert_eq!(budgets.denial(&charges, start() + wait), None);
+
+    let refusal = Refusal { retry_after: wait, seen: Some((1000, WEEK)) };
+    let learned = Limit::new(1000, 1000, WEEK).ok();
+    assert_eq!(budgets.correct(&key, refusal, start()), Some(Correction { learned }));
+    assert_eq!(Some(budgets.limits().rule_for(&key)), learned.map(Rule::Limited));
+
+    // Nonsense is not believed, and no wait is longer than a bucket needs.
+    let refusal = Refusal { retry_after: Duration::MAX, seen: Some((0, Duration::MAX)) };
+    assert_eq!(budgets.correct(&key, refusal, start()), Some(Correction { learned: None }));
+    assert_eq!(budgets.reserve(&charges, start()).unwrap_err().retry_at(), Some(start() + WEEK));
+}
+
+#[test]
+fn a_ca_of_which_nothing_is_known_is_believed_when_it_refuses() {
+    let mut budgets = Budgets::new(Limits::unknown(), 100);
+    let charges = new_order(&budgets, "a.example.com");
+    issue(&mut budgets, &charges, start());
+    assert_eq!(budgets.rows().count(), 0);
+    let key = BucketKey::NewOrdersPerAccount(account());
+    let wait = Duration::from_secs(60);
+    budgets.correct(&key, Refusal { retry_after: wait, seen: None }, start()).unwrap();
+    assert_eq!(budgets.reserve(&charges, start()).unwrap_err().retry_at(), Some(start() + wait));
+    issue(&mut budgets, &charges, start() + wait);
+}
+
+#[test]
+fn a_paused_name_waits_for_the_operator() {
+    let mut budgets = production();
+    let name = host("a.example.com");
+    assert!(budgets.pause(account(), name.clone()));
+    // Not even a renewal in the ARI window is exempt.
+    let kind = OrderKind::AriWindow { same_set: true };
+    let charges = Charges::order(budgets.limits(), kind, &account(), &set(&["a.example.com"]));
+    let denied = budgets.reserve(&charges, start()).unwrap_err();
+    assert!(matches!(denied.by(), DeniedBy::Paused { .. }));
+    assert_eq!(denied.retry_at(), None);
+    assert!(budgets.unpause(&account(), &name));
+    assert!(budgets.reserve(&charges, start()).is_ok());
+}
+
+#[test]
+fn a_success_ends_the_failures_in_a_row() {
+    let mut budgets = production();
+    let name = host("a.example.com");
+    let charges = new_order(&budgets, "a.example.com");
+    let held = budgets.reserve(&charges, start()).unwrap();
+    budgets.commit(held, &Outcome::NotIssued { failed: vec![name.clone()] }, start());
+    let key = BucketKey::FailedAuthorizationsForPausingPerDomainPerAccount(account(), name.clone());
+    assert_eq!(free(&budgets, &key, start()), 1151);
+    budgets.validated(&account(), &name);
+    assert_eq!(free(&budgets, &key, start()), 1152);
+}
+
+#[test]
+fn four_of_the_five_of_a_set_can_be_kept_by_a_smaller_burst() {
+    let ours = Rule::Limited(Limit::new(4, 5, WEEK).unwrap());
+    let limits = Limits::lets_encrypt_production().with_rule(LimitKind::CertificatesPerFqdnSet, ours);
+    let mut budgets = Budgets::new(limits, 100);
+    let same = Charges::order(budgets.limits(), OrderKind::SameSet, &account(), &set(&["a.example.com"]));
+    (0..4).for_each(|_| issue(&mut budgets, &same, start()));
+    let retry_at = budgets.reserve(&same, start()).unwrap_err().retry_at();
+    assert_eq!(retry_at, Some(start() + Duration::from_secs(120_960)));
+}
+
+#[test]
+fn buckets_are_bounded_and_full_ones_are_forgotten() {
+    let mut budgets = Budgets::new(Limits::lets_encrypt_production(), 8);
+    let limits = Limits::lets_encrypt_production();
+    let order = |name| Charges::order(&limits, OrderKind::New, &account(), &set(&[name]));
+    let first = order("a.example.com");
+    let second = order("b.example.com");
+    // Five buckets, of which three stay after the issuance; the second order needs three more, and finds room.
+    issue(&mut budgets, &first, start());
+    issue(&mut budgets, &second, start());
+    assert_eq!(budgets.rows().count(), 4);
+    issue(&mut budgets, &order("c.example.com"), start());
+    issue(&mut budgets, &order("d.example.com"), start());
+    let denied = budgets.reserve(&order("e.example.com"), start()).unwrap_err();
+    assert_eq!(denied.by(), &DeniedBy::Capacity);
+    let row = Row {
+        key: BucketKey::NewOrdersPerAccount(Account::new("x").unwrap()),
+        bucket: Bucket::FULL,
+        held: 1,
+    };
+    assert!(budgets.restore(row.clone(), start()));
+    issue(&mut budgets, &order("e.example.com"), start() + WEEK);
+    assert_eq!(budgets.row(&row.key), Some(row));
+}
+
+fn rows(budgets: &Budgets) -> Vec<(String, Bucket, u32)> {
+    let mut rows: Vec<_> = budgets.rows().map(|row| (row.key.to_string(), row.bucket, row.held)).collect();
+    rows.sort();
+    rows
+}
