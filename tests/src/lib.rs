@@ -29,6 +29,8 @@ mod setting;
 pub mod bind;
 #[cfg(feature = "curl")]
 pub mod curl;
+#[cfg(feature = "pebble")]
+pub mod journeys;
 #[cfg(feature = "lego")]
 pub mod lego;
 #[cfg(feature = "openssl")]

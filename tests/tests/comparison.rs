@@ -2,13 +2,11 @@
 //!
 //! Run it alone to read the figures: `cargo test -p fleetcert-tests --features lego --test comparison -- --nocapture`.
 
-mod journeys;
-
 use std::time::Duration;
 
 use fleetcert_tests::Fault;
+use fleetcert_tests::journeys::Place;
 use fleetcert_tests::lego::Lego;
-use journeys::Place;
 
 const NAMES: u32 = 20;
 

@@ -1,12 +1,11 @@
 //! The journey with the zone on a real name server: BIND, through RFC 2136 and TSIG.
 
-#[cfg(feature = "pebble")]
-mod journeys;
-
 use std::time::Duration;
 
 use fleetcert_tests::Fault;
 use fleetcert_tests::bind::Bind;
+#[cfg(feature = "pebble")]
+use fleetcert_tests::journeys::{Place, require_whole};
 use fleetcert_tests::quickstart::Quickstart;
 
 #[test]
@@ -30,14 +29,14 @@ fn ten_devices_at_the_ca_in_the_process() -> Result<(), Fault> {
 #[cfg(feature = "pebble")]
 #[test]
 fn one_device_at_pebble() -> Result<(), Fault> {
-    journeys::require_whole(&journeys::Place::with_bind()?.journey(1)?, 1);
+    require_whole(&Place::with_bind()?.journey(1)?, 1);
     Ok(())
 }
 
 #[cfg(feature = "pebble")]
 #[test]
 fn fifty_devices_at_pebble() -> Result<(), Fault> {
-    journeys::require_whole(&journeys::Place::with_bind()?.journey(50)?, 50);
+    require_whole(&Place::with_bind()?.journey(50)?, 50);
     Ok(())
 }
 

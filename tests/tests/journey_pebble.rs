@@ -1,9 +1,7 @@
 //! The journey at a real CA: Pebble, with our name server as its resolver and its 5 % of refused nonces.
 
-mod journeys;
-
 use fleetcert_tests::Fault;
-use journeys::{Place, require_whole};
+use fleetcert_tests::journeys::{Place, require_whole};
 
 #[test]
 fn one_device() -> Result<(), Fault> {

@@ -33,10 +33,18 @@ pub struct Ca {
     http: reqwest::Client,
 }
 
+/// What a client trusts, PEM.
+#[derive(Debug)]
+pub struct Anchor {
+    pub pem: Vec<u8>,
+    /// Whether it is the CA's root, and not what had to stand in for it.
+    pub is_root: bool,
+}
+
 /// The port of Pebble's management interface, unless its configuration says otherwise.
 const PEBBLE_MANAGEMENT: u16 = 15_000;
 const SET_WINDOW: &str = "/set-renewal-info/";
-/// Pebble can lock up under many parallel orders: it did with sixteen, and never with eight.
+/// Pebble can lock up under many parallel orders. With eight it was not met.
 const IN_FLIGHT_OUTSIDE: usize = 8;
 const IN_FLIGHT_INSIDE: usize = 16;
 
@@ -108,22 +116,22 @@ impl Ca {
         self.roots.is_some()
     }
 
-    /// The root that `chain` leads to, PEM: one that is known, else one that a Pebble on this host tells, else
-    /// what stands at the top of the chain.
-    pub async fn root_of(&self, chain: &Chain) -> Result<Vec<u8>, String> {
+    /// What `chain` is trusted by: a root that is known, else one that a Pebble on this host tells, else what stands
+    /// at the top of the chain.
+    pub async fn anchor_of(&self, chain: &Chain) -> Result<Anchor, String> {
         if leads_to(chain, &self.known_roots) {
-            return Ok(self.known_roots.clone());
+            return Ok(Anchor { pem: self.known_roots.clone(), is_root: true });
         }
         if let Some(url) = &self.root_url
             && let Ok(response) = self.http.get(url.clone()).send().await
             && let Ok(pem) = fleetcert_https::read_body(response, 64 * 1024).await
             && leads_to(chain, &pem)
         {
-            return Ok(pem);
+            return Ok(Anchor { pem, is_root: true });
         }
         let top = chain.certificates().last().ok_or("the chain is empty")?;
         let top = Chain::from_certificates(vec![top.clone()]).map_err(|error| error.to_string())?;
-        Ok(top.to_pem().into_bytes())
+        Ok(Anchor { pem: top.to_pem().into_bytes(), is_root: false })
     }
 
     /// Sets the renewal window of the chain's leaf around `now`, if the CA has the test interface for it.

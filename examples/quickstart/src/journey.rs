@@ -44,6 +44,8 @@ pub struct Arrived {
 const PATIENCE: Duration = Duration::from_secs(600);
 /// The longest wait for a record in the zone.
 const ZONE_PATIENCE: Duration = Duration::from_secs(15);
+/// The longest wait for the CA's renewal window: two requests to it that run into their time, one behind the other.
+const WINDOW_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Takes device number `index` from nothing to a renewed certificate.
 pub async fn travel(
@@ -90,7 +92,6 @@ struct Device<'a> {
     certificates: Certificates,
     page: Option<Page>,
     root_pem: Vec<u8>,
-    address: IpAddr,
     told: Option<mpsc::Receiver<Told>>,
 }
 
@@ -113,7 +114,6 @@ impl<'a> Device<'a> {
             certificates: Certificates::empty(),
             page: None,
             root_pem: Vec::new(),
-            address: address(index, 1),
             told: None,
         })
     }
@@ -134,7 +134,6 @@ impl<'a> Device<'a> {
 
     async fn report(&mut self, address: IpAddr, step: Step, story: &mut Story) -> Result<(), Failure> {
         self.agent.report_addresses(&[address]).await.map_err(agent_error(step))?;
-        self.address = address;
         if step == Step::AddressReported {
             story.tell(step, address);
         }
@@ -201,23 +200,28 @@ impl<'a> Device<'a> {
     /// The order as the control server tells of it, then the chain as the agent gets it.
     async fn obtain(&mut self, story: &mut Story) -> Result<(), Failure> {
         let told = self.told.as_mut().expect("a device listens since it enrolled");
+        // The step that is due: if the order fails, it is the one that failed.
+        let mut due = Step::Ordered;
         let order = async {
             while let Some(news) = told.recv().await {
-                match news {
-                    Told::Placed(url) => story.tell(Step::Ordered, url),
-                    Told::Seen(servers) => story.tell(Step::ChallengeSeen, servers),
-                    Told::Answered => story.tell(Step::ChallengeAnswered, ""),
-                    Told::Validated => story.tell(Step::Validated, ""),
-                    Told::Finalized => story.tell(Step::Finalized, ""),
+                let (done, detail, next) = match news {
+                    Told::Placed(url) => (Step::Ordered, url, Step::ChallengeSeen),
+                    Told::Seen(servers) => (Step::ChallengeSeen, servers, Step::ChallengeAnswered),
+                    Told::Answered => (Step::ChallengeAnswered, String::new(), Step::Validated),
+                    Told::Validated => (Step::Validated, String::new(), Step::Finalized),
+                    Told::Finalized => (Step::Finalized, String::new(), Step::Installed),
                     Told::Issued { .. } => break,
-                    Told::Failed(why) => return Err(Failure::new(Step::Validated, why)),
-                    Told::Window { .. } => {}
-                }
+                    Told::Failed(why) => return Err(why),
+                    Told::Window { .. } => continue,
+                };
+                story.tell(done, detail);
+                due = next;
             }
             Ok(())
         };
-        let late = |_| Failure::new(Step::Ordered, "the CA did not come to an end with the order");
-        tokio::time::timeout(PATIENCE, order).await.map_err(late)??;
+        let late = |_| "the CA did not come to an end with the order".to_owned();
+        let ended = tokio::time::timeout(PATIENCE, order).await.map_err(late).flatten();
+        ended.map_err(|why| Failure::new(due, why))?;
         let pair = self.fetch_chain(Step::Installed).await?;
         let detail =
             format!("{} certificates, to {}", pair.chain().certificates().len(), self.installed.display());
@@ -244,7 +248,8 @@ impl<'a> Device<'a> {
     async fn show(&mut self, story: &mut Story) -> Result<Option<Visitor>, Failure> {
         let failed = Failure::at(Step::PageFetched);
         let pair = self.agent.installed().expect("a pair was installed");
-        self.root_pem = self.world.ca.root_of(pair.chain()).await.map_err(&failed)?;
+        let anchor = self.world.ca.anchor_of(pair.chain()).await.map_err(&failed)?;
+        self.root_pem = anchor.pem;
         if pair.key_pem().is_none() {
             return Ok(None);
         }
@@ -253,7 +258,12 @@ impl<'a> Device<'a> {
             Page::serve(&name, self.certificates.clone()).await.map_err(Failure::at(Step::PageFetched))?;
         let visitor = Visitor::new(&name, page.address, &self.root_pem).map_err(&failed)?;
         visitor.fetch().await.map_err(&failed)?;
-        story.tell(Step::PageFetched, format_args!("https://{name}:{}/", page.address.port()));
+        let note = if anchor.is_root {
+            ""
+        } else {
+            "; the CA's root is not known, the top of its chain stands in for it"
+        };
+        story.tell(Step::PageFetched, format_args!("https://{name}:{}/{note}", page.address.port()));
         self.page = Some(page);
         Ok(Some(visitor))
     }
@@ -302,7 +312,7 @@ impl<'a> Device<'a> {
             }
         };
         let late = || Failure::new(Step::Renewed, "the CA does not tell its renewal window");
-        tokio::time::timeout(ZONE_PATIENCE, window).await.ok().flatten().ok_or_else(late)
+        tokio::time::timeout(WINDOW_PATIENCE, window).await.ok().flatten().ok_or_else(late)
     }
 
     /// Waits until the control server has the certificate; says what it replaces.

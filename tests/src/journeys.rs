@@ -1,19 +1,18 @@
 //! Where journeys with a real CA take place.
-#![allow(dead_code)] // each test file uses a part of it
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 #[cfg(feature = "bind")]
-use fleetcert_tests::bind::Bind;
-use fleetcert_tests::pebble::{Pebble, PebbleConfig};
-use fleetcert_tests::quickstart::{Journey, Quickstart};
-use fleetcert_tests::{Directory, Fault, free_address};
+use crate::bind::Bind;
+use crate::pebble::{Pebble, PebbleConfig};
+use crate::quickstart::{Journey, Quickstart};
+use crate::{Directory, Fault, free_address};
 use tempfile::TempDir;
 
 /// A Pebble, and a name server that it asks.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub struct Place {
     pebble: Pebble,
     zone: Zone,
     folder: TempDir,
@@ -32,27 +31,39 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 impl Place {
     /// The zone is on the name server of the journey itself.
-    pub(crate) fn with_our_name_server() -> Result<Self, Fault> {
+    ///
+    /// # Errors
+    /// If a peer does not start.
+    pub fn with_our_name_server() -> Result<Self, Fault> {
         let address = free_address()?;
         Self::new(address, Zone::Ours(address), DAY)
     }
 
     /// The same, with certificates whose renewal window opens in two months.
-    pub(crate) fn with_our_name_server_and_long_certificates() -> Result<Self, Fault> {
+    ///
+    /// # Errors
+    /// If a peer does not start.
+    pub fn with_our_name_server_and_long_certificates() -> Result<Self, Fault> {
         let address = free_address()?;
         Self::new(address, Zone::Ours(address), 90 * DAY)
     }
 
     /// The zone is on BIND.
+    ///
+    /// # Errors
+    /// If a peer does not start.
     #[cfg(feature = "bind")]
-    pub(crate) fn with_bind() -> Result<Self, Fault> {
+    pub fn with_bind() -> Result<Self, Fault> {
         let bind = Bind::start("fleet.test")?;
         Self::new(bind.address(), Zone::Bind(bind), DAY)
     }
 
     /// The zone is on BIND, and Pebble refuses no nonces: lego does not always come through when it does.
+    ///
+    /// # Errors
+    /// If a peer does not start.
     #[cfg(feature = "bind")]
-    pub(crate) fn for_comparison() -> Result<Self, Fault> {
+    pub fn for_comparison() -> Result<Self, Fault> {
         let bind = Bind::start("fleet.test")?;
         let mut config = PebbleConfig::with_resolver(bind.address()).validity(DAY);
         config.nonce_reject = 0;
@@ -72,13 +83,14 @@ impl Place {
         Ok(Self { pebble, zone, folder })
     }
 
-    pub(crate) fn pebble(&self) -> &Pebble {
+    /// The CA.
+    pub fn pebble(&self) -> &Pebble {
         &self.pebble
     }
 
     /// The zone's BIND, if it is on one.
     #[cfg(feature = "bind")]
-    pub(crate) fn bind(&self) -> Option<&Bind> {
+    pub fn bind(&self) -> Option<&Bind> {
         match &self.zone {
             Zone::Bind(bind) => Some(bind),
             Zone::Ours(_) => None,
@@ -94,7 +106,11 @@ impl Place {
         Ok(self.pebble.directory().clone().with_ca_root(file))
     }
 
-    pub(crate) fn quickstart(&self) -> Result<Quickstart, Fault> {
+    /// The program with the flags for this place.
+    ///
+    /// # Errors
+    /// If the program was not built, or the roots cannot be read.
+    pub fn quickstart(&self) -> Result<Quickstart, Fault> {
         let quickstart = Quickstart::built()?.directory(&self.directory()?);
         Ok(match &self.zone {
             Zone::Ours(address) => quickstart.arg("--nameserver-addr").arg(address.to_string()),
@@ -109,13 +125,17 @@ impl Place {
         })
     }
 
-    pub(crate) fn journey(&self, devices: u32) -> Result<Journey, Fault> {
+    /// The journey of so many devices.
+    ///
+    /// # Errors
+    /// If it fails, or does not end in time; the fault says whether Pebble still answers.
+    pub fn journey(&self, devices: u32) -> Result<Journey, Fault> {
         self.quickstart()?.arg("--devices").arg(devices.to_string()).run(LIMIT)
     }
 }
 
-/// Every device got its certificate and its renewal, and nothing is left.
-pub(crate) fn require_whole(journey: &Journey, devices: u64) {
+/// Asserts that every device got its certificate and its renewal, and that nothing is left.
+pub fn require_whole(journey: &Journey, devices: u64) {
     let summary = &journey.summary;
     assert_eq!(summary.devices, devices);
     assert_eq!((summary.issued, summary.failed), (2 * devices, 0), "{summary:?}");
