@@ -93,6 +93,9 @@ struct Device<'a> {
     page: Option<Page>,
     root_pem: Vec<u8>,
     told: Option<mpsc::Receiver<Told>>,
+    /// The CA's window as it was last told. Nothing orders the news of a certificate and the news of its window,
+    /// and a window that stays the same is told once.
+    window: Option<(SystemTime, SystemTime)>,
 }
 
 impl<'a> Device<'a> {
@@ -115,6 +118,7 @@ impl<'a> Device<'a> {
             page: None,
             root_pem: Vec::new(),
             told: None,
+            window: None,
         })
     }
 
@@ -200,6 +204,7 @@ impl<'a> Device<'a> {
     /// The order as the control server tells of it, then the chain as the agent gets it.
     async fn obtain(&mut self, story: &mut Story) -> Result<(), Failure> {
         let told = self.told.as_mut().expect("a device listens since it enrolled");
+        let window = &mut self.window;
         // The step that is due: if the order fails, it is the one that failed.
         let mut due = Step::Ordered;
         let order = async {
@@ -212,7 +217,10 @@ impl<'a> Device<'a> {
                     Told::Finalized => (Step::Finalized, String::new(), Step::Installed),
                     Told::Issued { .. } => break,
                     Told::Failed(why) => return Err(why),
-                    Told::Window { .. } => continue,
+                    Told::Window { start, end } => {
+                        *window = Some((start, end));
+                        continue;
+                    }
                 };
                 story.tell(done, detail);
                 due = next;
@@ -300,14 +308,16 @@ impl<'a> Device<'a> {
     async fn window(&mut self, opened: bool) -> Result<(SystemTime, SystemTime), Failure> {
         let clock = &self.world.clock;
         let told = self.told.as_mut().expect("a device listens since it enrolled");
+        let mut window = self.window;
         let window = async {
             loop {
-                match told.recv().await {
-                    Some(Told::Window { start, end }) if !opened || (start..end).contains(&clock.now()) => {
-                        return Some((start, end));
-                    }
-                    Some(_) => {}
-                    None => return None,
+                if let Some((start, end)) = window
+                    && (!opened || (start..end).contains(&clock.now()))
+                {
+                    return Some((start, end));
+                }
+                if let Told::Window { start, end } = told.recv().await? {
+                    window = Some((start, end));
                 }
             }
         };
