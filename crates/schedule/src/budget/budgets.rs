@@ -8,6 +8,7 @@ use fleetcert_names::HostName;
 use super::charge::{Charge, Charges, Spent};
 use super::denied::{Denied, DeniedBy};
 use super::key::{Account, BucketKey};
+use super::leave::Leave;
 use super::limit::{Bucket, Limit};
 use super::limits::{Limits, Override, Rule, SlowerThanDefault};
 
@@ -24,17 +25,17 @@ use super::limits::{Limits, Override, Rule, SlowerThanDefault};
 /// It keeps at most as many buckets as it was made for, and forgets those that are full again.
 #[derive(Clone, Debug)]
 pub struct Budgets {
-    limits: Limits,
-    buckets: HashMap<BucketKey, State>,
+    pub(super) limits: Limits,
+    pub(super) buckets: HashMap<BucketKey, State>,
     paused: BTreeSet<(Account, HostName)>,
     capacity: usize,
     next_sweep: Option<SystemTime>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct State {
-    bucket: Bucket,
-    held: u32,
+pub(super) struct State {
+    pub(super) bucket: Bucket,
+    pub(super) held: u32,
 }
 
 /// One bucket as a store keeps it. Several nodes share their budgets by comparing and setting these rows, those
@@ -126,7 +127,21 @@ impl Budgets {
     /// [`Denied`], with the limit that clears last, when a bucket that the CA would check has no token free, when
     /// the CA has paused a name, or when there is no room for more buckets.
     pub fn reserve(&mut self, charges: &Charges, now: SystemTime) -> Result<Reservation, Denied> {
-        if let Some(denied) = self.denial(charges, now) {
+        self.reserve_leaving(charges, Leave::NOTHING, now)
+    }
+
+    /// As [`reserve`](Self::reserve), and of each shared bucket so much must be left afterwards. `retry_at` is the
+    /// time at which that is so.
+    ///
+    /// # Errors
+    /// As [`reserve`](Self::reserve).
+    pub fn reserve_leaving(
+        &mut self,
+        charges: &Charges,
+        leave: impl Into<Leave>,
+        now: SystemTime,
+    ) -> Result<Reservation, Denied> {
+        if let Some(denied) = self.denial_leaving(charges, leave, now) {
             return Err(denied);
         }
         if !self.make_room(charges.iter().map(|charge| &charge.key), now) {
@@ -137,36 +152,6 @@ impl Budgets {
             state.held = state.held.saturating_add(1);
         }
         Ok(Reservation(charges.clone().into_vec()))
-    }
-
-    /// Why a reservation would be denied now; it takes nothing.
-    pub fn denial(&self, charges: &Charges, now: SystemTime) -> Option<Denied> {
-        charges.iter().filter_map(|charge| self.denial_of(charge, now)).reduce(Denied::stricter)
-    }
-
-    fn denial_of(&self, charge: &Charge, now: SystemTime) -> Option<Denied> {
-        if let BucketKey::FailedAuthorizationsForPausingPerDomainPerAccount(account, name) = &charge.key
-            && self.is_paused(account, name)
-        {
-            let by = DeniedBy::Paused { account: account.clone(), name: name.clone() };
-            return Some(Denied::new(by, None));
-        }
-        if !charge.checked {
-            return None;
-        }
-        let state = self.buckets.get(&charge.key).copied().unwrap_or(State::UNTOUCHED);
-        let (allowed, remaining, retry_in) = match self.limits.rule_for(&charge.key) {
-            Rule::Limited(limit) => {
-                let decision = state.bucket.spend(&limit, now, state.held.saturating_add(1));
-                (decision.allowed, decision.remaining, decision.retry_in)
-            }
-            // Without numbers a bucket is only the time before which the CA does not want to be asked.
-            Rule::Unlimited | Rule::Unknown => {
-                (state.bucket.is_full(now), 0, Some(state.bucket.full_in(now)))
-            }
-        };
-        let by = || DeniedBy::Limit { key: charge.key.clone(), remaining, held: state.held };
-        (!allowed).then(|| Denied::new(by(), retry_in.and_then(|wait| now.checked_add(wait))))
     }
 
     /// Spends what the CA took when it accepted the request, so that it begins to come back. Without this call it
@@ -338,7 +323,7 @@ impl Budgets {
 const BETWEEN_SWEEPS: Duration = Duration::from_secs(10);
 
 impl State {
-    const UNTOUCHED: Self = Self { bucket: Bucket::FULL, held: 0 };
+    pub(super) const UNTOUCHED: Self = Self { bucket: Bucket::FULL, held: 0 };
 
     fn is_untouched(&self, now: SystemTime) -> bool {
         self.held == 0 && self.bucket.is_full(now)

@@ -42,6 +42,15 @@ impl LimitKind {
         Self::FailedAuthorizationsForPausingPerDomainPerAccount,
     ];
 
+    /// Whether the orders for different names take from the same bucket: the new orders of an account, the
+    /// certificates of a domain.
+    pub const fn is_shared(self) -> bool {
+        matches!(
+            self,
+            Self::NewOrdersPerAccount | Self::CertificatesPerDomain | Self::CertificatesPerDomainPerAccount
+        )
+    }
+
     /// Its name in Let's Encrypt's server.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -7,9 +7,11 @@
 
 mod budgets;
 mod charge;
+mod denial;
 mod denied;
 mod key;
 mod key_text;
+mod leave;
 mod limit;
 mod limits;
 #[cfg(test)]
@@ -20,5 +22,6 @@ pub use charge::{Charge, Charges, OrderKind, SAME_SET_WINDOW, Spent};
 pub use denied::{Denied, DeniedBy};
 pub use key::{Account, BucketKey, LimitKind, NameSet};
 pub use key_text::BucketKeyError;
+pub use leave::Leave;
 pub use limit::{Bucket, Decision, Limit, LimitError};
 pub use limits::{Limits, Override, Rule, SlowerThanDefault};
