@@ -45,5 +45,5 @@ mod renewal;
 mod retry;
 
 pub use queue::expected_completion;
-pub use renewal::{Calendar, Window, renewal_time, smear_from, window_without_ari};
+pub use renewal::{Calendar, Margin, Window, renewal_time, smear_from, window_without_ari};
 pub use retry::retry_delay;

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use fleetcert_names::HostName;
 
-use super::key::{Account, BucketKey, NameSet, counted_domain};
+use super::key::{Account, BucketKey, NameSet};
 use super::limits::Limits;
 
 /// How long after its last issuance a set of names is a renewal for Let's Encrypt.
@@ -95,7 +95,7 @@ impl Charges {
         }
         if matches!(kind, OrderKind::New | OrderKind::AriWindow { same_set: false }) {
             let for_account = limits.counts_domains_for(account);
-            for domain in hosts.iter().map(counted_domain).collect::<BTreeSet<_>>() {
+            for domain in hosts.iter().map(|host| limits.counted_domain(host)).collect::<BTreeSet<_>>() {
                 if for_account {
                     let key = BucketKey::CertificatesPerDomainPerAccount(account.clone(), domain.clone());
                     charge(key, !in_window, Spent::AtIssuance);

@@ -1,9 +1,9 @@
 //! The limits of a CA, as data.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use fleetcert_names::DomainName;
+use fleetcert_names::{DomainName, HostName, registered_domain};
 
 use super::key::{Account, BucketKey, LimitKind};
 use super::limit::Limit;
@@ -27,6 +27,7 @@ pub enum Rule {
 pub struct Limits {
     rules: BTreeMap<LimitKind, Rule>,
     overrides: BTreeMap<Override, Limit>,
+    suffixes: BTreeSet<DomainName>,
 }
 
 /// The limits for which Let's Encrypt grants an override, and for whom.
@@ -90,7 +91,11 @@ impl Limits {
     }
 
     fn of(rules: [Rule; 8]) -> Self {
-        Self { rules: LimitKind::ALL.into_iter().zip(rules).collect(), overrides: BTreeMap::new() }
+        Self {
+            rules: LimitKind::ALL.into_iter().zip(rules).collect(),
+            overrides: BTreeMap::new(),
+            suffixes: BTreeSet::new(),
+        }
     }
 
     /// The same limits with another rule for `kind`.
@@ -98,6 +103,28 @@ impl Limits {
     pub fn with_rule(mut self, kind: LimitKind, rule: Rule) -> Self {
         self.rules.insert(kind, rule);
         self
+    }
+
+    /// The same limits of a CA that counts on `suffix` as on a public suffix: each name below it by itself.
+    ///
+    /// For a zone that was put on the public suffix list after the list was compiled into this crate. The CA must have
+    /// taken the new list up too, or it refuses what the mirror allows.
+    #[must_use]
+    pub fn with_public_suffix(mut self, suffix: DomainName) -> Self {
+        self.suffixes.insert(suffix);
+        self
+    }
+
+    /// The domain on which the CA counts certificates for this name: the registered domain, or the name itself when
+    /// it is a public suffix.
+    pub fn counted_domain(&self, name: &HostName) -> DomainName {
+        let name = name.as_domain();
+        self.suffixes
+            .iter()
+            .filter_map(|suffix| below(name, suffix))
+            .max_by_key(|domain| domain.as_str().len())
+            .or_else(|| registered_domain(name))
+            .unwrap_or_else(|| name.clone())
     }
 
     /// Takes `limit` for what `scope` names, from now on, and warns when it is worse than the default in the long
@@ -150,6 +177,16 @@ impl Limits {
     }
 }
 
+/// The part of `name` that is one label longer than `suffix`, or `suffix` itself.
+fn below(name: &DomainName, suffix: &DomainName) -> Option<DomainName> {
+    if !name.is_within(suffix) {
+        return None;
+    }
+    let rest = name.as_str().len() - suffix.as_str().len();
+    let label = name.as_str()[..rest.saturating_sub(1)].rfind('.').map_or(0, |dot| dot + 1);
+    name.as_str()[label..].parse().ok()
+}
+
 const MAX_LEARNED: usize = 10_000;
 
 fn override_of(key: &BucketKey) -> Option<Override> {
@@ -190,5 +227,29 @@ const fn limit(burst: u32, count: u32, period: Duration) -> Limit {
         Ok(limit) => limit,
         // Evaluated by the compiler: a wrong line in this table does not build.
         Err(_) => unreachable!(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_zone_that_was_listed_lately_is_counted_below() {
+        let listed = |suffix: &str| {
+            Limits::lets_encrypt_production().with_public_suffix(suffix.parse().expect("a domain name"))
+        };
+        let counted = |limits: &Limits, name: &str| {
+            limits.counted_domain(&name.parse().expect("a host name")).to_string()
+        };
+        let before = Limits::lets_encrypt_production();
+        assert_eq!(counted(&before, "www.d1.fleet.example.com"), "example.com");
+        let after = listed("fleet.example.com");
+        assert_eq!(counted(&after, "www.d1.fleet.example.com"), "d1.fleet.example.com");
+        assert_eq!(counted(&after, "d1.fleet.example.com"), "d1.fleet.example.com");
+        assert_eq!(counted(&after, "fleet.example.com"), "fleet.example.com");
+        assert_eq!(counted(&after, "notfleet.example.com"), "example.com");
+        let both = after.with_public_suffix("d1.fleet.example.com".parse().expect("a domain name"));
+        assert_eq!(counted(&both, "a.www.d1.fleet.example.com"), "www.d1.fleet.example.com");
     }
 }
