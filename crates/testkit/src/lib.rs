@@ -30,6 +30,7 @@ mod error;
 mod faults;
 mod issuer;
 mod ledger;
+pub mod limiter;
 mod management;
 mod options;
 mod renewal;
