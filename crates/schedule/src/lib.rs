@@ -45,5 +45,6 @@ mod renewal;
 mod retry;
 
 pub use queue::expected_completion;
-pub use renewal::{Calendar, Window, renewal_time, smear_from, window_without_ari};
+pub use renewal::{Affected, Calendar, MassPlan, Poll, Polling, Turn, Window};
+pub use renewal::{moment_in_window, renewal_time, smear_from, wake_at, window_without_ari};
 pub use retry::retry_delay;
