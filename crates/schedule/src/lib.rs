@@ -41,6 +41,7 @@
 
 pub mod budget;
 mod queue;
+pub mod quota;
 mod renewal;
 mod retry;
 
