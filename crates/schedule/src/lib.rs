@@ -41,9 +41,11 @@
 
 pub mod budget;
 mod queue;
+pub mod quota;
 mod renewal;
 mod retry;
 
 pub use queue::expected_completion;
-pub use renewal::{Calendar, Margin, Window, renewal_time, smear_from, window_without_ari};
+pub use renewal::{Affected, Calendar, Margin, MassPlan, Poll, Polling, Turn, Window};
+pub use renewal::{moment_in_window, renewal_time, smear_from, wake_at, window_without_ari};
 pub use retry::retry_delay;

@@ -3,6 +3,9 @@
 use std::time::{Duration, SystemTime};
 
 use fleetcert_names::{DomainName, HostName};
+use fleetcert_schedule::budget::Limits;
+
+use crate::limiter::CaLimits;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -153,13 +156,30 @@ impl Scenario {
         name.parse().expect("digits between known names")
     }
 
-    /// The public suffixes that the CA must know beside the list's.
-    pub fn public_suffixes(&self) -> Vec<DomainName> {
+    /// The limits with which the control server schedules: Let's Encrypt's, and that the zone is listed.
+    pub fn limits(&self) -> Limits {
+        let limits = Limits::lets_encrypt_production();
         match self.zone {
-            Zone::PublicSuffix => vec![LISTED.parse().expect("a domain name")],
-            Zone::Domains(_) => Vec::new(),
+            Zone::PublicSuffix => limits.with_public_suffix(listed()),
+            Zone::Domains(_) => limits,
         }
     }
+
+    /// The limits of the CA: Let's Encrypt's, and that the zone is listed.
+    pub fn ca_limits(&self) -> CaLimits {
+        let mut limits = CaLimits::production();
+        if self.zone == Zone::PublicSuffix {
+            limits.extra_public_suffixes.insert(listed());
+        }
+        limits
+    }
+}
+
+/// The account of the control server, in every scenario.
+pub const ACCOUNT: &str = "https://ca.example/account/1";
+
+fn listed() -> DomainName {
+    LISTED.parse().expect("a domain name")
 }
 
 /// The zone that is on the public suffix list, in this scenario.
