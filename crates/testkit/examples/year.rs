@@ -10,7 +10,6 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use fleetcert_names::DomainName;
 use fleetcert_schedule::budget::{Account, Limit, Limits, Override};
 use fleetcert_testkit::fleet::{ACCOUNT, Books, Lives, Report, Returning, Scenario, Span, Zone, simulate};
 use fleetcert_testkit::limiter::{CaLimits, Rate};

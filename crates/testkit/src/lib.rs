@@ -28,6 +28,7 @@
 mod authority;
 mod error;
 mod faults;
+pub mod fleet;
 mod issuer;
 mod ledger;
 pub mod limiter;

@@ -32,9 +32,6 @@ pub trait Ca {
 
     /// The window in which the CA wants the last certificate of a device renewed.
     fn window(&self, device: u32) -> Option<(SystemTime, SystemTime)>;
-
-    /// What was done so far.
-    fn ledger(&self) -> &[Entry];
 }
 
 /// An order of one device.
@@ -116,6 +113,11 @@ impl Books {
         &self.limiter
     }
 
+    /// What was done so far, in order, if it was to be kept.
+    pub fn ledger(&self) -> &[Entry] {
+        self.entries.as_deref().unwrap_or_default()
+    }
+
     fn last_of(&self, device: u32) -> Option<Last> {
         self.last.get(device as usize).copied().flatten()
     }
@@ -177,9 +179,5 @@ impl Ca for Books {
             Some(at) => (at - HOUR, at - HOUR / 2),
             None => boulder_window(Validity::new(last.not_before, last.not_after)),
         })
-    }
-
-    fn ledger(&self) -> &[Entry] {
-        self.entries.as_deref().unwrap_or_default()
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::SystemTime;
 
+use fleetcert_schedule::Window;
+
 use super::report::Reason;
 
 /// A device.
@@ -27,6 +29,8 @@ pub(super) struct Certificate {
     pub(super) not_after: SystemTime,
     /// When its device asks for the next.
     pub(super) renew_at: SystemTime,
+    /// When the CA exempts the order for the next from its limits.
+    pub(super) window: Option<Window>,
     pub(super) revoked_at: Option<SystemTime>,
 }
 
@@ -35,8 +39,6 @@ pub(super) struct Certificate {
 pub(super) struct Wanted {
     pub(super) since: SystemTime,
     pub(super) reason: Reason,
-    /// Its order is at the CA.
-    pub(super) placed: bool,
 }
 
 impl Device {

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use fleetcert_names::{DomainName, HostName};
+use fleetcert_schedule::Margin;
 use fleetcert_schedule::budget::Limits;
 
 use crate::limiter::CaLimits;
@@ -46,6 +47,8 @@ pub struct Scenario {
     pub returning: Option<Returning>,
     /// What devices do by themselves.
     pub habits: Habits,
+    /// What the control server's renewals leave room for; `None` for the CA's window as it is.
+    pub margin: Option<Margin>,
 }
 
 /// What devices do by themselves, each as so many of a million devices in a day.
@@ -139,6 +142,7 @@ impl Scenario {
                 reinstall_in_a_loop: 3,
                 hostile: 1,
             },
+            margin: Some(Margin::default()),
         }
     }
 

@@ -14,7 +14,6 @@ use super::report::{DayLine, Reason, Report};
 use super::scenario::{Scenario, Span};
 
 const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 /// The control server asks for each renewal window so often (Let's Encrypt's `Retry-After`).
 const ARI_POLL: Duration = Duration::from_secs(6 * 3600);
@@ -71,7 +70,7 @@ pub fn simulate(
 struct Simulation<'a> {
     scenario: &'a Scenario,
     ca: &'a mut dyn Ca,
-    control: Control,
+    control: Control<'a>,
     devices: Vec<Device>,
     agenda: Agenda,
     chance: Chance,
@@ -278,7 +277,9 @@ impl Simulation<'_> {
         if current.generation != generation {
             return;
         }
+        self.control.unplan(certificate.renew_at);
         // The window has passed: now.
+        certificate.window = None;
         certificate.renew_at = certificate.renew_at.min(self.now);
         if current.awake_since.is_some() {
             self.ask(device, Reason::Revoked);
@@ -310,7 +311,7 @@ impl Simulation<'_> {
             }
             return;
         }
-        current.wanted = Some(Wanted { since: now, reason, placed: false });
+        current.wanted = Some(Wanted { since: now, reason });
     }
 
     /// Starts what may start now.
@@ -338,22 +339,20 @@ impl Simulation<'_> {
         let random = self.chance.number();
         if away(&scenario.ca_outages, scenario.start, now).is_some() {
             self.report.unanswered += 1;
-            return self.control.ca_is_away(device, now, random);
+            let failures = self.failed(device);
+            return self.control.ca_is_away(device, failures, now, random);
         }
         let name = scenario.name_of(device);
         match self.ca.place(&Order { device, name: &name, replaces }, now) {
             Ok(()) => {
                 self.report.orders += 1;
                 self.control.placed(device, now);
-                if let Some(wanted) = &mut self.devices[device as usize].wanted {
-                    wanted.placed = true;
-                }
                 let (least, most) = scenario.order_takes;
                 self.agenda.enter(now + self.chance.seconds(least, most), Event::Complete(device));
             }
             Err(refused) => {
                 self.report.rate_limited += 1;
-                self.control.refused(device, &refused, now, random);
+                self.control.refused(device, &refused, now);
             }
         }
     }
@@ -371,11 +370,8 @@ impl Simulation<'_> {
         if away(&scenario.zone_outages, scenario.start, now).is_some() {
             // Nobody sees the record, so the CA is not asked to look.
             self.report.without_zone += 1;
-            self.devices[device as usize].failures += 1;
-            if let Some(wanted) = &mut self.devices[device as usize].wanted {
-                wanted.placed = false;
-            }
-            return self.control.zone_is_away(device, now, random);
+            let failures = self.failed(device);
+            return self.control.zone_is_away(device, failures, now, random);
         }
         let name = scenario.name_of(device);
         let order = Order { device, name: &name, replaces: false };
@@ -383,9 +379,17 @@ impl Simulation<'_> {
             Ok(validity) => self.issued(device, validity.not_before(), validity.not_after(), random),
             Err(_) => {
                 self.report.failed_validations += 1;
-                self.control.validation_failed(device, now, random);
+                let failures = self.failed(device);
+                self.control.validation_failed(device, failures, now, random);
             }
         }
+    }
+
+    /// One more failure in a row of a device.
+    fn failed(&mut self, device: u32) -> u32 {
+        let failures = &mut self.devices[device as usize].failures;
+        *failures = failures.saturating_add(1);
+        *failures
     }
 
     fn issued(&mut self, device: u32, not_before: SystemTime, not_after: SystemTime, random: u64) {
@@ -397,6 +401,7 @@ impl Simulation<'_> {
         self.report.zone_changes += 2;
         self.report.waits.add(wanted.reason, now.duration_since(wanted.since).unwrap_or_default());
         if let Some(old) = current.certificate {
+            self.control.unplan(old.renew_at);
             let left = old.not_after.duration_since(now).unwrap_or_default();
             match (wanted.reason, old.revoked_at) {
                 (Reason::Renewal, _) => {
@@ -420,8 +425,8 @@ impl Simulation<'_> {
         }
         let is_first = current.certificate.is_none();
         let window = self.ca.window(device);
-        let renew_at = self.control.issued(device, window, (not_before, not_after), now, random);
-        current.certificate = Some(Certificate { issued_at: now, not_after, renew_at, revoked_at: None });
+        let (renew_at, window) = self.control.issued(device, window, (not_before, not_after), now, random);
+        current.certificate = Some(Certificate { issued_at: now, not_after, renew_at, window, revoked_at: None });
         current.generation += 1;
         current.expiry_counted = false;
         current.failures = 0;
