@@ -40,9 +40,10 @@
 //! ```
 
 pub mod budget;
-mod queue;
+pub mod queue;
 mod renewal;
 mod retry;
+pub mod scheduler;
 
 pub use queue::expected_completion;
 pub use renewal::{Window, renewal_time, window_without_ari};
