@@ -11,7 +11,7 @@
 //!
 //! let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
 //! let mut queue: Queue<u64, &str> = Queue::new(QueueOptions::default());
-//! let entry = |lane, days| Entry {
+//! let entry = |lane, days: u64| Entry {
 //!     lane,
 //!     pool: Pool(1),
 //!     tenant: Tenant(0),
