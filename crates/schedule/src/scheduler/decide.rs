@@ -3,9 +3,9 @@
 use std::hash::Hash;
 use std::time::{Duration, SystemTime};
 
-use super::pools::is_shared;
+use super::pools::shared;
 use super::{Cause, Job, Running, Scheduler, Why};
-use crate::budget::{Bucket, BucketKey, Charges, Denied, DeniedBy, OrderKind, Rule};
+use crate::budget::{Charges, Denied, DeniedBy, LimitKind, OrderKind};
 use crate::queue::{self, By, Entry, Gate, Lane, Moment};
 
 /// What to do now.
@@ -67,19 +67,14 @@ impl<K: Copy + Ord + Hash> Scheduler<K> {
         let (entry, job) = self.queue.get(key)?;
         let kind = job.kind(now, self.options.order_lasts);
         let charges = Charges::order(self.budgets.limits(), kind, &job.account, &job.names);
-        if !is_of(&charges, self.pools.keys(entry.pool)) {
+        if !shared(&charges).eq(self.pools.keys(entry.pool)) {
             let job = job.clone();
             self.move_to_its_pool(key, entry, &job, now);
             return None;
         }
-        if let Some((until, why)) = self.reserved(entry, now) {
-            let gate = Gate::PoolLane(entry.pool, entry.lane);
-            self.close(gate, until, Cause::Reserve, why);
-            return None;
-        }
-        match self.budgets.reserve(&charges, now) {
+        match self.budgets.reserve_leaving(&charges, self.options.reserve.of(entry.lane), now) {
             Err(denied) => {
-                self.hold_denied(key, entry, denied, now);
+                self.hold_denied(key, entry, &charges, denied, now);
                 None
             }
             Ok(reservation) => {
@@ -104,7 +99,7 @@ impl<K: Copy + Ord + Hash> Scheduler<K> {
     fn move_to_its_pool(&mut self, key: K, entry: Entry, job: &Job, now: SystemTime) {
         let pool = self.join(key, job, now);
         self.queue.change(key, Entry { pool, ..entry });
-        self.pools.leave(entry.pool);
+        self.leave_pool(entry.pool);
     }
 
     /// Orders whose window has opened wait no longer for buckets from which it exempts them.
@@ -118,24 +113,29 @@ impl<K: Copy + Ord + Hash> Scheduler<K> {
         }
     }
 
-    fn hold_denied(&mut self, key: K, entry: Entry, denied: Denied, now: SystemTime) {
+    fn hold_denied(&mut self, key: K, entry: Entry, charges: &Charges, denied: Denied, now: SystemTime) {
+        if denied.by() == &DeniedBy::Capacity {
+            let until = now.checked_add(BETWEEN_LOOKS);
+            return self.close(Gate::All, until, Cause::Limit, Why::Limit(denied));
+        }
+        let Some(denied) = self.budgets.denial(charges, now) else {
+            // To a lane that leaves nothing it would be granted.
+            let gate = Gate::PoolLane(entry.pool, entry.lane);
+            return self.close(gate, denied.retry_at(), Cause::Reserve, Why::Reserve(denied));
+        };
         let until = denied.retry_at();
         match denied.by() {
-            DeniedBy::Limit { key: bucket, .. } if is_shared(bucket.kind()) => {
+            DeniedBy::Limit { key: bucket, .. } if concerns_pool(bucket.kind()) => {
                 self.close(Gate::Pool(entry.pool), until, Cause::Limit, Why::Limit(denied));
-            }
-            DeniedBy::Limit { .. } => {
-                // Without a time an order for the same names is under way.
-                let until = until.or_else(|| now.checked_add(self.options.order_takes.max(A_SECOND)));
-                self.queue.hold(key, until, Cause::Limit);
             }
             DeniedBy::Paused { .. } => {
                 self.paused.insert(key);
                 self.queue.hold(key, None, Cause::Limit);
             }
-            DeniedBy::Capacity => {
-                let until = now.checked_add(BETWEEN_LOOKS);
-                self.close(Gate::All, until, Cause::Limit, Why::Limit(denied));
+            _ => {
+                // Without a time an order for the same names is under way.
+                let until = until.or_else(|| now.checked_add(self.options.order_takes.max(A_SECOND)));
+                self.queue.hold(key, until, Cause::Limit);
             }
         }
     }
@@ -143,44 +143,6 @@ impl<K: Copy + Ord + Hash> Scheduler<K> {
     fn close(&mut self, gate: Gate, until: Option<SystemTime>, cause: Cause, why: Why) {
         self.queue.close(gate, until, cause);
         self.reasons.insert(gate, why);
-    }
-
-    /// Whether a lane must leave what is left in the shared buckets, and until when.
-    fn reserved(&self, entry: Entry, now: SystemTime) -> Option<(Option<SystemTime>, Why)> {
-        let percent = *self.options.reserve.leave.get(entry.lane);
-        if percent == 0 {
-            return None;
-        }
-        let held_back = self.pools.keys(entry.pool).iter().filter_map(|key| {
-            let kept = self.kept(key, entry.lane);
-            let Rule::Limited(limit) = self.budgets.limits().rule_for(key) else { return None };
-            let (bucket, held) = self.bucket(key);
-            let with_reserve = bucket.spend(&limit, now, held.saturating_add(kept).saturating_add(1));
-            // Without the reserve it would be denied as well: then that is what holds it.
-            if with_reserve.allowed || !bucket.spend(&limit, now, held.saturating_add(1)).allowed {
-                return None;
-            }
-            let until = with_reserve.retry_in.and_then(|wait| now.checked_add(wait));
-            let left = with_reserve.remaining.saturating_sub(held);
-            Some((until, Why::Reserve { key: key.clone(), left, kept }))
-        });
-        held_back.max_by_key(|(until, _)| Moment::or_never(*until))
-    }
-
-    /// How many tokens of a bucket a lane leaves: the percentage rounded up, but never all.
-    pub(super) fn kept(&self, key: &BucketKey, lane: Lane) -> u32 {
-        let percent = u64::from((*self.options.reserve.leave.get(lane)).min(100));
-        match self.budgets.limits().rule_for(key) {
-            Rule::Limited(limit) => {
-                let kept = (u64::from(limit.burst()) * percent).div_ceil(100);
-                u32::try_from(kept).unwrap_or(u32::MAX).min(limit.burst() - 1)
-            }
-            Rule::Unlimited | Rule::Unknown => 0,
-        }
-    }
-
-    pub(super) fn bucket(&self, key: &BucketKey) -> (Bucket, u32) {
-        self.budgets.row(key).map_or((Bucket::FULL, 0), |row| (row.bucket, row.held))
     }
 
     /// What holds, in full; `None` when it holds no longer.
@@ -208,10 +170,9 @@ impl<K: Copy + Ord + Hash> Scheduler<K> {
     }
 }
 
-/// Whether the shared buckets of the charges are these.
-fn is_of(charges: &Charges, keys: &[BucketKey]) -> bool {
-    let shared = charges.iter().filter(|charge| charge.checked && is_shared(charge.key.kind()));
-    shared.map(|charge| &charge.key).eq(keys)
+/// Whether an empty bucket of this kind keeps the whole pool.
+fn concerns_pool(kind: LimitKind) -> bool {
+    kind.is_shared() || kind == LimitKind::WholeAccount
 }
 
 const A_SECOND: Duration = Duration::from_secs(1);

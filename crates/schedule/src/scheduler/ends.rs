@@ -3,9 +3,9 @@
 use std::hash::Hash;
 use std::time::SystemTime;
 
-use super::{Job, Running, Scheduler, Want, WantError, pools};
+use super::{Job, Running, Scheduler, Want, WantError};
 use crate::budget::{BucketKey, Charges, Correction, Outcome, Refusal, Reservation};
-use crate::queue::{Entry, Gate, Lane};
+use crate::queue::{Entry, Gate, Lane, Pool};
 
 impl<K: Copy + Ord + Hash> Scheduler<K> {
     /// The CA has accepted the request for the order: what it took then begins to come back. `false` when no such
@@ -78,7 +78,7 @@ impl<K: Copy + Ord + Hash> Scheduler<K> {
             return Err(WantError::Full);
         }
         let Want { lane, tenant, deadline, .. } = *want;
-        let entry = Entry { lane, pool: pools::EXEMPT, tenant, deadline, since: now };
+        let entry = Entry { lane, pool: Pool(0), tenant, deadline, since: now };
         let reservation = Reservation::resume(charges, ordered);
         self.begin(key, Running { reservation, entry, job: Job::of(want) });
         Ok(())

@@ -66,7 +66,7 @@ pub use want::{Want, WantError};
 pub use why::{Halt, Why};
 
 use crate::budget::{Budgets, Charges, OrderKind, Reservation};
-use crate::queue::{Entry, Gate, Lane, Moment, Queue, QueueOptions, Tenant};
+use crate::queue::{Entry, Gate, Lane, Moment, Pool, Queue, QueueOptions, Tenant};
 use pools::Pools;
 use want::Job;
 use why::Cause;
@@ -174,7 +174,7 @@ impl<K: Copy + Ord + Hash> Scheduler<K> {
             self.leave_queue(key);
         }
         if let Err(error) = self.queue.insert(key, entry, job) {
-            self.pools.leave(pool);
+            self.leave_pool(pool);
             if let Some((entry, job)) = before {
                 self.put_in(key, entry, job, None, now);
             }
@@ -197,6 +197,7 @@ impl<K: Copy + Ord + Hash> Scheduler<K> {
 
     /// Starts nothing until a time, or until [`resume`](Self::resume).
     pub fn halt(&mut self, until: Option<SystemTime>, why: Halt) {
+        self.reasons.remove(&Gate::All);
         self.queue.close(Gate::All, until, Cause::Halted(why));
     }
 
@@ -211,15 +212,21 @@ impl<K: Copy + Ord + Hash> Scheduler<K> {
     }
 
     /// The pool of an order, counted as used by it.
-    fn join(&mut self, key: K, job: &Job, now: SystemTime) -> crate::queue::Pool {
-        if job.kind(now, self.options.order_lasts) != OrderKind::New {
-            return pools::EXEMPT;
-        }
-        if let Some(at) = job.exempt_from(now) {
+    fn join(&mut self, key: K, job: &Job, now: SystemTime) -> Pool {
+        let (kind, charges) = self.charges(job, now);
+        if let Some(at) = job.exempt_from(now).filter(|_| kind == OrderKind::New) {
             self.exemptions.insert((at, key));
         }
-        let (_, charges) = self.charges(job, now);
-        self.pools.join(pools::shared(&charges))
+        self.pools.join(&charges)
+    }
+
+    fn leave_pool(&mut self, pool: Pool) {
+        if self.pools.leave(pool) {
+            self.reasons.remove(&Gate::Pool(pool));
+            for lane in Lane::ALL {
+                self.reasons.remove(&Gate::PoolLane(pool, lane));
+            }
+        }
     }
 
     /// Puts an order that was here before into the queue, whatever the number of flows.
@@ -228,7 +235,7 @@ impl<K: Copy + Ord + Hash> Scheduler<K> {
         if self.queue.insert_again(key, Entry { pool, ..entry }, job).is_ok() {
             self.hold_until(key, not_before, now);
         } else {
-            self.pools.leave(pool);
+            self.leave_pool(pool);
         }
     }
 
@@ -246,7 +253,7 @@ impl<K: Copy + Ord + Hash> Scheduler<K> {
 
     /// Clears up after an entry that has left the queue.
     fn left(&mut self, key: K, entry: &Entry, job: &Job) {
-        self.pools.leave(entry.pool);
+        self.leave_pool(entry.pool);
         self.paused.remove(&key);
         if let Some(window) = job.window() {
             self.exemptions.remove(&(Moment::of(window.start()), key));

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::budget::Limits;
-use crate::queue::{PerLane, QueueOptions};
+use crate::budget::{Leave, Limits};
+use crate::queue::{Lane, PerLane, QueueOptions};
 
 /// The limits, bounds and shares of a [`Scheduler`](super::Scheduler).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,25 +53,30 @@ impl SchedulerOptions {
     }
 }
 
-/// The part of each shared bucket, in percent of its burst, that a lane must leave.
+/// The part of each shared bucket, in thousandths of its burst, that a lane must leave to others.
 ///
-/// Shared are the buckets of an account and of a registered domain. At least one token can always be had, so a
-/// lane that leaves everything is served when the bucket is full.
+/// Shared are the buckets of an account and of a registered domain
+/// ([`LimitKind::is_shared`](crate::budget::LimitKind::is_shared)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reserve {
-    /// In percent; above 100 it counts as 100.
-    pub leave: PerLane<u8>,
+    /// In thousandths, rounded down to whole tokens. Above 900 it counts as 900, so that a full bucket always has a
+    /// token for each lane.
+    pub leave: PerLane<u16>,
 }
 
 impl Reserve {
     /// Nothing is kept for anybody.
     pub const NONE: Self =
         Self { leave: PerLane { expiring: 0, revoked: 0, new: 0, routine: 0, failing: 0 } };
+
+    pub(super) fn of(&self, lane: Lane) -> Leave {
+        Leave::PerMille((*self.leave.get(lane)).min(900))
+    }
 }
 
 impl Default for Reserve {
     /// Routine and failing orders leave a fifth, new ones a tenth, the others nothing.
     fn default() -> Self {
-        Self { leave: PerLane { expiring: 0, revoked: 0, new: 10, routine: 20, failing: 20 } }
+        Self { leave: PerLane { expiring: 0, revoked: 0, new: 100, routine: 200, failing: 200 } }
     }
 }

@@ -22,23 +22,12 @@ struct Buckets {
     users: usize,
 }
 
-/// Of orders that draw on no shared bucket.
-pub(super) const EXEMPT: Pool = Pool(0);
-
-/// Whether many orders with nothing else in common draw on a bucket of this kind.
-pub(super) fn is_shared(kind: LimitKind) -> bool {
-    matches!(
-        kind,
-        LimitKind::NewOrdersPerAccount
-            | LimitKind::CertificatesPerDomain
-            | LimitKind::CertificatesPerDomainPerAccount
-    )
-}
-
-/// The shared buckets that the CA looks at.
-pub(super) fn shared(charges: &Charges) -> Vec<BucketKey> {
-    let shared = charges.iter().filter(|charge| charge.checked && is_shared(charge.key.kind()));
-    shared.map(|charge| charge.key.clone()).collect()
+/// The buckets that many orders with nothing else in common draw on, as far as the CA looks at them; and that of
+/// the account as a whole, on which all its orders depend.
+pub(super) fn shared(charges: &Charges) -> impl Iterator<Item = &BucketKey> {
+    let checked = charges.iter().filter(|charge| charge.checked && charge.key.kind().is_shared());
+    let whole = charges.keys().filter(|key| key.kind() == LimitKind::WholeAccount);
+    checked.map(|charge| &charge.key).chain(whole)
 }
 
 impl Pools {
@@ -53,10 +42,8 @@ impl Pools {
     }
 
     /// Counts one user more of these buckets.
-    pub(super) fn join(&mut self, keys: Vec<BucketKey>) -> Pool {
-        if keys.is_empty() {
-            return EXEMPT;
-        }
+    pub(super) fn join(&mut self, charges: &Charges) -> Pool {
+        let keys: Vec<BucketKey> = shared(charges).cloned().collect();
         if let Some(pool) = self.numbers.get(keys.as_slice()).copied() {
             if let Some(buckets) = self.pools.get_mut(&pool) {
                 buckets.users += 1;
@@ -77,12 +64,12 @@ impl Pools {
         pool
     }
 
-    /// Counts one user less.
-    pub(super) fn leave(&mut self, pool: Pool) {
-        let Some(buckets) = self.pools.get_mut(&pool) else { return };
+    /// Counts one user less, and says whether it was the last.
+    pub(super) fn leave(&mut self, pool: Pool) -> bool {
+        let Some(buckets) = self.pools.get_mut(&pool) else { return false };
         buckets.users -= 1;
         if buckets.users > 0 {
-            return;
+            return false;
         }
         if let Some(Buckets { keys, .. }) = self.pools.remove(&pool) {
             for key in keys.iter() {
@@ -96,5 +83,6 @@ impl Pools {
             self.numbers.remove(&keys);
             self.free.push(pool);
         }
+        true
     }
 }

@@ -4,7 +4,7 @@ use std::hash::Hash;
 use std::time::{Duration, SystemTime};
 
 use super::{Scheduler, Why};
-use crate::budget::{BucketKey, Rule};
+use crate::budget::{Bucket, BucketKey, DeniedBy, Rule};
 use crate::expected_completion;
 use crate::queue::{By, Entry, Lane};
 
@@ -74,10 +74,11 @@ impl<K: Copy + Ord + Hash> Scheduler<K> {
 
     /// When a bucket has the nth token for a lane from now on, if each is spent as it comes.
     fn nth_token(&self, key: &BucketKey, nth: usize, lane: Lane, now: SystemTime) -> Option<SystemTime> {
-        let (bucket, held) = self.bucket(key);
+        let (bucket, held) = self.budgets.row(key).map_or((Bucket::FULL, 0), |row| (row.bucket, row.held));
         let wait = match self.budgets.limits().rule_for(key) {
             Rule::Limited(limit) => {
-                let tokens = nth as u128 + u128::from(held) + u128::from(self.kept(key, lane));
+                let kept = self.options.reserve.of(lane).of(&limit);
+                let tokens = nth as u128 + u128::from(held) + u128::from(kept);
                 let lacking = limit.emission_interval().as_nanos().saturating_mul(tokens);
                 // How long it takes to be full, if these are spent at once, without what it may lack then.
                 let until_full = bucket.spend(&limit, now, 0).reset_in.as_nanos().saturating_add(lacking);
@@ -92,8 +93,8 @@ impl<K: Copy + Ord + Hash> Scheduler<K> {
 /// Whether it ends when some order does.
 fn ends_with_an_order(why: &Why) -> bool {
     match why {
-        Why::Limit(denied) => matches!(denied.by(), crate::budget::DeniedBy::Limit { .. }),
-        Why::InFlight | Why::FailingInFlight | Why::Reserve { .. } => true,
+        Why::Limit(denied) => matches!(denied.by(), DeniedBy::Limit { .. }),
+        Why::InFlight | Why::FailingInFlight | Why::Reserve(_) => true,
         Why::NotDue | Why::Halted(_) => false,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::budget::{BucketKey, Denied};
+use crate::budget::Denied;
 
 /// What holds an order back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,15 +12,8 @@ pub enum Why {
     NotDue,
     /// A limit of the CA.
     Limit(Denied),
-    /// What the bucket still holds is kept for more urgent lanes.
-    Reserve {
-        /// The bucket.
-        key: BucketKey,
-        /// How many tokens are neither spent nor held for orders under way.
-        left: u32,
-        /// How many of them this lane leaves.
-        kept: u32,
-    },
+    /// What a bucket still holds is kept for more urgent lanes.
+    Reserve(Denied),
     /// As many orders are under way as may be.
     InFlight,
     /// As many orders of names that fail are under way as may be.
@@ -46,9 +39,7 @@ impl fmt::Display for Why {
         match self {
             Self::NotDue => f.write_str("its time has not come"),
             Self::Limit(denied) => denied.fmt(f),
-            Self::Reserve { key, left, kept } => {
-                write!(f, "{key} has {left} left, and {kept} are kept for what is more urgent")
-            }
+            Self::Reserve(denied) => write!(f, "{denied}, and the rest is kept for what is more urgent"),
             Self::InFlight => f.write_str("as many orders are under way as may be"),
             Self::FailingInFlight => f.write_str("as many orders of failing names are under way as may be"),
             Self::Halted(Halt::Breaker) => f.write_str("the CA does not answer as it should"),
