@@ -40,12 +40,11 @@
 //! ```
 
 pub mod budget;
-mod queue;
-pub mod quota;
+pub mod queue;
 mod renewal;
 mod retry;
+pub mod scheduler;
 
 pub use queue::expected_completion;
-pub use renewal::{Affected, Calendar, Margin, MassPlan, Poll, Polling, Turn, Window};
-pub use renewal::{moment_in_window, renewal_time, smear_from, wake_at, window_without_ari};
+pub use renewal::{Window, renewal_time, window_without_ari};
 pub use retry::retry_delay;

@@ -23,7 +23,18 @@ impl Budgets {
         now: SystemTime,
     ) -> Option<Denied> {
         let leave = leave.into();
-        charges.iter().filter_map(|charge| self.denial_of(charge, leave, now)).reduce(Denied::stricter)
+        let of_charges = charges.iter().filter_map(|charge| self.denial_of(charge, leave, now));
+        of_charges
+            .chain(charges.whole_account().and_then(|key| self.closed(key, now)))
+            .reduce(Denied::stricter)
+    }
+
+    /// Without numbers a bucket is only the time before which the CA does not want to be asked.
+    fn closed(&self, key: &BucketKey, now: SystemTime) -> Option<Denied> {
+        let state = self.buckets.get(key)?;
+        let wait = state.bucket.full_in(self.early(now));
+        let by = || DeniedBy::Limit { key: key.clone(), remaining: 0, held: state.held };
+        (!wait.is_zero()).then(|| Denied::new(by(), now.checked_add(wait)))
     }
 
     fn denial_of(&self, charge: &Charge, leave: Leave, now: SystemTime) -> Option<Denied> {
@@ -36,21 +47,19 @@ impl Budgets {
         if !charge.checked {
             return None;
         }
-        let state = self.state(&charge.key);
-        let (allowed, remaining, retry_in) = match self.limits.rule_for(&charge.key) {
-            Rule::Limited(limit) => {
-                let left = if charge.key.kind().is_shared() { leave.of(&limit) } else { 0 };
-                let decision =
-                    state.bucket.spend(&limit, now, state.held.saturating_add(1).saturating_add(left));
-                (decision.allowed, decision.remaining, decision.retry_in)
-            }
-            // Without numbers a bucket is only the time before which the CA does not want to be asked.
-            Rule::Unlimited | Rule::Unknown => {
-                (state.bucket.is_full(now), 0, Some(state.bucket.full_in(now)))
-            }
+        let limit = match self.limits.rule_for(&charge.key) {
+            Rule::Limited(limit) => limit,
+            Rule::Unlimited | Rule::Unknown => return self.closed(&charge.key, now),
         };
-        let by = || DeniedBy::Limit { key: charge.key.clone(), remaining, held: state.held };
-        (!allowed).then(|| Denied::new(by(), retry_in.and_then(|wait| now.checked_add(wait))))
+        let state = self.state(&charge.key);
+        let left = if charge.key.kind().is_shared() { leave.of(&limit) } else { 0 };
+        let cost = state.held.saturating_add(1).saturating_add(left);
+        let decision = state.bucket.spend(&limit, self.early(now), cost);
+        let by =
+            || DeniedBy::Limit { key: charge.key.clone(), remaining: decision.remaining, held: state.held };
+        // The wait is the same on every clock.
+        let retry_at = || decision.retry_in.and_then(|wait| now.checked_add(wait));
+        (!decision.allowed).then(|| Denied::new(by(), retry_at()))
     }
 
     /// The time at which the `n`-th further token can be had of each shared bucket that the CA checks for these
@@ -58,18 +67,21 @@ impl Budgets {
     /// leave some adds them to `n`.
     ///
     /// An estimate for a queue, without a loop over it: never before `now`, and at most the year 2262. `None` when
-    /// no shared bucket with known numbers is checked, so that nothing here says how quickly they follow one
-    /// another.
+    /// neither a shared bucket with known numbers is checked nor the account closed, so that nothing here says how
+    /// quickly they follow one another.
     pub fn available_at(&self, charges: &Charges, n: u64, now: SystemTime) -> Option<SystemTime> {
         let shared = charges.iter().filter(|charge| charge.checked && charge.key.kind().is_shared());
-        let waits = shared.filter_map(|charge| match self.limits.rule_for(&charge.key) {
+        let times = shared.filter_map(|charge| match self.limits.rule_for(&charge.key) {
             Rule::Limited(limit) => {
                 let state = self.state(&charge.key);
-                Some(state.bucket.wait_for(&limit, now, n.saturating_add(state.held.into())))
+                let wait =
+                    state.bucket.wait_for(&limit, self.early(now), n.saturating_add(state.held.into()));
+                Some(now.checked_add(wait).unwrap_or(now))
             }
-            Rule::Unlimited | Rule::Unknown => None,
+            Rule::Unlimited | Rule::Unknown => self.closed(&charge.key, now)?.retry_at(),
         });
-        waits.max().map(|wait| now.checked_add(wait).unwrap_or(now))
+        let closed = charges.whole_account().and_then(|key| self.closed(key, now)?.retry_at());
+        times.chain(closed).max()
     }
 
     fn state(&self, key: &BucketKey) -> State {

@@ -23,7 +23,7 @@ impl Leave {
     /// Each bucket may become empty.
     pub const NOTHING: Self = Self::Tokens(0);
 
-    pub(super) fn of(self, limit: &Limit) -> u32 {
+    pub(crate) fn of(self, limit: &Limit) -> u32 {
         match self {
             Self::Tokens(tokens) => tokens,
             Self::PerMille(part) => {
