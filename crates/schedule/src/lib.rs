@@ -40,6 +40,7 @@
 //! ```
 
 pub mod budget;
+pub mod pacer;
 mod queue;
 mod renewal;
 mod retry;

@@ -71,7 +71,7 @@ pub enum RefusalText {
     /// The account may not order for these names, until an operator lifts it. Time does not help.
     Paused(Pause),
     /// A server that has too much to do (HTTP 503): no limit of an account, and nothing for a budget. It is for the
-    /// pacer.
+    /// [pacer](crate::pacer).
     Busy {
         /// How long to wait.
         retry_after: Duration,
