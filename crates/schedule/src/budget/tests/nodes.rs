@@ -347,7 +347,7 @@ fn run(steps: Vec<Step>, nodes: usize, skew: i64) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(150))]
+    #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
     fn several_nodes_never_have_more_than_the_ca(steps in steps(0), nodes in 2usize..=4) {
