@@ -39,7 +39,9 @@
 //! assert_eq!(denied.retry_at(), Some(now + Duration::from_secs(12_096)));
 //! ```
 
+pub mod breaker;
 pub mod budget;
+pub mod failures;
 mod queue;
 pub mod quota;
 mod renewal;
