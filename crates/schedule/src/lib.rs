@@ -41,6 +41,7 @@
 
 pub mod breaker;
 pub mod budget;
+pub mod clock_guard;
 pub mod failures;
 mod queue;
 pub mod quota;
