@@ -15,6 +15,13 @@
 //! assert_eq!(at, start + Duration::from_secs(1800));
 //! ```
 //!
+//! What was issued in one day need not be renewed in one day: a [`Calendar`] takes such a wave apart. [`Polling`] says
+//! when the CA is asked for a window again, and a [`MassPlan`] what comes first when all must be renewed at once.
+//!
+//! Four things say no before the CA has to: [`quota`] when a name, a device or a tenant asks too often, [`failures`]
+//! when a name keeps failing, [`breaker`] when a CA or a zone does not work, [`clock_guard`] when the clock may be
+//! wrong.
+//!
 //! The limits of Let's Encrypt are mirrored by [`budget`]. An order reserves before it is sent, and commits when
 //! it has ended:
 //!
