@@ -309,6 +309,18 @@ mod tests {
     }
 
     #[test]
+    fn the_pace_is_that_of_the_limit() {
+        let mut guard = guard();
+        for _ in 0..10 {
+            assert_eq!(guard.decide(MINUTE), Start::Go);
+            guard.started(MINUTE);
+        }
+        let next = MINUTE + Duration::from_secs(6);
+        assert_eq!(guard.decide(MINUTE), Start::Pace { at: next });
+        assert_eq!(guard.decide(next), Start::Go);
+    }
+
+    #[test]
     fn extremes() {
         let end = SystemTime::UNIX_EPOCH + Duration::from_secs(i64::MAX as u64);
         let mut guard = ClockGuard::new(rule(), end, Duration::ZERO, Some(SystemTime::UNIX_EPOCH));
@@ -319,16 +331,16 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the wall clock does, no more start in any hour than were set and the burst.
+        /// Whatever the wall clock does, no more start in a minute than were set and the burst.
         #[test]
-        fn never_more_in_an_hour(steps in prop::collection::vec((0u64..30, any::<u32>(), 0u8..4), 1..800)) {
+        fn never_more_in_a_minute(steps in prop::collection::vec((0u64..4, any::<u32>(), 0u8..20), 100..600)) {
             let mut guard = guard();
             let (mut since, mut started) = (Duration::ZERO, Vec::new());
             for (pause, clock, what) in steps {
                 since += Duration::from_secs(pause);
                 match what {
                     0 => guard.observe(SystemTime::UNIX_EPOCH + Duration::from_secs(clock.into()), since),
-                    1 => guard.confirm(),
+                    1..6 => guard.confirm(),
                     _ => {}
                 }
                 if guard.decide(since) == Start::Go {
