@@ -17,6 +17,14 @@
 //!
 //! [`pacer`] keeps to the requests in a second that the CA's load balancer lets through. The limits of Let's Encrypt
 //! on orders and certificates are mirrored by [`budget`]. An order reserves before it is sent, and commits when
+//! What was issued in one day need not be renewed in one day: a [`Calendar`] takes such a wave apart. [`Polling`] says
+//! when the CA is asked for a window again, and a [`MassPlan`] what comes first when all must be renewed at once.
+//!
+//! Four things say no before the CA has to: [`quota`] when a name, a device or a tenant asks too often, [`failures`]
+//! when a name keeps failing, [`breaker`] when a CA or a zone does not work, [`clock_guard`] when the clock may be
+//! wrong.
+//!
+//! The limits of Let's Encrypt are mirrored by [`budget`]. An order reserves before it is sent, and commits when
 //! it has ended:
 //!
 //! ```
@@ -40,9 +48,12 @@
 //! assert_eq!(denied.retry_at(), Some(now + Duration::from_secs(12_096)));
 //! ```
 
+pub mod breaker;
 pub mod budget;
 pub mod queue;
 pub mod pacer;
+pub mod clock_guard;
+pub mod failures;
 mod queue;
 mod renewal;
 mod retry;
