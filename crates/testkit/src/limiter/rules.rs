@@ -281,6 +281,11 @@ impl Limiter {
         &self.limits
     }
 
+    #[cfg(test)]
+    pub(super) fn remembered(&self) -> usize {
+        self.buckets.len() + self.renewable_until.len()
+    }
+
     fn see(&mut self, now: SystemTime) -> Nanos {
         let now = nanos(now);
         self.latest = self.latest.max(now);
