@@ -31,8 +31,8 @@ pub struct Problem {
     detail: String,
     status: StatusCode,
     retry_after: Option<Duration>,
-    help: Option<String>,
-    identifier: Option<String>,
+    help: Option<Box<str>>,
+    identifier: Option<Box<str>>,
     algorithms: &'static [&'static str],
     subproblems: Vec<Problem>,
 }
@@ -173,7 +173,7 @@ impl Problem {
 
     /// The same with a `Link` header of relation `help`: a page that explains the limit (RFC 8555 section 6.6).
     #[must_use]
-    pub fn with_help(mut self, url: impl Into<String>) -> Self {
+    pub fn with_help(mut self, url: impl Into<Box<str>>) -> Self {
         self.help = Some(url.into());
         self
     }
