@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use fleetcert_acme_server::Resource;
+use fleetcert_ambient::{Entropy, SeededEntropy};
 use fleetcert_names::{DomainName, HostName};
 
 use super::buckets::Buckets;
@@ -41,7 +42,7 @@ pub struct Limiter {
     renewable_until: Buckets,
     pauses: Pauses,
     counts: Counts,
-    jitter: Option<u64>,
+    jitter: Option<SeededEntropy>,
     latest: Nanos,
 }
 
@@ -49,7 +50,7 @@ impl Limiter {
     /// A CA that has seen nothing yet.
     pub fn new(limits: CaLimits) -> Self {
         Self {
-            jitter: limits.jitter,
+            jitter: limits.jitter.map(SeededEntropy::new),
             limits,
             buckets: Buckets::new(),
             renewable_until: Buckets::new(),
@@ -280,6 +281,11 @@ impl Limiter {
         &self.limits
     }
 
+    #[cfg(test)]
+    pub(super) fn remembered(&self) -> usize {
+        self.buckets.len() + self.renewable_until.len()
+    }
+
     fn see(&mut self, now: SystemTime) -> Nanos {
         let now = nanos(now);
         self.latest = self.latest.max(now);
@@ -359,15 +365,13 @@ impl Limiter {
         refused
     }
 
-    /// Between 0 and 3 % of the wait, uniformly (the sequence is SplitMix64).
-    fn next_jitter(&mut self, retry_in: u64) -> u64 {
-        let Some(state) = &mut self.jitter else { return 0 };
-        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut number = *state;
-        number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let part = u128::from((number ^ (number >> 31)) >> 32);
-        u64::try_from((u128::from(retry_in) * 3 * part) >> 32).unwrap_or(u64::MAX) / 100
+    /// Between 0 and 3 % of the wait, uniformly.
+    fn next_jitter(&self, retry_in: u64) -> u64 {
+        let Some(entropy) = &self.jitter else { return 0 };
+        let mut part = [0; 4];
+        entropy.fill(&mut part);
+        let part = u128::from(u32::from_le_bytes(part));
+        u64::try_from(((u128::from(retry_in) * 3 * part) >> 32) / 100).unwrap_or(u64::MAX)
     }
 }
 

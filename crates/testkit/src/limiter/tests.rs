@@ -4,6 +4,7 @@ mod answers;
 mod orders;
 mod overrides;
 mod pausing;
+mod year;
 
 use std::time::{Duration, SystemTime};
 
