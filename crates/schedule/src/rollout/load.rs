@@ -63,11 +63,19 @@ pub(super) fn of(plan: &Rollout) -> Vec<DayLoad> {
 
         let life = plan.start().checked_add(begins).map_or(Duration::ZERO, |at| life_at(plan, at));
         let (from, until) = profile::ages(life);
-        let early = from.saturating_sub(plan.fleet().smear()).max(HOUR.min(from));
-        spread(&mut renewed, hour, fleet, early, until);
+        let (early, late) = smeared(plan.fleet().smear(), from, until);
+        spread(&mut renewed, hour, fleet, early, late);
         spread(&mut renewed, hour, new.saturating_add(renewals), from, until);
     }
     days
+}
+
+/// The ages between which a first renewal comes: as much earlier than the window's middle as is to be smeared, and
+/// not earlier than the first hour.
+fn smeared(smear: Duration, from: Duration, until: Duration) -> (Duration, Duration) {
+    let middle = from + (until - from) / 2;
+    let early = middle.saturating_sub(smear);
+    if early < from { (early.max(HOUR.min(from)), middle) } else { (from, until) }
 }
 
 fn life_at(plan: &Rollout, at: SystemTime) -> Duration {
@@ -78,16 +86,15 @@ fn life_at(plan: &Rollout, at: SystemTime) -> Duration {
 fn hours(plan: &Rollout) -> usize {
     let most = DAY * LOAD_DAYS;
     let completion = plan.completion();
-    let cycle = |after: Duration| {
+    let oldest = |after: Duration| {
         let at = plan.start().checked_add(after);
-        at.map_or(Duration::ZERO, |at| plan.fleet().profile().cycle_at(at))
+        at.map_or(Duration::ZERO, |at| profile::ages(life_at(plan, at)).1)
     };
     let mut ends = completion.after.min(most);
     for _ in 0..2 {
-        ends = ends.saturating_add(cycle(ends)).min(most);
+        ends = ends.saturating_add(oldest(ends)).min(most);
     }
-    // Whole days, and the half of a window that is later than its middle.
-    let days = (ends.as_secs() / DAY.as_secs() + 2).min(LOAD_DAYS.into());
+    let days = (ends.as_secs() / DAY.as_secs() + 1).min(LOAD_DAYS.into());
     days as usize * 24
 }
 

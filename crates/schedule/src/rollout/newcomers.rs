@@ -99,9 +99,8 @@ impl Newcomers {
 
     /// The smallest reserve through which the growth passes.
     fn enough(&self) -> Option<Reserve> {
-        let passes = |percent| {
-            self.whole.share(percent).is_some_and(|share| share.come_back_in(WEEK) >= self.growth)
-        };
+        let passes =
+            |percent| self.whole.share(percent).is_some_and(|share| share.come_back_in(WEEK) >= self.growth);
         (1..100).find(|percent| passes(*percent)).and_then(Reserve::percent)
     }
 }

@@ -124,9 +124,8 @@ impl Paces {
 
     /// How many come back in a while, of which no burst is left.
     pub(super) fn come_back_in(&self, time: Duration) -> u64 {
-        let back = self.0.iter().map(|pace| {
-            time.as_nanos().saturating_mul(pace.buckets.into()) / pace.interval
-        });
+        let back =
+            self.0.iter().map(|pace| time.as_nanos().saturating_mul(pace.buckets.into()) / pace.interval);
         back.min().map_or(u64::MAX, |back| u64::try_from(back).unwrap_or(u64::MAX))
     }
 

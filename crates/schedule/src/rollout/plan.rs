@@ -58,13 +58,7 @@ impl Rollout {
     /// The fleet goes through all shared limits but the reserve. New devices go through the reserve, and through
     /// everything when the fleet is done; then nothing is reserved. A limit of which nothing is known is taken not
     /// to bind; [`unknown`](Self::unknown) names it.
-    pub fn plan(
-        fleet: Fleet,
-        growth: Growth,
-        limits: &Limits,
-        reserve: Reserve,
-        start: SystemTime,
-    ) -> Self {
+    pub fn plan(fleet: Fleet, growth: Growth, limits: &Limits, reserve: Reserve, start: SystemTime) -> Self {
         let shared = Shared::of(&fleet, limits);
         let exact_set = limits.rule(LimitKind::CertificatesPerFqdnSet);
         let mut plan = Self { fleet, growth, reserve, start, exact_set, shared, load: Vec::new() };

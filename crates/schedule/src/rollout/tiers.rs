@@ -163,7 +163,8 @@ impl Rollout {
             domains.iter().map(move |per_domain| Ask { per_domain: *per_domain, new_orders })
         });
         let tried: Vec<_> = asks.map(|ask| (ask, self.with_ask(&ask))).collect();
-        let smallest = tried.iter().filter(|(_, effect)| effect.meets(within)).min_by_key(|(ask, _)| ask.size());
+        let smallest =
+            tried.iter().filter(|(_, effect)| effect.meets(within)).min_by_key(|(ask, _)| ask.size());
         if let Some((ask, effect)) = smallest {
             return Advice::Ask { ask: *ask, effect: *effect };
         }
@@ -198,7 +199,9 @@ impl Rollout {
     }
 
     fn slower(&self, tier: Tier) -> Option<SlowerThanDefault> {
-        let (Rule::Limited(default), Some(replaced_by)) = (self.shared.orders, tier.limit()) else { return None };
+        let (Rule::Limited(default), Some(replaced_by)) = (self.shared.orders, tier.limit()) else {
+            return None;
+        };
         (replaced_by.emission_interval() > default.emission_interval())
             .then_some(SlowerThanDefault { default, replaced_by })
     }
