@@ -55,8 +55,11 @@ impl Pace {
 
 /// All shared limits that a first certificate passes.
 ///
-/// Each bucket's curve is a burst and then a straight line. The lowest of such curves is concave, so a queue that
-/// follows it never meets an empty bucket, and nothing flows faster: the steps of a simulation are not needed.
+/// The curve of one bucket is a burst and then even steps. The lowest of such curves is concave, so a queue that
+/// follows it never meets an empty bucket, and nothing flows faster: the closed form is what a simulation gives.
+///
+/// The buckets of several domains step together. With more domains than the account can order at once, the last of
+/// them come later than is told here: by less than the time in which it orders one for each domain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Paces(Vec<Pace>);
 
