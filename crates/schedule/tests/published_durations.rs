@@ -188,3 +188,27 @@ fn the_case_of_90_000_appliances() {
     let domains = |count: u16| plan.with_zones(Zones::Domains(count.try_into().unwrap())).per_week;
     assert_eq!((domains(335), domains(336), domains(1000)), (16_750, 16_800, 16_800));
 }
+
+/// Nothing is counted device by device: a million, spread over domains and smeared, take a fraction of this even
+/// without optimization.
+#[test]
+#[allow(clippy::disallowed_methods)] // It is the time that is tested.
+fn a_million_devices_are_planned_within_two_seconds() {
+    let began = std::time::Instant::now();
+    let zones = Zones::Domains(300.try_into().unwrap());
+    let fleet = Fleet::new(1_000_000, Profile::Classic).with_zones(zones).smeared(DAY * 60);
+    let start = SystemTime::UNIX_EPOCH + DAY * 20_782;
+    let reserve = Reserve::percent(10).unwrap();
+    let plan =
+        Rollout::plan(fleet, Growth::per_week(5_000), &Limits::lets_encrypt_production(), reserve, start);
+    let told = (
+        plan.milestones(),
+        plan.phases(),
+        plan.room(),
+        plan.tiers(),
+        plan.advice(DAY * 90),
+        plan.domains_for(DAY),
+    );
+    let took = began.elapsed();
+    assert!(took < 2 * SECOND, "{took:?} for {told:?}");
+}

@@ -63,7 +63,10 @@ fn titles(planned: &Planned) -> (String, String) {
         planned.profile.as_str()
     );
     let mut parts = vec![
-        format!("100 % after {}", span(plan.completion().after)),
+        match plan.completion().after {
+            Duration::ZERO => "100 % at once".to_owned(),
+            after => format!("100 % after {}", span(after)),
+        },
         format!("{} new a week", number(plan.growth().in_a_week())),
         format!("{} % reserved", plan.reserve().as_percent()),
     ];
@@ -83,7 +86,7 @@ fn legend(svg: &mut Svg) {
     ] {
         svg.rect((x, 76.0), (12.0, 12.0), &format!(r#"rx="2.5" fill="{colour}""#));
         svg.text((x + 18.0, 86.5), Anchor::Start, &style(12, INK, false), text);
-        x += 44.0 + 6.2 * text.len() as f64;
+        x += 48.0 + 5.4 * text.len() as f64;
     }
     svg.line(
         (x, 82.0),
@@ -200,17 +203,20 @@ impl<'a> Plot<'a> {
 
     fn bars(&self, svg: &mut Svg) {
         let gap = if self.load.len() > 150 { 0.0 } else { 1.0 };
+        let mut series = [(FLEET, Vec::new()), (NEW, Vec::new()), (RENEWALS, Vec::new())];
         for (day, load) in self.load.iter().enumerate() {
             let (left, right) = (self.x(day as f64), self.x(day as f64 + 1.0));
             let mut below = 0;
-            for (certificates, colour) in [(load.fleet, FLEET), (load.new, NEW), (load.renewals, RENEWALS)] {
+            for ((_, bars), certificates) in series.iter_mut().zip([load.fleet, load.new, load.renewals]) {
                 let (bottom, top) = (self.y(below), self.y(below + certificates));
                 below += certificates;
                 if certificates > 0 {
-                    let size = (right - left - gap, bottom - top);
-                    svg.rect((left + gap / 2.0, top), size, &format!(r#"fill="{colour}""#));
+                    bars.push(((left + gap / 2.0, top), (right - left - gap, bottom - top)));
                 }
             }
+        }
+        for (colour, bars) in series {
+            svg.rects(&bars, &format!(r#"fill="{colour}""#));
         }
     }
 
@@ -230,7 +236,6 @@ impl<'a> Plot<'a> {
     }
 
     fn milestones(&self, svg: &mut Svg, plan: &Rollout) {
-        // Those at the same place share a label: the last one's.
         let shown: Vec<Milestone> = plan
             .milestones()
             .into_iter()
@@ -239,19 +244,29 @@ impl<'a> Plot<'a> {
         for (index, milestone) in shown.iter().enumerate() {
             let (x, y) = (self.x_after(milestone.after), self.height(milestone.devices));
             svg.circle((x, y), 5.0, &format!(r##"fill="#ffffff" stroke="{SHARE}" stroke-width="2.5""##));
+            // Those at the same place share a label: the last one's.
             let next = shown.get(index + 1).map(|next| self.x_after(next.after));
-            if next.is_some_and(|next| next - x < 4.0) {
-                continue;
+            if next.is_none_or(|next| next - x >= 4.0) {
+                let on = plan.start().checked_add(milestone.after).map(dates::short).unwrap_or_default();
+                label(svg, (x, y), &format!("{} %: {on}", milestone.percent));
             }
-            let on = plan.start().checked_add(milestone.after).map(dates::short).unwrap_or_default();
-            let text = format!("{} %: {on}", milestone.percent);
-            let right = x + 12.0 + 6.6 * text.len() as f64 <= RIGHT;
-            let (anchor, x) = if right { (Anchor::Start, x + 10.0) } else { (Anchor::End, x - 10.0) };
-            let halo = r##"stroke="#ffffff" stroke-width="4" stroke-linejoin="round" paint-order="stroke""##;
-            let style = format!("{} {halo}", style(12, SHARE, true));
-            svg.text((x, (y + 16.0).min(BOTTOM - 8.0)), anchor, &style, &text);
+        }
+        let ends = DAY * self.load.len() as u32;
+        if plan.completion().after > ends {
+            let devices = plan.with_certificate_after(ends);
+            let percent = 100.0 * f64::from(devices) / f64::from(plan.fleet().devices().max(1));
+            label(svg, (RIGHT, self.height(devices) - 34.0), &format!("{percent:.1} % by then"));
         }
     }
+}
+
+/// A text beside a point: below it to the right, or to the left where there is no room.
+fn label(svg: &mut Svg, (x, y): (f64, f64), text: &str) {
+    let width = 16.0 + 6.6 * text.len() as f64;
+    let left = if x + 9.0 + width <= RIGHT { x + 9.0 } else { x - 9.0 - width };
+    let top = (y + 5.0).min(BOTTOM - 24.0);
+    svg.rect((left, top), (width, 19.0), r##"rx="5" fill="#ffffff" fill-opacity="0.94" stroke="#c9e5da""##);
+    svg.text((left + width / 2.0, top + 13.7), Anchor::Middle, &style(12, SHARE, true), text);
 }
 
 /// The colours of a phase, and what it is called: of the plot, of the strip above it, of the text in it.
@@ -290,9 +305,10 @@ mod tests {
     #[test]
     fn every_day_with_a_first_certificate_has_its_bar() {
         let words = "--devices 90000 --psl --reserve 0";
-        let bars = picture(words).matches(&format!(r#"fill="{FLEET}""#)).count();
-        // 37.4 days touch 38 days; one more is in the legend.
-        assert_eq!(bars, 38 + 1);
+        let picture = picture(words);
+        let bars = picture.lines().find(|line| line.starts_with(&format!(r#"<path fill="{FLEET}""#)));
+        // 37.4 days touch 38 days.
+        assert_eq!(bars.unwrap().matches('M').count(), 38);
     }
 
     #[test]
@@ -313,6 +329,22 @@ mod tests {
             let picture = picture(words);
             assert!(!picture.contains("NaN") && !picture.contains("inf"), "{words}");
             assert!(picture.starts_with("<svg") && picture.ends_with("</svg>\n"));
+        }
+    }
+
+    /// The pictures of the documentation are what the example draws.
+    #[test]
+    fn the_documentation_shows_what_is_drawn() {
+        let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+        for (file, words) in [
+            ("plan-90000.svg", ""),
+            ("plan-90000-override.svg", " --override CertificatesPerDomain=10000/7d"),
+            ("plan-90000-psl.svg", " --psl"),
+        ] {
+            let words = format!("--devices 90000 --new-per-week 500{words}");
+            let drawn = std::fs::read_to_string(docs.join(file)).unwrap();
+            let again = "cargo run -p fleetcert-schedule --example plan -- --start 2026-11-25";
+            assert!(drawn == picture(&words), "draw it again: {again} {words} --svg docs/{file}");
         }
     }
 }

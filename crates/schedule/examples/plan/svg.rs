@@ -23,6 +23,15 @@ impl Svg {
         );
     }
 
+    /// Rectangles of one style, each by its corner and its size.
+    pub(crate) fn rects(&mut self, rects: &[((f64, f64), (f64, f64))], style: &str) {
+        let _ = write!(self.0, r#"<path {style} d=""#);
+        for ((x, y), (width, height)) in rects {
+            let _ = write!(self.0, "M{x:.1} {y:.1}h{width:.1}v{height:.1}h-{width:.1}z");
+        }
+        let _ = writeln!(self.0, r#""/>"#);
+    }
+
     pub(crate) fn line(&mut self, (x1, y1): (f64, f64), (x2, y2): (f64, f64), style: &str) {
         let _ = writeln!(self.0, r#"<line x1="{x1:.1}" y1="{y1:.1}" x2="{x2:.1}" y2="{y2:.1}" {style}/>"#);
     }

@@ -129,7 +129,7 @@ fn stride(out: &mut String, planned: &Planned) -> Written {
     writeln!(out, "\nIn its stride, without the growth: a renewal every {}", span(steady.cycle()))?;
     writeln!(
         out,
-        "  {} renewals and {} TXT writes a day; {:.2} requests and {:.2} questions for windows a second",
+        "  a day {} renewals and {} TXT writes\n  a second {:.2} requests, and {:.2} questions for renewal windows",
         number(steady.renewals_in(DAY).round() as u64),
         number(steady.txt_writes_in(DAY).round() as u64),
         steady.requests_in(second),
@@ -166,15 +166,14 @@ fn expiry(out: &mut String, planned: &Planned) -> Written {
     let Some(back) = planned.returning else { return Ok(()) };
     let back = plan.returning(back.count, DAY * back.days);
     let devices = number(back.devices);
-    let state = if back.expired { "with certificates that ran out" } else { "with certificates still valid" };
+    let state = if back.expired { "has run out" } else { "is still valid" };
+    writeln!(out, "  {devices} come back, whose certificate {state}:")?;
     match back.binds {
-        _ if back.exempt => writeln!(out, "  {devices} that come back {state}: exempt, renewed at once."),
-        binds => writeln!(
-            out,
-            "  {devices} that come back {state}: new for the CA, served after {}{}.",
-            span(back.served_after),
-            binds.map(|limit| format!(" by {limit}")).unwrap_or_default(),
-        ),
+        _ if back.exempt => writeln!(out, "    a renewal for the CA, and exempt: they wait for no token."),
+        None => writeln!(out, "    new for the CA; all are served at once."),
+        Some(limit) => {
+            writeln!(out, "    new for the CA; all are served after {} by {limit}.", span(back.served_after))
+        }
     }
 }
 
@@ -234,9 +233,12 @@ fn names(out: &mut String, planned: &Planned) -> Written {
     }
     writeln!(
         out,
-        "  The list's maintainers refuse entries that are there for a CA's limits; an entry cuts cookies apart,"
+        "  The list's maintainers refuse entries that are there for a CA's limits. An entry cuts the"
     )?;
-    writeln!(out, "  is hard to undo, and counts only when the CA has the newer list in service.")
+    writeln!(
+        out,
+        "  devices' cookies apart, is hard to undo, and counts when the CA has the newer list in service."
+    )
 }
 
 fn count_of(count: u16) -> std::num::NonZeroU16 {

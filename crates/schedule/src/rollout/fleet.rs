@@ -23,6 +23,9 @@ pub struct Fleet {
 #[non_exhaustive]
 pub enum Zones {
     /// So many registered domains, each with as many devices as the next.
+    ///
+    /// With more domains than the account may order at once (300 by default), a plan can tell a device too early: by
+    /// less than the time in which the account orders one for each domain.
     Domains(NonZeroU16),
     /// One zone that stands on the public suffix list, so that each device's name is a registered domain of its
     /// own.

@@ -46,7 +46,8 @@ pub struct Ask {
 /// What holds after a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Effect {
-    /// How long after the start the whole fleet has certificates.
+    /// How long after the start the whole fleet has certificates, by the limits alone: what they let through at once
+    /// still takes its requests.
     pub complete_after: Duration,
     /// How many first certificates in a week are to be had in the long run.
     pub per_week: u64,
