@@ -1,5 +1,5 @@
-//! When to renew a certificate, when to try again, how long a queue takes, and what the CA's rate limits leave:
-//! pure functions.
+//! When to renew a certificate, when to try again, how long a queue takes, what the CA's rate limits leave, and when
+//! a whole fleet has its certificates: pure functions.
 //!
 //! For whoever decides about time and wants to test it. Nothing here reads a clock, draws a random number or
 //! waits: `now` and the randomness are arguments, and a decision is a value. A random number is a `u64` whose
@@ -58,6 +58,7 @@ mod queue;
 mod renewal;
 mod retry;
 pub mod scheduler;
+pub mod rollout;
 
 pub use queue::expected_completion;
 pub use renewal::{Window, renewal_time, window_without_ari};
