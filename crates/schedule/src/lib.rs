@@ -15,14 +15,16 @@
 //! assert_eq!(at, start + Duration::from_secs(1800));
 //! ```
 //!
-//! [`pacer`] keeps to the requests in a second that the CA's load balancer lets through. The limits of Let's Encrypt
-//! on orders and certificates are mirrored by [`budget`]. An order reserves before it is sent, and commits when
-//! What was issued in one day need not be renewed in one day: a [`Calendar`] takes such a wave apart. [`Polling`] says
-//! when the CA is asked for a window again, and a [`MassPlan`] what comes first when all must be renewed at once.
+//! What was issued in one day need not be renewed in one day: a [`Calendar`] takes such a wave apart, and a [`Margin`]
+//! leaves time for an outage. [`Polling`] says when the CA is asked for a window again, and a [`MassPlan`] what comes
+//! first when all must be renewed at once.
 //!
-//! Four things say no before the CA has to: [`quota`] when a name, a device or a tenant asks too often, [`failures`]
-//! when a name keeps failing, [`breaker`] when a CA or a zone does not work, [`clock_guard`] when the clock may be
-//! wrong.
+//! A [`scheduler`] says which order goes next, under all limits, shares and deadlines together; it is made of a
+//! [`queue`] and [`budget`]s. [`rollout`] answers before anything is ordered: when is the fleet done, and what holds it.
+//!
+//! Five things say no before the CA has to: [`quota`] when a name, a device or a tenant asks too often, [`failures`]
+//! when a name keeps failing, [`breaker`] when a CA or a zone does not work, [`pacer`] when there are too many requests
+//! in a second, [`clock_guard`] when the clock may be wrong.
 //!
 //! The limits of Let's Encrypt are mirrored by [`budget`]. An order reserves before it is sent, and commits when
 //! it has ended:
@@ -50,16 +52,17 @@
 
 pub mod breaker;
 pub mod budget;
-pub mod queue;
-pub mod pacer;
 pub mod clock_guard;
 pub mod failures;
-mod queue;
+pub mod pacer;
+pub mod queue;
+pub mod quota;
 mod renewal;
 mod retry;
-pub mod scheduler;
 pub mod rollout;
+pub mod scheduler;
 
 pub use queue::expected_completion;
-pub use renewal::{Window, renewal_time, window_without_ari};
+pub use renewal::{Affected, Calendar, Margin, MassPlan, Poll, Polling, Turn, Window};
+pub use renewal::{moment_in_window, renewal_time, smear_from, wake_at, window_without_ari};
 pub use retry::retry_delay;

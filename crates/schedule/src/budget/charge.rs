@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use fleetcert_names::DomainName;
 
-use super::key::{Account, BucketKey, LimitKind, NameSet, counted_domain};
+use super::key::{Account, BucketKey, LimitKind, NameSet};
 use super::limits::{Limits, Rule};
 
 /// How long after its last issuance a set of names is a renewal for Let's Encrypt.
@@ -105,7 +105,7 @@ impl Charges {
         if counts || unknown(LimitKind::CertificatesPerDomain) {
             let for_account = limits.counts_domains_for(account);
             let checked = checked(LimitKind::CertificatesPerDomain);
-            for domain in counted_domains(names) {
+            for domain in counted_domains(limits, names) {
                 if for_account {
                     let key = BucketKey::CertificatesPerDomainPerAccount(account.clone(), domain.clone());
                     charge(key, checked, Spent::AtIssuance);
@@ -153,8 +153,8 @@ impl Charges {
 }
 
 /// The domains on which the CA counts, each once, sorted.
-fn counted_domains(names: &NameSet) -> Vec<DomainName> {
-    let mut domains: Vec<DomainName> = names.names().iter().map(counted_domain).collect();
+fn counted_domains(limits: &Limits, names: &NameSet) -> Vec<DomainName> {
+    let mut domains: Vec<DomainName> = names.names().iter().map(|name| limits.counted_domain(name)).collect();
     domains.sort_unstable();
     domains.dedup();
     domains

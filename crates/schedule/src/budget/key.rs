@@ -7,7 +7,7 @@ use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
-use fleetcert_names::{DomainName, HostName, registered_domain};
+use fleetcert_names::{DomainName, HostName};
 
 /// The limits of a CA, each named as Let's Encrypt's server names it; but [`WholeAccount`](Self::WholeAccount).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -185,12 +185,6 @@ impl fmt::Debug for NameSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "NameSet({})", self.as_str())
     }
-}
-
-/// The domain on which Let's Encrypt counts certificates for this name: the registered domain, or the name itself
-/// when it is a public suffix.
-pub(super) fn counted_domain(name: &HostName) -> DomainName {
-    registered_domain(name.as_domain()).unwrap_or_else(|| name.as_domain().clone())
 }
 
 /// One bucket: a limit and what it counts on.

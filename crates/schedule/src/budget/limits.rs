@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use fleetcert_names::DomainName;
+use fleetcert_names::{DomainName, HostName};
 
 use super::key::{Account, BucketKey, LimitKind};
 use super::limit::Limit;
+use super::suffix::Suffixes;
 
 /// What is known of one limit of a CA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +31,7 @@ pub struct Limits {
     orders: BTreeMap<Account, Limit>,
     domains: BTreeMap<DomainName, Limit>,
     domains_of_account: BTreeMap<Account, Limit>,
+    suffixes: Suffixes,
 }
 
 /// The limits for which Let's Encrypt grants an override, and for whom.
@@ -107,7 +109,7 @@ impl Limits {
 
     fn of(rules: [Rule; 9]) -> Self {
         let (orders, domains, domains_of_account) = Default::default();
-        Self { rules, orders, domains, domains_of_account }
+        Self { rules, orders, domains, domains_of_account, suffixes: Suffixes::default() }
     }
 
     /// The same limits with another rule for `kind`.
@@ -115,6 +117,22 @@ impl Limits {
     pub fn with_rule(mut self, kind: LimitKind, rule: Rule) -> Self {
         self.put_rule(kind, rule);
         self
+    }
+
+    /// The same limits of a CA that counts on `suffix` as on a public suffix: each name below it by itself.
+    ///
+    /// For a zone that was put on the public suffix list after the list was compiled into this crate. The CA must have
+    /// taken the new list up too, or it refuses what the mirror allows.
+    #[must_use]
+    pub fn with_public_suffix(mut self, suffix: DomainName) -> Self {
+        self.suffixes.add(suffix);
+        self
+    }
+
+    /// The domain on which the CA counts certificates for this name: the registered domain, or the name itself when
+    /// it is a public suffix.
+    pub fn counted_domain(&self, name: &HostName) -> DomainName {
+        self.suffixes.counted_domain(name)
     }
 
     /// Takes `limit` for what `scope` names, from now on, and warns when it is worse than the default in the long
