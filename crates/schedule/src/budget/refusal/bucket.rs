@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use fleetcert_names::{DomainName, HostName};
 
 use super::super::correction::Refusal;
-use super::super::key::{Account, BucketKey, LimitKind, NameSet, counted_domain};
+use super::super::key::{Account, BucketKey, LimitKind, NameSet};
 use super::super::limits::Limits;
 use super::{LimitText, RefusalText};
 
@@ -27,7 +27,7 @@ impl RefusalText {
         let key = text.kind.and_then(|kind| match kind {
             LimitKind::NewOrdersPerAccount => Some(BucketKey::NewOrdersPerAccount(account.clone())),
             LimitKind::CertificatesPerDomain | LimitKind::CertificatesPerDomainPerAccount => {
-                let domain = text.domain(names)?;
+                let domain = text.domain(limits, names)?;
                 // The sentence is the same for both.
                 Some(if limits.counts_domains_for(account) {
                     BucketKey::CertificatesPerDomainPerAccount(account.clone(), domain)
@@ -74,8 +74,8 @@ impl LimitText {
     }
 
     /// The one of the order's domains that is meant.
-    fn domain(&self, names: &NameSet) -> Option<DomainName> {
-        let mut domains = names.names().iter().map(counted_domain);
+    fn domain(&self, limits: &Limits, names: &NameSet) -> Option<DomainName> {
+        let mut domains = names.names().iter().map(|name| limits.counted_domain(name));
         match &self.subject {
             Some(subject) => domains.find(|domain| domain == subject),
             None => {
