@@ -47,13 +47,17 @@ fn told(after: Duration, unit: char, digits: usize) -> String {
     format!("{rounded:.digits$} {unit}")
 }
 
+/// What is told, in which unit, and with how many digits.
+type Cell = (&'static str, char, usize);
+type Row<'a> = (&'a str, &'a Limits, Zones, u64, [Cell; 3]);
+
 #[test]
 fn the_first_certificates_of_a_fleet() {
     let plain = Limits::lets_encrypt_production();
     // Each row: the situation, new devices in a week, and for 1,000, 90,000 and 1,000,000 devices the duration.
     // A cell of no text is one that nobody asked for.
     #[rustfmt::skip]
-    let table: [(&str, &Limits, Zones, u64, [(&str, char, usize); 3]); 10] = [
+    let table: [Row<'_>; 10] = [
         ("one domain, defaults", &plain, Zones::ONE, 50, [("133 d", 'd', 0), ("34.5 y", 'y', 1), ("383 y", 'y', 0)]),
         ("each its own domain", &plain, Zones::PublicSuffix, 16_800, [("7 h", 'h', 0), ("37.4 d", 'd', 1), ("417 d", 'd', 0)]),
         ("300", &per_domain(300), Zones::ONE, 300, [("16 d", 'd', 0), ("5.7 y", 'y', 1), ("", 'd', 0)]),

@@ -2,6 +2,9 @@
 
 use std::fmt::Write;
 
+/// Its upper left corner, and its size.
+pub(crate) type Rect = ((f64, f64), (f64, f64));
+
 /// Shapes, one after the other.
 #[derive(Default)]
 pub(crate) struct Svg(String);
@@ -23,8 +26,8 @@ impl Svg {
         );
     }
 
-    /// Rectangles of one style, each by its corner and its size.
-    pub(crate) fn rects(&mut self, rects: &[((f64, f64), (f64, f64))], style: &str) {
+    /// Rectangles of one style.
+    pub(crate) fn rects(&mut self, rects: &[Rect], style: &str) {
         let _ = write!(self.0, r#"<path {style} d=""#);
         for ((x, y), (width, height)) in rects {
             let _ = write!(self.0, "M{x:.1} {y:.1}h{width:.1}v{height:.1}h-{width:.1}z");

@@ -100,24 +100,31 @@ fn hours(plan: &Rollout) -> usize {
 
 /// Lets those who got certificates in `hour` renew them evenly between two ages.
 fn spread(renewed: &mut [u64], hour: usize, certificates: u64, from: Duration, until: Duration) {
-    let (from, width) = (from.as_secs(), until.saturating_sub(from).as_secs().max(1));
     if certificates == 0 {
         return;
     }
-    // How many have renewed at an age, to the nearest: so none is lost between the hours.
-    let by = |age: u64| {
-        let part = u128::from(age.saturating_sub(from).min(width)) * u128::from(certificates);
-        ((part * 2 + u128::from(width)) / (2 * u128::from(width))) as u64
-    };
+    let (from, width) = (from.as_secs(), until.saturating_sub(from).as_secs().max(1));
     let first = (from / 3600).max(1);
+    // How many have renewed by the end of an hour, to the nearest: `halves / (2 * width)`. So none is lost between
+    // the hours. The quotient is carried on, as a division in each hour is what would take the time.
+    let (all, whole) = (u128::from(certificates), 2 * u128::from(width));
+    let age = u128::from((first + 1) * 3600 - from);
+    let halves = 2 * age * all + u128::from(width);
+    let (mut by, mut rest) = (halves / whole, halves % whole);
+    let (step, step_rest) = (2 * 3600 * all / whole, 2 * 3600 * all % whole);
+    let slots = usize::try_from(first).ok().and_then(|first| renewed.get_mut(hour + first..));
     let mut before = 0;
-    for later in first..=(from + width).div_ceil(3600) {
-        let Some(slot) = usize::try_from(later).ok().and_then(|later| renewed.get_mut(hour + later)) else {
-            return;
-        };
-        let now = by((later + 1) * 3600);
+    for slot in slots.unwrap_or_default() {
+        let now = by.min(all) as u64;
         *slot = slot.saturating_add(now - before);
+        if now == certificates {
+            return;
+        }
         before = now;
+        (by, rest) = (by + step, rest + step_rest);
+        if rest >= whole {
+            (by, rest) = (by + 1, rest - whole);
+        }
     }
 }
 
