@@ -78,7 +78,10 @@ fn run(flags: &Flags) -> Result<bool, String> {
     let report = simulate(&scenario, limits, &mut ca, |progress| {
         if shown.elapsed() >= Duration::from_millis(200) {
             shown = Instant::now();
-            eprint!("\rday {:>4} of {}: {:>9} certificates", progress.day, progress.days, progress.report.issued);
+            eprint!(
+                "\rday {:>4} of {}: {:>9} certificates",
+                progress.day, progress.days, progress.report.issued
+            );
         }
     });
     eprint!("\r{:60}\r", "");
@@ -89,8 +92,10 @@ fn run(flags: &Flags) -> Result<bool, String> {
     );
     print!("{}", report.to_table(scenario.start));
     if let Some(path) = &flags.svg {
-        let title = format!("{} devices, {} days, certificates of {}", flags.devices, flags.days, flags.profile);
-        std::fs::write(path, report.to_svg(&title)).map_err(|error| format!("{}: {error}", path.display()))?;
+        let title =
+            format!("{} devices, {} days, certificates of {}", flags.devices, flags.days, flags.profile);
+        std::fs::write(path, report.to_svg(&title))
+            .map_err(|error| format!("{}: {error}", path.display()))?;
         println!("\nThe picture is in {}.", path.display());
     }
     if flags.json {
@@ -110,8 +115,9 @@ fn is_good(report: &Report) -> bool {
 fn set_up(flags: &Flags) -> Result<(Scenario, Limits, CaLimits), String> {
     let mut scenario = Scenario::year(flags.devices, flags.days, flags.seed);
     scenario.growth_per_mille = flags.growth;
-    scenario.lives = Lives::of_profile(&flags.profile)
-        .ok_or_else(|| format!("There is no profile {}: take classic, tlsserver or shortlived.", flags.profile))?;
+    scenario.lives = Lives::of_profile(&flags.profile).ok_or_else(|| {
+        format!("There is no profile {}: take classic, tlsserver or shortlived.", flags.profile)
+    })?;
     if let Some(domains) = flags.domains {
         scenario.zone = Zone::Domains(domains.max(1));
     }
@@ -157,7 +163,8 @@ fn parse_override(text: &str) -> Result<(&str, u32, u32), String> {
         let (count, days) = rest.split_once('/')?;
         Some((name, count.parse().ok()?, days.strip_suffix('d')?.parse().ok()?))
     };
-    parts().ok_or_else(|| format!("{text}: write it as NAME=COUNT/DAYSd, such as NewOrdersPerAccount=25000/7d"))
+    parts()
+        .ok_or_else(|| format!("{text}: write it as NAME=COUNT/DAYSd, such as NewOrdersPerAccount=25000/7d"))
 }
 
 /// The same run again.
@@ -167,7 +174,8 @@ fn command(flags: &Flags) -> String {
          --growth {}",
         flags.devices, flags.days, flags.seed, flags.profile, flags.growth
     );
-    let numbers = [("ca-outage", flags.ca_outage), ("returning", flags.returning), ("domains", flags.domains)];
+    let numbers =
+        [("ca-outage", flags.ca_outage), ("returning", flags.returning), ("domains", flags.domains)];
     for (name, value) in numbers.into_iter().filter_map(|(name, value)| Some((name, value?))) {
         command.push_str(&format!(" --{name} {value}"));
     }

@@ -25,7 +25,12 @@ pub trait Ca {
     ///
     /// # Errors
     /// [`ValidationFailed`], when the challenge record is not to be seen.
-    fn complete(&mut self, order: &Order<'_>, seen: bool, now: SystemTime) -> Result<Validity, ValidationFailed>;
+    fn complete(
+        &mut self,
+        order: &Order<'_>,
+        seen: bool,
+        now: SystemTime,
+    ) -> Result<Validity, ValidationFailed>;
 
     /// Revokes the last certificate of a device, and asks by its window for a new one at once.
     fn revoke(&mut self, device: u32, now: SystemTime);
@@ -131,8 +136,8 @@ impl Books {
 
 impl Ca for Books {
     fn place(&mut self, order: &Order<'_>, now: SystemTime) -> Result<(), Refused> {
-        let in_window = order.replaces
-            && self.window(order.device).is_some_and(|(start, end)| start <= now && now < end);
+        let in_window =
+            order.replaces && self.window(order.device).is_some_and(|(start, end)| start <= now && now < end);
         let names = std::slice::from_ref(order.name);
         let facts = OrderFacts { account: &self.account, names, replaces_in_window: in_window };
         let answer = self.limiter.new_order(&facts, now);
@@ -144,7 +149,12 @@ impl Ca for Books {
         answer
     }
 
-    fn complete(&mut self, order: &Order<'_>, seen: bool, now: SystemTime) -> Result<Validity, ValidationFailed> {
+    fn complete(
+        &mut self,
+        order: &Order<'_>,
+        seen: bool,
+        now: SystemTime,
+    ) -> Result<Validity, ValidationFailed> {
         if !seen {
             self.limiter.validation_failed(&self.account, order.name, now);
             self.note(order.device, What::Failed, now);

@@ -42,6 +42,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 /// The names of failing devices are tried in a lane of their own after so many failures.
 const FAILING: u32 = 3;
+/// What fails because the CA or the zone is away counts as a first failure, always: the breaker holds the rest back.
+const NOT_ITS_OWN: u32 = 1;
 
 impl<'a> Control<'a> {
     pub(super) fn new(scenario: &'a Scenario, limits: Limits) -> Self {
@@ -140,19 +142,19 @@ impl<'a> Control<'a> {
     }
 
     /// The CA did not answer at all.
-    pub(super) fn ca_is_away(&mut self, device: u32, failures: u32, now: SystemTime, random: u64) {
+    pub(super) fn ca_is_away(&mut self, device: u32, now: SystemTime, random: u64) {
         if self.probe == Some(device) {
             self.probe = None;
             self.ca.probe_failed(Failure::Unreachable, now);
         } else {
             self.ca.failure(Failure::Unreachable, self.scenario.name_of(device).as_str(), now);
         }
-        let not_before = now + retry_delay(failures, random);
+        let not_before = now + retry_delay(NOT_ITS_OWN, random);
         self.scheduler.put_back(device, Some(not_before), now);
     }
 
     /// The order stands at the CA, and the record could not be published. It comes to nothing.
-    pub(super) fn zone_is_away(&mut self, device: u32, failures: u32, now: SystemTime, random: u64) {
+    pub(super) fn zone_is_away(&mut self, device: u32, now: SystemTime, random: u64) {
         if self.probe == Some(device) {
             self.probe = None;
             self.zone.probe_failed(Failure::Unreachable, now);
@@ -160,7 +162,7 @@ impl<'a> Control<'a> {
         } else {
             self.zone.failure(Failure::Unreachable, self.scenario.name_of(device).as_str(), now);
         }
-        self.again(device, Vec::new(), failures, now, random);
+        self.again(device, Vec::new(), NOT_ITS_OWN, now, random);
     }
 
     /// The CA looked, and did not see the record.
@@ -189,7 +191,9 @@ impl<'a> Control<'a> {
         let name = self.scenario.name_of(device);
         let limits = self.scheduler.budgets().limits();
         let key = match refused.limit {
-            limiter::Limit::CertificatesPerDomain => BucketKey::CertificatesPerDomain(limits.counted_domain(&name)),
+            limiter::Limit::CertificatesPerDomain => {
+                BucketKey::CertificatesPerDomain(limits.counted_domain(&name))
+            }
             limiter::Limit::CertificatesPerExactSet => {
                 BucketKey::CertificatesPerFqdnSet(NameSet::new(&[name]).expect("one name"))
             }
@@ -254,7 +258,9 @@ impl<'a> Control<'a> {
         use fleetcert_schedule::budget::Rule;
         let key = BucketKey::NewOrdersPerAccount(self.account.clone());
         let room = match self.scheduler.budgets().limits().rule_for(&key) {
-            Rule::Limited(limit) => room_of(&limit, now.duration_since(self.scenario.start).unwrap_or_default()),
+            Rule::Limited(limit) => {
+                room_of(&limit, now.duration_since(self.scenario.start).unwrap_or_default())
+            }
             Rule::Unlimited | Rule::Unknown => u64::MAX,
         };
         (room, self.new_orders)
@@ -268,7 +274,8 @@ fn room_of(limit: &Limit, time: Duration) -> u64 {
 
 fn lane_of(state: &Device, reason: Reason, now: SystemTime) -> Lane {
     let urgent = state.certificate.as_ref().is_some_and(|certificate| {
-        let half_left = certificate.renew_at + certificate.not_after.duration_since(certificate.renew_at).unwrap_or_default() / 2;
+        let half_left = certificate.renew_at
+            + certificate.not_after.duration_since(certificate.renew_at).unwrap_or_default() / 2;
         certificate.not_after > now
             && is_urgent(certificate.issued_at, certificate.not_after, now)
             && now >= half_left

@@ -205,7 +205,10 @@ impl Report {
         row("new orders that the limit had room for", self.new_orders.0.to_string());
         row("  of these used", self.new_orders.1.to_string());
         row("changes of the zone", self.zone_changes.to_string());
-        row("devices at the end, with a certificate that holds", format!("{}, {}", self.devices, self.certified));
+        row(
+            "devices at the end, with a certificate that holds",
+            format!("{}, {}", self.devices, self.certified),
+        );
         for (percent, at) in [10, 50, 90, 100].iter().zip(self.rollout) {
             let after = at.and_then(|at| at.duration_since(start).ok());
             let text = after.map_or("-".to_owned(), |after| format!("day {:.1}", days(after)));
@@ -216,7 +219,11 @@ impl Report {
         for reason in Reason::ALL {
             let waits = self.waits.of(reason);
             let [p50, p99, worst] = [waits.p50, waits.p99, waits.worst].map(for_people);
-            lines.push(format!("  {:<12} {:>10} {p50:>12} {p99:>12} {worst:>12}", reason.as_str(), waits.count));
+            lines.push(format!(
+                "  {:<12} {:>10} {p50:>12} {p99:>12} {worst:>12}",
+                reason.as_str(),
+                waits.count
+            ));
         }
         lines.join("\n") + "\n"
     }

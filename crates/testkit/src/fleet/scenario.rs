@@ -62,8 +62,7 @@ pub struct Habits {
     pub lose_disk: u32,
     /// So many devices in all begin anew every twenty minutes, for ever.
     pub reinstall_in_a_loop: u32,
-    /// So many devices in all ask a thousand times a second for the first hour of every 30 days, and once a minute
-    /// otherwise.
+    /// So many devices in all ask a thousand times a second for an hour of the second day, and once a minute after it.
     pub hostile: u32,
 }
 
@@ -210,7 +209,9 @@ impl Lives {
 
     /// The lives of this profile of Let's Encrypt.
     pub fn of_profile(name: &str) -> Option<Self> {
-        [Self::tlsserver(), Self::classic(), Self::shortlived()].into_iter().find(|lives| lives.profile == name)
+        [Self::tlsserver(), Self::classic(), Self::shortlived()]
+            .into_iter()
+            .find(|lives| lives.profile == name)
     }
 
     /// How long a certificate holds that is issued at `at`.

@@ -177,7 +177,8 @@ impl Simulation<'_> {
 
     fn write_down(&mut self, day: u32) {
         let now = self.now;
-        let holds = |device: &&Device| device.certificate.is_some_and(|certificate| certificate.not_after > now);
+        let holds =
+            |device: &&Device| device.certificate.is_some_and(|certificate| certificate.not_after > now);
         let certified = self.devices.iter().filter(holds).count();
         let (from, to) = (DAY * (day - 1), DAY * day);
         let touches = |span: &Span| span.after < to && span.after + span.length > from;
@@ -244,9 +245,9 @@ impl Simulation<'_> {
         }
     }
 
-    /// A thousand requests in each second of an hour, then one a minute, and after 30 days again.
+    /// A thousand requests in each second of an hour, then one a minute.
     fn storm(&mut self, device: u32, second: u32) {
-        let stormy = second % (30 * 86_400) < 3600;
+        let stormy = second < 3600;
         let (requests, pause) = if stormy { (1000, 1) } else { (1, 60) };
         for _ in 0..requests {
             self.report.hostile.0 += 1;
@@ -339,8 +340,7 @@ impl Simulation<'_> {
         let random = self.chance.number();
         if away(&scenario.ca_outages, scenario.start, now).is_some() {
             self.report.unanswered += 1;
-            let failures = self.failed(device);
-            return self.control.ca_is_away(device, failures, now, random);
+            return self.control.ca_is_away(device, now, random);
         }
         let name = scenario.name_of(device);
         match self.ca.place(&Order { device, name: &name, replaces }, now) {
@@ -370,8 +370,7 @@ impl Simulation<'_> {
         if away(&scenario.zone_outages, scenario.start, now).is_some() {
             // Nobody sees the record, so the CA is not asked to look.
             self.report.without_zone += 1;
-            let failures = self.failed(device);
-            return self.control.zone_is_away(device, failures, now, random);
+            return self.control.zone_is_away(device, now, random);
         }
         let name = scenario.name_of(device);
         let order = Order { device, name: &name, replaces: false };
@@ -426,7 +425,8 @@ impl Simulation<'_> {
         let is_first = current.certificate.is_none();
         let window = self.ca.window(device);
         let (renew_at, window) = self.control.issued(device, window, (not_before, not_after), now, random);
-        current.certificate = Some(Certificate { issued_at: now, not_after, renew_at, window, revoked_at: None });
+        current.certificate =
+            Some(Certificate { issued_at: now, not_after, renew_at, window, revoked_at: None });
         current.generation += 1;
         current.expiry_counted = false;
         current.failures = 0;
@@ -476,7 +476,9 @@ impl Simulation<'_> {
 
 /// Counts a certificate that has expired, once, when its device's state is about to change.
 fn count_expiry(device: &mut Device, report: &mut Report, now: SystemTime) {
-    let Some(certificate) = device.certificate.filter(|certificate| certificate.not_after <= now) else { return };
+    let Some(certificate) = device.certificate.filter(|certificate| certificate.not_after <= now) else {
+        return;
+    };
     if device.expiry_counted {
         return;
     }

@@ -12,7 +12,8 @@ const TOP: f64 = 60.0;
 const BOTTOM: f64 = 60.0;
 
 /// Bars from the bottom up: first certificates, renewals, the rest.
-const COLOURS: [(&str, &str); 3] = [("#2f6fb5", "first certificates"), ("#3f9c6b", "renewals"), ("#d08a2e", "other")];
+const COLOURS: [(&str, &str); 3] =
+    [("#2f6fb5", "first certificates"), ("#3f9c6b", "renewals"), ("#d08a2e", "other")];
 const LINE: &str = "#b33a5b";
 const TEXT: &str = "#333333";
 
@@ -105,7 +106,11 @@ fn axes(svg: &mut String, top: u32, days: usize) {
     let step = (WIDTH - LEFT - RIGHT) / days.max(1) as f64;
     for day in (0..days).step_by(every) {
         let x = LEFT + step * day as f64;
-        let _ = writeln!(svg, "<text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{day}</text>", HEIGHT - BOTTOM + 18.0);
+        let _ = writeln!(
+            svg,
+            "<text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{day}</text>",
+            HEIGHT - BOTTOM + 18.0
+        );
     }
     let _ = writeln!(
         svg,
@@ -120,7 +125,12 @@ fn certified(svg: &mut String, days: &[DayLine], devices: u32, step: f64) {
     svg.push_str(LINE);
     svg.push_str("\" points=\"");
     for (index, day) in days.iter().enumerate() {
-        let _ = write!(svg, "{:.1},{:.1} ", LEFT + step * (index as f64 + 0.5), y(day.certified.min(devices), devices));
+        let _ = write!(
+            svg,
+            "{:.1},{:.1} ",
+            LEFT + step * (index as f64 + 0.5),
+            y(day.certified.min(devices), devices)
+        );
     }
     svg.push_str("\"/>\n");
 }
@@ -141,7 +151,10 @@ fn legend(svg: &mut String) {
 }
 
 fn rect(svg: &mut String, x: f64, y: f64, width: f64, height: f64, colour: &str, opacity: f64) {
-    let _ = write!(svg, "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.2}\" height=\"{height:.1}\" fill=\"{colour}\"");
+    let _ = write!(
+        svg,
+        "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.2}\" height=\"{height:.1}\" fill=\"{colour}\""
+    );
     if opacity < 1.0 {
         let _ = write!(svg, " opacity=\"{opacity}\"");
     }
