@@ -102,8 +102,8 @@ impl Pacer {
     /// Takes a refusal of the server (503, or a 429 that concerns no account): the endpoint rests, then goes on at
     /// half the pace, down to about one in a second, and gets faster by steps as long as nothing more is refused.
     ///
-    /// A refusal does not say which rate it is about, so only the endpoint that met it slows down. When the others
-    /// are concerned, they will learn it in the same way.
+    /// A refusal does not say which rate it is about, so only the endpoint that met it slows down; what counts for
+    /// [`Endpoint::Other`] slows down with that. When others are concerned, they will learn it in the same way.
     pub fn refused(&mut self, endpoint: Endpoint, retry_after: Option<Duration>, now: SystemTime) {
         let slowed = self.slowed(endpoint, now);
         let most = self.rates.rate(endpoint).map_or(0, Rate::most_halvings);
