@@ -8,8 +8,10 @@ use fleetcert_schedule::retry_delay;
 use fleetcert_store::{Expect, Record, Transaction, Version};
 use fleetcert_x509::Chain;
 
+use super::journal::HeldUp;
 use super::journal::with_leftovers;
-use crate::records::{self, CERTIFICATES, CertificateRecord, ORDERS, OrderRecord, ignore_conflict};
+use crate::budgets::{on_pause, on_setting_aside, words};
+use crate::records::{self, CERTIFICATES, CertificateRecord, HeldBack, ORDERS, OrderRecord, ignore_conflict};
 use crate::{Engine, EngineError, EngineErrorKind, Event};
 
 /// What only a person can mend is tried again so often all the same.
@@ -103,6 +105,7 @@ impl Engine {
             Some(Retry::Operator) => (now + OPERATOR_INTERVAL, back_off),
             _ => (back_off, back_off),
         };
+        let change = on_pause(&order.state).map(|settlement| order.settle(settlement)).unwrap_or_default();
         order.failure = Some(why.clone());
         order.replaceable_at = Some(replaceable_at);
         let write = Transaction::new().put(
@@ -114,8 +117,49 @@ impl Engine {
         );
         // An order that pauses, or fails, has withdrawn its records, or could not.
         let write = with_leftovers(write, order.state.records(), now);
-        self.parts().store.commit(write).await?;
+        self.commit_settling(write, &change).await?;
         self.notify(&Event::OrderFailed { name, why: &why, retry_at: Some(retry_at) });
+        Ok(())
+    }
+
+    /// The order is set aside because of what is not its own fault: what it holds is free for others.
+    pub(super) async fn set_aside_order(
+        &self,
+        name: &HostName,
+        mut order: OrderRecord,
+        version: Version,
+        why: String,
+        retry: Option<Retry>,
+    ) -> Result<(), EngineError> {
+        let settlement = order.holding.as_ref().map(|holding| on_setting_aside(&order.state, holding));
+        let Some(settlement) = settlement else {
+            return self.postpone_order(name, order, version, why, retry).await;
+        };
+        let change = order.settle(settlement);
+        let expect = Expect::Version(version);
+        let write =
+            Transaction::new().put(ORDERS, name.as_str(), expect, records::encode(&order), Some(self.now()));
+        let version = self.commit_settling(write, &change).await?;
+        self.postpone_order(name, order, version, why, retry).await
+    }
+
+    /// The order waits until the limit of the CA that holds it back allows it; nothing was sent.
+    pub(super) async fn hold_order(
+        &self,
+        name: &HostName,
+        mut order: OrderRecord,
+        version: Version,
+        held_up: HeldUp,
+    ) -> Result<(), EngineError> {
+        let HeldUp { denied, until, state, settle } = held_up;
+        let change = settle.map(|settlement| order.settle(settlement)).unwrap_or_default();
+        order.state = state;
+        order.held_back = Some(HeldBack { why: words(&denied, until), until });
+        let expect = Expect::Version(version);
+        let write =
+            Transaction::new().put(ORDERS, name.as_str(), expect, records::encode(&order), Some(until));
+        self.commit_settling(write, &change).await?;
+        self.notify(&Event::OrderHeld { name, by: denied.by(), until });
         Ok(())
     }
 

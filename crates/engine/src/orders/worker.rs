@@ -11,7 +11,7 @@ use fleetcert_x509::VerifiedCsr;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::journal::OrderJournal;
+use super::journal::{Last, OrderJournal};
 use crate::records::{self, DEVICES, DeviceRecord, ORDERS, OrderRecord};
 use crate::{DeviceState, Engine, EngineError, EngineErrorKind, Event};
 
@@ -74,7 +74,7 @@ impl Engine {
         record.begin();
         let Some(device) = self.active_device(&record).await? else {
             let why = "the device is suspended".to_owned();
-            return self.postpone_order(&name, record, stored.version, why, None).await;
+            return self.set_aside_order(&name, record, stored.version, why, None).await;
         };
         let options = &self.parts().options;
         // The gate took this request; if it would not any more, no order is spent on it.
@@ -84,20 +84,33 @@ impl Engine {
             Ok(csr) => csr,
             Err(refusal) => {
                 let why = refusal.to_string();
-                return self.postpone_order(&name, record, stored.version, why, Some(Retry::Operator)).await;
+                return self.set_aside_order(&name, record, stored.version, why, Some(Retry::Operator)).await;
             }
         };
         let started = self.now();
         let state = record.state.clone();
-        let journal = OrderJournal::new(self.clone(), stored.clone(), device, record, self.order_lease());
+        let lease = self.order_lease();
+        let journal = OrderJournal::new(self.clone(), name.clone(), stored.version, device, record, lease);
         let job = Job { zone: &options.zone, csr: &csr, roots: options.roots.as_ref() };
-        let observer = |step: &Step| self.notify(&Event::Order { name: &name, step });
+        let observer = |step: &Step| {
+            if let Step::Refused { fault } = step {
+                journal.note_fault(fault);
+            }
+            self.notify(&Event::Order { name: &name, step });
+        };
         let driver = self.driver();
+        let driven = async {
+            journal.take_up().await?;
+            driver.drive(&job, state, &journal, &observer).await
+        };
         let outcome = tokio::select! {
-            outcome = driver.drive(&job, state, &journal, &observer) => Some(outcome),
+            outcome = driven => Some(outcome),
             () = shutdown.cancelled() => None,
         };
-        let (record, version) = journal.into_last();
+        let Last { record, version, held_up } = journal.into_last();
+        if let Some(held_up) = held_up {
+            return self.hold_order(&name, record, version, held_up).await;
+        }
         let Some(outcome) = outcome else { return self.release_order(&name, &record, version).await };
         match outcome {
             Ok(Outcome::Issued { chain, .. }) => {

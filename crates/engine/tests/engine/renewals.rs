@@ -207,7 +207,7 @@ impl Authority for Stuck {
 
     async fn renewal_info(&self, id: &CertificateId) -> Result<RenewalInfo, AcmeError> {
         if self.1.get_or_init(|| id.clone()) == id {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
         self.0.renewal_info(id).await
     }
