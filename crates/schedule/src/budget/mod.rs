@@ -7,18 +7,25 @@
 
 mod budgets;
 mod charge;
+mod correction;
+mod denial;
 mod denied;
 mod key;
 mod key_text;
+mod leave;
 mod limit;
 mod limits;
+mod reservation;
 #[cfg(test)]
 mod tests;
 
-pub use budgets::{Budgets, Correction, Outcome, Refusal, Reservation, Row};
+pub use budgets::{Budgets, Row};
 pub use charge::{Charge, Charges, OrderKind, SAME_SET_WINDOW, Spent};
+pub use correction::{Correction, Refusal};
 pub use denied::{Denied, DeniedBy};
 pub use key::{Account, BucketKey, LimitKind, NameSet};
 pub use key_text::BucketKeyError;
+pub use leave::Leave;
 pub use limit::{Bucket, Decision, Limit, LimitError};
 pub use limits::{Limits, Override, Rule, SlowerThanDefault};
+pub use reservation::{Outcome, Reservation};

@@ -1,4 +1,5 @@
 mod arithmetic;
+mod leave;
 mod ledger;
 mod orders;
 mod published;

@@ -130,9 +130,9 @@ fn the_text_of_a_key_is_read_back() {
         Charges::order(&limits, OrderKind::New, &account(), &set(&["b.example.com", "a.example.com"]));
     let registration = Charges::registration("2001:db8:1:2::3".parse().unwrap());
     let mut kinds = Vec::new();
-    for charge in order.iter().chain(registration.iter()) {
-        assert_eq!(charge.key.to_string().parse(), Ok(charge.key.clone()));
-        kinds.push(charge.key.kind());
+    for key in order.keys().chain(registration.keys()) {
+        assert_eq!(key.to_string().parse(), Ok(key.clone()));
+        kinds.push(key.kind());
     }
     assert!(LimitKind::ALL.iter().all(|kind| kinds.contains(kind)));
     let many: Vec<String> = (0..101).map(|number| format!("d{number:03}.example.com")).collect();
