@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a test may
 
+mod limits;
 mod world;
 
 use std::time::{Duration, SystemTime};
