@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use fleetcert_names::HostName;
-use fleetcert_schedule::budget::{
-    Account, BucketKey, Charges, Correction, Denied, DeniedBy, Limit, LimitKind, Refusal,
-};
+use fleetcert_schedule::budget::{Account, BucketKey, Charges, Correction, Denied, DeniedBy, Limit, Refusal};
 use fleetcert_store::{Transaction, Version};
 
 use super::rows::Rows;
@@ -70,7 +68,7 @@ impl Change {
     fn keys(&self) -> BTreeSet<BucketKey> {
         let mut keys = BTreeSet::new();
         for holding in self.settle.iter().map(|(holding, _)| holding).chain(&self.reserve) {
-            keys.extend(holding.charges().iter().flat_map(Charges::iter).map(|charge| charge.key.clone()));
+            keys.extend(holding.charges().iter().flat_map(Charges::keys).cloned());
         }
         match &self.refused {
             Some(Refused::Limit { key, .. }) => keys.extend([key.clone()]),
@@ -95,7 +93,7 @@ impl Engine {
         if keys.is_empty() {
             return Ok(Committed::Written(self.parts().store.commit(write).await?));
         }
-        let _turn = match keys.iter().any(|key| is_shared(key.kind())) {
+        let _turn = match keys.iter().any(|key| key.kind().is_shared()) {
             true => Some(self.budgets().turn.lock().await),
             false => None,
         };
@@ -229,14 +227,4 @@ fn settle(rows: &mut Rows, holding: &Holding, settlement: &Settlement, now: Syst
 /// The bucket of a name's failures in a row.
 pub(super) fn pausing(account: Account, name: HostName) -> BucketKey {
     BucketKey::FailedAuthorizationsForPausingPerDomainPerAccount(account, name)
-}
-
-/// Whether the orders for different names take from the same bucket.
-fn is_shared(kind: LimitKind) -> bool {
-    matches!(
-        kind,
-        LimitKind::NewOrdersPerAccount
-            | LimitKind::CertificatesPerDomain
-            | LimitKind::CertificatesPerDomainPerAccount
-    )
 }
