@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use fleetcert_ambient::Clock;
 use fleetcert_protocol::CertificateStatus;
 use fleetcert_store::{MemoryStore, SqliteStore, Store};
 use tokio::task::JoinSet;
 
+use crate::budgets::{counted, slow_limits};
 use crate::setting::{DAY, Running, ShiftedClock, World, chain_of, enrol, records, request_for, until, zone};
 use crate::stopping_store::{Side, StoppingStore};
 use fleetcert_dns::{DnsBackend, RecordType};
@@ -110,7 +112,11 @@ async fn kill_and_go_on(world: &World, kind: Kind, n: usize, side: Side, down: D
     let memory: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let store = if kind == Kind::Memory { memory.clone() } else { open() };
     let clock = ShiftedClock::default();
-    let parts = |store| world.parts_at(store, &clock);
+    let parts = |store| {
+        let mut parts = world.parts_at(store, &clock);
+        parts.options.limits = Some(slow_limits());
+        parts
+    };
 
     let stopping = Arc::new(StoppingStore::new(store));
     let first = Running::start(parts(stopping.clone()));
@@ -133,6 +139,13 @@ async fn kill_and_go_on(world: &World, kind: Kind, n: usize, side: Side, down: D
 
     let store = if kind == Kind::Memory { memory } else { open() };
     let left = records(&*store, "order").await.first().map(|record| state_of(&record.value));
+    // What the CA counts is counted here, whatever was written last.
+    let (orders, certificates) = (world.orders(&device.name), world.certificates(&device.name));
+    let now = clock.now();
+    for (limit, spent) in [("NewOrders", orders), ("CertificatesPerDomain", certificates)] {
+        let row = counted(&*store, limit, now).await;
+        assert!(row.spent + row.held >= spent, "{kind:?}, {side:?} write {n}: {limit} {row:?}, {spent}");
+    }
     clock.put_forward(down);
     let second = Running::start(parts(store.clone()));
     // As a device does that has lost the answer.
@@ -151,6 +164,15 @@ async fn kill_and_go_on(world: &World, kind: Kind, n: usize, side: Side, down: D
     let orders = world.orders(&device.name);
     assert!(orders == 1 || (orders == 2 && left.as_deref() == Some("ordering")), "{about}: {orders} orders");
     assert_eq!(world.certificates(&device.name), 1, "{about}");
+    // The newOrder of which it is not known whether it was sent counts as sent.
+    let sent = counted(&*store, "NewOrders", clock.now()).await;
+    assert!(sent.spent >= orders && sent.held == 0, "{about}: {sent:?}, {orders} orders");
+    assert!(sent.spent == 1 + usize::from(left.as_deref() == Some("ordering")), "{about}: {sent:?}");
+    for limit in ["CertificatesPerDomain", "CertificatesPerFQDNSet"] {
+        let row = counted(&*store, limit, clock.now()).await;
+        assert_eq!((row.spent, row.held), (1, 0), "{about}: {limit}");
+    }
+    assert_eq!(records(&*store, "budget").await.len(), 3, "{about}: what is full again is forgotten");
     let validations = world.ca.ledger().validations();
     let failed = validations.iter().filter(|one| one.name == device.name && one.outcome.is_err()).count();
     assert_eq!(failed, 0, "{about}");
