@@ -15,6 +15,7 @@ mod key_text;
 mod leave;
 mod limit;
 mod limits;
+pub mod refusal;
 mod reservation;
 #[cfg(test)]
 mod tests;
