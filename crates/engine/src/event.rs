@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use fleetcert_names::HostName;
 use fleetcert_protocol::DeviceId;
 use fleetcert_schedule::Window;
+use fleetcert_schedule::budget::refusal::Pause;
 use fleetcert_schedule::budget::{BucketKey, DeniedBy, Limit};
 
 pub use fleetcert_acme::Step as OrderStep;
@@ -122,8 +123,8 @@ pub enum Event<'a> {
     NamePaused {
         /// The name.
         name: &'a HostName,
-        /// What the CA said, with the page to visit.
-        why: &'a str,
+        /// What the CA said. Its page to visit is for operators who have signed in, and for no log.
+        pause: &'a Pause,
         /// When the CA is asked again all the same.
         until: SystemTime,
     },

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use fleetcert_names::HostName;
+use fleetcert_schedule::budget::refusal::Pause;
 use fleetcert_schedule::budget::{Account, BucketKey, Charges, Correction, Denied, DeniedBy, Limit, Refusal};
 use fleetcert_store::{Transaction, Version};
 
@@ -37,7 +38,7 @@ pub(crate) enum Refused {
         /// The buckets of their failures in a row.
         keys: Vec<BucketKey>,
         /// What it said.
-        why: String,
+        pause: Pause,
         /// When to look again.
         until: SystemTime,
     },
@@ -160,10 +161,10 @@ impl Engine {
             Some(Refused::Limit { key, refusal }) => {
                 self.notify(&Event::LimitReached { key, retry_after: refusal.retry_after });
             }
-            Some(Refused::Paused { keys, why, until }) => {
+            Some(Refused::Paused { keys, pause, until }) => {
                 for key in keys {
                     if let BucketKey::FailedAuthorizationsForPausingPerDomainPerAccount(_, name) = key {
-                        self.notify(&Event::NamePaused { name, why, until: *until });
+                        self.notify(&Event::NamePaused { name, pause, until: *until });
                     }
                 }
             }

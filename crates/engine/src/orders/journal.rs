@@ -174,7 +174,8 @@ impl Journal for OrderJournal {
         let was_ordering = matches!(record.state, State::Ordering { .. });
         let mut change = change(record, settle.clone(), reserve);
         if let (true, Some(fault), Some(holding)) = (was_ordering, &fault, &record.holding) {
-            change.refused = refused(fault, holding, self.engine.now());
+            let limits = self.engine.limits().await.map_err(JournalError::new)?;
+            change.refused = refused(fault, holding, &limits, self.engine.now());
         }
         let otherwise = State::Wanted { order: state.order().clone() };
         self.write(&mut written, state, change, settle, otherwise).await

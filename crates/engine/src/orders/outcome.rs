@@ -10,7 +10,7 @@ use fleetcert_x509::Chain;
 
 use super::journal::HeldUp;
 use super::journal::with_leftovers;
-use crate::budgets::{on_pause, on_setting_aside, words};
+use crate::budgets::{Change, on_pause, on_setting_aside, words};
 use crate::records::{self, CERTIFICATES, CertificateRecord, HeldBack, ORDERS, OrderRecord, ignore_conflict};
 use crate::{Engine, EngineError, EngineErrorKind, Event};
 
@@ -93,6 +93,18 @@ impl Engine {
         why: String,
         retry: Option<Retry>,
     ) -> Result<(), EngineError> {
+        let change = on_pause(&order.state).map(|settlement| order.settle(settlement)).unwrap_or_default();
+        self.write_postponed(name, (order, version), &change, why, retry).await
+    }
+
+    async fn write_postponed(
+        &self,
+        name: &HostName,
+        (mut order, version): (OrderRecord, Version),
+        change: &Change,
+        why: String,
+        retry: Option<Retry>,
+    ) -> Result<(), EngineError> {
         order.failures = order.failures.saturating_add(1);
         let now = self.now();
         let back_off = now + retry_delay(order.failures, self.random());
@@ -105,7 +117,6 @@ impl Engine {
             Some(Retry::Operator) => (now + OPERATOR_INTERVAL, back_off),
             _ => (back_off, back_off),
         };
-        let change = on_pause(&order.state).map(|settlement| order.settle(settlement)).unwrap_or_default();
         order.failure = Some(why.clone());
         order.replaceable_at = Some(replaceable_at);
         let write = Transaction::new().put(
@@ -117,7 +128,7 @@ impl Engine {
         );
         // An order that pauses, or fails, has withdrawn its records, or could not.
         let write = with_leftovers(write, order.state.records(), now);
-        self.commit_settling(write, &change).await?;
+        self.commit_settling(write, change).await?;
         self.notify(&Event::OrderFailed { name, why: &why, retry_at: Some(retry_at) });
         Ok(())
     }
@@ -132,15 +143,8 @@ impl Engine {
         retry: Option<Retry>,
     ) -> Result<(), EngineError> {
         let settlement = order.holding.as_ref().map(|holding| on_setting_aside(&order.state, holding));
-        let Some(settlement) = settlement else {
-            return self.postpone_order(name, order, version, why, retry).await;
-        };
-        let change = order.settle(settlement);
-        let expect = Expect::Version(version);
-        let write =
-            Transaction::new().put(ORDERS, name.as_str(), expect, records::encode(&order), Some(self.now()));
-        let version = self.commit_settling(write, &change).await?;
-        self.postpone_order(name, order, version, why, retry).await
+        let change = settlement.map(|settlement| order.settle(settlement)).unwrap_or_default();
+        self.write_postponed(name, (order, version), &change, why, retry).await
     }
 
     /// The order waits until the limit of the CA that holds it back allows it; nothing was sent.

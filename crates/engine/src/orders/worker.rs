@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetcert_acme::order::{Failure, Retry};
-use fleetcert_acme::{Driver, DriverOptions, Job, Outcome, Step};
+use fleetcert_acme::order::{Failure, FailureKind, Retry};
+use fleetcert_acme::{AcmeErrorKind, Driver, DriverOptions, Job, Outcome, Step};
 use fleetcert_names::HostName;
 use fleetcert_store::Record;
 use fleetcert_x509::VerifiedCsr;
@@ -17,6 +17,7 @@ use crate::{DeviceState, Engine, EngineError, EngineErrorKind, Event};
 
 /// A lease outlives the deadline of the work under it by so much, so that nobody takes over what still runs.
 const SPARE: Duration = Duration::from_secs(60);
+const PAUSED: &str = "the CA has paused the name for our account: the operator has to lift that at the CA";
 
 impl Engine {
     pub(crate) async fn order_worker(&self, shutdown: &CancellationToken) {
@@ -118,7 +119,12 @@ impl Engine {
                 self.store_certificate(&name, &record, version, &chain).await
             }
             Ok(Outcome::Failed { failure, .. } | Outcome::Suspended { failure, .. }) => {
-                let Failure { message, retry, .. } = failure;
+                let Failure { kind, message, retry, .. } = failure;
+                // What the CA says of a pause lets whoever has it lift it, and this is told to the device.
+                let message = match kind {
+                    FailureKind::Ca(AcmeErrorKind::Paused) => PAUSED.to_owned(),
+                    _ => message,
+                };
                 self.postpone_order(&name, record, version, message, Some(retry)).await
             }
             // Somebody else has the order now, or the device was suspended, or the store is away: its lease ends and

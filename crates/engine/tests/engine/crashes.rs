@@ -9,13 +9,15 @@ use fleetcert_store::{MemoryStore, SqliteStore, Store};
 use tokio::task::JoinSet;
 
 use crate::budgets::{counted, slow_limits};
-use crate::setting::{DAY, Running, ShiftedClock, World, chain_of, enrol, records, request_for, until, zone};
+use crate::setting::{Running, ShiftedClock, World, chain_of, enrol, records, request_for, until, zone};
 use crate::stopping_store::{Side, StoppingStore};
 use fleetcert_dns::{DnsBackend, RecordType};
 
 /// Beyond every lease, and short of the expiry of a challenge record: what is left in the zone must be withdrawn by
 /// who goes on with the order, not by the sweeper.
 const DOWN: Duration = Duration::from_secs(400);
+/// Beyond that expiry, and short of the day after which an order is given up.
+const EXPIRED: Duration = Duration::from_secs(2 * 3600);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -80,7 +82,7 @@ async fn killed_at_every_write_at_a_ca_that_gives_pending_orders_back() {
 async fn killed_at_every_write_and_started_when_the_challenge_records_have_expired() {
     let world = Arc::new(World::start().await);
     // The sweeper and who goes on with the order start at the same moment.
-    let kills = every_kill(&world, Kind::Memory, Side::After, DAY).await;
+    let kills = every_kill(&world, Kind::Memory, Side::After, EXPIRED).await;
     assert!(kills.len() >= 13 && kills.iter().all(|seen| seen.orders == 1), "{kills:?}");
     Arc::into_inner(world).unwrap().end().await;
 }
