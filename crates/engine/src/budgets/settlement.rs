@@ -125,3 +125,158 @@ fn may_be_done(fault: &Fault) -> bool {
     use AcmeErrorKind::{Protocol, Unavailable, Unreachable};
     matches!(fault.kind, Unreachable | Unavailable | Protocol)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fleetcert_acme::order::{Placed, Retry};
+    use fleetcert_acme::{NewOrder, Problem, ProblemKind};
+    use fleetcert_names::HostName;
+    use fleetcert_schedule::budget::{Limits, OrderKind};
+    use std::time::SystemTime;
+
+    fn name() -> HostName {
+        "x.fleet.test".parse().unwrap()
+    }
+
+    fn order() -> NewOrder {
+        NewOrder::new([name()])
+    }
+
+    fn placed() -> Placed {
+        let placed_at = SystemTime::UNIX_EPOCH;
+        Placed { order: order(), url: "https://ca.test/1".to_owned(), placed_at, records: Vec::new() }
+    }
+
+    fn holding() -> Holding {
+        Holding::to_order(&Limits::unknown(), OrderKind::New, "https://ca.test/acct/1", &[name()])
+    }
+
+    fn failure(kind: FailureKind) -> Failure {
+        let (message, at) = (String::new(), SystemTime::UNIX_EPOCH);
+        Failure { kind, retry: Retry::Backoff, problem: None, message, at }
+    }
+
+    fn ended(kind: FailureKind) -> State {
+        let (url, failure) = (Some(String::new()), failure(kind));
+        State::Failed { order: order(), url, records: Vec::new(), failure }
+    }
+
+    fn fault(kind: AcmeErrorKind) -> Fault {
+        let problem = Problem {
+            kind: ProblemKind::Malformed,
+            detail: String::new(),
+            name: None,
+            subproblems: Vec::new(),
+        };
+        Fault { kind, status: Some(400), retry_after: None, problem: Some(problem), detail: String::new() }
+    }
+
+    fn settled(before: &State, after: &State) -> Option<Settlement> {
+        match decide(before, after, Some(&holding()), None) {
+            Decision::Settle(settlement) => Some(settlement),
+            Decision::Keep => None,
+            Decision::Reserve { .. } => panic!("nothing is sent"),
+        }
+    }
+
+    const WANTED: fn() -> State = || State::Wanted { order: order() };
+    const ORDERING: fn() -> State = || State::Ordering { order: order() };
+
+    #[test]
+    fn nothing_is_sent_that_holds_nothing() {
+        assert_eq!(decide(&WANTED(), &ORDERING(), None, None), Decision::Reserve { before: None });
+        // Without `replaces` it is another order. What the CA did not refuse but failed at, it may have done.
+        for (kind, before) in [
+            (AcmeErrorKind::Refused, Settlement::Release),
+            (AcmeErrorKind::NotFound, Settlement::Release),
+            (AcmeErrorKind::Unavailable, Settlement::Lost),
+        ] {
+            let decision = decide(&ORDERING(), &ORDERING(), Some(&holding()), Some(&fault(kind)));
+            assert_eq!(decision, Decision::Reserve { before: Some(before) }, "{kind:?}");
+        }
+        let unknown = decide(&ORDERING(), &ORDERING(), Some(&holding()), None);
+        assert_eq!(unknown, Decision::Reserve { before: Some(Settlement::Lost) });
+    }
+
+    #[test]
+    fn each_end_is_settled_once_and_as_the_ca_counts() {
+        let not_issued =
+            |failed: &[HostName]| Settlement::End(Outcome::NotIssued { failed: failed.to_vec() });
+        let done = Settlement::End(Outcome::Done);
+        let unknown = Settlement::End(Outcome::Unknown);
+        let refused = State::Failed {
+            order: order(),
+            url: None,
+            records: Vec::new(),
+            failure: failure(FailureKind::Slow),
+        };
+        let withdrawing = |end| State::Withdrawing { placed: placed(), end };
+        let suspended = withdrawing(End::Suspended { failure: failure(FailureKind::Zone) });
+        let issued = withdrawing(End::Issued { chain: String::new() });
+        let finalizing = State::Finalizing(placed());
+        let finalized = State::Finalized(placed());
+        let ordered = State::Ordered(placed());
+        let answered = State::Answered(placed());
+        for (before, after, settlement) in [
+            (ORDERING(), ordered.clone(), Some(Settlement::Ordered)),
+            (ORDERING(), finalizing.clone(), Some(Settlement::Ordered)),
+            (ORDERING(), WANTED(), Some(Settlement::Release)),
+            (ORDERING(), refused, Some(Settlement::Release)),
+            (ordered.clone(), answered.clone(), None),
+            (finalizing.clone(), finalized.clone(), None),
+            (answered.clone(), suspended, None),
+            (State::Downloaded { placed: placed(), chain: String::new() }, issued, Some(done.clone())),
+            (finalized.clone(), ended(FailureKind::WrongCertificate), Some(done)),
+            (answered.clone(), ended(FailureKind::Invalid), Some(not_issued(&[name()]))),
+            // With the CSR at the CA it was not a validation that failed.
+            (finalized.clone(), ended(FailureKind::Invalid), Some(not_issued(&[]))),
+            (ordered, ended(FailureKind::Zone), Some(not_issued(&[]))),
+            (finalizing.clone(), ended(FailureKind::Ca(AcmeErrorKind::Refused)), Some(not_issued(&[]))),
+            (finalizing.clone(), ended(FailureKind::Ca(AcmeErrorKind::Protocol)), Some(unknown.clone())),
+            (finalizing, ended(FailureKind::OrderGone), Some(unknown.clone())),
+            (finalized, ended(FailureKind::Slow), Some(unknown)),
+        ] {
+            assert_eq!(settled(&before, &after), settlement, "{before:?} {after:?}");
+            // What holds nothing any more is settled.
+            assert_eq!(decide(&before, &after, None, None), Decision::Keep);
+        }
+    }
+
+    #[test]
+    fn a_validation_that_may_have_failed_counts() {
+        let answered = holding()
+            .noting(&State::Publishing { placed: placed(), answered: false }, &State::Visible(placed()));
+        let end = |holding: &Holding| {
+            decide(&State::Answered(placed()), &ended(FailureKind::Slow), Some(holding), None)
+        };
+        let counts = |failed: &[HostName]| {
+            Decision::Settle(Settlement::End(Outcome::NotIssued { failed: failed.to_vec() }))
+        };
+        assert_eq!(end(&holding()), counts(&[]));
+        assert_eq!(end(&answered), counts(&[name()]));
+        let record = fleetcert_dns::challenge::ChallengeRecord {
+            zone: "fleet.test".parse().unwrap(),
+            name: name().challenge_name(),
+            value: "v".parse().unwrap(),
+            owner: "o".parse().unwrap(),
+            expires: SystemTime::UNIX_EPOCH,
+        };
+        let looked_at = State::Answered(Placed { records: vec![record], ..placed() });
+        let validated = answered.clone().noting(&looked_at, &State::Finalizing(placed()));
+        assert!(validated.validated && !answered.validated);
+        assert_eq!(end(&validated), counts(&[]));
+        // Nothing was looked at anew: it says nothing of failures.
+        assert!(!answered.noting(&State::Answered(placed()), &State::Finalizing(placed())).validated);
+    }
+
+    #[test]
+    fn what_waits_holds_no_more_than_it_must() {
+        assert_eq!(on_pause(&ORDERING()), Some(Settlement::Lost));
+        assert_eq!(on_pause(&State::Ordered(placed())), None, "the CA has it");
+        let aside = |state: &State| on_setting_aside(state, &holding());
+        assert_eq!(aside(&ORDERING()), Settlement::Lost);
+        assert_eq!(aside(&State::Ordered(placed())), Settlement::End(Outcome::NotIssued { failed: vec![] }));
+        assert_eq!(aside(&State::Finalizing(placed())), Settlement::End(Outcome::Unknown));
+    }
+}

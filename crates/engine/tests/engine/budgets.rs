@@ -11,7 +11,7 @@ use fleetcert_store::{MemoryStore, SqliteStore, Store};
 use fleetcert_testkit::limiter::{Bucket, CaLimits, Rate};
 use tokio::task::JoinSet;
 
-use crate::setting::{Running, World, enrol, records, request_for, until};
+use crate::setting::{DAY, Running, Told, World, chain_of, enrol, records, request_for, until};
 
 const HOUR: Duration = Duration::from_secs(3600);
 /// So slowly tokens come back where they are to be counted.
@@ -162,4 +162,197 @@ async fn mirrors(world: &World, store: &dyn Store) {
         // Ours was spent a moment after theirs.
         assert!(late < Duration::from_secs(10) && held == 0, "{limit} {late:?}");
     }
+}
+
+/// An engine that thinks of the limits what `limits` says, and what it tells.
+fn node(world: &World, store: &Arc<MemoryStore>, limits: Limits) -> (Running, Told) {
+    let mut parts = world.parts(store.clone());
+    let told = Told::default();
+    (parts.options.limits, parts.events) = (Some(limits), Arc::new(told.clone()));
+    (Running::start(parts), told)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_limit_that_was_not_known_is_learned_from_one_refusal() {
+    let limits = CaLimits { new_orders_per_account: Rate::of(2, 2 * HOUR), ..CaLimits::production() };
+    let world = World::start_limited(limits).await;
+    let store = Arc::new(MemoryStore::new());
+    let (first, told) = node(&world, &store, Limits::lets_encrypt_production());
+    let engine = &first.engine;
+    for _ in 0..2 {
+        let device = enrol(engine).await;
+        device.request(engine, &request_for(&device.name)).await.unwrap();
+        device.chain(engine).await;
+    }
+    let third = enrol(engine).await;
+    third.request(engine, &request_for(&third.name)).await.unwrap();
+    third.wait(engine, |status| matches!(status, CertificateStatus::Failed { .. })).await;
+    assert_eq!((refusals(&world), told.about("LimitReached"), told.about("LimitLearned")), (1, 1, 1));
+    nothing_is_held(&*store).await;
+    first.end().await;
+
+    // The next process knows it, and sends nothing that would be refused.
+    let (second, told) = node(&world, &store, Limits::lets_encrypt_production());
+    let engine = &second.engine;
+    let mut devices = vec![third];
+    for _ in 0..3 {
+        let device = enrol(engine).await;
+        device.request(engine, &request_for(&device.name)).await.unwrap();
+        device.wait(engine, |status| waits_for(status).is_some()).await;
+        devices.push(device);
+    }
+    assert!(told.about("OrderHeld") >= 3);
+    for more in 1..=4 {
+        world.clock.put_forward(HOUR + HOUR / 10);
+        until("one more is issued", async || world.ca.ledger().certificates().len() == 2 + more).await;
+    }
+    assert_eq!(refusals(&world), 1);
+    nothing_is_held(&*store).await;
+    second.end().await;
+
+    // Who says something else of the limit now is believed.
+    let more =
+        Limits::lets_encrypt_production().with_rule(LimitKind::NewOrdersPerAccount, rule(9, 9, 9 * HOUR));
+    let (third, _) = node(&world, &store, more);
+    let device = enrol(&third.engine).await;
+    device.request(&third.engine, &request_for(&device.name)).await.unwrap();
+    until("it is refused", async || refusals(&world) == 2).await;
+    third.end().await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn renewals_go_past_a_limit_that_holds_new_devices() {
+    let limits = CaLimits { new_orders_per_account: Rate::of(1, 10 * DAY), ..CaLimits::production() };
+    let world = World::start_limited(limits).await;
+    let store = Arc::new(MemoryStore::new());
+    let limits = Limits::lets_encrypt_production();
+    let orders = rule(1, 1, 10 * DAY);
+    let (node, _) = node(&world, &store, limits.with_rule(LimitKind::NewOrdersPerAccount, orders));
+    let engine = &node.engine;
+    let device = enrol(engine).await;
+    device.request(engine, &request_for(&device.name)).await.unwrap();
+    let mut last = device.chain(engine).await;
+    let other = enrol(engine).await;
+    other.request(engine, &request_for(&other.name)).await.unwrap();
+    other.wait(engine, |status| waits_for(status).is_some()).await;
+
+    // In the window; outside it, where the same names suffice; and when the CA does not take `replaces`.
+    for (index, in_window) in [true, false, true].into_iter().enumerate() {
+        let now = world.clock.now();
+        let start = if in_window { now - HOUR } else { now + HOUR };
+        world.ca.set_renewal_window(last.leaf().certificate_id().unwrap(), start, start + 2 * HOUR);
+        engine.look_at_renewal(&device.name).await.unwrap();
+        let window = |status: &CertificateStatus| match status {
+            CertificateStatus::Issued { renew_at, .. } => renew_at.is_some_and(|at| {
+                let at = SystemTime::UNIX_EPOCH + Duration::from_secs(at);
+                at + Duration::from_secs(1) >= start && at <= start + 2 * HOUR
+            }),
+            _ => false,
+        };
+        device.wait(engine, window).await;
+        if index == 2 {
+            let gone = fleetcert_acme_server::Problem::new(
+                fleetcert_acme_server::ProblemKind::AlreadyReplaced,
+                "it is replaced",
+            );
+            world.ca.faults().refuse_next(Resource::NewOrder, 1, gone.with_status(409));
+        }
+        device.request(engine, &request_for(&device.name)).await.unwrap();
+        let renewed = |status: &CertificateStatus| is_issued(status) && chain_of(status) != last;
+        last = chain_of(&device.wait(engine, renewed).await);
+    }
+    nothing_is_held(&*store).await;
+    let orders = world.ca.ledger().orders();
+    assert_eq!(
+        orders.iter().map(|order| order.replaces.is_some()).collect::<Vec<_>>(),
+        [false, true, true, false]
+    );
+    assert_eq!((refusals(&world), world.ca.ledger().certificates().len()), (0, 4));
+    assert!(waits_for(&other.status(engine).await).is_some());
+    mirrors(&world, &*store).await;
+
+    // The exact set is spent by each of them, and as at the CA.
+    let (now, names) = (world.clock.now(), [device.name.clone()]);
+    let exact = Bucket::ExactSet { names: &names };
+    let of_the_ca = world.ca.limiter(|limiter| limiter.bucket(&exact, now)).unwrap().unwrap();
+    let (ours, _) = row(&*store, "CertificatesPerFQDNSet").await.unwrap();
+    assert!(ours.duration_since(of_the_ca).unwrap() < Duration::from_secs(10));
+    node.end().await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_paused_name_is_not_asked_for_until_the_operator_says_so() {
+    let world = World::start().await;
+    let store = Arc::new(MemoryStore::new());
+    let (node, told) = node(&world, &store, Limits::lets_encrypt_production());
+    let engine = &node.engine;
+    let device = enrol(engine).await;
+    let detail = format!(
+        "Your account is temporarily prevented from requesting certificates for {} and possibly others. Please \
+         visit: https://ca.test/unpause?jwt=SECRET",
+        device.name
+    );
+    let paused = || {
+        let kind = fleetcert_acme_server::ProblemKind::RateLimited;
+        fleetcert_acme_server::Problem::new(kind, detail.clone()).with_status(429)
+    };
+    let asked = || world.ca.ledger().requests(Resource::NewOrder);
+    world.ca.faults().refuse_next(Resource::NewOrder, 1, paused());
+    device.request(engine, &request_for(&device.name)).await.unwrap();
+    let status = device.wait(engine, |status| matches!(status, CertificateStatus::Failed { .. })).await;
+    assert!(!format!("{status:?}").contains("SECRET"), "{status:?}");
+    assert_eq!((asked(), told.about("NamePaused")), (1, 1));
+
+    // Another request is no way round it.
+    world.clock.put_forward(HOUR);
+    device.request(engine, &request_for(&device.name)).await.unwrap();
+    let status = device.wait(engine, |status| waits_for(status).is_some()).await;
+    assert!(waits_for(&status).unwrap().contains("paused"), "{status:?}");
+    // Other names are not concerned.
+    let other = enrol(engine).await;
+    other.request(engine, &request_for(&other.name)).await.unwrap();
+    other.chain(engine).await;
+    assert_eq!(asked(), 2);
+
+    engine.name_unpaused(&other.name).await.unwrap();
+    engine.name_unpaused(&device.name).await.unwrap();
+    device.chain(engine).await;
+    assert_eq!((asked(), told.about("NamePaused")), (3, 1));
+
+    // Without a word of the operator the CA is asked again after a day, once.
+    let forgotten = enrol(engine).await;
+    world.ca.faults().refuse_next(Resource::NewOrder, 2, paused());
+    forgotten.request(engine, &request_for(&forgotten.name)).await.unwrap();
+    until("it is refused", async || told.about("NamePaused") == 2).await;
+    world.clock.put_forward(23 * HOUR);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(asked(), 4);
+    world.clock.put_forward(HOUR + HOUR / 10);
+    until("it is asked for again", async || asked() == 5).await;
+    nothing_is_held(&*store).await;
+    node.end().await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bucket_that_is_full_again_is_forgotten() {
+    let world = World::start().await;
+    let store = Arc::new(MemoryStore::new());
+    let (first, _) = node(&world, &store, Limits::lets_encrypt_production());
+    let device = enrol(&first.engine).await;
+    device.request(&first.engine, &request_for(&device.name)).await.unwrap();
+    device.chain(&first.engine).await;
+    nothing_is_held(&*store).await;
+    assert_eq!(records(&*store, "budget").await.len(), 3);
+    first.end().await;
+    // A new order is back in 36 seconds, a certificate of the domain in 201.6 minutes, one of the set in 33.6 hours.
+    for (by, left) in [(Duration::from_secs(60), 2), (4 * HOUR, 1), (34 * HOUR, 0)] {
+        world.clock.put_forward(by);
+        let (next, _) = node(&world, &store, Limits::lets_encrypt_production());
+        until("it is swept", async || records(&*store, "budget").await.len() == left).await;
+        next.end().await;
+    }
+    world.end().await;
 }
