@@ -5,7 +5,9 @@ use std::time::{Duration, SystemTime};
 
 use fleetcert_names::HostName;
 use fleetcert_schedule::budget::refusal::Pause;
-use fleetcert_schedule::budget::{Account, BucketKey, Charges, Correction, Denied, DeniedBy, Limit, Refusal};
+use fleetcert_schedule::budget::{
+    Account, BucketKey, Charges, Correction, Denied, DeniedBy, Limit, Refusal, Rule,
+};
 use fleetcert_store::{Transaction, Version};
 
 use super::rows::Rows;
@@ -143,12 +145,20 @@ impl Engine {
 
     /// When to try again what was denied.
     fn until(&self, denied: &Denied, rows: &Rows, now: SystemTime) -> SystemTime {
-        let paused = match denied.by() {
-            DeniedBy::Paused { account, name } => rows.paused_until(&pausing(account.clone(), name.clone())),
-            _ => None,
+        let until = match (denied.by(), denied.retry_at()) {
+            (DeniedBy::Limit { key, .. }, Some(retry_at)) => match rows.budgets.limits().rule_for(key) {
+                Rule::Limited(limit) if key.kind().is_shared() => {
+                    let tokens = (retry_at, limit.emission_interval());
+                    self.budgets().line.turn(key, tokens, now, self.random())
+                }
+                _ => retry_at,
+            },
+            (DeniedBy::Paused { account, name }, _) => {
+                rows.paused_until(&pausing(account.clone(), name.clone())).unwrap_or(now + NO_TIME)
+            }
+            (_, retry_at) => retry_at.unwrap_or(now + NO_TIME),
         };
         // The store keeps whole milliseconds, rounded down.
-        let until = denied.retry_at().or(paused).unwrap_or(now + NO_TIME);
         until.checked_add(Duration::from_millis(1)).unwrap_or(until)
     }
 

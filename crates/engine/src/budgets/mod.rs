@@ -9,6 +9,7 @@ mod commit;
 mod holding;
 mod kind;
 mod learned;
+mod line;
 mod pause;
 mod refusal;
 mod rows;
@@ -41,6 +42,8 @@ pub(crate) struct CaBudgets {
     limits: Mutex<Option<(SystemTime, Limits)>>,
     /// The rows that all orders share are written by one order at a time; between processes the store decides.
     turn: Mutex<()>,
+    /// Who waits for them.
+    line: line::Line,
 }
 
 impl CaBudgets {
@@ -52,6 +55,7 @@ impl CaBudgets {
             account: account(account_url),
             limits: Mutex::default(),
             turn: Mutex::default(),
+            line: line::Line::default(),
         }
     }
 
