@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fleetcert_acme::order::{Failure, FailureKind, Retry};
-use fleetcert_acme::{AcmeErrorKind, Driver, DriverOptions, Job, Outcome, Step};
+use fleetcert_acme::{AcmeErrorKind, Driver, DriverOptions, Fault, Job, Outcome, Step};
 use fleetcert_names::HostName;
 use fleetcert_store::Record;
 use fleetcert_x509::VerifiedCsr;
@@ -94,10 +94,11 @@ impl Engine {
         let journal = OrderJournal::new(self.clone(), name.clone(), stored.version, device, record, lease);
         let job = Job { zone: &options.zone, csr: &csr, roots: options.roots.as_ref() };
         let observer = |step: &Step| {
-            if let Step::Refused { fault } = step {
-                journal.note_fault(fault);
-            }
-            self.notify(&Event::Order { name: &name, step });
+            let Step::Refused { fault } = step else {
+                return self.notify(&Event::Order { name: &name, step });
+            };
+            journal.note_fault(fault);
+            self.notify(&Event::Order { name: &name, step: &Step::Refused { fault: to_be_told(fault) } });
         };
         let driver = self.driver();
         let driven = async {
@@ -120,7 +121,6 @@ impl Engine {
             }
             Ok(Outcome::Failed { failure, .. } | Outcome::Suspended { failure, .. }) => {
                 let Failure { kind, message, retry, .. } = failure;
-                // What the CA says of a pause lets whoever has it lift it, and this is told to the device.
                 let message = match kind {
                     FailureKind::Ca(AcmeErrorKind::Paused) => PAUSED.to_owned(),
                     _ => message,
@@ -150,5 +150,13 @@ impl Engine {
             clock: Arc::clone(&parts.clock),
             options: DriverOptions { patience: parts.options.order_deadline, ..DriverOptions::default() },
         }
+    }
+}
+
+/// What the CA says of a pause lets whoever reads it lift it: that is for the event that says so alone.
+fn to_be_told(fault: &Fault) -> Fault {
+    match fault.kind {
+        AcmeErrorKind::Paused => Fault { problem: None, detail: PAUSED.to_owned(), ..fault.clone() },
+        _ => fault.clone(),
     }
 }

@@ -68,6 +68,10 @@ impl Events for Told {
 }
 
 impl Told {
+    pub(crate) fn mentions(&self, what: &str) -> bool {
+        self.0.lock().unwrap().iter().any(|event| event.contains(what))
+    }
+
     pub(crate) fn about(&self, what: &str) -> usize {
         self.0.lock().unwrap().iter().filter(|event| event.starts_with(what)).count()
     }
