@@ -24,6 +24,7 @@
 
 mod error;
 mod options;
+mod pool;
 mod schema;
 mod statements;
 mod store;

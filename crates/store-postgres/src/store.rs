@@ -1,34 +1,24 @@
 //! The store.
 
 use std::fmt;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use async_trait::async_trait;
-use fleetcert_store::{Collection, Record, Store, StoreError, StoreErrorKind, Transaction, Version};
-use sqlx::pool::PoolConnection;
-use sqlx::postgres::PgPoolOptions;
-use sqlx::{Connection, PgConnection, PgPool, Postgres};
+use fleetcert_store::{Collection, Record, Store, StoreError, Transaction, Version};
 
-use crate::error::database_error;
+use crate::pool::Pool;
 use crate::{PostgresOptions, schema, statements};
-
-/// What the server's own time-out has on top to reach us, before the connection is given up.
-const GRACE: Duration = Duration::from_secs(2);
-/// A connection that was idle for so long is tried before it is used: the server may have gone meanwhile.
-const TRUSTED: Duration = Duration::from_secs(1);
 
 /// Records in one schema of a PostgreSQL database, for any number of nodes.
 ///
 /// Every call has a deadline. When it passes, or when a connection breaks, the call is
-/// [`Unavailable`](StoreErrorKind::Unavailable), and whether a commit was made is not known. A call that is dropped
+/// [`Unavailable`](fleetcert_store::StoreErrorKind::Unavailable), and whether a commit was made is not known. A call that is dropped
 /// after it was sent runs to its end in the server.
 ///
 /// The store holds a bounded number of connections and opens them when they are needed: call it inside a runtime of
 /// tokio. Close it with [`close`](Self::close) where the server should not find its connections broken.
 pub struct PostgresStore {
-    pool: PgPool,
-    /// For one statement.
-    deadline: Duration,
+    pool: Pool,
 }
 
 impl PostgresStore {
@@ -41,22 +31,7 @@ impl PostgresStore {
     /// `Corrupt` when the schema is another program's, or of a newer version of this one: it is left as it is.
     /// `InvalidInput` when an option cannot be used, as a root certificate that is none.
     pub async fn connect(options: PostgresOptions) -> Result<Self, StoreError> {
-        let pool = PgPoolOptions::new()
-            .max_connections(options.max_connections)
-            .acquire_timeout(options.connect_timeout)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .test_before_acquire(false)
-            .before_acquire(|connection, about| {
-                Box::pin(async move {
-                    if about.idle_for > TRUSTED {
-                        connection.ping().await?;
-                    }
-                    Ok(true)
-                })
-            })
-            .connect_lazy_with(options.session());
-        let store = Self { pool, deadline: options.statement_timeout.saturating_add(GRACE) };
+        let store = Self { pool: Pool::new(&options) };
         let prepared = store.prepare(&options.schema).await;
         if prepared.is_err() {
             store.close().await;
@@ -65,8 +40,8 @@ impl PostgresStore {
     }
 
     async fn prepare(&self, schema: &str) -> Result<(), StoreError> {
-        let mut session = self.session().await?;
-        let outcome = self.in_time(schema::prepare(session.connection(), schema)).await;
+        let mut session = self.pool.session().await?;
+        let outcome = self.pool.in_time(schema::prepare(session.connection(), schema)).await;
         session.end(outcome)
     }
 
@@ -74,57 +49,13 @@ impl PostgresStore {
     pub async fn close(&self) {
         self.pool.close().await;
     }
-
-    async fn session(&self) -> Result<Session, StoreError> {
-        let connection = self.pool.acquire().await.map_err(database_error)?;
-        Ok(Session { connection, is_between_statements: false })
-    }
-
-    async fn in_time<T>(
-        &self,
-        statement: impl Future<Output = Result<T, StoreError>>,
-    ) -> Result<T, StoreError> {
-        match tokio::time::timeout(self.deadline, statement).await {
-            Ok(result) => result,
-            Err(elapsed) => Err(StoreError::new(StoreErrorKind::Unavailable, elapsed)),
-        }
-    }
-}
-
-/// A connection for one statement. It goes back to the pool when the statement's answer was read to its end; in every
-/// other case, as when the call is dropped, it is closed: what still comes on it would be taken for the next answer.
-struct Session {
-    connection: PoolConnection<Postgres>,
-    is_between_statements: bool,
-}
-
-impl Session {
-    fn connection(&mut self) -> &mut PgConnection {
-        &mut self.connection
-    }
-
-    fn end<T>(mut self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
-        self.is_between_statements = match &outcome {
-            Ok(_) => true,
-            Err(error) => error.kind() != StoreErrorKind::Unavailable,
-        };
-        outcome
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        if !self.is_between_statements {
-            self.connection.close_on_drop();
-        }
-    }
 }
 
 #[async_trait]
 impl Store for PostgresStore {
     async fn read(&self, collection: Collection, key: &str) -> Result<Option<Record>, StoreError> {
-        let mut session = self.session().await?;
-        let outcome = self.in_time(statements::read(session.connection(), collection, key)).await;
+        let mut session = self.pool.session().await?;
+        let outcome = self.pool.in_time(statements::read(session.connection(), collection, key)).await;
         session.end(outcome)
     }
 
@@ -136,15 +67,16 @@ impl Store for PostgresStore {
     ) -> Result<Vec<Record>, StoreError> {
         // No key is empty, so the empty text stands before all of them.
         let after = after.unwrap_or_default();
-        let mut session = self.session().await?;
-        let outcome = self.in_time(statements::page(session.connection(), collection, after, limit)).await;
+        let mut session = self.pool.session().await?;
+        let outcome =
+            self.pool.in_time(statements::page(session.connection(), collection, after, limit)).await;
         session.end(outcome)
     }
 
     async fn commit(&self, transaction: Transaction) -> Result<Version, StoreError> {
         transaction.require_bounds()?;
-        let mut session = self.session().await?;
-        let outcome = self.in_time(statements::commit(session.connection(), &transaction)).await;
+        let mut session = self.pool.session().await?;
+        let outcome = self.pool.in_time(statements::commit(session.connection(), &transaction)).await;
         session.end(outcome)
     }
 
@@ -155,9 +87,9 @@ impl Store for PostgresStore {
         until: SystemTime,
         limit: usize,
     ) -> Result<Vec<Record>, StoreError> {
-        let mut session = self.session().await?;
+        let mut session = self.pool.session().await?;
         let outcome =
-            self.in_time(statements::claim(session.connection(), collection, now, until, limit)).await;
+            self.pool.in_time(statements::claim(session.connection(), collection, now, until, limit)).await;
         session.end(outcome)
     }
 
@@ -167,18 +99,15 @@ impl Store for PostgresStore {
         time: SystemTime,
         limit: usize,
     ) -> Result<usize, StoreError> {
-        let mut session = self.session().await?;
+        let mut session = self.pool.session().await?;
         let outcome =
-            self.in_time(statements::count_due(session.connection(), collection, time, limit)).await;
+            self.pool.in_time(statements::count_due(session.connection(), collection, time, limit)).await;
         session.end(outcome)
     }
 }
 
 impl fmt::Debug for PostgresStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PostgresStore")
-            .field("connections", &self.pool.size())
-            .field("idle", &self.pool.num_idle())
-            .finish_non_exhaustive()
+        f.debug_struct("PostgresStore").field("idle", &self.pool.idle()).finish_non_exhaustive()
     }
 }
