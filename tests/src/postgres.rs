@@ -163,17 +163,23 @@ impl Postgres {
     /// # Errors
     /// If the server does not take it; the fault holds its reason.
     pub fn psql(&self, statement: &str) -> Result<Vec<String>, Fault> {
-        let finished = Process::start("psql", setting::peer_program("psql")?, |command| {
+        let finished = self.psql_in_background(statement)?.finish(Deadline::after(STOP))?.success("psql")?;
+        Ok(finished.stdout)
+    }
+
+    /// Runs a statement with `psql` until the returned value is dropped.
+    ///
+    /// # Errors
+    /// If `psql` is missing.
+    pub fn psql_in_background(&self, statement: &str) -> Result<Process, Fault> {
+        Process::start("psql", setting::peer_program("psql")?, |command| {
             command
                 .env("PGPASSWORD", PASSWORD)
                 .env("PGCONNECT_TIMEOUT", "10")
                 .args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set", "ON_ERROR_STOP=1"])
                 .args(["-h", &self.address.ip().to_string(), "-p", &self.address.port().to_string()])
                 .args(["-U", USER, "-d", DATABASE, "-c", statement])
-        })?
-        .finish(Deadline::after(STOP))?
-        .success("psql")?;
-        Ok(finished.stdout)
+        })
     }
 
     /// Every line of its log since its last start, within bounds.
