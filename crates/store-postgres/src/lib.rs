@@ -9,7 +9,11 @@
 //!   whether `fsync` is on is the operator's affair).
 //! * **A claim passes over** what another claim or transaction holds at this moment, and waits for nobody.
 //!
-//! It was tested with PostgreSQL 15; what it uses is in every version from 11 on.
+//! Writers of one hot record wait for each other's commits, and all but one of them then find it changed: let one task
+//! of a node write such a record, or make many changes of it in one transaction.
+//!
+//! It was tested with PostgreSQL 15; what it uses is in every version from 12 on. Connect to the server itself, not by
+//! way of a pooler that gives each transaction another session: prepared statements and session settings are used.
 //!
 //! ```no_run
 //! use fleetcert_store::{Collection, Expect, Store, Transaction};

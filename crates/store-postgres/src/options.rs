@@ -59,6 +59,9 @@ impl PostgresOptions {
     /// file as in [`with_root_certificate`](Self::with_root_certificate). Without `sslmode`, connections to this
     /// machine are not encrypted, and all others are verified.
     ///
+    /// The environment is not asked, with an exception that is sqlx's: `PGSSLROOTCERT`, where no root certificate is
+    /// given here, `PGSSLCERT` with `PGSSLKEY`, and `PGOPTIONS`.
+    ///
     /// # Errors
     /// `InvalidInput` with the part that cannot be used. The text holds nothing of the URL's values.
     pub fn from_url(url: &str) -> Result<Self, StoreError> {
@@ -153,7 +156,8 @@ impl PostgresOptions {
         Self { statement_timeout: bounded, ..self }
     }
 
-    /// The options of a connection, all set, so that sqlx's defaults from the environment do not count.
+    /// The options of a connection, set here as far as sqlx lets them be set, so that its defaults from the environment
+    /// do not count. What is set in `PGOPTIONS` stands before ours, and the last one counts.
     pub(crate) fn session(&self) -> PgConnectOptions {
         let timeout = self.statement_timeout.as_millis();
         let mut session = PgConnectOptions::new_without_pgpass()

@@ -12,8 +12,8 @@ use crate::{PostgresOptions, schema, statements};
 /// Records in one schema of a PostgreSQL database, for any number of nodes.
 ///
 /// Every call has a deadline. When it passes, or when a connection breaks, the call is
-/// [`Unavailable`](fleetcert_store::StoreErrorKind::Unavailable), and whether a commit was made is not known. A call that is dropped
-/// after it was sent runs to its end in the server.
+/// [`Unavailable`](fleetcert_store::StoreErrorKind::Unavailable), and whether a commit was made is not known. A call
+/// that is dropped after it was sent runs to its end in the server.
 ///
 /// The store holds a bounded number of connections and opens them when they are needed: call it inside a runtime of
 /// tokio. Close it with [`close`](Self::close) where the server should not find its connections broken.

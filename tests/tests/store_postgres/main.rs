@@ -1,5 +1,7 @@
 //! The store in PostgreSQL, on a real server: what it promises to several nodes, and what it does when the server goes.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at its first fault")]
+
 mod connecting;
 mod faults;
 mod nodes;
