@@ -19,6 +19,8 @@ use crate::error::database_error;
 const GRACE: Duration = Duration::from_secs(2);
 /// A connection that was idle for so long is tried before it is used: the server may have gone meanwhile.
 const TRUSTED: Duration = Duration::from_secs(1);
+/// How long such a trial may take; then the connection is replaced.
+const TRIAL: Duration = Duration::from_secs(1);
 
 pub(crate) struct Pool {
     options: PgConnectOptions,
@@ -50,7 +52,8 @@ impl Pool {
             connect_timeout: options.connect_timeout,
             deadline: options.statement_timeout.saturating_add(GRACE),
             permits: Semaphore::new(
-                usize::try_from(options.max_connections).unwrap_or(Semaphore::MAX_PERMITS),
+                usize::try_from(options.max_connections)
+                    .map_or(Semaphore::MAX_PERMITS, |number| number.min(Semaphore::MAX_PERMITS)),
             ),
             idle: Mutex::default(),
         }
@@ -70,9 +73,11 @@ impl Pool {
             .await
             .map_err(|closed| StoreError::new(StoreErrorKind::Unavailable, closed))?;
         while let Some(Idle { mut connection, since }) = self.take_idle() {
-            if since.elapsed() < TRUSTED || connection.ping().await.is_ok() {
+            if since.elapsed() < TRUSTED || matches!(timeout(TRIAL, connection.ping()).await, Ok(Ok(()))) {
                 return Ok(Session { pool: self, connection, _permit: permit });
             }
+            // Those that waited longer are no better, and each would cost its trial.
+            self.lock().clear();
         }
         let connection = self.options.connect().await.map_err(database_error)?;
         Ok(Session { pool: self, connection, _permit: permit })

@@ -45,7 +45,7 @@ impl PostgresStore {
         session.end(outcome)
     }
 
-    /// Waits for the calls under way and closes the connections. Every later call is `Unavailable`.
+    /// Closes the connections: those in use when their call has ended. Every later call is `Unavailable`.
     pub async fn close(&self) {
         self.pool.close().await;
     }
