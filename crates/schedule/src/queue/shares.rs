@@ -121,7 +121,8 @@ impl<I: Copy> Shares<I> {
             self.reached = self.reached.max(self.children[*first as usize].pass);
         }
         let Some(child) = self.children.get_mut(number as usize) else { return };
-        child.pass = (child.pass + child.stride()).min(self.reached + 2 * child.stride());
+        let most = child.pass.max(self.reached + 2 * child.stride());
+        child.pass = most.min(child.pass + child.stride());
         let place = child.place;
         if place != ASLEEP {
             self.sink(place as usize);
