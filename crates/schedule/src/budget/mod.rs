@@ -15,9 +15,9 @@ mod key_text;
 mod leave;
 mod limit;
 mod limits;
-mod suffix;
 pub mod refusal;
 mod reservation;
+mod suffix;
 #[cfg(test)]
 mod tests;
 

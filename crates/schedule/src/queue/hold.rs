@@ -56,14 +56,9 @@ impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
 
     /// Wakes all that are held alone.
     pub fn wake_all(&mut self) {
-        while let Some(id) = self.first_parked() {
+        while let Some((_, id)) = self.parked.first() {
             self.place_id(id, Moment::NEVER, None);
         }
-    }
-
-    pub(super) fn first_parked(&self) -> Option<u32> {
-        let first = super::order::first(&self.slots, self.parked);
-        (first != super::order::NIL).then_some(first)
     }
 
     /// Opens the gates and wakes the entries whose time has come.
@@ -71,10 +66,7 @@ impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
         while let Some((_, gate)) = self.turns.gates().next_opening().filter(|(until, _)| *until <= now) {
             self.turns.open(gate);
         }
-        while let Some(id) = self.first_parked() {
-            if self.slots.get(id).is_none_or(|slot| slot.until > now) {
-                break;
-            }
+        while let Some((_, id)) = self.parked.first().filter(|(until, _)| *until <= now) {
             self.place_id(id, Moment::NEVER, None);
         }
     }

@@ -59,8 +59,9 @@ pub use next::{By, Next};
 pub use options::QueueOptions;
 pub use standing::{Held, Standing};
 
+use order::Order;
 use slots::{Slot, Slots};
-use turns::{FlowKey, Turns};
+use turns::{FlowKey, Seat, Turns};
 
 /// Entries that wait, each under a key of the caller's, and with a value of the caller's.
 ///
@@ -81,16 +82,17 @@ pub struct Queue<K, W, T = ()> {
     slots: Slots<K, W, T>,
     flows: Vec<Flow>,
     free_flows: Vec<u32>,
-    /// Root of the tree of those that are held alone.
-    parked: u32,
+    /// Those that are held alone, by the end of that.
+    parked: Order,
     turns: Turns<W>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Flow {
     key: FlowKey,
-    /// Root of the tree of those that are not held alone.
-    root: u32,
+    seat: Seat,
+    /// Those that are not held alone, by their deadlines.
+    order: Order,
     /// Those that are held alone too.
     entries: u32,
 }
@@ -143,7 +145,7 @@ impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
             slots: Slots::new(),
             flows: Vec::new(),
             free_flows: Vec::new(),
-            parked: order::NIL,
+            parked: Order::new(),
         }
     }
 
@@ -172,9 +174,7 @@ impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
     /// # Errors
     /// [`NotInserted`]; then nothing is changed.
     pub fn insert(&mut self, key: K, entry: Entry, value: T) -> Result<(), NotInserted> {
-        if self.flows.len() - self.free_flows.len() >= self.options.max_flows
-            && self.turns.flow(entry.flow()).is_none()
-        {
+        if self.turns.flow_count() >= self.options.max_flows && self.turns.flow(entry.flow()).is_none() {
             return Err(NotInserted::TooManyFlows);
         }
         self.insert_again(key, entry, value)
@@ -198,20 +198,25 @@ impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
 
     /// Takes an entry out that is no longer wanted.
     pub fn remove(&mut self, key: K) -> Option<(Entry, T)> {
+        self.take_out(key, false)
+    }
+
+    /// Takes an entry out because it is done now, and counts it to the shares of its lane and its tenant.
+    pub fn take(&mut self, key: K) -> Option<(Entry, T)> {
+        self.take_out(key, true)
+    }
+
+    fn take_out(&mut self, key: K, served: bool) -> Option<(Entry, T)> {
         let id = self.index.remove(&key)?;
+        if served {
+            let flow = self.slots.get(id)?.flow;
+            self.turns.serve(self.flows.get(flow as usize)?.seat);
+        }
         self.leave(id);
         let slot = self.slots.take(id)?;
         let entry = self.entry_of(&slot)?;
         self.leave_flow(slot.flow);
         Some((entry, slot.value))
-    }
-
-    /// Takes an entry out because it is done now, and counts it to the shares of its lane and its tenant.
-    pub fn take(&mut self, key: K) -> Option<(Entry, T)> {
-        let slot = self.slots.get(*self.index.get(&key)?)?;
-        let flow = self.flows.get(slot.flow as usize)?.key;
-        self.turns.serve(flow);
-        self.remove(key)
     }
 
     /// Changes an entry, which stays held if it was. `false` when there is none.
@@ -244,20 +249,20 @@ impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
     fn enter(&mut self, id: u32) {
         let Some(slot) = self.slots.get(id) else { return };
         if slot.held.is_some() {
-            self.parked = order::insert(&mut self.slots, self.parked, id);
+            self.parked.insert((slot.until, id));
         } else if let Some(flow) = self.flows.get_mut(slot.flow as usize) {
-            flow.root = order::insert(&mut self.slots, flow.root, id);
-            self.turns.waits(flow.key, true, true);
+            flow.order.insert((slot.deadline, id));
+            self.turns.waits(flow.key.tenant, flow.seat, true, true);
         }
     }
 
     fn leave(&mut self, id: u32) {
         let Some(slot) = self.slots.get(id) else { return };
         if slot.held.is_some() {
-            self.parked = order::remove(&mut self.slots, self.parked, id);
+            self.parked.remove((slot.until, id));
         } else if let Some(flow) = self.flows.get_mut(slot.flow as usize) {
-            flow.root = order::remove(&mut self.slots, flow.root, id);
-            self.turns.waits(flow.key, false, flow.root != order::NIL);
+            flow.order.remove((slot.deadline, id));
+            self.turns.waits(flow.key.tenant, flow.seat, false, !flow.order.is_empty());
         }
     }
 
@@ -269,19 +274,15 @@ impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
             }
             return id;
         }
-        let flow = Flow { key, root: order::NIL, entries: 1 };
-        let id = match self.free_flows.pop() {
-            Some(id) => {
-                self.flows[id as usize] = flow;
-                id
-            }
-            None => {
-                self.flows.push(flow);
-                // There are no more flows than entries.
-                u32::try_from(self.flows.len() - 1).unwrap_or(order::NIL)
-            }
-        };
-        self.turns.add_flow(key, id);
+        let id = self.free_flows.pop().unwrap_or_else(|| {
+            // There are no more flows than entries.
+            u32::try_from(self.flows.len()).unwrap_or(u32::MAX)
+        });
+        let flow = Flow { key, seat: self.turns.add_flow(key, id), order: Order::new(), entries: 1 };
+        match self.flows.get_mut(id as usize) {
+            Some(free) => *free = flow,
+            None => self.flows.push(flow),
+        }
         id
     }
 
@@ -289,7 +290,8 @@ impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
         let Some(flow) = self.flows.get_mut(id as usize) else { return };
         flow.entries -= 1;
         if flow.entries == 0 {
-            self.turns.remove_flow(flow.key);
+            flow.order = Order::new();
+            self.turns.remove_flow(flow.key, flow.seat);
             self.free_flows.push(id);
         }
     }
@@ -313,5 +315,5 @@ impl Entry {
     }
 }
 
-/// The numbers of the places must stay below [`order::NIL`].
+/// The numbers of the entries have 32 bits.
 const MOST: usize = 1 << 31;

@@ -3,7 +3,7 @@
 use std::hash::Hash;
 use std::time::SystemTime;
 
-use super::{Gate, Moment, Queue, order};
+use super::{Gate, Moment, Queue};
 
 /// What to do now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,9 +47,9 @@ impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
             let (until, why) = gates.get(gate)?;
             Some((until, By::Gate(gate), why))
         };
-        let parked = self.first_parked().and_then(|id| {
+        let parked = self.parked.first().and_then(|(until, id)| {
             let slot = self.slots.get(id)?;
-            Some((slot.until, By::Entry(slot.key), slot.held?))
+            Some((until, By::Entry(slot.key), slot.held?))
         });
         // While all are held, nothing else that ends lets anybody go.
         let first = of_gate(Gate::All).or_else(|| {
@@ -61,6 +61,6 @@ impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
 
     fn candidate(&self) -> Option<K> {
         let flow = self.flows.get(self.turns.first()? as usize)?;
-        self.slots.get(order::first(&self.slots, flow.root)).map(|slot| slot.key)
+        self.slots.get(flow.order.first()?.1).map(|slot| slot.key)
     }
 }

@@ -1,7 +1,6 @@
 //! Where the entries are: numbered places, in blocks.
 
 use super::moment::Moment;
-use super::order::{Links, Nodes};
 
 /// One entry: the least that is needed, because there may be a million.
 #[derive(Clone, Debug)]
@@ -12,9 +11,8 @@ pub(super) struct Slot<K, W, T> {
     pub(super) since: Moment,
     /// Until when it is held, if it is.
     pub(super) until: Moment,
-    links: Links,
     pub(super) flow: u32,
-    /// Why it is held alone; then it stands in the tree of those that are, and not in its flow.
+    /// Why it is held alone; then it stands among those that are, and not in its flow.
     pub(super) held: Option<W>,
     pub(super) value: T,
 }
@@ -29,7 +27,7 @@ pub(super) struct Slots<K, W, T> {
 
 const BLOCK: usize = 1024;
 
-impl<K: Copy + Ord, W, T> Slots<K, W, T> {
+impl<K, W, T> Slots<K, W, T> {
     pub(super) fn new() -> Self {
         Self { blocks: Vec::new(), free: Vec::new(), used: 0 }
     }
@@ -74,28 +72,8 @@ fn split(id: u32) -> (usize, usize) {
     (id / BLOCK, id % BLOCK)
 }
 
-/// An entry stands either in its flow, by its deadline, or among those that are held alone, by the end of that.
-impl<K: Copy + Ord, W, T> Nodes for Slots<K, W, T> {
-    type Key = Option<(Moment, K)>;
-
-    fn key(&self, node: u32) -> Self::Key {
-        let slot = self.get(node)?;
-        Some((if slot.held.is_some() { slot.until } else { slot.deadline }, slot.key))
-    }
-
-    fn links(&self, node: u32) -> Links {
-        self.get(node).map_or(Links::ALONE, |slot| slot.links)
-    }
-
-    fn set_links(&mut self, node: u32, links: Links) {
-        if let Some(slot) = self.get_mut(node) {
-            slot.links = links;
-        }
-    }
-}
-
 impl<K, W, T> Slot<K, W, T> {
     pub(super) fn new(key: K, deadline: Moment, since: Moment, flow: u32, value: T) -> Self {
-        Self { key, deadline, since, until: Moment::NEVER, links: Links::ALONE, flow, held: None, value }
+        Self { key, deadline, since, until: Moment::NEVER, flow, held: None, value }
     }
 }

@@ -3,8 +3,8 @@
 use std::hash::Hash;
 use std::time::SystemTime;
 
-use super::turns::{FlowKey, Turns};
-use super::{Entry, Gate, Pool, Queue, order};
+use super::turns::{FlowKey, Seat, Turns, number};
+use super::{Flow, Gate, Pool, Queue};
 
 /// Where an entry stands, if nothing comes, goes or is held from now on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,64 +42,62 @@ impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
 
     /// How many of those pools of which `counts` is true go before an entry of another pool.
     pub(crate) fn ahead_elsewhere(&self, key: K, in_pool: usize, counts: impl Fn(Pool) -> bool) -> usize {
-        let flow = self.get(key).map(|(entry, _)| Entry::flow(&entry));
-        let nth = in_pool as u64 + 1;
-        let before = flow.map_or(0, |flow| self.turns.served_in_other_pools(flow, nth, counts));
+        let Some(flow) = self.flow_of(key) else { return 0 };
+        let before = self.turns.served_in_other_pools(flow.seat, in_pool as u64 + 1, counts);
         usize::try_from(before).unwrap_or(usize::MAX)
     }
 
-    fn place_in_pool(&self, key: K) -> Option<(usize, usize)> {
+    fn flow_of(&self, key: K) -> Option<&Flow> {
         let slot = self.slots.get(*self.index.get(&key)?)?;
-        let flow = self.flows.get(slot.flow as usize)?;
-        let in_flow = order::count_before(&self.slots, flow.root, &Some((slot.deadline, slot.key)));
-        let size = |id: u32| {
-            let root = self.flows.get(id as usize).map_or(order::NIL, |flow| flow.root);
-            u64::from(order::size(&self.slots, root))
-        };
-        let in_pool = self.turns.served_in_pool(flow.key, u64::from(in_flow) + 1, size);
+        self.flows.get(slot.flow as usize)
+    }
+
+    fn place_in_pool(&self, key: K) -> Option<(usize, usize)> {
+        let id = *self.index.get(&key)?;
+        let deadline = self.slots.get(id)?.deadline;
+        let flow = self.flow_of(key)?;
+        let in_flow = flow.order.count_before((deadline, id));
+        let size = |id: u32| self.flows.get(id as usize).map_or(0, |flow| u64::from(flow.order.len()));
+        let in_pool = self.turns.served_in_pool(flow.seat, u64::from(in_flow) + 1, size);
         Some((in_flow as usize, usize::try_from(in_pool).unwrap_or(usize::MAX)))
     }
 
     fn held_by(&self, key: K) -> Option<Held<W>> {
         let slot = self.slots.get(*self.index.get(&key)?)?;
-        let flow = self.flows.get(slot.flow as usize)?.key;
+        let FlowKey { lane, pool, .. } = self.flow_of(key)?.key;
         let alone = slot.held.map(|why| (slot.until, None, why));
-        let gates = Turns::<W>::gates_before(flow).into_iter().filter_map(|gate| {
+        let gates = [Gate::All, Gate::Lane(lane), Gate::Pool(pool), Gate::PoolLane(pool, lane)];
+        let closed = gates.into_iter().filter_map(|gate| {
             let (until, why) = self.turns.gates().get(gate)?;
             Some((until, Some(gate), why))
         });
-        let last = alone.into_iter().chain(gates).max_by_key(|(until, ..)| *until);
+        let last = alone.into_iter().chain(closed).max_by_key(|(until, ..)| *until);
         last.map(|(until, gate, why)| Held { gate, until: until.time(), why })
     }
 }
 
 impl<W: Copy> Turns<W> {
     /// How many entries of its pool are served before a flow is for the `nth` time.
-    fn served_in_pool(&self, key: FlowKey, nth: u64, size: impl Fn(u32) -> u64) -> u64 {
-        let Some(pool) = self.pool(key.pool) else { return 0 };
-        let tenants = pool.tenants.get(key.lane);
-        let of_tenants = tenants
-            .shares
-            .served_before(key.tenant, nth)
-            .map(|(tenant, times)| times.min(tenants.flows.get(&tenant).map_or(0, |flow| size(*flow))));
+    fn served_in_pool(&self, seat: Seat, nth: u64, size: impl Fn(u32) -> u64) -> u64 {
+        let Some(pool) = self.pool(seat) else { return 0 };
+        let shares = &pool.tenants.get(seat.lane).shares;
+        let of_tenants = shares.served_before(seat.share, nth).map(|(flow, times)| times.min(size(flow)));
         let in_lane = of_tenants.fold(nth - 1, u64::saturating_add);
-        let of_lanes = pool
-            .lanes
-            .served_before(key.lane, in_lane.saturating_add(1))
-            .map(|(lane, times)| times.min(pool.tenants.get(lane).waiting));
+        let of_lanes = pool.lanes.served_before(number(seat.lane), in_lane.saturating_add(1));
+        let of_lanes = of_lanes.map(|(lane, times)| times.min(pool.tenants.get(lane).waiting));
         of_lanes.fold(in_lane, u64::saturating_add)
     }
 
     /// About how many entries of other pools are served before this one is for the `nth` time: by the lanes that
     /// the pools offer now.
-    fn served_in_other_pools(&self, key: FlowKey, nth: u64, counts: impl Fn(Pool) -> bool) -> u64 {
-        let Some(own) = self.pool(key.pool) else { return 0 };
-        let own_weight = own.tenants.get(key.lane).shares.ready_weight().max(1);
-        let own_lane = u128::from(self.lane_weight(key.lane));
-        let offered = if own.offers == Some(key.lane) { 0 } else { own_weight };
-        let own_sum = self.offered_weight(key.lane).saturating_add(offered);
-        let others = self.pools().filter(|(id, _)| **id != key.pool && counts(**id));
-        others.fold(0, |before, (_, other)| {
+    fn served_in_other_pools(&self, seat: Seat, nth: u64, counts: impl Fn(Pool) -> bool) -> u64 {
+        let Some(own) = self.pool(seat) else { return 0 };
+        let own_weight = own.tenants.get(seat.lane).shares.ready_weight().max(1);
+        let own_lane = u128::from(self.lane_weight(seat.lane));
+        let offered = if own.offers == Some(seat.lane) { 0 } else { own_weight };
+        let own_sum = self.offered_weight(seat.lane).saturating_add(offered);
+        let others = self.pools().filter(|pool| pool.id != own.id && counts(pool.id));
+        others.fold(0, |before, other| {
             let Some(lane) = other.offers else { return before };
             // A pool's part is its lane's weight times its own weight by that of all that offer the lane.
             let weight = other.tenants.get(lane).shares.ready_weight();

@@ -5,7 +5,7 @@
 //! meanwhile. So each pool offers one lane, whose turn it is there. What goes on at a time is shared by the lanes
 //! that are offered, and in a lane by the pools that offer it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::gate::{Gate, Gates};
 use super::lane::{Lane, PerLane, Pool, Tenant};
@@ -15,50 +15,78 @@ use super::shares::Shares;
 #[derive(Clone, Debug)]
 pub(super) struct Turns<W> {
     lanes: Shares<Lane>,
-    pools_of: PerLane<Shares<Pool>>,
-    pools: BTreeMap<Pool, PoolTurns>,
+    /// The pools that offer each lane, or did, by their places in `pools`.
+    offering: PerLane<Shares<u32>>,
+    pools: Vec<PoolTurns>,
+    free: Vec<u32>,
+    places: HashMap<Pool, u32>,
+    flows: HashMap<FlowKey, u32>,
     gates: Gates<W>,
     lane_weights: PerLane<u32>,
     tenant_weights: BTreeMap<Tenant, u32>,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct PoolTurns {
+    pub(super) id: Pool,
     pub(super) lanes: Shares<Lane>,
     pub(super) tenants: PerLane<Tenants>,
     /// The lane whose turn it is here; none while the pool cannot go.
     pub(super) offers: Option<Lane>,
+    /// Its numbers among those that offer each lane.
+    offering: PerLane<Option<u32>>,
 }
 
 /// The flows of one lane of a pool.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tenants {
-    pub(super) shares: Shares<Tenant>,
-    pub(super) flows: BTreeMap<Tenant, u32>,
+    /// The flows, by their numbers in the queue.
+    pub(super) shares: Shares<u32>,
     /// The entries that are not held alone.
     pub(super) waiting: u64,
-}
-
-impl PoolTurns {
-    pub(super) fn waiting(&self) -> u64 {
-        Lane::ALL.iter().map(|lane| self.tenants.get(*lane).waiting).sum()
-    }
+    flows: usize,
 }
 
 /// Which flow: the entries of one tenant, in one lane, that draw on the same buckets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct FlowKey {
     pub(super) lane: Lane,
     pub(super) pool: Pool,
     pub(super) tenant: Tenant,
 }
 
+/// Where a flow is found.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seat {
+    pub(super) lane: Lane,
+    pool: u32,
+    pub(super) share: u32,
+}
+
+impl PoolTurns {
+    fn new(id: Pool, lanes: Shares<Lane>) -> Self {
+        let (tenants, offering) = (PerLane::default(), PerLane::default());
+        Self { id, lanes, tenants, offers: None, offering }
+    }
+
+    pub(super) fn waiting(&self) -> u64 {
+        Lane::ALL.iter().map(|lane| self.tenants.get(*lane).waiting).sum()
+    }
+
+    fn flows(&self) -> usize {
+        Lane::ALL.iter().map(|lane| self.tenants.get(*lane).flows).sum()
+    }
+}
+
 impl<W: Copy> Turns<W> {
     pub(super) fn new(lane_weights: PerLane<u32>) -> Self {
         Self {
-            lanes: Shares::default(),
-            pools_of: PerLane::default(),
-            pools: BTreeMap::new(),
+            lanes: shares_of_lanes(&lane_weights),
+            offering: PerLane::default(),
+            pools: Vec::new(),
+            free: Vec::new(),
+            places: HashMap::new(),
+            flows: HashMap::new(),
             gates: Gates::new(),
             lane_weights,
             tenant_weights: BTreeMap::new(),
@@ -69,85 +97,117 @@ impl<W: Copy> Turns<W> {
         if weight == 1 {
             self.tenant_weights.remove(&tenant);
         } else {
-            self.tenant_weights.insert(tenant, weight);
+            self.tenant_weights.insert(tenant, weight.min(MAX_WEIGHT));
         }
-    }
-
-    pub(super) fn pool(&self, pool: Pool) -> Option<&PoolTurns> {
-        self.pools.get(&pool)
-    }
-
-    pub(super) fn pools(&self) -> impl Iterator<Item = (&Pool, &PoolTurns)> {
-        self.pools.iter()
-    }
-
-    /// The weight of a lane.
-    pub(super) fn lane_weight(&self, lane: Lane) -> u64 {
-        u64::from(*self.lane_weights.get(lane)).max(1)
-    }
-
-    /// The weight of all pools together that offer a lane.
-    pub(super) fn offered_weight(&self, lane: Lane) -> u64 {
-        self.pools_of.get(lane).ready_weight()
     }
 
     fn tenant_weight(&self, tenant: Tenant) -> u64 {
         u64::from(self.tenant_weights.get(&tenant).copied().unwrap_or(1))
     }
 
-    pub(super) fn flow(&self, key: FlowKey) -> Option<u32> {
-        self.pools.get(&key.pool)?.tenants.get(key.lane).flows.get(&key.tenant).copied()
+    pub(super) fn lane_weight(&self, lane: Lane) -> u64 {
+        u64::from(*self.lane_weights.get(lane)).max(1)
     }
 
-    pub(super) fn add_flow(&mut self, key: FlowKey, flow: u32) {
-        let pool = self.pools.entry(key.pool).or_default();
-        pool.tenants.get_mut(key.lane).flows.insert(key.tenant, flow);
+    pub(super) fn flow(&self, key: FlowKey) -> Option<u32> {
+        self.flows.get(&key).copied()
+    }
+
+    pub(super) fn flow_count(&self) -> usize {
+        self.flows.len()
+    }
+
+    pub(super) fn pool(&self, seat: Seat) -> Option<&PoolTurns> {
+        self.pools.get(seat.pool as usize)
+    }
+
+    /// All pools in which there are entries.
+    pub(super) fn pools(&self) -> impl Iterator<Item = &PoolTurns> {
+        self.pools.iter().filter(|pool| pool.flows() > 0)
+    }
+
+    /// The weight of all pools together that offer a lane.
+    pub(super) fn offered_weight(&self, lane: Lane) -> u64 {
+        self.offering.get(lane).ready_weight()
+    }
+
+    pub(super) fn add_flow(&mut self, key: FlowKey, flow: u32) -> Seat {
+        let place = self.place_for(key.pool);
+        let weight = self.tenant_weight(key.tenant);
+        self.flows.insert(key, flow);
+        let tenants = self.pools[place as usize].tenants.get_mut(key.lane);
+        tenants.flows += 1;
+        Seat { lane: key.lane, pool: place, share: tenants.shares.add(flow, weight) }
+    }
+
+    fn place_for(&mut self, id: Pool) -> u32 {
+        if let Some(place) = self.places.get(&id) {
+            return *place;
+        }
+        let pool = PoolTurns::new(id, shares_of_lanes(&self.lane_weights));
+        let place = self.free.pop().unwrap_or_else(|| {
+            // There are no more pools than entries.
+            u32::try_from(self.pools.len()).unwrap_or(u32::MAX)
+        });
+        match self.pools.get_mut(place as usize) {
+            Some(free) => *free = pool,
+            None => self.pools.push(pool),
+        }
+        self.places.insert(id, place);
+        place
     }
 
     /// Forgets a flow in which nothing is left, and its pool if it was the last.
-    pub(super) fn remove_flow(&mut self, key: FlowKey) {
-        let Some(pool) = self.pools.get_mut(&key.pool) else { return };
-        let tenants = pool.tenants.get_mut(key.lane);
-        tenants.flows.remove(&key.tenant);
-        tenants.shares.forget(key.tenant);
-        self.refresh(key.pool, key.lane);
-        let is_empty =
-            |pool: &PoolTurns| Lane::ALL.iter().all(|lane| pool.tenants.get(*lane).flows.is_empty());
-        if self.pools.get(&key.pool).is_some_and(is_empty) {
-            self.pools.remove(&key.pool);
-            for lane in Lane::ALL {
-                self.pools_of.get_mut(lane).forget(key.pool);
-                self.gates.open(Gate::PoolLane(key.pool, lane));
-            }
-            self.gates.open(Gate::Pool(key.pool));
+    pub(super) fn remove_flow(&mut self, key: FlowKey, seat: Seat) {
+        self.flows.remove(&key);
+        let pool = &mut self.pools[seat.pool as usize];
+        let tenants = pool.tenants.get_mut(seat.lane);
+        tenants.flows -= 1;
+        tenants.shares.forget(seat.share);
+        self.refresh(seat.pool, seat.lane);
+        let pool = &mut self.pools[seat.pool as usize];
+        if pool.flows() > 0 {
+            return;
         }
+        let id = pool.id;
+        for lane in Lane::ALL {
+            if let Some(number) = pool.offering.get_mut(lane).take() {
+                self.offering.get_mut(lane).forget(number);
+            }
+            self.gates.open(Gate::PoolLane(id, lane));
+        }
+        self.gates.open(Gate::Pool(id));
+        self.places.remove(&id);
+        self.free.push(seat.pool);
     }
 
     /// Takes note that one entry more, or one less, waits in a flow; `some` says whether any does now.
-    pub(super) fn waits(&mut self, key: FlowKey, more: bool, some: bool) {
-        let weight = self.tenant_weight(key.tenant);
-        let Some(pool) = self.pools.get_mut(&key.pool) else { return };
-        let Tenants { shares, waiting, .. } = pool.tenants.get_mut(key.lane);
+    pub(super) fn waits(&mut self, tenant: Tenant, seat: Seat, more: bool, some: bool) {
+        let Some(pool) = self.pools.get_mut(seat.pool as usize) else { return };
+        let Tenants { shares, waiting, .. } = pool.tenants.get_mut(seat.lane);
         *waiting = if more { *waiting + 1 } else { waiting.saturating_sub(1) };
-        if some == shares.is_ready(key.tenant) {
+        if some == shares.is_ready(seat.share) {
             return;
         }
         if some {
-            shares.wake(key.tenant, weight);
+            let weight = self.tenant_weight(tenant);
+            self.pools[seat.pool as usize].tenants.get_mut(seat.lane).shares.wake(seat.share, weight);
         } else {
-            shares.sleep(key.tenant);
+            shares.sleep(seat.share);
         }
-        self.refresh(key.pool, key.lane);
+        self.refresh(seat.pool, seat.lane);
     }
 
     /// Counts one service.
-    pub(super) fn serve(&mut self, key: FlowKey) {
-        let Some(pool) = self.pools.get_mut(&key.pool) else { return };
-        pool.tenants.get_mut(key.lane).shares.serve(key.tenant);
-        pool.lanes.serve(key.lane);
-        self.pools_of.get_mut(key.lane).serve(key.pool);
-        self.lanes.serve(key.lane);
-        self.offer(key.pool);
+    pub(super) fn serve(&mut self, seat: Seat) {
+        let Some(pool) = self.pools.get_mut(seat.pool as usize) else { return };
+        pool.tenants.get_mut(seat.lane).shares.serve(seat.share);
+        pool.lanes.serve(number(seat.lane));
+        if let Some(offering) = *pool.offering.get(seat.lane) {
+            self.offering.get_mut(seat.lane).serve(offering);
+        }
+        self.lanes.serve(number(seat.lane));
+        self.offer(seat.pool);
     }
 
     /// The flow whose turn it is.
@@ -156,14 +216,13 @@ impl<W: Copy> Turns<W> {
             return None;
         }
         let lane = self.lanes.first()?;
-        let pool = self.pools_of.get(lane).first()?;
-        let tenants = self.pools.get(&pool)?.tenants.get(lane);
-        tenants.flows.get(&tenants.shares.first()?).copied()
+        let pool = self.offering.get(lane).first()?;
+        self.pools.get(pool as usize)?.tenants.get(lane).shares.first()
     }
 
     pub(super) fn close(&mut self, gate: Gate, until: Moment, why: W) {
         if let Gate::Pool(pool) | Gate::PoolLane(pool, _) = gate
-            && !self.pools.contains_key(&pool)
+            && !self.places.contains_key(&pool)
         {
             return;
         }
@@ -183,60 +242,86 @@ impl<W: Copy> Turns<W> {
         &self.gates
     }
 
-    /// The gates that an entry of this flow has to pass.
-    pub(super) fn gates_before(key: FlowKey) -> [Gate; 4] {
-        [Gate::All, Gate::Lane(key.lane), Gate::Pool(key.pool), Gate::PoolLane(key.pool, key.lane)]
-    }
-
     fn refresh_behind(&mut self, gate: Gate) {
         match gate {
             Gate::All => {}
             Gate::Lane(lane) => {
-                let behind = |(pool, turns): (&Pool, &PoolTurns)| {
-                    (!turns.tenants.get(lane).flows.is_empty()).then_some(*pool)
-                };
-                for pool in self.pools.iter().filter_map(behind).collect::<Vec<_>>() {
-                    self.refresh(pool, lane);
+                let behind = |pool: &PoolTurns| pool.tenants.get(lane).flows > 0;
+                let behind = (0..).zip(&self.pools).filter(|(_, pool)| behind(pool)).map(|(place, _)| place);
+                for place in behind.collect::<Vec<u32>>() {
+                    self.refresh(place, lane);
                 }
             }
-            Gate::Pool(pool) => self.offer(pool),
-            Gate::PoolLane(pool, lane) => self.refresh(pool, lane),
+            Gate::Pool(pool) => {
+                if let Some(place) = self.places.get(&pool) {
+                    self.offer(*place);
+                }
+            }
+            Gate::PoolLane(pool, lane) => {
+                if let Some(place) = self.places.get(&pool) {
+                    self.refresh(*place, lane);
+                }
+            }
         }
     }
 
     /// Looks again whether a lane of a pool can go.
-    fn refresh(&mut self, id: Pool, lane: Lane) {
-        let closed = self.gates.is_closed(Gate::Lane(lane)) || self.gates.is_closed(Gate::PoolLane(id, lane));
+    fn refresh(&mut self, place: u32, lane: Lane) {
         let weight = self.lane_weight(lane);
-        let Some(pool) = self.pools.get_mut(&id) else { return };
+        let Some(pool) = self.pools.get_mut(place as usize) else { return };
+        let closed =
+            self.gates.is_closed(Gate::Lane(lane)) || self.gates.is_closed(Gate::PoolLane(pool.id, lane));
         if closed || pool.tenants.get(lane).shares.first().is_none() {
-            pool.lanes.sleep(lane);
+            pool.lanes.sleep(number(lane));
         } else {
-            pool.lanes.wake(lane, weight);
+            pool.lanes.wake(number(lane), weight);
         }
-        self.offer(id);
+        self.offer(place);
     }
 
     /// Looks again which lane a pool offers.
-    fn offer(&mut self, id: Pool) {
-        let closed = self.gates.is_closed(Gate::Pool(id));
-        let Some(pool) = self.pools.get_mut(&id) else { return };
+    fn offer(&mut self, place: u32) {
+        let Some(pool) = self.pools.get_mut(place as usize) else { return };
+        let closed = self.gates.is_closed(Gate::Pool(pool.id));
         let offers = if closed { None } else { pool.lanes.first() };
         let before = std::mem::replace(&mut pool.offers, offers);
-        if let Some(lane) = before.filter(|_| before != offers) {
-            let pools = self.pools_of.get_mut(lane);
-            pools.sleep(id);
+        if let Some(lane) = before.filter(|_| before != offers)
+            && let Some(offering) = *pool.offering.get(lane)
+        {
+            let pools = self.offering.get_mut(lane);
+            pools.sleep(offering);
             if pools.first().is_none() {
-                self.lanes.sleep(lane);
+                self.lanes.sleep(number(lane));
             }
         }
         if let Some(lane) = offers {
             let weight = pool.tenants.get(lane).shares.ready_weight();
-            self.pools_of.get_mut(lane).wake(id, weight);
-            {
-                let weight = self.lane_weight(lane);
-                self.lanes.wake(lane, weight);
-            }
+            let pools = self.offering.get_mut(lane);
+            let offering = *pool.offering.get_mut(lane).get_or_insert_with(|| pools.add(place, weight));
+            pools.wake(offering, weight);
+            self.lanes.wake(number(lane), self.lane_weight(lane));
         }
     }
 }
+
+/// Shares in which each lane has its [`number`].
+fn shares_of_lanes(weights: &PerLane<u32>) -> Shares<Lane> {
+    let mut shares = Shares::default();
+    for lane in Lane::ALL {
+        shares.add(lane, u64::from(*weights.get(lane)));
+    }
+    shares
+}
+
+pub(super) fn number(lane: Lane) -> u32 {
+    match lane {
+        Lane::Expiring => 0,
+        Lane::Revoked => 1,
+        Lane::New => 2,
+        Lane::Routine => 3,
+        Lane::Failing => 4,
+    }
+}
+
+/// The greatest weight of a tenant: the weights of all flows together stay far below a stride.
+const MAX_WEIGHT: u32 = 1_000_000;

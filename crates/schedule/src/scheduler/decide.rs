@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use super::pools::shared;
 use super::{Cause, Job, Running, Scheduler, Why};
-use crate::budget::{Charges, Denied, DeniedBy, LimitKind, OrderKind};
+use crate::budget::{Charges, Denied, DeniedBy, OrderKind};
 use crate::queue::{self, By, Entry, Gate, Lane, Moment};
 
 /// What to do now.
@@ -118,14 +118,22 @@ impl<K: Copy + Ord + Hash> Scheduler<K> {
             let until = now.checked_add(BETWEEN_LOOKS);
             return self.close(Gate::All, until, Cause::Limit, Why::Limit(denied));
         }
-        let Some(denied) = self.budgets.denial(charges, now) else {
+        let of_pool = |denied: &Denied| match denied.by() {
+            DeniedBy::Limit { key: bucket, .. } => self.pools.keys(entry.pool).contains(bucket),
+            _ => false,
+        };
+        let (of_pool, denied) = match self.budgets.denial(charges, now) {
             // To a lane that leaves nothing it would be granted.
-            let gate = Gate::PoolLane(entry.pool, entry.lane);
-            return self.close(gate, denied.retry_at(), Cause::Reserve, Why::Reserve(denied));
+            None if of_pool(&denied) => {
+                let gate = Gate::PoolLane(entry.pool, entry.lane);
+                return self.close(gate, denied.retry_at(), Cause::Reserve, Why::Reserve(denied));
+            }
+            None => (false, denied),
+            Some(denied) => (of_pool(&denied), denied),
         };
         let until = denied.retry_at();
         match denied.by() {
-            DeniedBy::Limit { key: bucket, .. } if concerns_pool(bucket.kind()) => {
+            DeniedBy::Limit { .. } if of_pool => {
                 self.close(Gate::Pool(entry.pool), until, Cause::Limit, Why::Limit(denied));
             }
             DeniedBy::Paused { .. } => {
@@ -153,9 +161,11 @@ impl<K: Copy + Ord + Hash> Scheduler<K> {
             (Cause::Halted(halt), _) => Some(Why::Halted(halt)),
             (Cause::Limit | Cause::Reserve, By::Gate(gate)) => self.reasons.get(&gate).cloned(),
             (Cause::Limit | Cause::Reserve, By::Entry(key)) => {
-                let (_, job) = self.queue.get(key)?;
+                let (entry, job) = self.queue.get(key)?;
                 let (_, charges) = self.charges(job, now);
-                self.budgets.denial(&charges, now).map(Why::Limit)
+                let leave = self.options.reserve.of(entry.lane);
+                let reserved = || self.budgets.denial_leaving(&charges, leave, now).map(Why::Reserve);
+                self.budgets.denial(&charges, now).map(Why::Limit).or_else(reserved)
             }
         }
     }
@@ -168,11 +178,6 @@ impl<K: Copy + Ord + Hash> Scheduler<K> {
             }
         }
     }
-}
-
-/// Whether an empty bucket of this kind keeps the whole pool.
-fn concerns_pool(kind: LimitKind) -> bool {
-    kind.is_shared() || kind == LimitKind::WholeAccount
 }
 
 const A_SECOND: Duration = Duration::from_secs(1);

@@ -3,6 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use fleetcert_names::DomainName;
+
 use crate::budget::{BucketKey, Charges, LimitKind};
 use crate::queue::Pool;
 
@@ -24,10 +26,31 @@ struct Buckets {
 
 /// The buckets that many orders with nothing else in common draw on, as far as the CA looks at them; and that of
 /// the account as a whole, on which all its orders depend.
+///
+/// Below a public suffix each name is a domain by itself. Its bucket is the order's own: a pool for each device would
+/// be as much to look at as the devices are.
 pub(super) fn shared(charges: &Charges) -> impl Iterator<Item = &BucketKey> {
+    let own = own_domain(charges);
+    let is_own = move |key: &BucketKey| match key {
+        BucketKey::CertificatesPerDomain(domain) | BucketKey::CertificatesPerDomainPerAccount(_, domain) => {
+            own == Some(domain)
+        }
+        _ => false,
+    };
     let checked = charges.iter().filter(|charge| charge.checked && charge.key.kind().is_shared());
     let whole = charges.keys().filter(|key| key.kind() == LimitKind::WholeAccount);
-    checked.map(|charge| &charge.key).chain(whole)
+    checked.map(|charge| &charge.key).filter(move |key| !is_own(key)).chain(whole)
+}
+
+/// The only name of an order.
+fn own_domain(charges: &Charges) -> Option<&DomainName> {
+    charges.iter().find_map(|charge| match &charge.key {
+        BucketKey::CertificatesPerFqdnSet(set) => match set.names() {
+            [only] => Some(only.as_domain()),
+            _ => None,
+        },
+        _ => None,
+    })
 }
 
 impl Pools {
