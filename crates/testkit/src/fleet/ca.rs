@@ -134,6 +134,11 @@ impl Books {
     }
 }
 
+fn whole_seconds(time: SystemTime) -> SystemTime {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs())
+}
+
 impl Ca for Books {
     fn place(&mut self, order: &Order<'_>, now: SystemTime) -> Result<(), Refused> {
         let in_window =
@@ -164,7 +169,8 @@ impl Ca for Books {
         let names = std::slice::from_ref(order.name);
         self.limiter.issued(&OrderFacts { account: &self.account, names, replaces_in_window: false }, now);
         self.note(order.device, What::Certificate, now);
-        let not_before = now - BACKDATE;
+        // A certificate tells whole seconds.
+        let not_before = whole_seconds(now) - BACKDATE;
         // The validity includes its last second.
         let not_after = not_before + self.lives.at(now) - Duration::from_secs(1);
         let index = order.device as usize;

@@ -90,11 +90,11 @@ fn axes(svg: &mut String, top: u32, days: usize) {
     for fifth in 0..=4_u32 {
         let count = u32::try_from(u64::from(top) * u64::from(fifth) / 4).unwrap_or(top);
         let (line, text) = (y(count, top), LEFT - 8.0);
-        let _ = write!(
+        let _ = writeln!(
             svg,
             "<line x1=\"{LEFT}\" x2=\"{:.1}\" y1=\"{line:.1}\" y2=\"{line:.1}\" stroke=\"#dddddd\"/>\
              <text x=\"{text:.1}\" y=\"{:.1}\" text-anchor=\"end\">{count}</text>\
-             <text x=\"{:.1}\" y=\"{:.1}\" fill=\"{LINE}\">{} %</text>\n",
+             <text x=\"{:.1}\" y=\"{:.1}\" fill=\"{LINE}\">{} %</text>",
             WIDTH - RIGHT,
             line + 4.0,
             WIDTH - RIGHT + 8.0,
