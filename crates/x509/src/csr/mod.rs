@@ -4,6 +4,8 @@
 
 mod build;
 mod input;
+mod known_keys;
+mod name_grant;
 mod parse;
 mod policy;
 mod refusal;
@@ -13,6 +15,8 @@ mod tests;
 mod verified;
 
 pub use build::csr_for;
-pub use policy::CsrPolicy;
+pub use known_keys::KnownKeys;
+pub use name_grant::NameGrant;
+pub use policy::{CsrExtension, CsrPolicy, SubjectRule, Surplus};
 pub use refusal::{CsrRefusal, CsrRefusalCode};
 pub use verified::VerifiedCsr;
