@@ -8,7 +8,8 @@ use crate::pem;
 
 /// The largest input in octets, PEM or DER. A CSR for one name has some hundred.
 const MAX_INPUT: usize = 16 * 1024;
-const LABEL: &str = "CERTIFICATE REQUEST";
+/// The label, and the old one of the same thing (RFC 7468 section 7), which Java's keytool and Windows' certreq write.
+const LABELS: [&str; 2] = ["CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"];
 const FIELD: &str = "request";
 
 /// The DER in `bytes`. It is not looked at, except for whether it is a private key.
@@ -33,9 +34,7 @@ fn only_block(text: &[u8]) -> Result<Vec<u8>, CsrRefusal> {
     let mut blocks =
         pem::blocks(text, 1).map_err(|error| not_pem(&format!("The CSR is not one PEM block: {error}.")))?;
     match blocks.pop() {
-        // `NEW CERTIFICATE REQUEST` is an old label of the same thing (RFC 7468 section 7); nothing that a
-        // device runs writes it.
-        Some(block) if block.label == LABEL => Ok(block.der.to_vec()),
+        Some(block) if LABELS.contains(&block.label) => Ok(block.der.to_vec()),
         _ => Err(not_pem("The PEM block is not a CERTIFICATE REQUEST.")),
     }
 }

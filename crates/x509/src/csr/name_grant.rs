@@ -47,6 +47,13 @@ impl NameGrant {
         Self::default().and_subtree(base)
     }
 
+    /// The same, and this name, which the CSR must have too.
+    #[must_use]
+    pub fn and_exact(mut self, name: HostName) -> Self {
+        self.exact.push(name);
+        Self { exact: sorted(self.exact), ..self }
+    }
+
     /// The same, and the wildcard `*.base` if the sender likes.
     #[must_use]
     pub fn and_wildcard(mut self, base: HostName) -> Self {

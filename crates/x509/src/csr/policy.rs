@@ -28,6 +28,7 @@ pub struct CsrPolicy {
     subject: SubjectRule,
     extensions: Vec<CsrExtension>,
     surplus: Surplus,
+    ecdsa_with_null: bool,
     new_key: bool,
     blocklists: Vec<Arc<dyn KeyBlocklist>>,
 }
@@ -86,6 +87,7 @@ impl CsrPolicy {
             subject: SubjectRule::CommonName,
             extensions: CsrExtension::ALL.to_vec(),
             surplus: Surplus::Refused,
+            ecdsa_with_null: false,
             new_key: false,
             blocklists: Vec::new(),
         }
@@ -104,6 +106,7 @@ impl CsrPolicy {
             a_labels: true,
             subject: SubjectRule::Any,
             surplus: Surplus::LeftOut,
+            ecdsa_with_null: true,
             ..Self::device()
         }
     }
@@ -151,6 +154,13 @@ impl CsrPolicy {
     #[must_use]
     pub fn with_surplus(self, surplus: Surplus) -> Self {
         Self { surplus, ..self }
+    }
+
+    /// The same, with ECDSA identifiers taken or not whose parameters are NULL. They should be absent (RFC 5758
+    /// section 3.2), but Mbed TLS wrote them before 2.28.4 and 3.5, and many devices have it.
+    #[must_use]
+    pub fn with_ecdsa_null_parameters(self, ecdsa_with_null: bool) -> Self {
+        Self { ecdsa_with_null, ..self }
     }
 
     /// The same, with a new key wanted for each certificate, or not. See
@@ -202,6 +212,10 @@ impl CsrPolicy {
 
     pub(super) fn leaves_out_surplus(&self) -> bool {
         self.surplus == Surplus::LeftOut
+    }
+
+    pub(super) fn takes_ecdsa_with_null(&self) -> bool {
+        self.ecdsa_with_null
     }
 
     pub(super) fn wants_new_key(&self) -> bool {

@@ -12,10 +12,7 @@ pub(in super::super) fn key_and_signature<'a>(
     request: &CertificationRequest<'a>,
     policy: &CsrPolicy,
 ) -> Result<PublicKey<'a>, CsrRefusal> {
-    let algorithm = SignatureAlgorithm::from_identifier(request.signature_algorithm).ok_or_else(|| {
-        let what = "The CSR is signed by an algorithm that no public CA takes.";
-        CsrRefusal::new(Code::SignatureAlgorithmUnsupported, "signatureAlgorithm", what)
-    })?;
+    let algorithm = signature_algorithm(request.signature_algorithm, policy)?;
     let key = PublicKey::parse(request.spki).map_err(|fault| refuse(&fault, policy))?;
     if !policy.allows_key(key.kind()) {
         let by_size = key.kind().is_rsa() && policy.allows_rsa();
@@ -27,6 +24,18 @@ pub(in super::super) fn key_and_signature<'a>(
         return Err(CsrRefusal::new(Code::BadSignature, "signature", what));
     }
     Ok(key)
+}
+
+fn signature_algorithm(identifier: &[u8], policy: &CsrPolicy) -> Result<SignatureAlgorithm, CsrRefusal> {
+    if let Some(algorithm) = SignatureAlgorithm::from_identifier(identifier) {
+        return Ok(algorithm);
+    }
+    let what = match SignatureAlgorithm::from_ecdsa_with_null(identifier) {
+        Some(algorithm) if policy.takes_ecdsa_with_null() => return Ok(algorithm),
+        Some(_) => "The identifier of ECDSA has NULL as its parameters, as Mbed TLS before 2.28.4 writes it.",
+        None => "The CSR is signed by an algorithm that no public CA takes.",
+    };
+    Err(CsrRefusal::new(Code::SignatureAlgorithmUnsupported, "signatureAlgorithm", what))
 }
 
 /// The arithmetic of RSA keys, which only a sender who has the key is worth.

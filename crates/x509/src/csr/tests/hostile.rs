@@ -41,6 +41,7 @@ fn input() {
     let text = |label: &str| pem::encode(label, &good).as_bytes().to_vec();
     let good_text = text("CERTIFICATE REQUEST");
     assert!(VerifiedCsr::parse(&good_text, &CsrPolicy::device()).is_ok());
+    assert!(VerifiedCsr::parse(&text("NEW CERTIFICATE REQUEST"), &CsrPolicy::device()).is_ok());
     let commented = [b"Certificate Request:\n    Version: 1\n", &good_text[..]].concat();
     assert!(VerifiedCsr::parse(&commented, &CsrPolicy::device()).is_ok());
 
@@ -53,7 +54,6 @@ fn input() {
         ("too large as DER", [&good[..], &vec![0; 16 * 1024]].concat(), Code::TooLarge),
         ("two blocks", [&good_text[..], &good_text].concat(), Code::NotPem),
         ("another label", text("CERTIFICATE"), Code::NotPem),
-        ("the old label", text("NEW CERTIFICATE REQUEST"), Code::NotPem),
         ("no end", good_text[..good_text.len() - 10].to_vec(), Code::NotPem),
         ("text", b"<html></html>".to_vec(), Code::NotPem),
         ("base64 without PEM", b"MIIB".to_vec(), Code::NotPem),
