@@ -9,19 +9,19 @@ use fleetcert_x509::{BlockedKeys, CsrPolicy, CsrRefusal, KeyKind, KnownKeys, Nam
 /// One file and what the gate must say of it.
 #[derive(Clone, Debug)]
 #[allow(dead_code, reason = "not every program that reads the corpus looks at everything")]
-pub struct Row {
-    pub file: String,
-    pub policy: String,
-    pub grant: String,
+pub(crate) struct Row {
+    pub(crate) file: String,
+    pub(crate) policy: String,
+    pub(crate) grant: String,
     /// `ok`, or the code of the refusal.
-    pub expected: String,
-    pub made_by: String,
-    pub what: String,
-    pub bytes: Vec<u8>,
+    pub(crate) expected: String,
+    pub(crate) made_by: String,
+    pub(crate) what: String,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// The rows whose files lie in `good` or in `hostile`.
-pub fn rows(folder: &str) -> Vec<Row> {
+pub(crate) fn rows(folder: &str) -> Vec<Row> {
     let index = fs::read_to_string(corpus().join("index.tsv")).expect("the index is in the repository");
     let lines = index.lines().filter(|line| !line.starts_with('#'));
     let rows = lines.map(|line| {
@@ -36,7 +36,7 @@ pub fn rows(folder: &str) -> Vec<Row> {
 
 impl Row {
     /// The policy that the row names, with its grant and the list of blocked keys.
-    pub fn policy(&self) -> CsrPolicy {
+    pub(crate) fn policy(&self) -> CsrPolicy {
         let preset = match self.policy.as_str() {
             "device" => CsrPolicy::device(),
             "device-rsa" => CsrPolicy::device().with_keys(&KeyKind::ALL),
@@ -55,7 +55,7 @@ impl Row {
     }
 
     /// What the gate says of these bytes: that of the policy, and then whether the key is in other use.
-    pub fn judge(&self, policy: &CsrPolicy, bytes: &[u8]) -> Result<VerifiedCsr, CsrRefusal> {
+    pub(crate) fn judge(&self, policy: &CsrPolicy, bytes: &[u8]) -> Result<VerifiedCsr, CsrRefusal> {
         let csr = VerifiedCsr::parse(bytes, policy)?;
         csr.require_key(&known_keys(), policy)?;
         Ok(csr)

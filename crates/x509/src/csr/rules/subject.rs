@@ -41,13 +41,16 @@ fn only_common_name(mut subject: Reader<'_>, names: &Names) -> Result<(), CsrRef
 fn relative_name(subject: &mut Reader<'_>, names: &Names) -> Result<(), CsrRefusal> {
     let of = CsrRefusal::der(FIELD);
     let mut rdn = Reader::new(subject.read(tag::SET).map_err(&of)?.content);
-    while !rdn.is_empty() {
+    // There is at least one (RFC 5280 appendix A.1).
+    loop {
         let (kind, value) = attribute(&mut rdn).map_err(&of)?;
         if kind == oid::COMMON_NAME {
             is_one_of_the_names(value, names)?;
         }
+        if rdn.is_empty() {
+            return Ok(());
+        }
     }
-    Ok(())
 }
 
 fn is_one_of_the_names(value: Element<'_>, names: &Names) -> Result<(), CsrRefusal> {

@@ -3,4 +3,5 @@
 mod builder;
 mod hostile;
 mod mutations;
+mod policy;
 mod properties;
