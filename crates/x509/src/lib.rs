@@ -30,6 +30,9 @@ mod chain;
 mod csr;
 mod der;
 mod error;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod key;
 mod pem;
 

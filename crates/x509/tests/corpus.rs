@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 #[path = "corpus/rows.rs"]
+#[allow(dead_code, reason = "who made a file is for the table")]
 mod corpus;
 
 use std::collections::BTreeSet;

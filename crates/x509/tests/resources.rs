@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "time is what is measured")]
 
 #[path = "corpus/rows.rs"]
+#[allow(dead_code, reason = "keys in use are not judged here")]
 mod corpus;
 
 use std::time::{Duration, Instant};

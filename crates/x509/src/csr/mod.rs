@@ -20,3 +20,12 @@ pub use name_grant::NameGrant;
 pub use policy::{CsrExtension, CsrPolicy, SubjectRule, Surplus};
 pub use refusal::{CsrRefusal, CsrRefusalCode};
 pub use verified::VerifiedCsr;
+
+/// All rules but those of the key and the signature, and then the reading of the key.
+#[cfg(fuzzing)]
+pub(crate) fn rules_without_signature(bytes: &[u8], policy: &CsrPolicy) {
+    let Ok(der) = input::document(bytes) else { return };
+    let Ok(request) = parse::CertificationRequest::parse(&der) else { return };
+    let _ = rules::names(&request, policy);
+    let _ = crate::key::PublicKey::parse(request.spki).map(|key| key.weakness());
+}

@@ -8,7 +8,6 @@ use fleetcert_x509::{BlockedKeys, CsrPolicy, CsrRefusal, KeyKind, KnownKeys, Nam
 
 /// One file and what the gate must say of it.
 #[derive(Clone, Debug)]
-#[allow(dead_code, reason = "not every program that reads the corpus looks at everything")]
 pub(crate) struct Row {
     pub(crate) file: String,
     pub(crate) policy: String,
