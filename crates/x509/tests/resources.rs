@@ -51,7 +51,8 @@ fn element(tag: u8, content: &[u8]) -> Vec<u8> {
 #[test]
 fn allocations_do_not_grow_with_hostile_input() {
     let nested = |levels: usize| (0..levels).fold(Vec::new(), |inner, _| element(0x30, &inner));
-    let makers: [(&str, fn(usize) -> Vec<u8>); 5] = [
+    type Maker = fn(usize) -> Vec<u8>;
+    let makers: [(&str, Maker); 5] = [
         ("many empty elements", |size| element(0x30, &[0x30, 0].repeat(size / 2))),
         ("one long string", |size| element(0x30, &element(0x0c, &vec![b'a'; size]))),
         ("one long OID", |size| element(0x30, &element(0x06, &vec![0x81; size]))),

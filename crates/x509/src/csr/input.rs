@@ -23,8 +23,7 @@ pub(super) fn document(bytes: &[u8]) -> Result<Cow<'_, [u8]>, CsrRefusal> {
     }
     let der = match bytes.first() {
         Some(&tag::SEQUENCE) => Cow::Borrowed(bytes),
-        Some(_) if contains(bytes, b"-----BEGIN ") => Cow::Owned(only_block(bytes)?),
-        Some(_) => return Err(not_pem("The CSR is neither DER nor PEM.")),
+        Some(_) => Cow::Owned(only_block(bytes)?),
         None => return Err(CsrRefusal::new(Code::NotDer, FIELD, "The CSR is empty.")),
     };
     if is_private_key(&der) { Err(private_key()) } else { Ok(der) }
@@ -35,7 +34,7 @@ fn only_block(text: &[u8]) -> Result<Vec<u8>, CsrRefusal> {
         pem::blocks(text, 1).map_err(|error| not_pem(&format!("The CSR is not one PEM block: {error}.")))?;
     match blocks.pop() {
         Some(block) if LABELS.contains(&block.label) => Ok(block.der.to_vec()),
-        _ => Err(not_pem("The PEM block is not a CERTIFICATE REQUEST.")),
+        _ => Err(not_pem("The CSR is neither DER nor a PEM block CERTIFICATE REQUEST.")),
     }
 }
 

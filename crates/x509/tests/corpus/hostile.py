@@ -4,7 +4,7 @@ the rule that it breaks, by docs/csr-gate.md."""
 from functools import partial
 
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 import keys
 from der import *
@@ -83,6 +83,10 @@ def input_and_encoding(add):
     traditional = KEY.private.private_bytes(
         serialization.Encoding.DER, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption())
     add("01-private-key-sec1", "private_key_sent", "RFC 5915 in DER", traditional)
+
+    rsa = serialization.load_pem_private_key(keys.sound("rsa", 2048).pem(), None).private_bytes(
+        serialization.Encoding.DER, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption())
+    add("01-private-key-pkcs1", "private_key_sent", "RFC 8017 in DER", rsa)
 
     assert good[1] == 0x81
     add("02-indefinite", "csr_not_der", "indefinite length", b"\x30\x80" + good[3:] + b"\0\0")

@@ -18,9 +18,8 @@ pub(super) fn names(request: &CertificationRequest<'_>, policy: &CsrPolicy) -> R
     let extensions = attributes::extension_request(request.attributes, policy)?;
     let names = names::names(extensions, policy)?;
     subject::subject(request.subject, &names, policy)?;
-    match policy.grant() {
-        Some(grant) => grant.check(&names.exact)?,
-        None => {}
+    if let Some(grant) = policy.grant() {
+        grant.check(&names.exact)?;
     }
     Ok(names)
 }

@@ -107,7 +107,7 @@ fn grants_of_each_kind() {
     let csr =
         VerifiedCsr::parse(&of(&["*.XI8QZ.fleet.test", NAME, "b.fleet.test"]), &policy(&grant)).unwrap();
     assert_eq!(csr.names(), ["b.fleet.test".parse().unwrap(), own.clone()]);
-    assert_eq!(csr.wildcards(), [own.clone()]);
+    assert_eq!(csr.wildcards(), std::slice::from_ref(&own));
     assert_eq!(csr.require_names(csr.names()).unwrap_err().code(), Code::WildcardNotGranted);
     assert!(format!("{csr:?}").contains("wildcards"));
 
@@ -137,6 +137,28 @@ fn grants_of_each_kind() {
     assert_eq!(code(&of(&[NAME, "fleet.test", "*.fleet.test", "b.test"]), &strict), Some(Code::SanTooMany));
     let star_in_cn = with_subject(&[cn("*.fleet.test")]);
     assert_eq!(code(&star_in_cn, &strict), Some(Code::CommonNameMismatch));
+}
+
+#[test]
+fn grants_know_neither_order_nor_repetition() {
+    let [one, other] =
+        ["a.fleet.test", "b.fleet.test"].map(|name| name.parse::<fleetcert_names::HostName>().unwrap());
+    let both = NameGrant::exact([other.clone(), one.clone(), other.clone()]);
+    assert_eq!(NameGrant::exact([other.clone()]).and_exact(one.clone()).and_exact(other.clone()), both);
+    let stars = NameGrant::wildcard(one.clone()).and_wildcard(other.clone());
+    assert_eq!(
+        NameGrant::wildcard(other.clone()).and_wildcard(one.clone()).and_wildcard(other.clone()),
+        stars
+    );
+    assert_ne!(stars, both);
+
+    let subtree = CsrPolicy::device().with_grant(NameGrant::subtree(one.as_domain().clone()));
+    assert_eq!(code(&with_names(&[dns("x.a.fleet.test")]), &subtree), None);
+    assert_eq!(code(&with_names(&[dns("a.fleet.test")]), &subtree), Some(Code::NameNotGranted));
+    assert_eq!(
+        code(&with_names(&[dns("x.a.fleet.test"), dns("y.a.fleet.test")]), &subtree),
+        Some(Code::SanTooMany)
+    );
 }
 
 #[test]
@@ -194,7 +216,8 @@ fn keys_in_other_use() {
     let refusal = |known: &KnownKeys, policy: &CsrPolicy| {
         csr.require_key(known, policy).err().map(|refusal| refusal.code())
     };
-    let adders: [(fn(KnownKeys, &[u8]) -> KnownKeys, CsrRefusalCode); 4] = [
+    type Adder = fn(KnownKeys, &[u8]) -> KnownKeys;
+    let adders: [(Adder, CsrRefusalCode); 4] = [
         (KnownKeys::with_other_device, Code::KeyReused),
         (KnownKeys::with_identity, Code::KeyIsIdentity),
         (KnownKeys::with_account, Code::KeyIsAccount),

@@ -66,11 +66,18 @@ fn residue(number: &[u8], divisor: u32) -> u32 {
     residue as u32
 }
 
+/// The octets of a number, filled up to whole words as those of a modulus are.
+#[cfg(test)]
+fn whole_words(number: &BigUint) -> Vec<u8> {
+    let octets = number.to_bytes_be();
+    [&vec![0; octets.len().next_multiple_of(4) - octets.len()][..], &octets].concat()
+}
+
 /// Whether a number of one word is prime, by trial division.
 const fn is_prime(number: u32) -> bool {
     let mut divisor = 2;
     while divisor * divisor <= number {
-        if number % divisor == 0 {
+        if number.is_multiple_of(divisor) {
             return false;
         }
         divisor += 1;

@@ -41,14 +41,11 @@ fn power(base: u32, mut exponent: u32, modulus: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::whole_words;
     use super::*;
 
     fn exponent_of(number: &BigUint) -> Option<u32> {
-        let mut octets = number.to_bytes_be();
-        while octets.len() % 4 != 0 {
-            octets.insert(0, 0);
-        }
-        exponent(&octets, number)
+        exponent(&whole_words(number), number)
     }
 
     #[test]
@@ -72,10 +69,7 @@ mod tests {
     fn witnesses_never_speak_against_a_power() {
         for exponent in (2..60).filter(|exponent| is_prime(*exponent)) {
             for root in [2u32, 3, 757, 1_000_003] {
-                let mut octets = BigUint::from(root).pow(exponent).to_bytes_be();
-                while octets.len() % 4 != 0 {
-                    octets.insert(0, 0);
-                }
+                let octets = whole_words(&BigUint::from(root).pow(exponent));
                 assert!(may_be_power(&octets, exponent), "{root}^{exponent}");
             }
         }

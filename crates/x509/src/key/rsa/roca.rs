@@ -54,15 +54,8 @@ const fn powers(prime: u32) -> Residues {
 mod tests {
     use num_bigint::BigUint;
 
+    use super::super::whole_words;
     use super::*;
-
-    fn octets(number: &BigUint) -> Vec<u8> {
-        let mut octets = number.to_bytes_be();
-        while octets.len() % 4 != 0 {
-            octets.insert(0, 0);
-        }
-        octets
-    }
 
     fn product_of_primes(last: u32) -> BigUint {
         (2..=last).filter(|prime| is_prime(*prime)).map(BigUint::from).product()
@@ -86,8 +79,8 @@ mod tests {
             let other =
                 BigUint::from(GENERATOR).modpow(&(power + 9).into(), &product) + &product * (times + 2);
             let modulus = one * other;
-            assert!(has_fingerprint(&octets(&modulus)));
-            assert!(!has_fingerprint(&octets(&(modulus + 2u32))));
+            assert!(has_fingerprint(&whole_words(&modulus)));
+            assert!(!has_fingerprint(&whole_words(&(modulus + 2u32))));
         }
     }
 
@@ -102,8 +95,8 @@ mod tests {
                 .map(|times| &rest * times + 1u32)
                 .find(|number| number % prime == BigUint::from(wrong))
                 .unwrap();
-            assert!(!has_fingerprint(&octets(&number)), "{prime}");
+            assert!(!has_fingerprint(&whole_words(&number)), "{prime}");
         }
-        assert!(has_fingerprint(&octets(&(product + 1u32))));
+        assert!(has_fingerprint(&whole_words(&(product + 1u32))));
     }
 }

@@ -69,16 +69,13 @@ const fn groups() -> [Group; count_groups()] {
 mod tests {
     use num_bigint::BigUint;
 
+    use super::super::whole_words;
     use super::*;
 
     /// A Mersenne prime times `factor`, in whole words.
     fn multiple_of(factor: u32) -> Vec<u8> {
         let prime = BigUint::from(2u32).pow(127) - 1u32;
-        let mut octets = (prime * factor).to_bytes_be();
-        while octets.len() % 4 != 0 {
-            octets.insert(0, 0);
-        }
-        octets
+        whole_words(&(prime * factor))
     }
 
     #[test]
