@@ -184,3 +184,28 @@ pub(super) fn quoted(text: &[u8]) -> String {
     let more = if text.len() > KEPT { "..." } else { "" };
     format!("\"{}{more}\"", text[..text.len().min(KEPT)].escape_ascii())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_from_outside_is_escaped_and_cut() {
+        assert_eq!(quoted(b"a\x1b\"\xff\n"), r#""a\x1b\"\xff\n""#);
+        assert_eq!(quoted(&[b'a'; 80]), format!("\"{}\"", "a".repeat(80)));
+        assert_eq!(quoted(&[b'a'; 81]), format!("\"{}...\"", "a".repeat(80)));
+    }
+
+    #[test]
+    fn a_sentence_says_what_is_wrong_and_what_to_change() {
+        let refusal = CsrRefusal::new(CsrRefusalCode::SanMissing, "subjectAltName", "There is none.");
+        assert_eq!(
+            refusal.to_string(),
+            "There is none; put the DNS name into a subject alternative name extension."
+        );
+        assert_eq!((refusal.field(), refusal.is_temporary()), ("subjectAltName", false));
+        assert_eq!(CsrRefusalCode::SanMissing.to_string(), "san_missing");
+        let fault = CsrRefusal::der("subject")(DerFault::TooDeep);
+        assert_eq!((fault.code(), fault.field()), (CsrRefusalCode::TooDeep, "subject"));
+    }
+}

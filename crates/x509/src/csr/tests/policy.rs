@@ -38,6 +38,7 @@ fn subjects() {
         let found = [&nothing, &own, &more, &foreign].map(|csr| code(csr, &policy));
         assert_eq!(found, answers, "{rule:?}");
     }
+    assert_eq!(code(&more, &CsrPolicy::lets_encrypt()), None);
     let any = CsrPolicy::device().with_subject(SubjectRule::Any);
     let empty_rdn = with_subject(&[encode(tag::SET, &[]), cn(NAME)]);
     assert_eq!(code(&empty_rdn, &any), Some(Code::NotDer));
@@ -72,6 +73,16 @@ fn extensions_and_what_is_left_out() {
     let surplus = csr(|parts| parts.attributes = attributes);
     assert_eq!(code(&surplus, &CsrPolicy::device()), Some(Code::AttributeNotAllowed));
     assert_eq!(code(&surplus, &CsrPolicy::device().with_surplus(Surplus::LeftOut)), None);
+}
+
+#[test]
+fn a_labels() {
+    let bytes = with_names(&[dns("xn--bcher-kva.fleet.test")]);
+    let malformed = Some(Code::NameMalformed);
+    assert_eq!(code(&bytes, &CsrPolicy::device()), malformed);
+    assert_eq!(code(&bytes, &CsrPolicy::device().with_a_labels(true)), None);
+    assert_eq!(code(&bytes, &CsrPolicy::lets_encrypt()), None);
+    assert_eq!(code(&bytes, &CsrPolicy::lets_encrypt().with_a_labels(false)), malformed);
 }
 
 #[test]
