@@ -77,10 +77,6 @@ impl NameGrant {
         self.wildcards.contains(base)
     }
 
-    pub(super) fn has_any_wildcard(&self) -> bool {
-        !self.wildcards.is_empty()
-    }
-
     /// Whether `names` are all of the exact ones, and otherwise of the subtrees.
     pub(super) fn check(&self, names: &[HostName]) -> Result<(), CsrRefusal> {
         let granted = |name: &HostName| self.exact.contains(name) || self.is_below(name);

@@ -64,7 +64,7 @@ fn wildcard(bytes: &[u8], policy: &CsrPolicy) -> Result<HostName, CsrRefusal> {
         let sentence = format!("The wildcard name {} was not granted.", quoted(bytes));
         refuse(Code::WildcardNotGranted, sentence)
     };
-    let grant = policy.grant().filter(|grant| grant.has_any_wildcard()).ok_or_else(refusal)?;
+    let grant = policy.grant().ok_or_else(refusal)?;
     let base = match bytes {
         [b'*', b'.', base @ ..] if !base.contains(&b'*') => base,
         _ => return Err(refusal()),
