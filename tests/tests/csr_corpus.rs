@@ -1,5 +1,7 @@
 //! OpenSSL and the gate read the good files of the CSR corpus alike: names, subject, key, and the signature.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
