@@ -66,6 +66,7 @@ fn extensions_and_what_is_left_out() {
         assert_eq!(codes(CsrPolicy::device().with_extensions(&[extension])), expected, "{extension:?}");
     }
     assert_eq!(codes(CsrPolicy::device().with_surplus(Surplus::LeftOut)), [None, None, None, None, no]);
+    assert_eq!(codes(CsrPolicy::lets_encrypt()), [None, None, None, None, no]);
     assert_eq!(codes(CsrPolicy::lets_encrypt().with_surplus(Surplus::Refused)), [None, None, None, no, no]);
 
     let attributes =
