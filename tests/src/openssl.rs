@@ -1,8 +1,12 @@
 //! OpenSSL as a stranger who makes a CSR, and as a judge of what we serve and write.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 
 use crate::{Deadline, Fault, Finished, Process, setting};
 
@@ -45,6 +49,55 @@ pub fn make_csr(folder: &Path, name: &str, form: KeyForm) -> Result<CsrFiles, Fa
     let san = format!("subjectAltName=DNS:{name}");
     run(&["req", "-new", "-key", key, "-subj", "/", "-addext", &san, "-out", csr])?;
     Ok(files)
+}
+
+/// The form of a CSR in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CsrForm {
+    /// DER.
+    Der,
+    /// PEM.
+    Pem,
+}
+
+/// A CSR as OpenSSL reads it.
+#[derive(Debug)]
+pub struct ReadCsr {
+    /// The DNS names among the subject alternative names, in lower case. OpenSSL shows no others as `DNS:`.
+    pub names: BTreeSet<String>,
+    /// The common name, if there is one.
+    pub common_name: Option<String>,
+    /// The SubjectPublicKeyInfo in DER.
+    pub spki: Vec<u8>,
+    /// All that it shows.
+    pub text: String,
+}
+
+/// Lets OpenSSL read a CSR and verify its signature.
+///
+/// # Errors
+/// If it cannot be read, or the signature is not good.
+pub fn read_csr(file: &Path, form: CsrForm) -> Result<ReadCsr, Fault> {
+    let file = path_text(file)?;
+    let form = if form == CsrForm::Der { "DER" } else { "PEM" };
+    let req = |options: &[&str]| run(&[&["req", "-in", file, "-inform", form, "-noout"], options].concat());
+    let verdict = req(&["-verify"])?;
+    let said = [verdict.stdout, verdict.stderr].concat().join("\n");
+    if !said.contains("verify OK") {
+        return Err(Fault::new(format!("openssl req -verify said of {file}:\n    {said}")));
+    }
+    let text = req(&["-text"])?.stdout;
+    let names = text.iter().skip_while(|line| !line.contains("X509v3 Subject Alternative Name:")).nth(1);
+    let names = names.into_iter().flat_map(|line| line.split(','));
+    let names =
+        names.filter_map(|name| name.trim().strip_prefix("DNS:")).map(str::to_ascii_lowercase).collect();
+    let subject = req(&["-subject", "-nameopt", "sep_multiline,utf8"])?.stdout;
+    let common_name = subject.iter().find_map(|line| line.trim().strip_prefix("CN=")).map(str::to_owned);
+    let key = req(&["-pubkey"])?.stdout;
+    let base64 = key.iter().filter(|line| !line.starts_with("-----")).map(String::as_str).collect::<String>();
+    let spki =
+        STANDARD.decode(&base64).map_err(|error| Fault::new(format!("openssl req -pubkey: {error}")))?;
+    Ok(ReadCsr { names, common_name, spki, text: text.join("\n") })
 }
 
 /// A chain that OpenSSL issued under a root of its own, as PEM files.

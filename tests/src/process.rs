@@ -125,16 +125,22 @@ impl Process {
     /// # Errors
     /// If it cannot be signalled, or does not end in that time; it is killed then.
     pub fn interrupt(self) -> Result<Finished, Fault> {
+        self.signal("INT")?;
+        self.finish(Deadline::after(GRACE))
+    }
+
+    /// Sends the signal of this name to the process.
+    ///
+    /// # Errors
+    /// If it cannot be sent, as when the process has ended.
+    pub fn signal(&self, name: &str) -> Result<(), Fault> {
         // The standard library can only kill, and `unsafe` is forbidden: the shell sends the signal.
         let sent = Command::new("/bin/sh")
             .env_clear()
-            .args(["-c", &format!("kill -INT {}", self.child.id())])
+            .args(["-c", &format!("kill -{name} {}", self.child.id())])
             .status()
-            .map_err(Fault::while_doing(format!("interrupting {}", self.name)))?;
-        if !sent.success() {
-            return Err(self.fault("could not be interrupted"));
-        }
-        self.finish(Deadline::after(GRACE))
+            .map_err(Fault::while_doing(format!("sending {name} to {}", self.name)))?;
+        if sent.success() { Ok(()) } else { Err(self.fault(&format!("could not be sent {name}"))) }
     }
 
     /// A fault about this process, with the end of what it printed.

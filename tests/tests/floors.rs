@@ -7,7 +7,7 @@ use std::path::Path;
 const FLOORS: [&[&str]; 6] = [
     &["ambient", "names", "jose"],
     &["dns", "x509", "schedule", "store", "protocol", "https"],
-    &["dns-wire", "acme", "acme-server", "agent"],
+    &["dns-wire", "acme", "acme-server", "agent", "store-postgres"],
     &["dns-lookup", "dns-rfc2136", "nameserver"],
     &["engine", "testkit"],
     &["control"],

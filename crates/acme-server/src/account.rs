@@ -6,13 +6,14 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
+use fleetcert_jose::Thumbprint;
 use http::header::LOCATION;
 use http::{Request, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::front::text;
-use crate::objects::Account;
+use crate::front::{peer, text};
+use crate::objects::{Account, Objects};
 use crate::request::{from_account, from_key};
 use crate::server::Shared;
 use crate::table::{Full, Id};
@@ -37,19 +38,13 @@ pub(crate) async fn create(
     State(shared): State<Arc<Shared>>,
     request: Request<Body>,
 ) -> Result<Response, Problem> {
+    let from = peer(&request);
     let (key, payload) = from_key(&shared, request).await?;
     let asked: NewAccount = payload.json()?;
     let thumbprint = key.thumbprint();
 
-    let mut objects = shared.objects();
-    if let Some(id) = objects.account_by_key(&thumbprint)
-        && let Some(account) = objects.accounts.get(id)
-    {
-        return if account.deactivated {
-            Err(Problem::unauthorized("the account is deactivated"))
-        } else {
-            Ok(shown(&shared, id, account, StatusCode::OK))
-        };
+    if let Some(answer) = existing(&shared, &shared.objects(), &thumbprint) {
+        return answer;
     }
     if asked.only_return_existing {
         return Err(Problem::new(ProblemKind::AccountDoesNotExist, "no account has this key"));
@@ -58,11 +53,36 @@ pub(crate) async fn create(
         return Err(Problem::malformed("a new account must agree to the terms of service"));
     }
     check_contacts(&asked.contact)?;
+    shared.issuer.admit_account(from).await?;
+    let mut objects = shared.objects();
+    // The issuer was asked in between, and another request may have come first.
+    if let Some(answer) = existing(&shared, &objects, &thumbprint) {
+        shared.issuer.account_not_created(from);
+        return answer;
+    }
     let account = Account { key, thumbprint, contact: asked.contact, deactivated: false };
     let id = Id::random(&*shared.entropy);
     let response = shown(&shared, id, &account, StatusCode::CREATED);
-    objects.add_account(id, account).map_err(|Full| Problem::busy())?;
+    objects.add_account(id, account).map_err(|Full| {
+        shared.issuer.account_not_created(from);
+        Problem::busy()
+    })?;
     Ok(response)
+}
+
+/// The answer to whoever has an account.
+fn existing(
+    shared: &Shared,
+    objects: &Objects,
+    thumbprint: &Thumbprint,
+) -> Option<Result<Response, Problem>> {
+    let id = objects.account_by_key(thumbprint)?;
+    let account = objects.accounts.get(id)?;
+    Some(if account.deactivated {
+        Err(Problem::unauthorized("the account is deactivated"))
+    } else {
+        Ok(shown(shared, id, account, StatusCode::OK))
+    })
 }
 
 #[derive(Deserialize)]

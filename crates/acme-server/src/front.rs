@@ -1,9 +1,10 @@
 //! What holds for every request and every answer.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, LINK, USER_AGENT};
@@ -22,7 +23,7 @@ pub(crate) async fn front(State(shared): State<Arc<Shared>>, request: Request<Bo
     let resource = Resource::at(request.uri().path());
     let with_nonce = request.method() == Method::POST || resource == Some(Resource::NewNonce);
     let has_user_agent = request.headers().get(USER_AGENT).is_some_and(|agent| !agent.is_empty());
-    let mut response = match admit(&shared, resource, has_user_agent).await {
+    let mut response = match admit(&shared, resource, peer(&request), has_user_agent).await {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     };
@@ -38,15 +39,26 @@ pub(crate) async fn front(State(shared): State<Arc<Shared>>, request: Request<Bo
     response
 }
 
-async fn admit(shared: &Shared, resource: Option<Resource>, has_user_agent: bool) -> Result<(), Problem> {
+async fn admit(
+    shared: &Shared,
+    resource: Option<Resource>,
+    from: Option<IpAddr>,
+    has_user_agent: bool,
+) -> Result<(), Problem> {
     if let Some(resource) = resource {
-        shared.issuer.admit(resource).await?;
+        shared.issuer.admit(resource, from).await?;
     }
     if has_user_agent {
         Ok(())
     } else {
         Err(Problem::malformed("the request has no User-Agent (RFC 8555 section 6.1)"))
     }
+}
+
+/// Who is at the other end, if the server says so.
+pub(crate) fn peer(request: &Request<Body>) -> Option<IpAddr> {
+    let peer: &ConnectInfo<SocketAddr> = request.extensions().get()?;
+    Some(peer.0.ip().to_canonical())
 }
 
 pub(crate) async fn no_such_resource() -> Problem {

@@ -1,6 +1,7 @@
 //! The seam: who decides, validates and signs.
 
 use std::fmt::Debug;
+use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
@@ -18,13 +19,39 @@ use crate::{Problem, Resource};
 pub trait Issuer: Send + Sync + Debug {
     /// Asked first for every request to one of the server's resources, before anything of it is read. Here stand
     /// limits on requests, maintenance and scripted faults. Takes all by default.
-    async fn admit(&self, resource: Resource) -> Result<(), Problem> {
-        let _ = resource;
+    ///
+    /// `from` is the peer of the connection, if whoever serves the router says it in a
+    /// [`ConnectInfo`](axum::extract::ConnectInfo) of a socket address.
+    async fn admit(&self, resource: Resource, from: Option<IpAddr>) -> Result<(), Problem> {
+        let _ = (resource, from);
         Ok(())
     }
 
-    /// Whether a new order may be made: names (`rejectedIdentifier`, see [`Problem::of_names`]), limits of the
-    /// account (`rateLimited`). Not asked when an order is used again.
+    /// Whether a new account may be made. Not asked for an account that is there. Takes all by default.
+    async fn admit_account(&self, from: Option<IpAddr>) -> Result<(), Problem> {
+        let _ = from;
+        Ok(())
+    }
+
+    /// The account that was admitted last from there could not be made after all.
+    fn account_not_created(&self, from: Option<IpAddr>) {
+        let _ = from;
+    }
+
+    /// Whether the limits of the account and of the names allow an order (`rateLimited`). Asked first, for every
+    /// order that is well-formed, also when an order is used again, as Boulder does it. Takes all by default.
+    async fn limit_order(&self, order: &OrderRequest<'_>) -> Result<(), Problem> {
+        let _ = order;
+        Ok(())
+    }
+
+    /// The order that [`limit_order`](Self::limit_order) took could not be made after all.
+    fn order_not_created(&self, order: &OrderRequest<'_>) {
+        let _ = order;
+    }
+
+    /// Whether a new order may be made: names (`rejectedIdentifier`, see [`Problem::of_names`]) and whatever else
+    /// is the issuer's own. Not asked when an order is used again.
     async fn admit_order(&self, order: &OrderRequest<'_>) -> Result<(), Problem>;
 
     /// Looks up the challenge's TXT record, and everything else on which the right to the name depends, such as

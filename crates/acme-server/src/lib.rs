@@ -7,7 +7,8 @@
 //! It offers dns-01 and no other challenge, identifiers of type `dns`, no wildcards. It has no key change, no
 //! external account binding, no pre-authorization and no list of an account's orders, and does not advertise
 //! them. Its objects live in memory, in bounded tables, and end with it. It limits no rates itself: an
-//! [`Issuer`] does, in [`admit`](Issuer::admit) and [`admit_order`](Issuer::admit_order).
+//! [`Issuer`] does, in [`admit`](Issuer::admit), [`admit_account`](Issuer::admit_account) and
+//! [`limit_order`](Issuer::limit_order).
 //!
 //! ```
 //! use fleetcert_acme_server::{AcmeOptions, AcmeServer, Issuer};

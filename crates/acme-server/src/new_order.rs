@@ -59,19 +59,31 @@ pub(crate) async fn create(
     }
 
     let key = OrderKey { account: caller.id, profile: asked.profile, names };
-    if let Some(response) = reused(&shared, &key) {
+    let order = OrderRequest {
+        account_url: &caller.url,
+        names: &key.names,
+        profile: key.profile.as_deref(),
+        replaces: replaces.as_ref(),
+    };
+    shared.issuer.limit_order(&order).await?;
+    let made = reuse_or_open(&shared, &caller, &key, &order).await;
+    if made.is_err() {
+        shared.issuer.order_not_created(&order);
+    }
+    made
+}
+
+async fn reuse_or_open(
+    shared: &Shared,
+    caller: &Caller,
+    key: &OrderKey,
+    order: &OrderRequest<'_>,
+) -> Result<Response, Problem> {
+    if let Some(response) = reused(shared, key) {
         return Ok(response);
     }
-    shared
-        .issuer
-        .admit_order(&OrderRequest {
-            account_url: &caller.url,
-            names: &key.names,
-            profile: key.profile.as_deref(),
-            replaces: replaces.as_ref(),
-        })
-        .await?;
-    open(&shared, &caller, key, replaces)
+    shared.issuer.admit_order(order).await?;
+    open(shared, caller, key.clone(), order.replaces.cloned())
 }
 
 /// The names, sorted, each once.

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use fleetcert_names::HostName;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, LINK, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
+
+use crate::front::link;
 
 /// Why a request or a challenge failed, as the client is told.
 ///
@@ -29,7 +31,8 @@ pub struct Problem {
     detail: String,
     status: StatusCode,
     retry_after: Option<Duration>,
-    identifier: Option<String>,
+    help: Option<Box<str>>,
+    identifier: Option<Box<str>>,
     algorithms: &'static [&'static str],
     subproblems: Vec<Problem>,
 }
@@ -120,6 +123,7 @@ impl Problem {
             detail: detail.into(),
             status: kind.status(),
             retry_after: None,
+            help: None,
             identifier: None,
             algorithms: &[],
             subproblems: Vec::new(),
@@ -167,6 +171,13 @@ impl Problem {
         self
     }
 
+    /// The same with a `Link` header of relation `help`: a page that explains the limit (RFC 8555 section 6.6).
+    #[must_use]
+    pub fn with_help(mut self, url: impl Into<Box<str>>) -> Self {
+        self.help = Some(url.into());
+        self
+    }
+
     pub(crate) fn with_algorithms(mut self, algorithms: &'static [&'static str]) -> Self {
         self.algorithms = algorithms;
         self
@@ -211,6 +222,11 @@ impl Problem {
         self.retry_after
     }
 
+    /// The page that explains it.
+    pub fn help(&self) -> Option<&str> {
+        self.help.as_deref()
+    }
+
     /// The problems of the single names.
     pub fn subproblems(&self) -> &[Problem] {
         &self.subproblems
@@ -243,6 +259,9 @@ impl IntoResponse for Problem {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(wait) = self.retry_after {
             headers.insert(RETRY_AFTER, seconds(wait));
+        }
+        if let Some(url) = &self.help {
+            headers.append(LINK, link(url, "help"));
         }
         response
     }

@@ -176,11 +176,14 @@ impl Engine {
         }
         let ahead = self.parts().store.count_due(ORDERS, order.queued_at, MAX_POSITION).await?;
         let in_flight = self.parts().options.orders_in_flight;
-        let expected_at = expected_completion(now, ahead, in_flight, self.mean_order_time());
+        let held_back = order.held_back.as_ref();
+        let start = held_back.map_or(now, |held_back| held_back.until.max(now));
+        let expected_at = expected_completion(start, ahead, in_flight, self.mean_order_time());
         Ok(CertificateStatus::Queued {
             position: ahead as u64,
             expected_at: unix(expected_at),
             poll_after: poll_after(now, Some(expected_at)).as_secs(),
+            waits_for: held_back.map(|held_back| held_back.why.clone()),
         })
     }
 

@@ -11,6 +11,7 @@ use fleetcert_store::Store;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::budgets::CaBudgets;
 use crate::policy::{AddressPolicy, Authorizer, DeviceAuthenticator, Enroller, LabelPolicy};
 use crate::{EngineError, EngineOptions, Event, Events};
 
@@ -54,6 +55,7 @@ pub struct Engine {
 #[derive(Debug)]
 struct Shared {
     parts: EngineParts,
+    budgets: CaBudgets,
     zone_work: Notify,
     order_work: Notify,
     renewal_work: Notify,
@@ -71,9 +73,11 @@ const REST: Duration = Duration::from_secs(5);
 impl Engine {
     /// An engine of these parts. Nothing runs yet: see [`run`](Self::run).
     pub fn new(parts: EngineParts) -> Self {
+        let budgets = CaBudgets::new(parts.options.limits.as_ref(), parts.authority.account_url());
         Self {
             shared: Arc::new(Shared {
                 parts,
+                budgets,
                 zone_work: Notify::new(),
                 order_work: Notify::new(),
                 renewal_work: Notify::new(),
@@ -114,6 +118,10 @@ impl Engine {
 
     pub(crate) fn parts(&self) -> &EngineParts {
         &self.shared.parts
+    }
+
+    pub(crate) fn budgets(&self) -> &CaBudgets {
+        &self.shared.budgets
     }
 
     pub(crate) fn now(&self) -> SystemTime {

@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use fleetcert_names::HostName;
 use fleetcert_protocol::DeviceId;
 use fleetcert_schedule::Window;
+use fleetcert_schedule::budget::refusal::Pause;
+use fleetcert_schedule::budget::{BucketKey, DeniedBy, Limit};
 
 pub use fleetcert_acme::Step as OrderStep;
 
@@ -92,6 +94,39 @@ pub enum Event<'a> {
         name: &'a HostName,
         /// The id of the certificate that it replaces, where the CA was told so.
         replaces: Option<&'a str>,
+    },
+    /// An order waits for a limit of the CA; nothing was sent.
+    OrderHeld {
+        /// Its name.
+        name: &'a HostName,
+        /// What holds it back.
+        by: &'a DeniedBy,
+        /// When it is tried.
+        until: SystemTime,
+    },
+    /// The CA refused an order because of a limit that we thought was not reached; our budget says the same now.
+    LimitReached {
+        /// The bucket.
+        key: &'a BucketKey,
+        /// How long the CA asks to wait.
+        retry_after: Duration,
+    },
+    /// A limit of the CA turned out to be another than we thought.
+    LimitLearned {
+        /// A bucket that it holds for.
+        key: &'a BucketKey,
+        /// What it is.
+        limit: Limit,
+    },
+    /// The CA has paused a name. Somebody has to lift that at the CA, and may then tell
+    /// [`Engine::name_unpaused`](crate::Engine::name_unpaused).
+    NamePaused {
+        /// The name.
+        name: &'a HostName,
+        /// What the CA said. Its page to visit is for operators who have signed in, and for no log.
+        pause: &'a Pause,
+        /// When the CA is asked again all the same.
+        until: SystemTime,
     },
     /// An order failed.
     OrderFailed {

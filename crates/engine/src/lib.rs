@@ -52,6 +52,7 @@
 
 mod addresses;
 mod admission;
+mod budgets;
 mod certificates;
 mod engine;
 mod enrolment;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use fleetcert_dns::Ttl;
 use fleetcert_names::DomainName;
+use fleetcert_schedule::budget::Limits;
 use fleetcert_x509::{CsrPolicy, Roots};
 
 /// The settings of an [`Engine`](crate::Engine). [`EngineOptions::new`] gives safe ones.
@@ -28,6 +29,10 @@ pub struct EngineOptions {
     pub certificates_per_name: usize,
     /// See [`certificates_per_name`](Self::certificates_per_name).
     pub name_period: Duration,
+    /// The rate limits of the CA, with the overrides that it granted: no order is sent that they would refuse. `None`
+    /// for what Let's Encrypt publishes, where the account is one of theirs, and for no known limits elsewhere: then
+    /// what the CA refuses is all that is mirrored.
+    pub limits: Option<Limits>,
     /// All addresses are brought to the zone at the start, for backends that forget, as our name server does.
     pub republish_at_start: bool,
     /// A worker without work looks again after this time, even if nobody wakes it.
@@ -47,6 +52,7 @@ impl EngineOptions {
             order_deadline: Duration::from_secs(300),
             certificates_per_name: 4,
             name_period: Duration::from_secs(7 * 86_400),
+            limits: None,
             republish_at_start: true,
             idle: Duration::from_secs(1),
         }

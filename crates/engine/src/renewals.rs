@@ -1,17 +1,19 @@
 //! When certificates are due: the CA's window, asked for and kept.
 
+use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
 
 use fleetcert_names::HostName;
 use fleetcert_schedule::{Window, renewal_time, window_without_ari};
 use fleetcert_store::{Expect, Record, Transaction};
 use fleetcert_x509::CertificateId;
-use futures_util::StreamExt;
+use tokio::task::JoinSet;
 
 use crate::records::{self, CERTIFICATES, CertificateRecord};
 use crate::{Engine, EngineError, EngineErrorKind, Event};
 
-const BATCH: usize = 64;
+/// So many are claimed at once: their turn comes before the lease ends, however slow each answer is.
+const AHEAD: usize = 16;
 const TRIES: usize = 8;
 /// Requests to the CA at the same time.
 const AT_A_TIME: usize = 4;
@@ -48,26 +50,41 @@ impl Engine {
         ))
     }
 
+    /// Asks about what is due, so many at a time: one answer that is slow holds up nobody.
     pub(crate) async fn renewal_worker(&self) {
+        // Dropped with the worker, it ends the questions under way.
+        let mut asking = JoinSet::new();
+        let mut waiting = VecDeque::new();
         loop {
-            match self.look_at_due_windows().await {
-                Ok(true) => {}
-                Ok(false) => self.rest(self.renewal_work()).await,
-                Err(error) => self.rest_after(&error).await,
+            let mut failed = None;
+            if waiting.is_empty() && asking.len() < AT_A_TIME {
+                match self.claim_windows().await {
+                    Ok(claimed) => waiting.extend(claimed),
+                    Err(error) => failed = Some(error),
+                }
+            }
+            while asking.len() < AT_A_TIME
+                && let Some(stored) = waiting.pop_front()
+            {
+                let engine = self.clone();
+                asking.spawn(async move { engine.readable(engine.look_at_window(stored).await) });
+            }
+            let rest = async {
+                match &failed {
+                    Some(error) => self.rest_after(error).await,
+                    None => self.rest(self.renewal_work()).await,
+                }
+            };
+            tokio::select! {
+                Some(_) = asking.join_next(), if failed.is_none() => {}
+                () = rest, if asking.len() < AT_A_TIME => {}
             }
         }
     }
 
-    async fn look_at_due_windows(&self) -> Result<bool, EngineError> {
+    async fn claim_windows(&self) -> Result<Vec<Record>, EngineError> {
         let now = self.now();
-        let due = self.parts().store.claim(CERTIFICATES, now, now + LEASE, BATCH).await?;
-        let more = due.len() == BATCH;
-        futures_util::stream::iter(due)
-            .for_each_concurrent(AT_A_TIME, |stored| async move {
-                self.readable(self.look_at_window(stored).await);
-            })
-            .await;
-        Ok(more)
+        Ok(self.parts().store.claim(CERTIFICATES, now, now + LEASE, AHEAD).await?)
     }
 
     async fn look_at_window(&self, stored: Record) -> Result<(), EngineError> {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use fleetcert_dns::challenge::ChallengeRecord;
 use fleetcert_store::{Expect, Transaction};
 
-use crate::records::{self, CHALLENGES, ORDERS, OrderRecord, TOKENS, ignore_conflict};
+use crate::budgets::StoredRow;
+use crate::records::{self, BUDGETS, CHALLENGES, LIMITS, ORDERS, OrderRecord, TOKENS, ignore_conflict};
 use crate::{Engine, EngineError, Event};
 
 const ROUND: Duration = Duration::from_secs(15);
@@ -14,12 +15,14 @@ const BATCH: usize = 128;
 const LEASE: Duration = Duration::from_secs(120);
 
 impl Engine {
-    /// Withdraws challenge records that their orders left behind, and forgets tokens that have expired.
+    /// Withdraws challenge records that their orders left behind, and forgets tokens that have expired and budgets that
+    /// are full again.
     pub(crate) async fn sweeper(&self) {
         loop {
             self.sweep_orphans().await;
             self.readable(self.sweep_expired().await);
             self.readable(self.forget_tokens().await);
+            self.readable(self.forget_budgets().await);
             self.parts().clock.sleep(ROUND).await;
         }
     }
@@ -59,6 +62,23 @@ impl Engine {
         let store = &self.parts().store;
         for token in store.claim(TOKENS, now, now + LEASE, BATCH).await? {
             let gone = Transaction::new().delete(TOKENS, token.key, Expect::Version(token.version));
+            ignore_conflict(store.commit(gone).await)?;
+        }
+        Ok(())
+    }
+
+    async fn forget_budgets(&self) -> Result<(), EngineError> {
+        let now = self.now();
+        let store = &self.parts().store;
+        for stored in store.claim(BUDGETS, now, now + LEASE, BATCH).await? {
+            let Some(row) = self.readable(records::decode::<StoredRow>(&stored)) else { continue };
+            if row.is_untouched(now) {
+                let gone = Transaction::new().delete(BUDGETS, stored.key, Expect::Version(stored.version));
+                ignore_conflict(store.commit(gone).await)?;
+            }
+        }
+        for stored in store.claim(LIMITS, now, now + LEASE, BATCH).await? {
+            let gone = Transaction::new().delete(LIMITS, stored.key, Expect::Version(stored.version));
             ignore_conflict(store.commit(gone).await)?;
         }
         Ok(())

@@ -122,6 +122,9 @@ pub enum CertificateStatus {
         expected_at: u64,
         /// Ask again after so long.
         poll_after: u64,
+        /// The limit of the CA that holds it back and until when, for people; `None` when nothing does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        waits_for: Option<String>,
     },
     /// There is a certificate.
     Issued {
@@ -160,9 +163,21 @@ mod tests {
 
     #[test]
     fn how_it_stands_on_the_wire() {
-        let status = CertificateStatus::Queued { position: 3, expected_at: 1_800_000_000, poll_after: 60 };
-        let json = r#"{"status":"queued","position":3,"expected_at":1800000000,"poll_after":60}"#;
-        assert_eq!(serde_json::to_string(&status).unwrap(), json);
-        assert_eq!(serde_json::from_str::<CertificateStatus>(json).unwrap(), status);
+        let queued = |waits_for: Option<&str>| CertificateStatus::Queued {
+            position: 3,
+            expected_at: 1_800_000_000,
+            poll_after: 60,
+            waits_for: waits_for.map(str::to_owned),
+        };
+        for (status, json) in [
+            (queued(None), r#"{"status":"queued","position":3,"expected_at":1800000000,"poll_after":60}"#),
+            (
+                queued(Some("a limit")),
+                r#"{"status":"queued","position":3,"expected_at":1800000000,"poll_after":60,"waits_for":"a limit"}"#,
+            ),
+        ] {
+            assert_eq!(serde_json::to_string(&status).unwrap(), json);
+            assert_eq!(serde_json::from_str::<CertificateStatus>(json).unwrap(), status);
+        }
     }
 }

@@ -31,7 +31,7 @@ mod transaction;
 
 pub use error::{StoreError, StoreErrorKind};
 pub use memory::MemoryStore;
-pub use record::{Collection, Record, Version};
+pub use record::{Collection, Record, Version, from_millis, to_millis};
 pub use sqlite::SqliteStore;
 pub use store::Store;
 pub use transaction::{Action, Expect, Transaction, Write};

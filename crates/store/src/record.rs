@@ -32,6 +32,19 @@ impl fmt::Display for Collection {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version(pub(crate) i64);
 
+impl Version {
+    /// The version of this number. For those who write a [`Store`](crate::Store): a caller has only those that a
+    /// store gave him.
+    pub const fn from_number(number: i64) -> Self {
+        Self(number)
+    }
+
+    /// Its number, as a database keeps it.
+    pub const fn number(self) -> i64 {
+        self.0
+    }
+}
+
 /// One stored record.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Record {
@@ -58,7 +71,8 @@ impl fmt::Debug for Record {
 }
 
 /// Milliseconds since 1970, as the databases keep time; times out of reach are brought to the nearest end.
-pub(crate) fn to_millis(time: SystemTime) -> i64 {
+/// For those who write a [`Store`](crate::Store).
+pub fn to_millis(time: SystemTime) -> i64 {
     match time.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(after) => i64::try_from(after.as_millis()).unwrap_or(i64::MAX),
         Err(before) => i64::try_from(before.duration().as_millis()).map_or(i64::MIN, |millis| -millis),
@@ -66,7 +80,8 @@ pub(crate) fn to_millis(time: SystemTime) -> i64 {
 }
 
 /// The time that [`to_millis`] kept; what a foreign row holds beyond the range of time becomes 1970.
-pub(crate) fn from_millis(millis: i64) -> SystemTime {
+/// For those who write a [`Store`](crate::Store).
+pub fn from_millis(millis: i64) -> SystemTime {
     let distance = Duration::from_millis(millis.unsigned_abs());
     let epoch = SystemTime::UNIX_EPOCH;
     let time = if millis < 0 { epoch.checked_sub(distance) } else { epoch.checked_add(distance) };

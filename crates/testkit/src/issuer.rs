@@ -1,5 +1,6 @@
 //! The CA behind the protocol.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use fleetcert_x509::{Chain, Leaf};
 
 use crate::authority::{Authority, LeafTerms};
 use crate::ledger::{CertificateEntry, OrderEntry, ValidationEntry};
+use crate::limiting::Limiting;
 use crate::renewal::boulder_window;
 use crate::validation::Validator;
 use crate::{Faults, Ledger, TestCaOptions};
@@ -23,17 +25,60 @@ pub(crate) struct TestIssuer {
     pub(crate) validator: Validator,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) faults: Arc<Faults>,
+    pub(crate) limiting: Option<Arc<Limiting>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
 }
 
+impl TestIssuer {
+    fn limited(&self, ask: impl FnOnce(&Limiting) -> Result<(), Problem>) -> Result<(), Problem> {
+        self.limiting.as_deref().map_or(Ok(()), ask)
+    }
+}
+
+/// Counts a validation once, however it ends.
+struct Verdict<'a> {
+    issuer: &'a TestIssuer,
+    challenge: &'a Dns01Challenge,
+    succeeded: bool,
+}
+
+impl Drop for Verdict<'_> {
+    fn drop(&mut self) {
+        if let Some(limiting) = &self.issuer.limiting {
+            let Dns01Challenge { account_url, name, .. } = self.challenge;
+            limiting.validated(account_url, name, self.succeeded, self.issuer.clock.now());
+        }
+    }
+}
+
 #[async_trait]
 impl Issuer for TestIssuer {
-    async fn admit(&self, resource: Resource) -> Result<(), Problem> {
+    async fn admit(&self, resource: Resource, from: Option<IpAddr>) -> Result<(), Problem> {
         self.ledger.count(resource);
-        match self.faults.next_refusal(resource) {
-            Some(problem) => Err(problem),
-            None => Ok(()),
+        if let Some(problem) = self.faults.next_refusal(resource) {
+            return Err(problem);
+        }
+        self.limited(|limiting| limiting.request(resource, from, self.clock.now()))
+    }
+
+    async fn admit_account(&self, from: Option<IpAddr>) -> Result<(), Problem> {
+        self.limited(|limiting| limiting.new_account(from, self.clock.now()))
+    }
+
+    fn account_not_created(&self, from: Option<IpAddr>) {
+        if let Some(limiting) = &self.limiting {
+            limiting.account_not_created(from, self.clock.now());
+        }
+    }
+
+    async fn limit_order(&self, order: &OrderRequest<'_>) -> Result<(), Problem> {
+        self.limited(|limiting| limiting.new_order(order, self.clock.now()))
+    }
+
+    fn order_not_created(&self, order: &OrderRequest<'_>) {
+        if let Some(limiting) = &self.limiting {
+            limiting.order_not_created(order, self.clock.now());
         }
     }
 
@@ -60,11 +105,14 @@ impl Issuer for TestIssuer {
     }
 
     async fn validate(&self, challenge: &Dns01Challenge) -> Result<(), Problem> {
+        // The server drops this future when it takes too long, which is a failure too.
+        let mut verdict = Verdict { issuer: self, challenge, succeeded: false };
         let delay = self.faults.validation_delay();
         if !delay.is_zero() {
             self.clock.sleep(delay).await;
         }
         let outcome = self.validator.validate(challenge).await;
+        verdict.succeeded = outcome.is_ok();
         self.ledger.add_validation(ValidationEntry {
             at: self.clock.now(),
             account_url: challenge.account_url.clone(),
@@ -101,6 +149,9 @@ impl Issuer for TestIssuer {
             profile: request.profile.clone(),
             replaces: request.replaces.clone(),
         });
+        if let Some(limiting) = &self.limiting {
+            limiting.issued(&request.account_url, request.csr.names(), now);
+        }
         Ok(chain)
     }
 

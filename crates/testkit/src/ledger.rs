@@ -1,12 +1,14 @@
 //! What the CA saw and did, for the test that asks afterwards.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use fleetcert_acme_server::{Problem, Resource};
 use fleetcert_names::HostName;
-use fleetcert_x509::{CertificateId, Chain};
+use fleetcert_x509::{CertificateId, Chain, Validity};
+
+use crate::limiter::Limit;
 
 /// The books of a [`TestCa`](crate::TestCa): every request counted, every order, validation and certificate
 /// written down, oldest first. They are written by the CA alone.
@@ -22,7 +24,9 @@ struct Books {
     orders: VecDeque<OrderEntry>,
     validations: VecDeque<ValidationEntry>,
     certificates: VecDeque<CertificateEntry>,
-    ids: HashSet<CertificateId>,
+    validities: HashMap<CertificateId, Validity>,
+    rate_limited: BTreeMap<Limit, u64>,
+    turned_away: u64,
 }
 
 /// An order that was admitted. One that was used again is here once.
@@ -102,7 +106,31 @@ impl Ledger {
 
     /// Whether the certificate was issued here.
     pub fn has_issued(&self, certificate: &CertificateId) -> bool {
-        self.lock().ids.contains(certificate)
+        self.lock().validities.contains_key(certificate)
+    }
+
+    /// How many requests were refused with status 429, by limit. Paused names stand at
+    /// [`ConsecutiveFailures`](Limit::ConsecutiveFailures).
+    pub fn rate_limited(&self) -> BTreeMap<Limit, u64> {
+        self.lock().rate_limited.clone()
+    }
+
+    /// How many requests were turned away with status 503 by the
+    /// [limits on requests](crate::limiter::CaLimits::requests).
+    pub fn turned_away(&self) -> u64 {
+        self.lock().turned_away
+    }
+
+    pub(crate) fn validity_of(&self, certificate: &CertificateId) -> Option<Validity> {
+        self.lock().validities.get(certificate).copied()
+    }
+
+    pub(crate) fn count_rate_limited(&self, limit: Limit) {
+        *self.lock().rate_limited.entry(limit).or_default() += 1;
+    }
+
+    pub(crate) fn count_turned_away(&self) {
+        self.lock().turned_away += 1;
     }
 
     pub(crate) fn count(&self, resource: Resource) {
@@ -119,9 +147,9 @@ impl Ledger {
 
     pub(crate) fn add_certificate(&self, entry: CertificateEntry) {
         let mut books = self.lock();
-        books.ids.insert(entry.id.clone());
+        books.validities.insert(entry.id.clone(), entry.chain.leaf().validity());
         if let Some(forgotten) = push(&mut books.certificates, entry, self.size) {
-            books.ids.remove(&forgotten.id);
+            books.validities.remove(&forgotten.id);
         }
     }
 

@@ -3,9 +3,8 @@
 //! For whoever tests an ACME client, or shows one at work, without a CA outside: a [`TestCa`] speaks RFC 8555 and
 //! RFC 9773 over HTTPS, asks a DNS server for the TXT and CAA records as a public CA does, and signs what it
 //! issues with an intermediate under a root. A test reads its [`Ledger`], sets renewal windows, and scripts
-//! [`Faults`]. It is made for tests: its keys live in memory and nothing protects them.
-//!
-//! It knows no rate limits yet.
+//! [`Faults`]. With [rate limits](TestCaOptions::rate_limits) it refuses as Boulder does; the [`limiter`] can be
+//! used without a CA too. It is made for tests: its keys live in memory and nothing protects them.
 //!
 //! ```
 //! use fleetcert_ambient::{SystemClock, SystemEntropy};
@@ -28,8 +27,11 @@
 mod authority;
 mod error;
 mod faults;
+pub mod fleet;
 mod issuer;
 mod ledger;
+pub mod limiter;
+mod limiting;
 mod management;
 mod options;
 mod renewal;

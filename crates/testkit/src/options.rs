@@ -8,6 +8,8 @@ use fleetcert_acme_server::AcmeOptions;
 use fleetcert_https::Limits;
 use fleetcert_names::DomainName;
 
+use crate::limiter::CaLimits;
+
 /// The settings of a [`TestCa`](crate::TestCa). Every field can be changed before the start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TestCaOptions {
@@ -39,6 +41,8 @@ pub struct TestCaOptions {
     pub profiles: BTreeMap<String, Profile>,
     /// `Retry-After` on renewal information.
     pub renewal_poll: Duration,
+    /// The rate limits; `None` for none.
+    pub rate_limits: Option<CaLimits>,
     /// So many entries of each kind are kept in the ledger; of more, the oldest are forgotten.
     pub ledger_size: usize,
 }
@@ -57,7 +61,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 impl TestCaOptions {
     /// A free port on 127.0.0.1, validation by `dns_server`, and otherwise what Let's Encrypt has: 90 days,
-    /// backdated by an hour, the profiles `classic`, `tlsserver` and `shortlived`, no reuse of authorizations.
+    /// backdated by an hour, the profiles `classic`, `tlsserver` and `shortlived`, no reuse of authorizations. No rate limits.
     pub fn new(dns_server: SocketAddr) -> Self {
         let profile = |description: &str, life| Profile { description: description.to_owned(), life };
         Self {
@@ -79,6 +83,7 @@ impl TestCaOptions {
             ]
             .into(),
             renewal_poll: 6 * HOUR,
+            rate_limits: None,
             ledger_size: 100_000,
         }
     }

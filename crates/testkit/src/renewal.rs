@@ -5,6 +5,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use fleetcert_x509::{CertificateId, Validity};
+use serde::Deserialize;
+use time::OffsetDateTime;
 
 const SHORT: Duration = Duration::from_secs(10 * 86_400);
 
@@ -18,6 +20,21 @@ pub(crate) fn boulder_window(validity: Validity) -> (SystemTime, SystemTime) {
     let margin = whole / 100;
     let centre = validity.not_before() + (whole - left);
     (centre - margin, centre + margin)
+}
+
+/// As much of an answer as a window needs.
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(rename = "suggestedWindow")]
+    window: Window,
+}
+
+#[derive(Deserialize)]
+struct Window {
+    #[serde(with = "time::serde::rfc3339")]
+    start: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339")]
+    end: OffsetDateTime,
 }
 
 /// The answers that were set by hand, as Pebble's `set-renewal-info` does it: any text, even one that is no JSON.
@@ -46,6 +63,22 @@ impl SetByHand {
 
     pub(crate) fn get(&self, certificate: &CertificateId) -> Option<String> {
         self.lock().get(certificate).cloned()
+    }
+
+    /// The window of the certificate: the one that was set, which is none when the answer is not readable, or the
+    /// one of its validity.
+    pub(crate) fn window(
+        &self,
+        certificate: &CertificateId,
+        validity: Validity,
+    ) -> Option<(SystemTime, SystemTime)> {
+        match self.get(certificate) {
+            None => Some(boulder_window(validity)),
+            Some(answer) => {
+                let Window { start, end } = serde_json::from_str::<Answer>(&answer).ok()?.window;
+                Some((start.into(), end.into()))
+            }
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<CertificateId, String>> {

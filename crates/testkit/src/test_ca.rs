@@ -17,6 +17,8 @@ use tokio_util::sync::CancellationToken;
 use crate::authority::{Authority, listener_certificate};
 use crate::error::{TestCaError, TestCaErrorKind};
 use crate::issuer::TestIssuer;
+use crate::limiter::Limiter;
+use crate::limiting::Limiting;
 use crate::management::{self, Management};
 use crate::renewal::SetByHand;
 use crate::validation::{LookupSettings, Validator};
@@ -36,6 +38,7 @@ pub struct TestCa {
     ledger: Arc<Ledger>,
     faults: Arc<Faults>,
     set_by_hand: Arc<SetByHand>,
+    limiting: Option<Arc<Limiting>>,
 }
 
 /// The part of a [`TestCa`] that must be run.
@@ -77,6 +80,11 @@ impl TestCa {
             .collect();
         let ledger = Arc::new(Ledger::new(options.ledger_size));
         let faults = Arc::new(Faults::default());
+        let set_by_hand = Arc::new(SetByHand::default());
+        let limiting = options
+            .rate_limits
+            .clone()
+            .map(|limits| Arc::new(Limiting::new(Limiter::new(limits), ledger.clone(), set_by_hand.clone())));
         let (acme_options, limits) = (options.acme.clone(), options.limits.clone());
         let issuer = TestIssuer {
             validator: validator(&options, &clock, &entropy),
@@ -84,12 +92,12 @@ impl TestCa {
             authority: authority.clone(),
             ledger: ledger.clone(),
             faults: faults.clone(),
+            limiting: limiting.clone(),
             clock: clock.clone(),
             entropy: entropy.clone(),
         };
         let acme = AcmeServer::new(Arc::new(issuer), acme_options, clock, entropy);
 
-        let set_by_hand = Arc::new(SetByHand::default());
         let management = Management {
             authority: authority.clone(),
             ledger: ledger.clone(),
@@ -97,7 +105,16 @@ impl TestCa {
         };
         let router = management::beside(acme.router(), Arc::new(management));
         let directory_url = acme.directory_url();
-        let ca = Self { address, directory_url, listener_root_pem, authority, ledger, faults, set_by_hand };
+        let ca = Self {
+            address,
+            directory_url,
+            listener_root_pem,
+            authority,
+            ledger,
+            faults,
+            set_by_hand,
+            limiting,
+        };
         Ok((ca, TestCaService { listener, limits, router, acme }))
     }
 
@@ -130,6 +147,12 @@ impl TestCa {
     /// What is to go wrong.
     pub fn faults(&self) -> &Faults {
         &self.faults
+    }
+
+    /// Looks at its limiter or interferes with it, such as to [unpause](Limiter::unpause) an account. `None` when it
+    /// has [no limits](TestCaOptions::rate_limits). The CA waits meanwhile.
+    pub fn limiter<T>(&self, visit: impl FnOnce(&mut Limiter) -> T) -> Option<T> {
+        self.limiting.as_ref().map(|limiting| visit(&mut limiting.lock()))
     }
 
     /// Sets the renewal window of a certificate by hand, from now on. Over the network, `POST /set-renewal-info/`

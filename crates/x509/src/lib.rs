@@ -6,12 +6,13 @@
 //! before they use it: [`Chain::check`] compares key, names, validity and signatures, with one
 //! [`ChainFault`] for each difference. ACME needs the [`CertificateId`] of a certificate (RFC 9773).
 //!
-//! Nothing here touches disk, network or clock; `now` is an argument. A private key leaves its type only by
-//! the functions that say so.
+//! Nothing here touches disk, network or clock, but for [`BlockedKeys::from_file`], which reads one file; `now` is an
+//! argument. A private key leaves its type only by the functions that say so.
 //!
-//! **Not checked:** the mathematics of weak RSA keys (small factors, close primes, the ROCA fingerprint) and
-//! lists of compromised keys. EC keys are validated in full; RSA keys are checked for size, exponent and an
-//! odd modulus, and [`CsrPolicy::device`] takes none.
+//! **Keys at the gate.** EC points are validated in full. An RSA key has 2048, 3072 or 4096 bits and the exponent
+//! 65537; its modulus has no prime factor below 752, is no power, does not fall to 110 rounds of Fermat's method, and
+//! does not bear the fingerprint of ROCA. A [`KeyBlocklist`] knows keys that others know. Not checked: that an RSA
+//! modulus is composite, and that its primes are no worse than that; no party but the key's owner could.
 //!
 //! ```
 //! use fleetcert_x509::{CsrPolicy, KeyKind, KeyPair, VerifiedCsr, csr_for};
@@ -23,16 +24,24 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod blocklist;
 mod certificate_id;
 mod chain;
 mod csr;
 mod der;
 mod error;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod key;
 mod pem;
 
+pub use blocklist::{BlockedKeys, BlocklistUnavailable, KeyBlocklist};
 pub use certificate_id::CertificateId;
 pub use chain::{Chain, ChainFault, Expectation, Leaf, Roots, Validity};
-pub use csr::{CsrPolicy, CsrRefusal, CsrRefusalCode, VerifiedCsr, csr_for};
+pub use csr::{
+    CsrExtension, CsrPolicy, CsrRefusal, CsrRefusalCode, KnownKeys, NameGrant, SubjectRule, Surplus,
+    VerifiedCsr, csr_for,
+};
 pub use error::{X509Error, X509ErrorKind};
 pub use key::{KeyKind, KeyPair, SignatureAlgorithm, SigningKey};

@@ -1,6 +1,7 @@
 //! An issuer that signs for real, and whose decisions a test sets.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -56,7 +57,7 @@ impl TestIssuer {
 
 #[async_trait]
 impl Issuer for TestIssuer {
-    async fn admit(&self, _: Resource) -> Result<(), Problem> {
+    async fn admit(&self, _: Resource, _: Option<IpAddr>) -> Result<(), Problem> {
         self.decisions(|decisions| decisions.admission.clone()).map_or(Ok(()), Err)
     }
 

@@ -243,7 +243,7 @@ impl Shared {
 }
 
 fn queued() -> CertificateStatus {
-    CertificateStatus::Queued { position: 0, expected_at: 0, poll_after: 0 }
+    CertificateStatus::Queued { position: 0, expected_at: 0, poll_after: 0, waits_for: None }
 }
 
 async fn nonce(State(shared): State<Arc<Shared>>) -> Response {

@@ -8,8 +8,10 @@ use fleetcert_schedule::retry_delay;
 use fleetcert_store::{Expect, Record, Transaction, Version};
 use fleetcert_x509::Chain;
 
+use super::journal::HeldUp;
 use super::journal::with_leftovers;
-use crate::records::{self, CERTIFICATES, CertificateRecord, ORDERS, OrderRecord, ignore_conflict};
+use crate::budgets::{Change, on_pause, on_setting_aside, words};
+use crate::records::{self, CERTIFICATES, CertificateRecord, HeldBack, ORDERS, OrderRecord, ignore_conflict};
 use crate::{Engine, EngineError, EngineErrorKind, Event};
 
 /// What only a person can mend is tried again so often all the same.
@@ -91,6 +93,18 @@ impl Engine {
         why: String,
         retry: Option<Retry>,
     ) -> Result<(), EngineError> {
+        let change = on_pause(&order.state).map(|settlement| order.settle(settlement)).unwrap_or_default();
+        self.write_postponed(name, (order, version), &change, why, retry).await
+    }
+
+    async fn write_postponed(
+        &self,
+        name: &HostName,
+        (mut order, version): (OrderRecord, Version),
+        change: &Change,
+        why: String,
+        retry: Option<Retry>,
+    ) -> Result<(), EngineError> {
         order.failures = order.failures.saturating_add(1);
         let now = self.now();
         let back_off = now + retry_delay(order.failures, self.random());
@@ -114,8 +128,42 @@ impl Engine {
         );
         // An order that pauses, or fails, has withdrawn its records, or could not.
         let write = with_leftovers(write, order.state.records(), now);
-        self.parts().store.commit(write).await?;
+        self.commit_settling(write, change).await?;
         self.notify(&Event::OrderFailed { name, why: &why, retry_at: Some(retry_at) });
+        Ok(())
+    }
+
+    /// The order is set aside because of what is not its own fault: what it holds is free for others.
+    pub(super) async fn set_aside_order(
+        &self,
+        name: &HostName,
+        mut order: OrderRecord,
+        version: Version,
+        why: String,
+        retry: Option<Retry>,
+    ) -> Result<(), EngineError> {
+        let settlement = order.holding.as_ref().map(|holding| on_setting_aside(&order.state, holding));
+        let change = settlement.map(|settlement| order.settle(settlement)).unwrap_or_default();
+        self.write_postponed(name, (order, version), &change, why, retry).await
+    }
+
+    /// The order waits until the limit of the CA that holds it back allows it; nothing was sent.
+    pub(super) async fn hold_order(
+        &self,
+        name: &HostName,
+        mut order: OrderRecord,
+        version: Version,
+        held_up: HeldUp,
+    ) -> Result<(), EngineError> {
+        let HeldUp { denied, until, state, settle } = held_up;
+        let change = settle.map(|settlement| order.settle(settlement)).unwrap_or_default();
+        order.state = state;
+        order.held_back = Some(HeldBack { why: words(&denied, until), until });
+        let expect = Expect::Version(version);
+        let write =
+            Transaction::new().put(ORDERS, name.as_str(), expect, records::encode(&order), Some(until));
+        self.commit_settling(write, &change).await?;
+        self.notify(&Event::OrderHeld { name, by: denied.by(), until });
         Ok(())
     }
 

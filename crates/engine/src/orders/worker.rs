@@ -3,20 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetcert_acme::order::{Failure, Retry};
-use fleetcert_acme::{Driver, DriverOptions, Job, Outcome, Step};
+use fleetcert_acme::order::{Failure, FailureKind, Retry};
+use fleetcert_acme::{AcmeErrorKind, Driver, DriverOptions, Fault, Job, Outcome, Step};
 use fleetcert_names::HostName;
 use fleetcert_store::Record;
 use fleetcert_x509::VerifiedCsr;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::journal::OrderJournal;
+use super::journal::{Last, OrderJournal};
 use crate::records::{self, DEVICES, DeviceRecord, ORDERS, OrderRecord};
 use crate::{DeviceState, Engine, EngineError, EngineErrorKind, Event};
 
 /// A lease outlives the deadline of the work under it by so much, so that nobody takes over what still runs.
 const SPARE: Duration = Duration::from_secs(60);
+const PAUSED: &str = "the CA has paused the name for our account: the operator has to lift that at the CA";
 
 impl Engine {
     pub(crate) async fn order_worker(&self, shutdown: &CancellationToken) {
@@ -74,7 +75,7 @@ impl Engine {
         record.begin();
         let Some(device) = self.active_device(&record).await? else {
             let why = "the device is suspended".to_owned();
-            return self.postpone_order(&name, record, stored.version, why, None).await;
+            return self.set_aside_order(&name, record, stored.version, why, None).await;
         };
         let options = &self.parts().options;
         // The gate took this request; if it would not any more, no order is spent on it.
@@ -84,20 +85,34 @@ impl Engine {
             Ok(csr) => csr,
             Err(refusal) => {
                 let why = refusal.to_string();
-                return self.postpone_order(&name, record, stored.version, why, Some(Retry::Operator)).await;
+                return self.set_aside_order(&name, record, stored.version, why, Some(Retry::Operator)).await;
             }
         };
         let started = self.now();
         let state = record.state.clone();
-        let journal = OrderJournal::new(self.clone(), stored.clone(), device, record, self.order_lease());
+        let lease = self.order_lease();
+        let journal = OrderJournal::new(self.clone(), name.clone(), stored.version, device, record, lease);
         let job = Job { zone: &options.zone, csr: &csr, roots: options.roots.as_ref() };
-        let observer = |step: &Step| self.notify(&Event::Order { name: &name, step });
+        let observer = |step: &Step| {
+            let Step::Refused { fault } = step else {
+                return self.notify(&Event::Order { name: &name, step });
+            };
+            journal.note_fault(fault);
+            self.notify(&Event::Order { name: &name, step: &Step::Refused { fault: to_be_told(fault) } });
+        };
         let driver = self.driver();
+        let driven = async {
+            journal.take_up().await?;
+            driver.drive(&job, state, &journal, &observer).await
+        };
         let outcome = tokio::select! {
-            outcome = driver.drive(&job, state, &journal, &observer) => Some(outcome),
+            outcome = driven => Some(outcome),
             () = shutdown.cancelled() => None,
         };
-        let (record, version) = journal.into_last();
+        let Last { record, version, held_up } = journal.into_last();
+        if let Some(held_up) = held_up {
+            return self.hold_order(&name, record, version, held_up).await;
+        }
         let Some(outcome) = outcome else { return self.release_order(&name, &record, version).await };
         match outcome {
             Ok(Outcome::Issued { chain, .. }) => {
@@ -105,7 +120,11 @@ impl Engine {
                 self.store_certificate(&name, &record, version, &chain).await
             }
             Ok(Outcome::Failed { failure, .. } | Outcome::Suspended { failure, .. }) => {
-                let Failure { message, retry, .. } = failure;
+                let Failure { kind, message, retry, .. } = failure;
+                let message = match kind {
+                    FailureKind::Ca(AcmeErrorKind::Paused) => PAUSED.to_owned(),
+                    _ => message,
+                };
                 self.postpone_order(&name, record, version, message, Some(retry)).await
             }
             // Somebody else has the order now, or the device was suspended, or the store is away: its lease ends and
@@ -131,5 +150,13 @@ impl Engine {
             clock: Arc::clone(&parts.clock),
             options: DriverOptions { patience: parts.options.order_deadline, ..DriverOptions::default() },
         }
+    }
+}
+
+/// What the CA says of a pause lets whoever reads it lift it: that is for the event that says so alone.
+fn to_be_told(fault: &Fault) -> Fault {
+    match fault.kind {
+        AcmeErrorKind::Paused => Fault { problem: None, detail: PAUSED.to_owned(), ..fault.clone() },
+        _ => fault.clone(),
     }
 }

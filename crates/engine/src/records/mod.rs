@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use certificate::CertificateRecord;
-pub(crate) use order::OrderRecord;
+pub(crate) use order::{HeldBack, OrderRecord};
 
 use crate::{EngineError, EngineErrorKind};
 
@@ -38,6 +38,10 @@ pub(crate) const CERTIFICATES: Collection = Collection::new("certificate");
 pub(crate) const CERTIFICATE_KEYS: Collection = Collection::new("certificate-key");
 /// Owner name and value → challenge record; due when it must be gone whatever happened.
 pub(crate) const CHALLENGES: Collection = Collection::new("challenge");
+/// CA and bucket → how full it is and how much of it is held; due when it is full again.
+pub(crate) const BUDGETS: Collection = Collection::new("budget");
+/// CA and scope of a limit → what the CA said that it is; due when that is forgotten.
+pub(crate) const LIMITS: Collection = Collection::new("limit");
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct DeviceRecord {

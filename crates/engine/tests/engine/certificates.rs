@@ -209,7 +209,7 @@ async fn an_order_of_a_suspended_device_goes_no_further() {
     device.request(engine, &request_for(&device.name)).await.unwrap();
     until("the challenge is answered", async || {
         let orders = records(&*store, "order").await;
-        orders.iter().any(|order| String::from_utf8_lossy(&order.value).contains("\"answered\""))
+        orders.iter().any(|order| String::from_utf8_lossy(&order.value).contains(r#""state":"answered""#))
     })
     .await;
     engine.set_device_state(&device.id, DeviceState::Suspended).await.unwrap();

@@ -3,17 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use fleetcert_ambient::Clock;
 use fleetcert_protocol::CertificateStatus;
 use fleetcert_store::{MemoryStore, SqliteStore, Store};
 use tokio::task::JoinSet;
 
-use crate::setting::{DAY, Running, ShiftedClock, World, chain_of, enrol, records, request_for, until, zone};
+use crate::budgets::{counted, slow_limits};
+use crate::setting::{Running, ShiftedClock, World, chain_of, enrol, records, request_for, until, zone};
 use crate::stopping_store::{Side, StoppingStore};
 use fleetcert_dns::{DnsBackend, RecordType};
 
 /// Beyond every lease, and short of the expiry of a challenge record: what is left in the zone must be withdrawn by
 /// who goes on with the order, not by the sweeper.
 const DOWN: Duration = Duration::from_secs(400);
+/// Beyond that expiry, and short of the day after which an order is given up.
+const EXPIRED: Duration = Duration::from_secs(2 * 3600);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -78,7 +82,7 @@ async fn killed_at_every_write_at_a_ca_that_gives_pending_orders_back() {
 async fn killed_at_every_write_and_started_when_the_challenge_records_have_expired() {
     let world = Arc::new(World::start().await);
     // The sweeper and who goes on with the order start at the same moment.
-    let kills = every_kill(&world, Kind::Memory, Side::After, DAY).await;
+    let kills = every_kill(&world, Kind::Memory, Side::After, EXPIRED).await;
     assert!(kills.len() >= 13 && kills.iter().all(|seen| seen.orders == 1), "{kills:?}");
     Arc::into_inner(world).unwrap().end().await;
 }
@@ -110,7 +114,11 @@ async fn kill_and_go_on(world: &World, kind: Kind, n: usize, side: Side, down: D
     let memory: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let store = if kind == Kind::Memory { memory.clone() } else { open() };
     let clock = ShiftedClock::default();
-    let parts = |store| world.parts_at(store, &clock);
+    let parts = |store| {
+        let mut parts = world.parts_at(store, &clock);
+        parts.options.limits = Some(slow_limits());
+        parts
+    };
 
     let stopping = Arc::new(StoppingStore::new(store));
     let first = Running::start(parts(stopping.clone()));
@@ -133,6 +141,13 @@ async fn kill_and_go_on(world: &World, kind: Kind, n: usize, side: Side, down: D
 
     let store = if kind == Kind::Memory { memory } else { open() };
     let left = records(&*store, "order").await.first().map(|record| state_of(&record.value));
+    // What the CA counts is counted here, whatever was written last.
+    let (orders, certificates) = (world.orders(&device.name), world.certificates(&device.name));
+    let now = clock.now();
+    for (limit, spent) in [("NewOrders", orders), ("CertificatesPerDomain", certificates)] {
+        let row = counted(&*store, limit, now).await;
+        assert!(row.spent + row.held >= spent, "{kind:?}, {side:?} write {n}: {limit} {row:?}, {spent}");
+    }
     clock.put_forward(down);
     let second = Running::start(parts(store.clone()));
     // As a device does that has lost the answer.
@@ -151,6 +166,15 @@ async fn kill_and_go_on(world: &World, kind: Kind, n: usize, side: Side, down: D
     let orders = world.orders(&device.name);
     assert!(orders == 1 || (orders == 2 && left.as_deref() == Some("ordering")), "{about}: {orders} orders");
     assert_eq!(world.certificates(&device.name), 1, "{about}");
+    // The newOrder of which it is not known whether it was sent counts as sent.
+    let sent = counted(&*store, "NewOrders", clock.now()).await;
+    assert!(sent.spent >= orders && sent.held == 0, "{about}: {sent:?}, {orders} orders");
+    assert!(sent.spent == 1 + usize::from(left.as_deref() == Some("ordering")), "{about}: {sent:?}");
+    for limit in ["CertificatesPerDomain", "CertificatesPerFQDNSet"] {
+        let row = counted(&*store, limit, clock.now()).await;
+        assert_eq!((row.spent, row.held), (1, 0), "{about}: {limit}");
+    }
+    assert_eq!(records(&*store, "budget").await.len(), 3, "{about}: what is full again is forgotten");
     let validations = world.ca.ledger().validations();
     let failed = validations.iter().filter(|one| one.name == device.name && one.outcome.is_err()).count();
     assert_eq!(failed, 0, "{about}");

@@ -4,6 +4,7 @@
 
 mod addresses;
 mod authorization;
+mod budgets;
 mod certificates;
 mod crashes;
 mod enrolment;

@@ -186,3 +186,55 @@ async fn without_a_window_that_can_be_two_thirds_of_the_life_count() {
         world.end().await;
     }
 }
+
+/// The same CA, and for the first certificate that it is asked about it never answers.
+#[derive(Debug)]
+struct Stuck(Account, std::sync::OnceLock<CertificateId>);
+
+#[async_trait]
+impl Authority for Stuck {
+    fn account_url(&self) -> &str {
+        self.0.account_url()
+    }
+
+    async fn new_order(&self, order: &NewOrder) -> Result<Box<dyn OrderHandle>, AcmeError> {
+        self.0.new_order(order).await
+    }
+
+    async fn resume(&self, order_url: &str) -> Result<Box<dyn OrderHandle>, AcmeError> {
+        self.0.resume(order_url).await
+    }
+
+    async fn renewal_info(&self, id: &CertificateId) -> Result<RenewalInfo, AcmeError> {
+        if self.1.get_or_init(|| id.clone()) == id {
+            std::future::pending::<()>().await;
+        }
+        self.0.renewal_info(id).await
+    }
+
+    async fn revoke(&self, der: &[u8], reason: RevocationReason) -> Result<(), AcmeError> {
+        self.0.revoke(der, reason).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_does_not_come_holds_up_no_other() {
+    let world = World::start().await;
+    let authority = Arc::new(Stuck(world.account.clone(), std::sync::OnceLock::new()));
+    let mut parts = world.parts(Arc::new(MemoryStore::new()));
+    parts.authority = authority.clone();
+    let running = Running::start(parts);
+    let slow = enrol(&running.engine).await;
+    slow.request(&running.engine, &request_for(&slow.name)).await.unwrap();
+    let chain = slow.chain(&running.engine).await;
+    let id = chain.leaf().certificate_id().unwrap();
+    until("it is asked about", async || authority.1.get() == Some(&id)).await;
+    for _ in 0..20 {
+        let device = enrol(&running.engine).await;
+        device.request(&running.engine, &request_for(&device.name)).await.unwrap();
+        device.wait(&running.engine, |status| renew_at(status).is_some()).await;
+    }
+    assert_eq!(renew_at(&slow.status(&running.engine).await), None);
+    running.end().await;
+    world.end().await;
+}

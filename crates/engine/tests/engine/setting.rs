@@ -22,6 +22,7 @@ use fleetcert_nameserver::{NameServer, NameServerHost, Options, ZoneSettings};
 use fleetcert_protocol::request::{self, SignedRequest};
 use fleetcert_protocol::{CertificateRequest, CertificateStatus, CsrBytes, DeviceId, EnrolRequest};
 use fleetcert_store::{Collection, MemoryStore, Record, SqliteStore, Store};
+use fleetcert_testkit::limiter::CaLimits;
 use fleetcert_testkit::{TestCa, TestCaOptions};
 use fleetcert_x509::{Chain, KeyKind, Roots, csr_for};
 use tokio::task::JoinHandle;
@@ -67,6 +68,10 @@ impl Events for Told {
 }
 
 impl Told {
+    pub(crate) fn mentions(&self, what: &str) -> bool {
+        self.0.lock().unwrap().iter().any(|event| event.contains(what))
+    }
+
     pub(crate) fn about(&self, what: &str) -> usize {
         self.0.lock().unwrap().iter().filter(|event| event.starts_with(what)).count()
     }
@@ -171,6 +176,20 @@ impl World {
     }
 
     pub(crate) async fn start_with(change: impl FnOnce(&mut TestCaOptions)) -> Self {
+        Self::start_at(ShiftedClock::default(), Arc::new(SystemClock), change).await
+    }
+
+    /// A CA with rate limits, and a clock that it shares with the engines.
+    pub(crate) async fn start_limited(limits: CaLimits) -> Self {
+        let clock = ShiftedClock::default();
+        Self::start_at(clock.clone(), Arc::new(clock), |options| options.rate_limits = Some(limits)).await
+    }
+
+    async fn start_at(
+        clock: ShiftedClock,
+        of_the_ca: Arc<dyn Clock>,
+        change: impl FnOnce(&mut TestCaOptions),
+    ) -> Self {
         let host = NameServerHost {
             name: "ns1.fleet.test".parse().unwrap(),
             addresses: ["127.0.0.1".parse().unwrap()].into(),
@@ -183,8 +202,7 @@ impl World {
         // What a crash costs in orders is to be seen.
         options.acme.reuse_orders = false;
         change(&mut options);
-        let (ca, service) =
-            TestCa::start(options, Arc::new(SystemClock), Arc::new(SystemEntropy)).await.unwrap();
+        let (ca, service) = TestCa::start(options, of_the_ca, Arc::new(SystemEntropy)).await.unwrap();
         let stop = CancellationToken::new();
         let serving = listener.serve(stop.clone());
         let tasks = vec![
@@ -197,7 +215,7 @@ impl World {
             ClientOptions { roots_pem: Some(ca.listener_root_pem().into()), ..ClientOptions::default() };
         let client = Client::new(ca.directory_url(), &options, Arc::new(SystemClock)).unwrap();
         let account = client.register(AccountKey::generate().unwrap(), TermsOfService::Agreed).await.unwrap();
-        Self { ca, server, account, clock: ShiftedClock::default(), address, stop, tasks }
+        Self { ca, server, account, clock, address, stop, tasks }
     }
 
     pub(crate) async fn end(self) {

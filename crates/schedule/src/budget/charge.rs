@@ -1,13 +1,13 @@
 //! What an order costs, and when.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use fleetcert_names::HostName;
+use fleetcert_names::DomainName;
 
-use super::key::{Account, BucketKey, NameSet, counted_domain};
-use super::limits::Limits;
+use super::key::{Account, BucketKey, LimitKind, NameSet};
+use super::limits::{Limits, Rule};
 
 /// How long after its last issuance a set of names is a renewal for Let's Encrypt.
 pub const SAME_SET_WINDOW: Duration = Duration::from_secs(120 * 86_400);
@@ -67,9 +67,13 @@ pub struct Charge {
     pub spent: Spent,
 }
 
-/// All that one request costs: each bucket at most once, and one token of each.
+/// All that one request costs: each bucket at most once, and one token of each. A clone shares them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Charges(Vec<Charge>);
+pub struct Charges {
+    charges: Arc<[Charge]>,
+    /// Of the account that orders; nothing is spent of it.
+    whole: Option<BucketKey>,
+}
 
 impl Charges {
     /// What an order of `account` for `names` costs.
@@ -84,34 +88,42 @@ impl Charges {
     ///
     /// With an override for certificates per domain and account, the account's bucket is checked in place of the
     /// domain's, and both are spent.
+    ///
+    /// That is so at Let's Encrypt. From a limit of which nothing is known ([`Rule::Unknown`]) no order is known to
+    /// be exempt, and all cost what a new one does.
     pub fn order(limits: &Limits, kind: OrderKind, account: &Account, names: &NameSet) -> Self {
-        let mut charges = Vec::new();
-        let mut charge = |key, checked, spent| charges.push(Charge { key, checked, spent });
+        let unknown = |limit| limits.rule(limit) == Rule::Unknown;
         let in_window = matches!(kind, OrderKind::AriWindow { .. });
-        let hosts: Vec<HostName> = names.names().collect();
+        let checked = |limit| !in_window || unknown(limit);
+        let mut charges = Vec::with_capacity(3 + 4 * names.names().len());
+        let mut charge = |key, checked, spent| charges.push(Charge { key, checked, spent });
 
-        if kind == OrderKind::New {
+        if kind == OrderKind::New || unknown(LimitKind::NewOrdersPerAccount) {
             charge(BucketKey::NewOrdersPerAccount(account.clone()), true, Spent::AtRequest);
         }
-        if matches!(kind, OrderKind::New | OrderKind::AriWindow { same_set: false }) {
+        let counts = matches!(kind, OrderKind::New | OrderKind::AriWindow { same_set: false });
+        if counts || unknown(LimitKind::CertificatesPerDomain) {
             let for_account = limits.counts_domains_for(account);
-            for domain in hosts.iter().map(counted_domain).collect::<BTreeSet<_>>() {
+            let checked = checked(LimitKind::CertificatesPerDomain);
+            for domain in counted_domains(limits, names) {
                 if for_account {
                     let key = BucketKey::CertificatesPerDomainPerAccount(account.clone(), domain.clone());
-                    charge(key, !in_window, Spent::AtIssuance);
+                    charge(key, checked, Spent::AtIssuance);
                 }
-                let checked = !in_window && !for_account;
-                charge(BucketKey::CertificatesPerDomain(domain), checked, Spent::AtIssuance);
+                charge(BucketKey::CertificatesPerDomain(domain), checked && !for_account, Spent::AtIssuance);
             }
         }
-        charge(BucketKey::CertificatesPerFqdnSet(names.clone()), !in_window, Spent::AtIssuance);
-        for host in hosts {
+        let exact = BucketKey::CertificatesPerFqdnSet(names.clone());
+        charge(exact, checked(LimitKind::CertificatesPerFqdnSet), Spent::AtIssuance);
+        for host in names.names() {
             let failed = BucketKey::FailedAuthorizationsPerDomainPerAccount(account.clone(), host.clone());
-            charge(failed, !in_window, Spent::AtFailedValidation);
-            let pausing = BucketKey::FailedAuthorizationsForPausingPerDomainPerAccount(account.clone(), host);
+            let checked = checked(LimitKind::FailedAuthorizationsPerDomainPerAccount);
+            charge(failed, checked, Spent::AtFailedValidation);
+            let pausing =
+                BucketKey::FailedAuthorizationsForPausingPerDomainPerAccount(account.clone(), host.clone());
             charge(pausing, true, Spent::AtFailedValidation);
         }
-        Self(charges)
+        Self { charges: charges.into(), whole: Some(BucketKey::WholeAccount(account.clone())) }
     }
 
     /// What a new account costs that is asked for from `address`.
@@ -121,15 +133,29 @@ impl Charges {
             keys.push(BucketKey::ipv6_range(address));
         }
         let charge = |key| Charge { key, checked: true, spent: Spent::AtRequest };
-        Self(keys.into_iter().map(charge).collect())
+        Self { charges: keys.into_iter().map(charge).collect(), whole: None }
     }
 
     /// The charges.
-    pub fn iter(&self) -> impl Iterator<Item = &Charge> {
-        self.0.iter()
+    pub fn iter(&self) -> impl Iterator<Item = &Charge> + Clone {
+        self.charges.iter()
     }
 
-    pub(super) fn into_vec(self) -> Vec<Charge> {
-        self.0
+    /// The buckets that decide whether a reservation is granted: those of the charges, and the account's
+    /// [`LimitKind::WholeAccount`], which is read and never written.
+    pub fn keys(&self) -> impl Iterator<Item = &BucketKey> + Clone {
+        self.charges.iter().map(|charge| &charge.key).chain(&self.whole)
     }
+
+    pub(super) fn whole_account(&self) -> Option<&BucketKey> {
+        self.whole.as_ref()
+    }
+}
+
+/// The domains on which the CA counts, each once, sorted.
+fn counted_domains(limits: &Limits, names: &NameSet) -> Vec<DomainName> {
+    let mut domains: Vec<DomainName> = names.names().iter().map(|name| limits.counted_domain(name)).collect();
+    domains.sort_unstable();
+    domains.dedup();
+    domains
 }

@@ -1,13 +1,15 @@
 //! What a limit counts on.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
-use fleetcert_names::{DomainName, HostName, registered_domain};
+use fleetcert_names::{DomainName, HostName};
 
-/// The limits of a CA, each named as Let's Encrypt's server names it.
+/// The limits of a CA, each named as Let's Encrypt's server names it; but [`WholeAccount`](Self::WholeAccount).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum LimitKind {
@@ -27,11 +29,14 @@ pub enum LimitKind {
     CertificatesPerFqdnSet,
     /// Failed validations in a row of one name for one account, after which the CA pauses the name.
     FailedAuthorizationsForPausingPerDomainPerAccount,
+    /// No published limit, and without numbers: the time before which the CA does not want to hear of an account at
+    /// all. It holds what the CA refuses without saying why.
+    WholeAccount,
 }
 
 impl LimitKind {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::NewRegistrationsPerIpAddress,
         Self::NewRegistrationsPerIpv6Range,
         Self::NewOrdersPerAccount,
@@ -40,9 +45,19 @@ impl LimitKind {
         Self::CertificatesPerDomainPerAccount,
         Self::CertificatesPerFqdnSet,
         Self::FailedAuthorizationsForPausingPerDomainPerAccount,
+        Self::WholeAccount,
     ];
 
-    /// Its name in Let's Encrypt's server.
+    /// Whether the orders for different names take from the same bucket: the new orders of an account, the
+    /// certificates of a domain.
+    pub const fn is_shared(self) -> bool {
+        matches!(
+            self,
+            Self::NewOrdersPerAccount | Self::CertificatesPerDomain | Self::CertificatesPerDomainPerAccount
+        )
+    }
+
+    /// Its name in Let's Encrypt's server, if it is one of its limits.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NewRegistrationsPerIpAddress => "NewRegistrationsPerIPAddress",
@@ -55,6 +70,7 @@ impl LimitKind {
             Self::FailedAuthorizationsForPausingPerDomainPerAccount => {
                 "FailedAuthorizationsForPausingPerDomainPerAccount"
             }
+            Self::WholeAccount => "WholeAccount",
         }
     }
 }
@@ -96,9 +112,14 @@ impl fmt::Debug for Account {
 
 /// The names of one order, without regard to their order: 1 to 100.
 ///
-/// Let's Encrypt keeps a hash of the set; we keep the names, sorted and joined, which says the same.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NameSet(Arc<str>);
+/// Let's Encrypt keeps a hash of the set; we keep the names, which says the same. A clone shares them.
+#[derive(Clone)]
+pub struct NameSet {
+    /// Sorted, each once.
+    names: Arc<[HostName]>,
+    /// All of them with commas between, when there are several.
+    joined: Option<Arc<str>>,
+}
 
 impl NameSet {
     /// The most names that a certificate of Let's Encrypt can have.
@@ -109,30 +130,61 @@ impl NameSet {
         if names.is_empty() || names.len() > Self::MAX_NAMES {
             return None;
         }
-        let sorted: BTreeSet<&str> = names.iter().map(HostName::as_str).collect();
-        Some(Self(sorted.into_iter().collect::<Vec<_>>().join(",").into()))
+        let names: Arc<[HostName]> = if let [only] = names {
+            Arc::new([only.clone()])
+        } else {
+            names.iter().collect::<BTreeSet<_>>().into_iter().cloned().collect()
+        };
+        let joined = (names.len() > 1)
+            .then(|| names.iter().map(HostName::as_str).collect::<Vec<_>>().join(",").into());
+        Some(Self { names, joined })
     }
 
     /// The names, sorted, with commas between them.
     pub fn as_str(&self) -> &str {
-        &self.0
+        match (&self.joined, &*self.names) {
+            (Some(joined), _) => joined,
+            (None, [only, ..]) => only.as_str(),
+            (None, []) => "",
+        }
     }
 
-    pub(super) fn names(&self) -> impl Iterator<Item = HostName> {
-        self.0.split(',').map(|name| name.parse().expect("the set was made of host names"))
+    /// The names, sorted, each once.
+    pub fn names(&self) -> &[HostName] {
+        &self.names
+    }
+}
+
+impl PartialEq for NameSet {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for NameSet {}
+
+impl PartialOrd for NameSet {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for NameSet {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl Hash for NameSet {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
     }
 }
 
 impl fmt::Debug for NameSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "NameSet({})", self.0)
+        write!(f, "NameSet({})", self.as_str())
     }
-}
-
-/// The domain on which Let's Encrypt counts certificates for this name: the registered domain, or the name itself
-/// when it is a public suffix.
-pub(super) fn counted_domain(name: &HostName) -> DomainName {
-    registered_domain(name.as_domain()).unwrap_or_else(|| name.as_domain().clone())
 }
 
 /// One bucket: a limit and what it counts on.
@@ -155,6 +207,8 @@ pub enum BucketKey {
     CertificatesPerFqdnSet(NameSet),
     /// Of [`LimitKind::FailedAuthorizationsForPausingPerDomainPerAccount`].
     FailedAuthorizationsForPausingPerDomainPerAccount(Account, HostName),
+    /// Of [`LimitKind::WholeAccount`].
+    WholeAccount(Account),
 }
 
 impl BucketKey {
@@ -179,6 +233,7 @@ impl BucketKey {
             Self::FailedAuthorizationsForPausingPerDomainPerAccount(..) => {
                 LimitKind::FailedAuthorizationsForPausingPerDomainPerAccount
             }
+            Self::WholeAccount(_) => LimitKind::WholeAccount,
         }
     }
 }

@@ -15,7 +15,7 @@ impl fmt::Display for BucketKey {
         match self {
             Self::NewRegistrationsPerIpAddress(address) => write!(f, "{address}"),
             Self::NewRegistrationsPerIpv6Range(range) => write!(f, "{range}/48"),
-            Self::NewOrdersPerAccount(account) => write!(f, "{account}"),
+            Self::NewOrdersPerAccount(account) | Self::WholeAccount(account) => write!(f, "{account}"),
             Self::FailedAuthorizationsPerDomainPerAccount(account, name)
             | Self::FailedAuthorizationsForPausingPerDomainPerAccount(account, name) => {
                 write!(f, "{account} {}", name.as_str())
@@ -74,6 +74,7 @@ fn read(text: &str) -> Option<BucketKey> {
             let account = Account::new(account)?;
             BucketKey::FailedAuthorizationsForPausingPerDomainPerAccount(account, name.parse().ok()?)
         }
+        LimitKind::WholeAccount => BucketKey::WholeAccount(Account::new(scope)?),
     })
 }
 

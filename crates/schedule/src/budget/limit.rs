@@ -223,6 +223,21 @@ impl Bucket {
         Self(i64::try_from(full_at).unwrap_or(i64::MAX).max(self.0))
     }
 
+    /// How long until the `n`-th further token is to be had, if each is taken as soon as it is there. At most until
+    /// the year 2262.
+    pub(super) fn wait_for(self, limit: &Limit, now: SystemTime, n: u64) -> Duration {
+        let at = unix_nanos(now);
+        let full_at = i128::from(at.max(self.0)) + i128::from(limit.emission) * i128::from(n);
+        let had_at = (full_at - i128::from(limit.offset)).min(i128::from(i64::MAX));
+        duration(had_at - i128::from(at))
+    }
+
+    /// The bucket that is not more than empty: one that was filled by a clock that went wrong, or by a slower limit,
+    /// would stay closed for longer than any refill takes.
+    pub(crate) fn at_most_empty(self, limit: &Limit, now: SystemTime) -> Self {
+        Self(self.0.min(unix_nanos(now).saturating_add(limit.offset)))
+    }
+
     /// How long until it is full.
     pub(super) fn full_in(self, now: SystemTime) -> Duration {
         duration(i128::from(self.0) - i128::from(unix_nanos(now)))

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use fleetcert_names::DomainName;
+use fleetcert_names::{DomainName, HostName};
 
 use super::key::{Account, BucketKey, LimitKind};
 use super::limit::Limit;
+use super::suffix::Suffixes;
 
 /// What is known of one limit of a CA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +26,12 @@ pub enum Rule {
 /// (staging).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    rules: BTreeMap<LimitKind, Rule>,
-    overrides: BTreeMap<Override, Limit>,
+    /// In the order of [`LimitKind::ALL`].
+    rules: [Rule; 9],
+    orders: BTreeMap<Account, Limit>,
+    domains: BTreeMap<DomainName, Limit>,
+    domains_of_account: BTreeMap<Account, Limit>,
+    suffixes: Suffixes,
 }
 
 /// The limits for which Let's Encrypt grants an override, and for whom.
@@ -66,6 +71,7 @@ impl Limits {
             Rule::Unlimited,
             Rule::Limited(PRODUCTION_EXACT_SET),
             Rule::Limited(PRODUCTION_PAUSING),
+            Rule::Unlimited,
         ])
     }
 
@@ -80,24 +86,53 @@ impl Limits {
             Rule::Unlimited,
             Rule::Limited(STAGING_EXACT_SET),
             Rule::Limited(STAGING_PAUSING),
+            Rule::Unlimited,
         ])
     }
 
-    /// Those of a CA that publishes none, such as ZeroSSL, Google Trust Services and SSL.com: nothing is known,
-    /// and only what the CA refuses is mirrored.
+    /// Those of a CA that publishes none: only what it refuses is mirrored, and nothing is known to be exempt from
+    /// anything, so that each order costs what a new one does.
+    ///
+    /// In 2026 this is all there is to say of the CAs that come into question beside Let's Encrypt:
+    ///
+    /// - ZeroSSL publishes no limit and declined to when it was asked. It has limits per second, at every
+    ///   endpoint, and refuses with an HTML page under the status 429 that says nothing; orders with several names
+    ///   meet it sooner. It has asked for a wait of a day.
+    /// - Google Trust Services asks in its guidance that `Retry-After` be honoured. It has a quota for each project;
+    ///   its size is not published. No help link names the limit.
+    /// - SSL.com publishes none.
+    ///
+    /// [`with_rule`](Self::with_rule) takes what a contract with one of them says.
     pub fn unknown() -> Self {
-        Self::of([Rule::Unknown; 8])
+        Self::of([Rule::Unknown; 9])
     }
 
-    fn of(rules: [Rule; 8]) -> Self {
-        Self { rules: LimitKind::ALL.into_iter().zip(rules).collect(), overrides: BTreeMap::new() }
+    fn of(rules: [Rule; 9]) -> Self {
+        let (orders, domains, domains_of_account) = Default::default();
+        Self { rules, orders, domains, domains_of_account, suffixes: Suffixes::default() }
     }
 
     /// The same limits with another rule for `kind`.
     #[must_use]
     pub fn with_rule(mut self, kind: LimitKind, rule: Rule) -> Self {
-        self.rules.insert(kind, rule);
+        self.put_rule(kind, rule);
         self
+    }
+
+    /// The same limits of a CA that counts on `suffix` as on a public suffix: each name below it by itself.
+    ///
+    /// For a zone that was put on the public suffix list after the list was compiled into this crate. The CA must have
+    /// taken the new list up too, or it refuses what the mirror allows.
+    #[must_use]
+    pub fn with_public_suffix(mut self, suffix: DomainName) -> Self {
+        self.suffixes.add(suffix);
+        self
+    }
+
+    /// The domain on which the CA counts certificates for this name: the registered domain, or the name itself when
+    /// it is a public suffix.
+    pub fn counted_domain(&self, name: &HostName) -> DomainName {
+        self.suffixes.counted_domain(name)
     }
 
     /// Takes `limit` for what `scope` names, from now on, and warns when it is worse than the default in the long
@@ -110,7 +145,7 @@ impl Limits {
                 self.rule(LimitKind::CertificatesPerDomain)
             }
         };
-        self.overrides.insert(scope, limit);
+        self.put_override(scope, limit);
         match default {
             Rule::Limited(default) if limit.emission_interval() > default.emission_interval() => {
                 Some(SlowerThanDefault { default, replaced_by: limit })
@@ -121,47 +156,71 @@ impl Limits {
 
     /// What holds for those without an override.
     pub fn rule(&self, kind: LimitKind) -> Rule {
-        self.rules.get(&kind).copied().unwrap_or(Rule::Unknown)
+        self.rules.get(kind as usize).copied().unwrap_or(Rule::Unknown)
     }
 
     /// What holds for one bucket.
     pub fn rule_for(&self, key: &BucketKey) -> Rule {
-        let granted = override_of(key).and_then(|scope| self.overrides.get(&scope));
+        let granted = match key {
+            BucketKey::NewOrdersPerAccount(account) => self.orders.get(account),
+            BucketKey::CertificatesPerDomain(domain) => self.domains.get(domain),
+            BucketKey::CertificatesPerDomainPerAccount(account, _) => self.domains_of_account.get(account),
+            _ => None,
+        };
         granted.map_or_else(|| self.rule(key.kind()), |limit| Rule::Limited(*limit))
     }
 
     /// Whether the certificates of this account in a registered domain are counted for the account alone.
     pub(super) fn counts_domains_for(&self, account: &Account) -> bool {
-        self.overrides.contains_key(&Override::CertificatesPerDomainPerAccount(account.clone()))
+        self.domains_of_account.contains_key(account)
     }
 
     /// Takes what the CA itself said of a bucket, and says whether it did. What cannot be overridden has changed for
     /// everybody. Only so many overrides are learned; beyond them the default stays, and each refusal counts alone.
     pub(super) fn learn(&mut self, key: &BucketKey, limit: Limit) -> bool {
-        let Some(scope) = override_of(key) else {
-            self.rules.insert(key.kind(), Rule::Limited(limit));
-            return true;
+        let (scope, known) = match key {
+            BucketKey::WholeAccount(_) => return false,
+            BucketKey::NewOrdersPerAccount(account) => {
+                (Override::NewOrdersPerAccount(account.clone()), self.orders.contains_key(account))
+            }
+            BucketKey::CertificatesPerDomain(domain) => {
+                (Override::CertificatesPerDomain(domain.clone()), self.domains.contains_key(domain))
+            }
+            BucketKey::CertificatesPerDomainPerAccount(account, _) => (
+                Override::CertificatesPerDomainPerAccount(account.clone()),
+                self.domains_of_account.contains_key(account),
+            ),
+            _ => {
+                self.put_rule(key.kind(), Rule::Limited(limit));
+                return true;
+            }
         };
-        let room = self.overrides.len() < MAX_LEARNED || self.overrides.contains_key(&scope);
+        let overrides = self.orders.len() + self.domains.len() + self.domains_of_account.len();
+        let room = known || overrides < MAX_LEARNED;
         if room {
-            self.overrides.insert(scope, limit);
+            self.put_override(scope, limit);
         }
         room
+    }
+
+    fn put_rule(&mut self, kind: LimitKind, rule: Rule) {
+        if let Some(place) = self.rules.get_mut(kind as usize) {
+            *place = rule;
+        }
+    }
+
+    fn put_override(&mut self, scope: Override, limit: Limit) {
+        match scope {
+            Override::NewOrdersPerAccount(account) => self.orders.insert(account, limit),
+            Override::CertificatesPerDomain(domain) => self.domains.insert(domain, limit),
+            Override::CertificatesPerDomainPerAccount(account) => {
+                self.domains_of_account.insert(account, limit)
+            }
+        };
     }
 }
 
 const MAX_LEARNED: usize = 10_000;
-
-fn override_of(key: &BucketKey) -> Option<Override> {
-    match key {
-        BucketKey::NewOrdersPerAccount(account) => Some(Override::NewOrdersPerAccount(account.clone())),
-        BucketKey::CertificatesPerDomain(domain) => Some(Override::CertificatesPerDomain(domain.clone())),
-        BucketKey::CertificatesPerDomainPerAccount(account, _) => {
-            Some(Override::CertificatesPerDomainPerAccount(account.clone()))
-        }
-        _ => None,
-    }
-}
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);

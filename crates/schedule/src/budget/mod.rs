@@ -1,24 +1,33 @@
 //! The rate limits of a CA, mirrored, so that it never has to refuse.
 //!
 //! [`Limit`] and [`Bucket`] are the arithmetic, [`Limits`] the numbers of a CA, [`Charges`] what an order costs,
-//! and [`Budgets`] all buckets together.
+//! and [`Budgets`] all buckets together. What the CA says when it refuses all the same is read by [`refusal`].
 //!
 //! Names are those that [`HostName`](fleetcert_names::HostName) can hold: neither wildcards nor addresses.
 
 mod budgets;
 mod charge;
+mod correction;
+mod denial;
 mod denied;
 mod key;
 mod key_text;
+mod leave;
 mod limit;
 mod limits;
+pub mod refusal;
+mod reservation;
+mod suffix;
 #[cfg(test)]
 mod tests;
 
-pub use budgets::{Budgets, Correction, Outcome, Refusal, Reservation, Row};
+pub use budgets::{Budgets, Row};
 pub use charge::{Charge, Charges, OrderKind, SAME_SET_WINDOW, Spent};
+pub use correction::{Correction, Refusal};
 pub use denied::{Denied, DeniedBy};
 pub use key::{Account, BucketKey, LimitKind, NameSet};
 pub use key_text::BucketKeyError;
+pub use leave::Leave;
 pub use limit::{Bucket, Decision, Limit, LimitError};
 pub use limits::{Limits, Override, Rule, SlowerThanDefault};
+pub use reservation::{Outcome, Reservation};

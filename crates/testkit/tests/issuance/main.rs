@@ -1,7 +1,8 @@
 //! Whole issuances: a stock ACME client, HTTPS on a socket, and a name server that is asked for real.
 
-#![allow(clippy::unwrap_used)] // a test may
+#![allow(clippy::unwrap_used, clippy::panic)] // a test may
 
+mod limits;
 mod world;
 
 use std::time::{Duration, SystemTime};

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use fleetcert_ambient::{SystemClock, SystemEntropy};
 use fleetcert_dns::{Change, DnsBackend, Ttl};
 use fleetcert_https::ClientBuilder;
+use fleetcert_jose::{Algorithm, FlattenedJws, KeyReference, ProtectedHeader, Signer};
 use fleetcert_names::{DomainName, HostName};
 use fleetcert_nameserver::{NameServer, NameServerHost, Options, ZoneSettings};
 use fleetcert_testkit::{TestCa, TestCaOptions};
@@ -74,9 +75,27 @@ impl World {
     }
 
     pub(crate) async fn account(&self) -> Account {
+        self.try_account().await.unwrap()
+    }
+
+    pub(crate) async fn try_account(&self) -> Result<Account, Error> {
         let asked = NewAccount { contact: &[], terms_of_service_agreed: true, only_return_existing: false };
         let builder = Account::builder_with_http(Box::new(Http(self.http())));
-        builder.create(&asked, self.ca.directory_url().to_owned(), None).await.unwrap().0
+        Ok(builder.create(&asked, self.ca.directory_url().to_owned(), None).await?.0)
+    }
+
+    /// The answer to a request for a new account, with its headers.
+    pub(crate) async fn raw_new_account(&self) -> reqwest::Response {
+        let http = self.http();
+        let directory: serde_json::Value =
+            http.get(self.ca.directory_url()).send().await.unwrap().json().await.unwrap();
+        let nonce = http.head(directory["newNonce"].as_str().unwrap()).send().await.unwrap();
+        let nonce = nonce.headers()["replay-nonce"].to_str().unwrap().to_owned();
+        let url = directory["newAccount"].as_str().unwrap();
+        let key = fleetcert_jose::KeyPair::generate(Algorithm::Es256).unwrap();
+        let header = ProtectedHeader::new(&key, KeyReference::Jwk(key.jwk().clone())).nonce(nonce).url(url);
+        let body = FlattenedJws::sign(&header, b"{\"termsOfServiceAgreed\":true}", &key).unwrap().to_json();
+        http.post(url).header("content-type", "application/jose+json").body(body).send().await.unwrap()
     }
 
     pub(crate) fn csr(&self, name: &str) -> VerifiedCsr {

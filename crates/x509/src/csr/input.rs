@@ -8,7 +8,8 @@ use crate::pem;
 
 /// The largest input in octets, PEM or DER. A CSR for one name has some hundred.
 const MAX_INPUT: usize = 16 * 1024;
-const LABEL: &str = "CERTIFICATE REQUEST";
+/// The label, and the old one of the same thing (RFC 7468 section 7), which Java's keytool and Windows' certreq write.
+const LABELS: [&str; 2] = ["CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"];
 const FIELD: &str = "request";
 
 /// The DER in `bytes`. It is not looked at, except for whether it is a private key.
@@ -22,8 +23,7 @@ pub(super) fn document(bytes: &[u8]) -> Result<Cow<'_, [u8]>, CsrRefusal> {
     }
     let der = match bytes.first() {
         Some(&tag::SEQUENCE) => Cow::Borrowed(bytes),
-        Some(_) if contains(bytes, b"-----BEGIN ") => Cow::Owned(only_block(bytes)?),
-        Some(_) => return Err(not_pem("The CSR is neither DER nor PEM.")),
+        Some(_) => Cow::Owned(only_block(bytes)?),
         None => return Err(CsrRefusal::new(Code::NotDer, FIELD, "The CSR is empty.")),
     };
     if is_private_key(&der) { Err(private_key()) } else { Ok(der) }
@@ -33,10 +33,8 @@ fn only_block(text: &[u8]) -> Result<Vec<u8>, CsrRefusal> {
     let mut blocks =
         pem::blocks(text, 1).map_err(|error| not_pem(&format!("The CSR is not one PEM block: {error}.")))?;
     match blocks.pop() {
-        // `NEW CERTIFICATE REQUEST` is an old label of the same thing (RFC 7468 section 7); nothing that a
-        // device runs writes it.
-        Some(block) if block.label == LABEL => Ok(block.der.to_vec()),
-        _ => Err(not_pem("The PEM block is not a CERTIFICATE REQUEST.")),
+        Some(block) if LABELS.contains(&block.label) => Ok(block.der.to_vec()),
+        _ => Err(not_pem("The CSR is neither DER nor a PEM block CERTIFICATE REQUEST.")),
     }
 }
 

@@ -4,6 +4,8 @@
 
 mod build;
 mod input;
+mod known_keys;
+mod name_grant;
 mod parse;
 mod policy;
 mod refusal;
@@ -13,6 +15,17 @@ mod tests;
 mod verified;
 
 pub use build::csr_for;
-pub use policy::CsrPolicy;
+pub use known_keys::KnownKeys;
+pub use name_grant::NameGrant;
+pub use policy::{CsrExtension, CsrPolicy, SubjectRule, Surplus};
 pub use refusal::{CsrRefusal, CsrRefusalCode};
 pub use verified::VerifiedCsr;
+
+/// All rules but those of the key and the signature, and then the reading of the key.
+#[cfg(fuzzing)]
+pub(crate) fn rules_without_signature(bytes: &[u8], policy: &CsrPolicy) {
+    let Ok(der) = input::document(bytes) else { return };
+    let Ok(request) = parse::CertificationRequest::parse(&der) else { return };
+    let _ = rules::names(&request, policy);
+    let _ = crate::key::PublicKey::parse(request.spki).map(|key| key.weakness());
+}

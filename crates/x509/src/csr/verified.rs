@@ -6,35 +6,41 @@ use aws_lc_rs::digest::{SHA256, digest};
 use fleetcert_names::HostName;
 
 use super::parse::CertificationRequest;
-use super::refusal::{CsrRefusalCode as Code, quoted};
-use super::{CsrPolicy, CsrRefusal, input, rules};
+use super::refusal::CsrRefusalCode as Code;
+use super::{CsrPolicy, CsrRefusal, NameGrant, input, rules};
 use crate::KeyKind;
 
 /// A CSR that passed the gate. There is no other way to one than [`parse`](Self::parse).
 ///
-/// It holds the bytes that were checked; send these ([`der`](Self::der)) to the CA and no others. Whether the
-/// names are the sender's own is the next question: [`require_names`](Self::require_names).
+/// It holds the bytes that were checked; send these ([`der`](Self::der)) to the CA and no others. What depends on the
+/// caller's records comes next: whether the names are the sender's own ([`require_names`](Self::require_names),
+/// unless the policy held the grant), and whether the key is in use elsewhere
+/// ([`require_key`](Self::require_key)).
 ///
-/// A CA signs it from [`spki`](Self::spki) and [`names`](Self::names) alone; nothing else that a CSR may say
-/// gets through the gate.
+/// A CA signs it from [`spki`](Self::spki), [`names`](Self::names) and [`wildcards`](Self::wildcards) alone; nothing
+/// else that a CSR may say gets through the gate.
 #[derive(Clone, PartialEq, Eq)]
 pub struct VerifiedCsr {
     der: Vec<u8>,
     names: Vec<HostName>,
+    wildcards: Vec<HostName>,
     spki: Vec<u8>,
     key_kind: KeyKind,
     sha256: [u8; 32],
+    spki_sha256: [u8; 32],
 }
 
 impl VerifiedCsr {
     /// Lets a CSR through the gate: DER, or one PEM block `CERTIFICATE REQUEST`, of at most 16 KiB.
     ///
     /// All of this holds afterwards. It is strict DER without a byte too many; its signature is good over
-    /// exactly these bytes; its key is sound (see the limits at the [crate's front page](crate)) and of a kind
-    /// that the policy takes; its names are DNS names of a form that a public CA takes, each once; the subject
-    /// is empty or has one of the names as its common name; and of extensions there are at most those that a
-    /// server's certificate has: alternative names, key usage for signatures and key encipherment,
-    /// `serverAuth`, and not being a CA.
+    /// exactly these bytes; its key is of a kind that the policy takes, not weak in a way that can be seen cheaply (see
+    /// the [crate's front page](crate)), and on none of the policy's blocklists; its names are DNS names of a form that
+    /// a public CA takes, each once, and those of the policy's grant if it has one; subject, attributes and
+    /// extensions are as the policy has it.
+    ///
+    /// The rules are asked in their order, which is that of `docs/csr-gate.md`, and the first one that is broken ends
+    /// it. What costs much comes after the signature.
     ///
     /// # Errors
     /// The first rule that is broken, by a stable [`CsrRefusalCode`](crate::CsrRefusalCode).
@@ -54,14 +60,17 @@ impl VerifiedCsr {
         let der = input::document(bytes)?;
         let request = CertificationRequest::parse(&der)?;
         let key = rules::key_and_signature(&request, policy)?;
-        let extensions = rules::extension_request(request.attributes)?;
-        let names = rules::names(extensions, policy)?;
-        rules::subject(request.subject, &names)?;
+        rules::not_weak(&key)?;
+        let spki_sha256 = sha256(request.spki);
+        rules::not_blocked(&spki_sha256, policy)?;
+        let names = rules::names(&request, policy)?;
         Ok(Self {
-            names,
+            names: names.exact,
+            wildcards: names.wildcards,
             spki: request.spki.to_vec(),
             key_kind: key.kind(),
-            sha256: digest(&SHA256, &der).as_ref().try_into().expect("SHA-256 has 32 octets"),
+            sha256: sha256(&der),
+            spki_sha256,
             der: der.into_owned(),
         })
     }
@@ -82,17 +91,37 @@ impl VerifiedCsr {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn require_names(&self, granted: &[HostName]) -> Result<(), CsrRefusal> {
-        let refusal = |name: &HostName, what: &str| {
-            let sentence = format!("The name {} {what}.", quoted(name.as_str().as_bytes()));
-            Err(CsrRefusal::new(Code::NameNotGranted, "subjectAltName", sentence))
-        };
-        if let Some(name) = self.names.iter().find(|name| !granted.contains(name)) {
-            return refusal(name, "was not granted");
+        if let Some(base) = self.wildcards.first() {
+            let sentence = format!("The wildcard name \"*.{}\" was not granted.", base.as_str());
+            return Err(CsrRefusal::new(Code::WildcardNotGranted, "subjectAltName", sentence));
         }
-        match granted.iter().find(|name| !self.names.contains(name)) {
-            Some(name) => refusal(name, "was granted, but the CSR does not have it"),
-            None => Ok(()),
+        NameGrant::exact(granted.iter().cloned()).check(&self.names)
+    }
+
+    /// Checks that these are the bytes that were checked before, by their SHA-256.
+    ///
+    /// For a CSR that was stored between the gate and the CA: keep [`sha256`](Self::sha256) apart from the bytes, let
+    /// the bytes through the gate again, and compare.
+    ///
+    /// # Errors
+    /// [`CsrRefusalCode::InternalMismatch`](crate::CsrRefusalCode::InternalMismatch): somebody changed them.
+    ///
+    /// ```
+    /// # use fleetcert_x509::{CsrPolicy, KeyKind, KeyPair, VerifiedCsr, csr_for};
+    /// let (policy, key) = (CsrPolicy::device(), KeyPair::generate(KeyKind::P256)?);
+    /// let stored = VerifiedCsr::parse(&csr_for(&["a.fleet.test".parse()?], &key)?, &policy)?;
+    /// assert!(VerifiedCsr::parse(stored.der(), &policy)?.require_sha256(stored.sha256()).is_ok());
+    ///
+    /// let other = VerifiedCsr::parse(&csr_for(&["b.fleet.test".parse()?], &key)?, &policy)?;
+    /// assert!(other.require_sha256(stored.sha256()).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn require_sha256(&self, checked: &[u8; 32]) -> Result<(), CsrRefusal> {
+        if self.sha256 == *checked {
+            return Ok(());
         }
+        let what = "The CSR is not the one that was checked before.";
+        Err(CsrRefusal::new(Code::InternalMismatch, "request", what))
     }
 
     /// The bytes that were checked, in DER.
@@ -100,9 +129,14 @@ impl VerifiedCsr {
         &self.der
     }
 
-    /// The names, in lower case, sorted, at least one.
+    /// The names, in lower case, sorted. There is at least one, of these or of the wildcards.
     pub fn names(&self) -> &[HostName] {
         &self.names
+    }
+
+    /// The part behind `*.` of each wildcard name, in lower case, sorted. Only a [`NameGrant`] lets wildcards through.
+    pub fn wildcards(&self) -> &[HostName] {
+        &self.wildcards
     }
 
     /// The public key: a DER SubjectPublicKeyInfo.
@@ -115,6 +149,11 @@ impl VerifiedCsr {
         self.key_kind
     }
 
+    /// The SHA-256 of [`spki`](Self::spki), by which a [`KeyBlocklist`](crate::KeyBlocklist) knows a key.
+    pub fn spki_sha256(&self) -> &[u8; 32] {
+        &self.spki_sha256
+    }
+
     /// The SHA-256 of the DER, by which the same CSR is known again.
     pub fn sha256(&self) -> &[u8; 32] {
         &self.sha256
@@ -123,6 +162,14 @@ impl VerifiedCsr {
 
 impl fmt::Debug for VerifiedCsr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("VerifiedCsr").field("names", &self.names).field("key_kind", &self.key_kind).finish()
+        f.debug_struct("VerifiedCsr")
+            .field("names", &self.names)
+            .field("wildcards", &self.wildcards)
+            .field("key_kind", &self.key_kind)
+            .finish()
     }
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    digest(&SHA256, bytes).as_ref().try_into().expect("SHA-256 has 32 octets")
 }

@@ -20,6 +20,8 @@ pub(crate) const KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x0f];
 pub(crate) const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
 pub(crate) const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13];
 pub(crate) const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x25];
+/// The TLS feature extension (RFC 7633), by which a certificate demands a stapled OCSP response.
+pub(crate) const TLS_FEATURE: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x01, 0x18];
 pub(crate) const SERVER_AUTH: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x01];
 
 /// More arcs than this are cut off in text; no identifier in use has so many.

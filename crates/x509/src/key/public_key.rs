@@ -4,17 +4,20 @@ use std::fmt;
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ParsedPublicKey};
 
+use super::rsa::{Weakness, weakness};
 use crate::KeyKind;
 use crate::der::{DerFault, Reader, check_document, oid, tag};
 
 /// A public key of a kind that we know, sound as far as it is checked here.
 ///
 /// An EC point is on its curve and is not infinity. An RSA key has a usual size, the exponent 65537 and an odd
-/// modulus; whether the modulus is weak in another way is not checked.
+/// modulus; whether the modulus is weak in another way, [`weakness`](Self::weakness) says.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PublicKey<'a> {
     kind: KeyKind,
     bits: &'a [u8],
+    /// Of an RSA key, without the octet of its sign.
+    modulus: Option<&'a [u8]>,
 }
 
 /// Why a SubjectPublicKeyInfo is no [`PublicKey`].
@@ -60,12 +63,19 @@ impl<'a> PublicKey<'a> {
         let bits = info.octets_of_bits()?;
         info.finish()?;
 
-        let kind = match algorithm.read(tag::OID)?.content {
-            oid::EC_PUBLIC_KEY => ec_kind(algorithm, bits)?,
-            oid::RSA_ENCRYPTION => rsa_kind(algorithm, bits)?,
-            other => return Err(KeyFault::Kind(oid::dotted(other))),
-        };
-        Ok(Self { kind, bits })
+        match algorithm.read(tag::OID)?.content {
+            oid::EC_PUBLIC_KEY => Ok(Self { kind: ec_kind(algorithm, bits)?, bits, modulus: None }),
+            oid::RSA_ENCRYPTION => {
+                let (kind, modulus) = rsa_kind(algorithm, bits)?;
+                Ok(Self { kind, bits, modulus: Some(modulus) })
+            }
+            other => Err(KeyFault::Kind(oid::dotted(other))),
+        }
+    }
+
+    /// How the key can be broken, if the gate's arithmetic finds it. It costs about as much as some signatures.
+    pub(crate) fn weakness(&self) -> Option<Weakness> {
+        self.modulus.and_then(weakness)
     }
 
     pub(crate) fn kind(&self) -> KeyKind {
@@ -104,7 +114,7 @@ fn ec_kind(mut parameters: Reader<'_>, point: &[u8]) -> Result<KeyKind, KeyFault
 }
 
 /// RFC 3279 section 2.3.1. The exponent is the only one that the big CAs take.
-fn rsa_kind(mut parameters: Reader<'_>, key: &[u8]) -> Result<KeyKind, KeyFault> {
+fn rsa_kind<'a>(mut parameters: Reader<'_>, key: &'a [u8]) -> Result<(KeyKind, &'a [u8]), KeyFault> {
     parameters.read(tag::NULL)?;
     parameters.finish()?;
 
@@ -131,5 +141,5 @@ fn rsa_kind(mut parameters: Reader<'_>, key: &[u8]) -> Result<KeyKind, KeyFault>
     if significant.last().is_none_or(|octet| octet & 1 == 0) {
         return Err(KeyFault::RsaModulus);
     }
-    Ok(kind)
+    Ok((kind, significant))
 }

@@ -43,6 +43,17 @@ impl SignatureAlgorithm {
         Self::ALL.into_iter().find(|algorithm| algorithm.identifier() == der)
     }
 
+    /// The ECDSA algorithm whose AlgorithmIdentifier has NULL where nothing should be (RFC 5758 section 3.2).
+    pub(crate) fn from_ecdsa_with_null(der: &[u8]) -> Option<Self> {
+        let ecdsa = [
+            (Self::EcdsaSha256, oid::ECDSA_WITH_SHA256),
+            (Self::EcdsaSha384, oid::ECDSA_WITH_SHA384),
+            (Self::EcdsaSha512, oid::ECDSA_WITH_SHA512),
+        ];
+        let identifier = |oid: &[u8]| encode(tag::SEQUENCE, &[&encode(tag::OID, &[oid]), &null()]);
+        ecdsa.into_iter().find(|(_, oid)| identifier(oid) == der).map(|(algorithm, _)| algorithm)
+    }
+
     /// The AlgorithmIdentifier: parameters are absent for ECDSA and NULL for RSA.
     pub(crate) fn identifier(self) -> Vec<u8> {
         let (oid, parameters) = match self {

@@ -1,12 +1,16 @@
 //! The attributes: one extension request with one value, and no other.
 
 use super::super::refusal::{CsrRefusal, CsrRefusalCode as Code};
+use crate::CsrPolicy;
 use crate::der::{Element, Reader, oid, tag};
 
 const FIELD: &str = "attributes";
 
 /// The requested extensions; empty when none are requested.
-pub(in super::super) fn extension_request(mut attributes: Reader<'_>) -> Result<Reader<'_>, CsrRefusal> {
+pub(super) fn extension_request<'a>(
+    mut attributes: Reader<'a>,
+    policy: &CsrPolicy,
+) -> Result<Reader<'a>, CsrRefusal> {
     let mut found = None;
     while !attributes.is_empty() {
         let mut attribute = attributes.sequence().map_err(CsrRefusal::der(FIELD))?;
@@ -14,7 +18,10 @@ pub(in super::super) fn extension_request(mut attributes: Reader<'_>) -> Result<
         let values = attribute.read(tag::SET).map_err(CsrRefusal::der(FIELD))?;
         attribute.finish().map_err(CsrRefusal::der(FIELD))?;
         if kind != oid::EXTENSION_REQUEST {
-            let sentence = format!("The attribute {} does not belong into a CSR here.", oid::dotted(kind));
+            if policy.leaves_out_surplus() {
+                continue;
+            }
+            let sentence = format!("The attribute {} is in the CSR.", oid::dotted(kind));
             return Err(CsrRefusal::new(Code::AttributeNotAllowed, FIELD, sentence));
         }
         if found.replace(only_value(values)?).is_some() {

@@ -2,11 +2,15 @@
 
 use super::super::refusal::{CsrRefusal, CsrRefusalCode as Code};
 use crate::der::{DerFault, Reader, check_document, oid, tag};
+use crate::{CsrExtension, CsrPolicy};
 
 const FIELD: &str = "extensionRequest";
 
 /// The GeneralNames of the subject alternative name extension, once all extensions are found in order.
-pub(super) fn subject_alt_name(mut extensions: Reader<'_>) -> Result<Option<Reader<'_>>, CsrRefusal> {
+pub(super) fn subject_alt_name<'a>(
+    mut extensions: Reader<'a>,
+    policy: &CsrPolicy,
+) -> Result<Option<Reader<'a>>, CsrRefusal> {
     let mut seen = Vec::new();
     let mut names = None;
     while !extensions.is_empty() {
@@ -21,10 +25,12 @@ pub(super) fn subject_alt_name(mut extensions: Reader<'_>) -> Result<Option<Read
                 names = Some(Reader::new(value).sequence().map_err(CsrRefusal::der("subjectAltName"))?);
                 Verdict::Allowed
             }
-            oid::KEY_USAGE => judge(value, key_usage)?,
-            oid::EXTENDED_KEY_USAGE => judge(value, extended_key_usage)?,
-            oid::BASIC_CONSTRAINTS => judge(value, basic_constraints)?,
-            _ => Verdict::NotAllowed,
+            oid::TLS_FEATURE => Verdict::NotAllowed,
+            _ if policy.leaves_out_surplus() => Verdict::Allowed,
+            _ => match rule(kind) {
+                Some((extension, rule)) if policy.allows_extension(extension) => judge(value, rule)?,
+                _ => Verdict::NotAllowed,
+            },
         };
         if let Verdict::NotAllowed = verdict {
             let sentence =
@@ -39,6 +45,17 @@ pub(super) fn subject_alt_name(mut extensions: Reader<'_>) -> Result<Option<Read
 enum Verdict {
     Allowed,
     NotAllowed,
+}
+
+type Rule = fn(Reader<'_>) -> Result<Verdict, DerFault>;
+
+fn rule(kind: &[u8]) -> Option<(CsrExtension, Rule)> {
+    Some(match kind {
+        oid::KEY_USAGE => (CsrExtension::KeyUsage, key_usage),
+        oid::EXTENDED_KEY_USAGE => (CsrExtension::ExtendedKeyUsage, extended_key_usage),
+        oid::BASIC_CONSTRAINTS => (CsrExtension::BasicConstraints, basic_constraints),
+        _ => return None,
+    })
 }
 
 /// One Extension (RFC 5280 section 4.1): its identifier and the contents of its OCTET STRING.
@@ -62,7 +79,7 @@ fn extension<'a>(extensions: &mut Reader<'a>) -> Result<(&'a [u8], &'a [u8]), Cs
     }
 }
 
-fn judge(value: &[u8], rule: fn(Reader<'_>) -> Result<Verdict, DerFault>) -> Result<Verdict, CsrRefusal> {
+fn judge(value: &[u8], rule: Rule) -> Result<Verdict, CsrRefusal> {
     check_document(value).and_then(|()| rule(Reader::new(value))).map_err(CsrRefusal::der(FIELD))
 }
 

@@ -2,7 +2,7 @@
 
 use super::super::parse::CertificationRequest;
 use super::super::refusal::{CsrRefusal, CsrRefusalCode as Code};
-use crate::key::{KeyFault, PublicKey};
+use crate::key::{KeyFault, PublicKey, Weakness};
 use crate::{CsrPolicy, SignatureAlgorithm};
 
 const KEY: &str = "subjectPKInfo";
@@ -12,35 +12,75 @@ pub(in super::super) fn key_and_signature<'a>(
     request: &CertificationRequest<'a>,
     policy: &CsrPolicy,
 ) -> Result<PublicKey<'a>, CsrRefusal> {
-    let algorithm = SignatureAlgorithm::from_identifier(request.signature_algorithm).ok_or_else(|| {
-        let sentence =
-            "The CSR must be signed by ECDSA or RSA PKCS #1 v1.5 with SHA-256, SHA-384 or SHA-512.";
-        CsrRefusal::new(Code::SignatureAlgorithmUnsupported, "signatureAlgorithm", sentence)
-    })?;
+    let algorithm = signature_algorithm(request.signature_algorithm, policy)?;
     let key = PublicKey::parse(request.spki).map_err(|fault| refuse(&fault, policy))?;
     if !policy.allows_key(key.kind()) {
         let by_size = key.kind().is_rsa() && policy.allows_rsa();
         let code = if by_size { Code::KeySizeNotAllowed } else { Code::KeyTypeNotAllowed };
-        return Err(CsrRefusal::new(code, KEY, format!("Keys of the kind {} are not taken.", key.kind())));
+        return Err(not_taken(code, &format!("Keys of the kind {} are not taken.", key.kind()), policy));
     }
     if !algorithm.verifies(&key, request.signed, request.signature) {
-        let sentence = "The signature was not made by the key in the CSR over this CSR.";
-        return Err(CsrRefusal::new(Code::BadSignature, "signature", sentence));
+        let what = "The signature was not made by the key in the CSR over this CSR.";
+        return Err(CsrRefusal::new(Code::BadSignature, "signature", what));
     }
     Ok(key)
 }
 
+fn signature_algorithm(identifier: &[u8], policy: &CsrPolicy) -> Result<SignatureAlgorithm, CsrRefusal> {
+    if let Some(algorithm) = SignatureAlgorithm::from_identifier(identifier) {
+        return Ok(algorithm);
+    }
+    let what = match SignatureAlgorithm::from_ecdsa_with_null(identifier) {
+        Some(algorithm) if policy.takes_ecdsa_with_null() => return Ok(algorithm),
+        Some(_) => "The identifier of ECDSA has NULL as its parameters, as Mbed TLS before 2.28.4 writes it.",
+        None => "The CSR is signed by an algorithm that no public CA takes.",
+    };
+    Err(CsrRefusal::new(Code::SignatureAlgorithmUnsupported, "signatureAlgorithm", what))
+}
+
+/// The arithmetic of RSA keys, which only a sender who has the key is worth.
+pub(in super::super) fn not_weak(key: &PublicKey<'_>) -> Result<(), CsrRefusal> {
+    let Some(weakness) = key.weakness() else {
+        return Ok(());
+    };
+    let code = match weakness {
+        Weakness::SmallFactor(_) | Weakness::PerfectPower(_) => Code::KeyWeak,
+        Weakness::ClosePrimes => Code::KeyClosePrimes,
+        Weakness::Roca => Code::KeyRoca,
+    };
+    Err(CsrRefusal::new(code, KEY, format!("The key is not safe: {weakness}.")))
+}
+
+/// Each of the policy's lists is asked. One that cannot answer lets nothing through.
+pub(in super::super) fn not_blocked(spki_sha256: &[u8; 32], policy: &CsrPolicy) -> Result<(), CsrRefusal> {
+    for list in policy.blocklists() {
+        let refusal = match list.contains(spki_sha256) {
+            Ok(false) => continue,
+            Ok(true) => (Code::KeyBlocked, "The key is on a list of keys that others know."),
+            Err(_) => (Code::KeyCheckUnavailable, "Whether the key is a blocked one could not be found out."),
+        };
+        return Err(CsrRefusal::new(refusal.0, KEY, refusal.1));
+    }
+    Ok(())
+}
+
 fn refuse(fault: &KeyFault, policy: &CsrPolicy) -> CsrRefusal {
+    let what = format!("The key is not taken: {fault}.");
     let code = match fault {
         KeyFault::Der(fault) => return CsrRefusal::der(KEY)(*fault),
         KeyFault::RsaSize(_) | KeyFault::RsaExponent | KeyFault::RsaModulus if !policy.allows_rsa() => {
-            Code::KeyTypeNotAllowed
+            return not_taken(Code::KeyTypeNotAllowed, "RSA keys are not taken.", policy);
         }
-        KeyFault::Kind(_) => Code::KeyTypeNotAllowed,
-        KeyFault::RsaSize(_) => Code::KeySizeNotAllowed,
+        KeyFault::Kind(_) => return not_taken(Code::KeyTypeNotAllowed, &what, policy),
+        KeyFault::RsaSize(_) => return not_taken(Code::KeySizeNotAllowed, &what, policy),
         KeyFault::RsaExponent => Code::KeyBadExponent,
         KeyFault::RsaModulus => Code::KeyWeak,
         KeyFault::Point(_) => Code::KeyInvalidPoint,
     };
-    CsrRefusal::new(code, KEY, format!("The key is not taken: {fault}."))
+    CsrRefusal::new(code, KEY, what)
+}
+
+fn not_taken(code: Code, what: &str, policy: &CsrPolicy) -> CsrRefusal {
+    let kinds = policy.keys().iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ");
+    CsrRefusal::with_remedy(code, KEY, what, &format!("make a new key: {kinds}"))
 }

@@ -11,18 +11,22 @@ const FIELD: &str = "subjectAltName";
 /// Let's Encrypt's limit.
 const MAX_LABELS: usize = 10;
 
-/// The names, sorted.
-pub(in super::super) fn names(
-    extensions: Reader<'_>,
-    policy: &CsrPolicy,
-) -> Result<Vec<HostName>, CsrRefusal> {
-    let mut general_names = subject_alt_name(extensions)?.unwrap_or(Reader::new(&[]));
+/// What a CSR asks for, each sorted.
+#[derive(Debug)]
+pub(in super::super) struct Names {
+    pub(in super::super) exact: Vec<HostName>,
+    /// The part behind `*.` of each wildcard.
+    pub(in super::super) wildcards: Vec<HostName>,
+}
+
+pub(super) fn names(extensions: Reader<'_>, policy: &CsrPolicy) -> Result<Names, CsrRefusal> {
+    let mut general_names = subject_alt_name(extensions, policy)?.unwrap_or(Reader::new(&[]));
     if general_names.is_empty() {
         return Err(refuse(Code::SanMissing, "The CSR has no subject alternative name."));
     }
-    let mut names = Vec::new();
+    let mut names = Names { exact: Vec::new(), wildcards: Vec::new() };
     while !general_names.is_empty() {
-        if names.len() == policy.max_names() {
+        if names.exact.len() + names.wildcards.len() >= policy.max_names() {
             let sentence = format!("The CSR has more names than {}.", policy.max_names());
             return Err(refuse(Code::SanTooMany, sentence));
         }
@@ -32,23 +36,44 @@ pub(in super::super) fn names(
                 format!("A name is {} instead of a DNS name.", general_name_type(general_name.tag));
             return Err(refuse(Code::SanTypeNotAllowed, sentence));
         }
-        names.push(name(general_name.content, policy)?);
+        if general_name.content.contains(&b'*') {
+            names.wildcards.push(wildcard(general_name.content, policy)?);
+        } else {
+            names.exact.push(host_name(general_name.content, MAX_LABELS, policy)?);
+        }
     }
+    once_each(&mut names.exact)?;
+    once_each(&mut names.wildcards)?;
+    Ok(names)
+}
+
+fn once_each(names: &mut [HostName]) -> Result<(), CsrRefusal> {
     names.sort();
     match names.windows(2).find(|pair| pair[0] == pair[1]) {
         Some(pair) => {
             let sentence = format!("The name {} is there twice.", quoted(pair[0].as_str().as_bytes()));
             Err(refuse(Code::SanDuplicate, sentence))
         }
-        None => Ok(names),
+        None => Ok(()),
     }
 }
 
-fn name(bytes: &[u8], policy: &CsrPolicy) -> Result<HostName, CsrRefusal> {
-    if bytes.contains(&b'*') {
+/// The part behind `*.`, where the asterisk is the whole left-most label and the wildcard was granted.
+fn wildcard(bytes: &[u8], policy: &CsrPolicy) -> Result<HostName, CsrRefusal> {
+    let refusal = || {
         let sentence = format!("The wildcard name {} was not granted.", quoted(bytes));
-        return Err(refuse(Code::WildcardNotGranted, sentence));
-    }
+        refuse(Code::WildcardNotGranted, sentence)
+    };
+    let grant = policy.grant().ok_or_else(refusal)?;
+    let base = match bytes {
+        [b'*', b'.', base @ ..] if !base.contains(&b'*') => base,
+        _ => return Err(refusal()),
+    };
+    let base = host_name(base, MAX_LABELS - 1, policy)?;
+    if grant.has_wildcard(&base) { Ok(base) } else { Err(refusal()) }
+}
+
+fn host_name(bytes: &[u8], max_labels: usize, policy: &CsrPolicy) -> Result<HostName, CsrRefusal> {
     // An IA5String is octets; anything above letters, digits, hyphen and dot never reaches text.
     let ldh = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
     let text = match std::str::from_utf8(bytes) {
@@ -72,15 +97,15 @@ fn name(bytes: &[u8], policy: &CsrPolicy) -> Result<HostName, CsrRefusal> {
             _ => "is not a host name",
         })
     })?;
-    match form_fault(&name, policy) {
+    match form_fault(&name, max_labels, policy) {
         Some(what) => Err(malformed(what)),
         None => Ok(name),
     }
 }
 
-fn form_fault(name: &HostName, policy: &CsrPolicy) -> Option<&'static str> {
+fn form_fault(name: &HostName, max_labels: usize, policy: &CsrPolicy) -> Option<&'static str> {
     let domain = name.as_domain();
-    if domain.label_count() > MAX_LABELS {
+    if domain.label_count() > max_labels {
         return Some("has more than ten labels");
     }
     for label in domain.labels() {
@@ -113,6 +138,6 @@ fn general_name_type(tag: u8) -> &'static str {
     }
 }
 
-fn refuse(code: Code, sentence: impl Into<String>) -> CsrRefusal {
+fn refuse(code: Code, sentence: impl AsRef<str>) -> CsrRefusal {
     CsrRefusal::new(code, FIELD, sentence)
 }

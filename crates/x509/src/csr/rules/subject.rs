@@ -3,26 +3,63 @@
 use fleetcert_names::HostName;
 
 use super::super::refusal::{CsrRefusal, CsrRefusalCode as Code, quoted};
+use super::names::Names;
 use crate::der::{DerFault, Element, Reader, oid, tag};
+use crate::{CsrPolicy, SubjectRule};
 
 const FIELD: &str = "subject";
 /// ub-common-name (RFC 5280 appendix A.1).
 const MAX_COMMON_NAME: usize = 64;
 
-pub(in super::super) fn subject(mut subject: Reader<'_>, names: &[HostName]) -> Result<(), CsrRefusal> {
+pub(super) fn subject(mut subject: Reader<'_>, names: &Names, policy: &CsrPolicy) -> Result<(), CsrRefusal> {
     if subject.is_empty() {
         return Ok(());
     }
+    match policy.subject() {
+        SubjectRule::Empty => Err(refuse("The subject is not empty.")),
+        SubjectRule::CommonName => only_common_name(subject, names),
+        SubjectRule::Any => {
+            while !subject.is_empty() {
+                relative_name(&mut subject, names)?;
+            }
+            Ok(())
+        }
+    }
+}
+
+fn only_common_name(mut subject: Reader<'_>, names: &Names) -> Result<(), CsrRefusal> {
     let of = CsrRefusal::der(FIELD);
     let mut rdn = Reader::new(subject.read(tag::SET).map_err(&of)?.content);
     let (kind, value) = attribute(&mut rdn).map_err(&of)?;
     if !subject.is_empty() || !rdn.is_empty() || kind != oid::COMMON_NAME {
-        return Err(refuse("The subject may have one common name and nothing else."));
+        return Err(refuse("The subject has something else than one common name."));
     }
+    is_one_of_the_names(value, names)
+}
+
+/// One RelativeDistinguishedName of any attributes.
+fn relative_name(subject: &mut Reader<'_>, names: &Names) -> Result<(), CsrRefusal> {
+    let of = CsrRefusal::der(FIELD);
+    let mut rdn = Reader::new(subject.read(tag::SET).map_err(&of)?.content);
+    // There is at least one (RFC 5280 appendix A.1).
+    loop {
+        let (kind, value) = attribute(&mut rdn).map_err(&of)?;
+        if kind == oid::COMMON_NAME {
+            is_one_of_the_names(value, names)?;
+        }
+        if rdn.is_empty() {
+            return Ok(());
+        }
+    }
+}
+
+fn is_one_of_the_names(value: Element<'_>, names: &Names) -> Result<(), CsrRefusal> {
     let common_name = common_name(value).ok_or_else(|| {
-        refuse("The common name must be 1 to 64 printable characters in a UTF8String or PrintableString.")
+        refuse("The common name is not 1 to 64 printable characters in a UTF8String or PrintableString.")
     })?;
-    if names.iter().any(|name| name.as_str() == common_name.to_ascii_lowercase()) {
+    let lower_case = common_name.to_ascii_lowercase();
+    let is_wildcard = |base: &HostName| lower_case.strip_prefix("*.") == Some(base.as_str());
+    if names.exact.iter().any(|name| name.as_str() == lower_case) || names.wildcards.iter().any(is_wildcard) {
         return Ok(());
     }
     let sentence = format!("The common name {} is not one of the names.", quoted(common_name.as_bytes()));

@@ -41,6 +41,7 @@ fn input() {
     let text = |label: &str| pem::encode(label, &good).as_bytes().to_vec();
     let good_text = text("CERTIFICATE REQUEST");
     assert!(VerifiedCsr::parse(&good_text, &CsrPolicy::device()).is_ok());
+    assert!(VerifiedCsr::parse(&text("NEW CERTIFICATE REQUEST"), &CsrPolicy::device()).is_ok());
     let commented = [b"Certificate Request:\n    Version: 1\n", &good_text[..]].concat();
     assert!(VerifiedCsr::parse(&commented, &CsrPolicy::device()).is_ok());
 
@@ -53,7 +54,6 @@ fn input() {
         ("too large as DER", [&good[..], &vec![0; 16 * 1024]].concat(), Code::TooLarge),
         ("two blocks", [&good_text[..], &good_text].concat(), Code::NotPem),
         ("another label", text("CERTIFICATE"), Code::NotPem),
-        ("the old label", text("NEW CERTIFICATE REQUEST"), Code::NotPem),
         ("no end", good_text[..good_text.len() - 10].to_vec(), Code::NotPem),
         ("text", b"<html></html>".to_vec(), Code::NotPem),
         ("base64 without PEM", b"MIIB".to_vec(), Code::NotPem),
@@ -62,6 +62,21 @@ fn input() {
         ("a key in another form", b"-----BEGIN EC PRIVATE KEY-----".to_vec(), Code::PrivateKeySent),
         ("a key in DER", key_der.to_vec(), Code::PrivateKeySent),
         ("an RSA key in DER", rsa_key.to_vec(), Code::PrivateKeySent),
+        ("an RSA key as RFC 8017 has it", der_of(PKCS1), Code::PrivateKeySent),
+        ("an EC key as RFC 5915 has it", der_of(SEC1), Code::PrivateKeySent),
+        // What only begins in a similar way is no key.
+        (
+            "version and octets",
+            sequence(&[positive_small(0), encode(tag::OCTET_STRING, &[&[1]])]),
+            Code::NotDer,
+        ),
+        ("two numbers", sequence(&[positive_small(0), positive_small(1)]), Code::NotDer),
+        (
+            "a number and a large one",
+            sequence(&[positive_small(1), encode(tag::INTEGER, &[&[1; 64]])]),
+            Code::NotDer,
+        ),
+        ("version and a list", sequence(&[positive_small(0), sequence(&[null()])]), Code::NotDer),
         (
             "a key with a wrong label",
             pem::encode("CERTIFICATE REQUEST", &key_der).as_bytes().to_vec(),
@@ -69,6 +84,13 @@ fn input() {
         ),
         ("nothing", Vec::new(), Code::NotDer),
     ]);
+}
+
+const PKCS1: &str = include_str!("../../../tests/fixtures/rsa2048-pkcs1.key.pem");
+const SEC1: &str = include_str!("../../../tests/fixtures/p384.key.pem");
+
+fn der_of(text: &str) -> Vec<u8> {
+    pem::blocks(text.as_bytes(), 2).unwrap().last().unwrap().der.to_vec()
 }
 
 /// Rules 2 to 5.

@@ -1,5 +1,7 @@
-//! Hostile CSRs, each refused by its code, and properties that hold for all bytes.
+//! Hostile CSRs, each refused by its code; properties that hold for all bytes; and millions of mutations.
 
 mod builder;
 mod hostile;
+mod mutations;
+mod policy;
 mod properties;

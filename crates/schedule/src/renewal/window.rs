@@ -1,4 +1,4 @@
-//! When a certificate is renewed.
+//! The window in which a certificate is renewed, and the moment in it.
 
 use std::time::{Duration, SystemTime};
 

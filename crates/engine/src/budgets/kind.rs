@@ -1,0 +1,123 @@
+//! What an order is in the eyes of the CA.
+
+use std::time::{Duration, SystemTime};
+
+use fleetcert_acme::NewOrder;
+use fleetcert_names::HostName;
+use fleetcert_schedule::budget::OrderKind;
+
+use super::{Holding, origin};
+use crate::records::{self, CERTIFICATES, CertificateRecord};
+use crate::{Engine, EngineError};
+
+/// An order may take so long: then it is given up.
+const LONGEST: Duration = Duration::from_secs(86_400);
+/// The CA's clock may differ from ours by so much: near an end of the window an order counts as outside.
+const MARGIN: Duration = Duration::from_secs(60);
+
+impl Engine {
+    /// What the order holds that is about to be sent now.
+    pub(crate) async fn holding_to_order(
+        &self,
+        name: &HostName,
+        order: &NewOrder,
+    ) -> Result<Holding, EngineError> {
+        let kind = self.order_kind(name, order).await?;
+        Ok(Holding::to_order(&self.limits().await?, kind, self.parts().authority.account_url(), &order.names))
+    }
+
+    /// What an order holds that the CA has, and that holds nothing: it was set aside, or is from before there were
+    /// budgets.
+    pub(crate) async fn holding_of_placed(
+        &self,
+        name: &HostName,
+        order: &NewOrder,
+    ) -> Result<Holding, EngineError> {
+        let kind = self.order_kind(name, order).await?;
+        Ok(Holding::of_placed(
+            &self.limits().await?,
+            kind,
+            self.parts().authority.account_url(),
+            &order.names,
+        ))
+    }
+
+    async fn order_kind(&self, name: &HostName, order: &NewOrder) -> Result<OrderKind, EngineError> {
+        let found = self.parts().store.read(CERTIFICATES, name.as_str()).await?;
+        let certificate: Option<CertificateRecord> = found.as_ref().map(records::decode).transpose()?;
+        let before = certificate.as_ref().filter(|_| order.names == [name.clone()]);
+        Ok(kind_of(before, order, self.parts().authority.account_url(), self.now()))
+    }
+}
+
+/// The kind of an order that is sent at `now`; `before` is the last certificate for exactly its names.
+fn kind_of(
+    before: Option<&CertificateRecord>,
+    order: &NewOrder,
+    account_url: &str,
+    now: SystemTime,
+) -> OrderKind {
+    let before = before.filter(|certificate| origin(&certificate.account_url) == origin(account_url));
+    // Let's Encrypt reckons from the begin of the validity, which is a little before the issuance.
+    let issued = before.map(|certificate| certificate.not_before);
+    let in_window = before.is_some_and(|certificate| {
+        let replaces = order.replaces.as_ref().map(ToString::to_string);
+        replaces.is_some()
+            && replaces == certificate.certificate_id
+            && certificate.account_url == account_url
+            && certificate.window.is_some_and(|(start, end)| start + MARGIN <= now && now + MARGIN < end)
+    });
+    OrderKind::of(in_window, issued, now + LONGEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(86_400);
+    const ACCOUNT: &str = "https://ca.test/acct/1";
+    const ID: &str = "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE";
+
+    fn at(day: u32) -> SystemTime {
+        SystemTime::UNIX_EPOCH + DAY * (20_000 + day)
+    }
+
+    fn kind(account: &str, replaces: Option<&str>, now: SystemTime) -> OrderKind {
+        let certificate = CertificateRecord {
+            chain: String::new(),
+            csr_sha256: String::new(),
+            certificate_id: Some(ID.to_owned()),
+            account_url: ACCOUNT.to_owned(),
+            not_before: at(0),
+            not_after: at(90),
+            window: Some((at(60), at(62))),
+            renew_at: None,
+            issued_at: vec![at(0)],
+        };
+        let replaces = replaces.map(|id| id.parse().unwrap());
+        let order = NewOrder { replaces, ..NewOrder::new(["x.fleet.test".parse().unwrap()]) };
+        kind_of(Some(&certificate), &order, account, now)
+    }
+
+    #[test]
+    fn a_renewal_is_what_the_ca_takes_for_one() {
+        let in_window = OrderKind::AriWindow { same_set: true };
+        assert_eq!(kind(ACCOUNT, Some(ID), at(61)), in_window);
+        assert_eq!(kind(ACCOUNT, None, at(61)), OrderKind::SameSet, "the CA refused `replaces`");
+        assert_eq!(kind(ACCOUNT, Some("aaaa.aaaa"), at(61)), OrderKind::SameSet, "of another certificate");
+        // Outside the window, and so near its ends that a clock may say otherwise.
+        assert_eq!(kind(ACCOUNT, Some(ID), at(59)), OrderKind::SameSet);
+        assert_eq!(kind(ACCOUNT, Some(ID), at(60)), OrderKind::SameSet);
+        assert_eq!(kind(ACCOUNT, Some(ID), at(60) + MARGIN), in_window);
+        assert_eq!(kind(ACCOUNT, Some(ID), at(62) - MARGIN), OrderKind::SameSet);
+        // Another account of the same CA replaces nothing; another CA knows nothing.
+        assert_eq!(kind("https://ca.test/acct/2", Some(ID), at(61)), OrderKind::SameSet);
+        assert_eq!(kind("https://cb.test/acct/1", Some(ID), at(61)), OrderKind::New);
+        // A device that slept is new again, and so is one whose order may not be done in time.
+        assert_eq!(kind(ACCOUNT, None, at(119) - DAY / 2), OrderKind::SameSet);
+        assert_eq!(kind(ACCOUNT, None, at(119) + DAY / 2), OrderKind::New);
+        assert_eq!(kind(ACCOUNT, None, at(130)), OrderKind::New);
+        let order = NewOrder::new(["x.fleet.test".parse().unwrap()]);
+        assert_eq!(kind_of(None, &order, ACCOUNT, at(1)), OrderKind::New);
+    }
+}

@@ -1,0 +1,359 @@
+//! The CA's limits: kept by all nodes together, and over everything that may happen to one.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use fleetcert_acme_server::Resource;
+use fleetcert_ambient::Clock;
+use fleetcert_protocol::CertificateStatus;
+use fleetcert_schedule::budget::{Limit, LimitKind, Limits, Rule};
+use fleetcert_store::{MemoryStore, SqliteStore, Store};
+use fleetcert_testkit::limiter::{Bucket, CaLimits, Rate};
+use tokio::task::JoinSet;
+
+use crate::setting::{DAY, Running, Told, World, chain_of, enrol, records, request_for, until};
+
+const HOUR: Duration = Duration::from_secs(3600);
+/// So slowly tokens come back where they are to be counted.
+const YEAR: Duration = Duration::from_secs(365 * 86_400);
+
+/// Limits that no test reaches, and of which nothing comes back meanwhile.
+pub(crate) fn slow_limits() -> Limits {
+    let rule = Rule::Limited(Limit::new(100, 100, 100 * YEAR).unwrap());
+    LimitKind::ALL.into_iter().fold(Limits::unknown(), |limits, kind| limits.with_rule(kind, rule))
+}
+
+/// What the store says of a bucket with [`slow_limits`].
+#[derive(Debug)]
+pub(crate) struct Counted {
+    pub(crate) spent: usize,
+    pub(crate) held: usize,
+}
+
+/// The only bucket of a limit.
+pub(crate) async fn counted(store: &dyn Store, limit: &str, now: SystemTime) -> Counted {
+    let Some((full_at, held)) = row(store, limit).await else { return Counted { spent: 0, held: 0 } };
+    let left = full_at.duration_since(now).unwrap_or_default();
+    let spent = left.as_secs().div_ceil(YEAR.as_secs());
+    Counted { spent: usize::try_from(spent).unwrap(), held }
+}
+
+/// When the only bucket of a limit is full, and how much of it is held.
+async fn row(store: &dyn Store, limit: &str) -> Option<(SystemTime, usize)> {
+    let all = records(store, "budget").await;
+    let mut found = all.iter().filter(|record| record.key.contains(&format!(" {limit}")));
+    let row: serde_json::Value = serde_json::from_slice(&found.next()?.value).unwrap();
+    assert!(found.next().is_none(), "{limit} has several buckets");
+    let full_at = u64::try_from(row["full_at"].as_i64().unwrap()).unwrap_or_default();
+    let full_at = SystemTime::UNIX_EPOCH + Duration::from_nanos(full_at);
+    Some((full_at, usize::try_from(row["held"].as_u64().unwrap()).unwrap()))
+}
+
+async fn nothing_is_held(store: &dyn Store) {
+    until("nothing is held", async || {
+        let rows = records(store, "budget").await;
+        rows.iter().all(|row| String::from_utf8_lossy(&row.value).contains(r#""held":0"#))
+    })
+    .await;
+}
+
+fn rule(burst: u32, count: u32, period: Duration) -> Rule {
+    Rule::Limited(Limit::new(burst, count, period).unwrap())
+}
+
+fn waits_for(status: &CertificateStatus) -> Option<&str> {
+    match status {
+        CertificateStatus::Queued { waits_for, .. } => waits_for.as_deref(),
+        _ => None,
+    }
+}
+
+fn expected_at(status: &CertificateStatus) -> SystemTime {
+    match status {
+        CertificateStatus::Queued { expected_at, .. } => {
+            SystemTime::UNIX_EPOCH + Duration::from_secs(*expected_at)
+        }
+        other => panic!("not queued: {other:?}"),
+    }
+}
+
+fn is_issued(status: &CertificateStatus) -> bool {
+    matches!(status, CertificateStatus::Issued { .. })
+}
+
+fn refusals(world: &World) -> u64 {
+    world.ca.ledger().rate_limited().values().sum()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_nodes_on_one_store_never_send_what_the_ca_would_refuse() {
+    const MOST: usize = 5;
+    let folder = tempfile::tempdir().unwrap();
+    let file =
+        || -> Arc<dyn Store> { Arc::new(SqliteStore::open(&folder.path().join("control.db")).unwrap()) };
+    let memory: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    for stores in [[memory.clone(), memory], [file(), file()]] {
+        let limits =
+            CaLimits { new_orders_per_account: Rate::of(MOST as u64, 5 * HOUR), ..CaLimits::production() };
+        let world = World::start_limited(limits).await;
+        let nodes = stores.clone().map(|store| {
+            let mut parts = world.parts(store);
+            let limits = Limits::lets_encrypt_production();
+            let orders = rule(MOST as u32, MOST as u32, 5 * HOUR);
+            parts.options.limits = Some(limits.with_rule(LimitKind::NewOrdersPerAccount, orders));
+            Running::start(parts)
+        });
+        let mut devices = Vec::new();
+        for index in 0..12 {
+            devices.push(Arc::new(enrol(&nodes[index % 2].engine).await));
+        }
+        let mut requests = JoinSet::new();
+        for (index, device) in devices.iter().enumerate() {
+            let (engine, device) = (nodes[index % 2].engine.clone(), device.clone());
+            let csr = request_for(&device.name);
+            requests.spawn(async move { device.request(&engine, &csr).await.unwrap() });
+        }
+        requests.join_all().await;
+
+        let (mut issued, mut held) = (Vec::new(), Vec::new());
+        for device in &devices {
+            let settled = |status: &CertificateStatus| is_issued(status) || waits_for(status).is_some();
+            let status = device.wait(&nodes[0].engine, settled).await;
+            if is_issued(&status) { issued.push(device) } else { held.push(status) }
+        }
+        assert_eq!(issued.len(), MOST);
+        let now = world.clock.now();
+        for status in &held {
+            let why = waits_for(status).unwrap();
+            assert!(why.contains("the CA's limit on new orders of our account"), "{why}");
+            let wait = expected_at(status).duration_since(now).unwrap();
+            assert!(wait <= 2 * HOUR + Duration::from_secs(60), "{wait:?}");
+        }
+        nothing_is_held(&*stores[0]).await;
+        assert_eq!(world.ca.ledger().requests(Resource::NewOrder), MOST as u64);
+
+        // Each hour one more, and nobody asks in vain.
+        for more in 1..=2 {
+            world.clock.put_forward(HOUR + Duration::from_secs(5));
+            until("one more is issued", async || world.ca.ledger().certificates().len() == MOST + more).await;
+        }
+        nothing_is_held(&*stores[1]).await;
+        assert_eq!(world.ca.ledger().orders().len(), MOST + 2);
+        assert_eq!(refusals(&world), 0);
+        mirrors(&world, &*stores[0]).await;
+        for node in nodes {
+            node.end().await;
+        }
+        world.end().await;
+    }
+}
+
+/// The buckets that all share are as the CA has them, and never fuller.
+async fn mirrors(world: &World, store: &dyn Store) {
+    let account = fleetcert_acme::Authority::account_url(&world.account);
+    let (now, domain) = (world.clock.now(), "fleet.test".parse().unwrap());
+    for (limit, bucket) in [
+        ("NewOrdersPerAccount", Bucket::Orders { account }),
+        ("CertificatesPerDomain", Bucket::Certificates { domain: &domain }),
+    ] {
+        let of_the_ca = world.ca.limiter(|limiter| limiter.bucket(&bucket, now)).unwrap().unwrap();
+        let (ours, held) = row(store, limit).await.unwrap();
+        let late = ours.duration_since(of_the_ca).unwrap();
+        // Ours was spent a moment after theirs.
+        assert!(late < Duration::from_secs(10) && held == 0, "{limit} {late:?}");
+    }
+}
+
+/// An engine that thinks of the limits what `limits` says, and what it tells.
+fn node(world: &World, store: &Arc<MemoryStore>, limits: Limits) -> (Running, Told) {
+    let mut parts = world.parts(store.clone());
+    let told = Told::default();
+    (parts.options.limits, parts.events) = (Some(limits), Arc::new(told.clone()));
+    (Running::start(parts), told)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_limit_that_was_not_known_is_learned_from_one_refusal() {
+    let limits = CaLimits { new_orders_per_account: Rate::of(2, 2 * HOUR), ..CaLimits::production() };
+    let world = World::start_limited(limits).await;
+    let store = Arc::new(MemoryStore::new());
+    let (first, told) = node(&world, &store, Limits::lets_encrypt_production());
+    let engine = &first.engine;
+    for _ in 0..2 {
+        let device = enrol(engine).await;
+        device.request(engine, &request_for(&device.name)).await.unwrap();
+        device.chain(engine).await;
+    }
+    let third = enrol(engine).await;
+    third.request(engine, &request_for(&third.name)).await.unwrap();
+    third.wait(engine, |status| matches!(status, CertificateStatus::Failed { .. })).await;
+    assert_eq!((refusals(&world), told.about("LimitReached"), told.about("LimitLearned")), (1, 1, 1));
+    nothing_is_held(&*store).await;
+    first.end().await;
+
+    // The next process knows it, and sends nothing that would be refused.
+    let (second, told) = node(&world, &store, Limits::lets_encrypt_production());
+    let engine = &second.engine;
+    let mut devices = vec![third];
+    for _ in 0..3 {
+        let device = enrol(engine).await;
+        device.request(engine, &request_for(&device.name)).await.unwrap();
+        device.wait(engine, |status| waits_for(status).is_some()).await;
+        devices.push(device);
+    }
+    assert!(told.about("OrderHeld") >= 3);
+    for more in 1..=4 {
+        world.clock.put_forward(HOUR + HOUR / 10);
+        until("one more is issued", async || world.ca.ledger().certificates().len() == 2 + more).await;
+    }
+    assert_eq!(refusals(&world), 1);
+    nothing_is_held(&*store).await;
+    second.end().await;
+
+    // Who says something else of the limit now is believed.
+    let more =
+        Limits::lets_encrypt_production().with_rule(LimitKind::NewOrdersPerAccount, rule(9, 9, 9 * HOUR));
+    let (third, _) = node(&world, &store, more);
+    let device = enrol(&third.engine).await;
+    device.request(&third.engine, &request_for(&device.name)).await.unwrap();
+    until("it is refused", async || refusals(&world) == 2).await;
+    third.end().await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn renewals_go_past_a_limit_that_holds_new_devices() {
+    let limits = CaLimits { new_orders_per_account: Rate::of(1, 10 * DAY), ..CaLimits::production() };
+    let world = World::start_limited(limits).await;
+    let store = Arc::new(MemoryStore::new());
+    let limits = Limits::lets_encrypt_production();
+    let orders = rule(1, 1, 10 * DAY);
+    let (node, _) = node(&world, &store, limits.with_rule(LimitKind::NewOrdersPerAccount, orders));
+    let engine = &node.engine;
+    let device = enrol(engine).await;
+    device.request(engine, &request_for(&device.name)).await.unwrap();
+    let mut last = device.chain(engine).await;
+    let other = enrol(engine).await;
+    other.request(engine, &request_for(&other.name)).await.unwrap();
+    other.wait(engine, |status| waits_for(status).is_some()).await;
+
+    // In the window; outside it, where the same names suffice; and when the CA does not take `replaces`.
+    for (index, in_window) in [true, false, true].into_iter().enumerate() {
+        let now = world.clock.now();
+        let start = if in_window { now - HOUR } else { now + HOUR };
+        world.ca.set_renewal_window(last.leaf().certificate_id().unwrap(), start, start + 2 * HOUR);
+        engine.look_at_renewal(&device.name).await.unwrap();
+        let window = |status: &CertificateStatus| match status {
+            CertificateStatus::Issued { renew_at, .. } => renew_at.is_some_and(|at| {
+                let at = SystemTime::UNIX_EPOCH + Duration::from_secs(at);
+                at + Duration::from_secs(1) >= start && at <= start + 2 * HOUR
+            }),
+            _ => false,
+        };
+        device.wait(engine, window).await;
+        if index == 2 {
+            let gone = fleetcert_acme_server::Problem::new(
+                fleetcert_acme_server::ProblemKind::AlreadyReplaced,
+                "it is replaced",
+            );
+            world.ca.faults().refuse_next(Resource::NewOrder, 1, gone.with_status(409));
+        }
+        device.request(engine, &request_for(&device.name)).await.unwrap();
+        let renewed = |status: &CertificateStatus| is_issued(status) && chain_of(status) != last;
+        last = chain_of(&device.wait(engine, renewed).await);
+    }
+    nothing_is_held(&*store).await;
+    let orders = world.ca.ledger().orders();
+    assert_eq!(
+        orders.iter().map(|order| order.replaces.is_some()).collect::<Vec<_>>(),
+        [false, true, true, false]
+    );
+    assert_eq!((refusals(&world), world.ca.ledger().certificates().len()), (0, 4));
+    assert!(waits_for(&other.status(engine).await).is_some());
+    mirrors(&world, &*store).await;
+
+    // The exact set is spent by each of them, and as at the CA.
+    let (now, names) = (world.clock.now(), [device.name.clone()]);
+    let exact = Bucket::ExactSet { names: &names };
+    let of_the_ca = world.ca.limiter(|limiter| limiter.bucket(&exact, now)).unwrap().unwrap();
+    let (ours, _) = row(&*store, "CertificatesPerFQDNSet").await.unwrap();
+    assert!(ours.duration_since(of_the_ca).unwrap() < Duration::from_secs(10));
+    node.end().await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_paused_name_is_not_asked_for_until_the_operator_says_so() {
+    let world = World::start().await;
+    let store = Arc::new(MemoryStore::new());
+    let (node, told) = node(&world, &store, Limits::lets_encrypt_production());
+    let engine = &node.engine;
+    let device = enrol(engine).await;
+    let detail = format!(
+        "Your account is temporarily prevented from requesting certificates for {} and possibly others. Please \
+         visit: https://ca.test/unpause?jwt=SECRET",
+        device.name
+    );
+    let paused = || {
+        let kind = fleetcert_acme_server::ProblemKind::RateLimited;
+        fleetcert_acme_server::Problem::new(kind, detail.clone()).with_status(429)
+    };
+    let asked = || world.ca.ledger().requests(Resource::NewOrder);
+    world.ca.faults().refuse_next(Resource::NewOrder, 1, paused());
+    device.request(engine, &request_for(&device.name)).await.unwrap();
+    let status = device.wait(engine, |status| matches!(status, CertificateStatus::Failed { .. })).await;
+    assert!(!format!("{status:?}").contains("SECRET"), "{status:?}");
+    assert_eq!((asked(), told.about("NamePaused")), (1, 1));
+
+    // Another request is no way round it.
+    world.clock.put_forward(HOUR);
+    device.request(engine, &request_for(&device.name)).await.unwrap();
+    let status = device.wait(engine, |status| waits_for(status).is_some()).await;
+    assert!(waits_for(&status).unwrap().contains("paused"), "{status:?}");
+    // Other names are not concerned.
+    let other = enrol(engine).await;
+    other.request(engine, &request_for(&other.name)).await.unwrap();
+    other.chain(engine).await;
+    assert_eq!(asked(), 2);
+
+    engine.name_unpaused(&other.name).await.unwrap();
+    engine.name_unpaused(&device.name).await.unwrap();
+    device.chain(engine).await;
+    assert_eq!((asked(), told.about("NamePaused")), (3, 1));
+
+    // Without a word of the operator the CA is asked again after a day, once.
+    let forgotten = enrol(engine).await;
+    world.ca.faults().refuse_next(Resource::NewOrder, 2, paused());
+    forgotten.request(engine, &request_for(&forgotten.name)).await.unwrap();
+    forgotten.wait(engine, |status| matches!(status, CertificateStatus::Failed { .. })).await;
+    world.clock.put_forward(23 * HOUR);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(asked(), 4);
+    world.clock.put_forward(HOUR + HOUR / 10);
+    until("it is asked for again", async || asked() == 5).await;
+    nothing_is_held(&*store).await;
+    assert!(!told.mentions("SECRET"), "what lifts the pause is in no log");
+    node.end().await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bucket_that_is_full_again_is_forgotten() {
+    let world = World::start().await;
+    let store = Arc::new(MemoryStore::new());
+    let (first, _) = node(&world, &store, Limits::lets_encrypt_production());
+    let device = enrol(&first.engine).await;
+    device.request(&first.engine, &request_for(&device.name)).await.unwrap();
+    device.chain(&first.engine).await;
+    nothing_is_held(&*store).await;
+    assert_eq!(records(&*store, "budget").await.len(), 3);
+    first.end().await;
+    // A new order is back in 36 seconds, a certificate of the domain in 201.6 minutes, one of the set in 33.6 hours.
+    for (by, left) in [(Duration::from_secs(60), 2), (4 * HOUR, 1), (34 * HOUR, 0)] {
+        world.clock.put_forward(by);
+        let (next, _) = node(&world, &store, Limits::lets_encrypt_production());
+        until("it is swept", async || records(&*store, "budget").await.len() == left).await;
+        next.end().await;
+    }
+    world.end().await;
+}

@@ -1,0 +1,147 @@
+//! A million entries: decisions in a second and bytes for an entry.
+//! `cargo bench -p fleetcert-schedule --bench queue`.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a measurement reads the clock and prints"
+)]
+
+use std::hint::black_box;
+use std::time::{Duration, Instant, SystemTime};
+
+use fleetcert_names::HostName;
+use fleetcert_schedule::budget::{Account, Limit, Limits, NameSet, Outcome, Override};
+use fleetcert_schedule::queue::{Entry, Lane, Next, Pool, Queue, QueueOptions, Tenant};
+use fleetcert_schedule::scheduler::{self, Reserve, Scheduler, SchedulerOptions, Want};
+use peak_alloc::PeakAlloc;
+
+#[global_allocator]
+static MEMORY: PeakAlloc = PeakAlloc;
+
+const ENTRIES: u64 = 1_000_000;
+const PART: usize = 100;
+const WEEK: Duration = Duration::from_secs(7 * 86_400);
+
+fn main() {
+    println!("{ENTRIES} entries; bytes as asked of the allocator\n");
+    println!("{:<44}{:>12}{:>12}{:>12}{:>8}", "", "median (ns)", "in a second", "mean (ns)", "bytes");
+    for (tenants, pools) in [(1, 1), (100, 10), (10_000, 2), (20, 1000)] {
+        println!("queue, {tenants} tenants, {pools} pools");
+        queue(tenants, pools);
+    }
+    println!("scheduler, 100 tenants, one account, one domain");
+    scheduler(Lane::New);
+    scheduler(Lane::Routine);
+}
+
+fn queue(tenants: u32, pools: u32) {
+    let mut random = Random(1);
+    let before = MEMORY.current_usage();
+    let mut queue: Queue<u64, u8> = Queue::new(QueueOptions::default());
+    timed("insert", ENTRIES, |key| {
+        queue.insert(key, random.entry(tenants, pools), ()).expect("there is room");
+    });
+    bytes("held in memory", MEMORY.current_usage() - before);
+
+    timed("standing", 10_000, |_| {
+        black_box(queue.standing(random.below(ENTRIES)));
+    });
+    timed("decide, and put one more in", ENTRIES, |turn| {
+        take(&mut queue);
+        queue.insert(ENTRIES + turn, random.entry(tenants, pools), ()).expect("one was taken");
+    });
+    timed("hold one alone, and wake it", ENTRIES / 10, |_| {
+        let key = ENTRIES + random.below(ENTRIES);
+        queue.hold(key, Some(start() + Duration::from_secs(random.below(1 << 20) + 1)), 0);
+        queue.wake(key);
+    });
+    timed("decide", ENTRIES, |_| take(&mut queue));
+    assert!(queue.is_empty(), "each entry was decided once");
+}
+
+fn take(queue: &mut Queue<u64, u8>) {
+    let Next::Candidate(key) = queue.next(start()) else { unreachable!("nothing is held") };
+    queue.take(key);
+}
+
+fn scheduler(lane: Lane) {
+    let account = Account::new("https://acme-v02.api.letsencrypt.org/acme/acct/1234567890").expect("a URL");
+    let tier = Limit::new(4_000_000, 4_000_000, WEEK).expect("enough for all");
+    let mut limits = Limits::lets_encrypt_production();
+    limits.set_override(Override::NewOrdersPerAccount(account.clone()), tier);
+    limits.set_override(Override::CertificatesPerDomainPerAccount(account.clone()), tier);
+    let options = SchedulerOptions { reserve: Reserve::NONE, ..SchedulerOptions::new(limits) };
+    let names: Vec<NameSet> = (0..ENTRIES)
+        .map(|device| format!("d{device:06x}.fleet.example.com").parse().expect("a host name"))
+        .map(|host: HostName| NameSet::new(&[host]).expect("one name"))
+        .collect();
+
+    let before = MEMORY.current_usage();
+    let mut scheduler: Scheduler<u64> = Scheduler::new(options);
+    let mut random = Random(1);
+    let last_issued = (lane == Lane::Routine).then(|| start() - WEEK);
+    timed(&format!("want, {lane}"), ENTRIES, |key| {
+        let want = Want {
+            names: names[key as usize].clone(),
+            account: account.clone(),
+            last_issued,
+            ari_window: None,
+            lane,
+            tenant: Tenant(random.below(100) as u32),
+            deadline: start() + Duration::from_millis(random.below(1 << 30)),
+            not_before: None,
+        };
+        scheduler.want(key, &want, start()).expect("there is room");
+    });
+    bytes("held in memory, beside the names", MEMORY.current_usage() - before);
+    timed("standing", 10_000, |_| {
+        black_box(scheduler.standing(random.below(ENTRIES), start()));
+    });
+    timed("decide, reserve, finish", ENTRIES / 5, |_| {
+        let scheduler::Next::Start(one) = scheduler.next(start()) else { unreachable!("all can go") };
+        scheduler.finished(one.key, &Outcome::Done, start());
+    });
+}
+
+/// Of many short parts the one in the middle, because others use the machine too; and all of it by the clock.
+fn timed(what: &str, times: u64, mut work: impl FnMut(u64)) {
+    let mut parts = Vec::new();
+    let began = Instant::now();
+    for first in (0..times).step_by(PART) {
+        let started = Instant::now();
+        (first..first + PART as u64).for_each(&mut work);
+        parts.push(started.elapsed().as_nanos() / PART as u128);
+    }
+    let all = began.elapsed().as_nanos() / u128::from(times);
+    parts.sort_unstable();
+    let middle = parts[parts.len() / 2];
+    println!("  {what:<42}{middle:>12}{:>12}{all:>12}", 1_000_000_000 / middle.max(1));
+}
+
+fn bytes(what: &str, bytes: usize) {
+    println!("  {what:<42}{:>36}{:>8}", "", bytes as u64 / ENTRIES);
+}
+
+fn start() -> SystemTime {
+    SystemTime::UNIX_EPOCH + WEEK * 3000
+}
+
+/// Knuth's linear congruential generator: the same numbers in each run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
+    }
+
+    fn entry(&mut self, tenants: u32, pools: u32) -> Entry {
+        Entry {
+            lane: Lane::ALL[self.below(5) as usize],
+            pool: Pool(self.below(u64::from(pools)) as u32),
+            tenant: Tenant(self.below(u64::from(tenants)) as u32),
+            deadline: start() + Duration::from_millis(self.below(1 << 30)),
+            since: start(),
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! What there is to be had now, and when.
+
+use std::time::SystemTime;
+
+use super::budgets::{Budgets, State};
+use super::charge::{Charge, Charges};
+use super::denied::{Denied, DeniedBy};
+use super::key::BucketKey;
+use super::leave::Leave;
+use super::limits::Rule;
+
+impl Budgets {
+    /// Why a reservation would be denied now; it takes nothing.
+    pub fn denial(&self, charges: &Charges, now: SystemTime) -> Option<Denied> {
+        self.denial_leaving(charges, Leave::NOTHING, now)
+    }
+
+    /// Why a reservation would be denied now that must leave so much of each shared bucket; it takes nothing.
+    pub fn denial_leaving(
+        &self,
+        charges: &Charges,
+        leave: impl Into<Leave>,
+        now: SystemTime,
+    ) -> Option<Denied> {
+        let leave = leave.into();
+        let of_charges = charges.iter().filter_map(|charge| self.denial_of(charge, leave, now));
+        of_charges
+            .chain(charges.whole_account().and_then(|key| self.closed(key, now)))
+            .reduce(Denied::stricter)
+    }
+
+    /// Without numbers a bucket is only the time before which the CA does not want to be asked.
+    fn closed(&self, key: &BucketKey, now: SystemTime) -> Option<Denied> {
+        let state = self.buckets.get(key)?;
+        let wait = state.bucket.full_in(self.early(now));
+        let by = || DeniedBy::Limit { key: key.clone(), remaining: 0, held: state.held };
+        (!wait.is_zero()).then(|| Denied::new(by(), now.checked_add(wait)))
+    }
+
+    fn denial_of(&self, charge: &Charge, leave: Leave, now: SystemTime) -> Option<Denied> {
+        if let BucketKey::FailedAuthorizationsForPausingPerDomainPerAccount(account, name) = &charge.key
+            && self.is_paused(account, name)
+        {
+            let by = DeniedBy::Paused { account: account.clone(), name: name.clone() };
+            return Some(Denied::new(by, None));
+        }
+        if !charge.checked {
+            return None;
+        }
+        let limit = match self.limits.rule_for(&charge.key) {
+            Rule::Limited(limit) => limit,
+            Rule::Unlimited | Rule::Unknown => return self.closed(&charge.key, now),
+        };
+        let state = self.state(&charge.key);
+        let left = if charge.key.kind().is_shared() { leave.of(&limit) } else { 0 };
+        let cost = state.held.saturating_add(1).saturating_add(left);
+        let decision = state.bucket.spend(&limit, self.early(now), cost);
+        let by =
+            || DeniedBy::Limit { key: charge.key.clone(), remaining: decision.remaining, held: state.held };
+        // The wait is the same on every clock.
+        let retry_at = || decision.retry_in.and_then(|wait| now.checked_add(wait));
+        (!decision.allowed).then(|| Denied::new(by(), retry_at()))
+    }
+
+    /// The time at which the `n`-th further token can be had of each shared bucket that the CA checks for these
+    /// charges, if each is taken as soon as it is there, and if what is held is spent. One is the next; who must
+    /// leave some adds them to `n`.
+    ///
+    /// An estimate for a queue, without a loop over it: never before `now`, and at most the year 2262. `None` when
+    /// neither a shared bucket with known numbers is checked nor the account closed, so that nothing here says how
+    /// quickly they follow one another.
+    pub fn available_at(&self, charges: &Charges, n: u64, now: SystemTime) -> Option<SystemTime> {
+        let shared = charges.iter().filter(|charge| charge.checked && charge.key.kind().is_shared());
+        let times = shared.filter_map(|charge| match self.limits.rule_for(&charge.key) {
+            Rule::Limited(limit) => {
+                let state = self.state(&charge.key);
+                let wait =
+                    state.bucket.wait_for(&limit, self.early(now), n.saturating_add(state.held.into()));
+                Some(now.checked_add(wait).unwrap_or(now))
+            }
+            Rule::Unlimited | Rule::Unknown => self.closed(&charge.key, now)?.retry_at(),
+        });
+        let closed = charges.whole_account().and_then(|key| self.closed(key, now)?.retry_at());
+        times.chain(closed).max()
+    }
+
+    fn state(&self, key: &BucketKey) -> State {
+        self.buckets.get(key).copied().unwrap_or(State::UNTOUCHED)
+    }
+}

@@ -1,0 +1,80 @@
+//! What is held while an order is under way, and how that ends.
+
+use fleetcert_names::HostName;
+
+use super::charge::{Charge, Charges, Spent};
+use super::key::BucketKey;
+
+/// Tokens that are held until [`Budgets::commit`] or [`Budgets::release`] takes it.
+///
+/// Who keeps [rows](super::Row) in a store writes the charges into the order's journal in the same transaction, and
+/// makes the reservation again from there after a crash. One that is lost holds its tokens for ever.
+///
+/// [`Budgets::commit`]: super::Budgets::commit
+/// [`Budgets::release`]: super::Budgets::release
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "its tokens are held until it is committed or released"]
+pub struct Reservation {
+    charges: Charges,
+    ordered: bool,
+}
+
+impl Reservation {
+    pub(super) fn new(charges: Charges) -> Self {
+        Self { charges, ordered: false }
+    }
+
+    /// A reservation that was made before a crash, and whose tokens are held in the rows that were restored.
+    /// `ordered` says whether [`Budgets::ordered`](super::Budgets::ordered) had been called.
+    pub fn resume(charges: Charges, ordered: bool) -> Self {
+        Self { charges, ordered }
+    }
+
+    /// The buckets of which it holds a token.
+    pub fn keys(&self) -> impl Iterator<Item = &BucketKey> {
+        self.held().map(|charge| &charge.key)
+    }
+
+    pub(super) fn held(&self) -> impl Iterator<Item = &Charge> {
+        self.charges.iter().filter(|charge| !(self.ordered && charge.spent == Spent::AtRequest))
+    }
+
+    /// The charges that the CA takes when it accepts the request, once.
+    pub(super) fn take_ordered(&mut self) -> impl Iterator<Item = &Charge> {
+        let first = !std::mem::replace(&mut self.ordered, true);
+        self.charges.iter().filter(move |charge| first && charge.spent == Spent::AtRequest)
+    }
+}
+
+/// How an order, or a registration, ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The CA accepted the request and did all it was asked for.
+    Done,
+    /// The CA accepted the order, and for sure did not and will not issue.
+    NotIssued {
+        /// The names of which a validation failed, or may have.
+        failed: Vec<HostName>,
+    },
+    /// Nobody knows. All tokens count as spent, and as spent now: so it is the outcome of an order on which the CA
+    /// does not act any more, because it has expired or was never finalised.
+    Unknown,
+}
+
+impl Outcome {
+    pub(super) fn spent(&self, charge: &Charge) -> bool {
+        match (self, charge.spent) {
+            (Self::Unknown, _) | (_, Spent::AtRequest) => true,
+            (Self::Done, spent) => spent == Spent::AtIssuance,
+            (Self::NotIssued { .. }, Spent::AtIssuance) => false,
+            (Self::NotIssued { failed }, Spent::AtFailedValidation) => match &charge.key {
+                BucketKey::FailedAuthorizationsPerDomainPerAccount(_, name)
+                | BucketKey::FailedAuthorizationsForPausingPerDomainPerAccount(_, name) => {
+                    failed.contains(name)
+                }
+                _ => true,
+            },
+        }
+    }
+}

@@ -1,0 +1,374 @@
+//! What is not done while the clock may be wrong.
+//!
+//! All times of renewal come from the wall clock. When it jumps a year ahead, all certificates are due at once; when it
+//! jumps back, none is. So a jump starts nothing new until it is confirmed, and at no time more is started in an hour
+//! than was set, whatever the clock says.
+
+use std::time::{Duration, SystemTime};
+
+use crate::budget::{Bucket, Limit};
+
+/// The numbers of a [`ClockGuard`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockRule {
+    /// How far the clock may be from what was expected.
+    pub tolerance: Duration,
+    /// How long a clock that jumped must go on evenly before it is believed.
+    pub agreement: Duration,
+    /// How many new orders may start; counted by the time since the program started, not by the clock. A restart
+    /// grants a burst again, so it should be small beside the count.
+    pub starts: Limit,
+}
+
+impl ClockRule {
+    /// Ten minutes of tolerance and ten of agreement.
+    pub const fn new(starts: Limit) -> Self {
+        let ten_minutes = Duration::from_secs(600);
+        Self { tolerance: ten_minutes, agreement: ten_minutes, starts }
+    }
+}
+
+/// Watches the wall clock beside a clock that cannot be set.
+///
+/// It is fed with the wall clock and the time since the program started (a monotonic clock), every minute or so, and
+/// with the time that the CA or the database tells, where it does. It answers whether a new order may start. Work
+/// under way goes on whatever it says.
+///
+/// A machine that slept looks like one whose clock jumped: the time asleep is not counted by all monotonic clocks.
+///
+/// ```
+/// use fleetcert_schedule::budget::Limit;
+/// use fleetcert_schedule::clock_guard::{ClockGuard, ClockRule, Doubt, Start};
+/// use std::time::{Duration, SystemTime};
+///
+/// let minute = Duration::from_secs(60);
+/// let year = Duration::from_secs(365 * 86_400);
+/// let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+/// let mut guard = ClockGuard::new(ClockRule::new(Limit::new(60, 3600, 60 * minute)?), now, Duration::ZERO, None);
+/// guard.observe(now + minute, minute);
+/// assert_eq!(guard.decide(minute), Start::Go);
+///
+/// guard.observe(now + year, 2 * minute);
+/// let doubt = Start::Unsure { doubt: Doubt::Jumped, believed_at: Some(12 * minute) };
+/// assert_eq!(guard.decide(2 * minute), doubt);
+/// guard.observe(now + year + 10 * minute, 12 * minute);
+/// assert_eq!(guard.decide(12 * minute), Start::Go);
+/// # Ok::<(), fleetcert_schedule::budget::LimitError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ClockGuard {
+    rule: ClockRule,
+    /// The clock, and the time since the start, when they were last known to go together.
+    anchor: (SystemTime, Duration),
+    doubt: Option<(Doubt, Duration)>,
+    /// How far the clock was from the reference when it was doubted last, and when an operator believed it.
+    seen: Option<Offset>,
+    confirmed: Option<Offset>,
+    starts: Bucket,
+}
+
+/// Why the clock is not believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Doubt {
+    /// It did not go on as the time since the start did; or it is behind what was stored before the start.
+    Jumped,
+    /// The CA or the database tells another time.
+    Disagrees,
+}
+
+/// Whether a new order may start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a decision that is not looked at stops nothing"]
+pub enum Start {
+    /// Yes; tell [`ClockGuard::started`].
+    Go,
+    /// No: the clock may be wrong. Somebody should be told.
+    Unsure {
+        /// Why.
+        doubt: Doubt,
+        /// At which time since the start it will be believed if it goes on evenly; `None` when only a reference that
+        /// agrees or an operator can help.
+        believed_at: Option<Duration>,
+    },
+    /// Not yet: as many as were set have started.
+    Pace {
+        /// At which time since the start the next may.
+        at: Duration,
+    },
+}
+
+impl ClockGuard {
+    /// A guard that is asked for the first time, at this time of the wall clock and since the start. `last_known` is
+    /// the latest time that a store has from before: a clock that is behind it is not believed.
+    pub fn new(
+        rule: ClockRule,
+        wall: SystemTime,
+        since_start: Duration,
+        last_known: Option<SystemTime>,
+    ) -> Self {
+        let behind = last_known.and_then(|known| known.duration_since(wall).ok()).unwrap_or_default();
+        let doubt = (behind > rule.tolerance).then_some((Doubt::Jumped, since_start));
+        let anchor = (wall, since_start);
+        Self { rule, anchor, doubt, seen: None, confirmed: None, starts: Bucket::FULL }
+    }
+
+    /// Takes a look at both clocks.
+    pub fn observe(&mut self, wall: SystemTime, since_start: Duration) {
+        let (before, then) = self.anchor;
+        let passed = since_start.saturating_sub(then);
+        let jumped = match before.checked_add(passed) {
+            Some(expected) => Offset::between(wall, expected).exceeds(self.rule.tolerance),
+            None => true,
+        };
+        if jumped {
+            self.anchor = (wall, since_start);
+            // A doubt that only a reference can end is not made less by a jump.
+            if !matches!(self.doubt, Some((Doubt::Disagrees, _))) {
+                self.doubt = Some((Doubt::Jumped, since_start));
+            }
+        } else if let Some((Doubt::Jumped, since)) = self.doubt
+            && since_start.saturating_sub(since) >= self.rule.agreement
+        {
+            self.doubt = None;
+        }
+    }
+
+    /// Takes the time that somebody else told (the CA in a `Date` header, the database), and the wall clock of the
+    /// same moment.
+    ///
+    /// One that agrees ends a disagreement. It does not shorten what follows on a jump.
+    pub fn observe_reference(&mut self, told: SystemTime, wall: SystemTime, since_start: Duration) {
+        self.observe(wall, since_start);
+        let offset = Offset::between(told, wall);
+        if !offset.exceeds(self.rule.tolerance) {
+            self.anchor = (wall, since_start);
+            self.confirmed = None;
+            if matches!(self.doubt, Some((Doubt::Disagrees, _))) {
+                self.doubt = None;
+            }
+        } else if self.confirmed.is_none_or(|confirmed| offset.exceeds_from(confirmed, self.rule.tolerance)) {
+            self.seen = Some(offset);
+            self.doubt = Some((Doubt::Disagrees, since_start));
+        }
+    }
+
+    /// An operator says that the clock is right. A reference that goes on to differ by as much as it did is ignored.
+    pub fn confirm(&mut self) {
+        if let Some((Doubt::Disagrees, _)) = self.doubt.take() {
+            self.confirmed = self.seen;
+        }
+    }
+
+    /// Whether a new order may start.
+    pub fn decide(&self, since_start: Duration) -> Start {
+        if let Some((doubt, since)) = self.doubt {
+            let believed_at = match doubt {
+                Doubt::Jumped => since.checked_add(self.rule.agreement),
+                Doubt::Disagrees => None,
+            };
+            return Start::Unsure { doubt, believed_at };
+        }
+        let decision = self.starts.spend(&self.rule.starts, steady(since_start), 1);
+        match decision.retry_in {
+            _ if decision.allowed => Start::Go,
+            wait => Start::Pace { at: since_start.saturating_add(wait.unwrap_or(Duration::MAX)) },
+        }
+    }
+
+    /// Counts a start, also one that was not asked for.
+    pub fn started(&mut self, since_start: Duration) {
+        self.starts = self.starts.spend_to_empty(&self.rule.starts, steady(since_start), 1);
+    }
+}
+
+/// A time that no clock can set, in the shape that buckets take.
+fn steady(since_start: Duration) -> SystemTime {
+    SystemTime::UNIX_EPOCH.checked_add(since_start).unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+/// How far one clock is ahead of another; up to 292 years.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Offset(i64);
+
+impl Offset {
+    fn between(one: SystemTime, other: SystemTime) -> Self {
+        let nanos = |away: Duration| i64::try_from(away.as_nanos()).unwrap_or(i64::MAX);
+        Self(match one.duration_since(other) {
+            Ok(ahead) => nanos(ahead),
+            Err(behind) => -nanos(behind.duration()),
+        })
+    }
+
+    fn exceeds(self, tolerance: Duration) -> bool {
+        u128::from(self.0.unsigned_abs()) > tolerance.as_nanos()
+    }
+
+    fn exceeds_from(self, other: Self, tolerance: Duration) -> bool {
+        u128::from(self.0.abs_diff(other.0)) > tolerance.as_nanos()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    fn start() -> SystemTime {
+        SystemTime::UNIX_EPOCH + DAY * 20_000
+    }
+
+    fn rule() -> ClockRule {
+        ClockRule::new(Limit::new(10, 600, MINUTE * 60).unwrap())
+    }
+
+    fn guard() -> ClockGuard {
+        ClockGuard::new(rule(), start(), Duration::ZERO, None)
+    }
+
+    fn jumped_at(since: Duration) -> Start {
+        Start::Unsure { doubt: Doubt::Jumped, believed_at: Some(since + MINUTE * 10) }
+    }
+
+    const DISAGREES: Start = Start::Unsure { doubt: Doubt::Disagrees, believed_at: None };
+
+    #[test]
+    fn jumps_both_ways_and_back() {
+        for wall in
+            [start() + MINUTE * 60, start() + DAY * 365, start() - MINUTE * 60, SystemTime::UNIX_EPOCH]
+        {
+            let mut guard = guard();
+            guard.observe(wall, MINUTE);
+            assert_eq!(guard.decide(MINUTE), jumped_at(MINUTE));
+            guard.observe(wall + MINUTE * 9, MINUTE * 10);
+            assert_eq!(guard.decide(MINUTE * 10), jumped_at(MINUTE));
+            // And back: it begins anew.
+            guard.observe(start() + MINUTE * 11, MINUTE * 11);
+            assert_eq!(guard.decide(MINUTE * 11), jumped_at(MINUTE * 11));
+            guard.observe(start() + MINUTE * 21, MINUTE * 21);
+            assert_eq!(guard.decide(MINUTE * 21), Start::Go);
+        }
+    }
+
+    #[test]
+    fn ten_minutes_are_no_jump() {
+        let mut guard = guard();
+        guard.observe(start() + MINUTE * 11, MINUTE);
+        assert_eq!(guard.decide(MINUTE), Start::Go);
+        // Many small steps are one great one.
+        guard.observe(start() + MINUTE * 11 + Duration::from_secs(1), MINUTE);
+        assert_eq!(guard.decide(MINUTE), jumped_at(MINUTE));
+    }
+
+    #[test]
+    fn a_clock_behind_what_was_stored_is_not_believed() {
+        let new = |known| ClockGuard::new(rule(), start(), MINUTE, Some(known)).decide(MINUTE);
+        assert_eq!(new(start() + MINUTE * 10), Start::Go);
+        assert_eq!(new(start() + MINUTE * 11), jumped_at(MINUTE));
+        assert_eq!(new(start() - DAY), Start::Go, "the program did not run for a day");
+    }
+
+    #[test]
+    fn a_reference_that_disagrees_needs_a_reference_or_an_operator() {
+        let mut guard = guard();
+        guard.observe_reference(start() + DAY, start(), Duration::ZERO);
+        guard.observe(start() + MINUTE * 60, MINUTE * 60);
+        assert_eq!(guard.decide(MINUTE * 60), DISAGREES);
+        let wall = start() + MINUTE * 61;
+        guard.observe_reference(wall - MINUTE * 10, wall, MINUTE * 61);
+        assert_eq!(guard.decide(MINUTE * 61), Start::Go);
+
+        guard.observe_reference(wall - MINUTE * 11, wall, MINUTE * 61);
+        assert_eq!(guard.decide(MINUTE * 61), DISAGREES);
+        // A jump to the right time is believed as soon as the reference says that it is right.
+        let right = wall - MINUTE * 11;
+        guard.observe(right, MINUTE * 61);
+        assert_eq!(guard.decide(MINUTE * 61), DISAGREES);
+        guard.observe_reference(right, right, MINUTE * 61);
+        assert_eq!(guard.decide(MINUTE * 61), Start::Go);
+    }
+
+    #[test]
+    fn the_operator_has_the_last_word() {
+        let mut guard = guard();
+        guard.observe(start() + DAY, MINUTE);
+        guard.confirm();
+        assert_eq!(guard.decide(MINUTE), Start::Go);
+
+        let wall = start() + DAY + MINUTE;
+        guard.observe_reference(wall + DAY, wall, MINUTE * 2);
+        assert_eq!(guard.decide(MINUTE * 2), DISAGREES);
+        guard.confirm();
+        guard.observe_reference(wall + DAY + MINUTE, wall, MINUTE * 2);
+        assert_eq!(guard.decide(MINUTE * 2), Start::Go, "it still differs as it did");
+        guard.observe_reference(wall + DAY * 2, wall, MINUTE * 2);
+        assert_eq!(guard.decide(MINUTE * 2), DISAGREES, "it differs otherwise");
+    }
+
+    #[test]
+    fn the_pace_is_that_of_the_limit() {
+        let mut guard = guard();
+        for _ in 0..10 {
+            assert_eq!(guard.decide(MINUTE), Start::Go);
+            guard.started(MINUTE);
+        }
+        let next = MINUTE + Duration::from_secs(6);
+        assert_eq!(guard.decide(MINUTE), Start::Pace { at: next });
+        assert_eq!(guard.decide(next), Start::Go);
+    }
+
+    #[test]
+    fn extremes() {
+        let end = SystemTime::UNIX_EPOCH + Duration::from_secs(i64::MAX as u64);
+        let mut guard = ClockGuard::new(rule(), end, Duration::ZERO, Some(SystemTime::UNIX_EPOCH));
+        guard.observe(end, Duration::MAX);
+        guard.observe_reference(SystemTime::UNIX_EPOCH, end, Duration::ZERO);
+        guard.started(Duration::MAX);
+        assert_eq!(guard.decide(Duration::MAX), DISAGREES);
+    }
+
+    proptest! {
+        /// Whatever the wall clock does, no more start in a minute than were set and the burst.
+        #[test]
+        fn never_more_in_a_minute(steps in prop::collection::vec((0u64..4, any::<u32>(), 0u8..20), 100..600)) {
+            let mut guard = guard();
+            let (mut since, mut started) = (Duration::ZERO, Vec::new());
+            for (pause, clock, what) in steps {
+                since += Duration::from_secs(pause);
+                match what {
+                    0 => guard.observe(SystemTime::UNIX_EPOCH + Duration::from_secs(clock.into()), since),
+                    1..6 => guard.confirm(),
+                    _ => {}
+                }
+                if guard.decide(since) == Start::Go {
+                    guard.started(since);
+                    started.push(since);
+                }
+                if let Start::Pace { at } = guard.decide(since) {
+                    prop_assert_eq!(guard.decide(at), Start::Go);
+                }
+            }
+            for (i, first) in started.iter().enumerate() {
+                let in_a_minute = started[i..].iter().filter(|at| **at < *first + MINUTE).count();
+                prop_assert!(in_a_minute <= 20, "{}", in_a_minute);
+            }
+        }
+
+        /// Two clocks that go alike are never doubted.
+        #[test]
+        fn an_even_clock_is_believed(pauses in prop::collection::vec(0u64..1_000_000, 1..100), skew in 0u64..600) {
+            let mut guard = guard();
+            let mut since = Duration::ZERO;
+            for pause in pauses {
+                since += Duration::from_secs(pause);
+                let wall = start() + since;
+                guard.observe(wall, since);
+                guard.observe_reference(wall + Duration::from_secs(skew), wall, since);
+                prop_assert_eq!(guard.decide(since), Start::Go);
+            }
+        }
+    }
+}

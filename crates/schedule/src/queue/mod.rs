@@ -1,0 +1,319 @@
+//! Who is next: lanes, shares, deadlines.
+//!
+//! [`Queue`] orders; what the order costs and whether it can be had, it does not know. Its user asks for the
+//! [`next`](Queue::next) candidate and then says what became of it: [taken](Queue::take), held alone until some
+//! time ([`hold`](Queue::hold)), or held together with all that stand before the same [`Gate`]
+//! ([`close`](Queue::close)).
+//!
+//! ```
+//! use fleetcert_schedule::queue::{Entry, Gate, Lane, Next, Pool, Queue, QueueOptions, Tenant};
+//! use std::time::{Duration, SystemTime};
+//!
+//! let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+//! let mut queue: Queue<u64, &str> = Queue::new(QueueOptions::default());
+//! let entry = |lane, days: u64| Entry {
+//!     lane,
+//!     pool: Pool(1),
+//!     tenant: Tenant(0),
+//!     deadline: now + Duration::from_secs(86_400 * days),
+//!     since: now,
+//! };
+//! queue.insert(1, entry(Lane::Routine, 20), ())?;
+//! queue.insert(2, entry(Lane::Expiring, 2), ())?;
+//! queue.insert(3, entry(Lane::Expiring, 1), ())?;
+//! // The earliest deadline of the lane with the greatest share.
+//! assert_eq!(queue.next(now), Next::Candidate(3));
+//! queue.take(3);
+//! // A bucket turns out to be empty: nothing that draws on it is looked at until then.
+//! queue.close(Gate::Pool(Pool(1)), Some(now + Duration::from_secs(60)), "empty");
+//! assert!(matches!(queue.next(now), Next::Wait { why: "empty", .. }));
+//! assert_eq!(queue.standing(1).and_then(|standing| standing.held).map(|held| held.why), Some("empty"));
+//! # Ok::<(), fleetcert_schedule::queue::NotInserted>(())
+//! ```
+
+mod expected;
+mod gate;
+mod hold;
+mod lane;
+mod moment;
+mod next;
+mod options;
+mod order;
+mod shares;
+mod slots;
+mod standing;
+#[cfg(test)]
+mod tests;
+mod turns;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::Hash;
+use std::time::SystemTime;
+
+pub use expected::expected_completion;
+pub use gate::Gate;
+pub use lane::{Lane, PerLane, Pool, Tenant};
+pub(crate) use moment::Moment;
+pub use next::{By, Next};
+pub use options::QueueOptions;
+pub use standing::{Held, Standing};
+
+use order::Order;
+use slots::{Slot, Slots};
+use turns::{FlowKey, Seat, Turns};
+
+/// Entries that wait, each under a key of the caller's, and with a value of the caller's.
+///
+/// The entries of one tenant in one [`Lane`] and one [`Pool`] are a flow. In a flow the earliest deadline goes
+/// first; among flows it goes by weighted shares. A deadline counts as not before the time since which an entry
+/// waits, and as not later than [`QueueOptions::max_age`] after it: so nobody can push others back by a deadline in
+/// the past, and whoever waits long enough is the first of its flow. As every flow that can go has a share, nobody
+/// waits for ever.
+///
+/// All operations are O(log n), but for those of a gate of a whole lane. [`next`](Self::next) also brings back what
+/// was held until now; each entry pays for that once for each time that it was held.
+///
+/// `W` says why an entry is held; it should be small, an enum without fields for example.
+#[derive(Clone, Debug)]
+pub struct Queue<K, W, T = ()> {
+    options: QueueOptions,
+    index: HashMap<K, u32>,
+    slots: Slots<K, W, T>,
+    flows: Vec<Flow>,
+    free_flows: Vec<u32>,
+    /// Those that are held alone, by the end of that.
+    parked: Order,
+    turns: Turns<W>,
+}
+
+#[derive(Clone, Debug)]
+struct Flow {
+    key: FlowKey,
+    seat: Seat,
+    /// Those that are not held alone, by their deadlines.
+    order: Order,
+    /// Those that are held alone too.
+    entries: u32,
+}
+
+/// What the queue has to know of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The lane.
+    pub lane: Lane,
+    /// The shared buckets that it draws on.
+    pub pool: Pool,
+    /// Whose share it is counted to.
+    pub tenant: Tenant,
+    /// When it should be done.
+    pub deadline: SystemTime,
+    /// Since when it waits. An entry that was taken and comes back keeps its time, and with it its place.
+    pub since: SystemTime,
+}
+
+/// Why an entry was not inserted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotInserted {
+    /// There is one under this key.
+    Present,
+    /// There are as many as there may be.
+    Full,
+    /// There are as many flows as there may be, and it would be in a new one.
+    TooManyFlows,
+}
+
+impl fmt::Display for NotInserted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Present => "the queue has an entry under this key",
+            Self::Full => "the queue is full",
+            Self::TooManyFlows => "the queue has too many flows",
+        })
+    }
+}
+
+impl std::error::Error for NotInserted {}
+
+impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
+    /// An empty queue.
+    pub fn new(options: QueueOptions) -> Self {
+        Self {
+            turns: Turns::new(options.lane_weights),
+            options,
+            index: HashMap::new(),
+            slots: Slots::new(),
+            flows: Vec::new(),
+            free_flows: Vec::new(),
+            parked: Order::new(),
+        }
+    }
+
+    /// How many wait, held or not.
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Whether nobody waits.
+    pub fn is_empty(&self) -> bool {
+        self.index.is_empty()
+    }
+
+    /// Whether there is an entry under this key.
+    pub fn contains(&self, key: K) -> bool {
+        self.index.contains_key(&key)
+    }
+
+    /// Gives a tenant another weight than one, from the next time on that something of it begins to wait.
+    pub fn set_tenant_weight(&mut self, tenant: Tenant, weight: u32) {
+        self.turns.set_tenant_weight(tenant, weight);
+    }
+
+    /// Adds an entry.
+    ///
+    /// # Errors
+    /// [`NotInserted`]; then nothing is changed.
+    pub fn insert(&mut self, key: K, entry: Entry, value: T) -> Result<(), NotInserted> {
+        if self.turns.flow_count() >= self.options.max_flows && self.turns.flow(entry.flow()).is_none() {
+            return Err(NotInserted::TooManyFlows);
+        }
+        self.insert_again(key, entry, value)
+    }
+
+    /// The same for one that was here before, and that a number of flows must not keep out.
+    pub(crate) fn insert_again(&mut self, key: K, entry: Entry, value: T) -> Result<(), NotInserted> {
+        if self.index.contains_key(&key) {
+            return Err(NotInserted::Present);
+        }
+        if self.index.len() >= self.options.capacity.min(MOST) {
+            return Err(NotInserted::Full);
+        }
+        let flow = self.flow_for(entry.flow());
+        let deadline = self.clamped(entry);
+        let id = self.slots.add(Slot::new(key, deadline, Moment::of(entry.since), flow, value));
+        self.index.insert(key, id);
+        self.enter(id);
+        Ok(())
+    }
+
+    /// Takes an entry out that is no longer wanted.
+    pub fn remove(&mut self, key: K) -> Option<(Entry, T)> {
+        self.take_out(key, false)
+    }
+
+    /// Takes an entry out because it is done now, and counts it to the shares of its lane and its tenant.
+    pub fn take(&mut self, key: K) -> Option<(Entry, T)> {
+        self.take_out(key, true)
+    }
+
+    fn take_out(&mut self, key: K, served: bool) -> Option<(Entry, T)> {
+        let id = self.index.remove(&key)?;
+        if served {
+            let flow = self.slots.get(id)?.flow;
+            self.turns.serve(self.flows.get(flow as usize)?.seat);
+        }
+        self.leave(id);
+        let slot = self.slots.take(id)?;
+        let entry = self.entry_of(&slot)?;
+        self.leave_flow(slot.flow);
+        Some((entry, slot.value))
+    }
+
+    /// Changes an entry, which stays held if it was. `false` when there is none.
+    pub fn change(&mut self, key: K, entry: Entry) -> bool {
+        let Some(id) = self.index.get(&key).copied() else { return false };
+        let deadline = self.clamped(entry);
+        let flow = self.flow_for(entry.flow());
+        self.leave(id);
+        let Some(slot) = self.slots.get_mut(id) else { return false };
+        slot.deadline = deadline;
+        slot.since = Moment::of(entry.since);
+        let before = std::mem::replace(&mut slot.flow, flow);
+        self.enter(id);
+        self.leave_flow(before);
+        true
+    }
+
+    /// An entry, with its deadline as it counts, and its value.
+    pub fn get(&self, key: K) -> Option<(Entry, &T)> {
+        let slot = self.slots.get(*self.index.get(&key)?)?;
+        Some((self.entry_of(slot)?, &slot.value))
+    }
+
+    /// The value of an entry, to be changed.
+    pub fn value_mut(&mut self, key: K) -> Option<&mut T> {
+        self.slots.get_mut(*self.index.get(&key)?).map(|slot| &mut slot.value)
+    }
+
+    /// Puts an entry where it stands while it waits: into its flow, or among those that are held alone.
+    fn enter(&mut self, id: u32) {
+        let Some(slot) = self.slots.get(id) else { return };
+        if slot.held.is_some() {
+            self.parked.insert((slot.until, id));
+        } else if let Some(flow) = self.flows.get_mut(slot.flow as usize) {
+            flow.order.insert((slot.deadline, id));
+            self.turns.waits(flow.key.tenant, flow.seat, true, true);
+        }
+    }
+
+    fn leave(&mut self, id: u32) {
+        let Some(slot) = self.slots.get(id) else { return };
+        if slot.held.is_some() {
+            self.parked.remove((slot.until, id));
+        } else if let Some(flow) = self.flows.get_mut(slot.flow as usize) {
+            flow.order.remove((slot.deadline, id));
+            self.turns.waits(flow.key.tenant, flow.seat, false, !flow.order.is_empty());
+        }
+    }
+
+    /// The flow, with room for one entry more.
+    fn flow_for(&mut self, key: FlowKey) -> u32 {
+        if let Some(id) = self.turns.flow(key) {
+            if let Some(flow) = self.flows.get_mut(id as usize) {
+                flow.entries += 1;
+            }
+            return id;
+        }
+        let id = self.free_flows.pop().unwrap_or_else(|| {
+            // There are no more flows than entries.
+            u32::try_from(self.flows.len()).unwrap_or(u32::MAX)
+        });
+        let flow = Flow { key, seat: self.turns.add_flow(key, id), order: Order::new(), entries: 1 };
+        match self.flows.get_mut(id as usize) {
+            Some(free) => *free = flow,
+            None => self.flows.push(flow),
+        }
+        id
+    }
+
+    fn leave_flow(&mut self, id: u32) {
+        let Some(flow) = self.flows.get_mut(id as usize) else { return };
+        flow.entries -= 1;
+        if flow.entries == 0 {
+            flow.order = Order::new();
+            self.turns.remove_flow(flow.key, flow.seat);
+            self.free_flows.push(id);
+        }
+    }
+
+    fn clamped(&self, entry: Entry) -> Moment {
+        let since = Moment::of(entry.since);
+        Moment::of(entry.deadline).clamp(since, since.after(self.options.max_age))
+    }
+
+    fn entry_of(&self, slot: &Slot<K, W, T>) -> Option<Entry> {
+        let FlowKey { lane, pool, tenant } = self.flows.get(slot.flow as usize)?.key;
+        // Only a time beyond the year 2262 is none.
+        let (deadline, since) = (slot.deadline.time_or_last(), slot.since.time_or_last());
+        Some(Entry { lane, pool, tenant, deadline, since })
+    }
+}
+
+impl Entry {
+    fn flow(&self) -> FlowKey {
+        FlowKey { lane: self.lane, pool: self.pool, tenant: self.tenant }
+    }
+}
+
+/// The numbers of the entries have 32 bits.
+const MOST: usize = 1 << 31;

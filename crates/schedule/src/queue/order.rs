@@ -1,0 +1,323 @@
+//! An ordered set that counts.
+//!
+//! A B+ tree whose branches know how many lie under each child. The first, and the number before any, are found in
+//! O(log n); insertion and removal are O(log n) too. Of a million only four nodes are touched, which counts for more
+//! than the number of comparisons: entries lie all over the memory.
+
+use super::moment::Moment;
+
+/// Where something stands: by its time, and at the same time by its number.
+pub(super) type Place = (Moment, u32);
+
+/// A set of places.
+#[derive(Clone, Debug)]
+pub(super) struct Order {
+    root: Node,
+    len: u32,
+}
+
+#[derive(Clone, Debug)]
+enum Node {
+    Leaf(Vec<Place>),
+    Branch(Vec<Child>),
+}
+
+#[derive(Clone, Debug)]
+struct Child {
+    first: Place,
+    /// How many places lie under it.
+    len: u32,
+    node: Box<Node>,
+}
+
+/// The most that a node holds. A node holds a quarter of it at the least, unless it is the last of its depth.
+const MOST: usize = 64;
+const LEAST: usize = MOST / 4;
+
+impl Order {
+    pub(super) const fn new() -> Self {
+        Self { root: Node::Leaf(Vec::new()), len: 0 }
+    }
+
+    pub(super) fn len(&self) -> u32 {
+        self.len
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    pub(super) fn first(&self) -> Option<Place> {
+        match &self.root {
+            Node::Leaf(places) => places.first().copied(),
+            Node::Branch(children) => children.first().map(|child| child.first),
+        }
+    }
+
+    /// How many stand before a place, whether it is in the set or not.
+    pub(super) fn count_before(&self, place: Place) -> u32 {
+        let (mut node, mut count) = (&self.root, 0);
+        loop {
+            match node {
+                Node::Leaf(places) => {
+                    let before = places.partition_point(|other| *other < place);
+                    return count + u32::try_from(before).unwrap_or(0);
+                }
+                Node::Branch(children) => {
+                    let index = child_of(children, place);
+                    let (before, rest) = children.split_at(index);
+                    count += before.iter().map(|child| child.len).sum::<u32>();
+                    let Some(child) = rest.first() else { return count };
+                    node = &child.node;
+                }
+            }
+        }
+    }
+
+    /// Adds a place that is not there.
+    pub(super) fn insert(&mut self, place: Place) {
+        if let Some(right) = self.root.insert(place, true) {
+            let left = std::mem::replace(&mut self.root, Node::Branch(Vec::with_capacity(2)));
+            if let Node::Branch(children) = &mut self.root {
+                children.extend([Child::of(left), Child::of(right)]);
+            }
+        }
+        self.len += 1;
+    }
+
+    /// Takes a place out, and says whether it was there.
+    pub(super) fn remove(&mut self, place: Place) -> bool {
+        let was_there = self.root.remove(place);
+        if was_there {
+            self.len -= 1;
+        }
+        if let Node::Branch(children) = &mut self.root
+            && children.len() <= 1
+        {
+            self.root = children.pop().map_or(Node::Leaf(Vec::new()), |only| *only.node);
+        }
+        was_there
+    }
+}
+
+/// The child under which a place is, or would be.
+fn child_of(children: &[Child], place: Place) -> usize {
+    children.partition_point(|child| child.first <= place).saturating_sub(1)
+}
+
+impl Node {
+    /// The new right half, if the node had to be parted. `is_last` says that nothing is to the right of it.
+    fn insert(&mut self, place: Place, is_last: bool) -> Option<Self> {
+        match self {
+            Self::Leaf(places) => {
+                let index = places.partition_point(|other| *other < place);
+                places.insert(index, place);
+                part(places, is_last && index == MOST).map(Self::Leaf)
+            }
+            Self::Branch(children) => {
+                let index = child_of(children, place);
+                let is_last = is_last && index + 1 == children.len();
+                let child = children.get_mut(index)?;
+                child.first = child.first.min(place);
+                child.len += 1;
+                let right = Child::of(child.node.insert(place, is_last)?);
+                child.len -= right.len;
+                children.insert(index + 1, right);
+                part(children, is_last && index + 1 == MOST).map(Self::Branch)
+            }
+        }
+    }
+
+    fn remove(&mut self, place: Place) -> bool {
+        match self {
+            Self::Leaf(places) => {
+                let found = places.binary_search(&place);
+                if let Ok(index) = found {
+                    places.remove(index);
+                }
+                found.is_ok()
+            }
+            Self::Branch(children) => {
+                let index = child_of(children, place);
+                let Some(child) = children.get_mut(index) else { return false };
+                if !child.node.remove(place) {
+                    return false;
+                }
+                child.len -= 1;
+                if child.len == 0 {
+                    children.remove(index);
+                } else if child.node.width() < LEAST {
+                    // With its right neighbour, or its left one if it is the last.
+                    join(children, index.min(children.len().saturating_sub(2)));
+                } else if child.first == place {
+                    child.first = child.node.first().unwrap_or(place);
+                }
+                true
+            }
+        }
+    }
+
+    fn first(&self) -> Option<Place> {
+        match self {
+            Self::Leaf(places) => places.first().copied(),
+            Self::Branch(children) => children.first().map(|child| child.first),
+        }
+    }
+
+    fn width(&self) -> usize {
+        match self {
+            Self::Leaf(places) => places.len(),
+            Self::Branch(children) => children.len(),
+        }
+    }
+
+    fn len(&self) -> u32 {
+        match self {
+            Self::Leaf(places) => u32::try_from(places.len()).unwrap_or(0),
+            Self::Branch(children) => children.iter().map(|child| child.len).sum(),
+        }
+    }
+}
+
+impl Child {
+    fn of(node: Node) -> Self {
+        let first = node.first().unwrap_or((Moment::NEVER, u32::MAX));
+        Self { first, len: node.len(), node: Box::new(node) }
+    }
+}
+
+/// Halves what has become too much. What was added behind all others goes into the new half alone, because more may
+/// come behind it: so the full one stays full.
+fn part<T>(items: &mut Vec<T>, behind_all: bool) -> Option<Vec<T>> {
+    (items.len() > MOST).then(|| {
+        let mut right = Vec::with_capacity(MOST);
+        right.extend(items.drain(if behind_all { MOST } else { MOST / 2 }..));
+        right
+    })
+}
+
+/// Makes one of two neighbours, or two of the same width if it would be too wide.
+fn join(children: &mut Vec<Child>, index: usize) {
+    if index + 1 >= children.len() {
+        return;
+    }
+    let (left, right) = (*children.remove(index).node, *children.remove(index).node);
+    let (left, right) = match (left, right) {
+        (Node::Leaf(left), Node::Leaf(right)) => {
+            let (left, right) = even(left, right);
+            (Node::Leaf(left), right.map(Node::Leaf))
+        }
+        (Node::Branch(left), Node::Branch(right)) => {
+            let (left, right) = even(left, right);
+            (Node::Branch(left), right.map(Node::Branch))
+        }
+        // All leaves are at the same depth.
+        (left, right) => (left, Some(right)),
+    };
+    if let Some(right) = right {
+        children.insert(index, Child::of(right));
+    }
+    children.insert(index, Child::of(left));
+}
+
+fn even<T>(mut left: Vec<T>, mut right: Vec<T>) -> (Vec<T>, Option<Vec<T>>) {
+    left.append(&mut right);
+    if left.len() <= MOST {
+        return (left, None);
+    }
+    right.extend(left.drain(left.len() / 2..));
+    (left, Some(right))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::time::{Duration, SystemTime};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn place(number: u32) -> Place {
+        // Four at each time, and not in the order of their numbers.
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::from(number.wrapping_mul(7919) % 997));
+        (Moment::of(time), number)
+    }
+
+    /// The places in order, having checked what the branches say; also the depth.
+    fn walk(node: &Node, is_last: bool, places: &mut Vec<Place>) -> usize {
+        assert!(node.width() <= MOST && (is_last || node.width() >= LEAST), "{} wide", node.width());
+        match node {
+            Node::Leaf(own) => {
+                places.extend(own);
+                1
+            }
+            Node::Branch(children) => {
+                let depths: BTreeSet<usize> = (1..)
+                    .zip(children)
+                    .map(|(number, child)| {
+                        let before = places.len();
+                        let depth = walk(&child.node, is_last && number == children.len(), places);
+                        assert!(places.len() > before, "an empty node");
+                        assert_eq!(places.len() - before, child.len as usize);
+                        assert_eq!(places.get(before), Some(&child.first));
+                        depth
+                    })
+                    .collect();
+                assert_eq!(depths.len(), 1, "all leaves are at the same depth");
+                depths.first().unwrap() + 1
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_an_ordered_set(steps in prop::collection::vec((0u8..100, 0u32..3000), 1..3000), bias in 10u8..90) {
+            let (mut order, mut model) = (Order::new(), BTreeSet::new());
+            for (add, number) in steps {
+                let place = place(number);
+                if add < bias {
+                    if model.insert(place) {
+                        order.insert(place);
+                    }
+                } else {
+                    // Rather one that is there.
+                    let place = model.range(place..).next().copied().unwrap_or(place);
+                    prop_assert_eq!(order.remove(place), model.remove(&place));
+                }
+                prop_assert_eq!(order.first(), model.first().copied());
+                prop_assert_eq!(order.len() as usize, model.len());
+            }
+            let mut places = Vec::new();
+            walk(&order.root, true, &mut places);
+            prop_assert!(places.iter().eq(&model));
+            for number in (0..3000).step_by(37) {
+                let place = place(number);
+                prop_assert_eq!(order.count_before(place) as usize, model.range(..place).count());
+            }
+        }
+    }
+
+    #[test]
+    fn many_are_three_deep_however_they_come() {
+        let of_number = |number: u32| (Moment::of(SystemTime::UNIX_EPOCH), number);
+        let came_in_order = (0..100_000u32).fold(Order::new(), |mut order, number| {
+            order.insert(of_number(number));
+            order
+        });
+        let came_mixed = (0..100_000u32).fold(Order::new(), |mut order, number| {
+            order.insert(of_number(number.wrapping_mul(7_368_787)));
+            order
+        });
+        for mut order in [came_in_order, came_mixed] {
+            let mut places = Vec::new();
+            assert!(walk(&order.root, true, &mut places) <= 3);
+            assert_eq!(places.len(), 100_000);
+            for place in places {
+                assert_eq!(order.first(), Some(place));
+                assert!(order.remove(place));
+            }
+            assert!(order.is_empty() && matches!(order.root, Node::Leaf(_)));
+        }
+    }
+}

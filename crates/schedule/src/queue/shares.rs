@@ -1,0 +1,355 @@
+//! Weighted shares: who is served next, so that in the long run each gets by its weight.
+
+/// Stride scheduling in integers. Each child has a pass, the smallest pass is served, and a service moves it on by
+/// a stride that is smaller the greater the weight.
+///
+/// Of two that are both ready all the time, the services divided by the weights differ by less than one service
+/// of each. Who was away comes back at the pass that the others have reached, so an absence earns nothing; who is
+/// new starts one stride behind it, so going away and coming back as somebody new earns nothing either, and no
+/// stream of new ones, however long, keeps others from being served.
+#[derive(Clone, Debug)]
+pub(super) struct Shares<I> {
+    children: Vec<Child<I>>,
+    free: Vec<u32>,
+    /// Those that are ready, as a binary heap by pass.
+    heap: Vec<u32>,
+    reached: u64,
+    weight: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Child<I> {
+    id: I,
+    pass: u64,
+    weight: u64,
+    /// Its place in the heap; [`ASLEEP`] when it is not ready.
+    place: u32,
+}
+
+const ASLEEP: u32 = u32::MAX;
+
+impl<I> Child<I> {
+    fn stride(&self) -> u64 {
+        stride(self.weight)
+    }
+}
+
+fn stride(weight: u64) -> u64 {
+    (STRIDE / weight).max(1)
+}
+
+/// Far above any sum of weights, so that rounding does not count.
+const STRIDE: u64 = 1 << 44;
+/// Passes begin anew long before they overflow.
+const FAR: u64 = 1 << 62;
+
+impl<I> Default for Shares<I> {
+    fn default() -> Self {
+        Self { children: Vec::new(), free: Vec::new(), heap: Vec::new(), reached: 0, weight: 0 }
+    }
+}
+
+impl<I: Copy> Shares<I> {
+    /// Who is to be served.
+    pub(super) fn first(&self) -> Option<I> {
+        self.children.get(*self.heap.first()? as usize).map(|child| child.id)
+    }
+
+    /// The weights of all that are ready, together.
+    pub(super) fn ready_weight(&self) -> u64 {
+        self.weight
+    }
+
+    pub(super) fn is_ready(&self, child: u32) -> bool {
+        self.children.get(child as usize).is_some_and(|child| child.place != ASLEEP)
+    }
+
+    /// A new child, and its number. It takes no part yet.
+    pub(super) fn add(&mut self, id: I, weight: u64) -> u32 {
+        let weight = weight.max(1);
+        let child = Child { id, pass: self.reached + stride(weight), weight, place: ASLEEP };
+        if let Some(number) = self.free.pop() {
+            self.children[number as usize] = child;
+            return number;
+        }
+        self.children.push(child);
+        // There are no more children than entries.
+        u32::try_from(self.children.len() - 1).unwrap_or(ASLEEP)
+    }
+
+    /// Forgets a child; its number may be another's later.
+    pub(super) fn forget(&mut self, child: u32) {
+        self.sleep(child);
+        self.free.push(child);
+    }
+
+    /// Lets a child take part, with this weight from now on.
+    pub(super) fn wake(&mut self, number: u32, weight: u64) {
+        let place = self.heap.len();
+        let Some(child) = self.children.get_mut(number as usize) else { return };
+        let before = std::mem::replace(&mut child.weight, weight.max(1));
+        self.weight += child.weight;
+        if child.place != ASLEEP {
+            self.weight -= before;
+            return;
+        }
+        child.pass = child.pass.max(self.reached);
+        self.heap.push(number);
+        self.rise(place);
+    }
+
+    /// Lets a child take no part for a while.
+    pub(super) fn sleep(&mut self, number: u32) {
+        let Some(child) = self.children.get_mut(number as usize) else { return };
+        let place = std::mem::replace(&mut child.place, ASLEEP);
+        if place == ASLEEP {
+            return;
+        }
+        self.weight -= child.weight;
+        let place = place as usize;
+        self.heap.swap_remove(place);
+        if place < self.heap.len() {
+            self.rise(place);
+            self.sink(self.children[self.heap[place] as usize].place as usize);
+        }
+    }
+
+    /// Counts one service. Who is served before its turn owes the others for one service and no more, however often
+    /// that happens.
+    pub(super) fn serve(&mut self, number: u32) {
+        if let Some(first) = self.heap.first() {
+            self.reached = self.reached.max(self.children[*first as usize].pass);
+        }
+        let Some(child) = self.children.get_mut(number as usize) else { return };
+        let most = child.pass.max(self.reached + 2 * child.stride());
+        child.pass = most.min(child.pass + child.stride());
+        let place = child.place;
+        if place != ASLEEP {
+            self.sink(place as usize);
+        }
+        if self.reached > FAR {
+            self.begin_anew();
+        }
+    }
+
+    fn begin_anew(&mut self) {
+        let ready = self.children.iter().filter(|child| child.place != ASLEEP).map(|child| child.pass);
+        let gone = ready.fold(self.reached, u64::min);
+        self.reached -= gone;
+        for child in &mut self.children {
+            child.pass = child.pass.saturating_sub(gone);
+        }
+    }
+
+    /// How often each of the others would be served before this one is for the `nth` time (counted from one), if
+    /// nothing changes and none of them runs empty.
+    pub(super) fn served_before(&self, number: u32, nth: u64) -> impl Iterator<Item = (I, u64)> {
+        let until = self.children.get(number as usize).map_or(self.reached, |child| {
+            let turns = child.stride().saturating_mul(nth.saturating_sub(1));
+            child.pass.max(self.reached).saturating_add(turns)
+        });
+        self.heap.iter().filter(move |other| **other != number).filter_map(move |other| {
+            let child = self.children.get(*other as usize)?;
+            let gap = until.checked_sub(child.pass)?;
+            let stride = child.stride();
+            // The one at the very pass of ours goes first if its number is smaller.
+            let times = if *other < number { gap / stride + 1 } else { gap.div_ceil(stride) };
+            Some((child.id, times))
+        })
+    }
+
+    fn key(&self, place: usize) -> (u64, u32) {
+        let number = self.heap[place];
+        (self.children[number as usize].pass, number)
+    }
+
+    fn rise(&mut self, mut place: usize) {
+        while place > 0 && self.key(place) < self.key((place - 1) / 2) {
+            self.heap.swap(place, (place - 1) / 2);
+            self.seat(place);
+            place = (place - 1) / 2;
+        }
+        self.seat(place);
+    }
+
+    fn sink(&mut self, mut place: usize) {
+        loop {
+            let below = [2 * place + 1, 2 * place + 2].into_iter().filter(|below| *below < self.heap.len());
+            match below.min_by_key(|below| self.key(*below)) {
+                Some(below) if self.key(below) < self.key(place) => {
+                    self.heap.swap(place, below);
+                    self.seat(place);
+                    place = below;
+                }
+                _ => break,
+            }
+        }
+        self.seat(place);
+    }
+
+    /// Writes down where the child is that stands here.
+    fn seat(&mut self, place: usize) {
+        let number = self.heap[place];
+        self.children[number as usize].place = u32::try_from(place).unwrap_or(ASLEEP);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A new child that is ready; in these tests its id is its number.
+    fn join(shares: &mut Shares<usize>, id: usize, weight: u64) {
+        assert_eq!(shares.add(id, weight) as usize, id);
+        shares.wake(id as u32, weight);
+    }
+
+    fn serve(shares: &mut Shares<usize>) -> usize {
+        let first = shares.first().unwrap();
+        shares.serve(first as u32);
+        first
+    }
+
+    proptest! {
+        #[test]
+        fn two_that_are_ready_get_by_their_weights(
+            weights in prop::collection::vec(1u64..50, 2..8),
+            services in 1usize..2000,
+        ) {
+            let mut shares = Shares::default();
+            for (id, weight) in weights.iter().enumerate() {
+                join(&mut shares, id, *weight);
+            }
+            let mut served = vec![0u64; weights.len()];
+            for _ in 0..services {
+                served[serve(&mut shares)] += 1;
+            }
+            for (one, other) in (0..weights.len()).flat_map(|one| (0..weights.len()).map(move |o| (one, o))) {
+                // In services times both weights, so that no fraction is needed; one more for the rounded stride.
+                let (a, b) = (served[one] * weights[other], served[other] * weights[one]);
+                prop_assert!(a.abs_diff(b) <= weights[one] + weights[other] + 1, "{served:?} of {weights:?}");
+            }
+        }
+
+        #[test]
+        fn what_is_said_to_come_before_comes_before(
+            weights in prop::collection::vec(1u64..20, 2..8),
+            warm_up in 0usize..50,
+            which in any::<prop::sample::Index>(),
+            nth in 1u64..30,
+        ) {
+            let mut shares = Shares::default();
+            for (id, weight) in weights.iter().enumerate() {
+                join(&mut shares, id, *weight);
+                for _ in 0..warm_up {
+                    serve(&mut shares);
+                }
+            }
+            let id = which.index(weights.len());
+            let mut said: Vec<_> = shares.served_before(id as u32, nth).filter(|(_, times)| *times > 0).collect();
+            said.sort_unstable();
+            let (mut served, mut turns) = (BTreeMap::new(), 0);
+            while turns < nth {
+                let first = serve(&mut shares);
+                if first == id { turns += 1 } else { *served.entry(first).or_insert(0) += 1 }
+            }
+            prop_assert_eq!(said, served.into_iter().collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn absence_earns_nothing() {
+        let mut shares = Shares::default();
+        join(&mut shares, 0, 1);
+        join(&mut shares, 1, 1);
+        shares.sleep(1);
+        for _ in 0..1000 {
+            assert_eq!(serve(&mut shares), 0);
+        }
+        shares.wake(1, 1);
+        let served: Vec<_> = (0..6).map(|_| serve(&mut shares)).collect();
+        assert_eq!(served.iter().filter(|id| **id == 1).count(), 3, "{served:?}");
+    }
+
+    #[test]
+    fn an_endless_stream_of_new_ones_keeps_nobody_out() {
+        let mut shares = Shares::default();
+        join(&mut shares, 0, 1);
+        join(&mut shares, 1, 100);
+        let mut served = 0;
+        for _ in 1..1000 {
+            if serve(&mut shares) == 0 {
+                served += 1;
+            } else {
+                shares.forget(1);
+                join(&mut shares, 1, 100);
+            }
+        }
+        // One in a hundred is its share.
+        assert!((9..=10).contains(&served), "{served}");
+    }
+
+    #[test]
+    fn who_leaves_and_comes_back_gets_no_more_than_its_weight() {
+        let mut shares = Shares::default();
+        join(&mut shares, 0, 10);
+        join(&mut shares, 1, 1);
+        let mut served = 0;
+        for _ in 0..1100 {
+            if serve(&mut shares) == 1 {
+                served += 1;
+                shares.forget(1);
+                join(&mut shares, 1, 1);
+            }
+        }
+        assert!((99..=101).contains(&served), "{served}");
+    }
+
+    #[test]
+    fn passes_begin_anew_and_nothing_changes() {
+        let (mut near, mut far) =
+            (Shares::default(), Shares { reached: FAR - 5 * STRIDE, ..Shares::default() });
+        for shares in [&mut near, &mut far] {
+            for (id, weight) in [1, 3, 2].into_iter().enumerate() {
+                join(shares, id, weight);
+            }
+            shares.sleep(2);
+        }
+        for turn in 0..100 {
+            assert_eq!(serve(&mut near), serve(&mut far), "{turn}");
+            if turn == 50 {
+                near.wake(2, 2);
+                far.wake(2, 2);
+            }
+        }
+        assert!(far.reached < FAR / 2);
+    }
+
+    proptest! {
+        #[test]
+        fn the_smallest_pass_is_first_whatever_happens(
+            steps in prop::collection::vec((0u8..5, 0usize..20, 1u64..9), 1..300),
+        ) {
+            let mut shares = Shares::default();
+            for id in 0..20 {
+                shares.add(id, 1);
+            }
+            for (what, id, weight) in steps {
+                let number = id as u32;
+                match what {
+                    0 | 1 => shares.wake(number, weight),
+                    2 => shares.sleep(number),
+                    _ => shares.serve(number),
+                }
+                let ready = || shares.children.iter().filter(|child| child.place != ASLEEP);
+                let first = ready().min_by_key(|child| (child.pass, child.id)).map(|child| child.id);
+                prop_assert_eq!(shares.first(), first);
+                prop_assert_eq!(shares.ready_weight(), ready().map(|child| child.weight).sum::<u64>());
+            }
+        }
+    }
+}

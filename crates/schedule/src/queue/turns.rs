@@ -1,0 +1,327 @@
+//! Whose turn it is: among the lanes, among the pools, and inside each pool among its lanes and their tenants.
+//!
+//! The shares of a lane and of a tenant in a budget are counted inside the pool, because a pool's clock stands
+//! still while its bucket is empty: each token that comes back goes to whom the shares owe it, whatever others got
+//! meanwhile. So each pool offers one lane, whose turn it is there. What goes on at a time is shared by the lanes
+//! that are offered, and in a lane by the pools that offer it.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::gate::{Gate, Gates};
+use super::lane::{Lane, PerLane, Pool, Tenant};
+use super::moment::Moment;
+use super::shares::Shares;
+
+#[derive(Clone, Debug)]
+pub(super) struct Turns<W> {
+    lanes: Shares<Lane>,
+    /// The pools that offer each lane, or did, by their places in `pools`.
+    offering: PerLane<Shares<u32>>,
+    pools: Vec<PoolTurns>,
+    free: Vec<u32>,
+    places: HashMap<Pool, u32>,
+    flows: HashMap<FlowKey, u32>,
+    gates: Gates<W>,
+    lane_weights: PerLane<u32>,
+    tenant_weights: BTreeMap<Tenant, u32>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct PoolTurns {
+    pub(super) id: Pool,
+    pub(super) lanes: Shares<Lane>,
+    pub(super) tenants: PerLane<Tenants>,
+    /// The lane whose turn it is here; none while the pool cannot go.
+    pub(super) offers: Option<Lane>,
+    /// Its numbers among those that offer each lane.
+    offering: PerLane<Option<u32>>,
+}
+
+/// The flows of one lane of a pool.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tenants {
+    /// The flows, by their numbers in the queue.
+    pub(super) shares: Shares<u32>,
+    /// The entries that are not held alone.
+    pub(super) waiting: u64,
+    flows: usize,
+}
+
+/// Which flow: the entries of one tenant, in one lane, that draw on the same buckets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct FlowKey {
+    pub(super) lane: Lane,
+    pub(super) pool: Pool,
+    pub(super) tenant: Tenant,
+}
+
+/// Where a flow is found.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seat {
+    pub(super) lane: Lane,
+    pool: u32,
+    pub(super) share: u32,
+}
+
+impl PoolTurns {
+    fn new(id: Pool, lanes: Shares<Lane>) -> Self {
+        let (tenants, offering) = (PerLane::default(), PerLane::default());
+        Self { id, lanes, tenants, offers: None, offering }
+    }
+
+    pub(super) fn waiting(&self) -> u64 {
+        Lane::ALL.iter().map(|lane| self.tenants.get(*lane).waiting).sum()
+    }
+
+    fn flows(&self) -> usize {
+        Lane::ALL.iter().map(|lane| self.tenants.get(*lane).flows).sum()
+    }
+}
+
+impl<W: Copy> Turns<W> {
+    pub(super) fn new(lane_weights: PerLane<u32>) -> Self {
+        Self {
+            lanes: shares_of_lanes(&lane_weights),
+            offering: PerLane::default(),
+            pools: Vec::new(),
+            free: Vec::new(),
+            places: HashMap::new(),
+            flows: HashMap::new(),
+            gates: Gates::new(),
+            lane_weights,
+            tenant_weights: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn set_tenant_weight(&mut self, tenant: Tenant, weight: u32) {
+        if weight == 1 {
+            self.tenant_weights.remove(&tenant);
+        } else {
+            self.tenant_weights.insert(tenant, weight.min(MAX_WEIGHT));
+        }
+    }
+
+    fn tenant_weight(&self, tenant: Tenant) -> u64 {
+        u64::from(self.tenant_weights.get(&tenant).copied().unwrap_or(1))
+    }
+
+    pub(super) fn lane_weight(&self, lane: Lane) -> u64 {
+        u64::from(*self.lane_weights.get(lane)).max(1)
+    }
+
+    pub(super) fn flow(&self, key: FlowKey) -> Option<u32> {
+        self.flows.get(&key).copied()
+    }
+
+    pub(super) fn flow_count(&self) -> usize {
+        self.flows.len()
+    }
+
+    pub(super) fn pool(&self, seat: Seat) -> Option<&PoolTurns> {
+        self.pools.get(seat.pool as usize)
+    }
+
+    /// All pools in which there are entries.
+    pub(super) fn pools(&self) -> impl Iterator<Item = &PoolTurns> {
+        self.pools.iter().filter(|pool| pool.flows() > 0)
+    }
+
+    /// The weight of all pools together that offer a lane.
+    pub(super) fn offered_weight(&self, lane: Lane) -> u64 {
+        self.offering.get(lane).ready_weight()
+    }
+
+    pub(super) fn add_flow(&mut self, key: FlowKey, flow: u32) -> Seat {
+        let place = self.place_for(key.pool);
+        let weight = self.tenant_weight(key.tenant);
+        self.flows.insert(key, flow);
+        let tenants = self.pools[place as usize].tenants.get_mut(key.lane);
+        tenants.flows += 1;
+        Seat { lane: key.lane, pool: place, share: tenants.shares.add(flow, weight) }
+    }
+
+    fn place_for(&mut self, id: Pool) -> u32 {
+        if let Some(place) = self.places.get(&id) {
+            return *place;
+        }
+        let pool = PoolTurns::new(id, shares_of_lanes(&self.lane_weights));
+        let place = self.free.pop().unwrap_or_else(|| {
+            // There are no more pools than entries.
+            u32::try_from(self.pools.len()).unwrap_or(u32::MAX)
+        });
+        match self.pools.get_mut(place as usize) {
+            Some(free) => *free = pool,
+            None => self.pools.push(pool),
+        }
+        self.places.insert(id, place);
+        place
+    }
+
+    /// Forgets a flow in which nothing is left, and its pool if it was the last.
+    pub(super) fn remove_flow(&mut self, key: FlowKey, seat: Seat) {
+        self.flows.remove(&key);
+        let pool = &mut self.pools[seat.pool as usize];
+        let tenants = pool.tenants.get_mut(seat.lane);
+        tenants.flows -= 1;
+        tenants.shares.forget(seat.share);
+        self.refresh(seat.pool, seat.lane);
+        let pool = &mut self.pools[seat.pool as usize];
+        if pool.flows() > 0 {
+            return;
+        }
+        let id = pool.id;
+        for lane in Lane::ALL {
+            if let Some(number) = pool.offering.get_mut(lane).take() {
+                self.offering.get_mut(lane).forget(number);
+            }
+            self.gates.open(Gate::PoolLane(id, lane));
+        }
+        self.gates.open(Gate::Pool(id));
+        self.places.remove(&id);
+        self.free.push(seat.pool);
+    }
+
+    /// Takes note that one entry more, or one less, waits in a flow; `some` says whether any does now.
+    pub(super) fn waits(&mut self, tenant: Tenant, seat: Seat, more: bool, some: bool) {
+        let Some(pool) = self.pools.get_mut(seat.pool as usize) else { return };
+        let Tenants { shares, waiting, .. } = pool.tenants.get_mut(seat.lane);
+        *waiting = if more { *waiting + 1 } else { waiting.saturating_sub(1) };
+        if some == shares.is_ready(seat.share) {
+            return;
+        }
+        if some {
+            let weight = self.tenant_weight(tenant);
+            self.pools[seat.pool as usize].tenants.get_mut(seat.lane).shares.wake(seat.share, weight);
+        } else {
+            shares.sleep(seat.share);
+        }
+        self.refresh(seat.pool, seat.lane);
+    }
+
+    /// Counts one service.
+    pub(super) fn serve(&mut self, seat: Seat) {
+        let Some(pool) = self.pools.get_mut(seat.pool as usize) else { return };
+        pool.tenants.get_mut(seat.lane).shares.serve(seat.share);
+        pool.lanes.serve(number(seat.lane));
+        if let Some(offering) = *pool.offering.get(seat.lane) {
+            self.offering.get_mut(seat.lane).serve(offering);
+        }
+        self.lanes.serve(number(seat.lane));
+        self.offer(seat.pool);
+    }
+
+    /// The flow whose turn it is.
+    pub(super) fn first(&self) -> Option<u32> {
+        if self.gates.is_closed(Gate::All) {
+            return None;
+        }
+        let lane = self.lanes.first()?;
+        let pool = self.offering.get(lane).first()?;
+        self.pools.get(pool as usize)?.tenants.get(lane).shares.first()
+    }
+
+    pub(super) fn close(&mut self, gate: Gate, until: Moment, why: W) {
+        if let Gate::Pool(pool) | Gate::PoolLane(pool, _) = gate
+            && !self.places.contains_key(&pool)
+        {
+            return;
+        }
+        self.gates.close(gate, until, why);
+        self.refresh_behind(gate);
+    }
+
+    pub(super) fn open(&mut self, gate: Gate) -> bool {
+        let was_closed = self.gates.open(gate);
+        if was_closed {
+            self.refresh_behind(gate);
+        }
+        was_closed
+    }
+
+    pub(super) fn gates(&self) -> &Gates<W> {
+        &self.gates
+    }
+
+    fn refresh_behind(&mut self, gate: Gate) {
+        match gate {
+            Gate::All => {}
+            Gate::Lane(lane) => {
+                let behind = |pool: &PoolTurns| pool.tenants.get(lane).flows > 0;
+                let behind = (0..).zip(&self.pools).filter(|(_, pool)| behind(pool)).map(|(place, _)| place);
+                for place in behind.collect::<Vec<u32>>() {
+                    self.refresh(place, lane);
+                }
+            }
+            Gate::Pool(pool) => {
+                if let Some(place) = self.places.get(&pool) {
+                    self.offer(*place);
+                }
+            }
+            Gate::PoolLane(pool, lane) => {
+                if let Some(place) = self.places.get(&pool) {
+                    self.refresh(*place, lane);
+                }
+            }
+        }
+    }
+
+    /// Looks again whether a lane of a pool can go.
+    fn refresh(&mut self, place: u32, lane: Lane) {
+        let weight = self.lane_weight(lane);
+        let Some(pool) = self.pools.get_mut(place as usize) else { return };
+        let closed =
+            self.gates.is_closed(Gate::Lane(lane)) || self.gates.is_closed(Gate::PoolLane(pool.id, lane));
+        if closed || pool.tenants.get(lane).shares.first().is_none() {
+            pool.lanes.sleep(number(lane));
+        } else {
+            pool.lanes.wake(number(lane), weight);
+        }
+        self.offer(place);
+    }
+
+    /// Looks again which lane a pool offers.
+    fn offer(&mut self, place: u32) {
+        let Some(pool) = self.pools.get_mut(place as usize) else { return };
+        let closed = self.gates.is_closed(Gate::Pool(pool.id));
+        let offers = if closed { None } else { pool.lanes.first() };
+        let before = std::mem::replace(&mut pool.offers, offers);
+        if let Some(lane) = before.filter(|_| before != offers)
+            && let Some(offering) = *pool.offering.get(lane)
+        {
+            let pools = self.offering.get_mut(lane);
+            pools.sleep(offering);
+            if pools.first().is_none() {
+                self.lanes.sleep(number(lane));
+            }
+        }
+        if let Some(lane) = offers {
+            let weight = pool.tenants.get(lane).shares.ready_weight();
+            let pools = self.offering.get_mut(lane);
+            let offering = *pool.offering.get_mut(lane).get_or_insert_with(|| pools.add(place, weight));
+            pools.wake(offering, weight);
+            self.lanes.wake(number(lane), self.lane_weight(lane));
+        }
+    }
+}
+
+/// Shares in which each lane has its [`number`].
+fn shares_of_lanes(weights: &PerLane<u32>) -> Shares<Lane> {
+    let mut shares = Shares::default();
+    for lane in Lane::ALL {
+        shares.add(lane, u64::from(*weights.get(lane)));
+    }
+    shares
+}
+
+pub(super) fn number(lane: Lane) -> u32 {
+    match lane {
+        Lane::Expiring => 0,
+        Lane::Revoked => 1,
+        Lane::New => 2,
+        Lane::Routine => 3,
+        Lane::Failing => 4,
+    }
+}
+
+/// The greatest weight of a tenant: the weights of all flows together stay far below a stride.
+const MAX_WEIGHT: u32 = 1_000_000;

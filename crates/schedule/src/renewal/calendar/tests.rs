@@ -1,0 +1,2 @@
+mod fleets;
+mod placing;

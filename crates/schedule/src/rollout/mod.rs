@@ -1,0 +1,74 @@
+//! The rollout planner: when a fleet has its certificates, before anything is ordered.
+//!
+//! [`Rollout::plan`] takes what is to be served ([`Fleet`], [`Growth`]), the CA's [`Limits`](crate::budget::Limits)
+//! and a start, and answers with a value: dates, the limit that binds in each phase, the load of each day, the room
+//! that stays, what would expire, and which override to ask for. It is closed arithmetic on the emission intervals
+//! and bursts of the CA's buckets, and takes milliseconds for a million devices.
+//!
+//! Only first certificates pass the shared limits. A renewal of the same names within
+//! [120 days](crate::budget::SAME_SET_WINDOW), or inside the window that the CA suggests (RFC 9773), is exempt from
+//! new orders and from certificates per domain; it still spends one of the five certificates that a set of names
+//! has in a week.
+//!
+//! # The case of 90,000 appliances
+//!
+//! An appliance maker with 90,000 devices in one domain once met a limit of 20 certificates in a week: 86 years.
+//! The limit is 50 in seven days now: 34.5 years. It is the domain that binds, and with each device a registered
+//! domain of its own, by the public suffix list, only the account's new orders are left: 37.4 days. So does any
+//! override for the domain that is higher than those: 25,000 in a week is the first.
+//!
+//! ```
+//! use fleetcert_schedule::budget::{Limit, LimitKind, Limits, Rule};
+//! use fleetcert_schedule::rollout::{Advice, Fleet, Growth, Profile, Reserve, Rollout, Zones};
+//! use std::time::{Duration, SystemTime};
+//!
+//! const DAY: Duration = Duration::from_secs(86_400);
+//! let start = SystemTime::UNIX_EPOCH + DAY * 20_000;
+//! let days = |limits: &Limits, zones| {
+//!     let fleet = Fleet::new(90_000, Profile::TlsServer).with_zones(zones);
+//!     let plan = Rollout::plan(fleet, Growth::default(), limits, Reserve::NONE, start);
+//!     plan.completion().after.as_secs() / 86_400
+//! };
+//! let now = Limits::lets_encrypt_production();
+//! let twenty = Rule::Limited(Limit::new(20, 20, 7 * DAY)?);
+//! let then = now.clone().with_rule(LimitKind::CertificatesPerDomain, twenty);
+//! assert_eq!(days(&then, Zones::ONE), 31_493);
+//! assert_eq!(days(&now, Zones::ONE), 12_593);
+//! assert_eq!(days(&now, Zones::PublicSuffix), 37);
+//!
+//! let plan = Rollout::plan(
+//!     Fleet::new(90_000, Profile::TlsServer),
+//!     Growth::per_week(500),
+//!     &now,
+//!     Reserve::percent(10).expect("less than 100"),
+//!     start,
+//! );
+//! let Advice::Ask { ask, effect } = plan.advice(90 * DAY) else { panic!("it is not done in 90 days as it is") };
+//! assert_eq!(ask.per_domain.map(|tier| tier.per_week), Some(10_000));
+//! assert_eq!(ask.new_orders, None);
+//! assert_eq!(effect.complete_after.as_secs() / 86_400, 63);
+//! # Ok::<(), fleetcert_schedule::budget::LimitError>(())
+//! ```
+
+mod expiry;
+mod fleet;
+mod load;
+mod newcomers;
+mod pace;
+mod plan;
+mod profile;
+mod steady;
+#[cfg(test)]
+mod tests;
+mod tiers;
+
+pub use expiry::{Expiry, ExpiryCause, Return};
+pub use fleet::{Fleet, Growth, Reserve, Zones};
+pub use load::{DayLoad, LOAD_DAYS, REQUESTS_PER_CERTIFICATE, TXT_WRITES_PER_CERTIFICATE};
+pub use newcomers::{Room, Waiting};
+pub use plan::{Milestone, Phase, Rollout};
+pub use profile::{Life, Profile};
+pub use steady::SteadyState;
+pub use tiers::{
+    Advice, Ask, Effect, NEW_ORDERS_TIERS, PER_DOMAIN_PER_ACCOUNT_TIERS, PER_DOMAIN_TIERS, Tier, TierRow,
+};

@@ -1,0 +1,113 @@
+//! The store.
+
+use std::fmt;
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use fleetcert_store::{Collection, Record, Store, StoreError, Transaction, Version};
+
+use crate::pool::Pool;
+use crate::{PostgresOptions, schema, statements};
+
+/// Records in one schema of a PostgreSQL database, for any number of nodes.
+///
+/// Every call has a deadline. When it passes, or when a connection breaks, the call is
+/// [`Unavailable`](fleetcert_store::StoreErrorKind::Unavailable), and whether a commit was made is not known. A call
+/// that is dropped after it was sent runs to its end in the server.
+///
+/// The store holds a bounded number of connections and opens them when they are needed: call it inside a runtime of
+/// tokio. Close it with [`close`](Self::close) where the server should not find its connections broken.
+pub struct PostgresStore {
+    pool: Pool,
+}
+
+impl PostgresStore {
+    /// Connects, and makes the schema and its tables if there are none. Nodes may do so at the same time.
+    ///
+    /// The role must own the schema, or may create one in the database when it is not there.
+    ///
+    /// # Errors
+    /// `Unavailable` when the server does not answer, refuses the password, or cannot prove that it is the named one.
+    /// `Corrupt` when the schema is another program's, or of a newer version of this one: it is left as it is.
+    /// `InvalidInput` when an option cannot be used, as a root certificate that is none.
+    pub async fn connect(options: PostgresOptions) -> Result<Self, StoreError> {
+        let store = Self { pool: Pool::new(&options) };
+        let prepared = store.prepare(&options.schema).await;
+        if prepared.is_err() {
+            store.close().await;
+        }
+        prepared.map(|()| store)
+    }
+
+    async fn prepare(&self, schema: &str) -> Result<(), StoreError> {
+        let mut session = self.pool.session().await?;
+        let outcome = self.pool.in_time(schema::prepare(session.connection(), schema)).await;
+        session.end(outcome)
+    }
+
+    /// Closes the connections: those in use when their call has ended. Every later call is `Unavailable`.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn read(&self, collection: Collection, key: &str) -> Result<Option<Record>, StoreError> {
+        let mut session = self.pool.session().await?;
+        let outcome = self.pool.in_time(statements::read(session.connection(), collection, key)).await;
+        session.end(outcome)
+    }
+
+    async fn page(
+        &self,
+        collection: Collection,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Record>, StoreError> {
+        // No key is empty, so the empty text stands before all of them.
+        let after = after.unwrap_or_default();
+        let mut session = self.pool.session().await?;
+        let outcome =
+            self.pool.in_time(statements::page(session.connection(), collection, after, limit)).await;
+        session.end(outcome)
+    }
+
+    async fn commit(&self, transaction: Transaction) -> Result<Version, StoreError> {
+        transaction.require_bounds()?;
+        let mut session = self.pool.session().await?;
+        let outcome = self.pool.in_time(statements::commit(session.connection(), &transaction)).await;
+        session.end(outcome)
+    }
+
+    async fn claim(
+        &self,
+        collection: Collection,
+        now: SystemTime,
+        until: SystemTime,
+        limit: usize,
+    ) -> Result<Vec<Record>, StoreError> {
+        let mut session = self.pool.session().await?;
+        let outcome =
+            self.pool.in_time(statements::claim(session.connection(), collection, now, until, limit)).await;
+        session.end(outcome)
+    }
+
+    async fn count_due(
+        &self,
+        collection: Collection,
+        time: SystemTime,
+        limit: usize,
+    ) -> Result<usize, StoreError> {
+        let mut session = self.pool.session().await?;
+        let outcome =
+            self.pool.in_time(statements::count_due(session.connection(), collection, time, limit)).await;
+        session.end(outcome)
+    }
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore").field("idle", &self.pool.idle()).finish_non_exhaustive()
+    }
+}

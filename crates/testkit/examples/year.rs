@@ -1,0 +1,194 @@
+//! A year of a fleet, in a minute: devices, a control server that schedules, and a CA with the limits of Let's
+//! Encrypt, in virtual time.
+//!
+//! `cargo run --release -p fleetcert-testkit --example year -- --devices 100000 --days 365 --seed 1 --svg year.svg`
+
+#![allow(clippy::print_stdout, clippy::print_stderr, clippy::disallowed_methods)] // it prints, and takes its own time
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use fleetcert_schedule::budget::{Account, Limit, Limits, Override};
+use fleetcert_testkit::fleet::{ACCOUNT, Books, Lives, Report, Returning, Scenario, Span, Zone, simulate};
+use fleetcert_testkit::limiter::{CaLimits, Rate};
+use serde_json::json;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Simulates a fleet before a CA with the limits of Let's Encrypt, and tells what came of it.
+#[derive(Debug, Parser)]
+struct Flags {
+    /// So many devices want a certificate on the first day.
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=5_000_000))]
+    devices: u32,
+    /// So many days.
+    #[arg(long, default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=3650))]
+    days: u32,
+    /// All chance comes from here.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The CA is away for so many days, from the middle on.
+    #[arg(long, value_name = "DAYS")]
+    ca_outage: Option<u32>,
+    /// So many devices sleep from their first certificate on, and return on one Monday, after 60 % of the time.
+    #[arg(long, value_name = "DEVICES")]
+    returning: Option<u32>,
+    /// What Let's Encrypt calls it: classic, tlsserver or shortlived.
+    #[arg(long, default_value = "tlsserver")]
+    profile: String,
+    /// The fleet is spread over so many registered domains, instead of a zone on the public suffix list.
+    #[arg(long)]
+    domains: Option<u32>,
+    /// An override that the CA granted: NewOrdersPerAccount=COUNT/DAYSd, CertificatesPerDomainPerAccount=COUNT/DAYSd.
+    #[arg(long = "override", value_name = "NAME=COUNT/DAYSd")]
+    overrides: Vec<String>,
+    /// New devices in 30 days, of a thousand.
+    #[arg(long, default_value_t = 10)]
+    growth: u32,
+    /// Writes the picture here.
+    #[arg(long)]
+    svg: Option<PathBuf>,
+    /// The last line is the report as a JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+fn main() -> ExitCode {
+    let flags = Flags::parse();
+    match run(&flags) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => {
+            eprintln!("Something went wrong in this year. To see it again: {}", command(&flags));
+            ExitCode::FAILURE
+        }
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(flags: &Flags) -> Result<bool, String> {
+    let (scenario, limits, ca_limits) = set_up(flags)?;
+    let mut ca = Books::new(ca_limits, &scenario, ACCOUNT, false);
+    let began = Instant::now();
+    let mut shown = began;
+    let report = simulate(&scenario, limits, &mut ca, |progress| {
+        if shown.elapsed() >= Duration::from_millis(200) {
+            shown = Instant::now();
+            eprint!(
+                "\rday {:>4} of {}: {:>9} certificates",
+                progress.day, progress.days, progress.report.issued
+            );
+        }
+    });
+    eprint!("\r{:60}\r", "");
+    let seconds = began.elapsed().as_secs_f64();
+    println!(
+        "{} devices, {} days, profile {}, seed {}: {seconds:.1} s",
+        flags.devices, flags.days, flags.profile, flags.seed
+    );
+    print!("{}", report.to_table(scenario.start));
+    if let Some(path) = &flags.svg {
+        let title =
+            format!("{} devices, {} days, certificates of {}", flags.devices, flags.days, flags.profile);
+        std::fs::write(path, report.to_svg(&title))
+            .map_err(|error| format!("{}: {error}", path.display()))?;
+        println!("\nThe picture is in {}.", path.display());
+    }
+    if flags.json {
+        let mut object = report.to_json();
+        object["seconds"] = json!((seconds * 1000.0).round() / 1000.0);
+        object["peak_mib"] = json!(peak_mib());
+        println!("{object}");
+    }
+    Ok(is_good(&report))
+}
+
+/// What must hold in every scenario.
+fn is_good(report: &Report) -> bool {
+    report.rate_limited == 0 && report.expired_reachable == 0
+}
+
+fn set_up(flags: &Flags) -> Result<(Scenario, Limits, CaLimits), String> {
+    let mut scenario = Scenario::year(flags.devices, flags.days, flags.seed);
+    scenario.growth_per_mille = flags.growth;
+    scenario.lives = Lives::of_profile(&flags.profile).ok_or_else(|| {
+        format!("There is no profile {}: take classic, tlsserver or shortlived.", flags.profile)
+    })?;
+    if let Some(domains) = flags.domains {
+        scenario.zone = Zone::Domains(domains.max(1));
+    }
+    if let Some(days) = flags.ca_outage {
+        scenario.ca_outages = vec![Span { after: DAY * (flags.days / 2), length: DAY * days }];
+    }
+    if let Some(devices) = flags.returning {
+        // The first day is a Tuesday.
+        let monday = flags.days * 60 / 100 / 7 * 7 + 6;
+        scenario.returning = Some(Returning { devices, after: DAY * monday });
+    }
+    let (mut limits, mut ca_limits) = (scenario.limits(), scenario.ca_limits());
+    for text in &flags.overrides {
+        let (name, count, days) = parse_override(text)?;
+        let limit = Limit::new(count, count, DAY * days).map_err(|error| format!("{text}: {error}"))?;
+        let rate = Rate::of(count.into(), DAY * days);
+        let account = Account::new(ACCOUNT).ok_or("the account has no good name")?;
+        let warning = match name {
+            "NewOrdersPerAccount" => {
+                ca_limits.orders_of_account.insert(ACCOUNT.to_owned(), rate);
+                limits.set_override(Override::NewOrdersPerAccount(account), limit)
+            }
+            "CertificatesPerDomainPerAccount" => {
+                ca_limits.certificates_of_account.insert(ACCOUNT.to_owned(), rate);
+                limits.set_override(Override::CertificatesPerDomainPerAccount(account), limit)
+            }
+            _ => {
+                return Err(format!(
+                    "{text}: take NewOrdersPerAccount or CertificatesPerDomainPerAccount before the sign ="
+                ));
+            }
+        };
+        if warning.is_some() {
+            eprintln!("{text}: in the long run this is slower than what everybody has without an override.");
+        }
+    }
+    Ok((scenario, limits, ca_limits))
+}
+
+fn parse_override(text: &str) -> Result<(&str, u32, u32), String> {
+    let parts = || {
+        let (name, rest) = text.split_once('=')?;
+        let (count, days) = rest.split_once('/')?;
+        Some((name, count.parse().ok()?, days.strip_suffix('d')?.parse().ok()?))
+    };
+    parts()
+        .ok_or_else(|| format!("{text}: write it as NAME=COUNT/DAYSd, such as NewOrdersPerAccount=25000/7d"))
+}
+
+/// The same run again.
+fn command(flags: &Flags) -> String {
+    let mut command = format!(
+        "cargo run --release -p fleetcert-testkit --example year -- --devices {} --days {} --seed {} --profile {} \
+         --growth {}",
+        flags.devices, flags.days, flags.seed, flags.profile, flags.growth
+    );
+    let numbers =
+        [("ca-outage", flags.ca_outage), ("returning", flags.returning), ("domains", flags.domains)];
+    for (name, value) in numbers.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+        command.push_str(&format!(" --{name} {value}"));
+    }
+    for text in &flags.overrides {
+        command.push_str(&format!(" --override {text}"));
+    }
+    command
+}
+
+/// The most memory that this process had, where the system tells it.
+fn peak_mib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib.div_ceil(1024))
+}

@@ -1,0 +1,199 @@
+//! The CA of a simulated fleet.
+
+use std::time::{Duration, SystemTime};
+
+use fleetcert_names::HostName;
+use fleetcert_x509::Validity;
+
+use crate::limiter::{CaLimits, Limiter, OrderFacts, Refused};
+use crate::renewal::boulder_window;
+
+use super::scenario::{Lives, Scenario};
+
+/// A CA as a simulated control server sees it: orders are placed, and completed later.
+///
+/// A device has one order at most, and the CA remembers its last certificate. [`Books`] is the test CA's own limiter
+/// and ledger without HTTP; behind the same trait can stand the whole of ACME.
+pub trait Ca {
+    /// Places an order for a device; with `replaces`, in the place of its last certificate.
+    ///
+    /// # Errors
+    /// What the CA answers instead.
+    fn place(&mut self, order: &Order<'_>, now: SystemTime) -> Result<(), Refused>;
+
+    /// Validates and issues, for an order that was placed.
+    ///
+    /// # Errors
+    /// [`ValidationFailed`], when the challenge record is not to be seen.
+    fn complete(
+        &mut self,
+        order: &Order<'_>,
+        seen: bool,
+        now: SystemTime,
+    ) -> Result<Validity, ValidationFailed>;
+
+    /// Revokes the last certificate of a device, and asks by its window for a new one at once.
+    fn revoke(&mut self, device: u32, now: SystemTime);
+
+    /// The window in which the CA wants the last certificate of a device renewed.
+    fn window(&self, device: u32) -> Option<(SystemTime, SystemTime)>;
+}
+
+/// An order of one device.
+#[derive(Clone, Copy, Debug)]
+pub struct Order<'a> {
+    /// Which.
+    pub device: u32,
+    /// Its name.
+    pub name: &'a HostName,
+    /// Whether it says that it replaces the last certificate.
+    pub replaces: bool,
+}
+
+/// The challenge failed, and with it the order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ValidationFailed;
+
+/// A line of the CA's ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// When.
+    pub at: SystemTime,
+    /// For whom.
+    pub device: u32,
+    /// What.
+    pub what: What,
+}
+
+/// What the CA did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// Took an order; whether that named its predecessor.
+    Order {
+        /// It did.
+        replaces: bool,
+    },
+    /// Refused an order for a rate limit.
+    RateLimited,
+    /// Failed a validation.
+    Failed,
+    /// Issued a certificate.
+    Certificate,
+}
+
+/// The test CA's limiter and its ledger, without HTTP.
+#[derive(Debug)]
+pub struct Books {
+    limiter: Limiter,
+    lives: Lives,
+    account: String,
+    last: Vec<Option<Last>>,
+    entries: Option<Vec<Entry>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Last {
+    not_before: SystemTime,
+    not_after: SystemTime,
+    revoked_at: Option<SystemTime>,
+}
+
+/// Certificates begin so long before they are issued.
+const BACKDATE: Duration = Duration::from_secs(3600);
+
+impl Books {
+    /// A CA with these limits. The ledger is kept only if it is wanted: a year of a large fleet has millions of lines.
+    pub fn new(limits: CaLimits, scenario: &Scenario, account: &str, keep_ledger: bool) -> Self {
+        Self {
+            limiter: Limiter::new(limits),
+            lives: scenario.lives.clone(),
+            account: account.to_owned(),
+            last: Vec::new(),
+            entries: keep_ledger.then(Vec::new),
+        }
+    }
+
+    /// The limiter, to be looked at.
+    pub fn limiter(&self) -> &Limiter {
+        &self.limiter
+    }
+
+    /// What was done so far, in order, if it was to be kept.
+    pub fn ledger(&self) -> &[Entry] {
+        self.entries.as_deref().unwrap_or_default()
+    }
+
+    fn last_of(&self, device: u32) -> Option<Last> {
+        self.last.get(device as usize).copied().flatten()
+    }
+
+    fn note(&mut self, device: u32, what: What, at: SystemTime) {
+        if let Some(entries) = &mut self.entries {
+            entries.push(Entry { at, device, what });
+        }
+    }
+}
+
+fn whole_seconds(time: SystemTime) -> SystemTime {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs())
+}
+
+impl Ca for Books {
+    fn place(&mut self, order: &Order<'_>, now: SystemTime) -> Result<(), Refused> {
+        let in_window =
+            order.replaces && self.window(order.device).is_some_and(|(start, end)| start <= now && now < end);
+        let names = std::slice::from_ref(order.name);
+        let facts = OrderFacts { account: &self.account, names, replaces_in_window: in_window };
+        let answer = self.limiter.new_order(&facts, now);
+        let what = match answer {
+            Ok(()) => What::Order { replaces: order.replaces },
+            Err(_) => What::RateLimited,
+        };
+        self.note(order.device, what, now);
+        answer
+    }
+
+    fn complete(
+        &mut self,
+        order: &Order<'_>,
+        seen: bool,
+        now: SystemTime,
+    ) -> Result<Validity, ValidationFailed> {
+        if !seen {
+            self.limiter.validation_failed(&self.account, order.name, now);
+            self.note(order.device, What::Failed, now);
+            return Err(ValidationFailed);
+        }
+        self.limiter.validated(&self.account, order.name);
+        let names = std::slice::from_ref(order.name);
+        self.limiter.issued(&OrderFacts { account: &self.account, names, replaces_in_window: false }, now);
+        self.note(order.device, What::Certificate, now);
+        // A certificate tells whole seconds.
+        let not_before = whole_seconds(now) - BACKDATE;
+        // The validity includes its last second.
+        let not_after = not_before + self.lives.at(now) - Duration::from_secs(1);
+        let index = order.device as usize;
+        if self.last.len() <= index {
+            self.last.resize(index + 1, None);
+        }
+        self.last[index] = Some(Last { not_before, not_after, revoked_at: None });
+        Ok(Validity::new(not_before, not_after))
+    }
+
+    fn revoke(&mut self, device: u32, now: SystemTime) {
+        if let Some(Some(last)) = self.last.get_mut(device as usize) {
+            last.revoked_at = Some(now);
+        }
+    }
+
+    fn window(&self, device: u32) -> Option<(SystemTime, SystemTime)> {
+        const HOUR: Duration = Duration::from_secs(3600);
+        let last = self.last_of(device)?;
+        Some(match last.revoked_at {
+            // Boulder: from an hour to half an hour ago.
+            Some(at) => (at - HOUR, at - HOUR / 2),
+            None => boulder_window(Validity::new(last.not_before, last.not_after)),
+        })
+    }
+}

@@ -1,0 +1,87 @@
+//! Asks the gate about files:
+//!
+//! ```text
+//! check-csr [--name NAME]... [--policy device|lets_encrypt] [--rsa] [--blocklist LIST] FILE...
+//! ```
+//!
+//! Prints `FILE ok` or `FILE code: sentence`, a line for each. Ends with 1 if any is refused, with 2 if it was not
+//! called rightly. `--name` is a name that was granted; all that are given are wanted, and no others.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is a program")]
+
+use std::io::Read;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use fleetcert_names::HostName;
+use fleetcert_x509::{BlockedKeys, CsrPolicy, KeyKind, NameGrant, VerifiedCsr};
+
+const USAGE: &str =
+    "check-csr [--name NAME]... [--policy device|lets_encrypt] [--rsa] [--blocklist LIST] FILE...";
+/// More than the gate takes.
+const MOST: u64 = 64 * 1024;
+
+fn main() -> ExitCode {
+    let (policy, files) = match called(std::env::args().skip(1)) {
+        Ok(called) => called,
+        Err(what) => {
+            eprintln!("{what}\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    let mut all_passed = true;
+    for file in files {
+        match read(&file) {
+            Err(error) => {
+                all_passed = false;
+                println!("{file} cannot be read: {error}");
+            }
+            Ok(bytes) => match VerifiedCsr::parse(&bytes, &policy) {
+                Ok(_) => println!("{file} ok"),
+                Err(refusal) => {
+                    all_passed = false;
+                    println!("{file} {}: {refusal}", refusal.code());
+                }
+            },
+        }
+    }
+    if all_passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn called(mut arguments: impl Iterator<Item = String>) -> Result<(CsrPolicy, Vec<String>), String> {
+    let (mut names, mut files) = (Vec::<HostName>::new(), Vec::new());
+    let (mut preset, mut rsa, mut lists) = (CsrPolicy::device(), false, Vec::new());
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
+        match argument.as_str() {
+            "--name" => names.push(value()?.parse().map_err(|error| format!("--name: {error}"))?),
+            "--policy" => {
+                preset = match value()?.as_str() {
+                    "device" => CsrPolicy::device(),
+                    "lets_encrypt" => CsrPolicy::lets_encrypt(),
+                    other => return Err(format!("there is no policy {other}")),
+                }
+            }
+            "--rsa" => rsa = true,
+            "--blocklist" => {
+                lists.push(BlockedKeys::from_file(value()?).map_err(|error| error.to_string())?);
+            }
+            option if option.starts_with("--") => return Err(format!("there is no option {option}")),
+            _ => files.push(argument),
+        }
+    }
+    if files.is_empty() {
+        return Err("no file is given".to_owned());
+    }
+    let mut policy = if rsa { preset.with_keys(&KeyKind::ALL) } else { preset };
+    for list in lists {
+        policy = policy.with_blocklist(Arc::new(list));
+    }
+    Ok((if names.is_empty() { policy } else { policy.with_grant(NameGrant::exact(names)) }, files))
+}
+
+fn read(file: &str) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(file)?.take(MOST).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}

@@ -1,0 +1,35 @@
+//! Doors for the fuzz targets alone, which look at parts that have no way in from outside.
+
+use crate::csr::CsrPolicy;
+use crate::der::{Reader, check_document, encode, tag};
+
+/// The document, read and written again; `None` if it is not strict DER.
+pub fn written_again(bytes: &[u8]) -> Option<Vec<u8>> {
+    check_document(bytes).ok()?;
+    elements(bytes)
+}
+
+fn elements(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut reader = Reader::new(bytes);
+    let mut written = Vec::new();
+    while !reader.is_empty() {
+        let element = reader.any().ok()?;
+        let inner = if tag::is_constructed(element.tag) {
+            elements(element.content)?
+        } else {
+            element.content.to_vec()
+        };
+        written.extend(encode(element.tag, &[&inner]));
+    }
+    Some(written)
+}
+
+/// All rules of the gate but those of the key and the signature, and then the reading of the key.
+pub fn rules_without_signature(bytes: &[u8], policy: &CsrPolicy) {
+    crate::csr::rules_without_signature(bytes, policy);
+}
+
+/// Reads text as PEM blocks.
+pub fn pem_blocks(bytes: &[u8]) {
+    let _ = crate::pem::blocks(bytes, 10);
+}

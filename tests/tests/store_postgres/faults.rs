@@ -1,0 +1,203 @@
+//! The server goes, a connection breaks, a call is dropped: what was acknowledged is there, and nothing in half.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use fleetcert_store::{Expect, Store, StoreErrorKind, Transaction, Version};
+use fleetcert_store_postgres::PostgresStore;
+use fleetcert_tests::Process;
+use fleetcert_tests::postgres::Postgres;
+
+use crate::{THINGS, connect, number, options, put};
+
+/// The same number in two records.
+fn pair(task: usize, number: u64) -> Transaction {
+    let value = number.to_string().into_bytes();
+    [format!("{task}/left"), format!("{task}/right")]
+        .into_iter()
+        .fold(Transaction::new(), |transaction, key| {
+            transaction.put(THINGS, key, Expect::Any, value.clone(), None)
+        })
+}
+
+async fn read_pair(store: &dyn Store, task: usize) -> (u64, Version) {
+    let left = store.read(THINGS, &format!("{task}/left")).await.unwrap().unwrap();
+    let right = store.read(THINGS, &format!("{task}/right")).await.unwrap().unwrap();
+    assert_eq!((&left.value, left.version), (&right.value, right.version), "a transaction was made in half");
+    (number(&left.value), left.version)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_crash_loses_nothing_that_was_acknowledged() {
+    const TASKS: usize = 8;
+    let mut server = Postgres::start().unwrap();
+    let store = Arc::new(connect(&server).await);
+    let progress = Arc::new(AtomicU64::new(0));
+    let writers: Vec<_> = (0..TASKS)
+        .map(|task| {
+            let (store, progress) = (Arc::clone(&store), Arc::clone(&progress));
+            tokio::spawn(async move {
+                let (mut acknowledged, mut version) = (0, None);
+                loop {
+                    match store.commit(pair(task, acknowledged + 1)).await {
+                        Ok(made) => (acknowledged, version) = (acknowledged + 1, Some(made)),
+                        Err(error) => {
+                            assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
+                            return (acknowledged, version.unwrap());
+                        }
+                    }
+                    progress.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        })
+        .collect();
+    while progress.load(Ordering::Relaxed) < 40 * TASKS as u64 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    server.crash().unwrap();
+    let mut ended = Vec::new();
+    for writer in writers {
+        ended.push(writer.await.unwrap());
+    }
+    assert_eq!(store.read(THINGS, "0/left").await.unwrap_err().kind(), StoreErrorKind::Unavailable);
+
+    server.start_again().unwrap();
+    let mut newest = None;
+    for (task, (acknowledged, version)) in ended.into_iter().enumerate() {
+        let (found, found_version) = read_pair(&*store, task).await;
+        // The one whose answer did not come may have been made.
+        assert!((acknowledged..=acknowledged + 1).contains(&found), "{acknowledged} and {found}");
+        assert_eq!(found == acknowledged, found_version == version);
+        newest = newest.max(Some(found_version));
+    }
+    let next = store.commit(pair(0, 0)).await.unwrap();
+    assert!(Some(next) > newest, "a version came again after the crash");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn cut_connections_are_replaced() {
+    let server = Postgres::start().unwrap();
+    let store = Arc::new(connect(&server).await);
+    let stop = Arc::new(AtomicBool::new(false));
+    let writers: Vec<_> = (0..6)
+        .map(|task| {
+            let (store, stop) = (Arc::clone(&store), Arc::clone(&stop));
+            tokio::spawn(async move {
+                // What the last acknowledged commit wrote, and those after it whose outcome is not known.
+                let (mut acknowledged, mut next, mut cut) = (0, 1, 0);
+                while !stop.load(Ordering::Relaxed) {
+                    match store.commit(pair(task, next)).await {
+                        Ok(_) => acknowledged = next,
+                        Err(error) => {
+                            assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
+                            cut += 1;
+                        }
+                    }
+                    next += 1;
+                }
+                (acknowledged, next, cut)
+            })
+        })
+        .collect();
+    for _ in 0..5 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        server
+            .psql(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'fleetcert'",
+            )
+            .unwrap();
+    }
+    stop.store(true, Ordering::Relaxed);
+    let mut cuts = 0;
+    for (task, writer) in writers.into_iter().enumerate() {
+        let (acknowledged, next, cut) = writer.await.unwrap();
+        assert!(acknowledged > 0, "no commit of a task was made");
+        let (found, _) = read_pair(&*store, task).await;
+        assert!(found >= acknowledged && found < next, "{acknowledged}, {found}, {next}");
+        cuts += cut;
+    }
+    assert!(cuts > 0, "no call met a cut: the test says too little");
+}
+
+#[tokio::test]
+async fn connections_that_went_while_idle_are_not_noticed() {
+    let mut server = Postgres::start().unwrap();
+    let store = connect(&server).await;
+    store.commit(put("a", Expect::Absent, "1")).await.unwrap();
+    server.crash().unwrap();
+    server.start_again().unwrap();
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    assert_eq!(store.read(THINGS, "a").await.unwrap().unwrap().value, b"1");
+}
+
+#[tokio::test]
+async fn a_statement_that_takes_too_long_is_ended() {
+    let server = Postgres::start().unwrap();
+    let patient = connect(&server).await;
+    patient.commit(put("a", Expect::Absent, "1")).await.unwrap();
+    let hurried = options(&server).with_statement_timeout(Duration::from_secs(2));
+    let hurried = PostgresStore::connect(hurried).await.unwrap();
+    let holder = hold_lock(&server);
+    let refused = hurried.commit(put("a", Expect::Any, "2")).await.unwrap_err();
+    assert_eq!(refused.kind(), StoreErrorKind::Unavailable, "{refused}");
+    // A reader waits for nobody, and a claim passes over what is held.
+    assert_eq!(hurried.read(THINGS, "a").await.unwrap().unwrap().value, b"1");
+    let (now, until) = (std::time::SystemTime::UNIX_EPOCH, std::time::SystemTime::UNIX_EPOCH);
+    assert!(hurried.claim(THINGS, now, until, 9).await.unwrap().is_empty());
+    drop(holder);
+}
+
+#[tokio::test]
+async fn calls_that_wait_for_a_connection_end_in_time() {
+    let server = Postgres::start().unwrap();
+    let few = options(&server).with_max_connections(1).with_connect_timeout(Duration::from_secs(3));
+    let store = PostgresStore::connect(few).await.unwrap();
+    store.commit(put("a", Expect::Absent, "1")).await.unwrap();
+    let holder = hold_lock(&server);
+    let waits = store.commit(put("a", Expect::Any, "2"));
+    let (waits, has_no_connection) =
+        tokio::join!(tokio::time::timeout(Duration::from_secs(6), waits), async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            store.read(THINGS, "a").await
+        });
+    assert!(waits.is_err());
+    assert_eq!(has_no_connection.unwrap_err().kind(), StoreErrorKind::Unavailable);
+    // The call that was dropped above gave its place back.
+    assert_eq!(store.read(THINGS, "a").await.unwrap().unwrap().value, b"1");
+    drop(holder);
+}
+
+#[tokio::test]
+async fn a_dropped_call_is_made_as_a_whole_or_not_at_all() {
+    let server = Postgres::start().unwrap();
+    let store = PostgresStore::connect(options(&server).with_max_connections(2)).await.unwrap();
+    store.commit(pair(0, 0)).await.unwrap();
+    let mut dropped = 0;
+    for round in 1..=60u64 {
+        let time = Duration::from_micros(round * 100);
+        dropped += u64::from(tokio::time::timeout(time, store.commit(pair(0, round))).await.is_err());
+        let (found, _) = read_pair_at_once(&store).await;
+        assert!(found <= round);
+    }
+    assert!(dropped > 10, "only {dropped} calls were dropped: the test says too little");
+}
+
+/// A pair as one page, so that no commit that is under way comes between.
+async fn read_pair_at_once(store: &dyn Store) -> (u64, Version) {
+    let records = store.page(THINGS, None, 2).await.unwrap();
+    assert_eq!((&records[0].value, records[0].version), (&records[1].value, records[1].version));
+    (number(&records[0].value), records[0].version)
+}
+
+/// Another program that locks the record `a` until it is dropped.
+fn hold_lock(server: &Postgres) -> Process {
+    let holder = server
+        .psql_in_background(
+            "BEGIN; SELECT 'held' FROM fleetcert.records WHERE key = 'a' FOR UPDATE; SELECT pg_sleep(60)",
+        )
+        .unwrap();
+    let locked = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+    while server.psql(locked).unwrap().is_empty() {}
+    holder
+}
