@@ -15,7 +15,8 @@
 //! assert_eq!(at, start + Duration::from_secs(1800));
 //! ```
 //!
-//! The limits of Let's Encrypt are mirrored by [`budget`]. An order reserves before it is sent, and commits when
+//! [`pacer`] keeps to the requests in a second that the CA's load balancer lets through. The limits of Let's Encrypt
+//! on orders and certificates are mirrored by [`budget`]. An order reserves before it is sent, and commits when
 //! it has ended:
 //!
 //! ```
@@ -40,6 +41,7 @@
 //! ```
 
 pub mod budget;
+pub mod pacer;
 pub mod queue;
 mod renewal;
 mod retry;

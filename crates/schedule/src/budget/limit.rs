@@ -232,6 +232,12 @@ impl Bucket {
         duration(had_at - i128::from(at))
     }
 
+    /// The bucket that is not more than empty: one that was filled by a clock that went wrong, or by a slower limit,
+    /// would stay closed for longer than any refill takes.
+    pub(crate) fn at_most_empty(self, limit: &Limit, now: SystemTime) -> Self {
+        Self(self.0.min(unix_nanos(now).saturating_add(limit.offset)))
+    }
+
     /// How long until it is full.
     pub(super) fn full_in(self, now: SystemTime) -> Duration {
         duration(i128::from(self.0) - i128::from(unix_nanos(now)))

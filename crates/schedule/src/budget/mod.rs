@@ -1,7 +1,7 @@
 //! The rate limits of a CA, mirrored, so that it never has to refuse.
 //!
 //! [`Limit`] and [`Bucket`] are the arithmetic, [`Limits`] the numbers of a CA, [`Charges`] what an order costs,
-//! and [`Budgets`] all buckets together.
+//! and [`Budgets`] all buckets together. What the CA says when it refuses all the same is read by [`refusal`].
 //!
 //! Names are those that [`HostName`](fleetcert_names::HostName) can hold: neither wildcards nor addresses.
 
@@ -15,6 +15,7 @@ mod key_text;
 mod leave;
 mod limit;
 mod limits;
+pub mod refusal;
 mod reservation;
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,11 @@
 mod arithmetic;
+mod ca;
 mod leave;
 mod ledger;
+mod nodes;
 mod orders;
 mod published;
+mod skew;
 
 use std::time::{Duration, SystemTime};
 

@@ -135,6 +135,8 @@ fn the_text_of_a_key_is_read_back() {
         kinds.push(key.kind());
     }
     assert!(LimitKind::ALL.iter().all(|kind| kinds.contains(kind)));
+    // Tables of limits are in this order.
+    assert!(LimitKind::ALL.iter().enumerate().all(|(place, kind)| *kind as usize == place));
     let many: Vec<String> = (0..101).map(|number| format!("d{number:03}.example.com")).collect();
     for text in [
         "",
@@ -279,6 +281,51 @@ fn a_ca_of_which_nothing_is_known_is_believed_when_it_refuses() {
 }
 
 #[test]
+fn of_an_unknown_ca_no_order_is_known_to_be_exempt() {
+    let cost = |limits: &Limits, kind| Charges::order(limits, kind, &account(), &set(&["a.example.com"]));
+    let unknown = Limits::unknown();
+    let new = cost(&unknown, OrderKind::New);
+    assert!(new.iter().all(|charge| charge.checked));
+    for same_set in [false, true] {
+        assert_eq!(cost(&unknown, OrderKind::AriWindow { same_set }), new);
+    }
+    assert_eq!(cost(&unknown, OrderKind::SameSet), new);
+    // What is known of one limit says nothing of the others.
+    let orders = Rule::Limited(Limit::new(10, 10, DAY).unwrap());
+    let known = unknown.with_rule(LimitKind::NewOrdersPerAccount, orders);
+    let kinds: Vec<_> = cost(&known, OrderKind::SameSet).iter().map(|charge| charge.key.kind()).collect();
+    assert!(!kinds.contains(&LimitKind::NewOrdersPerAccount));
+    assert!(kinds.contains(&LimitKind::CertificatesPerDomain));
+}
+
+#[test]
+fn an_account_that_is_refused_as_a_whole_waits_and_loses_no_tokens() {
+    let mut budgets = production();
+    let kind = OrderKind::AriWindow { same_set: true };
+    let charges = Charges::order(budgets.limits(), kind, &account(), &set(&["a.example.com"]));
+    let refusal = Refusal { retry_after: DAY, seen: Some((1, DAY)) };
+    let correction = budgets.correct(&BucketKey::WholeAccount(account()), refusal, start()).unwrap();
+    assert_eq!(correction.learned, None);
+    let denied = budgets.denial(&charges, start()).unwrap();
+    assert_eq!(denied.retry_at(), Some(start() + DAY));
+    assert!(denied.to_string().starts_with("WholeAccount https://"), "{denied}");
+    assert_eq!(budgets.available_at(&charges, 1, start()), Some(start() + DAY));
+    let new = new_order(&budgets, "b.example.com");
+    assert_eq!(budgets.available_at(&new, 1, start()), Some(start() + DAY));
+    assert_eq!(
+        budgets.available_at(&new, 51, start() + DAY).unwrap(),
+        start() + DAY + Duration::from_secs(12_096)
+    );
+    // The next refusal in the same rest does not shorten it, and the rest is a row as any other.
+    let shorter = Refusal { retry_after: Duration::from_secs(1), seen: None };
+    budgets.correct(&BucketKey::WholeAccount(account()), shorter, start()).unwrap();
+    let mut after = production();
+    assert!(budgets.rows().all(|row| after.restore(row, start())));
+    assert_eq!(after.denial(&charges, start()).unwrap().retry_at(), Some(start() + DAY));
+    assert_eq!(after.denial(&charges, start() + DAY), None);
+}
+
+#[test]
 fn a_paused_name_waits_for_the_operator() {
     let mut budgets = production();
     let name = host("a.example.com");
@@ -339,6 +386,7 @@ fn buckets_are_bounded_and_full_ones_are_forgotten() {
     };
     assert!(budgets.restore(row.clone(), start()));
     issue(&mut budgets, &order("e.example.com"), start() + WEEK);
+    assert!(budgets.rows().count() <= 8);
     assert_eq!(budgets.row(&row.key), Some(row));
 }
 

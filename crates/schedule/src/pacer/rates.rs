@@ -1,0 +1,99 @@
+//! The rates of a CA, as data.
+
+use std::time::Duration;
+
+use super::Endpoint;
+use crate::budget::Limit;
+
+/// The rate of one endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Requests in a second; zero counts as one.
+    pub per_second: u32,
+    /// Requests at once; zero counts as one.
+    pub burst: u32,
+    /// Whether a request counts for [`Endpoint::Other`] as well.
+    pub counts_as_other: bool,
+}
+
+impl Rate {
+    /// How often it can be halved before it is slower than one in a second. A load balancer was once set as low as
+    /// that by mistake, for a week.
+    pub(super) fn most_halvings(self) -> u8 {
+        u8::try_from(self.per_second.max(1).ilog2()).unwrap_or(u8::MAX)
+    }
+
+    /// So many thousandths of it, halved so many times.
+    pub(super) fn limit(&self, per_mille: u16, halvings: u8) -> Option<Limit> {
+        let part = |whole: u32| {
+            let part = u64::from(whole) * u64::from(per_mille) / 1000;
+            u32::try_from(part).unwrap_or(u32::MAX).max(1)
+        };
+        let second = Duration::from_millis(1000 * 1000 / u64::from(per_mille.max(1)));
+        let period = second.checked_mul(1u32.checked_shl(halvings.into())?)?;
+        // The rate is thinned by a longer period, which does not round; the burst has to.
+        let burst = part(self.burst).checked_shr(halvings.into()).unwrap_or(0).max(1);
+        Limit::new(burst, self.per_second.max(1), period).ok()
+    }
+}
+
+/// The rates of one CA's load balancer, for one client address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rates {
+    /// In the order of [`Endpoint::ALL`].
+    rates: [Option<Rate>; Endpoint::ALL.len()],
+}
+
+impl Rates {
+    /// Those of Let's Encrypt's production service, of its documentation of August 2026.
+    ///
+    /// It does not say whether what has a rate of its own counts for the rest too. Here it does, but for
+    /// `renewalInfo`, whose own rate is four times that of the rest; so the pace is at most too slow.
+    pub fn lets_encrypt_production() -> Self {
+        Self::none()
+            .with(Endpoint::Directory, apart(40, 40))
+            .with(Endpoint::NewNonce, counted(20, 10))
+            .with(Endpoint::NewAccount, counted(5, 15))
+            .with(Endpoint::NewOrder, counted(300, 200))
+            .with(Endpoint::RevokeCert, counted(10, 100))
+            .with(Endpoint::RenewalInfo, apart(1000, 100))
+            .with(Endpoint::Other, apart(250, 125))
+    }
+
+    /// Those of Let's Encrypt's staging service, of its documentation of August 2026; as to what counts for the rest
+    /// as [production](Self::lets_encrypt_production).
+    pub fn lets_encrypt_staging() -> Self {
+        Self::lets_encrypt_production()
+            .with(Endpoint::NewOrder, counted(20, 40))
+            .with(Endpoint::Other, apart(20, 20))
+    }
+
+    /// No rate at all, for a CA that publishes none; none of ZeroSSL, Google Trust Services and SSL.com does.
+    /// Refusals are heeded as everywhere: an endpoint rests as long as it was told. [`with`](Self::with) adds a rate
+    /// that one wants to keep to; without it there is nothing to slow down.
+    pub fn none() -> Self {
+        Self { rates: [None; Endpoint::ALL.len()] }
+    }
+
+    /// The same rates with another for `endpoint`.
+    #[must_use]
+    pub fn with(mut self, endpoint: Endpoint, rate: Rate) -> Self {
+        if let Some(place) = self.rates.get_mut(endpoint as usize) {
+            *place = Some(rate);
+        }
+        self
+    }
+
+    /// The rate of an endpoint, if it has one.
+    pub fn rate(&self, endpoint: Endpoint) -> Option<Rate> {
+        self.rates.get(endpoint as usize).copied().flatten()
+    }
+}
+
+fn counted(per_second: u32, burst: u32) -> Rate {
+    Rate { per_second, burst, counts_as_other: true }
+}
+
+fn apart(per_second: u32, burst: u32) -> Rate {
+    Rate { per_second, burst, counts_as_other: false }
+}
