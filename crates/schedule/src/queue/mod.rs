@@ -76,6 +76,8 @@ use turns::{FlowKey, Seat, Turns};
 /// [`next`](Self::next) also brings back what was held until now; each entry pays for that once for each time that it
 /// was held.
 ///
+/// It keeps the memory of the greatest number of entries that it ever had.
+///
 /// `W` says why an entry is held; it should be small, an enum without fields for example.
 #[derive(Clone, Debug)]
 pub struct Queue<K, W, T = ()> {

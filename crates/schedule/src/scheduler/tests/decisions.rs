@@ -225,6 +225,41 @@ fn the_same_names_twice_wait_for_one_another() {
     assert_eq!(start_all(&mut scheduler, after(20)).len(), 1);
 }
 
+/// One account's orders come back seldom, and two of its domains wait for them. Meanwhile another account goes on
+/// without end in the same lane.
+#[test]
+fn domains_take_turns_at_what_their_account_has() {
+    let mut scheduler = scheduler(small());
+    for number in 0..40 {
+        let names = names(&format!("d{number}.{}", ["a.net", "b.net", "c.net"][number as usize % 3]));
+        let want =
+            Want { names, account: account(2), tenant: Tenant(number % 2), ..device(number, Lane::New) };
+        scheduler.want(number, &want, start()).unwrap();
+    }
+    let mut started = [0; 3];
+    for turn in 0..200u32 {
+        let now = after(u64::from(turn) * 9);
+        for key in 0..5 {
+            let key = 1000 + turn * 5 + key;
+            scheduler.want(key, &renewal(key, Lane::New), now).unwrap();
+        }
+        while let Next::Start(one) = scheduler.next(now) {
+            scheduler.finished(one.key, &Outcome::Done, now);
+            if one.key < 40 {
+                started[one.key as usize % 3] += 1;
+            }
+        }
+        // Five at once and then one in 36 seconds, of all three together.
+        let all: u32 = started.iter().sum();
+        assert_eq!(all, (5 + turn / 4).min(12), "{started:?}");
+        assert!(started.iter().max().unwrap() - started.iter().min().unwrap() <= 2, "{started:?} by {turn}");
+        if all >= 12 {
+            return;
+        }
+    }
+    panic!("{started:?}");
+}
+
 #[test]
 fn no_room_for_buckets_is_no_end() {
     let mut scheduler = scheduler(SchedulerOptions { bucket_capacity: 5, ..small() });
