@@ -155,6 +155,12 @@ impl NameSet {
     }
 }
 
+impl From<HostName> for NameSet {
+    fn from(only: HostName) -> Self {
+        Self { names: Arc::new([only]), joined: None }
+    }
+}
+
 impl PartialEq for NameSet {
     fn eq(&self, other: &Self) -> bool {
         self.as_str() == other.as_str()

@@ -177,6 +177,14 @@ impl Bucket {
         }
     }
 
+    /// The bucket after `cost` tokens were taken, if they are there: [`spend`](Self::spend) for those who want to know
+    /// nothing else. It divides nothing.
+    pub fn try_spend(self, limit: &Limit, now: SystemTime, cost: u32) -> Option<Self> {
+        let at = unix_nanos(now);
+        let full_at = at.max(self.0).checked_add(limit.emission.checked_mul(i64::from(cost))?)?;
+        (full_at <= at.saturating_add(limit.offset)).then_some(Self(full_at))
+    }
+
     /// Gives `cost` tokens back, up to a full bucket.
     ///
     /// Only for a cost that was just spent: tokens that have come back since by themselves would come back twice.

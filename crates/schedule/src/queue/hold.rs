@@ -17,7 +17,7 @@ impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
     }
 
     fn place(&mut self, key: K, until: Moment, held: Option<W>) -> bool {
-        let Some(id) = self.index.get(&key).copied() else { return false };
+        let Some(id) = self.index.get(key, &self.slots) else { return false };
         self.place_id(id, until, held);
         true
     }

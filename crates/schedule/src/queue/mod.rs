@@ -34,6 +34,7 @@
 mod expected;
 mod gate;
 mod hold;
+mod index;
 mod lane;
 mod moment;
 mod next;
@@ -46,7 +47,6 @@ mod standing;
 mod tests;
 mod turns;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
 use std::time::SystemTime;
@@ -59,6 +59,7 @@ pub use next::{By, Next};
 pub use options::QueueOptions;
 pub use standing::{Held, Standing};
 
+use index::Index;
 use order::Order;
 use slots::{Slot, Slots};
 use turns::{FlowKey, Seat, Turns};
@@ -71,14 +72,17 @@ use turns::{FlowKey, Seat, Turns};
 /// the past, and whoever waits long enough is the first of its flow. As every flow that can go has a share, nobody
 /// waits for ever.
 ///
-/// All operations are O(log n), but for those of a gate of a whole lane. [`next`](Self::next) also brings back what
-/// was held until now; each entry pays for that once for each time that it was held.
+/// All operations are O(log n), but for those of a gate of a whole lane and for [`standing`](Self::standing).
+/// [`next`](Self::next) also brings back what was held until now; each entry pays for that once for each time that it
+/// was held.
+///
+/// It keeps the memory of the greatest number of entries that it ever had.
 ///
 /// `W` says why an entry is held; it should be small, an enum without fields for example.
 #[derive(Clone, Debug)]
 pub struct Queue<K, W, T = ()> {
     options: QueueOptions,
-    index: HashMap<K, u32>,
+    index: Index,
     slots: Slots<K, W, T>,
     flows: Vec<Flow>,
     free_flows: Vec<u32>,
@@ -141,7 +145,7 @@ impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
         Self {
             turns: Turns::new(options.lane_weights),
             options,
-            index: HashMap::new(),
+            index: Index::default(),
             slots: Slots::new(),
             flows: Vec::new(),
             free_flows: Vec::new(),
@@ -156,12 +160,12 @@ impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
 
     /// Whether nobody waits.
     pub fn is_empty(&self) -> bool {
-        self.index.is_empty()
+        self.index.len() == 0
     }
 
     /// Whether there is an entry under this key.
     pub fn contains(&self, key: K) -> bool {
-        self.index.contains_key(&key)
+        self.index.get(key, &self.slots).is_some()
     }
 
     /// Gives a tenant another weight than one, from the next time on that something of it begins to wait.
@@ -174,15 +178,28 @@ impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
     /// # Errors
     /// [`NotInserted`]; then nothing is changed.
     pub fn insert(&mut self, key: K, entry: Entry, value: T) -> Result<(), NotInserted> {
-        if self.turns.flow_count() >= self.options.max_flows && self.turns.flow(entry.flow()).is_none() {
-            return Err(NotInserted::TooManyFlows);
+        if !self.contains(key) {
+            self.room_for(key, entry)?;
         }
         self.insert_again(key, entry, value)
     }
 
+    /// Whether there is room for an entry, were the one under its key not there.
+    pub(crate) fn room_for(&self, key: K, entry: Entry) -> Result<(), NotInserted> {
+        let own = self.flow_of(key);
+        if own.is_none() && self.index.len() >= self.options.capacity.min(MOST) {
+            return Err(NotInserted::Full);
+        }
+        let kept = self.turns.flow_count() - usize::from(own.is_some_and(|flow: &Flow| flow.entries == 1));
+        if kept >= self.options.max_flows && self.turns.flow(entry.flow()).is_none() {
+            return Err(NotInserted::TooManyFlows);
+        }
+        Ok(())
+    }
+
     /// The same for one that was here before, and that a number of flows must not keep out.
     pub(crate) fn insert_again(&mut self, key: K, entry: Entry, value: T) -> Result<(), NotInserted> {
-        if self.index.contains_key(&key) {
+        if self.index.get(key, &self.slots).is_some() {
             return Err(NotInserted::Present);
         }
         if self.index.len() >= self.options.capacity.min(MOST) {
@@ -191,7 +208,7 @@ impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
         let flow = self.flow_for(entry.flow());
         let deadline = self.clamped(entry);
         let id = self.slots.add(Slot::new(key, deadline, Moment::of(entry.since), flow, value));
-        self.index.insert(key, id);
+        self.index.insert(key, id, &self.slots);
         self.enter(id);
         Ok(())
     }
@@ -207,7 +224,7 @@ impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
     }
 
     fn take_out(&mut self, key: K, served: bool) -> Option<(Entry, T)> {
-        let id = self.index.remove(&key)?;
+        let id = self.index.remove(key, &self.slots)?;
         if served {
             let flow = self.slots.get(id)?.flow;
             self.turns.serve(self.flows.get(flow as usize)?.seat);
@@ -221,7 +238,7 @@ impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
 
     /// Changes an entry, which stays held if it was. `false` when there is none.
     pub fn change(&mut self, key: K, entry: Entry) -> bool {
-        let Some(id) = self.index.get(&key).copied() else { return false };
+        let Some(id) = self.index.get(key, &self.slots) else { return false };
         let deadline = self.clamped(entry);
         let flow = self.flow_for(entry.flow());
         self.leave(id);
@@ -236,13 +253,13 @@ impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
 
     /// An entry, with its deadline as it counts, and its value.
     pub fn get(&self, key: K) -> Option<(Entry, &T)> {
-        let slot = self.slots.get(*self.index.get(&key)?)?;
+        let slot = self.slots.get(self.index.get(key, &self.slots)?)?;
         Some((self.entry_of(slot)?, &slot.value))
     }
 
     /// The value of an entry, to be changed.
     pub fn value_mut(&mut self, key: K) -> Option<&mut T> {
-        self.slots.get_mut(*self.index.get(&key)?).map(|slot| &mut slot.value)
+        self.slots.get_mut(self.index.get(key, &self.slots)?).map(|slot| &mut slot.value)
     }
 
     /// Puts an entry where it stands while it waits: into its flow, or among those that are held alone.

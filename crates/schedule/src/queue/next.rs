@@ -39,7 +39,7 @@ impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
         if let Some(key) = self.candidate() {
             return Next::Candidate(key);
         }
-        if self.index.is_empty() {
+        if self.is_empty() {
             return Next::Empty;
         }
         let gates = self.turns.gates();

@@ -6,7 +6,8 @@
 /// Of two that are both ready all the time, the services divided by the weights differ by less than one service
 /// of each. Who was away comes back at the pass that the others have reached, so an absence earns nothing; who is
 /// new starts one stride behind it, so going away and coming back as somebody new earns nothing either, and no
-/// stream of new ones, however long, keeps others from being served.
+/// stream of new ones, however long, keeps others from being served. At the same pass it is the turn of the one whose
+/// last service is longest ago: so those that come back together, again and again, take turns.
 #[derive(Clone, Debug)]
 pub(super) struct Shares<I> {
     children: Vec<Child<I>>,
@@ -15,12 +16,16 @@ pub(super) struct Shares<I> {
     heap: Vec<u32>,
     reached: u64,
     weight: u64,
+    /// How many services there were.
+    services: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Child<I> {
     id: I,
     pass: u64,
+    /// The number of its last service; for who is new, as if it had just been served.
+    last: u64,
     weight: u64,
     /// Its place in the heap; [`ASLEEP`] when it is not ready.
     place: u32,
@@ -45,7 +50,7 @@ const FAR: u64 = 1 << 62;
 
 impl<I> Default for Shares<I> {
     fn default() -> Self {
-        Self { children: Vec::new(), free: Vec::new(), heap: Vec::new(), reached: 0, weight: 0 }
+        Self { children: Vec::new(), free: Vec::new(), heap: Vec::new(), reached: 0, weight: 0, services: 0 }
     }
 }
 
@@ -67,7 +72,8 @@ impl<I: Copy> Shares<I> {
     /// A new child, and its number. It takes no part yet.
     pub(super) fn add(&mut self, id: I, weight: u64) -> u32 {
         let weight = weight.max(1);
-        let child = Child { id, pass: self.reached + stride(weight), weight, place: ASLEEP };
+        let pass = self.reached + stride(weight);
+        let child = Child { id, pass, last: self.services, weight, place: ASLEEP };
         if let Some(number) = self.free.pop() {
             self.children[number as usize] = child;
             return number;
@@ -121,6 +127,8 @@ impl<I: Copy> Shares<I> {
             self.reached = self.reached.max(self.children[*first as usize].pass);
         }
         let Some(child) = self.children.get_mut(number as usize) else { return };
+        self.services += 1;
+        child.last = self.services;
         let most = child.pass.max(self.reached + 2 * child.stride());
         child.pass = most.min(child.pass + child.stride());
         let place = child.place;
@@ -144,23 +152,26 @@ impl<I: Copy> Shares<I> {
     /// How often each of the others would be served before this one is for the `nth` time (counted from one), if
     /// nothing changes and none of them runs empty.
     pub(super) fn served_before(&self, number: u32, nth: u64) -> impl Iterator<Item = (I, u64)> {
-        let until = self.children.get(number as usize).map_or(self.reached, |child| {
-            let turns = child.stride().saturating_mul(nth.saturating_sub(1));
-            child.pass.max(self.reached).saturating_add(turns)
+        let own = self.children.get(number as usize);
+        let turns = nth.saturating_sub(1);
+        let until = own.map_or(self.reached, |own| {
+            own.pass.max(self.reached).saturating_add(own.stride().saturating_mul(turns))
         });
         self.heap.iter().filter(move |other| **other != number).filter_map(move |other| {
-            let child = self.children.get(*other as usize)?;
+            let (own, child) = (own?, self.children.get(*other as usize)?);
             let gap = until.checked_sub(child.pass)?;
-            let stride = child.stride();
-            // The one at the very pass of ours goes first if its number is smaller.
-            let times = if *other < number { gap / stride + 1 } else { gap.div_ceil(stride) };
-            Some((child.id, times))
+            let times = gap.div_ceil(child.stride());
+            let meets = gap == times.saturating_mul(child.stride());
+            let now_first = (child.last, *other) < (own.last, number);
+            let first = if meets { goes_first(child, times, own, turns, now_first) } else { false };
+            Some((child.id, times.saturating_add(u64::from(first))))
         })
     }
 
-    fn key(&self, place: usize) -> (u64, u32) {
+    fn key(&self, place: usize) -> (u64, u64, u32) {
         let number = self.heap[place];
-        (self.children[number as usize].pass, number)
+        let child = &self.children[number as usize];
+        (child.pass, child.last, number)
     }
 
     fn rise(&mut self, mut place: usize) {
@@ -191,6 +202,21 @@ impl<I: Copy> Shares<I> {
     fn seat(&mut self, place: usize) {
         let number = self.heap[place];
         self.children[number as usize].place = u32::try_from(place).unwrap_or(ASLEEP);
+    }
+}
+
+/// Whether one that will have been served so many times goes before another that will have been served so many times,
+/// when they meet at the same pass: the one whose last service will be longer ago.
+fn goes_first<I>(one: &Child<I>, its: u64, other: &Child<I>, others: u64, now_first: bool) -> bool {
+    match (its, others) {
+        (0, 0) => now_first,
+        (0, _) => true,
+        (_, 0) => false,
+        // Who made the longer stride to here began it earlier.
+        _ if one.stride() != other.stride() => one.stride() > other.stride(),
+        // They have met at each pass on the way, until one of them had not been served yet.
+        _ if its != others => its < others,
+        _ => now_first,
     }
 }
 
@@ -310,6 +336,27 @@ mod tests {
     }
 
     #[test]
+    fn those_that_come_back_together_take_turns() {
+        let mut shares = Shares::default();
+        for id in 0..4 {
+            join(&mut shares, id, 1);
+        }
+        let mut served = [0; 4];
+        for _ in 0..30 {
+            // Another goes on meanwhile, and passes them by far.
+            (1..4).for_each(|number| shares.sleep(number));
+            for _ in 0..10 {
+                assert_eq!(serve(&mut shares), 0);
+            }
+            (1..4).for_each(|number| shares.wake(number, 1));
+            shares.sleep(0);
+            served[serve(&mut shares)] += 1;
+            shares.wake(0, 1);
+        }
+        assert_eq!(served, [0, 10, 10, 10]);
+    }
+
+    #[test]
     fn passes_begin_anew_and_nothing_changes() {
         let (mut near, mut far) =
             (Shares::default(), Shares { reached: FAR - 5 * STRIDE, ..Shares::default() });
@@ -346,7 +393,7 @@ mod tests {
                     _ => shares.serve(number),
                 }
                 let ready = || shares.children.iter().filter(|child| child.place != ASLEEP);
-                let first = ready().min_by_key(|child| (child.pass, child.id)).map(|child| child.id);
+                let first = ready().min_by_key(|child| (child.pass, child.last, child.id)).map(|child| child.id);
                 prop_assert_eq!(shares.first(), first);
                 prop_assert_eq!(shares.ready_weight(), ready().map(|child| child.weight).sum::<u64>());
             }

@@ -60,6 +60,13 @@ impl<K, W, T> Slots<K, W, T> {
         self.blocks.get(block)?.get(place)?.as_ref()
     }
 
+    pub(super) fn has_key(&self, id: u32, key: K) -> bool
+    where
+        K: Copy + Eq,
+    {
+        self.get(id).is_some_and(|slot| slot.key == key)
+    }
+
     pub(super) fn get_mut(&mut self, id: u32) -> Option<&mut Slot<K, W, T>> {
         let (block, place) = split(id);
         self.blocks.get_mut(block)?.get_mut(place)?.as_mut()

@@ -47,13 +47,13 @@ impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
         usize::try_from(before).unwrap_or(usize::MAX)
     }
 
-    fn flow_of(&self, key: K) -> Option<&Flow> {
-        let slot = self.slots.get(*self.index.get(&key)?)?;
+    pub(super) fn flow_of(&self, key: K) -> Option<&Flow> {
+        let slot = self.slots.get(self.index.get(key, &self.slots)?)?;
         self.flows.get(slot.flow as usize)
     }
 
     fn place_in_pool(&self, key: K) -> Option<(usize, usize)> {
-        let id = *self.index.get(&key)?;
+        let id = self.index.get(key, &self.slots)?;
         let deadline = self.slots.get(id)?.deadline;
         let flow = self.flow_of(key)?;
         let in_flow = flow.order.count_before((deadline, id));
@@ -63,7 +63,7 @@ impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
     }
 
     fn held_by(&self, key: K) -> Option<Held<W>> {
-        let slot = self.slots.get(*self.index.get(&key)?)?;
+        let slot = self.slots.get(self.index.get(key, &self.slots)?)?;
         let FlowKey { lane, pool, .. } = self.flow_of(key)?.key;
         let alone = slot.held.map(|why| (slot.until, None, why));
         let gates = [Gate::All, Gate::Lane(lane), Gate::Pool(pool), Gate::PoolLane(pool, lane)];

@@ -66,7 +66,7 @@ impl<K: Copy + Ord + Hash> Scheduler<K> {
     fn try_start(&mut self, key: K, now: SystemTime) -> Option<Start<K>> {
         let (entry, job) = self.queue.get(key)?;
         let kind = job.kind(now, self.options.order_lasts);
-        let charges = Charges::order(self.budgets.limits(), kind, &job.account, &job.names);
+        let charges = Charges::order(self.budgets.limits(), kind, &job.account, &job.names());
         if !shared(&charges).eq(self.pools.keys(entry.pool)) {
             let job = job.clone();
             self.move_to_its_pool(key, entry, &job, now);
@@ -97,7 +97,8 @@ impl<K: Copy + Ord + Hash> Scheduler<K> {
     }
 
     fn move_to_its_pool(&mut self, key: K, entry: Entry, job: &Job, now: SystemTime) {
-        let pool = self.join(key, job, now);
+        let pool = self.join(job, now);
+        self.expect_exemption(key, job, now);
         self.queue.change(key, Entry { pool, ..entry });
         self.leave_pool(entry.pool);
     }

@@ -111,7 +111,7 @@ impl<K: Copy + Ord + Hash> Scheduler<K> {
 
 fn want_of(entry: &Entry, job: &Job) -> Want {
     Want {
-        names: job.names.clone(),
+        names: job.names(),
         account: job.account.clone(),
         last_issued: job.last_issued(),
         ari_window: job.window(),

@@ -161,26 +161,20 @@ impl<K: Copy + Ord + Hash> Scheduler<K> {
         if self.running.contains_key(&key) {
             return Err(WantError::UnderWay);
         }
-        let before = self.queue.get(key).map(|(entry, job)| (entry, job.clone()));
-        let since = before.as_ref().map_or(now, |(entry, _)| entry.since);
-        if before.is_none() && self.queue.len() + self.running.len() >= self.options.capacity {
+        let since = self.queue.get(key).map(|(entry, _)| entry.since);
+        if since.is_none() && self.queue.len() + self.running.len() >= self.options.capacity {
             return Err(WantError::Full);
         }
         let job = Job::of(want);
-        let pool = self.join(key, &job, now);
+        let pool = self.join(&job, now);
         let Want { lane, tenant, deadline, not_before, .. } = *want;
-        let entry = Entry { lane, pool, tenant, deadline, since };
-        if before.is_some() {
-            self.leave_queue(key);
-        }
-        if let Err(error) = self.queue.insert(key, entry, job) {
+        let entry = Entry { lane, pool, tenant, deadline, since: since.unwrap_or(now) };
+        if let Err(error) = self.queue.room_for(key, entry) {
             self.leave_pool(pool);
-            if let Some((entry, job)) = before {
-                self.put_in(key, entry, job, None, now);
-            }
             return Err(error.into());
         }
-        self.hold_until(key, not_before, now);
+        self.leave_queue(key);
+        self.enter_queue(key, entry, job, not_before, now);
         Ok(())
     }
 
@@ -208,15 +202,12 @@ impl<K: Copy + Ord + Hash> Scheduler<K> {
 
     fn charges(&self, job: &Job, now: SystemTime) -> (OrderKind, Charges) {
         let kind = job.kind(now, self.options.order_lasts);
-        (kind, Charges::order(self.budgets.limits(), kind, &job.account, &job.names))
+        (kind, Charges::order(self.budgets.limits(), kind, &job.account, &job.names()))
     }
 
     /// The pool of an order, counted as used by it.
-    fn join(&mut self, key: K, job: &Job, now: SystemTime) -> Pool {
-        let (kind, charges) = self.charges(job, now);
-        if let Some(at) = job.exempt_from(now).filter(|_| kind == OrderKind::New) {
-            self.exemptions.insert((at, key));
-        }
+    fn join(&mut self, job: &Job, now: SystemTime) -> Pool {
+        let (_, charges) = self.charges(job, now);
         self.pools.join(&charges)
     }
 
@@ -229,19 +220,35 @@ impl<K: Copy + Ord + Hash> Scheduler<K> {
         }
     }
 
-    /// Puts an order that was here before into the queue, whatever the number of flows.
+    /// Puts an order that was here before into the queue, whatever the number of flows. There is room for it,
+    /// because those under way are counted.
     fn put_in(&mut self, key: K, entry: Entry, job: Job, not_before: Option<SystemTime>, now: SystemTime) {
-        let pool = self.join(key, &job, now);
-        if self.queue.insert_again(key, Entry { pool, ..entry }, job).is_ok() {
-            self.hold_until(key, not_before, now);
-        } else {
-            self.leave_pool(pool);
+        let pool = self.join(&job, now);
+        self.enter_queue(key, Entry { pool, ..entry }, job, not_before, now);
+    }
+
+    fn enter_queue(
+        &mut self,
+        key: K,
+        entry: Entry,
+        job: Job,
+        not_before: Option<SystemTime>,
+        now: SystemTime,
+    ) {
+        self.expect_exemption(key, &job, now);
+        if self.queue.insert_again(key, entry, job).is_err() {
+            self.leave_pool(entry.pool);
+        } else if not_before.is_some_and(|time| time > now) {
+            self.queue.hold(key, not_before, Cause::NotDue);
         }
     }
 
-    fn hold_until(&mut self, key: K, not_before: Option<SystemTime>, now: SystemTime) {
-        if not_before.is_some_and(|time| time > now) {
-            self.queue.hold(key, not_before, Cause::NotDue);
+    /// Takes note of when an order that draws on shared buckets will no longer do so.
+    fn expect_exemption(&mut self, key: K, job: &Job, now: SystemTime) {
+        if job.kind(now, self.options.order_lasts) == OrderKind::New
+            && let Some(at) = job.exempt_from(now)
+        {
+            self.exemptions.insert((at, key));
         }
     }
 

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
+use fleetcert_names::HostName;
+
 use crate::Window;
 use crate::budget::{Account, NameSet, OrderKind};
 use crate::queue::{Lane, Moment, NotInserted, Tenant};
@@ -62,24 +64,47 @@ impl From<NotInserted> for WantError {
     }
 }
 
-/// What is kept of a want beside its place in the queue.
+/// What is kept of a want beside its place in the queue: as little as there can be, because there may be a million.
 #[derive(Clone, Debug)]
 pub(super) struct Job {
-    pub(super) names: NameSet,
+    names: Names,
     pub(super) account: Account,
     last_issued: Moment,
     window_start: Moment,
     window_end: Moment,
 }
 
+/// The names of an order: in sixteen bytes, and for one name with nothing on the heap but its text.
+#[derive(Clone, Debug)]
+enum Names {
+    One(HostName),
+    Several(Box<NameSet>),
+}
+
+impl Names {
+    fn of(set: &NameSet) -> Self {
+        match set.names() {
+            [only] => Self::One(only.clone()),
+            _ => Self::Several(Box::new(set.clone())),
+        }
+    }
+}
+
 impl Job {
     pub(super) fn of(want: &Want) -> Self {
         Self {
-            names: want.names.clone(),
+            names: Names::of(&want.names),
             account: want.account.clone(),
             last_issued: Moment::or_never(want.last_issued),
             window_start: Moment::or_never(want.ari_window.map(|window| window.start())),
             window_end: Moment::or_never(want.ari_window.map(|window| window.end())),
+        }
+    }
+
+    pub(super) fn names(&self) -> NameSet {
+        match &self.names {
+            Names::One(only) => NameSet::from(only.clone()),
+            Names::Several(set) => NameSet::clone(set),
         }
     }
 

@@ -84,6 +84,8 @@ proptest! {
         prop_assert!(decision.remaining <= limit.burst());
         prop_assert!(decision.allowed || decision.bucket == bucket);
         prop_assert!(!decision.allowed || cost <= limit.burst());
+        let plain = bucket.try_spend(&limit, now, cost);
+        prop_assert_eq!(plain, decision.allowed.then_some(decision.bucket));
         prop_assert!(bucket.refund(&limit, now, cost).bucket <= bucket);
         prop_assert!(bucket.spend_anyway(&limit, now, cost) >= bucket.spend_to_empty(&limit, now, cost));
         prop_assert!(bucket.spend_to_empty(&limit, now, cost) >= bucket);
