@@ -69,7 +69,7 @@ mod sweeper;
 pub use admission::{Caller, RequestView};
 pub use engine::{Engine, EngineParts};
 pub use error::{EngineError, EngineErrorKind};
-pub use event::{Event, Events, NoEvents, OrderStep};
+pub use event::{Dependency, Event, Events, NoEvents, OrderStep};
 pub use grant::{Action, Grant};
 pub use options::EngineOptions;
 pub use policy::{

@@ -90,6 +90,14 @@ impl Engine {
 }
 
 impl Rows {
+    /// Counts so many tokens more of each as held.
+    pub(super) fn hold_more(&mut self, tokens: u32, now: SystemTime) {
+        for (key, Found { row, .. }) in &self.found {
+            let held = row.held.saturating_add(tokens);
+            let _ = self.budgets.restore(Row { key: key.clone(), bucket: row.bucket(), held }, now);
+        }
+    }
+
     /// Which transactions wrote the rows: as long as it is the same, so are they.
     pub(super) fn versions(&self) -> Vec<Option<Version>> {
         self.found.values().map(|found| found.version).collect()

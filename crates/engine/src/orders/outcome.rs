@@ -128,7 +128,8 @@ impl Engine {
         );
         // An order that pauses, or fails, has withdrawn its records, or could not.
         let write = with_leftovers(write, order.state.records(), now);
-        self.commit_settling(write, change).await?;
+        let version = self.commit_settling(write, change).await?;
+        self.note_order(name.as_str(), version, &order, retry_at).await?;
         self.notify(&Event::OrderFailed { name, why: &why, retry_at: Some(retry_at) });
         Ok(())
     }
@@ -162,7 +163,8 @@ impl Engine {
         let expect = Expect::Version(version);
         let write =
             Transaction::new().put(ORDERS, name.as_str(), expect, records::encode(&order), Some(until));
-        self.commit_settling(write, &change).await?;
+        let version = self.commit_settling(write, &change).await?;
+        self.note_order(name.as_str(), version, &order, until).await?;
         self.notify(&Event::OrderHeld { name, by: denied.by(), until });
         Ok(())
     }

@@ -1,14 +1,18 @@
 //! The order of a name.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fleetcert_acme::NewOrder;
 use fleetcert_acme::order::State;
 use fleetcert_protocol::DeviceId;
+use fleetcert_schedule::budget::OrderKind;
+use fleetcert_schedule::queue::Lane;
+use fleetcert_schedule::window_without_ari;
 use serde::{Deserialize, Serialize};
 
+use super::CertificateRecord;
 use crate::budgets::{Change, Holding, Settlement};
 use crate::{EngineError, EngineErrorKind};
 
@@ -36,6 +40,43 @@ pub(crate) struct OrderRecord {
     /// Which limit it waits for, while nothing is wrong with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_back: Option<HeldBack>,
+    /// The certificate that the name had when it was asked for, for its place in the queue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Previous>,
+}
+
+/// What the queue has to know of a certificate that is to be renewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Previous {
+    pub not_before: SystemTime,
+    pub not_after: SystemTime,
+    renew_at: Option<SystemTime>,
+    window_end: Option<SystemTime>,
+}
+
+/// After so many failures in a row a name waits among those that fail.
+const FAILING: u32 = 3;
+/// An order may take so long.
+const LONGEST: Duration = Duration::from_secs(86_400);
+
+impl Previous {
+    pub(crate) fn of(certificate: &CertificateRecord) -> Self {
+        let CertificateRecord { not_before, not_after, renew_at, window, .. } = *certificate;
+        Self { not_before, not_after, renew_at, window_end: window.map(|(_, end)| end) }
+    }
+
+    /// From then on less than half of the time is left that was left at the moment of its renewal.
+    pub(crate) fn expiring_from(&self) -> SystemTime {
+        let renew_at = self.renew_at.unwrap_or(self.not_before).min(self.not_after);
+        let left = self.not_after.duration_since(renew_at).unwrap_or_default();
+        self.not_after.checked_sub(left / 2).unwrap_or(self.not_after)
+    }
+
+    /// The CA wanted it renewed before its time, and that time is over: it is revoked, or soon will be.
+    fn is_revoked(&self, now: SystemTime) -> bool {
+        let in_time = window_without_ari(self.not_before, self.not_after);
+        self.window_end.is_some_and(|end| end <= now && in_time.is_some_and(|window| end < window.start()))
+    }
 }
 
 /// Why an order waits that nothing is wrong with.
@@ -66,7 +107,30 @@ impl OrderRecord {
             replaceable_at: None,
             holding: None,
             held_back: None,
+            previous: None,
         }
+    }
+
+    /// Whether the CA has the order: then going on with it costs nothing more.
+    pub(crate) fn is_placed(&self) -> bool {
+        !matches!(self.state, State::Wanted { .. } | State::Ordering { .. } | State::Failed { .. })
+    }
+
+    /// The lane of the queue in which it waits.
+    pub(crate) fn lane(&self, now: SystemTime) -> Lane {
+        match &self.previous {
+            _ if self.failures >= FAILING => Lane::Failing,
+            None => Lane::New,
+            Some(previous) if previous.expiring_from() <= now => Lane::Expiring,
+            Some(previous) if previous.is_revoked(now) => Lane::Revoked,
+            Some(_) => Lane::Routine,
+        }
+    }
+
+    /// What it is in the eyes of the CA, as far as its record tells.
+    pub(crate) fn likely_kind(&self, now: SystemTime) -> OrderKind {
+        let issued = self.previous.map(|previous| previous.not_before);
+        OrderKind::of(false, issued, now + LONGEST)
     }
 
     /// The same, in the place of an order that failed or is held back: it has to wait as that one had to. Says when it

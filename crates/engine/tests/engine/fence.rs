@@ -22,7 +22,7 @@ const STANDSTILL: Duration = Duration::from_secs(400);
 async fn an_old_lease_writes_nothing() {
     let world = Arc::new(World::start().await);
     let mut stops = JoinSet::new();
-    // The writes of an order, without the request and the claim before it, and the last one.
+    // The writes of an order, without the request and the lease before it, and the last one.
     for n in 3..=13 {
         let world = world.clone();
         stops.spawn(async move { stand_still(&world, n).await });
@@ -41,7 +41,7 @@ async fn stand_still(world: &World, n: usize) -> usize {
     let old = Running::start(world.parts_at(stopping.clone(), &clock));
     let device = enrol(&old.engine).await;
     let csr = request_for(&device.name);
-    stopping.arm(n - 1, Side::Before);
+    stopping.arm(n, Side::Before);
     device.request(&old.engine, &csr).await.unwrap();
     stopping.stopped().await;
 

@@ -1,0 +1,155 @@
+//! What stops new orders when the CA, or the zone, does not work.
+
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
+
+use fleetcert_acme::order::FailureKind;
+use fleetcert_acme::{AcmeErrorKind, Fault};
+use fleetcert_schedule::breaker::{Admission, Breaker, BreakerRule, Failure};
+
+use crate::{Dependency, Engine, Event};
+
+/// The breakers of a process: each node finds out by itself.
+#[derive(Debug)]
+pub(crate) struct Breakers(Mutex<Both>);
+
+#[derive(Debug)]
+struct Both {
+    ca: Watched,
+    zone: Watched,
+}
+
+#[derive(Debug)]
+struct Watched {
+    breaker: Breaker,
+    /// The order that tries it, and the breaker as it was before.
+    probe: Option<(String, Breaker)>,
+}
+
+/// How an order ended, as far as the CA and the zone are concerned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Verdict {
+    ca: Heard,
+    zone: Heard,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Heard {
+    Worked,
+    Failed(Failure),
+    /// It was asked and refused for a reason of the name's own.
+    Answered,
+    Nothing,
+}
+
+impl Verdict {
+    /// Nothing was heard of either.
+    pub(super) const NOTHING: Self = Self { ca: Heard::Nothing, zone: Heard::Nothing };
+    pub(super) const ISSUED: Self = Self { ca: Heard::Worked, zone: Heard::Worked };
+
+    /// Of an order that failed; `fault` is the last that the CA said no to.
+    pub(super) fn of(kind: FailureKind, fault: Option<&Fault>) -> Self {
+        let ca = |ca| Self { ca, zone: Heard::Nothing };
+        match kind {
+            FailureKind::Ca(AcmeErrorKind::Unreachable) => ca(Heard::Failed(Failure::Unreachable)),
+            FailureKind::Ca(AcmeErrorKind::Unavailable) => {
+                let busy = fault.filter(|fault| fault.status == Some(503));
+                let busy = busy.map(|fault| Failure::Busy(fault.retry_after));
+                ca(Heard::Failed(busy.unwrap_or(Failure::Failed)))
+            }
+            FailureKind::Slow => ca(Heard::Failed(Failure::Failed)),
+            FailureKind::Zone => Self { ca: Heard::Answered, zone: Heard::Failed(Failure::Failed) },
+            // The CA does not see what we published.
+            FailureKind::Invalid => Self { ca: Heard::Answered, zone: Heard::Failed(Failure::Failed) },
+            _ => ca(Heard::Answered),
+        }
+    }
+}
+
+impl Watched {
+    fn new(rule: BreakerRule) -> Self {
+        Self { breaker: Breaker::new(rule), probe: None }
+    }
+
+    fn started(&mut self, name: &str, now: SystemTime) {
+        if self.breaker.decide(now) == Admission::Probe {
+            self.probe = Some((name.to_owned(), self.breaker.clone()));
+            self.breaker.probe_started(now);
+        }
+    }
+
+    fn ended(&mut self, name: &str, heard: Heard, now: SystemTime) {
+        match self.probe.take_if(|(probe, _)| probe == name) {
+            None => match heard {
+                Heard::Worked => self.breaker.success(name, now),
+                Heard::Failed(failure) => self.breaker.failure(failure, name, now),
+                Heard::Answered | Heard::Nothing => {}
+            },
+            Some((_, before)) => match heard {
+                Heard::Worked | Heard::Answered => self.breaker.probe_succeeded(),
+                Heard::Failed(failure) => self.breaker.probe_failed(failure, now),
+                // Nobody asked: the next one is the probe.
+                Heard::Nothing => self.breaker = before,
+            },
+        }
+    }
+}
+
+impl Breakers {
+    pub(crate) fn new(rule: BreakerRule) -> Self {
+        Self(Mutex::new(Both { ca: Watched::new(rule), zone: Watched::new(rule) }))
+    }
+
+    fn with<R>(&self, f: impl FnOnce(&mut Both) -> R) -> R {
+        f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether a new order may start.
+    pub(super) fn decide(&self, now: SystemTime) -> Admission {
+        self.with(|both| both.ca.breaker.decide(now).and(both.zone.breaker.decide(now)))
+    }
+
+    /// A new order starts.
+    pub(super) fn started(&self, name: &str, now: SystemTime) {
+        self.with(|both| {
+            both.ca.started(name, now);
+            both.zone.started(name, now);
+        });
+    }
+}
+
+impl Engine {
+    /// An order has ended, or pauses; tells what that changes.
+    pub(super) fn heard(&self, name: &str, verdict: &Verdict) {
+        let now = self.now();
+        let changes = self.breakers().with(|both| {
+            [(Dependency::Ca, &mut both.ca, verdict.ca), (Dependency::Zone, &mut both.zone, verdict.zone)]
+                .map(|(of, watched, heard)| {
+                    let before = watched.breaker.decide(now);
+                    watched.ended(name, heard, now);
+                    (of, before, watched.breaker.decide(now))
+                })
+        });
+        for (of, before, after) in changes {
+            match (before, after) {
+                (Admission::Go, Admission::Stop { until }) => {
+                    self.notify(&Event::BreakerOpened { of, until })
+                }
+                (Admission::Stop { .. } | Admission::Probe, Admission::Go) => {
+                    self.notify(&Event::BreakerClosed { of });
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+impl fmt::Display for Dependency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ca => "CA",
+            Self::Zone => "zone",
+        })
+    }
+}
