@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use fleetcert_schedule::budget::{Charges, Denied, Leave, Rule};
+use fleetcert_schedule::budget::{Charges, Denied, Leave, Limit};
 use fleetcert_schedule::queue::Lane;
 
 use crate::orders::shared;
@@ -26,7 +26,7 @@ pub(crate) struct SharedDenial {
 impl Engine {
     /// What orders of a lane leave of the shared buckets to others.
     pub(crate) fn leave(&self, lane: Lane) -> Leave {
-        Leave::PerMille((*self.parts().options.reserve.leave.get(lane)).min(MOST_KEPT))
+        Leave::PerMille(self.kept_of(lane))
     }
 
     /// Why an order would be denied a token of a shared bucket, when `starting` others take one before it.
@@ -38,7 +38,7 @@ impl Engine {
     ) -> Result<Option<SharedDenial>, EngineError> {
         let now = self.now();
         let mut rows = self.rows(shared(charges).cloned(), self.limits().await?, now).await?;
-        rows.hold_more(starting, now);
+        rows.hold_more(|_| starting, now);
         let Some(denied) = rows.budgets.denial_leaving(charges, leave, now) else { return Ok(None) };
         let reserve = rows.budgets.denial(charges, now).is_none();
         let until = denied.retry_at().unwrap_or(now + NO_TIME);
@@ -54,17 +54,15 @@ impl Engine {
         lane: Lane,
         ahead: usize,
     ) -> Result<Option<SystemTime>, EngineError> {
-        let (now, limits) = (self.now(), self.limits().await?);
-        let part = match self.leave(lane) {
-            Leave::PerMille(part) => u64::from(part),
-            Leave::Tokens(_) => 0,
-        };
-        let kept = shared(charges).filter_map(|key| match limits.rule_for(key) {
-            Rule::Limited(limit) => Some(u64::from(limit.burst()) * part / 1000),
-            Rule::Unlimited | Rule::Unknown => None,
-        });
-        let nth = (ahead as u64).saturating_add(1).saturating_add(kept.max().unwrap_or_default());
-        let rows = self.rows(shared(charges).cloned(), limits, now).await?;
-        Ok(rows.budgets.available_at(charges, nth, now))
+        let now = self.now();
+        let part = u64::from(self.kept_of(lane));
+        let mut rows = self.rows(shared(charges).cloned(), self.limits().await?, now).await?;
+        let kept = |limit: &Limit| u32::try_from(u64::from(limit.burst()) * part / 1000).unwrap_or(u32::MAX);
+        rows.hold_more(kept, now);
+        Ok(rows.budgets.available_at(charges, (ahead as u64).saturating_add(1), now))
+    }
+
+    fn kept_of(&self, lane: Lane) -> u16 {
+        (*self.parts().options.reserve.leave.get(lane)).min(MOST_KEPT)
     }
 }

@@ -154,7 +154,7 @@ async fn a_key_that_another_used_meanwhile_is_refused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_certificate_is_stored_though_its_record_was_written_meanwhile() {
     /// The last write of an order, counted from its request.
-    const STORED: usize = 12;
+    const STORED: usize = 13;
     let world = World::start().await;
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let stopping = Arc::new(StoppingStore::new(store.clone()));
