@@ -58,7 +58,7 @@ impl Engine {
         let running = store.read(ORDERS, name.as_str()).await?;
         let before: Option<OrderRecord> = running.as_ref().map(records::decode).transpose()?;
         if let (Some(running), Some(order)) = (&running, &before)
-            && (order.csr_sha256 == sha256 || !order.may_be_replaced())
+            && (order.csr_sha256 == sha256 || !order.may_be_replaced(self.is_kept(running)))
         {
             return self.order_status(running, order).await.map(Some);
         }

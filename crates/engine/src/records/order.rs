@@ -144,6 +144,9 @@ impl OrderRecord {
             self.held_back = Some(held_back);
             return (self, due);
         }
+        if failed.failure.is_none() {
+            self.queued_at = failed.queued_at;
+        }
         let due = failed.replaceable_at.unwrap_or(self.queued_at).max(self.queued_at);
         if due > self.queued_at {
             self.failure = failed.failure;
@@ -157,8 +160,9 @@ impl OrderRecord {
     }
 
     /// Whether another request of the same name may take its place: nothing is at the CA for it.
-    pub(crate) fn may_be_replaced(&self) -> bool {
-        let waits = self.failure.is_some() || self.held_back.is_some();
+    /// `kept` says that a limit keeps it and all that are like it.
+    pub(crate) fn may_be_replaced(&self, kept: bool) -> bool {
+        let waits = self.failure.is_some() || self.held_back.is_some() || kept;
         waits && matches!(self.state, State::Wanted { .. } | State::Failed { .. })
     }
 
@@ -176,5 +180,58 @@ impl OrderRecord {
         if let State::Failed { order, .. } = &self.state {
             self.state = State::Wanted { order: order.clone() };
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    fn at(day: u32) -> SystemTime {
+        SystemTime::UNIX_EPOCH + DAY * (20_000 + day)
+    }
+
+    /// The order for a certificate of 90 days that the CA wants to be renewed about day 60.
+    fn order(previous: bool, window_end: u32, failures: u32) -> OrderRecord {
+        let device = "AAAAAAAAAAAAAAAAAAAAAA".parse().unwrap();
+        let wanted = NewOrder::new(["x.fleet.test".parse().unwrap()]);
+        let certificate = Previous {
+            not_before: at(0),
+            not_after: at(90),
+            renew_at: Some(at(60)),
+            window_end: Some(at(window_end)),
+        };
+        let previous = previous.then_some(certificate);
+        OrderRecord { failures, previous, ..OrderRecord::new(device, &[], String::new(), wanted, at(60)) }
+    }
+
+    #[test]
+    fn each_order_has_its_lane() {
+        for (order, day, lane) in [
+            (order(false, 0, 0), 60, Lane::New),
+            (order(false, 0, 2), 60, Lane::New),
+            (order(false, 0, 3), 60, Lane::Failing),
+            (order(true, 61, 0), 60, Lane::Routine),
+            // A device that slept through its window is not revoked.
+            (order(true, 61, 0), 74, Lane::Routine),
+            (order(true, 61, 0), 75, Lane::Expiring),
+            (order(true, 61, 0), 91, Lane::Expiring),
+            (order(true, 10, 0), 11, Lane::Revoked),
+            (order(true, 10, 0), 9, Lane::Routine),
+            (order(true, 10, 0), 80, Lane::Expiring),
+            // What fails keeps nobody waiting, however urgent it is.
+            (order(true, 10, 3), 80, Lane::Failing),
+        ] {
+            assert_eq!(order.lane(at(day)), lane, "{:?} on day {day}", order.previous);
+        }
+    }
+
+    #[test]
+    fn a_certificate_of_long_ago_is_no_renewal() {
+        assert_eq!(order(true, 61, 0).likely_kind(at(60)), OrderKind::SameSet);
+        assert_eq!(order(true, 61, 0).likely_kind(at(200)), OrderKind::New);
+        assert_eq!(order(false, 61, 0).likely_kind(at(60)), OrderKind::New);
     }
 }

@@ -123,18 +123,20 @@ async fn two_nodes_on_one_store_never_send_what_the_ca_would_refuse() {
         }
         assert_eq!(issued.len(), MOST);
         let now = world.clock.now();
-        let mut waits = Vec::new();
-        for device in held {
-            let status = device.status(&nodes[0].engine).await;
-            let why = waits_for(&status).unwrap();
-            assert!(why.contains("the CA's limit on new orders of our account"), "{why}");
-            waits.push(expected_at(&status).duration_since(now).unwrap());
-        }
         // One comes back each hour, and each of them knows how many go before it.
-        waits.sort();
-        for (hours, wait) in (1..).zip(waits) {
-            assert!(wait.abs_diff(hours * HOUR) < Duration::from_secs(120), "{hours}: {wait:?}");
-        }
+        until("each has its place", async || {
+            let mut waits = Vec::new();
+            for device in &held {
+                let status = device.status(&nodes[0].engine).await;
+                let why = waits_for(&status).unwrap();
+                assert!(why.contains("the CA's limit on new orders of our account"), "{why}");
+                waits.push(expected_at(&status).duration_since(now).unwrap());
+            }
+            waits.sort();
+            let mut places = (1..).zip(waits);
+            places.all(|(hours, wait)| wait.abs_diff(hours * HOUR) < Duration::from_secs(120))
+        })
+        .await;
         nothing_is_held(&*stores[0]).await;
         assert_eq!(world.ca.ledger().requests(Resource::NewOrder), MOST as u64);
 
