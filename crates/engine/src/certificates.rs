@@ -94,7 +94,7 @@ impl Engine {
             .check(CERTIFICATES, name.as_str(), as_it_was(issued.as_ref()))
             .put(CERTIFICATE_KEYS, spki_key(csr.spki()), key_use, name.as_str().as_bytes().to_vec(), None);
         match store.commit(write).await {
-            Ok(version) => self.note_order(name.as_str(), version, &order, due).await?,
+            Ok(version) => self.note_order(name.as_str(), version, &order, due).await,
             Err(error) if error.is_conflict() => return Ok(None),
             Err(error) => return Err(error.into()),
         }

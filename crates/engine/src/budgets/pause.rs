@@ -38,7 +38,7 @@ impl Engine {
             match self.parts().store.commit(write).await {
                 Ok(version) => {
                     if let Some(order) = waiting {
-                        self.note_order(name.as_str(), version, &order, now).await?;
+                        self.note_order(name.as_str(), version, &order, now).await;
                     }
                     self.wake_order_worker();
                     return Ok(());

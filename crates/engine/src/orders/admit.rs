@@ -11,8 +11,6 @@ use crate::{Engine, EngineError, Event};
 
 /// Somebody else writes the order at this moment.
 const A_MOMENT: Duration = Duration::from_millis(50);
-/// What nobody can read may be mended.
-const UNREADABLE: Duration = Duration::from_secs(3600);
 /// A closed pool is looked at so often all the same: limits change, and other nodes give tokens back.
 const LOOK_AGAIN: Duration = Duration::from_secs(600);
 
@@ -26,17 +24,14 @@ impl Engine {
             return Ok(None);
         };
         let now = self.now();
-        let Some(order) = self.readable(records::decode::<OrderRecord>(&stored)) else {
-            self.waiting().hold(name, now + UNREADABLE);
-            return Ok(None);
-        };
+        let order: OrderRecord = records::decode(&stored)?;
         match stored.due {
             None => {
                 self.waiting().forget(name);
                 return Ok(None);
             }
             Some(due) if due > now || order.is_placed() != candidate.placed => {
-                self.note_order(name, stored.version, &order, due).await?;
+                self.note_order(name, stored.version, &order, due).await;
                 return Ok(None);
             }
             Some(_) => {}

@@ -29,7 +29,7 @@ struct Watched {
 
 /// How an order ended, as far as the CA and the zone are concerned.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Verdict {
+pub(crate) struct Verdict {
     ca: Heard,
     zone: Heard,
 }
@@ -47,6 +47,11 @@ impl Verdict {
     /// Nothing was heard of either.
     pub(super) const NOTHING: Self = Self { ca: Heard::Nothing, zone: Heard::Nothing };
     pub(super) const ISSUED: Self = Self { ca: Heard::Worked, zone: Heard::Worked };
+
+    /// A change of the zone was made.
+    pub(crate) const ZONE_WORKED: Self = Self { ca: Heard::Nothing, zone: Heard::Worked };
+    /// Nobody answered who serves the zone.
+    pub(crate) const ZONE_AWAY: Self = Self { ca: Heard::Nothing, zone: Heard::Failed(Failure::Unreachable) };
 
     /// Of an order that failed; `fault` is the last that the CA said no to.
     pub(super) fn of(kind: FailureKind, fault: Option<&Fault>) -> Self {
@@ -120,8 +125,8 @@ impl Breakers {
 }
 
 impl Engine {
-    /// An order has ended, or pauses; tells what that changes.
-    pub(super) fn heard(&self, name: &str, verdict: &Verdict) {
+    /// An order has ended, or pauses, or the zone was changed for addresses; tells what that changes.
+    pub(crate) fn heard(&self, name: &str, verdict: &Verdict) {
         let now = self.now();
         let changes = self.breakers().with(|both| {
             [(Dependency::Ca, &mut both.ca, verdict.ca), (Dependency::Zone, &mut both.zone, verdict.zone)]
@@ -134,7 +139,7 @@ impl Engine {
         for (of, before, after) in changes {
             match (before, after) {
                 (Admission::Go, Admission::Stop { until }) => {
-                    self.notify(&Event::BreakerOpened { of, until })
+                    self.notify(&Event::BreakerOpened { of, until });
                 }
                 (Admission::Stop { .. } | Admission::Probe, Admission::Go) => {
                     self.notify(&Event::BreakerClosed { of });

@@ -9,7 +9,7 @@ use fleetcert_store::{Record, Version};
 
 use super::waiting::{Waits, pool_of};
 use crate::budgets::Holding;
-use crate::records::{self, ORDERS, OrderRecord};
+use crate::records::{self, ORDERS, OrderRecord, Previous};
 use crate::{Engine, EngineError};
 
 /// So many orders are looked at in one read. An order is a few kilobytes.
@@ -19,6 +19,8 @@ impl Engine {
     /// Reads the next page of orders, and takes note of those that other nodes wrote, and of those that are gone. Says
     /// where the page ended; `None` at the end of all.
     pub(super) async fn look_for_orders(&self, after: Option<&str>) -> Result<Option<String>, EngineError> {
+        // Once for all of them.
+        self.limits().await?;
         let mark = self.waiting().mark();
         let page = self.parts().store.page(ORDERS, after, PAGE).await?;
         let last = page.last().filter(|_| page.len() == PAGE).map(|last| last.key.clone());
@@ -49,12 +51,14 @@ impl Engine {
         version: Version,
         order: &OrderRecord,
         due: SystemTime,
-    ) -> Result<(), EngineError> {
+    ) {
         if self.waiting().is_open() {
-            let waits = self.waits(name, version, order, due).await?;
-            self.waiting().note(&waits, self.now());
+            // It is written; at worst it is found later.
+            let waits = self.waits(name, version, order, due).await;
+            if let Some(waits) = self.readable(waits) {
+                self.waiting().note(&waits, self.now());
+            }
         }
-        Ok(())
     }
 
     async fn waits(
@@ -71,7 +75,7 @@ impl Engine {
             version,
             placed: order.is_placed(),
             lane: order.lane(now),
-            expiring_from: order.previous.as_ref().map(|previous| previous.expiring_from()),
+            expiring_from: order.previous.as_ref().map(Previous::expiring_from),
             pool: charges.as_ref().map_or(Pool::default(), pool_of),
             deadline: order.previous.as_ref().map_or(order.queued_at, |previous| previous.not_after),
             since: order.queued_at,

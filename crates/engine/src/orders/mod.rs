@@ -9,5 +9,5 @@ mod turn;
 mod waiting;
 mod worker;
 
-pub(crate) use breakers::Breakers;
+pub(crate) use breakers::{Breakers, Verdict};
 pub(crate) use waiting::{Waiting, shared};

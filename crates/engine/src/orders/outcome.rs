@@ -132,7 +132,7 @@ impl Engine {
         // An order that pauses, or fails, has withdrawn its records, or could not.
         let write = with_leftovers(write, order.state.records(), now);
         let version = self.commit_settling(write, change).await?;
-        self.note_order(name.as_str(), version, &order, retry_at).await?;
+        self.note_order(name.as_str(), version, &order, retry_at).await;
         self.notify(&Event::OrderFailed { name, why: &why, retry_at: Some(retry_at) });
         Ok(())
     }
@@ -164,14 +164,17 @@ impl Engine {
         let change = settle.map(|settlement| order.settle(settlement)).unwrap_or_default();
         order.state = state;
         let alone = !is_shared(&denied);
-        let due = if alone { until } else { self.now() + A_SECOND };
+        let now = self.now();
+        let due = if alone { until } else { now };
         order.held_back = alone.then(|| HeldBack { why: words(&denied, until), until });
         let expect = Expect::Version(version);
         let write = Transaction::new().put(ORDERS, name.as_str(), expect, records::encode(&order), Some(due));
         let version = self.commit_settling(write, &change).await?;
-        self.note_order(name.as_str(), version, &order, due).await?;
+        self.note_order(name.as_str(), version, &order, due).await;
         if alone {
             self.notify(&Event::OrderHeld { name, by: denied.by(), until });
+        } else {
+            self.waiting().hold(name.as_str(), now + A_SECOND);
         }
         Ok(())
     }

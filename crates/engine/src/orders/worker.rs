@@ -19,6 +19,8 @@ use crate::{DeviceState, Engine, EngineError, EngineErrorKind, Event};
 
 /// A lease outlives the deadline of the work under it by so much, so that nobody takes over what still runs.
 const SPARE: Duration = Duration::from_secs(60);
+/// What nobody can read may be mended.
+const UNREADABLE: Duration = Duration::from_secs(3600);
 const PAUSED: &str = "the CA has paused the name for our account: the operator has to lift that at the CA";
 
 /// How far the process has got with looking for orders.
@@ -92,7 +94,16 @@ impl Engine {
                 Admission::Go | Admission::Probe => self.waiting().halt(None),
             }
             let Some(candidate) = self.waiting().next(now) else { break };
-            let Some(order) = self.admit(&candidate).await? else { continue };
+            let order = match self.admit(&candidate).await {
+                // One that cannot be read keeps no other waiting.
+                Err(error) if error.kind() == EngineErrorKind::Corrupt => {
+                    self.notify(&Event::StoreFailed { why: &error.to_string() });
+                    self.waiting().hold(&candidate.name, now + UNREADABLE);
+                    continue;
+                }
+                admitted => admitted?,
+            };
+            let Some(order) = order else { continue };
             if !candidate.placed {
                 self.breakers().started(&candidate.name, now);
             }

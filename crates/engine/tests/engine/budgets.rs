@@ -128,7 +128,8 @@ async fn two_nodes_on_one_store_never_send_what_the_ca_would_refuse() {
             let mut waits = Vec::new();
             for device in &held {
                 let status = device.status(&nodes[0].engine).await;
-                let why = waits_for(&status).unwrap();
+                // One that another node was faster than looks again in a second.
+                let Some(why) = waits_for(&status) else { return false };
                 assert!(why.contains("the CA's limit on new orders of our account"), "{why}");
                 waits.push(expected_at(&status).duration_since(now).unwrap());
             }

@@ -273,6 +273,23 @@ async fn what_is_kept_for_urgent_orders_is_not_for_new_devices() {
     until("the others wait", async || told.about("OrdersHeld") >= 1).await;
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(world.ca.ledger().orders().len(), 2);
+
+    // One of them is for a certificate that has all but expired.
+    let urgent = records(&*store, "order").await.remove(0);
+    let mut order: serde_json::Value = serde_json::from_slice(&urgent.value).unwrap();
+    let queued_at = order["queued_at"].clone();
+    order["previous"] = serde_json::json!({
+        "not_before": { "secs_since_epoch": 0, "nanos_since_epoch": 0 }, "not_after": queued_at,
+        "renew_at": null, "window_end": null,
+    });
+    let expect = Expect::Version(urgent.version);
+    let value = serde_json::to_vec(&order).unwrap();
+    let write = Transaction::new().put(Collection::new("order"), &urgent.key, expect, value, urgent.due);
+    store.commit(write).await.unwrap();
+    until("it is issued", async || world.ca.ledger().certificates().len() == 3).await;
+    assert_eq!(world.certificates(&urgent.key.parse().unwrap()), 1);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(world.ca.ledger().orders().len(), 3);
     running.end().await;
     world.end().await;
 }

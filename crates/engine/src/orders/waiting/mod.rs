@@ -84,9 +84,9 @@ impl Waiting {
         });
     }
 
-    /// Whether this very write is known.
+    /// Whether this very write is known, or a later one.
     pub(crate) fn knows(&self, name: &str, version: Version) -> bool {
-        self.with(|state| state.is_running(name) || state.version(name) == Some(version)).unwrap_or(true)
+        self.with(|state| state.is_running(name) || state.version(name) >= Some(version)).unwrap_or(true)
     }
 
     /// What comes after everything that is known now.
@@ -124,7 +124,7 @@ impl Waiting {
     }
 
     /// Lets one order wait for a while whatever the store says of it.
-    pub(super) fn hold(&self, name: &str, until: SystemTime) {
+    pub(crate) fn hold(&self, name: &str, until: SystemTime) {
         self.with(|state| state.hold(name, until));
     }
 
