@@ -158,3 +158,83 @@ impl fmt::Display for Dependency {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn now() -> SystemTime {
+        SystemTime::UNIX_EPOCH + MINUTE * 30_000_000
+    }
+
+    fn fault(status: u16, retry_after: Option<Duration>) -> Fault {
+        let (problem, detail) = (None, String::new());
+        Fault { kind: AcmeErrorKind::Unavailable, status: Some(status), retry_after, problem, detail }
+    }
+
+    #[test]
+    fn what_an_end_says_of_the_ca_and_of_the_zone() {
+        use AcmeErrorKind::{RateLimited, Refused, Unavailable, Unreachable};
+        let busy = fault(503, Some(MINUTE));
+        let broken = fault(500, None);
+        let failed = Heard::Failed(Failure::Failed);
+        for (kind, fault, ca, zone) in [
+            (FailureKind::Ca(Unreachable), None, Heard::Failed(Failure::Unreachable), Heard::Nothing),
+            (FailureKind::Ca(Unavailable), Some(&broken), failed, Heard::Nothing),
+            (
+                FailureKind::Ca(Unavailable),
+                Some(&busy),
+                Heard::Failed(Failure::Busy(Some(MINUTE))),
+                Heard::Nothing,
+            ),
+            // The name's own.
+            (FailureKind::Ca(Refused), None, Heard::Answered, Heard::Nothing),
+            (FailureKind::Ca(RateLimited), None, Heard::Answered, Heard::Nothing),
+            (FailureKind::Slow, None, failed, Heard::Nothing),
+            (FailureKind::Zone, None, Heard::Answered, failed),
+            (FailureKind::Invalid, None, Heard::Answered, failed),
+        ] {
+            assert_eq!(Verdict::of(kind, fault), Verdict { ca, zone }, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_probe_of_which_nothing_is_heard_counts_for_nothing() {
+        let mut watched = Watched::new(BreakerRule::default());
+        watched.ended("a", Heard::Failed(Failure::Busy(None)), now());
+        assert_eq!(watched.breaker.decide(now()), Admission::Stop { until: now() + MINUTE });
+        let later = now() + MINUTE;
+        for _ in 0..3 {
+            watched.started("b", later);
+            assert!(matches!(watched.breaker.decide(later), Admission::Stop { .. }), "one at a time");
+            // Somebody else's end does not decide.
+            watched.ended("c", Heard::Worked, later);
+            assert!(matches!(watched.breaker.decide(later), Admission::Stop { .. }));
+            // It was held back by a limit, and the next one tries at once.
+            watched.ended("b", Heard::Nothing, later);
+            assert_eq!(watched.breaker.decide(later), Admission::Probe);
+        }
+        watched.started("b", later);
+        watched.ended("b", Heard::Failed(Failure::Unreachable), later);
+        assert_eq!(watched.breaker.decide(later), Admission::Stop { until: later + MINUTE * 2 });
+        watched.started("d", later + MINUTE * 2);
+        watched.ended("d", Heard::Answered, later + MINUTE * 2);
+        assert_eq!(watched.breaker.decide(later + MINUTE * 2), Admission::Go);
+    }
+
+    #[test]
+    fn one_name_that_fails_stops_nobody() {
+        let breakers = Breakers::new(BreakerRule::default());
+        for name in ["a"; 100] {
+            breakers.with(|both| both.zone.ended(name, Heard::Failed(Failure::Failed), now()));
+        }
+        assert_eq!(breakers.decide(now()), Admission::Go);
+        for name in ["b", "c", "d", "e"] {
+            breakers.with(|both| both.zone.ended(name, Heard::Failed(Failure::Failed), now()));
+        }
+        assert_eq!(breakers.decide(now()), Admission::Stop { until: now() + MINUTE });
+    }
+}
