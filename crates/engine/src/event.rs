@@ -104,7 +104,7 @@ pub enum Event<'a> {
         /// The id of the certificate that it replaces, where the CA was told so.
         replaces: Option<&'a str>,
     },
-    /// An order waits for a limit of the CA; nothing was sent.
+    /// An order waits for a limit of the CA that is its name's own; nothing was sent.
     OrderHeld {
         /// Its name.
         name: &'a HostName,

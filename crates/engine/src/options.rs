@@ -32,11 +32,10 @@ pub struct EngineOptions {
     pub lane_weights: PerLane<u32>,
     /// What the orders of each lane leave to more urgent ones of the CA's limits that all of them share.
     pub reserve: Reserve,
-    /// So many waiting orders are kept in the queue of a process, each in about half a kilobyte. What is beyond waits in
-    /// the store until there is room.
+    /// So many waiting orders are kept in the queue of a process. What is beyond waits in the store until there is room.
     pub most_waiting: usize,
-    /// How often a page of 500 orders is read for what other processes have written. What a process accepts itself it
-    /// knows at once.
+    /// How often a page of 500 orders is read for what other processes have written, page after page and then from the
+    /// first again. What a process accepts itself it knows at once.
     pub look_for_orders: Duration,
     /// What stops new orders when the CA, or the zone, does not work.
     pub breaker: BreakerRule,

@@ -31,7 +31,7 @@ impl Engine {
                 return Ok(None);
             }
             Some(due) if due > now || order.is_placed() != candidate.placed => {
-                self.note_order(name, stored.version, &order, due).await;
+                self.put_in_queue(name, stored.version, &order, due).await?;
                 return Ok(None);
             }
             Some(_) => {}
@@ -78,8 +78,9 @@ impl Engine {
             until,
             look_at: until.min(now + LOOK_AGAIN),
             why: words(&denied, until),
+            certain: starting == 0,
         };
-        if self.waiting().close(&closed) && starting == 0 {
+        if self.waiting().close(&closed) {
             self.notify(&Event::OrdersHeld { by: denied.by(), until });
         }
         Ok(false)

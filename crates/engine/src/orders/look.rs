@@ -52,13 +52,23 @@ impl Engine {
         order: &OrderRecord,
         due: SystemTime,
     ) {
+        // It is written; at worst it is found later.
+        let noted = self.put_in_queue(name, version, order, due).await;
+        self.readable(noted);
+    }
+
+    pub(super) async fn put_in_queue(
+        &self,
+        name: &str,
+        version: Version,
+        order: &OrderRecord,
+        due: SystemTime,
+    ) -> Result<(), EngineError> {
         if self.waiting().is_open() {
-            // It is written; at worst it is found later.
-            let waits = self.waits(name, version, order, due).await;
-            if let Some(waits) = self.readable(waits) {
-                self.waiting().note(&waits, self.now());
-            }
+            let waits = self.waits(name, version, order, due).await?;
+            self.waiting().note(&waits, self.now());
         }
+        Ok(())
     }
 
     async fn waits(

@@ -295,6 +295,32 @@ async fn what_is_kept_for_urgent_orders_is_not_for_new_devices() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_read_keeps_no_other_waiting() {
+    let world = World::start().await;
+    let store = Arc::new(MemoryStore::new());
+    let told = Told::default();
+    let mut parts = world.parts(store.clone());
+    parts.events = Arc::new(told.clone());
+    let front = Engine::new(parts.clone());
+    let (first, second) = (enrol(&front).await, enrol(&front).await);
+    first.request(&front, &request_for(&first.name)).await.unwrap();
+    let due = Some(world.clock.now() - DAY);
+    let damage = |collection, key: &str| {
+        let write = Transaction::new().put(Collection::new(collection), key, Expect::Any, b"?".to_vec(), due);
+        store.commit(write)
+    };
+    damage("order", "broken.fleet.test").await.unwrap();
+    damage("certificate", first.name.as_str()).await.unwrap();
+    let running = Running::start(parts);
+    until("it is told", async || told.mentions("StoreFailed")).await;
+    second.request(&running.engine, &request_for(&second.name)).await.unwrap();
+    second.chain(&running.engine).await;
+    assert_eq!((world.orders(&first.name), world.orders(&second.name)), (0, 1));
+    running.end().await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_ca_that_has_no_time_is_left_alone_until_one_order_succeeds() {
     let world = World::start().await;
     let told = Told::default();

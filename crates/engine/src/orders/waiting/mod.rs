@@ -133,7 +133,7 @@ impl Waiting {
         self.with(|state| state.starting(pool)).unwrap_or_default()
     }
 
-    /// A bucket keeps all of a pool, or one lane of it. Says whether that is news.
+    /// A bucket keeps all of a pool, or one lane of it. Says whether that is certain, and news.
     pub(super) fn close(&self, closed: &Closed) -> bool {
         self.with(|state| state.close(closed)).unwrap_or_default()
     }
@@ -186,6 +186,8 @@ pub(super) struct Closed {
     pub look_at: SystemTime,
     /// For the devices' owners.
     pub why: String,
+    /// No order is on the point of taking a token, or of leaving it.
+    pub certain: bool,
 }
 
 /// The buckets of an order that it shares with others, as far as the CA looks at them.

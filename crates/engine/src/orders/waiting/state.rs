@@ -66,6 +66,7 @@ pub(super) struct Running {
 pub(super) struct Reason {
     until: SystemTime,
     pub(super) why: String,
+    told: bool,
 }
 
 impl State {
@@ -215,8 +216,11 @@ impl State {
         if self.reasons.len() >= MOST_REASONS {
             self.reasons.clear();
         }
-        let reason = Reason { until: closed.until, why: closed.why.clone() };
-        self.reasons.insert(gate, reason).is_none_or(|before| before.until != closed.until)
+        let before = self.reasons.get(&gate);
+        let was_told = before.is_some_and(|before| before.told && before.until == closed.until);
+        let told = was_told || closed.certain;
+        self.reasons.insert(gate, Reason { until: closed.until, why: closed.why.clone(), told });
+        told && !was_told
     }
 
     pub(super) fn look_again(&mut self) {
@@ -247,13 +251,13 @@ impl State {
     pub(super) fn reserved(&mut self, name: &str) {
         let Some(running) = self.running.get_mut(name) else { return };
         if std::mem::take(&mut running.starting) {
-            let (pool, lane) = (running.entry.pool, running.entry.lane);
-            self.starts_no_more(pool, lane);
+            let pool = running.entry.pool;
+            self.starts_no_more(pool);
         }
     }
 
     /// What was kept free for the start may be had now.
-    fn starts_no_more(&mut self, pool: Pool, lane: Lane) {
+    fn starts_no_more(&mut self, pool: Pool) {
         if let Some(starting) = self.starting.get_mut(&pool) {
             *starting = starting.saturating_sub(1);
             if *starting == 0 {
@@ -261,13 +265,15 @@ impl State {
             }
         }
         self.new.open(Gate::Pool(pool));
-        self.new.open(Gate::PoolLane(pool, lane));
+        for lane in Lane::ALL {
+            self.new.open(Gate::PoolLane(pool, lane));
+        }
     }
 
     pub(super) fn ended(&mut self, name: &str, come_back: Option<SystemTime>, now: SystemTime) {
         let Some(Running { key, entry, item, placed, starting }) = self.running.remove(name) else { return };
         if starting {
-            self.starts_no_more(entry.pool, entry.lane);
+            self.starts_no_more(entry.pool);
         }
         if !placed && entry.lane == Lane::Failing {
             self.failing = self.failing.saturating_sub(1);

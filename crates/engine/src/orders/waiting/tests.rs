@@ -118,8 +118,11 @@ fn an_empty_bucket_closes_its_pool_and_what_is_given_back_opens_it() {
     }
     waiting.note(&Waits { pool: Pool(2), ..waits("other", Lane::New, now()) }, now());
     let until = now() + HOUR;
-    let closed = Closed { pool: Pool(1), lane: None, until, look_at: until, why: "empty".to_owned() };
+    let why = "empty".to_owned();
+    let closed = Closed { pool: Pool(1), lane: None, until, look_at: until, why, certain: true };
+    assert!(!waiting.close(&Closed { certain: false, ..closed.clone() }), "it may be otherwise");
     assert!(waiting.close(&closed) && !waiting.close(&closed), "told once");
+    assert!(!waiting.close(&Closed { certain: false, ..closed.clone() }) && !waiting.close(&closed));
     assert_eq!(drained(&waiting, now()), ["other"]);
     let place = waiting.place("b").unwrap();
     assert_eq!((place.ahead, place.held_until, place.why.as_deref()), (1, Some(until), Some("empty")));
