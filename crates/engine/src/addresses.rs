@@ -10,6 +10,7 @@ use fleetcert_protocol::{AddressReport, AddressesAccepted};
 use fleetcert_schedule::retry_delay;
 use fleetcert_store::{Expect, Record, Transaction};
 
+use crate::orders::Verdict;
 use crate::records::{self, ADDRESSES, AddressRecord, ignore_conflict};
 use crate::{Action, Engine, EngineError, EngineErrorKind, Event, Grant};
 
@@ -84,6 +85,7 @@ impl Engine {
         if let Err(error) = self.parts().backend.apply(&self.parts().options.zone, &changes).await {
             return Ok(Err(error));
         }
+        self.heard("", &Verdict::ZONE_WORKED);
         self.settle(part, 0, None).await?;
         self.notify(&Event::AddressesPublished { names: part.len() });
         Ok(Ok(()))
@@ -120,6 +122,9 @@ impl Engine {
             None => retry_delay(failures, self.random()),
         };
         let retry_at = self.now() + delay;
+        if error.kind() == BackendErrorKind::Unavailable {
+            self.heard("", &Verdict::ZONE_AWAY);
+        }
         self.notify(&Event::ZoneFailed { error, retry_at });
         self.settle(part, failures, Some(retry_at)).await
     }

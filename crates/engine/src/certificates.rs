@@ -5,19 +5,18 @@ use std::time::{Duration, SystemTime};
 use fleetcert_acme::NewOrder;
 use fleetcert_names::HostName;
 use fleetcert_protocol::{CertificateRequest, CertificateStatus, Problem, ProblemKind};
-use fleetcert_schedule::expected_completion;
+use fleetcert_schedule::quota::NameLimit;
 use fleetcert_store::{Expect, Record, Transaction};
 use fleetcert_x509::VerifiedCsr;
 
 use crate::records::{
     self, CERTIFICATE_KEYS, CERTIFICATES, CertificateRecord, DEVICES, DeviceRecord, ORDERS, OrderRecord,
+    Previous,
 };
 use crate::{Action, Engine, EngineError, EngineErrorKind, Event, Grant};
 
 /// A request that loses against another write of the same name looks again so often.
 const TRIES: usize = 4;
-/// A place in the queue beyond this is told as this.
-const MAX_POSITION: usize = 10_000;
 /// The hints for the next look, so that neither a device nor the server waits for nothing.
 const MIN_POLL: Duration = Duration::from_secs(1);
 const MAX_POLL: Duration = Duration::from_secs(6 * 3600);
@@ -59,7 +58,7 @@ impl Engine {
         let running = store.read(ORDERS, name.as_str()).await?;
         let before: Option<OrderRecord> = running.as_ref().map(records::decode).transpose()?;
         if let (Some(running), Some(order)) = (&running, &before)
-            && (order.csr_sha256 == sha256 || !order.may_be_replaced())
+            && (order.csr_sha256 == sha256 || !order.may_be_replaced(self.is_kept(running)))
         {
             return self.order_status(running, order).await.map(Some);
         }
@@ -71,8 +70,8 @@ impl Engine {
                 return Ok(Some(self.issued_status(certificate)));
             }
             let options = &self.parts().options;
-            let limit = certificate.limited_until(now, options.certificates_per_name, options.name_period);
-            if let Some(until) = limit {
+            let limit = NameLimit::new(options.certificates_per_name, options.name_period, Duration::ZERO);
+            if let Some(until) = limit.limited_until(certificate.issued_at.iter().copied(), now) {
                 return Err(EngineError::limited(now, until, "this name has had its certificates for now"));
             }
         }
@@ -83,7 +82,8 @@ impl Engine {
             profile: self.parts().options.profile.clone(),
             ..NewOrder::new([name.clone()])
         };
-        let order = OrderRecord::new(grant.device().clone(), csr.der(), sha256, wanted, now);
+        let mut order = OrderRecord::new(grant.device().clone(), csr.der(), sha256, wanted, now);
+        order.previous = certificate.as_ref().map(Previous::of);
         let (order, due) = match before {
             Some(failed) => order.in_place_of(failed),
             None => (order, now),
@@ -94,7 +94,7 @@ impl Engine {
             .check(CERTIFICATES, name.as_str(), as_it_was(issued.as_ref()))
             .put(CERTIFICATE_KEYS, spki_key(csr.spki()), key_use, name.as_str().as_bytes().to_vec(), None);
         match store.commit(write).await {
-            Ok(_) => {}
+            Ok(version) => self.note_order(name.as_str(), version, &order, due).await,
             Err(error) if error.is_conflict() => return Ok(None),
             Err(error) => return Err(error.into()),
         }
@@ -174,16 +174,12 @@ impl Engine {
                 poll_after: poll_after(now, retry_at).as_secs(),
             });
         }
-        let ahead = self.parts().store.count_due(ORDERS, order.queued_at, MAX_POSITION).await?;
-        let in_flight = self.parts().options.orders_in_flight;
-        let held_back = order.held_back.as_ref();
-        let start = held_back.map_or(now, |held_back| held_back.until.max(now));
-        let expected_at = expected_completion(start, ahead, in_flight, self.mean_order_time());
+        let turn = self.turn(stored, order).await?;
         Ok(CertificateStatus::Queued {
-            position: ahead as u64,
-            expected_at: unix(expected_at),
-            poll_after: poll_after(now, Some(expected_at)).as_secs(),
-            waits_for: held_back.map(|held_back| held_back.why.clone()),
+            position: turn.ahead as u64,
+            expected_at: unix(turn.expected_at),
+            poll_after: poll_after(now, Some(turn.expected_at)).as_secs(),
+            waits_for: turn.waits_for,
         })
     }
 

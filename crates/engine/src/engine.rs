@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::budgets::CaBudgets;
+use crate::orders::{Breakers, Waiting};
 use crate::policy::{AddressPolicy, Authorizer, DeviceAuthenticator, Enroller, LabelPolicy};
 use crate::{EngineError, EngineOptions, Event, Events};
 
@@ -56,6 +57,8 @@ pub struct Engine {
 struct Shared {
     parts: EngineParts,
     budgets: CaBudgets,
+    waiting: Waiting,
+    breakers: Breakers,
     zone_work: Notify,
     order_work: Notify,
     renewal_work: Notify,
@@ -73,11 +76,14 @@ const REST: Duration = Duration::from_secs(5);
 impl Engine {
     /// An engine of these parts. Nothing runs yet: see [`run`](Self::run).
     pub fn new(parts: EngineParts) -> Self {
+        let breakers = Breakers::new(parts.options.breaker);
         let budgets = CaBudgets::new(parts.options.limits.as_ref(), parts.authority.account_url());
         Self {
             shared: Arc::new(Shared {
                 parts,
                 budgets,
+                waiting: Waiting::new(),
+                breakers,
                 zone_work: Notify::new(),
                 order_work: Notify::new(),
                 renewal_work: Notify::new(),
@@ -122,6 +128,14 @@ impl Engine {
 
     pub(crate) fn budgets(&self) -> &CaBudgets {
         &self.shared.budgets
+    }
+
+    pub(crate) fn waiting(&self) -> &Waiting {
+        &self.shared.waiting
+    }
+
+    pub(crate) fn breakers(&self) -> &Breakers {
+        &self.shared.breakers
     }
 
     pub(crate) fn now(&self) -> SystemTime {

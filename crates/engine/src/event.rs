@@ -28,6 +28,15 @@ impl Events for NoEvents {
     fn notify(&self, _: &Event<'_>) {}
 }
 
+/// What orders depend on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dependency {
+    /// The CA.
+    Ca,
+    /// The fleet zone, with its servers.
+    Zone,
+}
+
 /// Something that the engine decided or did.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -95,7 +104,7 @@ pub enum Event<'a> {
         /// The id of the certificate that it replaces, where the CA was told so.
         replaces: Option<&'a str>,
     },
-    /// An order waits for a limit of the CA; nothing was sent.
+    /// An order waits for a limit of the CA that is its name's own; nothing was sent.
     OrderHeld {
         /// Its name.
         name: &'a HostName,
@@ -103,6 +112,25 @@ pub enum Event<'a> {
         by: &'a DeniedBy,
         /// When it is tried.
         until: SystemTime,
+    },
+    /// A limit of the CA that orders share is used up: all that draw on it wait, and none of them is touched.
+    OrdersHeld {
+        /// What holds them back.
+        by: &'a DeniedBy,
+        /// When the next of them is tried.
+        until: SystemTime,
+    },
+    /// The CA, or the zone, does not work: no new order starts.
+    BreakerOpened {
+        /// What does not work.
+        of: Dependency,
+        /// When one order is tried.
+        until: SystemTime,
+    },
+    /// It works again.
+    BreakerClosed {
+        /// What does.
+        of: Dependency,
     },
     /// The CA refused an order because of a limit that we thought was not reached; our budget says the same now.
     LimitReached {

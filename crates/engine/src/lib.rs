@@ -5,6 +5,10 @@
 //! orders, the certificate gets renewed in the CA's window. A restart needs no special path: the workers go on
 //! with what the store says.
 //!
+//! Orders wait in a queue: what is about to expire has the greatest share, names that fail the least, and the CA's
+//! limits that all share are left in part to what is urgent. Where such a limit is used up, or the CA does not work, all
+//! that depend on it wait together and cost nothing. Several processes may work on one store.
+//!
 //! Who may do what is decided by small traits with safe defaults ([`Enroller`], [`DeviceAuthenticator`],
 //! [`Authorizer`], [`LabelPolicy`], [`AddressPolicy`]). What they decide becomes a [`Grant`], which nothing
 //! else can make and without which nothing is done for a device. Every decision is an [`Event`].
@@ -69,7 +73,7 @@ mod sweeper;
 pub use admission::{Caller, RequestView};
 pub use engine::{Engine, EngineParts};
 pub use error::{EngineError, EngineErrorKind};
-pub use event::{Event, Events, NoEvents, OrderStep};
+pub use event::{Dependency, Event, Events, NoEvents, OrderStep};
 pub use grant::{Action, Grant};
 pub use options::EngineOptions;
 pub use policy::{

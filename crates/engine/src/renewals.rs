@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
 
 use fleetcert_names::HostName;
-use fleetcert_schedule::{Window, renewal_time, window_without_ari};
+use fleetcert_schedule::{Margin, Window, renewal_time, window_without_ari};
 use fleetcert_store::{Expect, Record, Transaction};
 use fleetcert_x509::CertificateId;
 use tokio::task::JoinSet;
@@ -137,13 +137,16 @@ impl Engine {
 
     /// Notes the window that the CA named. Where it named none, or none that can be (RFC 9773 section 4.2), the one
     /// before stays, and the first is reckoned from the life. The moment that was drawn is kept as long as the
-    /// window is the same.
+    /// window is the same; it comes before the window where the margin asks for it.
     fn note_window(&self, record: &mut CertificateRecord, named: Option<Window>) {
         let before = record.window();
         let reckoned = || window_without_ari(record.not_before, record.not_after);
         let Some(window) = named.or(before).or_else(reckoned) else { return };
         if before != Some(window) {
             record.window = Some((window.start(), window.end()));
+            let now = self.now();
+            let margin = self.parts().options.margin.unwrap_or(Margin::NONE);
+            let window = margin.apply(window, record.not_before, record.not_after, now);
             record.renew_at = Some(renewal_time(window, self.random()));
         }
     }

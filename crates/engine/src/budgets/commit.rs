@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use fleetcert_names::HostName;
 use fleetcert_schedule::budget::refusal::Pause;
 use fleetcert_schedule::budget::{
-    Account, BucketKey, Charges, Correction, Denied, DeniedBy, Limit, Refusal, Rule,
+    Account, BucketKey, Charges, Correction, Denied, DeniedBy, Leave, Limit, Outcome, Refusal,
 };
 use fleetcert_store::{Transaction, Version};
 
@@ -15,12 +15,14 @@ use super::{Holding, Settlement};
 use crate::{Engine, EngineError, EngineErrorKind, Event};
 
 /// What a write does to the budgets.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Change {
     /// What was held, and what becomes of it.
     pub settle: Option<(Holding, Settlement)>,
     /// What is to be held from now on, all of it or the write is not made.
     pub reserve: Option<Holding>,
+    /// How much of the shared buckets it must leave to others.
+    pub leave: Leave,
     /// What the CA said of a limit.
     pub refused: Option<Refused>,
 }
@@ -67,7 +69,21 @@ const PAUSE: Duration = Duration::from_millis(40);
 /// When time alone does not help, an order under way has to end: it is looked again after this time.
 const NO_TIME: Duration = Duration::from_secs(60);
 
+impl Default for Change {
+    fn default() -> Self {
+        Self { settle: None, reserve: None, leave: Leave::NOTHING, refused: None }
+    }
+}
+
 impl Change {
+    /// Whether tokens of shared buckets may be free after it that were held.
+    fn gives_back(&self) -> bool {
+        match &self.settle {
+            None | Some((_, Settlement::Ordered | Settlement::End(Outcome::Done))) => false,
+            Some((_, Settlement::Release | Settlement::Lost | Settlement::End(_))) => true,
+        }
+    }
+
     fn keys(&self) -> BTreeSet<BucketKey> {
         let mut keys = BTreeSet::new();
         for holding in self.settle.iter().map(|(holding, _)| holding).chain(&self.reserve) {
@@ -108,13 +124,16 @@ impl Engine {
             let learned = match apply(&mut rows, change, now) {
                 Ok(learned) => learned,
                 Err(denied) => {
-                    let until = self.until(&denied, &rows, now);
+                    let until = until(&denied, &rows, now);
                     return Ok(Committed::Denied { denied, until });
                 }
             };
             let with_rows = self.with_learned(write.clone(), learned.as_ref(), now);
             match self.parts().store.commit(rows.with_writes(with_rows, now)).await {
                 Ok(version) => {
+                    if change.gives_back() {
+                        self.waiting().look_again();
+                    }
                     self.told_of(change, learned.as_ref()).await;
                     return Ok(Committed::Written(version));
                 }
@@ -143,25 +162,6 @@ impl Engine {
         }
     }
 
-    /// When to try again what was denied.
-    fn until(&self, denied: &Denied, rows: &Rows, now: SystemTime) -> SystemTime {
-        let until = match (denied.by(), denied.retry_at()) {
-            (DeniedBy::Limit { key, .. }, Some(retry_at)) => match rows.budgets.limits().rule_for(key) {
-                Rule::Limited(limit) if key.kind().is_shared() => {
-                    let tokens = (retry_at, limit.emission_interval());
-                    self.budgets().line.turn(key, tokens, now, self.random())
-                }
-                _ => retry_at,
-            },
-            (DeniedBy::Paused { account, name }, _) => {
-                rows.paused_until(&pausing(account.clone(), name.clone())).unwrap_or(now + NO_TIME)
-            }
-            (_, retry_at) => retry_at.unwrap_or(now + NO_TIME),
-        };
-        // The store keeps whole milliseconds, rounded down.
-        until.checked_add(Duration::from_millis(1)).unwrap_or(until)
-    }
-
     async fn told_of(&self, change: &Change, learned: Option<&Learned>) {
         if let Some(Learned { key, limit }) = learned {
             self.forget_limits().await;
@@ -183,6 +183,17 @@ impl Engine {
     }
 }
 
+/// When to try again what was denied.
+fn until(denied: &Denied, rows: &Rows, now: SystemTime) -> SystemTime {
+    let until = match denied.by() {
+        DeniedBy::Paused { account, name } => rows.paused_until(&pausing(account.clone(), name.clone())),
+        _ => denied.retry_at(),
+    };
+    let until = until.unwrap_or(now + NO_TIME);
+    // The store keeps whole milliseconds, rounded down.
+    until.checked_add(Duration::from_millis(1)).unwrap_or(until)
+}
+
 /// What the CA said of a limit that we took for another.
 #[derive(Debug)]
 pub(super) struct Learned {
@@ -196,7 +207,7 @@ fn apply(rows: &mut Rows, change: &Change, now: SystemTime) -> Result<Option<Lea
     }
     if let Some(charges) = change.reserve.as_ref().and_then(Holding::charges) {
         // From now on the rows and the order's record hold it.
-        let _reservation = rows.budgets.reserve(&charges, now)?;
+        let _reservation = rows.budgets.reserve_leaving(&charges, change.leave, now)?;
     }
     match &change.refused {
         Some(Refused::Limit { key, refusal }) => {

@@ -5,11 +5,11 @@
 //! says how the order ended they are spent or free again. So no crash loses a token or counts one twice. What is not
 //! known, as when the answer to newOrder was lost, counts as spent.
 
+mod ahead;
 mod commit;
 mod holding;
 mod kind;
 mod learned;
-mod line;
 mod pause;
 mod refusal;
 mod rows;
@@ -21,6 +21,7 @@ use std::time::SystemTime;
 use fleetcert_schedule::budget::{Account, Limits};
 use tokio::sync::Mutex;
 
+pub(crate) use ahead::SharedDenial;
 pub(crate) use commit::{Change, Committed};
 pub(crate) use holding::Holding;
 pub(crate) use refusal::refused;
@@ -42,8 +43,6 @@ pub(crate) struct CaBudgets {
     limits: Mutex<Option<(SystemTime, Limits)>>,
     /// The rows that all orders share are written by one order at a time; between processes the store decides.
     turn: Mutex<()>,
-    /// Who waits for them.
-    line: line::Line,
 }
 
 impl CaBudgets {
@@ -55,7 +54,6 @@ impl CaBudgets {
             account: account(account_url),
             limits: Mutex::default(),
             turn: Mutex::default(),
-            line: line::Line::default(),
         }
     }
 

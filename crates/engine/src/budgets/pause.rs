@@ -25,16 +25,21 @@ impl Engine {
             }
             rows.set_paused(&key, None);
             let mut write = rows.with_writes(Transaction::new(), now);
+            let mut waiting = None;
             if let Some(found) = self.parts().store.read(ORDERS, name.as_str()).await? {
                 let order: OrderRecord = records::decode(&found)?;
                 // One that is not waiting is being worked on.
                 if order.failure.is_some() || order.held_back.is_some() {
                     let expect = Expect::Version(found.version);
                     write = write.put(ORDERS, found.key, expect, found.value, Some(now));
+                    waiting = Some(order);
                 }
             }
             match self.parts().store.commit(write).await {
-                Ok(_) => {
+                Ok(version) => {
+                    if let Some(order) = waiting {
+                        self.note_order(name.as_str(), version, &order, now).await;
+                    }
                     self.wake_order_worker();
                     return Ok(());
                 }

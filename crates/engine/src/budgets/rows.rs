@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use fleetcert_schedule::budget::{Bucket, BucketKey, Budgets, Limits, Row};
+use fleetcert_schedule::budget::{Bucket, BucketKey, Budgets, Limit, Limits, Row, Rule};
 use fleetcert_store::{Expect, Transaction, Version};
 use serde::{Deserialize, Serialize};
 
@@ -90,6 +90,15 @@ impl Engine {
 }
 
 impl Rows {
+    /// Counts so many tokens more of each bucket as held.
+    pub(super) fn hold_more(&mut self, tokens: impl Fn(&Limit) -> u32, now: SystemTime) {
+        for (key, Found { row, .. }) in &self.found {
+            let Rule::Limited(limit) = self.budgets.limits().rule_for(key) else { continue };
+            let held = row.held.saturating_add(tokens(&limit));
+            let _ = self.budgets.restore(Row { key: key.clone(), bucket: row.bucket(), held }, now);
+        }
+    }
+
     /// Which transactions wrote the rows: as long as it is the same, so are they.
     pub(super) fn versions(&self) -> Vec<Option<Version>> {
         self.found.values().map(|found| found.version).collect()

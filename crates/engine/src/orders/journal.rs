@@ -9,7 +9,7 @@ use fleetcert_acme::order::State;
 use fleetcert_acme::{Fault, Journal, JournalError};
 use fleetcert_dns::challenge::ChallengeRecord;
 use fleetcert_names::HostName;
-use fleetcert_schedule::budget::Denied;
+use fleetcert_schedule::budget::{Denied, Leave};
 use fleetcert_store::{Expect, Record, Transaction, Version};
 use tokio::sync::Mutex;
 
@@ -107,7 +107,13 @@ impl OrderJournal {
             _ => return Ok(None),
         };
         let settle = record.holding.as_ref().map(|_| Settlement::Lost);
-        Ok(Some((change(record, settle.clone(), Some(reserve)), settle)))
+        let leave = self.leave(record);
+        Ok(Some((change(record, settle.clone(), Some(reserve), leave), settle)))
+    }
+
+    /// How much of the shared buckets it leaves to orders that are more urgent.
+    fn leave(&self, record: &OrderRecord) -> Leave {
+        self.engine.leave(record.lane(self.engine.now()))
     }
 
     /// The order as it was last written.
@@ -143,7 +149,11 @@ impl OrderJournal {
         );
         let order = order.check(DEVICES, &self.device.key, Expect::Version(self.device.version));
         let (write, challenges) = with_challenges(order, state.records(), &written.challenges);
-        match self.engine.commit_with(write, &change).await.map_err(JournalError::new)? {
+        let committed = self.engine.commit_with(write, &change).await.map_err(JournalError::new)?;
+        if change.reserve.is_some() {
+            self.engine.waiting().reserved(self.name.as_str());
+        }
+        match committed {
             Committed::Written(version) => {
                 *written = Written { version, record, challenges, held_up: None };
                 Ok(())
@@ -172,7 +182,7 @@ impl Journal for OrderJournal {
             }
         };
         let was_ordering = matches!(record.state, State::Ordering { .. });
-        let mut change = change(record, settle.clone(), reserve);
+        let mut change = change(record, settle.clone(), reserve, self.leave(record));
         if let (true, Some(fault), Some(holding)) = (was_ordering, &fault, &record.holding) {
             let limits = self.engine.limits().await.map_err(JournalError::new)?;
             change.refused = refused(fault, holding, &limits, self.engine.now());
@@ -182,8 +192,13 @@ impl Journal for OrderJournal {
     }
 }
 
-fn change(record: &OrderRecord, settle: Option<Settlement>, reserve: Option<Holding>) -> Change {
-    Change { settle: record.holding.clone().zip(settle), reserve, refused: None }
+fn change(
+    record: &OrderRecord,
+    settle: Option<Settlement>,
+    reserve: Option<Holding>,
+    leave: Leave,
+) -> Change {
+    Change { settle: record.holding.clone().zip(settle), reserve, leave, refused: None }
 }
 
 /// Adds what changes about the challenge records in the store: each is due at its expiry, so that the sweeper

@@ -1,5 +1,13 @@
-//! Orders: claimed, driven, settled.
+//! Orders: found, put in a queue, taken, driven, settled.
 
+mod admit;
+mod breakers;
 mod journal;
+mod look;
 mod outcome;
+mod turn;
+mod waiting;
 mod worker;
+
+pub(crate) use breakers::{Breakers, Verdict};
+pub(crate) use waiting::{Waiting, shared};

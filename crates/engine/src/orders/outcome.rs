@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use fleetcert_acme::order::Retry;
 use fleetcert_names::HostName;
+use fleetcert_schedule::budget::{Denied, DeniedBy, LimitKind};
 use fleetcert_schedule::retry_delay;
 use fleetcert_store::{Expect, Record, Transaction, Version};
 use fleetcert_x509::Chain;
@@ -16,6 +17,8 @@ use crate::{Engine, EngineError, EngineErrorKind, Event};
 
 /// What only a person can mend is tried again so often all the same.
 const OPERATOR_INTERVAL: Duration = Duration::from_secs(24 * 3600);
+/// Another node had the token. By then the queue has seen that there is none.
+const A_SECOND: Duration = Duration::from_secs(1);
 /// So many moments of issuance are kept at least, for the limit of a name.
 const KEPT: usize = 16;
 /// The renewal worker may write a certificate's record at the same moment.
@@ -128,7 +131,8 @@ impl Engine {
         );
         // An order that pauses, or fails, has withdrawn its records, or could not.
         let write = with_leftovers(write, order.state.records(), now);
-        self.commit_settling(write, change).await?;
+        let version = self.commit_settling(write, change).await?;
+        self.note_order(name.as_str(), version, &order, retry_at).await;
         self.notify(&Event::OrderFailed { name, why: &why, retry_at: Some(retry_at) });
         Ok(())
     }
@@ -147,7 +151,8 @@ impl Engine {
         self.write_postponed(name, (order, version), &change, why, retry).await
     }
 
-    /// The order waits until the limit of the CA that holds it back allows it; nothing was sent.
+    /// The order waits until the limit of the CA that holds it back allows it; nothing was sent. Where that limit holds
+    /// back others as well, it goes back among them: the queue waits, and not the order.
     pub(super) async fn hold_order(
         &self,
         name: &HostName,
@@ -158,12 +163,19 @@ impl Engine {
         let HeldUp { denied, until, state, settle } = held_up;
         let change = settle.map(|settlement| order.settle(settlement)).unwrap_or_default();
         order.state = state;
-        order.held_back = Some(HeldBack { why: words(&denied, until), until });
+        let alone = !is_shared(&denied);
+        let now = self.now();
+        let due = if alone { until } else { now };
+        order.held_back = alone.then(|| HeldBack { why: words(&denied, until), until });
         let expect = Expect::Version(version);
-        let write =
-            Transaction::new().put(ORDERS, name.as_str(), expect, records::encode(&order), Some(until));
-        self.commit_settling(write, &change).await?;
-        self.notify(&Event::OrderHeld { name, by: denied.by(), until });
+        let write = Transaction::new().put(ORDERS, name.as_str(), expect, records::encode(&order), Some(due));
+        let version = self.commit_settling(write, &change).await?;
+        self.note_order(name.as_str(), version, &order, due).await;
+        if alone {
+            self.notify(&Event::OrderHeld { name, by: denied.by(), until });
+        } else {
+            self.waiting().hold(name.as_str(), now + A_SECOND);
+        }
         Ok(())
     }
 
@@ -187,5 +199,13 @@ impl Engine {
         );
         // The last entry of its journal may have been under way: then the lease ends by itself.
         ignore_conflict(self.parts().store.commit(write).await)
+    }
+}
+
+/// Whether all that draw on the same buckets wait for it.
+fn is_shared(denied: &Denied) -> bool {
+    match denied.by() {
+        DeniedBy::Limit { key, .. } => key.kind().is_shared() || key.kind() == LimitKind::WholeAccount,
+        _ => false,
     }
 }

@@ -1,40 +1,70 @@
-//! The worker: claims orders that are due and drives each to where it can get.
+//! The worker: takes orders whose turn it is and drives each to where it can get.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use fleetcert_acme::order::{Failure, FailureKind, Retry};
 use fleetcert_acme::{AcmeErrorKind, Driver, DriverOptions, Fault, Job, Outcome, Step};
 use fleetcert_names::HostName;
+use fleetcert_schedule::breaker::Admission;
 use fleetcert_store::Record;
 use fleetcert_x509::VerifiedCsr;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::breakers::Verdict;
 use super::journal::{Last, OrderJournal};
-use crate::records::{self, DEVICES, DeviceRecord, ORDERS, OrderRecord};
+use crate::records::{self, DEVICES, DeviceRecord, OrderRecord};
 use crate::{DeviceState, Engine, EngineError, EngineErrorKind, Event};
 
 /// A lease outlives the deadline of the work under it by so much, so that nobody takes over what still runs.
 const SPARE: Duration = Duration::from_secs(60);
+/// What nobody can read may be mended.
+const UNREADABLE: Duration = Duration::from_secs(3600);
 const PAUSED: &str = "the CA has paused the name for our account: the operator has to lift that at the CA";
+
+/// How far the process has got with looking for orders.
+#[derive(Debug, Default)]
+struct Look {
+    /// The first time all are read at once.
+    has_all: bool,
+    after: Option<String>,
+    last: Option<SystemTime>,
+}
+
+impl Look {
+    async fn on(&mut self, engine: &Engine) -> Result<(), EngineError> {
+        let now = engine.now();
+        let every = engine.parts().options.look_for_orders;
+        let since = self.last.map(|last| now.duration_since(last).unwrap_or(every));
+        if self.has_all && since.is_some_and(|since| since < every) {
+            return Ok(());
+        }
+        loop {
+            self.after = engine.look_for_orders(self.after.as_deref()).await?;
+            self.last = Some(now);
+            self.has_all |= self.after.is_none();
+            if self.has_all {
+                return Ok(());
+            }
+        }
+    }
+}
 
 impl Engine {
     pub(crate) async fn order_worker(&self, shutdown: &CancellationToken) {
         let most = self.parts().options.orders_in_flight.max(1);
+        let _open = self.waiting().open(&self.parts().options);
         // Dropped with the worker, it ends the orders under way.
         let mut running = JoinSet::new();
+        let mut look = Look::default();
         while !shutdown.is_cancelled() {
-            let mut failed = None;
-            match self.claim_orders(most.saturating_sub(running.len())).await {
-                Ok(claimed) => {
-                    for order in claimed {
-                        let (engine, shutdown) = (self.clone(), shutdown.clone());
-                        running.spawn(async move { engine.work_on(order, &shutdown).await });
-                    }
-                }
-                Err(error) => failed = Some(error),
-            }
+            let worked = async {
+                look.on(self).await?;
+                self.start_orders(&mut running, most, shutdown).await
+            };
+            // Not cut short: what it has taken it must work on.
+            let failed = worked.await.err();
             let rest = async {
                 match &failed {
                     Some(error) => self.rest_after(error).await,
@@ -43,39 +73,72 @@ impl Engine {
             };
             tokio::select! {
                 Some(_) = running.join_next(), if failed.is_none() => {}
-                () = rest, if running.len() < most => {}
+                () = rest => {}
                 () = shutdown.cancelled() => {}
             }
         }
         while running.join_next().await.is_some() {}
     }
 
-    async fn claim_orders(&self, free: usize) -> Result<Vec<Record>, EngineError> {
-        if free == 0 {
-            return Ok(Vec::new());
+    /// Starts those whose turn it is, as many as there is room for.
+    async fn start_orders(
+        &self,
+        running: &mut JoinSet<()>,
+        most: usize,
+        shutdown: &CancellationToken,
+    ) -> Result<(), EngineError> {
+        while running.len() < most && !shutdown.is_cancelled() {
+            let now = self.now();
+            match self.breakers().decide(now) {
+                Admission::Stop { until } => self.waiting().halt(Some(until)),
+                Admission::Go | Admission::Probe => self.waiting().halt(None),
+            }
+            let Some(candidate) = self.waiting().next(now) else { break };
+            let order = match self.admit(&candidate).await {
+                // One that cannot be read keeps no other waiting.
+                Err(error) if error.kind() == EngineErrorKind::Corrupt => {
+                    self.notify(&Event::StoreFailed { why: &error.to_string() });
+                    self.waiting().hold(&candidate.name, now + UNREADABLE);
+                    continue;
+                }
+                admitted => admitted?,
+            };
+            let Some(order) = order else { continue };
+            if !candidate.placed {
+                self.breakers().started(&candidate.name, now);
+            }
+            let (engine, shutdown) = (self.clone(), shutdown.clone());
+            running.spawn(async move { engine.work_on(order, &shutdown).await });
         }
-        let now = self.now();
-        Ok(self.parts().store.claim(ORDERS, now, now + self.order_lease(), free).await?)
+        Ok(())
     }
 
-    fn order_lease(&self) -> Duration {
+    pub(super) fn order_lease(&self) -> Duration {
         self.parts().options.order_deadline + SPARE
     }
 
     /// One go at one order. Whatever comes of it is in the store afterwards.
     async fn work_on(&self, stored: Record, shutdown: &CancellationToken) {
         let worked = self.drive(&stored, shutdown).await;
-        self.readable(worked);
+        let now = self.now();
+        let (verdict, come_back) = match self.readable(worked) {
+            Some(verdict) => (verdict, None),
+            // Its lease ends by itself.
+            None => (Verdict::NOTHING, Some(now + self.order_lease())),
+        };
+        self.heard(&stored.key, &verdict);
+        self.waiting().ended(&stored.key, come_back, now);
     }
 
-    async fn drive(&self, stored: &Record, shutdown: &CancellationToken) -> Result<(), EngineError> {
+    async fn drive(&self, stored: &Record, shutdown: &CancellationToken) -> Result<Verdict, EngineError> {
         let corrupt = |error: fleetcert_names::NameError| EngineError::new(EngineErrorKind::Corrupt, error);
         let name: HostName = stored.key.parse().map_err(corrupt)?;
         let mut record: OrderRecord = records::decode(stored)?;
         record.begin();
         let Some(device) = self.active_device(&record).await? else {
             let why = "the device is suspended".to_owned();
-            return self.set_aside_order(&name, record, stored.version, why, None).await;
+            self.set_aside_order(&name, record, stored.version, why, None).await?;
+            return Ok(Verdict::NOTHING);
         };
         let options = &self.parts().options;
         // The gate took this request; if it would not any more, no order is spent on it.
@@ -85,7 +148,8 @@ impl Engine {
             Ok(csr) => csr,
             Err(refusal) => {
                 let why = refusal.to_string();
-                return self.set_aside_order(&name, record, stored.version, why, Some(Retry::Operator)).await;
+                self.set_aside_order(&name, record, stored.version, why, Some(Retry::Operator)).await?;
+                return Ok(Verdict::NOTHING);
             }
         };
         let started = self.now();
@@ -93,11 +157,13 @@ impl Engine {
         let lease = self.order_lease();
         let journal = OrderJournal::new(self.clone(), name.clone(), stored.version, device, record, lease);
         let job = Job { zone: &options.zone, csr: &csr, roots: options.roots.as_ref() };
+        let last_fault = Mutex::new(None);
         let observer = |step: &Step| {
             let Step::Refused { fault } = step else {
                 return self.notify(&Event::Order { name: &name, step });
             };
             journal.note_fault(fault);
+            *last_fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault.clone());
             self.notify(&Event::Order { name: &name, step: &Step::Refused { fault: to_be_told(fault) } });
         };
         let driver = self.driver();
@@ -111,13 +177,18 @@ impl Engine {
         };
         let Last { record, version, held_up } = journal.into_last();
         if let Some(held_up) = held_up {
-            return self.hold_order(&name, record, version, held_up).await;
+            self.hold_order(&name, record, version, held_up).await?;
+            return Ok(Verdict::NOTHING);
         }
-        let Some(outcome) = outcome else { return self.release_order(&name, &record, version).await };
+        let Some(outcome) = outcome else {
+            self.release_order(&name, &record, version).await?;
+            return Ok(Verdict::NOTHING);
+        };
         match outcome {
             Ok(Outcome::Issued { chain, .. }) => {
                 self.note_order_time(self.now().duration_since(started).unwrap_or_default());
-                self.store_certificate(&name, &record, version, &chain).await
+                self.store_certificate(&name, &record, version, &chain).await?;
+                Ok(Verdict::ISSUED)
             }
             Ok(Outcome::Failed { failure, .. } | Outcome::Suspended { failure, .. }) => {
                 let Failure { kind, message, retry, .. } = failure;
@@ -125,7 +196,9 @@ impl Engine {
                     FailureKind::Ca(AcmeErrorKind::Paused) => PAUSED.to_owned(),
                     _ => message,
                 };
-                self.postpone_order(&name, record, version, message, Some(retry)).await
+                let fault = last_fault.into_inner().unwrap_or_else(PoisonError::into_inner);
+                self.postpone_order(&name, record, version, message, Some(retry)).await?;
+                Ok(Verdict::of(kind, fault.as_ref()))
             }
             // Somebody else has the order now, or the device was suspended, or the store is away: its lease ends and
             // it is claimed again.

@@ -1,12 +1,9 @@
 //! The certificate of a name.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use fleetcert_schedule::Window;
 use serde::{Deserialize, Serialize};
-
-/// Longer than any limit, and short enough to reckon with.
-const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct CertificateRecord {
@@ -41,46 +38,5 @@ impl CertificateRecord {
     /// Whether a renewal now is inside the CA's window, or due: then the same request again means a renewal.
     pub(crate) fn may_be_renewed(&self, now: SystemTime) -> bool {
         self.is_due(now) || self.window().is_some_and(|window| window.contains(now))
-    }
-
-    /// When the next certificate of this name may be ordered; `None` for now.
-    pub(crate) fn limited_until(&self, now: SystemTime, most: usize, period: Duration) -> Option<SystemTime> {
-        let period = period.min(CENTURY);
-        let recent: Vec<_> = self.issued_at.iter().filter(|at| **at + period > now).collect();
-        // The oldest of those that fill the limit makes room when its period is over.
-        let oldest = recent.get(recent.len().checked_sub(most.max(1))?)?;
-        Some(**oldest + period)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const HOUR: Duration = Duration::from_secs(3600);
-
-    fn issued(hours: &[u32]) -> CertificateRecord {
-        let at = |hour: u32| SystemTime::UNIX_EPOCH + HOUR * hour;
-        CertificateRecord {
-            chain: String::new(),
-            csr_sha256: String::new(),
-            certificate_id: None,
-            account_url: String::new(),
-            not_before: at(0),
-            not_after: at(1000),
-            window: None,
-            renew_at: None,
-            issued_at: hours.iter().map(|hour| at(*hour)).collect(),
-        }
-    }
-
-    #[test]
-    fn the_limit_of_a_name_frees_itself_one_by_one() {
-        let now = SystemTime::UNIX_EPOCH + HOUR * 10;
-        let until = |hours: &[u32]| issued(hours).limited_until(now, 2, HOUR * 5);
-        assert_eq!(until(&[]), None);
-        assert_eq!(until(&[1, 2, 9]), None, "those of long ago do not count");
-        assert_eq!(until(&[8, 9]), Some(SystemTime::UNIX_EPOCH + HOUR * 13));
-        assert_eq!(until(&[7, 8, 9]), Some(SystemTime::UNIX_EPOCH + HOUR * 13));
     }
 }

@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use certificate::CertificateRecord;
-pub(crate) use order::{HeldBack, OrderRecord};
+pub(crate) use order::{HeldBack, OrderRecord, Previous};
 
 use crate::{EngineError, EngineErrorKind};
 

@@ -1,14 +1,18 @@
 //! The order of a name.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fleetcert_acme::NewOrder;
 use fleetcert_acme::order::State;
 use fleetcert_protocol::DeviceId;
+use fleetcert_schedule::budget::OrderKind;
+use fleetcert_schedule::queue::Lane;
+use fleetcert_schedule::window_without_ari;
 use serde::{Deserialize, Serialize};
 
+use super::CertificateRecord;
 use crate::budgets::{Change, Holding, Settlement};
 use crate::{EngineError, EngineErrorKind};
 
@@ -36,6 +40,43 @@ pub(crate) struct OrderRecord {
     /// Which limit it waits for, while nothing is wrong with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_back: Option<HeldBack>,
+    /// The certificate that the name had when it was asked for, for its place in the queue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Previous>,
+}
+
+/// What the queue has to know of a certificate that is to be renewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Previous {
+    pub not_before: SystemTime,
+    pub not_after: SystemTime,
+    renew_at: Option<SystemTime>,
+    window_end: Option<SystemTime>,
+}
+
+/// After so many failures in a row a name waits among those that fail.
+const FAILING: u32 = 3;
+/// An order may take so long.
+const LONGEST: Duration = Duration::from_secs(86_400);
+
+impl Previous {
+    pub(crate) fn of(certificate: &CertificateRecord) -> Self {
+        let CertificateRecord { not_before, not_after, renew_at, window, .. } = *certificate;
+        Self { not_before, not_after, renew_at, window_end: window.map(|(_, end)| end) }
+    }
+
+    /// From then on less than half of the time is left that was left at the moment of its renewal.
+    pub(crate) fn expiring_from(&self) -> SystemTime {
+        let renew_at = self.renew_at.unwrap_or(self.not_before).min(self.not_after);
+        let left = self.not_after.duration_since(renew_at).unwrap_or_default();
+        self.not_after.checked_sub(left / 2).unwrap_or(self.not_after)
+    }
+
+    /// The CA wanted it renewed before its time, and that time is over: it is revoked, or soon will be.
+    fn is_revoked(&self, now: SystemTime) -> bool {
+        let in_time = window_without_ari(self.not_before, self.not_after);
+        self.window_end.is_some_and(|end| end <= now && in_time.is_some_and(|window| end < window.start()))
+    }
 }
 
 /// Why an order waits that nothing is wrong with.
@@ -66,7 +107,30 @@ impl OrderRecord {
             replaceable_at: None,
             holding: None,
             held_back: None,
+            previous: None,
         }
+    }
+
+    /// Whether the CA has the order: then going on with it costs nothing more.
+    pub(crate) fn is_placed(&self) -> bool {
+        !matches!(self.state, State::Wanted { .. } | State::Ordering { .. } | State::Failed { .. })
+    }
+
+    /// The lane of the queue in which it waits.
+    pub(crate) fn lane(&self, now: SystemTime) -> Lane {
+        match &self.previous {
+            _ if self.failures >= FAILING => Lane::Failing,
+            None => Lane::New,
+            Some(previous) if previous.expiring_from() <= now => Lane::Expiring,
+            Some(previous) if previous.is_revoked(now) => Lane::Revoked,
+            Some(_) => Lane::Routine,
+        }
+    }
+
+    /// What it is in the eyes of the CA, as far as its record tells.
+    pub(crate) fn likely_kind(&self, now: SystemTime) -> OrderKind {
+        let issued = self.previous.map(|previous| previous.not_before);
+        OrderKind::of(false, issued, now + LONGEST)
     }
 
     /// The same, in the place of an order that failed or is held back: it has to wait as that one had to. Says when it
@@ -79,6 +143,9 @@ impl OrderRecord {
             let due = held_back.until;
             self.held_back = Some(held_back);
             return (self, due);
+        }
+        if failed.failure.is_none() {
+            self.queued_at = failed.queued_at;
         }
         let due = failed.replaceable_at.unwrap_or(self.queued_at).max(self.queued_at);
         if due > self.queued_at {
@@ -93,8 +160,9 @@ impl OrderRecord {
     }
 
     /// Whether another request of the same name may take its place: nothing is at the CA for it.
-    pub(crate) fn may_be_replaced(&self) -> bool {
-        let waits = self.failure.is_some() || self.held_back.is_some();
+    /// `kept` says that a limit keeps it and all that are like it.
+    pub(crate) fn may_be_replaced(&self, kept: bool) -> bool {
+        let waits = self.failure.is_some() || self.held_back.is_some() || kept;
         waits && matches!(self.state, State::Wanted { .. } | State::Failed { .. })
     }
 
@@ -112,5 +180,58 @@ impl OrderRecord {
         if let State::Failed { order, .. } = &self.state {
             self.state = State::Wanted { order: order.clone() };
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    fn at(day: u32) -> SystemTime {
+        SystemTime::UNIX_EPOCH + DAY * (20_000 + day)
+    }
+
+    /// The order for a certificate of 90 days that the CA wants to be renewed about day 60.
+    fn order(previous: bool, window_end: u32, failures: u32) -> OrderRecord {
+        let device = "AAAAAAAAAAAAAAAAAAAAAA".parse().unwrap();
+        let wanted = NewOrder::new(["x.fleet.test".parse().unwrap()]);
+        let certificate = Previous {
+            not_before: at(0),
+            not_after: at(90),
+            renew_at: Some(at(60)),
+            window_end: Some(at(window_end)),
+        };
+        let previous = previous.then_some(certificate);
+        OrderRecord { failures, previous, ..OrderRecord::new(device, &[], String::new(), wanted, at(60)) }
+    }
+
+    #[test]
+    fn each_order_has_its_lane() {
+        for (order, day, lane) in [
+            (order(false, 0, 0), 60, Lane::New),
+            (order(false, 0, 2), 60, Lane::New),
+            (order(false, 0, 3), 60, Lane::Failing),
+            (order(true, 61, 0), 60, Lane::Routine),
+            // A device that slept through its window is not revoked.
+            (order(true, 61, 0), 74, Lane::Routine),
+            (order(true, 61, 0), 75, Lane::Expiring),
+            (order(true, 61, 0), 91, Lane::Expiring),
+            (order(true, 10, 0), 11, Lane::Revoked),
+            (order(true, 10, 0), 9, Lane::Routine),
+            (order(true, 10, 0), 80, Lane::Expiring),
+            // What fails keeps nobody waiting, however urgent it is.
+            (order(true, 10, 3), 80, Lane::Failing),
+        ] {
+            assert_eq!(order.lane(at(day)), lane, "{:?} on day {day}", order.previous);
+        }
+    }
+
+    #[test]
+    fn a_certificate_of_long_ago_is_no_renewal() {
+        assert_eq!(order(true, 61, 0).likely_kind(at(60)), OrderKind::SameSet);
+        assert_eq!(order(true, 61, 0).likely_kind(at(200)), OrderKind::New);
+        assert_eq!(order(false, 61, 0).likely_kind(at(60)), OrderKind::New);
     }
 }

@@ -119,16 +119,25 @@ async fn two_nodes_on_one_store_never_send_what_the_ca_would_refuse() {
         for device in &devices {
             let settled = |status: &CertificateStatus| is_issued(status) || waits_for(status).is_some();
             let status = device.wait(&nodes[0].engine, settled).await;
-            if is_issued(&status) { issued.push(device) } else { held.push(status) }
+            if is_issued(&status) { issued.push(device) } else { held.push(device) }
         }
         assert_eq!(issued.len(), MOST);
         let now = world.clock.now();
-        for status in &held {
-            let why = waits_for(status).unwrap();
-            assert!(why.contains("the CA's limit on new orders of our account"), "{why}");
-            let wait = expected_at(status).duration_since(now).unwrap();
-            assert!(wait <= 2 * HOUR + Duration::from_secs(60), "{wait:?}");
-        }
+        // One comes back each hour, and each of them knows how many go before it.
+        until("each has its place", async || {
+            let mut waits = Vec::new();
+            for device in &held {
+                let status = device.status(&nodes[0].engine).await;
+                // One that another node was faster than looks again in a second.
+                let Some(why) = waits_for(&status) else { return false };
+                assert!(why.contains("the CA's limit on new orders of our account"), "{why}");
+                waits.push(expected_at(&status).duration_since(now).unwrap());
+            }
+            waits.sort();
+            let mut places = (1..).zip(waits);
+            places.all(|(hours, wait)| wait.abs_diff(hours * HOUR) < Duration::from_secs(120))
+        })
+        .await;
         nothing_is_held(&*stores[0]).await;
         assert_eq!(world.ca.ledger().requests(Resource::NewOrder), MOST as u64);
 
@@ -201,7 +210,7 @@ async fn a_limit_that_was_not_known_is_learned_from_one_refusal() {
         device.wait(engine, |status| waits_for(status).is_some()).await;
         devices.push(device);
     }
-    assert!(told.about("OrderHeld") >= 3);
+    assert_eq!((told.about("OrderHeld"), told.about("OrdersHeld")), (0, 1));
     for more in 1..=4 {
         world.clock.put_forward(HOUR + HOUR / 10);
         until("one more is issued", async || world.ca.ledger().certificates().len() == 2 + more).await;

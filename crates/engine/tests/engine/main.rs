@@ -10,6 +10,7 @@ mod crashes;
 mod enrolment;
 mod failures;
 mod fence;
+mod queue;
 mod renewals;
 mod setting;
 mod stopping_store;

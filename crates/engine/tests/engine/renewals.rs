@@ -187,6 +187,31 @@ async fn without_a_window_that_can_be_two_thirds_of_the_life_count() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_renewal_leaves_room_for_an_outage_unless_the_window_is_open() {
+    let world = World::start_with(|options| options.life = 45 * DAY).await;
+    for (margin, earliest, latest) in [(true, 26, 28), (false, 29, 31)] {
+        let change = |parts: &mut EngineParts| {
+            if !margin {
+                parts.options.margin = None;
+            }
+        };
+        let Issued { running, device, chain, id, .. } = issued(&world, change).await;
+        let at = renew_at(&device.status(&running.engine).await).unwrap();
+        let days = |days: u32| unix(chain.leaf().not_before() + DAY * days);
+        assert!((days(earliest)..days(latest)).contains(&at), "{margin}: {at}");
+        // What the CA wants at once it gets.
+        let now = world.clock.now();
+        world.ca.set_renewal_window(id, now - HOUR, now + HOUR);
+        look(&world, &running.engine, &device).await;
+        let open = |status: &CertificateStatus| renew_at(status).is_some_and(|at| at <= unix(now + HOUR));
+        let at = renew_at(&device.wait(&running.engine, open).await).unwrap();
+        assert!(at >= unix(now - HOUR), "{at}");
+        running.end().await;
+    }
+    world.end().await;
+}
+
 /// The same CA, and for the first certificate that it is asked about it never answers.
 #[derive(Debug)]
 struct Stuck(Account, std::sync::OnceLock<CertificateId>);

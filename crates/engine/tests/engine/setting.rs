@@ -123,7 +123,11 @@ fn parts(
     backend: Arc<dyn DnsBackend>,
     challenges: Challenges,
 ) -> EngineParts {
-    let options = EngineOptions { idle: Duration::from_millis(20), ..EngineOptions::new(zone()) };
+    let options = EngineOptions {
+        idle: Duration::from_millis(20),
+        look_for_orders: Duration::from_millis(100),
+        ..EngineOptions::new(zone())
+    };
     EngineParts {
         options,
         authority,
