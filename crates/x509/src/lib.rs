@@ -35,6 +35,7 @@ mod error;
 pub mod fuzzing;
 mod key;
 mod pem;
+mod pkcs12;
 
 pub use blocklist::{BlockedKeys, BlocklistUnavailable, KeyBlocklist};
 pub use certificate_id::CertificateId;
@@ -45,3 +46,4 @@ pub use csr::{
 };
 pub use error::{X509Error, X509ErrorKind};
 pub use key::{KeyKind, KeyPair, SignatureAlgorithm, SigningKey};
+pub use pkcs12::pkcs12;
