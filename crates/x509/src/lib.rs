@@ -39,7 +39,7 @@ mod pkcs12;
 
 pub use blocklist::{BlockedKeys, BlocklistUnavailable, KeyBlocklist};
 pub use certificate_id::CertificateId;
-pub use chain::{Chain, ChainFault, Expectation, Leaf, Roots, Validity};
+pub use chain::{Chain, ChainFault, Expectation, Leaf, PemFile, Roots, ServerFiles, Validity};
 pub use csr::{
     CsrExtension, CsrPolicy, CsrRefusal, CsrRefusalCode, KnownKeys, NameGrant, SubjectRule, Surplus,
     VerifiedCsr, csr_for,
