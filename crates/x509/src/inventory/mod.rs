@@ -17,7 +17,7 @@ use crate::chain::link;
 use crate::{Leaf, Roots, X509Error, pem};
 use entry::short_name;
 pub use entry::{InventoryEntry, InventoryKey};
-use links::{Candidate, Links, Path, PathEnd};
+use links::{Candidate, Links, Path, PathEnd, is_self_issued};
 pub use state::ChainState;
 
 /// The certificates of a number of files, as a value.
@@ -37,7 +37,7 @@ pub use state::ChainState;
 /// inventory.add("cut-off.pem", b"-----BEGIN CERTIFICATE-----\nMII");
 /// assert_eq!(inventory.without_certificate(), ["README"]);
 /// assert_eq!(inventory.unreadable()[0].file(), "cut-off.pem");
-/// assert!(inventory.table(SystemTime::UNIX_EPOCH, 30).ends_with("1 file without a certificate\n"));
+/// assert!(inventory.table(SystemTime::UNIX_EPOCH, 30).ends_with("1 without a certificate\n"));
 /// ```
 #[derive(Debug, Default)]
 pub struct Inventory {
@@ -225,14 +225,14 @@ impl Inventory {
         }
     }
 
-    /// Whether one of the roots signed it; a root has signed itself.
+    /// Whether it is one of the roots, or one of them signed it.
     fn known_root(&self, last: &Candidate<'_>) -> KnownRoot {
         let Some(roots) = &self.roots else { return KnownRoot::Absent };
         let named = self.roots_by_name.get(last.parsed.issuer().as_raw()).map_or(&[][..], Vec::as_slice);
         let mut named = named.iter().map(|place| &roots.certificates()[*place]).peekable();
         if named.peek().is_none() {
             KnownRoot::Absent
-        } else if named.any(|root| link::is_signed_by(last.der, root)) {
+        } else if named.any(|root| root.as_ref() == last.der || link::is_signed_by(last.der, root)) {
             KnownRoot::Signed
         } else {
             KnownRoot::Impostor
@@ -256,10 +256,6 @@ impl UnreadableFile {
     pub fn reason(&self) -> &str {
         &self.reason
     }
-}
-
-fn is_self_issued(candidate: &Candidate<'_>) -> bool {
-    candidate.parsed.subject().as_raw() == candidate.parsed.issuer().as_raw()
 }
 
 fn in_file(place: usize, error: &X509Error) -> String {

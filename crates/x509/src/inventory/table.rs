@@ -69,11 +69,11 @@ fn summary(text: &mut String, inventory: &Inventory, now: SystemTime, warn_days:
     line(
         text,
         &format!(
-            "{}: {expired} expired, {soon} to end within {}; {} unreadable, {} without a certificate",
+            "{}: {expired} expired, {soon} more end within {}; {} unreadable, {} without a certificate",
             plural(different, "certificate"),
             plural(warn_days as usize, "day"),
             plural(inventory.unreadable().len(), "file"),
-            plural(inventory.without_certificate().len(), "file"),
+            inventory.without_certificate().len(),
         ),
     );
     if inventory.is_cut_off() {

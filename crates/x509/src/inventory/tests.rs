@@ -129,6 +129,30 @@ fn chains_and_what_they_lack() {
     }
 }
 
+/// As old roots are, whose own signature is by SHA-1: here the signature is spoilt.
+#[test]
+fn a_root_is_one_whatever_its_own_signature() {
+    let world = world();
+    let mut root = world.root.der().to_vec();
+    *root.last_mut().unwrap() ^= 1;
+    let root = CertificateDer::from(root);
+    let chain = [world.leaf.der().clone(), world.middle.der().clone(), root.clone()];
+    for (roots, alone, whole) in [
+        (None, ChainState::SelfSigned, ChainState::Complete),
+        (
+            Some(Roots::from_certificates(vec![root.clone()]).unwrap()),
+            ChainState::Complete,
+            ChainState::Complete,
+        ),
+    ] {
+        let mut inventory = Inventory::new(roots);
+        inventory.add("root.der", &root);
+        let pem = crate::Chain::from_certificates(chain.to_vec()).unwrap().to_pem();
+        inventory.add("chain.pem", pem.as_bytes());
+        assert_eq!((inventory.entries()[0].chain(), inventory.entries()[1].chain()), (&alone, &whole));
+    }
+}
+
 /// Two authorities that signed each other, and nobody above them.
 #[test]
 fn a_circle_ends() {
@@ -253,7 +277,7 @@ EXPIRES       DAYS KEY      CHAIN        NAMES                   ISSUER         
     assert!(table.contains("the issuer \"the middle\" of certificate 0 of the chain is missing"), "{table}");
     assert!(table.contains("the same certificate is in /etc/ssl/a/very/long/path/fullchain.pem"), "{table}");
     assert!(table.ends_with(
-        "2 certificates: 0 expired, 1 to end within 30 days; 1 file unreadable, 0 files without a certificate\n"
+        "2 certificates: 0 expired, 1 more end within 30 days; 1 file unreadable, 0 without a certificate\n"
     ), "{table}");
     assert!(
         table
@@ -262,7 +286,7 @@ EXPIRES       DAYS KEY      CHAIN        NAMES                   ISSUER         
     );
     let expired = inventory.table(day(91), 0);
     assert!(expired.contains("2026-04-01    -1 !"), "{expired}");
-    assert!(expired.contains("1 expired, 0 to end within 0 days"), "{expired}");
+    assert!(expired.contains("1 expired, 0 more end within 0 days"), "{expired}");
 }
 
 proptest! {
