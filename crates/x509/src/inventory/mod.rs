@@ -205,14 +205,15 @@ impl Inventory {
         if path.end == PathEnd::Endless {
             return ChainState::Endless;
         }
-        match self.known_root(last) {
-            KnownRoot::Signed => return whole(ChainState::Complete),
-            KnownRoot::Impostor if path.end != PathEnd::SelfSigned => {
-                return ChainState::BrokenLink { position, issuer: short_name(last.parsed.issuer()) };
-            }
-            KnownRoot::Impostor | KnownRoot::Absent => {}
+        // A cross-signed chain may lead past a root that is known.
+        let mut known = path.places.iter().map(|place| self.known_root(links.certificate(*place)));
+        if known.any(|root| root == KnownRoot::Signed) {
+            return whole(ChainState::Complete);
         }
         let issuer = || short_name(last.parsed.issuer());
+        if path.end != PathEnd::SelfSigned && self.known_root(last) == KnownRoot::Impostor {
+            return ChainState::BrokenLink { position, issuer: issuer() };
+        }
         match path.end {
             PathEnd::SelfSigned if position == 0 => ChainState::SelfSigned,
             PathEnd::SelfSigned if self.roots.is_none() => whole(ChainState::Complete),
@@ -240,6 +241,7 @@ impl Inventory {
     }
 }
 
+#[derive(PartialEq, Eq)]
 enum KnownRoot {
     Signed,
     Impostor,

@@ -153,6 +153,18 @@ fn a_root_is_one_whatever_its_own_signature() {
     }
 }
 
+/// The chain of a root that another root has signed too: who trusts the first needs not know the second.
+#[test]
+fn a_cross_signed_root_is_enough() {
+    let world = world();
+    let roots = Roots::from_certificates(vec![world.middle.der().clone()]).unwrap();
+    for certificates in [&[&world.leaf][..], &[&world.leaf, &world.middle]] {
+        let mut inventory = Inventory::new(Some(roots.clone()));
+        inventory.add("chain.pem", &pem_of(certificates));
+        assert_eq!(inventory.entries()[0].chain(), &ChainState::Complete);
+    }
+}
+
 /// Two authorities that signed each other, and nobody above them.
 #[test]
 fn a_circle_ends() {

@@ -25,12 +25,13 @@ const MAX_NAME: usize = 63;
 /// `name` is what the entry is called there: the alias of a Java keystore (which makes it lower case), the friendly
 /// name in Windows. Key and certificates are encrypted by PBES2 with PBKDF2-HMAC-SHA-256 and AES-256-CBC; the whole is
 /// under a MAC by HMAC-SHA-256; each key is derived in 100,000 rounds. Salts and vectors come from the crypto provider,
-/// so that two calls give two files. It takes about a tenth of a second. What was secret in memory is wiped.
+/// so that two calls give two files. It takes about a tenth of a second. The copies of key and passphrase that are made
+/// here are wiped.
 ///
 /// **Readers.** OpenSSL 1.1.1 and later, Java 12 and later (8 from 8u301 and 11 from 11.0.12), Windows 10, Windows
 /// Server 2019 and later. Not: Windows Server 2016 and older, OpenSSL 1.0, older Java, and many old appliances,
-/// which know only RC2, 3DES and SHA-1 and say "wrong password"; the keychain of macOS has failed at such files, that
-/// of versions before 11 always. The old ciphers are not written here, as anybody can break RC2 with 40 bits.
+/// which know only RC2, 3DES and SHA-1 and say "wrong password"; nor the keychain of macOS before 11, and of later ones
+/// failures are reported. The old ciphers are not written here, as anybody can break RC2 with 40 bits.
 ///
 /// **Passphrase.** 1 to 128 printable ASCII characters, as readers differ about all others. It is all that protects
 /// the key where the file lies about: let it be long and random.
