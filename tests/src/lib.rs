@@ -1,7 +1,8 @@
 //! The ground on which tests that cross crates stand: real peers as values that own their processes.
 //!
 //! Who needs it: a test that runs the whole journey against [Pebble](https://github.com/letsencrypt/pebble), BIND,
-//! OpenSSL, curl, lego or PostgreSQL, or that runs the built `quickstart` program. Every object takes free loopback ports, keeps its
+//! OpenSSL, Java, curl, lego or PostgreSQL, or that runs the built `quickstart` program. Every object takes free
+//! loopback ports, keeps its
 //! files in a temporary folder, waits for its start with a deadline, and ends its process when it is dropped.
 //! Each peer stands behind a feature of its name; `tests/run` installs the peers and switches the features on.
 //! The calls block and need no async runtime; they may be made from inside one.
@@ -31,6 +32,8 @@ pub mod bind;
 pub mod curl;
 #[cfg(feature = "pebble")]
 pub mod journeys;
+#[cfg(feature = "keytool")]
+pub mod keytool;
 #[cfg(feature = "lego")]
 pub mod lego;
 #[cfg(feature = "openssl")]

@@ -135,6 +135,37 @@ pub fn make_chain(folder: &Path, name: &str) -> Result<ChainFiles, Fault> {
     Ok(files)
 }
 
+/// Makes a certificate of a private key by itself, for one DNS name, in `folder`.
+///
+/// # Errors
+/// If the command is missing or fails.
+pub fn make_self_signed(folder: &Path, key: &Path, name: &str) -> Result<PathBuf, Fault> {
+    let certificate = folder.join("openssl.self-signed.pem");
+    let (key, out) = (path_text(key)?, path_text(&certificate)?);
+    let (subject, san) = (format!("/CN={name}"), format!("subjectAltName=DNS:{name}"));
+    run(&["req", "-x509", "-key", key, "-subj", &subject, "-addext", &san, "-days", "2", "-out", out])?;
+    Ok(certificate)
+}
+
+/// A PKCS#12 file as OpenSSL reads it.
+#[derive(Debug)]
+pub struct ReadPkcs12 {
+    /// The certificates and the unencrypted key in PEM, with the attributes of their bags between.
+    pub pem: String,
+    /// How the file is protected, as `-info` says it.
+    pub protection: String,
+}
+
+/// Lets OpenSSL verify the MAC of a PKCS#12 file and decrypt it.
+///
+/// # Errors
+/// If it cannot, as with another passphrase.
+pub fn read_pkcs12(file: &Path, passphrase: &str) -> Result<ReadPkcs12, Fault> {
+    let passphrase = format!("pass:{passphrase}");
+    let read = run(&["pkcs12", "-in", path_text(file)?, "-nodes", "-info", "-passin", &passphrase])?;
+    Ok(ReadPkcs12 { pem: read.stdout.join("\n"), protection: read.stderr.join("\n") })
+}
+
 /// `openssl s_server`, which serves a page of its own at a free loopback port.
 #[derive(Debug)]
 pub struct PageServer {

@@ -27,6 +27,8 @@ pub enum X509ErrorKind {
     Unsupported,
     /// The certificate lacks a field that is needed.
     MissingField,
+    /// A key and a certificate do not belong together.
+    KeyMismatch,
     /// A signature or a key could not be made. A remote signer may succeed later.
     Signing,
 }

@@ -6,6 +6,17 @@
 //! before they use it: [`Chain::check`] compares key, names, validity and signatures, with one
 //! [`ChainFault`] for each difference. ACME needs the [`CertificateId`] of a certificate (RFC 9773).
 //!
+//! Over the life of a certificate:
+//!
+//! - **Installing it.** [`ServerFiles`] has key and chain as nginx, HAProxy, Postfix and Dovecot read them, [`pkcs12`]
+//!   both in one file under a passphrase, for Java, Windows and appliances.
+//! - **Its dates.** [`Leaf`] tells serial number, key identifiers and [`Validity`]: the days that are left, and the moment
+//!   to renew if the CA gives no advice.
+//! - **Keeping watch.** An [`Inventory`] of any files says what there is, until when, and whether the chains are whole;
+//!   `cargo run -p fleetcert-x509 --example inventory -- PATH...` is the same as a program.
+//!
+//! Keys are P-256, P-384 and RSA of 2048, 3072 and 4096 bits, made here or taken from the PEM that OpenSSL writes.
+//!
 //! Nothing here touches disk, network or clock, but for [`BlockedKeys::from_file`], which reads one file; `now` is an
 //! argument. A private key leaves its type only by the functions that say so.
 //!
@@ -33,15 +44,19 @@ mod error;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+mod inventory;
 mod key;
 mod pem;
+mod pkcs12;
 
 pub use blocklist::{BlockedKeys, BlocklistUnavailable, KeyBlocklist};
 pub use certificate_id::CertificateId;
-pub use chain::{Chain, ChainFault, Expectation, Leaf, Roots, Validity};
+pub use chain::{Chain, ChainFault, Expectation, Leaf, PemFile, Roots, ServerFiles, Validity};
 pub use csr::{
     CsrExtension, CsrPolicy, CsrRefusal, CsrRefusalCode, KnownKeys, NameGrant, SubjectRule, Surplus,
     VerifiedCsr, csr_for,
 };
 pub use error::{X509Error, X509ErrorKind};
+pub use inventory::{ChainState, Inventory, InventoryEntry, InventoryKey, UnreadableFile};
 pub use key::{KeyKind, KeyPair, SignatureAlgorithm, SigningKey};
+pub use pkcs12::pkcs12;

@@ -31,7 +31,9 @@ pub(crate) fn blocks(text: &[u8], most: usize) -> Result<Vec<Block<'_>>, X509Err
         if blocks.len() == most {
             return Err(X509Error::malformed(format!("more PEM blocks than the {most} that are read")));
         }
-        let mut base64 = Zeroizing::new(Vec::with_capacity(text.len()));
+        // All that is wanted at once, so that no part of a key is left behind; and no more, as the rest may be long.
+        let body = lines.clone().take_while(|line| !line.starts_with("-----END "));
+        let mut base64 = Zeroizing::new(Vec::with_capacity(body.map(str::len).sum()));
         loop {
             let line = lines.next().ok_or_else(|| X509Error::malformed("a PEM block does not end"))?;
             if boundary(line, "-----END ") == Some(label) {

@@ -6,7 +6,7 @@ use fleetcert_names::HostName;
 use rustls_pki_types::{ServerName, UnixTime};
 use webpki::{EndEntityCert, KeyUsage};
 
-use super::{Chain, Roots, link};
+use super::{Chain, Leaf, Roots, link};
 
 /// What a chain should be.
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +64,26 @@ pub enum ChainFault {
         /// Which one, from 0 for the leaf.
         position: usize,
     },
+    /// The leaf holds for longer than was expected, by more than a day.
+    #[error("the certificate holds for {} s instead of {} s", lifetime.as_secs(), expected.as_secs())]
+    LivesTooLong {
+        /// From its first to its last moment.
+        lifetime: Duration,
+        /// What was expected.
+        expected: Duration,
+    },
+    /// A certificate after the leaf may not sign certificates.
+    #[error("certificate {position} of the chain is not one of an authority")]
+    IssuerIsNoAuthority {
+        /// Which one, from 1 for the issuer of the leaf.
+        position: usize,
+    },
+    /// A certificate after the leaf has expired, or begins more than five minutes after now.
+    #[error("certificate {position} of the chain is not valid now")]
+    IssuerNotValid {
+        /// Which one, from 1 for the issuer of the leaf.
+        position: usize,
+    },
     /// No path leads from the leaf to one of the roots.
     #[error("the chain leads to no trusted root: {reason}")]
     NotTrusted {
@@ -75,6 +95,8 @@ pub enum ChainFault {
     NotValidForName(HostName),
 }
 
+/// So much longer than expected may a certificate live.
+const LIFETIME_LEEWAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// So far may the CA's clock be ahead of ours.
 const LEEWAY: Duration = Duration::from_secs(5 * 60);
 
@@ -82,9 +104,10 @@ impl Chain {
     /// Checks that this chain is what was ordered and that clients will take it.
     ///
     /// In this order: the leaf's key, its names as a set, its validity at `now` with five minutes of leeway at
-    /// the beginning, serverAuth, that it is no authority, that each certificate is signed by the next, and with
-    /// roots a path to one of them as a TLS client builds it (RFC 5280 section 6), for each name. Revocation is
-    /// not looked up.
+    /// the beginning, serverAuth, that it is no authority, that each certificate is signed by the next. Then with roots
+    /// a path to one of them as a TLS client builds it (RFC 5280 section 6), for each name; without them, that each
+    /// issuer in the chain is an authority and valid now. Revocation is not looked up. Who knows how long the
+    /// certificate should live asks [`check_lifetime`](Self::check_lifetime) too.
     ///
     /// # Errors
     /// The first difference.
@@ -105,8 +128,45 @@ impl Chain {
         }
         match expected.roots {
             Some(roots) => self.check_path(expected, roots),
-            None => Ok(()),
+            None => self.check_issuers(expected.now),
         }
+    }
+
+    /// Checks that the leaf does not live longer than `expected`, with a day of leeway, as CAs round differently.
+    ///
+    /// The length belongs to the CA's profile: 90 days for the `classic` one of Let's Encrypt, 160 hours for
+    /// `shortlived`. A longer life than that which was ordered is a wrong profile, or a wrong CA.
+    ///
+    /// # Errors
+    /// [`ChainFault::LivesTooLong`].
+    ///
+    /// ```no_run
+    /// # use fleetcert_x509::{Chain, ChainFault};
+    /// use std::time::Duration;
+    ///
+    /// fn is_short_lived(chain: &Chain) -> Result<(), ChainFault> {
+    ///     chain.check_lifetime(Duration::from_secs(160 * 60 * 60))
+    /// }
+    /// ```
+    pub fn check_lifetime(&self, expected: Duration) -> Result<(), ChainFault> {
+        let lifetime = self.leaf().validity().lifetime();
+        if lifetime > expected.saturating_add(LIFETIME_LEEWAY) {
+            return Err(ChainFault::LivesTooLong { lifetime, expected });
+        }
+        Ok(())
+    }
+
+    fn check_issuers(&self, now: SystemTime) -> Result<(), ChainFault> {
+        for (position, der) in self.certificates().iter().enumerate().skip(1) {
+            // What cannot be read as a leaf has twice what an authority has once.
+            let Some(issuer) = Leaf::from_der(der).ok().filter(Leaf::is_authority) else {
+                return Err(ChainFault::IssuerIsNoAuthority { position });
+            };
+            if issuer.not_after() < now || is_later(issuer.not_before(), now) {
+                return Err(ChainFault::IssuerNotValid { position });
+            }
+        }
+        Ok(())
     }
 
     fn check_leaf(&self, expected: &Expectation<'_>) -> Result<(), ChainFault> {
@@ -168,7 +228,7 @@ impl Chain {
 
     /// `now`, or the latest beginning within the leeway, which the path's own check of time does not know.
     fn moment_of_path(&self, now: SystemTime) -> UnixTime {
-        let beginnings = self.certificates().iter().filter_map(|der| super::Leaf::from_der(der).ok());
+        let beginnings = self.certificates().iter().filter_map(|der| Leaf::from_der(der).ok());
         let moment = beginnings
             .map(|one| one.not_before())
             .filter(|begin| !is_later(*begin, now))

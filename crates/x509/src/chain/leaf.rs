@@ -137,7 +137,7 @@ fn names(certificate: &X509Certificate<'_>) -> Result<(Vec<HostName>, Vec<String
 }
 
 /// Text from outside, escaped and shortened.
-fn harmless(text: &str) -> String {
+pub(crate) fn harmless(text: &str) -> String {
     text.chars().take(256).flat_map(char::escape_default).collect()
 }
 

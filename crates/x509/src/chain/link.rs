@@ -7,7 +7,7 @@ use crate::X509Error;
 use crate::der::{DerFault, Reader};
 
 /// Reads one certificate and nothing after it.
-pub(super) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, X509Error> {
+pub(crate) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, X509Error> {
     match X509Certificate::from_der(der) {
         Ok(([], certificate)) => Ok(certificate),
         Ok(_) => Err(X509Error::malformed("there are bytes after the end of a certificate")),
@@ -21,7 +21,7 @@ pub(super) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, X509Error> {
 /// Whether `subject` names `issuer` as its issuer and bears a good signature of its key.
 ///
 /// Which algorithms are good is what TLS clients think too: those of rustls-webpki, none of them with SHA-1.
-pub(super) fn is_signed_by(subject: &[u8], issuer: &[u8]) -> bool {
+pub(crate) fn is_signed_by(subject: &[u8], issuer: &[u8]) -> bool {
     let (Ok(below), Ok(above)) = (parse(subject), parse(issuer)) else {
         return false;
     };

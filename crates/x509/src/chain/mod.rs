@@ -3,8 +3,9 @@
 mod bundle;
 mod check;
 mod leaf;
-mod link;
+pub(crate) mod link;
 mod roots;
+mod server_files;
 #[cfg(test)]
 mod tests;
 mod validity;
@@ -12,5 +13,7 @@ mod validity;
 pub use bundle::Chain;
 pub use check::{ChainFault, Expectation};
 pub use leaf::Leaf;
+pub(crate) use leaf::harmless;
 pub use roots::Roots;
+pub use server_files::{PemFile, ServerFiles};
 pub use validity::Validity;

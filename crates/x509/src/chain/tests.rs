@@ -44,6 +44,10 @@ const KEY_ID: [u8; 20] = [
 
 impl Authority {
     fn new() -> Self {
+        Self::with_intermediate(|_| ())
+    }
+
+    fn with_intermediate(change: fn(&mut CertificateParams)) -> Self {
         let key = || rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();
         let params = |name: &str| {
             let mut params = CertificateParams::default();
@@ -58,6 +62,7 @@ impl Authority {
 
         let (intermediate_key, mut intermediate_params) = (key(), params("intermediate"));
         intermediate_params.key_identifier_method = KeyIdMethod::PreSpecified(KEY_ID.to_vec());
+        change(&mut intermediate_params);
         let intermediate =
             intermediate_params.signed_by(&intermediate_key, &root_issuer).unwrap().der().clone();
         Self { root, intermediate, issuer: Issuer::new(intermediate_params, intermediate_key) }
@@ -194,6 +199,46 @@ fn the_links_differ() {
 }
 
 #[test]
+fn the_length_of_life_differs() {
+    let (authority, csr) = (Authority::new(), csr(&["xi8qz.fleet.test"]));
+    let chain = authority.chain(&csr, |_| ());
+    let day = Duration::from_secs(DAY);
+    assert_eq!(chain.check_lifetime(90 * day), Ok(()));
+    assert_eq!(chain.check_lifetime(89 * day), Ok(()));
+    assert_eq!(chain.check_lifetime(Duration::MAX), Ok(()));
+    let expected = 89 * day - Duration::from_secs(1);
+    let fault = ChainFault::LivesTooLong { lifetime: 90 * day, expected };
+    assert_eq!(chain.check_lifetime(expected), Err(fault));
+    assert!(chain.check_lifetime(Duration::from_secs(160 * 60 * 60)).is_err());
+}
+
+#[test]
+fn an_issuer_differs() {
+    let csr = csr(&["xi8qz.fleet.test"]);
+    let with = |change: fn(&mut CertificateParams)| {
+        let authority = Authority::with_intermediate(change);
+        let chain = authority.chain(&csr, |_| ());
+        let roots = authority.roots();
+        let without = chain.check(&expected(&csr, None));
+        assert_eq!(without.is_ok(), chain.check(&expected(&csr, Some(&roots))).is_ok());
+        without
+    };
+    assert_eq!(with(|_| ()), Ok(()));
+    assert_eq!(
+        with(|params| params.is_ca = IsCa::ExplicitNoCa),
+        Err(ChainFault::IssuerIsNoAuthority { position: 1 })
+    );
+    assert_eq!(
+        with(|params| params.is_ca = IsCa::NoCa),
+        Err(ChainFault::IssuerIsNoAuthority { position: 1 })
+    );
+    let not_valid = Err(ChainFault::IssuerNotValid { position: 1 });
+    assert_eq!(with(|params| params.not_after = date_time_ymd(2026, 1, 10)), not_valid);
+    assert_eq!(with(|params| params.not_before = date_time_ymd(2026, 1, 12)), not_valid);
+    assert_eq!(with(|params| params.not_after = date_time_ymd(2026, 1, 12)), Ok(()));
+}
+
+#[test]
 fn a_name_that_no_client_looks_up() {
     let (authority, csr) = (Authority::new(), csr(&["xi8qz.fleet.test"]));
     let roots = authority.roots();
@@ -267,5 +312,62 @@ proptest! {
         prop_assert!(Leaf::from_der(&bytes).is_err());
         prop_assert!(Chain::from_pem(&bytes).is_err());
         prop_assert!(Roots::from_pem(&bytes).is_err());
+    }
+}
+
+mod server_files {
+    use super::*;
+    use crate::ServerFiles;
+
+    fn labels(text: &str) -> Vec<&str> {
+        text.lines().filter_map(|line| line.strip_prefix("-----BEGIN ")?.strip_suffix("-----")).collect()
+    }
+
+    #[test]
+    fn each_server_has_its_order() {
+        let authority = Authority::new();
+        let key = KeyPair::generate(KeyKind::P256).unwrap();
+        let der = csr_for(&[host("xi8qz.fleet.test")], &key).unwrap();
+        let csr = VerifiedCsr::parse(&der, &CsrPolicy::device()).unwrap();
+        let chain = authority.chain(&csr, |_| ());
+        let (leaf, issuer, secret) = ("CERTIFICATE", "CERTIFICATE", "PRIVATE KEY");
+        let all = [
+            (
+                ServerFiles::nginx(&chain, &key),
+                vec![("ssl_certificate", vec![leaf, issuer]), ("ssl_certificate_key", vec![secret])],
+            ),
+            (
+                ServerFiles::dovecot(&chain, &key),
+                vec![("ssl_server_cert_file", vec![leaf, issuer]), ("ssl_server_key_file", vec![secret])],
+            ),
+            (ServerFiles::haproxy(&chain, &key), vec![("crt", vec![leaf, issuer, secret])]),
+            (ServerFiles::postfix(&chain, &key), vec![("smtpd_tls_chain_files", vec![secret, leaf, issuer])]),
+        ];
+        for (files, expected) in all {
+            let files = files.unwrap();
+            let found =
+                files.files().iter().map(|file| (file.directive(), labels(file.text()))).collect::<Vec<_>>();
+            assert_eq!(found, expected);
+            for file in files.files() {
+                assert_eq!(file.has_key(), file.text().contains("PRIVATE KEY"));
+                assert!(!format!("{file:?}{files:?}").contains("BEGIN"));
+                let certificates = file.text().find("-----BEGIN CERT");
+                if let Some(start) = certificates {
+                    let end = file.text().rfind("-----END CERTIFICATE-----\n").unwrap() + 26;
+                    assert_eq!(file.text()[start..end], chain.to_pem());
+                }
+                if file.has_key() {
+                    let start = file.text().find("-----BEGIN PRIV").unwrap();
+                    let end = file.text().find("-----END PRIVATE KEY-----\n").unwrap() + 26;
+                    let again = KeyPair::from_pkcs8_pem(&file.text()[start..end]).unwrap();
+                    assert_eq!(again.spki_der(), key.spki_der());
+                }
+            }
+        }
+
+        let other = KeyPair::generate(KeyKind::P256).unwrap();
+        for make in [ServerFiles::nginx, ServerFiles::dovecot, ServerFiles::haproxy, ServerFiles::postfix] {
+            assert_eq!(make(&chain, &other).unwrap_err().kind(), X509ErrorKind::KeyMismatch);
+        }
     }
 }

@@ -10,8 +10,9 @@ pub struct Validity {
     not_after: SystemTime,
 }
 
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Certificates of a shorter life are renewed at half of it, as Let's Encrypt advises.
-const SHORT_LIFE: Duration = Duration::from_secs(10 * 24 * 60 * 60);
+const SHORT_LIFE: Duration = Duration::from_secs(10 * DAY.as_secs());
 
 impl Validity {
     /// A validity. It may be one that never holds, when it ends before it begins.
@@ -42,6 +43,24 @@ impl Validity {
     /// What is left of it at `now`; zero afterwards.
     pub fn remaining(&self, now: SystemTime) -> Duration {
         self.not_after.duration_since(now).unwrap_or_default()
+    }
+
+    /// The whole days that are left of it at `now`; below zero, the days that it is over, begun ones counted.
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    /// use fleetcert_x509::Validity;
+    ///
+    /// let hour = |hours: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(hours * 60 * 60);
+    /// let validity = Validity::new(hour(0), hour(72));
+    /// assert_eq!([0, 1, 60, 72, 73].map(|now| validity.days_left(hour(now))), [3, 2, 0, 0, -1]);
+    /// ```
+    pub fn days_left(&self, now: SystemTime) -> i64 {
+        let number = |days: u128| i64::try_from(days).unwrap_or(i64::MAX);
+        match self.not_after.duration_since(now) {
+            Ok(left) => number(left.as_nanos() / DAY.as_nanos()),
+            Err(over) => -number(over.duration().as_nanos().div_ceil(DAY.as_nanos())),
+        }
     }
 
     /// The moment at which so large a part of the lifetime is over, in whole seconds, at most the last one.
@@ -92,6 +111,16 @@ mod tests {
         }
     }
 
+    /// The rule is stated twice, as neither crate may depend on the other: `fleetcert-schedule` spreads a window
+    /// around the moment that is told here.
+    fn lies_in_the_window_of_the_schedule(validity: Validity) -> bool {
+        let window =
+            fleetcert_schedule::window_without_ari(validity.not_before(), validity.not_after()).unwrap();
+        let point = validity.renewal_point();
+        // The point is in whole seconds, the window in nanoseconds.
+        window.contains(point) || window.contains(point + Duration::from_secs(1))
+    }
+
     #[test]
     fn a_validity_that_never_holds() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(10);
@@ -100,10 +129,30 @@ mod tests {
         assert_eq!(never.renewal_point(), now);
     }
 
+    #[test]
+    fn days_at_the_ends_of_time() {
+        let validity = of(90 * 24 * HOUR);
+        let end = validity.not_after();
+        let nano = Duration::from_nanos(1);
+        assert_eq!(validity.days_left(validity.not_before()), 90);
+        assert_eq!(validity.days_left(end - DAY), 1);
+        assert_eq!(validity.days_left(end - (DAY - nano)), 0);
+        assert_eq!(validity.days_left(end), 0);
+        assert_eq!(validity.days_left(end + nano), -1);
+        assert_eq!(validity.days_left(end + DAY), -1);
+        assert_eq!(validity.days_left(end + DAY + nano), -2);
+        // A device without a clock believes that it is 1970; no date panics.
+        assert!(validity.days_left(SystemTime::UNIX_EPOCH) > 20_000);
+        let far =
+            Validity::new(SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 62));
+        assert!(far.days_left(SystemTime::UNIX_EPOCH) > 1 << 45);
+    }
+
     proptest! {
         #[test]
         fn every_point_lies_within(lifetime in 0u64..=1 << 40, numerator: u32, denominator in 1u32..) {
             let validity = of(lifetime);
+            prop_assert!(lifetime < 100 || lies_in_the_window_of_the_schedule(validity));
             let point = validity.fraction_point(numerator, NonZeroU32::new(denominator).unwrap());
             prop_assert!(validity.contains(point));
         }

@@ -1,0 +1,132 @@
+//! Which certificate of a file signed which other.
+
+use std::collections::HashMap;
+
+use x509_parser::certificate::X509Certificate;
+
+use crate::chain::link;
+
+/// Signatures that are tried for one certificate; several issuers may have one name.
+const MAX_CANDIDATES: usize = 4;
+/// Longer paths are cut off.
+const MAX_LENGTH: usize = 10;
+
+/// The certificates of one file, and for each the one in the same file that signed it.
+pub(super) struct Links<'a> {
+    issuers: Vec<Issuer>,
+    certificates: &'a [Candidate<'a>],
+}
+
+/// A certificate as bytes and as it was read.
+pub(super) struct Candidate<'a> {
+    pub(super) der: &'a [u8],
+    pub(super) parsed: X509Certificate<'a>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Issuer {
+    Itself,
+    /// The one at this place of the file.
+    At(usize),
+    /// None in the file has its issuer's name.
+    Absent,
+    /// One has the name, and did not sign it.
+    Impostor,
+}
+
+/// Whether subject and issuer are the same, as those of a root are.
+pub(super) fn is_self_issued(candidate: &Candidate<'_>) -> bool {
+    candidate.parsed.subject().as_raw() == candidate.parsed.issuer().as_raw()
+}
+
+/// The certificates of a path, as places in the file, and how it ends.
+pub(super) struct Path {
+    pub(super) places: Vec<usize>,
+    pub(super) end: PathEnd,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PathEnd {
+    SelfSigned,
+    Absent,
+    Impostor,
+    /// In a circle, or longer than any chain.
+    Endless,
+}
+
+impl<'a> Links<'a> {
+    pub(super) fn of(certificates: &'a [Candidate<'a>]) -> Self {
+        let mut by_subject = HashMap::<&[u8], Vec<usize>>::new();
+        for (place, one) in certificates.iter().enumerate() {
+            by_subject.entry(one.parsed.subject().as_raw()).or_default().push(place);
+        }
+        let issuers = certificates.iter().enumerate().map(|(place, one)| {
+            let is_self_issued = is_self_issued(one);
+            if is_self_issued && link::is_signed_by(one.der, one.der) {
+                return Issuer::Itself;
+            }
+            let named = by_subject.get(one.parsed.issuer().as_raw()).map_or(&[][..], Vec::as_slice);
+            // The next certificate in the file is the likely one, and the one that counts if two have the same key.
+            let next = named.iter().filter(|candidate| **candidate == place + 1);
+            let others = named.iter().filter(|candidate| ![place, place + 1].contains(candidate));
+            let mut tried = next.chain(others).take(MAX_CANDIDATES).peekable();
+            if tried.peek().is_none() {
+                // Nobody checks how a root signed itself, and old ones did it with SHA-1, which is not verified here.
+                return if is_self_issued { Issuer::Itself } else { Issuer::Absent };
+            }
+            match tried.find(|candidate| link::is_signed_by(one.der, certificates[**candidate].der)) {
+                Some(candidate) => Issuer::At(*candidate),
+                None => Issuer::Impostor,
+            }
+        });
+        Self { issuers: issuers.collect(), certificates }
+    }
+
+    /// The paths that begin where no other does; together they go through every certificate.
+    pub(super) fn paths(&self) -> Vec<Path> {
+        let mut is_issuer = vec![false; self.issuers.len()];
+        for issuer in &self.issuers {
+            if let Issuer::At(place) = issuer {
+                is_issuer[*place] = true;
+            }
+        }
+        let mut reached = vec![false; self.issuers.len()];
+        let mut paths = Vec::new();
+        let heads = (0..self.issuers.len()).filter(|place| !is_issuer[*place]);
+        // Circles have no head: what was not reached begins a path of its own.
+        for place in heads.chain(0..self.issuers.len()) {
+            if reached[place] {
+                continue;
+            }
+            let path = self.path(place);
+            path.places.iter().for_each(|place| reached[*place] = true);
+            paths.push(path);
+        }
+        paths.sort_by_key(|path| path.places[0]);
+        paths
+    }
+
+    fn path(&self, head: usize) -> Path {
+        let mut places = vec![head];
+        let mut last = head;
+        let end = loop {
+            match self.issuers[last] {
+                Issuer::Itself => break PathEnd::SelfSigned,
+                Issuer::Absent => break PathEnd::Absent,
+                Issuer::Impostor => break PathEnd::Impostor,
+                Issuer::At(next) if places.contains(&next) || places.len() == MAX_LENGTH => {
+                    break PathEnd::Endless;
+                }
+                Issuer::At(next) => {
+                    places.push(next);
+                    last = next;
+                }
+            }
+        };
+        Path { places, end }
+    }
+
+    pub(super) fn certificate(&self, place: usize) -> &'a Candidate<'a> {
+        &self.certificates[place]
+    }
+}
