@@ -5,7 +5,6 @@ use std::time::{Duration, SystemTime};
 use fleetcert_schedule::budget::{Charges, Denied, Leave, Limit};
 use fleetcert_schedule::queue::Lane;
 
-use crate::orders::shared;
 use crate::{Engine, EngineError};
 
 /// Above this part of a bucket nothing is kept for others, so that a full one has a token for each lane.
@@ -37,7 +36,7 @@ impl Engine {
         starting: u32,
     ) -> Result<Option<SharedDenial>, EngineError> {
         let now = self.now();
-        let mut rows = self.rows(shared(charges).cloned(), self.limits().await?, now).await?;
+        let mut rows = self.rows(charges.shared().cloned(), self.limits().await?, now).await?;
         rows.hold_more(|_| starting, now);
         let Some(denied) = rows.budgets.denial_leaving(charges, leave, now) else { return Ok(None) };
         let reserve = rows.budgets.denial(charges, now).is_none();
@@ -56,7 +55,7 @@ impl Engine {
     ) -> Result<Option<SystemTime>, EngineError> {
         let now = self.now();
         let part = u64::from(self.kept_of(lane));
-        let mut rows = self.rows(shared(charges).cloned(), self.limits().await?, now).await?;
+        let mut rows = self.rows(charges.shared().cloned(), self.limits().await?, now).await?;
         let kept = |limit: &Limit| u32::try_from(u64::from(limit.burst()) * part / 1000).unwrap_or(u32::MAX);
         rows.hold_more(kept, now);
         Ok(rows.budgets.available_at(charges, (ahead as u64).saturating_add(1), now))

@@ -10,4 +10,4 @@ mod waiting;
 mod worker;
 
 pub(crate) use breakers::{Breakers, Verdict};
-pub(crate) use waiting::{Waiting, shared};
+pub(crate) use waiting::Waiting;

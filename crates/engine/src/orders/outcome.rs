@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fleetcert_acme::order::Retry;
 use fleetcert_names::HostName;
-use fleetcert_schedule::budget::{Denied, DeniedBy, LimitKind};
+use fleetcert_schedule::budget::{Denied, DeniedBy};
 use fleetcert_schedule::retry_delay;
 use fleetcert_store::{Expect, Record, Transaction, Version};
 use fleetcert_x509::Chain;
@@ -163,7 +163,7 @@ impl Engine {
         let HeldUp { denied, until, state, settle } = held_up;
         let change = settle.map(|settlement| order.settle(settlement)).unwrap_or_default();
         order.state = state;
-        let alone = !is_shared(&denied);
+        let alone = !is_shared(&denied, &order.state.order().names);
         let now = self.now();
         let due = if alone { until } else { now };
         order.held_back = alone.then(|| HeldBack { why: words(&denied, until), until });
@@ -203,9 +203,6 @@ impl Engine {
 }
 
 /// Whether all that draw on the same buckets wait for it.
-fn is_shared(denied: &Denied) -> bool {
-    match denied.by() {
-        DeniedBy::Limit { key, .. } => key.kind().is_shared() || key.kind() == LimitKind::WholeAccount,
-        _ => false,
-    }
+fn is_shared(denied: &Denied, names: &[HostName]) -> bool {
+    matches!(denied.by(), DeniedBy::Limit { key, .. } if key.is_shared_beyond(names))
 }

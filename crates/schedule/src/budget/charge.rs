@@ -147,6 +147,18 @@ impl Charges {
         self.charges.iter().map(|charge| &charge.key).chain(&self.whole)
     }
 
+    /// The buckets that orders for other names draw on as well, as far as the CA looks at them, and the account's
+    /// [`LimitKind::WholeAccount`]: when one of these is empty, all that share it wait for the same time.
+    pub fn shared(&self) -> impl Iterator<Item = &BucketKey> {
+        let names = self.charges.iter().find_map(|charge| match &charge.key {
+            BucketKey::CertificatesPerFqdnSet(set) => Some(set.names()),
+            _ => None,
+        });
+        let names = names.unwrap_or_default();
+        let checked = self.charges.iter().filter(|charge| charge.checked).map(|charge| &charge.key);
+        checked.filter(move |key| key.is_shared_beyond(names)).chain(&self.whole)
+    }
+
     pub(super) fn whole_account(&self) -> Option<&BucketKey> {
         self.whole.as_ref()
     }

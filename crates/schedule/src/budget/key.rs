@@ -224,6 +224,20 @@ impl BucketKey {
         Self::NewRegistrationsPerIpv6Range(Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0))
     }
 
+    /// Whether orders for other names than these draw on it as well.
+    ///
+    /// Below a public suffix each name is a domain by itself: its bucket is that name's own, and for a fleet there are
+    /// as many such buckets as devices.
+    pub fn is_shared_beyond(&self, names: &[HostName]) -> bool {
+        match self {
+            Self::CertificatesPerDomain(domain) | Self::CertificatesPerDomainPerAccount(_, domain) => {
+                !matches!(names, [only] if only.as_domain() == domain)
+            }
+            Self::WholeAccount(_) => true,
+            key => key.kind().is_shared(),
+        }
+    }
+
     /// The limit.
     pub fn kind(&self) -> LimitKind {
         match self {

@@ -3,7 +3,6 @@
 use std::hash::Hash;
 use std::time::{Duration, SystemTime};
 
-use super::pools::shared;
 use super::{Cause, Job, Running, Scheduler, Why};
 use crate::budget::{Charges, Denied, DeniedBy, OrderKind};
 use crate::queue::{self, By, Entry, Gate, Lane, Moment};
@@ -67,7 +66,7 @@ impl<K: Copy + Ord + Hash> Scheduler<K> {
         let (entry, job) = self.queue.get(key)?;
         let kind = job.kind(now, self.options.order_lasts);
         let charges = Charges::order(self.budgets.limits(), kind, &job.account, &job.names());
-        if !shared(&charges).eq(self.pools.keys(entry.pool)) {
+        if !charges.shared().eq(self.pools.keys(entry.pool)) {
             let job = job.clone();
             self.move_to_its_pool(key, entry, &job, now);
             return None;

@@ -3,9 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use fleetcert_names::DomainName;
-
-use crate::budget::{BucketKey, Charges, LimitKind};
+use crate::budget::{BucketKey, Charges};
 use crate::queue::Pool;
 
 /// A number for each set of shared buckets that a wanted order draws on.
@@ -24,35 +22,6 @@ struct Buckets {
     users: usize,
 }
 
-/// The buckets that many orders with nothing else in common draw on, as far as the CA looks at them; and that of
-/// the account as a whole, on which all its orders depend.
-///
-/// Below a public suffix each name is a domain by itself. Its bucket is the order's own: a pool for each device would
-/// be as much to look at as the devices are.
-pub(super) fn shared(charges: &Charges) -> impl Iterator<Item = &BucketKey> {
-    let own = own_domain(charges);
-    let is_own = move |key: &BucketKey| match key {
-        BucketKey::CertificatesPerDomain(domain) | BucketKey::CertificatesPerDomainPerAccount(_, domain) => {
-            own == Some(domain)
-        }
-        _ => false,
-    };
-    let checked = charges.iter().filter(|charge| charge.checked && charge.key.kind().is_shared());
-    let whole = charges.keys().filter(|key| key.kind() == LimitKind::WholeAccount);
-    checked.map(|charge| &charge.key).filter(move |key| !is_own(key)).chain(whole)
-}
-
-/// The only name of an order.
-fn own_domain(charges: &Charges) -> Option<&DomainName> {
-    charges.iter().find_map(|charge| match &charge.key {
-        BucketKey::CertificatesPerFqdnSet(set) => match set.names() {
-            [only] => Some(only.as_domain()),
-            _ => None,
-        },
-        _ => None,
-    })
-}
-
 impl Pools {
     /// The buckets of a pool.
     pub(super) fn keys(&self, pool: Pool) -> &[BucketKey] {
@@ -66,7 +35,7 @@ impl Pools {
 
     /// Counts one user more of these buckets.
     pub(super) fn join(&mut self, charges: &Charges) -> Pool {
-        let keys: Vec<BucketKey> = shared(charges).cloned().collect();
+        let keys: Vec<BucketKey> = charges.shared().cloned().collect();
         if let Some(pool) = self.numbers.get(keys.as_slice()).copied() {
             if let Some(buckets) = self.pools.get_mut(&pool) {
                 buckets.users += 1;

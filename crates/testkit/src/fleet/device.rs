@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use fleetcert_schedule::Window;
 
-use super::report::Reason;
+use super::report::{Reason, Report};
 
 /// A device.
 #[derive(Clone, Debug)]
@@ -66,5 +66,21 @@ impl Device {
             Some(certificate) if self.was_there(certificate) => Reason::Renewal,
             Some(_) => Reason::Return,
         }
+    }
+}
+
+/// Counts a certificate that has expired, once, when its device's state is about to change.
+pub(super) fn count_expiry(device: &mut Device, report: &mut Report, now: SystemTime) {
+    let Some(certificate) = device.certificate.filter(|certificate| certificate.not_after <= now) else {
+        return;
+    };
+    if device.expiry_counted {
+        return;
+    }
+    device.expiry_counted = true;
+    if device.was_there(&certificate) {
+        report.expired_reachable += 1;
+    } else {
+        report.expired_away += 1;
     }
 }

@@ -20,6 +20,8 @@ mod ca;
 mod chance;
 mod control;
 mod device;
+mod habits;
+mod orders;
 mod report;
 mod scenario;
 mod simulation;

@@ -14,7 +14,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use fleetcert_schedule::budget::{BucketKey, Charges, LimitKind};
+use fleetcert_schedule::budget::Charges;
 use fleetcert_schedule::queue::{Lane, Pool};
 use fleetcert_store::Version;
 
@@ -190,18 +190,11 @@ pub(super) struct Closed {
     pub certain: bool,
 }
 
-/// The buckets of an order that it shares with others, as far as the CA looks at them.
-pub(crate) fn shared(charges: &Charges) -> impl Iterator<Item = &BucketKey> {
-    let checked = charges.iter().filter(|charge| charge.checked && charge.key.kind().is_shared());
-    let whole = charges.keys().filter(|key| key.kind() == LimitKind::WholeAccount);
-    checked.map(|charge| &charge.key).chain(whole)
-}
-
 /// The pool of all orders that share the same buckets. Two sets of buckets of which the hashes are equal are held
 /// together, which costs time and nothing else.
 pub(crate) fn pool_of(charges: &Charges) -> Pool {
     let mut hasher = DefaultHasher::new();
-    shared(charges).for_each(|key| key.hash(&mut hasher));
+    charges.shared().for_each(|key| key.hash(&mut hasher));
     let [a, b, c, d, ..] = hasher.finish().to_le_bytes();
     Pool(u32::from_le_bytes([a, b, c, d]))
 }

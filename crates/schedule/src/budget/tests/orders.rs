@@ -395,3 +395,16 @@ fn rows(budgets: &Budgets) -> Vec<(String, Bucket, u32)> {
     rows.sort();
     rows
 }
+
+/// What many orders wait for together is theirs; below a public suffix a name's domain is its own.
+#[test]
+fn only_what_others_draw_on_is_shared() {
+    let budgets = production();
+    let kinds =
+        |name: &str| -> Vec<LimitKind> { new_order(&budgets, name).shared().map(BucketKey::kind).collect() };
+    let of_domain =
+        [LimitKind::NewOrdersPerAccount, LimitKind::CertificatesPerDomain, LimitKind::WholeAccount];
+    assert_eq!(kinds("d1.fleet.example.com"), of_domain);
+    assert_eq!(kinds("www.d1.github.io"), of_domain);
+    assert_eq!(kinds("d1.github.io"), [LimitKind::NewOrdersPerAccount, LimitKind::WholeAccount]);
+}

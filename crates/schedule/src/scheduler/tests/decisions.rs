@@ -273,3 +273,50 @@ fn no_room_for_buckets_is_no_end() {
     // Only what was spent of the account's orders is left, and that is full again after a while.
     assert_eq!(start_all(&mut scheduler, until.unwrap() + 60 * SECOND), [1]);
 }
+
+fn below_a_suffix(number: u32) -> Want {
+    Want { names: names(&format!("d{number}.fleet.example")), ..device(number, Lane::New) }
+}
+
+fn with_listed_zone(options: SchedulerOptions) -> SchedulerOptions {
+    let limits = options.limits.with_public_suffix("fleet.example".parse().unwrap());
+    SchedulerOptions { limits, ..options }
+}
+
+/// Or an empty account would hold each device of a fleet by itself, once for each token.
+#[test]
+fn a_fleet_below_a_public_suffix_is_one_pool() {
+    let mut scheduler = scheduler(with_listed_zone(small()));
+    for number in 0..100 {
+        scheduler.want(number, &below_a_suffix(number), start()).unwrap();
+    }
+    assert_eq!(scheduler.pools.drawing_on(&BucketKey::NewOrdersPerAccount(account(1))).count(), 1);
+    assert_eq!(start_all(&mut scheduler, start()).len(), 5);
+    for number in 0..5 {
+        scheduler.finished(number, &Outcome::Done, start());
+    }
+    let (until, why) = wait(&mut scheduler, start());
+    assert_eq!((until, limit_of(&why)), (Some(after(36)), LimitKind::NewOrdersPerAccount));
+}
+
+#[test]
+fn a_reserve_of_an_order_s_own_domain_holds_that_order_alone() {
+    let reserve = Reserve { leave: PerLane { new: 300, ..PerLane::default() } };
+    let options = SchedulerOptions { reserve, ..with_listed_zone(small()) };
+    let mut scheduler = scheduler(options);
+    let first = below_a_suffix(0);
+    scheduler.change_budgets(|budgets| {
+        for _ in 0..3 {
+            let charges = Charges::order(budgets.limits(), OrderKind::New, &account(2), &first.names);
+            let reservation = budgets.reserve(&charges, start()).unwrap();
+            budgets.commit(reservation, &Outcome::Done, start());
+        }
+    });
+    scheduler.want(0, &first, start()).unwrap();
+    scheduler.want(1, &below_a_suffix(1), start()).unwrap();
+    assert_eq!(start_all(&mut scheduler, start()), [1]);
+    let (until, why) = wait(&mut scheduler, start());
+    assert!(matches!(why, Why::Reserve(_)), "{why:?}");
+    assert_eq!((until, limit_of(&why)), (Some(after(700)), LimitKind::CertificatesPerDomain));
+    assert_eq!(start_all(&mut scheduler, after(700)), [0]);
+}
