@@ -5,3 +5,4 @@ mod hostile;
 mod mutations;
 mod policy;
 mod properties;
+mod sentences;
