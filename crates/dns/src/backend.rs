@@ -47,6 +47,27 @@ pub trait DnsBackend: Send + Sync + fmt::Debug {
 
     /// What this backend can do.
     fn capabilities(&self) -> Capabilities;
+
+    /// What an operator should know about how the zone is kept, such as a setting that makes changes slow. Asked
+    /// before a fleet starts, never on the way of an order.
+    ///
+    /// **Effect.** None. A backend that has nothing to say keeps this method as it is.
+    ///
+    /// # Errors
+    /// As for [`read`](Self::read).
+    async fn advice(&self, zone: &DomainName) -> Result<Vec<Advice>, BackendError> {
+        let _ = zone;
+        Ok(Vec::new())
+    }
+}
+
+/// One thing about a zone that an operator should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advice {
+    /// What was found, as a sentence.
+    pub finding: String,
+    /// What to do about it, as a sentence.
+    pub remedy: String,
 }
 
 /// What a backend can do. The conformance suite holds it to it.
@@ -63,25 +84,36 @@ pub struct Capabilities {
     pub max_changes: usize,
 }
 
-#[async_trait]
-impl<B: DnsBackend + ?Sized> DnsBackend for Arc<B> {
-    async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
-        (**self).apply(zone, changes).await
-    }
+macro_rules! forwarded {
+    ($($pointer:ty),*) => {$(
+        // A method that the contract gets later must not fall back to its default behind a pointer.
+        #[deny(clippy::missing_trait_methods)]
+        #[async_trait]
+        impl<B: DnsBackend + ?Sized> DnsBackend for $pointer {
+            async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
+                (**self).apply(zone, changes).await
+            }
 
-    async fn read(
-        &self,
-        zone: &DomainName,
-        name: &DomainName,
-        record_type: RecordType,
-    ) -> Result<Option<RecordSet>, BackendError> {
-        (**self).read(zone, name, record_type).await
-    }
+            async fn read(
+                &self,
+                zone: &DomainName,
+                name: &DomainName,
+                record_type: RecordType,
+            ) -> Result<Option<RecordSet>, BackendError> {
+                (**self).read(zone, name, record_type).await
+            }
 
-    fn capabilities(&self) -> Capabilities {
-        (**self).capabilities()
-    }
+            fn capabilities(&self) -> Capabilities {
+                (**self).capabilities()
+            }
+
+            async fn advice(&self, zone: &DomainName) -> Result<Vec<Advice>, BackendError> {
+                (**self).advice(zone).await
+            }
+        }
+    )*};
 }
+forwarded!(Arc<B>, Box<B>, &B);
 
 // The trait must stay usable as `dyn`.
 const _: Option<&dyn DnsBackend> = None;

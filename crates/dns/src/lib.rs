@@ -28,7 +28,7 @@ mod record;
 mod side_by_side;
 mod visibility;
 
-pub use backend::{Capabilities, DnsBackend};
+pub use backend::{Advice, Capabilities, DnsBackend};
 pub use change::Change;
 pub use error::{BackendError, BackendErrorKind, Operation};
 pub use memory::MemoryBackend;
