@@ -26,6 +26,7 @@
 mod answer;
 mod asker;
 pub mod caa;
+pub mod diagnose;
 mod error;
 mod finder;
 mod memory;
