@@ -99,6 +99,12 @@ impl Asker {
                 }
             }
             Way::Tcp(server) => self.exchange(*server, name, &query, Transport::Tcp, self.within).await,
+            Way::Tls(server, tls) => {
+                let reply = tls.exchange(*server, &encoded(&query), self.within, &*self.clock).await;
+                let reply = reply.map_err(|error| LookupError::of_exchange(name, error))?;
+                let error = |_| LookupError::new(LookupErrorKind::BadAnswer, resolver, name);
+                message::decode(&reply).map(|reply| Answer::from_wire(&reply)).map_err(error)
+            }
             #[cfg(feature = "https")]
             Way::Https(way) => {
                 let error = |kind| LookupError::new(kind, resolver, name);

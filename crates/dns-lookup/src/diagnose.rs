@@ -178,13 +178,12 @@ impl Diagnose {
 
     /// The addresses of the zone's servers, and what the delegation says.
     async fn find(&self) -> (Vec<SocketAddr>, Finding) {
-        match (&self.servers.source, self.finder()) {
-            (Source::Given(servers), _) => {
+        match self.finder() {
+            Some(finder) => delegation::look(&finder, &self.asker, &self.zone).await,
+            None => {
                 let why = "the servers were given, so the delegation is not looked at";
-                (servers.clone(), Finding::not_run(Check::Delegation, why))
+                (self.servers.given_addresses(), Finding::not_run(Check::Delegation, why))
             }
-            (_, Some(finder)) => delegation::look(&finder, &self.asker, &self.zone).await,
-            (Source::FoundBy { .. }, None) => unreachable!("servers that are found have a finder"),
         }
     }
 }

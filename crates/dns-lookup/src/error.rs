@@ -36,8 +36,12 @@ pub enum LookupErrorKind {
     NoRoute,
     /// What came is no answer to the question.
     BadAnswer,
-    /// The server's certificate is not for the name that we expect, or not from a root that we trust.
-    Untrusted,
+    /// The server's certificate is for other names than the one that we expect.
+    ForeignCertificate,
+    /// The server's certificate does not lead to a root that we trust, or its time is over.
+    UntrustedCertificate,
+    /// There is no TLS, or none in common.
+    NoTls,
     /// An HTTP status other than 200.
     HttpStatus(u16),
     /// The server answers that it cannot or will not.
@@ -65,9 +69,13 @@ impl LookupError {
             ExchangeErrorKind::TimedOut => LookupErrorKind::TimedOut,
             ExchangeErrorKind::Unreachable if has_no_route(&source) => LookupErrorKind::NoRoute,
             ExchangeErrorKind::Unreachable => LookupErrorKind::Unreachable,
+            ExchangeErrorKind::ForeignCertificate => LookupErrorKind::ForeignCertificate,
+            ExchangeErrorKind::UntrustedCertificate => LookupErrorKind::UntrustedCertificate,
+            ExchangeErrorKind::NoTls => LookupErrorKind::NoTls,
             _ => LookupErrorKind::BadAnswer,
         };
-        Self::new(kind, format_args!("{} {}", source.server(), source.transport()), name).caused_by(source)
+        let way = source.tls_name().map_or(source.transport().to_string(), |name| format!("tls as {name}"));
+        Self::new(kind, format_args!("{} {way}", source.server()), name).caused_by(source)
     }
 
     pub(crate) fn caused_by(mut self, source: impl Into<Source>) -> Self {
@@ -126,7 +134,9 @@ impl fmt::Display for LookupErrorKind {
             Self::Unreachable => f.write_str("is not reachable: nobody listens there"),
             Self::NoRoute => f.write_str("is not reachable: no way leads there from here"),
             Self::BadAnswer => f.write_str("does not answer the question"),
-            Self::Untrusted => f.write_str("shows a certificate that is not trusted for its name"),
+            Self::ForeignCertificate => f.write_str("has a certificate for another name"),
+            Self::UntrustedCertificate => f.write_str("has a certificate that is not trusted"),
+            Self::NoTls => f.write_str("does not speak TLS there, or no version that we speak"),
             Self::HttpStatus(status) => write!(f, "answers with the HTTP status {status}"),
             Self::Failed(rcode) => write!(f, "answers {rcode}"),
             Self::NoZone => f.write_str("knows no zone that holds the name"),

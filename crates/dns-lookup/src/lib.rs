@@ -38,7 +38,7 @@ pub use answer::{Answer, AnswerData, AnswerRecord, QueryType, Rcode, Soa};
 pub use asker::{Asker, Recursion, lookup};
 pub use error::{LookupError, LookupErrorKind};
 pub use finder::{CaaSet, ChallengeTarget, Finder, ZoneServer};
-pub use fleetcert_dns_wire::Transport;
+pub use fleetcert_dns_wire::{Tls, TlsSettingsError, Transport};
 pub use resolver::{Resolver, ResolverError, Resolvers};
 pub use servers::{Servers, ServersError};
 pub use visibility::{AuthoritativeVisibility, Families, LookOptions, NotSeenError, Patience, Ways};

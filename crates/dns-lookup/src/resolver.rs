@@ -10,6 +10,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use fleetcert_dns_wire::Tls;
+
 /// A recursive resolver, and the way to it.
 #[derive(Clone, Debug)]
 pub struct Resolver {
@@ -20,6 +22,7 @@ pub struct Resolver {
 pub(crate) enum Way {
     Plain(SocketAddr),
     Tcp(SocketAddr),
+    Tls(SocketAddr, Tls),
     #[cfg(feature = "https")]
     Https(Arc<https::HttpsWay>),
 }
@@ -34,6 +37,23 @@ impl Resolver {
     pub fn tcp(server: SocketAddr) -> Self {
         Self { way: Way::Tcp(server) }
     }
+
+    /// DNS over TLS (RFC 7858), at port 853 as a rule. The server must prove that it has the name that `tls` says;
+    /// there is no way to go without.
+    ///
+    /// ```
+    /// use fleetcert_dns_lookup::{Resolver, Tls};
+    ///
+    /// # fn example(root_pem: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
+    /// let resolver = Resolver::tls("192.0.2.53:853".parse()?, Tls::trusting_pem("dns.example", root_pem)?);
+    /// assert_eq!(resolver.to_string(), "tls://192.0.2.53:853#dns.example");
+    /// # Ok(()) }
+    /// # let root = rcgen::generate_simple_self_signed(["ca.test".to_owned()]).unwrap();
+    /// # example(root.cert.pem().as_bytes()).unwrap();
+    /// ```
+    pub fn tls(server: SocketAddr, tls: Tls) -> Self {
+        Self { way: Way::Tls(server, tls) }
+    }
 }
 
 /// As the program's `--resolver` takes it.
@@ -42,6 +62,7 @@ impl fmt::Display for Resolver {
         match &self.way {
             Way::Plain(server) => write!(f, "udp://{server}"),
             Way::Tcp(server) => write!(f, "tcp://{server}"),
+            Way::Tls(server, tls) => write!(f, "tls://{server}#{}", tls.server_name()),
             #[cfg(feature = "https")]
             Way::Https(way) => write!(f, "{way}"),
         }
@@ -117,9 +138,6 @@ pub enum ResolverError {
     /// The URL is not one of HTTPS with a host.
     #[error("the resolver's URL is not an https:// URL with a host")]
     Url,
-    /// The name for which the resolver's certificate must be is none.
-    #[error("the resolver's TLS name is neither a host name nor an address")]
-    TlsName,
     /// What the system has about its resolvers cannot be read, or names none.
     #[error("the system's resolvers cannot be read: {0}")]
     System(Box<dyn std::error::Error + Send + Sync>),

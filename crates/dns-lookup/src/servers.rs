@@ -39,6 +39,13 @@ impl Servers {
         Self { source: Source::FoundBy { resolvers: resolvers.into(), port: 53 } }
     }
 
+    pub(crate) fn given_addresses(&self) -> Vec<SocketAddr> {
+        match &self.source {
+            Source::Given(servers) => servers.clone(),
+            Source::FoundBy { .. } => Vec::new(),
+        }
+    }
+
     /// The same, with another port for the servers that are found. For laboratories.
     #[must_use]
     pub fn at_port(self, port: u16) -> Self {

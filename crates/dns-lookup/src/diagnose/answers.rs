@@ -20,9 +20,11 @@ impl Diagnose {
             return Finding::not_run(Check::UnknownTypes, NO_SERVER);
         }
         let line = |probe: &Probe| match &probe.answer {
-            Ok(answer) if answer.rcode.is_answer() => Seen::new(probe.at(), Status::Ok, answer.rcode),
+            Ok(answer) if answer.rcode.is_answer() => {
+                Seen::new(probe.at(), Status::Ok, answer.rcode.to_string())
+            }
             Ok(answer) => Seen::new(probe.at(), Status::Problem, format!("answers {} to CAA", answer.rcode)),
-            Err(error) => Seen::new(probe.at(), Status::Problem, error.kind()),
+            Err(error) => Seen::new(probe.at(), Status::Problem, error.kind().to_string()),
         };
         let seen: Vec<_> = probes.iter().map(line).collect();
         if worst(&seen) == Status::Ok {

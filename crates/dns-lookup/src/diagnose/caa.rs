@@ -49,7 +49,8 @@ impl Diagnose {
             let summary = "no name up to the top-level domain has CAA records, so every CA may issue";
             return Finding::new(check, Status::Warning, summary).remedy(remedy);
         };
-        let lines = || records.iter().map(|record| Seen::new(at, Status::Ok, record)).collect();
+        let lines =
+            || records.iter().map(|record| Seen::new(at.as_str(), Status::Ok, record.to_string())).collect();
         let Some(applicant) = &self.applicant else {
             let why = format!("{at} has CAA records, and no CA was named to compare them with");
             return Finding::not_run(check, why).with_seen(lines());
@@ -64,10 +65,16 @@ impl Diagnose {
                 let account = applicant.account_uri.is_some();
                 let who = if account { "for this account" } else { "for an account that it does not name" };
                 let summary = format!("{issuer} may issue {who} by {}", applicant.method);
-                Finding::new(check, Status::Ok, summary).with_seen(vec![Seen::new(at, Status::Ok, record)])
+                Finding::new(check, Status::Ok, summary).with_seen(vec![Seen::new(
+                    at.as_str(),
+                    Status::Ok,
+                    record.to_string(),
+                )])
             }
             CaaVerdict::Forbidden(refusals) => {
-                let line = |(record, refusal)| Seen::new(at, Status::Problem, format!("{record}: {refusal}"));
+                let line = |(record, refusal)| {
+                    Seen::new(at.as_str(), Status::Problem, format!("{record}: {refusal}"))
+                };
                 // Many fleets have no wildcards, and forbid them.
                 let status = match kind {
                     CertificateFor::Name => Status::Problem,

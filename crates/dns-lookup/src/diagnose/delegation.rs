@@ -144,9 +144,9 @@ fn parent_line(probe: &Probe, zone: &DomainName, child: &BTreeSet<DomainName>) -
         Ok(answer) if answer.rcode.is_answer() => answer,
         Ok(answer) => return Seen::new(at, Status::Warning, format!("answers {}", answer.rcode)),
         Err(error) if error.kind() == LookupErrorKind::NoRoute => {
-            return Seen::new(at, Status::NotRun, error.kind());
+            return Seen::new(at, Status::NotRun, error.kind().to_string());
         }
-        Err(error) => return Seen::new(at, Status::Warning, error.kind()),
+        Err(error) => return Seen::new(at, Status::Warning, error.kind().to_string()),
     };
     let named: BTreeSet<_> = answer.name_servers(zone).into_iter().collect();
     if named.is_empty() {
@@ -186,5 +186,5 @@ fn server_line(server: &ZoneServer, zone: &DomainName, glue: &Glue) -> Seen {
         }
         _ => (Status::Ok, list(&own)),
     };
-    Seen::new(&server.name, status, said)
+    Seen::new(server.name.as_str(), status, said)
 }

@@ -121,8 +121,8 @@ impl Finding {
 }
 
 impl Seen {
-    pub(super) fn new(server: impl ToString, status: Status, said: impl ToString) -> Self {
-        Self { server: server.to_string(), status, said: said.to_string() }
+    pub(super) fn new(server: impl Into<String>, status: Status, said: impl Into<String>) -> Self {
+        Self { server: server.into(), status, said: said.into() }
     }
 }
 

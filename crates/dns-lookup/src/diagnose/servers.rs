@@ -147,8 +147,8 @@ impl Diagnose {
         };
         let settled = timeout(&*self.clock, self.options.settle_within, settle).await.is_ok();
         let line = |(server, serial): (&SocketAddr, &u32)| match behind(newest, *serial) {
-            0 => Seen::new(server, Status::Ok, serial),
-            behind => Seen::new(server, Status::Problem, format!("{serial}, behind by {behind}")),
+            0 => Seen::new(server.to_string(), Status::Ok, serial.to_string()),
+            behind => Seen::new(server.to_string(), Status::Problem, format!("{serial}, behind by {behind}")),
         };
         let seen = serials.iter().map(line).collect();
         if settled {

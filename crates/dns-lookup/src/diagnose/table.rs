@@ -44,3 +44,45 @@ impl fmt::Display for Finding {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Check;
+    use super::*;
+
+    #[test]
+    fn a_table() {
+        let seen = ["192.0.2.1:53 udp", "[2001:db8::1]:53 tcp", "192.0.2.9:53 tcp"];
+        let seen = seen.into_iter().zip([
+            (Status::Ok, "answers"),
+            (Status::NotRun, "is not reachable: no way leads there from here"),
+            (Status::Problem, "does not answer in time"),
+        ]);
+        let seen = seen.map(|(server, (status, said))| Seen::new(server, status, said)).collect();
+        let diagnosis = Diagnosis {
+            zone: "fleet.test".parse().unwrap(),
+            findings: vec![
+                Finding::new(Check::NegativeTtl, Status::Ok, "resolvers remember for 30 seconds"),
+                Finding::new(Check::Reachability, Status::Problem, "1 of 3 ways")
+                    .with_seen(seen)
+                    .remedy("open it"),
+                Finding::new(Check::Serial, Status::Problem, "stale"),
+                Finding::not_run(Check::Update, "no backend was given"),
+            ],
+        };
+        let expected = "\
+fleet.test: 2 problems, 1 ok, 1 not run
+
+ok       negative TTL   resolvers remember for 30 seconds
+problem  reachability   1 of 3 ways
+                          192.0.2.1:53 udp      answers
+                        ? [2001:db8::1]:53 tcp  is not reachable: no way leads there from here
+                        ! 192.0.2.9:53 tcp      does not answer in time
+                        → open it
+problem  serial         stale
+not run  update         no backend was given
+";
+        assert_eq!(diagnosis.to_string(), expected);
+        assert_eq!(diagnosis.status(), Status::Problem);
+    }
+}

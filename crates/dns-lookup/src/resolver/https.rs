@@ -93,8 +93,8 @@ fn kind_of(failure: &reqwest::Error) -> LookupErrorKind {
     }
     let mut cause = failure.source();
     while let Some(error) = cause {
-        if error.is::<rustls::Error>() {
-            return LookupErrorKind::Untrusted;
+        if let Some(error) = error.downcast_ref() {
+            return kind_of_tls(error);
         }
         let io = error.downcast_ref::<io::Error>();
         match io.map(io::Error::kind) {
@@ -111,6 +111,17 @@ fn kind_of(failure: &reqwest::Error) -> LookupErrorKind {
         };
     }
     if failure.is_connect() { LookupErrorKind::Unreachable } else { LookupErrorKind::BadAnswer }
+}
+
+fn kind_of_tls(failure: &rustls::Error) -> LookupErrorKind {
+    use rustls::CertificateError::{NotValidForName, NotValidForNameContext};
+    match failure {
+        rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }) => {
+            LookupErrorKind::ForeignCertificate
+        }
+        rustls::Error::InvalidCertificate(_) => LookupErrorKind::UntrustedCertificate,
+        _ => LookupErrorKind::NoTls,
+    }
 }
 
 /// The URL without its query and without what stands before an `@`.

@@ -72,10 +72,13 @@ async fn questions_go_by_post() {
 async fn whom_we_do_not_trust_is_not_asked() {
     let (address, root) = serve(answering(knowing)).await;
     // A name that the certificate is not for.
-    assert_eq!(ask(resolver("other.test", address, &root)).await, Err(LookupErrorKind::Untrusted));
+    assert_eq!(ask(resolver("other.test", address, &root)).await, Err(LookupErrorKind::ForeignCertificate));
     // A root that the certificate is not from.
     let (_, other_root) = serve(answering(knowing)).await;
-    assert_eq!(ask(resolver("dns.test", address, &other_root)).await, Err(LookupErrorKind::Untrusted));
+    assert_eq!(
+        ask(resolver("dns.test", address, &other_root)).await,
+        Err(LookupErrorKind::UntrustedCertificate)
+    );
     assert_eq!(ask(resolver("dns.test", nobody().await, &root)).await, Err(LookupErrorKind::Unreachable));
 }
 

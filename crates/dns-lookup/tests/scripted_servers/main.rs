@@ -3,6 +3,7 @@
 // What the tests share may fail as loudly as they do.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod diagnosis;
 mod finding;
 #[cfg(feature = "https")]
 mod https;
@@ -10,6 +11,7 @@ mod records;
 mod resolvers;
 mod server;
 mod targets;
+mod tls;
 mod visibility;
 
 use std::sync::Arc;
