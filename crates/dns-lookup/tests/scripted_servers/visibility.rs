@@ -266,6 +266,8 @@ async fn waiting_ends_with_the_value_or_with_every_last_verdict() {
 
     let one = Patience { quorum: Quorum::AtLeastOne, ..patience };
     assert!(wait(vec![slow, dead], one).await.is_ok());
+    let nobody = Patience { quorum: Quorum::TrustBackend, ..patience };
+    assert!(wait(vec![dead], nobody).await.unwrap().servers.is_empty());
     let error = wait(vec![slow, dead], patience).await.unwrap_err();
     assert_eq!(error.sighting().unwrap().servers.len(), 2);
     let text = error.to_string();
