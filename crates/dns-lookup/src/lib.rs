@@ -25,16 +25,20 @@
 
 mod answer;
 mod asker;
+pub mod caa;
+pub mod diagnose;
 mod error;
-mod nameservers;
+mod finder;
+mod memory;
+mod resolver;
 mod servers;
 mod visibility;
-mod zone_cut;
 
 pub use answer::{Answer, AnswerData, AnswerRecord, QueryType, Rcode, Soa};
 pub use asker::{Asker, Recursion, lookup};
 pub use error::{LookupError, LookupErrorKind};
-pub use fleetcert_dns_wire::Transport;
+pub use finder::{CaaSet, ChallengeTarget, Finder, ZoneServer};
+pub use fleetcert_dns_wire::{Tls, TlsSettingsError, Transport};
+pub use resolver::{Resolver, ResolverError, Resolvers};
 pub use servers::{Servers, ServersError};
-pub use visibility::{AuthoritativeVisibility, LookOptions, Ways};
-pub use zone_cut::zone_cut;
+pub use visibility::{AuthoritativeVisibility, Families, LookOptions, NotSeenError, Patience, Ways};

@@ -1,0 +1,180 @@
+//! Whether every server answers, and with the same zone.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use fleetcert_ambient::timeout;
+use fleetcert_names::DomainName;
+
+use super::ask::{self, Probe};
+use super::diagnosis::worst;
+use super::{Check, Diagnose, Finding, Seen, Status};
+use crate::{LookupErrorKind, Transport};
+
+const NO_SERVER: &str = "no server of the zone is known";
+const NO_SOA: &str = "no server answers for the zone";
+/// How long a miss may be remembered without harm: as long as Let's Encrypt's resolvers do in any case.
+const MAX_NEGATIVE_TTL: u32 = 60;
+const SETTLE_INTERVAL: Duration = Duration::from_millis(500);
+
+pub(super) fn reachability(probes: &[Probe]) -> Finding {
+    if probes.is_empty() {
+        return Finding::not_run(Check::Reachability, NO_SERVER);
+    }
+    let seen: Vec<_> = probes.iter().map(reached).collect();
+    let status = worst(&seen);
+    let failing = seen.iter().filter(|seen| matches!(seen.status, Status::Problem | Status::Warning)).count();
+    let summary = match (status, failing) {
+        (Status::Problem, _) => format!("{failing} of {} ways to the servers do not do", seen.len()),
+        (Status::Warning, _) => "every server answers, not all as they should".to_owned(),
+        (Status::NotRun, _) => "the servers answer where a way leads to them from here".to_owned(),
+        (Status::Ok, _) => "every server answers over UDP and TCP".to_owned(),
+    };
+    let finding = Finding::new(Check::Reachability, status, summary).with_seen(seen);
+    match (status, remedy(probes)) {
+        (Status::Ok, _) | (_, None) => finding,
+        (_, Some(remedy)) => finding.remedy(remedy),
+    }
+}
+
+fn reached(probe: &Probe) -> Seen {
+    let (status, said) = match &probe.answer {
+        Ok(answer) if !answer.edns && probe.transport == Transport::Udp && answer.rcode.is_answer() => {
+            (Status::Warning, "answers, without EDNS (RFC 6891)".to_owned())
+        }
+        Ok(_) => (Status::Ok, "answers".to_owned()),
+        Err(error) if error.kind() == LookupErrorKind::NoRoute => (Status::NotRun, error.kind().to_string()),
+        Err(error) => (Status::Problem, error.kind().to_string()),
+    };
+    Seen::new(probe.at(), status, said)
+}
+
+fn remedy(probes: &[Probe]) -> Option<String> {
+    let silent = |probe: &&Probe| probe.answer.as_ref().is_err_and(|e| e.kind() == LookupErrorKind::TimedOut);
+    let failed = |transport| {
+        probes
+            .iter()
+            .any(|probe| probe.transport == transport && probe.answer.is_err() && !probe.has_no_route())
+    };
+    let port = probes.first()?.server.port();
+    if probes.iter().all(|probe| silent(&probe)) {
+        return Some(format!(
+            "if the servers answer elsewhere, this network blocks port {port}: try from another one, or ask a resolver \
+             over TLS or HTTPS; else see that they run and that their firewall lets questions in from everywhere"
+        ));
+    }
+    let remedy = match (failed(Transport::Udp), failed(Transport::Tcp)) {
+        (true, false) => format!("let UDP to port {port} in at these servers' firewalls, from everywhere"),
+        (false, true) => format!(
+            "let TCP to port {port} in at these servers' firewalls, from everywhere: a CA asks by TCP where an answer \
+             is long"
+        ),
+        (true, true) => {
+            "start these servers, let port 53 in from everywhere, or take them out of the delegation"
+                .to_owned()
+        }
+        (false, false) if probes.iter().any(Probe::has_no_route) => {
+            "run this from a network with both IPv4 and IPv6, since CAs ask over both".to_owned()
+        }
+        (false, false) => "have the servers speak EDNS, or keep answers below 512 octets".to_owned(),
+    };
+    Some(remedy)
+}
+
+pub(super) fn authority(probes: &[Probe], zone: &DomainName) -> Finding {
+    let seen: Vec<_> = probes.iter().filter_map(|probe| has_zone(probe, zone)).collect();
+    if seen.is_empty() {
+        return Finding::not_run(Check::Authority, "no server answers");
+    }
+    let lame = seen.iter().filter(|seen| seen.status == Status::Problem).count();
+    if lame == 0 {
+        return Finding::new(Check::Authority, Status::Ok, "every server that answers has the zone");
+    }
+    Finding::new(Check::Authority, Status::Problem, "servers answer that do not have the zone (lame servers)")
+        .with_seen(seen)
+        .remedy(
+            "set the zone up at these servers, or take them out of the zone's NS records and the delegation",
+        )
+}
+
+fn has_zone(probe: &Probe, zone: &DomainName) -> Option<Seen> {
+    let answer = probe.answer.as_ref().ok()?;
+    let (status, said) = match answer.soa(zone) {
+        _ if !answer.rcode.is_answer() => (Status::Problem, format!("answers {}", answer.rcode)),
+        _ if !answer.authoritative => (Status::Problem, "answers without authority".to_owned()),
+        None => (Status::Problem, "has no SOA record at the name".to_owned()),
+        Some(_) => (Status::Ok, "has the zone".to_owned()),
+    };
+    Some(Seen::new(probe.at(), status, said))
+}
+
+pub(super) fn negative_ttl(probes: &[Probe], zone: &DomainName) -> Finding {
+    let ttl_of = |probe: &Probe| {
+        let minimum = probe.soa(zone)?.minimum;
+        let answer = probe.answer.as_ref().ok()?;
+        let ttl = answer.records.iter().find(|record| record.name == *zone).map(|record| record.ttl)?;
+        Some(ttl.min(minimum))
+    };
+    let Some(longest) = probes.iter().filter_map(ttl_of).max() else {
+        return Finding::not_run(Check::NegativeTtl, NO_SOA);
+    };
+    let summary = format!("resolvers remember for {longest} seconds that a name or type is not there");
+    if longest <= MAX_NEGATIVE_TTL {
+        return Finding::new(Check::NegativeTtl, Status::Ok, summary);
+    }
+    let remedy = "set the last field of the SOA record to 60 or less, so that a question that came too early does not \
+                  fail the next validation";
+    Finding::new(Check::NegativeTtl, Status::Warning, summary).remedy(remedy)
+}
+
+impl Diagnose {
+    /// Compares the serials, with patience for transfers that are under way.
+    pub(super) async fn serials(&self, probes: &[Probe]) -> Finding {
+        let mut serials = serials(probes, &self.zone);
+        let Some(newest) = serials.values().copied().reduce(later) else {
+            return Finding::not_run(Check::Serial, NO_SOA);
+        };
+        let is_behind =
+            |serials: &BTreeMap<SocketAddr, u32>| serials.values().any(|serial| behind(newest, *serial) > 0);
+        let settle = async {
+            while is_behind(&serials) {
+                self.clock.sleep(SETTLE_INTERVAL).await;
+                let ways = ask::working(probes, &self.zone);
+                let again = ask::all(&self.asker, &self.zone, crate::QueryType::Soa, ways).await;
+                serials.extend(self::serials(&again, &self.zone));
+            }
+        };
+        let settled = timeout(&*self.clock, self.options.settle_within, settle).await.is_ok();
+        let line = |(server, serial): (&SocketAddr, &u32)| match behind(newest, *serial) {
+            0 => Seen::new(server.to_string(), Status::Ok, serial.to_string()),
+            behind => Seen::new(server.to_string(), Status::Problem, format!("{serial}, behind by {behind}")),
+        };
+        let seen = serials.iter().map(line).collect();
+        if settled {
+            return Finding::new(Check::Serial, Status::Ok, "every server has the same version of the zone")
+                .with_seen(seen);
+        }
+        Finding::new(Check::Serial, Status::Problem, "servers have an old version of the zone (stale secondaries)")
+            .with_seen(seen)
+            .remedy(
+                "have the primary tell these secondaries of changes (NOTIFY) and let them transfer the zone; look into \
+                 their logs for refused transfers",
+            )
+    }
+}
+
+fn serials(probes: &[Probe], zone: &DomainName) -> BTreeMap<SocketAddr, u32> {
+    probes.iter().filter_map(|probe| Some((probe.server, probe.soa(zone)?.serial))).collect()
+}
+
+/// The later one by the arithmetic of RFC 1982.
+fn later(one: u32, other: u32) -> u32 {
+    if behind(other, one) > 0 { other } else { one }
+}
+
+/// By how much `serial` is behind `newest`; zero for the same or a later one.
+fn behind(newest: u32, serial: u32) -> u32 {
+    let distance = newest.wrapping_sub(serial);
+    if distance < 1 << 31 { distance } else { 0 }
+}
