@@ -98,9 +98,8 @@ impl DnsBackend for Rfc2136Backend {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             atomic: self.options.atomic,
-            addresses: true,
-            min_ttl: Ttl::from_secs(0).expect("zero is below the longest time to live"),
             max_changes: self.options.max_changes,
+            ..Capabilities::ALL
         }
     }
 }

@@ -9,14 +9,33 @@ type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
 
 /// A backend, or a look at a server, did not do what was asked.
 ///
-/// The [`kind`](Self::kind) says what a caller can do about it; the source says what happened.
+/// The [`kind`](Self::kind) says what a caller can do about it; the source says what happened. Its text ends with
+/// what a person can do:
+///
+/// ```
+/// use fleetcert_dns::{BackendError, BackendErrorKind, Operation};
+///
+/// let zone = "fleet.test".parse()?;
+/// let error = BackendError::new(BackendErrorKind::Unauthenticated, Operation::Apply, &zone, "BADTIME")
+///     .at_server("192.0.2.1:53")
+///     .at_attempt(2)
+///     .with_clock_skew(600);
+/// assert_eq!(
+///     error.to_string(),
+///     "changing the zone fleet.test at 192.0.2.1:53, attempt 2: the server does not accept our key: BADTIME; \
+///      set the clocks right: the server's is 600 seconds ahead of ours"
+/// );
+/// # Ok::<(), fleetcert_names::NameError>(())
+/// ```
 #[derive(Debug)]
 pub struct BackendError {
     kind: BackendErrorKind,
     operation: Operation,
     zone: DomainName,
     server: Option<String>,
+    attempt: u32,
     retry_after: Option<Duration>,
+    clock_skew: Option<i64>,
     source: Source,
 }
 
@@ -60,7 +79,16 @@ impl BackendError {
         zone: &DomainName,
         source: impl Into<Source>,
     ) -> Self {
-        Self { kind, operation, zone: zone.clone(), server: None, retry_after: None, source: source.into() }
+        Self {
+            kind,
+            operation,
+            zone: zone.clone(),
+            server: None,
+            attempt: 1,
+            retry_after: None,
+            clock_skew: None,
+            source: source.into(),
+        }
     }
 
     /// The same error, with the server that it came from.
@@ -69,9 +97,22 @@ impl BackendError {
         self
     }
 
+    /// The same error, of the attempt with this number; the first is 1.
+    pub fn at_attempt(mut self, attempt: u32) -> Self {
+        self.attempt = attempt;
+        self
+    }
+
     /// The same error, with the time after which the server wants to be asked again.
     pub fn with_retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
+        self
+    }
+
+    /// The same error, caused by clocks that are apart: the server's is so many seconds ahead of ours, or behind if
+    /// negative.
+    pub fn with_clock_skew(mut self, seconds: i64) -> Self {
+        self.clock_skew = Some(seconds);
         self
     }
 
@@ -95,6 +136,17 @@ impl BackendError {
         self.server.as_deref()
     }
 
+    /// Which attempt of the call this was; the first is 1. Above that, the backend has tried by itself before.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// The seconds by which the server's clock is ahead of ours, negative when it is behind: where the error is
+    /// because of that.
+    pub fn clock_skew(&self) -> Option<i64> {
+        self.clock_skew
+    }
+
     /// When the same call may succeed: `None` for never as it is, else the time to wait, which is zero when
     /// nothing speaks against trying at once.
     pub fn retry_after(&self) -> Option<Duration> {
@@ -103,6 +155,35 @@ impl BackendError {
                 Some(self.retry_after.unwrap_or_default())
             }
             _ => None,
+        }
+    }
+}
+
+impl BackendErrorKind {
+    fn outcome(self) -> &'static str {
+        match self {
+            Self::Unauthenticated => "the server does not accept our key",
+            Self::Refused => "the server does not allow it",
+            Self::NotInZone => "the name or zone is not the server's",
+            Self::Conflict => "somebody else changed it meanwhile",
+            Self::Quota => "too many requests or records",
+            Self::Unavailable => "the server does not answer as it should",
+            Self::InvalidInput => "the request cannot succeed as it is",
+        }
+    }
+
+    /// What a person can do about it.
+    fn remedy(self) -> &'static str {
+        match self {
+            Self::Unauthenticated => "compare the key or token, its name and its algorithm with the server's",
+            Self::Refused => "allow our key at the server to change TXT, A and AAAA records of these names",
+            Self::NotInZone => "compare the zone's name, and look which server has it",
+            Self::Conflict => "read the records again and repeat the change",
+            Self::Quota => "wait, or have the limit raised",
+            Self::Unavailable => {
+                "look whether the server runs and can be reached; repeating the call is safe"
+            }
+            Self::InvalidInput => "change the request; it fails the same way each time",
         }
     }
 }
@@ -118,16 +199,22 @@ impl fmt::Display for BackendError {
         if let Some(server) = &self.server {
             write!(f, " at {server}")?;
         }
-        let outcome = match self.kind {
-            BackendErrorKind::Unauthenticated => "the server does not accept our key",
-            BackendErrorKind::Refused => "the server does not allow it",
-            BackendErrorKind::NotInZone => "the name or zone is not the server's",
-            BackendErrorKind::Conflict => "somebody else changed it meanwhile",
-            BackendErrorKind::Quota => "too many requests or records",
-            BackendErrorKind::Unavailable => "the server does not answer as it should",
-            BackendErrorKind::InvalidInput => "the request cannot succeed as it is",
-        };
-        write!(f, ": {outcome}: {}", self.source)
+        if self.attempt > 1 {
+            write!(f, ", attempt {}", self.attempt)?;
+        }
+        write!(f, ": {}: {}; ", self.kind.outcome(), self.source)?;
+        match (self.clock_skew, self.retry_after) {
+            (Some(seconds), _) => {
+                let side = if seconds < 0 { "behind" } else { "ahead of" };
+                let seconds = seconds.unsigned_abs();
+                write!(f, "set the clocks right: the server's is {seconds} seconds {side} ours")
+            }
+            (None, Some(wait)) if !wait.is_zero() && self.retry_after().is_some() => {
+                let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+                write!(f, "try again after {seconds} seconds")
+            }
+            _ => f.write_str(self.kind.remedy()),
+        }
     }
 }
 
@@ -136,3 +223,6 @@ impl std::error::Error for BackendError {
         Some(&*self.source)
     }
 }
+
+#[cfg(test)]
+mod tests;
