@@ -17,6 +17,8 @@
 )]
 
 mod client;
+#[cfg(feature = "powerdns")]
+pub mod powerdns;
 mod record_sets;
 mod txt;
 mod zones;
