@@ -1,0 +1,29 @@
+//! DNS backends for the HTTP APIs of DNS providers and servers.
+//!
+//! For who has the fleet zone at a provider, or on a server with an API. Each backend is a feature and a module with
+//! a page of its own: which token with which rights it needs, what the API can do and what not. None is on by
+//! default. All of them add and remove challenge values one by one and never touch a value that they did not read;
+//! all of them share one [`HttpClient`] with deadlines, bounds and retries.
+#![cfg_attr(
+    not(all(
+        feature = "powerdns",
+        feature = "desec",
+        feature = "hetzner",
+        feature = "digitalocean",
+        feature = "acme-dns",
+        feature = "webhook"
+    )),
+    allow(dead_code, unused_imports, reason = "no provider alone uses all that is shared")
+)]
+
+mod client;
+#[cfg(feature = "powerdns")]
+pub mod powerdns;
+mod record_sets;
+mod txt;
+mod zones;
+
+pub use client::{ApiError, ApiFault, Endpoint, EndpointError, HttpClient, HttpClientError, HttpOptions};
+
+#[cfg(test)]
+mod fixture;
