@@ -31,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 const URL: &str = "https://control.test/v1/somewhere";
 /// Nothing here takes longer, unless it never ends.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) fn zone() -> DomainName {
     "fleet.test".parse().unwrap()
