@@ -4,7 +4,7 @@
 //! O(log n); insertion and removal are O(log n) too. Of a million only four nodes are touched, which counts for more
 //! than the number of comparisons: entries lie all over the memory.
 
-use super::moment::Moment;
+use crate::Moment;
 
 /// Where something stands: by its time, and at the same time by its number.
 pub(super) type Place = (Moment, u32);

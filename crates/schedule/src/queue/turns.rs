@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::gate::{Gate, Gates};
 use super::lane::{Lane, PerLane, Pool, Tenant};
-use super::moment::Moment;
 use super::shares::Shares;
+use crate::Moment;
 
 #[derive(Clone, Debug)]
 pub(super) struct Turns<W> {
