@@ -126,6 +126,8 @@ fn parts(
     let options = EngineOptions {
         idle: Duration::from_millis(20),
         look_for_orders: Duration::from_millis(100),
+        // These tests put the clock forward as they like.
+        clock_rule: None,
         ..EngineOptions::new(zone())
     };
     EngineParts {
