@@ -6,7 +6,9 @@ use fleetcert_dns::Ttl;
 use fleetcert_names::DomainName;
 use fleetcert_schedule::Margin;
 use fleetcert_schedule::breaker::BreakerRule;
-use fleetcert_schedule::budget::Limits;
+use fleetcert_schedule::budget::{Limit, Limits};
+use fleetcert_schedule::clock_guard::ClockRule;
+use fleetcert_schedule::pacer::Pacer;
 use fleetcert_schedule::queue::{PerLane, QueueOptions};
 use fleetcert_schedule::scheduler::Reserve;
 use fleetcert_x509::{CsrPolicy, Roots};
@@ -39,6 +41,14 @@ pub struct EngineOptions {
     pub look_for_orders: Duration,
     /// What stops new orders when the CA, or the zone, does not work.
     pub breaker: BreakerRule,
+    /// When the clock is not believed, and how many new orders start whatever it says; counted for each process. A clock
+    /// that jumps, or a machine that slept, starts nothing new until it has gone on evenly for a while. By default that is
+    /// ten minutes after a jump of more than ten, and 1,000 starts at once, then 10,000 in an hour. `None` to believe it.
+    pub clock_rule: Option<ClockRule>,
+    /// How many requests a second the CA's load balancer is sent by this process. `None` for four fifths of what Let's
+    /// Encrypt publishes, where the account is one of theirs, and for no rate elsewhere; a server that says that it is busy
+    /// is left alone in any case.
+    pub pacer: Option<Pacer>,
     /// The time that renewals leave for an outage: they come earlier than the CA's window where that leaves less. `None`
     /// for the window as it is.
     pub margin: Option<Margin>,
@@ -76,6 +86,8 @@ impl EngineOptions {
             most_waiting,
             look_for_orders: Duration::from_secs(10),
             breaker: BreakerRule::default(),
+            clock_rule: Some(ClockRule::new(STARTS)),
+            pacer: None,
             margin: Some(Margin::default()),
             order_deadline: Duration::from_secs(300),
             certificates_per_name: 4,
@@ -86,3 +98,10 @@ impl EngineOptions {
         }
     }
 }
+
+/// A fleet of 90,000 starts 125 orders in an hour, and one whose CA revokes everything at once 4,000.
+const STARTS: Limit = match Limit::new(1_000, 10_000, Duration::from_secs(3600)) {
+    Ok(limit) => limit,
+    // Evaluated by the compiler.
+    Err(_) => unreachable!(),
+};

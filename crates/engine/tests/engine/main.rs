@@ -6,6 +6,7 @@ mod addresses;
 mod authorization;
 mod budgets;
 mod certificates;
+mod clock;
 mod crashes;
 mod enrolment;
 mod failures;
