@@ -1,4 +1,4 @@
-//! The two forms of key file.
+//! The two forms of key file, and the form of a command line.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -16,8 +16,38 @@ pub(super) fn parse(text: &str) -> Result<TsigKey, TsigKeyError> {
     let first = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
     match first {
         Some(line) if line.split('#').next().map(str::trim_end) == Some("key:") => knot(text),
+        Some(line) if is_one_line(line) => one_line(text),
         _ => bind(text),
     }
+}
+
+/// Whether it is words between colons: `hmac-sha256:name:secret`.
+fn is_one_line(line: &str) -> bool {
+    let has_marks = line.contains(|c: char| c.is_whitespace() || matches!(c, '{' | '}' | ';' | '"'));
+    line.contains(':') && !has_marks
+}
+
+/// `hmac-sha256:name:secret`, as `nsupdate -y` takes it and `keymgr -t` writes it. Without an algorithm it is
+/// hmac-sha256, as for `nsupdate`.
+fn one_line(text: &str) -> Result<TsigKey, TsigKeyError> {
+    let mut lines = (1..)
+        .zip(text.lines().map(str::trim))
+        .filter(|(_, content)| !content.is_empty() && !content.starts_with('#'));
+    let (line, content) = lines.next().ok_or(Kind::NoKey)?;
+    if let Some((other, _)) = lines.next() {
+        return Err(TsigKeyError::at_line(Kind::SeveralKeys, other));
+    }
+    let words: Vec<_> = content.split(':').collect();
+    let (algorithm, name, secret) = match words[..] {
+        [name, secret] => ("hmac-sha256", name, secret),
+        [algorithm, name, secret] => (algorithm, name, secret),
+        _ => return Err(TsigKeyError::at_line(Kind::Syntax, line)),
+    };
+    let mut parts = Parts::default();
+    for (what, value) in [("id", name), ("algorithm", algorithm), ("secret", secret)] {
+        parts.set(what, value, line)?;
+    }
+    parts.finish(line)
 }
 
 /// What was read of a key so far, each part with its line. It borrows, so that no secret is copied about.
