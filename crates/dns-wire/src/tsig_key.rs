@@ -52,7 +52,8 @@ impl TsigKey {
         Ok(Self { name, algorithm, secret: Zeroizing::new(secret.to_vec()) })
     }
 
-    /// The one key of a key file, in the form of BIND (`tsig-keygen`) or of Knot (`keymgr -t`), or of a line as
+    /// The one key of a key file, in the form of BIND (`tsig-keygen`) or of Knot (`keymgr -t`, or a
+    /// `knot.conf` with one key), or of a line as
     /// `nsupdate -y` takes it: `hmac-sha256:name:secret`.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ pub(super) fn parse(text: &str) -> Result<TsigKey, TsigKeyError> {
     }
     let first = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
     match first {
-        Some(line) if line.split('#').next().map(str::trim_end) == Some("key:") => knot(text),
+        _ if text.lines().any(|line| section(line) == Some("key")) => knot(text),
         Some(line) if is_one_line(line) => one_line(text),
         _ => bind(text),
     }
@@ -180,21 +180,33 @@ impl<'t> Words<'t> {
     }
 }
 
-/// `key:`, then `- id: …`, `algorithm: …` and `secret: …` on lines of their own.
+/// The section that begins with this line of Knot's form, such as `key:` at its very start.
+fn section(line: &str) -> Option<&str> {
+    let name = line.split('#').next().unwrap_or_default().trim_end().strip_suffix(':')?;
+    let is_word = !name.is_empty() && name.bytes().all(|octet| octet.is_ascii_lowercase() || octet == b'-');
+    is_word.then_some(name)
+}
+
+/// `key:`, then `- id: …`, `algorithm: …` and `secret: …` on lines of their own. Other sections of a `knot.conf` are
+/// passed over.
 fn knot(text: &str) -> Result<TsigKey, TsigKeyError> {
     let mut parts = Parts::default();
     let (mut in_list, mut last_line) = (false, 1);
-    for (line, content) in (1..).zip(text.lines()) {
+    for (line, whole) in (1..).zip(text.lines()) {
         // A comment begins at a line's start or after a blank; base64 and names have no `#`.
-        let content = content.split('#').next().unwrap_or_default().trim();
+        let content = whole.split('#').next().unwrap_or_default().trim();
         if content.is_empty() {
             continue;
         }
-        last_line = line;
-        if content == "key:" && !in_list {
-            in_list = true;
+        if let Some(name) = section(whole) {
+            in_list = name == "key";
+            last_line = if in_list { line } else { last_line };
             continue;
         }
+        if !in_list {
+            continue;
+        }
+        last_line = line;
         let item = content.strip_prefix('-').map(str::trim_start);
         if item.is_some() && (parts.name.is_some() || parts.algorithm.is_some() || parts.secret.is_some()) {
             return Err(TsigKeyError::at_line(Kind::SeveralKeys, line));

@@ -32,6 +32,19 @@ fn the_form_of_knot() {
 }
 
 #[test]
+fn the_key_of_a_whole_knot_conf() {
+    let text = format!(
+        "server:\n    listen: 127.0.0.1@53\n\nkey:\n- id: ddns\n  algorithm: hmac-sha256\n  secret: {SECRET}\n\nacl:\n  - id: a\n    key: ddns\n    action: update\n"
+    );
+    let key = TsigKey::parse(&text).unwrap();
+    assert_eq!((key.name().as_str(), key.algorithm()), ("ddns", TsigAlgorithm::HmacSha256));
+    assert_eq!(
+        fault("server:\n    listen: 127.0.0.1@53\nkey:\nacl:\n  - id: a\n"),
+        (TsigKeyErrorKind::NoKey, Some(3))
+    );
+}
+
+#[test]
 fn the_form_of_a_line() {
     for (text, algorithm) in [
         (format!("hmac-sha384:Ddns.Key.:{SECRET}\n"), TsigAlgorithm::HmacSha384),
