@@ -58,7 +58,8 @@ impl Rfc2136Backend {
     /// `10.1.1.5` leave `a A 10.1.1.5`. With any other address there, nothing changes and the call is `Conflict`.
     ///
     /// **Idempotence.** The same call again finds the zone as the first one left it, and is `Conflict` where that
-    /// does not fit. So the message is not sent again when its fate is unknown.
+    /// does not fit. So the message is not sent again when its fate is unknown, and it has a connection of its own,
+    /// which does not end because of others.
     ///
     /// **Concurrency.** Of several calls with prerequisites that exclude each other, one succeeds.
     ///

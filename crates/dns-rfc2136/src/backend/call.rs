@@ -13,7 +13,7 @@ use hickory_proto::op::Message;
 use super::Rfc2136Backend;
 use crate::changes::{Known, to_read};
 use crate::course::{Course, Prospect, Step};
-use crate::primary::{Failed, Primary};
+use crate::primary::{Failed, Primary, Travel};
 use crate::update::EncodedUpdate;
 
 /// How many sets are read at the same time before a change.
@@ -136,7 +136,10 @@ impl Call<'_> {
     ) -> Result<Option<Message>, Failed> {
         let within = self.backend.options.exchange_within;
         match job {
-            Job::Update { update, .. } => primary.update(update, left, within).await.map(|()| None),
+            Job::Update { update, repeatable } => {
+                let travel = if repeatable { Travel::WithOthers } else { Travel::Alone };
+                primary.update(update, travel, left, within).await.map(|()| None)
+            }
             Job::Query { name, record_type } => {
                 primary.query(name, type_to_wire(record_type), within.min(left)).await.map(Some)
             }

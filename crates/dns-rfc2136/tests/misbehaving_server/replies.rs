@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use fleetcert_ambient::{Clock, SystemClock, SystemEntropy};
-use fleetcert_dns::{BackendErrorKind, Change, DnsBackend};
+use fleetcert_dns::{Addresses, BackendErrorKind, Change, DnsBackend, Ttl};
 use fleetcert_dns_rfc2136::{Refusal, Rfc2136Backend, Rfc2136Options};
 use fleetcert_dns_wire::tsig::{self, Checked};
 use fleetcert_dns_wire::{Transport, TsigKey, message};
@@ -284,6 +284,43 @@ async fn a_text_is_removed_in_the_strings_that_the_server_has() {
     let removal = Change::RemoveTxt { name, value: "abc".parse().unwrap() };
     backend.apply(&"fleet.test".parse().unwrap(), &[removal]).await.unwrap();
     assert_eq!(removed.load(SeqCst), 3, "as one string, as `ab` and `c`, and with an empty string before it");
+}
+
+/// A zone without records: removals and empty sets of addresses change nothing there.
+#[tokio::test]
+async fn what_would_change_nothing_is_not_sent_when_everything_is_read() {
+    let (updates, queries) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let counted = (updates.clone(), queries.clone());
+    let answer = move |octets: &[u8]| {
+        let request = message::decode(octets).unwrap();
+        if request.metadata.op_code == OpCode::Update {
+            counted.0.fetch_add(request.authorities.len(), SeqCst);
+            return vec![success(octets)];
+        }
+        counted.1.fetch_add(1, SeqCst);
+        let mut reply = request.into_response();
+        reply.metadata.authoritative = true;
+        vec![message::encode(&reply).unwrap()]
+    };
+    let server = serve(Arc::new(answer)).await;
+    let name: fleetcert_names::DomainName = "a.fleet.test".parse().unwrap();
+    let removal = |value: &str| Change::RemoveTxt { name: name.clone(), value: value.parse().unwrap() };
+    let nothing =
+        Change::SetAddresses { name: name.clone(), addresses: Addresses::default(), ttl: Ttl::ADDRESS };
+    let addition = Change::AddTxt { name: name.clone(), value: "3".parse().unwrap(), ttl: Ttl::CHALLENGE };
+    let zone = "fleet.test".parse().unwrap();
+
+    let reading = backend(server, Transport::Tcp);
+    reading.apply(&zone, &[removal("1"), removal("2"), nothing.clone()]).await.unwrap();
+    assert_eq!((updates.load(SeqCst), queries.load(SeqCst)), (0, 3));
+    reading.apply(&zone, &[removal("1"), addition]).await.unwrap();
+    assert_eq!((updates.load(SeqCst), queries.load(SeqCst)), (1, 4));
+
+    // By default the server is to see that nothing changes.
+    let options = Rfc2136Options::new(server, key());
+    let trusting = Rfc2136Backend::new(options, Arc::new(SystemClock), Arc::new(SystemEntropy));
+    trusting.apply(&zone, &[removal("1"), removal("2"), nothing]).await.unwrap();
+    assert_eq!((updates.load(SeqCst), queries.load(SeqCst)), (5, 4));
 }
 
 #[tokio::test]

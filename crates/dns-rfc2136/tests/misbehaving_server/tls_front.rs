@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fleetcert_ambient::{SystemClock, SystemEntropy};
-use fleetcert_dns_rfc2136::{Rfc2136Backend, Rfc2136Options, Server};
+use fleetcert_dns_rfc2136::{Prerequisite, Rfc2136Backend, Rfc2136Options, Server};
 use fleetcert_dns_wire::{Tls, Transport};
 use futures_util::future::join_all;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -69,6 +69,10 @@ async fn updates_go_over_one_kept_tls_connection() {
         made.unwrap();
     }
     assert_eq!((seen.connections(), seen.requests()), (1, 50));
+    // With prerequisites it has a connection of its own, over TLS as well.
+    let (zone, name) = ("fleet.test".parse().unwrap(), "a.fleet.test".parse().unwrap());
+    backend.apply_if(&zone, &[Prerequisite::NameInUse { name }], &[]).await.unwrap();
+    assert_eq!((seen.connections(), seen.requests()), (2, 51));
 }
 
 #[tokio::test]
