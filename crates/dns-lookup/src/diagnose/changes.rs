@@ -37,6 +37,10 @@ impl Diagnose {
         }
         let update = self.update(changer, &name).await;
         let (round_trip, large) = match update.status {
+            Status::Ok if working.is_empty() => {
+                let why = "no server answers for the zone, so nobody can be asked for a value";
+                (Finding::not_run(Check::RoundTrip, why), Finding::not_run(Check::LargeAnswers, why))
+            }
             Status::Ok => {
                 let round_trip = self.round_trip(changer, &name, families).await;
                 (round_trip, self.large_answers(changer, &name, working, families).await)
