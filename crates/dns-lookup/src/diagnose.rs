@@ -148,7 +148,7 @@ impl Diagnose {
         findings.push(delegation);
         let probes = ask::soa(&self.asker, &self.zone, &found).await;
         let working = ask::working(&probes, &self.zone);
-        findings.push(servers::reachability(&probes));
+        findings.push(servers::reachability(&probes, self.finder().is_some()));
         findings.push(servers::authority(&probes, &self.zone));
         findings.push(self.serials(&probes).await);
         findings.push(servers::negative_ttl(&probes, &self.zone));

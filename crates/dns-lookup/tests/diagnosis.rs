@@ -289,3 +289,10 @@ async fn a_backend_of_registered_names_needs_one() {
     assert!(update.summary.contains("give one of them"), "{update}");
     assert!(SystemClock.now() > SystemTime::UNIX_EPOCH);
 }
+
+#[tokio::test]
+async fn nobody_to_ask_for_a_value() {
+    let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let diagnosis = diagnose(&[nobody], Arc::new(MemoryBackend::new([&zone()]))).run().await;
+    assert_eq!(statuses(&diagnosis), [Status::Ok, Status::NotRun, Status::NotRun, Status::Ok], "{diagnosis}");
+}
