@@ -28,6 +28,7 @@ mod changes;
 mod delegation;
 mod diagnosis;
 mod names;
+mod serials;
 mod servers;
 mod table;
 mod target;

@@ -78,7 +78,9 @@ impl Diagnose {
             CaaVerdict::Forbidden(refusals) if kind == CertificateFor::Wildcard && on_purpose(&refusals) => {
                 let summary =
                     format!("no CA may issue wildcards below {at}, which is as it should be without any");
-                Finding::new(check, Status::Ok, summary).with_seen(lines())
+                let line =
+                    |(record, _): &(CaaRecord, _)| Seen::new(at.as_str(), Status::Ok, record.to_string());
+                Finding::new(check, Status::Ok, summary).with_seen(refusals.iter().map(line).collect())
             }
             CaaVerdict::Forbidden(refusals) => {
                 let line = |(record, refusal)| {
