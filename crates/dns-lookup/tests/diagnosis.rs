@@ -53,7 +53,7 @@ async fn serve() -> (NameServer, SocketAddr) {
 }
 
 fn backend(server: SocketAddr, key: TsigKey) -> Arc<dyn DnsBackend> {
-    let options = Rfc2136Options::new(server, key);
+    let options = Rfc2136Options { call_within: Duration::from_secs(1), ..Rfc2136Options::new(server, key) };
     Arc::new(Rfc2136Backend::new(options, Arc::new(SystemClock), Arc::new(SystemEntropy)))
 }
 

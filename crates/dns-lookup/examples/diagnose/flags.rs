@@ -103,7 +103,10 @@ impl Flags {
             diagnose = diagnose.for_host(host);
         }
         if let Some(file) = &self.tsig_key_file {
-            let options = Rfc2136Options::new(self.tsig_server()?, key(file)?);
+            // Who waits for a table wants to know soon that a server is down.
+            let call_within = Duration::from_secs(6);
+            let options =
+                Rfc2136Options { call_within, ..Rfc2136Options::new(self.tsig_server()?, key(file)?) };
             diagnose = diagnose.through(Arc::new(Rfc2136Backend::new(options, clock, entropy)));
         }
         Ok(diagnose)
