@@ -28,8 +28,10 @@ mod changes;
 mod delegation;
 mod diagnosis;
 mod names;
+mod serials;
 mod servers;
 mod table;
+mod target;
 mod watch;
 
 use std::net::SocketAddr;
@@ -39,7 +41,7 @@ use std::time::Duration;
 use fleetcert_ambient::{Clock, Entropy};
 use fleetcert_dns::DnsBackend;
 use fleetcert_dns::challenge::{ChallengeError, ChallengeOptions, Challenges};
-use fleetcert_names::DomainName;
+use fleetcert_names::{DomainName, HostName};
 
 use crate::caa::Applicant;
 use crate::servers::Source;
@@ -55,6 +57,7 @@ pub struct Diagnose {
     servers: Servers,
     options: DiagnoseOptions,
     applicant: Option<Applicant>,
+    host: Option<HostName>,
     changer: Option<Changer>,
     asker: Asker,
     clock: Arc<dyn Clock>,
@@ -100,7 +103,7 @@ impl Diagnose {
     pub fn new(zone: DomainName, servers: Servers, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
         let options = DiagnoseOptions::default();
         let asker = Asker::new(clock.clone(), entropy.clone(), options.query_within);
-        Self { zone, servers, options, applicant: None, changer: None, asker, clock, entropy }
+        Self { zone, servers, options, applicant: None, host: None, changer: None, asker, clock, entropy }
     }
 
     /// The same, with other options. Call it before [`through`](Self::through).
@@ -114,6 +117,12 @@ impl Diagnose {
     #[must_use]
     pub fn for_applicant(self, applicant: Applicant) -> Self {
         Self { applicant: Some(applicant), ..self }
+    }
+
+    /// The same, with a look at this host of the zone: where its challenge goes, and CAA for it in place of the zone.
+    #[must_use]
+    pub fn for_host(self, host: HostName) -> Self {
+        Self { host: Some(host), ..self }
     }
 
     /// The same, with changes of the zone through this backend. They are TXT values at the probe's name, and are
@@ -140,12 +149,13 @@ impl Diagnose {
         findings.push(delegation);
         let probes = ask::soa(&self.asker, &self.zone, &found).await;
         let working = ask::working(&probes, &self.zone);
-        findings.push(servers::reachability(&probes));
+        findings.push(servers::reachability(&probes, self.finder().is_some()));
         findings.push(servers::authority(&probes, &self.zone));
         findings.push(self.serials(&probes).await);
         findings.push(servers::negative_ttl(&probes, &self.zone));
         findings.push(self.unknown_types(&working).await);
         findings.push(self.wildcard(&working).await);
+        findings.extend(self.target().await);
         findings.extend(self.caa(&working).await);
         findings.extend(self.changes(&working, families(&probes)).await);
         Diagnosis { zone: self.zone.clone(), findings }

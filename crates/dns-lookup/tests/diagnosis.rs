@@ -53,7 +53,7 @@ async fn serve() -> (NameServer, SocketAddr) {
 }
 
 fn backend(server: SocketAddr, key: TsigKey) -> Arc<dyn DnsBackend> {
-    let options = Rfc2136Options::new(server, key);
+    let options = Rfc2136Options { call_within: Duration::from_secs(1), ..Rfc2136Options::new(server, key) };
     Arc::new(Rfc2136Backend::new(options, Arc::new(SystemClock), Arc::new(SystemEntropy)))
 }
 
@@ -288,4 +288,11 @@ async fn a_backend_of_registered_names_needs_one() {
     assert_eq!(update.status, Status::NotRun);
     assert!(update.summary.contains("give one of them"), "{update}");
     assert!(SystemClock.now() > SystemTime::UNIX_EPOCH);
+}
+
+#[tokio::test]
+async fn nobody_to_ask_for_a_value() {
+    let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let diagnosis = diagnose(&[nobody], Arc::new(MemoryBackend::new([&zone()]))).run().await;
+    assert_eq!(statuses(&diagnosis), [Status::Ok, Status::NotRun, Status::NotRun, Status::Ok], "{diagnosis}");
 }

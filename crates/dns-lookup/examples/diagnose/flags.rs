@@ -12,7 +12,7 @@ use fleetcert_dns_lookup::diagnose::{Diagnose, DiagnoseOptions};
 use fleetcert_dns_lookup::{Resolvers, Servers};
 use fleetcert_dns_rfc2136::{Rfc2136Backend, Rfc2136Options};
 use fleetcert_dns_wire::TsigKey;
-use fleetcert_names::DomainName;
+use fleetcert_names::{DomainName, HostName};
 
 use crate::resolver;
 
@@ -50,6 +50,10 @@ pub(crate) struct Flags {
     /// Try values at this name, where the key may change no other [default: _acme-challenge.<random>.<zone>]
     #[arg(long, value_name = "NAME", requires = "tsig_key_file")]
     probe_name: Option<DomainName>,
+
+    /// Look at this host of the zone too: where its challenge goes, and CAA for it
+    #[arg(long, value_name = "NAME")]
+    host: Option<HostName>,
 
     /// The CA, as CAA records name it: letsencrypt.org
     #[arg(long, value_name = "DOMAIN")]
@@ -95,8 +99,14 @@ impl Flags {
             let (account_uri, method) = (self.account_uri.clone(), "dns-01".to_owned());
             diagnose = diagnose.for_applicant(Applicant { issuer, account_uri, method });
         }
+        if let Some(host) = self.host.clone() {
+            diagnose = diagnose.for_host(host);
+        }
         if let Some(file) = &self.tsig_key_file {
-            let options = Rfc2136Options::new(self.tsig_server()?, key(file)?);
+            // Who waits for a table wants to know soon that a server is down.
+            let call_within = Duration::from_secs(6);
+            let options =
+                Rfc2136Options { call_within, ..Rfc2136Options::new(self.tsig_server()?, key(file)?) };
             diagnose = diagnose.through(Arc::new(Rfc2136Backend::new(options, clock, entropy)));
         }
         Ok(diagnose)

@@ -2,9 +2,11 @@
 
 use std::net::SocketAddr;
 
+use fleetcert_names::HostName;
+
 use super::ask;
 use super::{Check, Diagnose, Finding, Seen, Status};
-use crate::caa::{CaaVerdict, CertificateFor, judge};
+use crate::caa::{CaaRecord, CaaRefusal, CaaVerdict, CertificateFor, judge};
 use crate::{CaaSet, QueryType, Transport};
 
 impl Diagnose {
@@ -20,7 +22,8 @@ impl Diagnose {
     /// know their own zone alone.
     async fn caa_set(&self, working: &[(SocketAddr, Transport)]) -> Result<Option<CaaSet>, Unknown> {
         if let Some(finder) = self.finder() {
-            return finder.caa(&self.zone).await.map_err(|error| Unknown::Hidden(error.to_string()));
+            let name = self.host.as_ref().map_or(&self.zone, HostName::as_domain);
+            return finder.caa(name).await.map_err(|error| Unknown::Hidden(error.to_string()));
         }
         let Some((server, _)) = working.first().copied() else {
             return Err(Unknown::NotAsked("no server answers for the zone"));
@@ -71,11 +74,18 @@ impl Diagnose {
                     record.to_string(),
                 )])
             }
+            // Most fleets have no wildcards, and are safer when nobody else has.
+            CaaVerdict::Forbidden(refusals) if kind == CertificateFor::Wildcard && on_purpose(&refusals) => {
+                let summary =
+                    format!("no CA may issue wildcards below {at}, which is as it should be without any");
+                let line =
+                    |(record, _): &(CaaRecord, _)| Seen::new(at.as_str(), Status::Ok, record.to_string());
+                Finding::new(check, Status::Ok, summary).with_seen(refusals.iter().map(line).collect())
+            }
             CaaVerdict::Forbidden(refusals) => {
                 let line = |(record, refusal)| {
                     Seen::new(at.as_str(), Status::Problem, format!("{record}: {refusal}"))
                 };
-                // Many fleets have no wildcards, and forbid them.
                 let status = match kind {
                     CertificateFor::Name => Status::Problem,
                     CertificateFor::Wildcard => Status::Warning,
@@ -91,6 +101,11 @@ impl Diagnose {
             }
         }
     }
+}
+
+/// Whether the records say `;`, which nobody writes by mistake.
+fn on_purpose(refusals: &[(CaaRecord, CaaRefusal)]) -> bool {
+    refusals.iter().all(|(record, refusal)| record.tag == "issuewild" && *refusal == CaaRefusal::Nobody)
 }
 
 /// Why the records are not known.

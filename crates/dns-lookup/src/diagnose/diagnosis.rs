@@ -76,9 +76,11 @@ pub enum Check {
     UnknownTypes,
     /// What the zone answers for names that are not there.
     Wildcard,
-    /// The CA may issue for names of the zone.
+    /// Where the challenge of the host goes, if one was named.
+    Target,
+    /// The CA may issue for names of the zone, or for the host.
     Caa,
-    /// The CA may issue for wildcards of the zone.
+    /// The CA may issue for wildcards there.
     CaaWildcard,
     /// The backend takes a change.
     Update,
@@ -143,6 +145,7 @@ impl Check {
             Self::NegativeTtl => "negative TTL",
             Self::UnknownTypes => "unknown types",
             Self::Wildcard => "wildcard",
+            Self::Target => "challenge",
             Self::Caa => "CAA",
             Self::CaaWildcard => "CAA, wildcard",
             Self::Update => "update",

@@ -1,29 +1,28 @@
-//! Whether every server answers, and with the same zone.
+//! Whether every server answers, and has the zone.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::time::Duration;
+use std::net::IpAddr;
 
-use fleetcert_ambient::timeout;
 use fleetcert_names::DomainName;
 
-use super::ask::{self, Probe};
+use super::ask::Probe;
 use super::diagnosis::worst;
-use super::{Check, Diagnose, Finding, Seen, Status};
+use super::{Check, Finding, Seen, Status};
 use crate::{LookupErrorKind, Transport};
 
 const NO_SERVER: &str = "no server of the zone is known";
-const NO_SOA: &str = "no server answers for the zone";
+pub(super) const NO_SOA: &str = "no server answers for the zone";
 /// How long a miss may be remembered without harm: as long as Let's Encrypt's resolvers do in any case.
 const MAX_NEGATIVE_TTL: u32 = 60;
-const SETTLE_INTERVAL: Duration = Duration::from_millis(500);
 
-pub(super) fn reachability(probes: &[Probe]) -> Finding {
+/// `found`: by a resolver, so that the addresses should be those that CAs find.
+pub(super) fn reachability(probes: &[Probe], found: bool) -> Finding {
     if probes.is_empty() {
         return Finding::not_run(Check::Reachability, NO_SERVER);
     }
-    let seen: Vec<_> = probes.iter().map(reached).collect();
+    let is_hidden = |probe: &Probe| found && is_internal(probe.server.ip());
+    let seen: Vec<_> = probes.iter().map(|probe| reached(probe, is_hidden(probe))).collect();
     let status = worst(&seen);
+    let hidden = probes.iter().any(is_hidden);
     let failing = seen.iter().filter(|seen| matches!(seen.status, Status::Problem | Status::Warning)).count();
     let summary = match (status, failing) {
         (Status::Problem, _) => format!("{failing} of {} ways to the servers do not do", seen.len()),
@@ -32,14 +31,25 @@ pub(super) fn reachability(probes: &[Probe]) -> Finding {
         (Status::Ok, _) => "every server answers over UDP and TCP".to_owned(),
     };
     let finding = Finding::new(Check::Reachability, status, summary).with_seen(seen);
+    let split = "this network has its own view of the zone (split horizon): ask a resolver outside of it, or give the \
+                 servers that CAs ask";
     match (status, remedy(probes)) {
         (Status::Ok, _) | (_, None) => finding,
+        _ if hidden => finding.remedy(split),
         (_, Some(remedy)) => finding.remedy(remedy),
     }
 }
 
-fn reached(probe: &Probe) -> Seen {
-    let (status, said) = match &probe.answer {
+/// Whether an address means another machine, or none, outside of this network (RFC 1918, RFC 6598, RFC 4193).
+fn is_internal(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_private() || v4.is_link_local() || matches!(v4.octets(), [100, 64..=127, ..]),
+        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
+}
+
+fn reached(probe: &Probe, hidden: bool) -> Seen {
+    let (status, mut said) = match &probe.answer {
         Ok(answer) if !answer.edns && probe.transport == Transport::Udp && answer.rcode.is_answer() => {
             (Status::Warning, "answers, without EDNS (RFC 6891)".to_owned())
         }
@@ -47,7 +57,10 @@ fn reached(probe: &Probe) -> Seen {
         Err(error) if error.kind() == LookupErrorKind::NoRoute => (Status::NotRun, error.kind().to_string()),
         Err(error) => (Status::Problem, error.kind().to_string()),
     };
-    Seen::new(probe.at(), status, said)
+    if hidden {
+        said += ", at an address that CAs cannot reach";
+    }
+    Seen::new(probe.at(), if hidden { status.max(Status::Warning) } else { status }, said)
 }
 
 fn remedy(probes: &[Probe]) -> Option<String> {
@@ -128,53 +141,28 @@ pub(super) fn negative_ttl(probes: &[Probe], zone: &DomainName) -> Finding {
     Finding::new(Check::NegativeTtl, Status::Warning, summary).remedy(remedy)
 }
 
-impl Diagnose {
-    /// Compares the serials, with patience for transfers that are under way.
-    pub(super) async fn serials(&self, probes: &[Probe]) -> Finding {
-        let mut serials = serials(probes, &self.zone);
-        let Some(newest) = serials.values().copied().reduce(later) else {
-            return Finding::not_run(Check::Serial, NO_SOA);
-        };
-        let is_behind =
-            |serials: &BTreeMap<SocketAddr, u32>| serials.values().any(|serial| behind(newest, *serial) > 0);
-        let settle = async {
-            while is_behind(&serials) {
-                self.clock.sleep(SETTLE_INTERVAL).await;
-                let ways = ask::working(probes, &self.zone);
-                let again = ask::all(&self.asker, &self.zone, crate::QueryType::Soa, ways).await;
-                serials.extend(self::serials(&again, &self.zone));
-            }
-        };
-        let settled = timeout(&*self.clock, self.options.settle_within, settle).await.is_ok();
-        let line = |(server, serial): (&SocketAddr, &u32)| match behind(newest, *serial) {
-            0 => Seen::new(server.to_string(), Status::Ok, serial.to_string()),
-            behind => Seen::new(server.to_string(), Status::Problem, format!("{serial}, behind by {behind}")),
-        };
-        let seen = serials.iter().map(line).collect();
-        if settled {
-            return Finding::new(Check::Serial, Status::Ok, "every server has the same version of the zone")
-                .with_seen(seen);
-        }
-        Finding::new(Check::Serial, Status::Problem, "servers have an old version of the zone (stale secondaries)")
-            .with_seen(seen)
-            .remedy(
-                "have the primary tell these secondaries of changes (NOTIFY) and let them transfer the zone; look into \
-                 their logs for refused transfers",
-            )
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::LookupError;
+
+    fn silent(server: &str) -> Probe {
+        let name = "fleet.test".parse().unwrap();
+        let answer = Err(LookupError::new(LookupErrorKind::TimedOut, server, &name));
+        Probe { server: server.parse().unwrap(), transport: Transport::Udp, answer }
     }
-}
 
-fn serials(probes: &[Probe], zone: &DomainName) -> BTreeMap<SocketAddr, u32> {
-    probes.iter().filter_map(|probe| Some((probe.server, probe.soa(zone)?.serial))).collect()
-}
-
-/// The later one by the arithmetic of RFC 1982.
-fn later(one: u32, other: u32) -> u32 {
-    if behind(other, one) > 0 { other } else { one }
-}
-
-/// By how much `serial` is behind `newest`; zero for the same or a later one.
-fn behind(newest: u32, serial: u32) -> u32 {
-    let distance = newest.wrapping_sub(serial);
-    if distance < 1 << 31 { distance } else { 0 }
+    #[test]
+    fn internal_addresses_are_told_where_a_resolver_found_them() {
+        for server in ["10.0.0.1:53", "192.168.0.1:53", "100.64.0.1:53", "[fd00::1]:53", "[fe80::1]:53"] {
+            let probes = [silent("192.0.2.1:53"), silent(server)];
+            let finding = reachability(&probes, true);
+            assert!(finding.seen[1].said.contains("CAs cannot reach"), "{finding}");
+            assert!(finding.remedy.unwrap().contains("split horizon"));
+            let finding = reachability(&probes, false);
+            assert!(!finding.remedy.unwrap().contains("split horizon"));
+        }
+        let finding = reachability(&[silent("192.0.2.1:53"), silent("[2001:db8::1]:53")], true);
+        assert!(!finding.to_string().contains("split horizon"), "{finding}");
+    }
 }

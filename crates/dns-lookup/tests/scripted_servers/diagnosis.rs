@@ -75,6 +75,10 @@ impl World {
 }
 
 async fn diagnose(zone: &str, servers: Servers, issuer: &str) -> Diagnosis {
+    check(zone, servers, issuer).run().await
+}
+
+fn check(zone: &str, servers: Servers, issuer: &str) -> Diagnose {
     let applicant = Applicant { issuer: issuer.into(), account_uri: None, method: "dns-01".into() };
     let options = DiagnoseOptions {
         query_within: Duration::from_millis(300),
@@ -84,8 +88,6 @@ async fn diagnose(zone: &str, servers: Servers, issuer: &str) -> Diagnosis {
     Diagnose::new(domain(zone), servers, Arc::new(SystemClock), Arc::new(SystemEntropy))
         .with_options(options)
         .for_applicant(applicant)
-        .run()
-        .await
 }
 
 /// The only finding that is not as in a right world.
@@ -370,7 +372,7 @@ async fn caa_for_the_zone() {
 
     let wild = with("fleet.test CAA 0 issue ca.test\nfleet.test CAA 0 issuewild ;").diagnose().await;
     let statuses = [Check::Caa, Check::CaaWildcard].map(|check| wild.finding(check).unwrap().status);
-    assert_eq!(statuses, [Status::Ok, Status::Warning]);
+    assert_eq!(statuses, [Status::Ok, Status::Ok]);
 
     let above = with("test CAA 0 issue other.test").diagnose().await;
     let finding = above.finding(Check::Caa).unwrap();
@@ -388,4 +390,39 @@ async fn caa_at_given_servers() {
     assert_eq!(with(ZONE.to_owned()).await.status, Status::Ok);
     let without = ZONE.lines().filter(|line| !line.contains("CAA")).collect::<Vec<_>>().join("\n");
     assert_eq!(with(without).await.status, Status::NotRun);
+}
+
+#[tokio::test]
+async fn where_the_challenge_of_a_host_goes() {
+    let zone = format!(
+        "{ZONE}
+        a.fleet.test A 10.1.1.4
+        b.fleet.test CAA 0 issue other.test
+        _acme-challenge.b.fleet.test CNAME b.acme.test
+        acme.test SOA 1 30
+        _acme-challenge.c.fleet.test CNAME _acme-challenge.c.fleet.test"
+    );
+    let servers = World::with_zone(&zone).servers().await;
+    let at = async |host: &str| {
+        check("fleet.test", servers.clone(), "ca.test").for_host(host.parse().unwrap()).run().await
+    };
+    let target = |diagnosis: &Diagnosis| diagnosis.finding(Check::Target).unwrap().clone();
+    let own = target(&at("a.fleet.test").await);
+    assert_eq!((own.status, own.remedy), (Status::Ok, None));
+    let away = at("b.fleet.test").await;
+    let finding = target(&away);
+    assert_eq!(finding.status, Status::Warning);
+    assert_eq!(finding.summary, "the TXT record goes to the zone acme.test, not to fleet.test");
+    assert!(finding.remedy.unwrap().contains("b.acme.test in acme.test"));
+    // The host has CAA records of its own.
+    assert_eq!(away.finding(Check::Caa).unwrap().status, Status::Problem);
+    let circle = target(&at("c.fleet.test").await);
+    assert_eq!(circle.status, Status::Problem);
+    assert!(circle.summary.contains("→"), "{circle}");
+    assert_eq!(circle.remedy.as_deref(), Some("take one of these CNAME records away"));
+
+    let given = Servers::given(vec![crate::server::nobody().await]).unwrap();
+    let diagnosis =
+        check("fleet.test", given, "ca.test").for_host("a.fleet.test".parse().unwrap()).run().await;
+    assert_eq!(target(&diagnosis).status, Status::NotRun);
 }

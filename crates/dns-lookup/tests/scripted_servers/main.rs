@@ -5,6 +5,7 @@
 
 mod diagnosis;
 mod finding;
+mod following;
 #[cfg(feature = "https")]
 mod https;
 mod records;
