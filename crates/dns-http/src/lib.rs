@@ -11,7 +11,11 @@
         feature = "hetzner",
         feature = "digitalocean",
         feature = "acme-dns",
-        feature = "webhook"
+        feature = "webhook",
+        feature = "cloudflare",
+        feature = "route53",
+        feature = "google",
+        feature = "azure"
     )),
     allow(dead_code, unused_imports, reason = "no provider alone uses all that is shared")
 )]
