@@ -21,11 +21,17 @@
 )]
 
 mod client;
+#[cfg(any(feature = "route53", feature = "google", feature = "azure"))]
+mod credentials;
 mod record_sets;
+#[cfg(feature = "route53")]
+pub mod route53;
 mod txt;
 mod zones;
 
 pub use client::{ApiError, ApiFault, Endpoint, EndpointError, HttpClient, HttpClientError, HttpOptions};
+#[cfg(any(feature = "route53", feature = "google", feature = "azure"))]
+pub use credentials::CredentialError;
 
 #[cfg(test)]
 mod fixture;

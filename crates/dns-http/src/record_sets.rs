@@ -7,7 +7,7 @@ mod rewrite;
 mod spelled;
 
 pub(crate) use edit::{Edit, Key, edits};
-pub(crate) use guesses::{Guesses, Held, Remembered};
+pub(crate) use guesses::{Guesses, Held, Remembered, read_into};
 pub(crate) use locks::{Locked, Locks};
 pub(crate) use rewrite::{RecordSets, SetChange, rewrite};
 pub(crate) use spelled::{Spelled, Spelling};
