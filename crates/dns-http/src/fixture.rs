@@ -10,11 +10,12 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::Request as HttpRequest;
 use axum::response::Response;
 use fleetcert_ambient::{Clock, SeededEntropy, SystemClock};
+use fleetcert_dns::{BackendError, BackendErrorKind, DnsBackend};
 use futures_util::stream;
 use http::StatusCode;
 use tokio::task::JoinHandle;
 
-use crate::{Endpoint, HttpClient, HttpOptions};
+use crate::{ApiError, ApiFault, Endpoint, HttpClient, HttpOptions};
 
 /// What one request must be, and what is answered.
 #[derive(Debug)]
@@ -286,3 +287,60 @@ async fn respond(answer: Answer) -> Response {
     };
     response.body(body).unwrap()
 }
+
+/// That each way in which an API can fail at this request becomes the error that it should be. `call` makes a call of
+/// a new backend whose next request is `first`, after the exchanges of `before`. `kinds` says where the API means
+/// something else by a status.
+pub(crate) async fn require_refusals<B: DnsBackend>(
+    base: &str,
+    before: impl Fn() -> Vec<Exchange>,
+    first: impl Fn() -> Exchange,
+    make: impl Fn(Endpoint, &HttpClient) -> B,
+    call: impl AsyncFn(B) -> Result<(), BackendError>,
+    kinds: &[(u16, BackendErrorKind)],
+) {
+    use BackendErrorKind::{Conflict, InvalidInput, NotInZone, Quota, Refused, Unauthenticated, Unavailable};
+    // Sun, 06 Nov 1994 08:49:37 GMT
+    let now = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+    let date = "Sun, 06 Nov 1994 08:50:37 GMT";
+    let refusal = |code| status(code).json(serde_json::json!({"error": {"message": "the API says no"}}));
+    let cut = |code: u16| status(code).text("application/json", "{\"a\": [1");
+    for (answer, code, kind, fault, wait) in [
+        (refusal(400), 400, InvalidInput, ApiFault::Status(400), None),
+        (refusal(401), 401, Unauthenticated, ApiFault::Status(401), None),
+        (refusal(403), 403, Refused, ApiFault::Status(403), None),
+        (refusal(404), 404, NotInZone, ApiFault::Status(404), None),
+        (status(404).html(), 404, NotInZone, ApiFault::Status(404), None),
+        (refusal(409), 409, Conflict, ApiFault::Status(409), Some(0)),
+        (refusal(422), 422, InvalidInput, ApiFault::Status(422), None),
+        (refusal(429).header("retry-after", "60"), 429, Quota, ApiFault::Status(429), Some(60)),
+        (refusal(429).header("retry-after", date), 429, Quota, ApiFault::Status(429), Some(60)),
+        (refusal(500), 500, Unavailable, ApiFault::Status(500), Some(0)),
+        (status(502).html(), 502, Unavailable, ApiFault::Status(502), Some(0)),
+        (status(200).html(), 200, Unavailable, ApiFault::Html, Some(0)),
+        (cut(200), 200, Unavailable, ApiFault::TruncatedJson, Some(0)),
+        (cut(200).broken(), 200, Unavailable, ApiFault::Broken, Some(0)),
+    ] {
+        let own = kinds.iter().find(|(status, _)| *status == code);
+        let kind = own.map_or(kind, |(_, kind)| *kind);
+        let what = format!("{answer:?}");
+        let script = Script::new(before().into_iter().chain([first().answer(answer)])).await;
+        let clock = Arc::new(fleetcert_ambient::ManualClock::starting_at(now));
+        let http = client_at(clock, |options| options.max_attempts = 1);
+        let error = call(make(script.endpoint(base), &http)).await.expect_err(&what);
+        assert_eq!(error.kind(), kind, "{what}: {error}");
+        let api_error: &ApiError = std::error::Error::source(&error).unwrap().downcast_ref().expect(&what);
+        assert_eq!(api_error.fault(), fault, "{what}: {error}");
+        if own.is_none() {
+            assert_eq!(error.retry_after(), wait.map(Duration::from_secs), "{what}: {error}");
+        }
+        assert_eq!(error.server(), Some(script.server().as_str()));
+        for secret in [SECRET, "fleet.test?"] {
+            assert!(!format!("{error} {error:?}").contains(secret), "{error:?}");
+        }
+        script.finish();
+    }
+}
+
+/// The token of the backends in tests, which no error may show.
+pub(crate) const SECRET: &str = "s3cret-0f-the-tests";

@@ -31,12 +31,18 @@ type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
 pub struct BackendError {
     kind: BackendErrorKind,
     operation: Operation,
+    // Apart, so that every result that may hold an error stays small.
+    context: Box<Context>,
+    source: Source,
+}
+
+#[derive(Debug)]
+struct Context {
     zone: DomainName,
     server: Option<String>,
     attempt: u32,
     retry_after: Option<Duration>,
     clock_skew: Option<i64>,
-    source: Source,
 }
 
 /// What the failure means to the caller.
@@ -79,40 +85,33 @@ impl BackendError {
         zone: &DomainName,
         source: impl Into<Source>,
     ) -> Self {
-        Self {
-            kind,
-            operation,
-            zone: zone.clone(),
-            server: None,
-            attempt: 1,
-            retry_after: None,
-            clock_skew: None,
-            source: source.into(),
-        }
+        let context =
+            Context { zone: zone.clone(), server: None, attempt: 1, retry_after: None, clock_skew: None };
+        Self { kind, operation, context: Box::new(context), source: source.into() }
     }
 
     /// The same error, with the server that it came from.
     pub fn at_server(mut self, server: impl fmt::Display) -> Self {
-        self.server = Some(server.to_string());
+        self.context.server = Some(server.to_string());
         self
     }
 
     /// The same error, of the attempt with this number; the first is 1.
     pub fn at_attempt(mut self, attempt: u32) -> Self {
-        self.attempt = attempt;
+        self.context.attempt = attempt;
         self
     }
 
     /// The same error, with the time after which the server wants to be asked again.
     pub fn with_retry_after(mut self, wait: Duration) -> Self {
-        self.retry_after = Some(wait);
+        self.context.retry_after = Some(wait);
         self
     }
 
     /// The same error, caused by clocks that are apart: the server's is so many seconds ahead of ours, or behind if
     /// negative.
     pub fn with_clock_skew(mut self, seconds: i64) -> Self {
-        self.clock_skew = Some(seconds);
+        self.context.clock_skew = Some(seconds);
         self
     }
 
@@ -128,23 +127,23 @@ impl BackendError {
 
     /// The zone that it was done to.
     pub fn zone(&self) -> &DomainName {
-        &self.zone
+        &self.context.zone
     }
 
     /// The server that answered, or did not.
     pub fn server(&self) -> Option<&str> {
-        self.server.as_deref()
+        self.context.server.as_deref()
     }
 
     /// Which attempt of the call this was; the first is 1. Above that, the backend has tried by itself before.
     pub fn attempt(&self) -> u32 {
-        self.attempt
+        self.context.attempt
     }
 
     /// The seconds by which the server's clock is ahead of ours, negative when it is behind: where the error is
     /// because of that.
     pub fn clock_skew(&self) -> Option<i64> {
-        self.clock_skew
+        self.context.clock_skew
     }
 
     /// When the same call may succeed: `None` for never as it is, else the time to wait, which is zero when
@@ -152,7 +151,7 @@ impl BackendError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self.kind {
             BackendErrorKind::Quota | BackendErrorKind::Unavailable | BackendErrorKind::Conflict => {
-                Some(self.retry_after.unwrap_or_default())
+                Some(self.context.retry_after.unwrap_or_default())
             }
             _ => None,
         }
@@ -195,17 +194,18 @@ impl fmt::Display for BackendError {
             Operation::Read => "reading",
             Operation::Look => "looking into",
         };
-        write!(f, "{operation} the zone {}", self.zone)?;
-        if let Some(server) = &self.server {
+        let Context { zone, server, attempt, retry_after, clock_skew } = &*self.context;
+        write!(f, "{operation} the zone {zone}")?;
+        if let Some(server) = server {
             write!(f, " at {server}")?;
         }
-        if self.attempt > 1 {
-            write!(f, ", attempt {}", self.attempt)?;
+        if *attempt > 1 {
+            write!(f, ", attempt {attempt}")?;
         }
         write!(f, ": {}: {}; ", self.kind.outcome(), self.source)?;
-        match (self.clock_skew, self.retry_after) {
+        match (clock_skew, retry_after) {
             (Some(seconds), _) => {
-                let side = if seconds < 0 { "behind" } else { "ahead of" };
+                let side = if *seconds < 0 { "behind" } else { "ahead of" };
                 let seconds = seconds.unsigned_abs();
                 write!(f, "set the clocks right: the server's is {seconds} seconds {side} ours")
             }

@@ -5,8 +5,10 @@ use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use fleetcert_ambient::timeout;
-use fleetcert_dns::{BackendError, BackendErrorKind, Change, Operation};
+use fleetcert_dns::{BackendError, BackendErrorKind, Capabilities, Change, Operation};
 use fleetcert_names::DomainName;
+use futures_util::future::BoxFuture;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use http::StatusCode;
 
 use super::error::{kind_of, without_query};
@@ -66,6 +68,16 @@ impl<'a> Call<'a> {
         backed_off(round, self.http().options(), self.http().random())
     }
 
+    /// Runs all of `work`, as much of it at the same time as requests may be, and returns the results in their
+    /// order. The first error ends it.
+    pub(crate) async fn side_by_side<T: Send>(
+        &self,
+        work: Vec<BoxFuture<'_, Result<T, BackendError>>>,
+    ) -> Result<Vec<T>, BackendError> {
+        let at_once = self.http().options().requests_at_once.max(1);
+        stream::iter(work).buffered(at_once).try_collect().await
+    }
+
     /// An error of this call.
     pub(crate) fn error(
         &self,
@@ -79,21 +91,33 @@ impl<'a> Call<'a> {
         self.api.authorizer.conceal(text)
     }
 
+    /// That a list of changes is one that a backend with these capabilities takes: not too long, all of it in the
+    /// zone, no addresses where there are none.
+    pub(crate) fn require_fit(
+        &self,
+        changes: &[Change],
+        capabilities: &Capabilities,
+    ) -> Result<(), BackendError> {
+        if changes.len() > capabilities.max_changes {
+            let most = capabilities.max_changes;
+            let why = format!("{} changes in one call, and at most {most} are allowed", changes.len());
+            return Err(self.error(BackendErrorKind::InvalidInput, why));
+        }
+        for change in changes {
+            self.require_within(change.name())?;
+            if matches!(change, Change::SetAddresses { .. }) && !capabilities.addresses {
+                return Err(self.error(BackendErrorKind::InvalidInput, "it takes no addresses"));
+            }
+        }
+        Ok(())
+    }
+
     /// That the name is in the zone.
     pub(crate) fn require_within(&self, name: &DomainName) -> Result<(), BackendError> {
         if name.is_within(self.zone) {
             return Ok(());
         }
         Err(self.error(BackendErrorKind::NotInZone, format!("{name} is outside the zone")))
-    }
-
-    /// That the list is not longer than one call takes, and that all its names are in the zone.
-    pub(crate) fn require_list(&self, changes: &[Change], most: usize) -> Result<(), BackendError> {
-        if changes.len() > most {
-            let why = format!("{} changes in one call, and at most {most} are allowed", changes.len());
-            return Err(self.error(BackendErrorKind::InvalidInput, why));
-        }
-        changes.iter().try_for_each(|change| self.require_within(change.name()))
     }
 
     /// Sends the request until it is successful, cannot be or the time is over. Every other status is an error.

@@ -4,7 +4,11 @@ use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use fleetcert_ambient::timeout;
+use fleetcert_dns::{BackendError, BackendErrorKind};
 use tokio::sync::OwnedMutexGuard;
+
+use crate::client::Call;
 
 type Map<K> = Arc<Mutex<HashMap<K, Arc<tokio::sync::Mutex<()>>>>>;
 
@@ -38,6 +42,22 @@ impl<K: Clone + Ord + Hash> Locks<K> {
         }
         Locked { _claims: claims }
     }
+}
+
+/// Locks the keys within the time of the call.
+///
+/// # Errors
+/// `Unavailable` when the time is over first: nothing was changed.
+pub(crate) async fn lock_within<K: Clone + Ord + Hash>(
+    call: &Call<'_>,
+    locks: &Locks<K>,
+    keys: BTreeSet<K>,
+) -> Result<Locked<K>, BackendError> {
+    timeout(call.http().clock(), call.left(), locks.lock(keys)).await.map_err(|_| {
+        let why =
+            "other calls of this process changed the same records for all of the time; nothing was changed";
+        call.error(BackendErrorKind::Unavailable, why)
+    })
 }
 
 /// A key that somebody holds or waits for.

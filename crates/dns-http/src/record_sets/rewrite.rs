@@ -15,6 +15,10 @@ pub(crate) trait RecordSets: Sync {
     /// spells them. `()` for a provider that writes without a condition.
     type Version: Clone + Send + Sync;
 
+    /// Whether a set that is replaced as a whole is read before: for what it costs, what is so already is not written,
+    /// and a write on condition has its condition.
+    const READS_BEFORE_REPLACING: bool = true;
+
     /// The sets with these keys that there are.
     async fn held(
         &self,
@@ -29,7 +33,7 @@ pub(crate) trait RecordSets: Sync {
     async fn write(&self, call: &Call<'_>, changes: &[SetChange<Self::Version>]) -> Result<(), BackendError>;
 }
 
-/// A record set as it was and as it is to be. The two differ.
+/// A record set as it was and as it is to be. The two differ, or the set was not read.
 #[derive(Clone, Debug)]
 pub(crate) struct SetChange<V> {
     pub(crate) key: Key,
@@ -50,7 +54,8 @@ pub(crate) async fn rewrite<R: RecordSets>(
     call: &Call<'_>,
     edits: &BTreeMap<Key, Edit>,
 ) -> Result<(), BackendError> {
-    let keys: Vec<Key> = edits.keys().cloned().collect();
+    let is_read = |edit: &Edit| R::READS_BEFORE_REPLACING || matches!(edit, Edit::Values { .. });
+    let keys: Vec<Key> = edits.iter().filter(|(_, edit)| is_read(edit)).map(|(key, _)| key.clone()).collect();
     let mut round = 1;
     loop {
         let mut held = sets.held(call, &keys).await?;
@@ -59,7 +64,7 @@ pub(crate) async fn rewrite<R: RecordSets>(
             .filter_map(|(key, edit)| {
                 let before = held.remove(key);
                 let after = edit.applied_to(before.as_ref().map(|(set, _)| set));
-                let same = before.as_ref().map(|(set, _)| set) == after.as_ref();
+                let same = is_read(edit) && before.as_ref().map(|(set, _)| set) == after.as_ref();
                 (!same).then(|| SetChange { key: key.clone(), before, after })
             })
             .collect();

@@ -16,6 +16,10 @@ use crate::{
     RecordSet, RecordType, ServerVerdict, Sighting, TxtValue, Verdict, Visibility,
 };
 
+mod counts;
+mod histories;
+mod poor_services;
+
 fn name(text: &str) -> DomainName {
     text.parse().unwrap()
 }
@@ -298,6 +302,37 @@ async fn the_last_of_two_guards_withdraws() {
     new.withdraw().await.unwrap();
     assert_eq!(backend.inner.record_sets(), 1);
     newest.withdraw().await.unwrap();
+    assert_eq!(backend.inner.record_sets(), 0);
+}
+
+#[tokio::test]
+async fn a_withdrawal_gives_back_what_was_taken_up_again() {
+    let backend = Arc::new(Scripted { removals: Semaphore::new(0), ..Scripted::new() });
+    let all = challenges(&backend);
+    let old = all.publish(vec![record("a", "1"), record("b", "2")]).await.unwrap();
+    let withdrawing = tokio::spawn(old.withdraw());
+    while backend.calls() < 2 {
+        tokio::task::yield_now().await;
+    }
+    let taken_up = all.adopt(vec![record("a", "1")]);
+    backend.removals.add_permits(100);
+    withdrawing.await.unwrap().unwrap();
+    assert_eq!((backend.inner.record_sets(), all.orphans()), (1, 0));
+    taken_up.wait_until_visible().await.unwrap();
+    taken_up.withdraw().await.unwrap();
+    assert_eq!(backend.inner.record_sets(), 0);
+}
+
+#[tokio::test]
+async fn all_names_of_all_orders_are_one_call_for_each_zone() {
+    let backend = Arc::new(Scripted::new());
+    let all = challenges(&backend);
+    let of_zone =
+        |zone: &'static str| (0..300).map(move |number| record_in(zone, &format!("d{number}"), "1"));
+    let published = all.publish(of_zone("fleet.test").chain(of_zone("other.test")).collect()).await.unwrap();
+    assert_eq!(published.wait_until_visible().await.unwrap().len(), 600);
+    published.withdraw().await.unwrap();
+    assert_eq!(*backend.applied.lock().unwrap(), [300, 300, 300, 300]);
     assert_eq!(backend.inner.record_sets(), 0);
 }
 

@@ -265,7 +265,7 @@ impl DnsBackend for Broken {
             Flaw::TakesUnknownZones if *zone != self::zone() => Ok(()),
             Flaw::LocksByInstance => {
                 let _alone = self.lock.lock().await;
-                self.from_a_copy(zone, changes).await
+                self.apply_to_a_copy(zone, changes).await
             }
             Flaw::RemembersDroppedCalls => {
                 if std::mem::replace(&mut *self.last.lock().unwrap(), changes.to_vec()) == changes {
@@ -319,7 +319,7 @@ impl DnsBackend for Broken {
 
 impl Broken {
     /// Reads the texts, waits, and writes back what they have become.
-    async fn from_a_copy(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
+    async fn apply_to_a_copy(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
         let name = changes.first().map(Change::name).filter(|name| name.is_within(zone));
         let read = match name {
             Some(name) => self.inner.texts(zone, name).await?,
