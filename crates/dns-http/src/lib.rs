@@ -23,17 +23,23 @@
 mod client;
 #[cfg(any(feature = "route53", feature = "google", feature = "azure"))]
 mod credentials;
+#[cfg(feature = "google")]
+pub mod google;
 #[cfg(feature = "powerdns")]
 pub mod powerdns;
 mod record_sets;
 #[cfg(feature = "route53")]
 pub mod route53;
+#[cfg(any(feature = "google", feature = "azure"))]
+mod tokens;
 mod txt;
 mod zones;
 
 pub use client::{ApiError, ApiFault, Endpoint, EndpointError, HttpClient, HttpClientError, HttpOptions};
 #[cfg(any(feature = "route53", feature = "google", feature = "azure"))]
 pub use credentials::CredentialError;
+#[cfg(any(feature = "google", feature = "azure"))]
+pub use tokens::{AccessToken, TokenSource};
 
 #[cfg(test)]
 mod fixture;
