@@ -20,6 +20,8 @@
     allow(dead_code, unused_imports, reason = "no provider alone uses all that is shared")
 )]
 
+#[cfg(feature = "azure")]
+pub mod azure;
 mod client;
 #[cfg(any(feature = "route53", feature = "google", feature = "azure"))]
 mod credentials;
