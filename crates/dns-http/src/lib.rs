@@ -23,6 +23,8 @@
 #[cfg(feature = "azure")]
 pub mod azure;
 mod client;
+#[cfg(feature = "cloudflare")]
+pub mod cloudflare;
 #[cfg(any(feature = "route53", feature = "google", feature = "azure"))]
 mod credentials;
 #[cfg(feature = "google")]
