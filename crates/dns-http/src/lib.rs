@@ -11,19 +11,39 @@
         feature = "hetzner",
         feature = "digitalocean",
         feature = "acme-dns",
-        feature = "webhook"
+        feature = "webhook",
+        feature = "cloudflare",
+        feature = "route53",
+        feature = "google",
+        feature = "azure"
     )),
     allow(dead_code, unused_imports, reason = "no provider alone uses all that is shared")
 )]
 
+#[cfg(feature = "azure")]
+pub mod azure;
 mod client;
+#[cfg(feature = "cloudflare")]
+pub mod cloudflare;
+#[cfg(any(feature = "route53", feature = "google", feature = "azure"))]
+mod credentials;
+#[cfg(feature = "google")]
+pub mod google;
 #[cfg(feature = "powerdns")]
 pub mod powerdns;
 mod record_sets;
+#[cfg(feature = "route53")]
+pub mod route53;
+#[cfg(any(feature = "google", feature = "azure"))]
+mod tokens;
 mod txt;
 mod zones;
 
 pub use client::{ApiError, ApiFault, Endpoint, EndpointError, HttpClient, HttpClientError, HttpOptions};
+#[cfg(any(feature = "route53", feature = "google", feature = "azure"))]
+pub use credentials::CredentialError;
+#[cfg(any(feature = "google", feature = "azure"))]
+pub use tokens::{AccessToken, TokenSource};
 
 #[cfg(test)]
 mod fixture;

@@ -253,7 +253,10 @@ impl<'a> Call<'a> {
         if let Some(wait) = named {
             error = error.with_retry_after(wait);
         }
-        Failed { failure: Failure::Status(reply.status, named), error }
+        // Some APIs say it by another status, and by a code of their own.
+        let status =
+            if kind == BackendErrorKind::Quota { StatusCode::TOO_MANY_REQUESTS } else { reply.status };
+        Failed { failure: Failure::Status(status, named), error }
     }
 
     fn unusable(&self, error: BackendError) -> Failed {
