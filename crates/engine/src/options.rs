@@ -1,5 +1,6 @@
 //! What an integrator sets.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fleetcert_dns::Ttl;
@@ -9,7 +10,8 @@ use fleetcert_schedule::breaker::BreakerRule;
 use fleetcert_schedule::budget::{Limit, Limits};
 use fleetcert_schedule::clock_guard::ClockRule;
 use fleetcert_schedule::pacer::Pacer;
-use fleetcert_schedule::queue::{PerLane, QueueOptions};
+use fleetcert_schedule::queue::{PerLane, QueueOptions, Tenant};
+use fleetcert_schedule::quota::CSRS_PER_DEVICE;
 use fleetcert_schedule::scheduler::Reserve;
 use fleetcert_x509::{CsrPolicy, Roots};
 
@@ -32,6 +34,15 @@ pub struct EngineOptions {
     pub failing_in_flight: usize,
     /// The shares of the lanes in which orders wait; zero counts as one.
     pub lane_weights: PerLane<u32>,
+    /// The shares of the tenants in each lane, where a tenant has more than one share. A device's tenant comes with its
+    /// enrolment ([`Engine::issue_token_of`](crate::Engine::issue_token_of), or the decision of an
+    /// [`Enroller`](crate::Enroller)).
+    pub tenant_weights: BTreeMap<Tenant, u32>,
+    /// So many certificate requests are taken from one device, by each process; ten in an hour by default. What is above
+    /// is answered before it costs anything. `None` for any number.
+    pub requests_per_device: Option<Limit>,
+    /// After a certificate a name gets the next one not before this time has passed, a day by default, unless it is due.
+    pub between_certificates: Duration,
     /// What the orders of each lane leave to more urgent ones of the CA's limits that all of them share.
     pub reserve: Reserve,
     /// So many waiting orders are kept in the queue of a process. What is beyond waits in the store until there is room.
@@ -82,6 +93,9 @@ impl EngineOptions {
             orders_in_flight: 8,
             failing_in_flight: 1,
             lane_weights,
+            tenant_weights: BTreeMap::new(),
+            requests_per_device: Some(CSRS_PER_DEVICE),
+            between_certificates: Duration::from_secs(86_400),
             reserve: Reserve::default(),
             most_waiting,
             look_for_orders: Duration::from_secs(10),
