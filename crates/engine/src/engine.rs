@@ -15,6 +15,7 @@ use crate::budgets::{CaBudgets, origin};
 use crate::orders::{Breakers, ClockWatch, Waiting};
 use crate::pacing;
 use crate::policy::{AddressPolicy, Authorizer, DeviceAuthenticator, Enroller, LabelPolicy};
+use crate::renewals::Planned;
 use crate::requests::Requests;
 use crate::{EngineError, EngineOptions, Event, Events, PacedAuthority};
 
@@ -63,6 +64,7 @@ struct Shared {
     breakers: Breakers,
     clock_watch: ClockWatch,
     requests: Requests,
+    planned: Planned,
     zone_work: Notify,
     order_work: Notify,
     renewal_work: Notify,
@@ -86,6 +88,7 @@ impl Engine {
         parts.authority = Arc::new(paced);
         let clock_watch = ClockWatch::new(parts.options.clock_rule, parts.clock.now());
         let requests = Requests::new(parts.options.requests_per_device, parts.entropy.as_ref());
+        let planned = Planned::new(parts.options.unnoticed_renewals);
         let breakers = Breakers::new(parts.options.breaker);
         let budgets = CaBudgets::new(parts.options.limits.as_ref(), parts.authority.account_url());
         Self {
@@ -96,6 +99,7 @@ impl Engine {
                 breakers,
                 clock_watch,
                 requests,
+                planned,
                 zone_work: Notify::new(),
                 order_work: Notify::new(),
                 renewal_work: Notify::new(),
@@ -154,6 +158,10 @@ impl Engine {
 
     pub(crate) fn requests(&self) -> &Requests {
         &self.shared.requests
+    }
+
+    pub(crate) fn planned(&self) -> &Planned {
+        &self.shared.planned
     }
 
     pub(crate) fn clock_watch(&self) -> &ClockWatch {

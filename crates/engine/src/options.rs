@@ -63,6 +63,10 @@ pub struct EngineOptions {
     /// The time that renewals leave for an outage: they come earlier than the CA's window where that leaves less. `None`
     /// for the window as it is.
     pub margin: Option<Margin>,
+    /// Renewals that would come more in an hour than this, and more than elsewhere in their cycle, are spread: some come
+    /// earlier, once, up to half a cycle. So what was issued in one day does not come back in one day. 125 by default,
+    /// which is what 90,000 devices have when they are spread evenly. `None` to leave all in their windows.
+    pub unnoticed_renewals: Option<u32>,
     /// The longest that one order may be worked on in one go. It is resumed later where it stood.
     pub order_deadline: Duration,
     /// So many certificates a name gets in [`name_period`](Self::name_period). Let's Encrypt gives five in
@@ -103,6 +107,7 @@ impl EngineOptions {
             clock_rule: Some(ClockRule::new(STARTS)),
             pacer: None,
             margin: Some(Margin::default()),
+            unnoticed_renewals: Some(125),
             order_deadline: Duration::from_secs(300),
             certificates_per_name: 4,
             name_period: Duration::from_secs(7 * 86_400),
