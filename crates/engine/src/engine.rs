@@ -15,6 +15,8 @@ use crate::budgets::{CaBudgets, origin};
 use crate::orders::{Breakers, ClockWatch, Waiting};
 use crate::pacing;
 use crate::policy::{AddressPolicy, Authorizer, DeviceAuthenticator, Enroller, LabelPolicy};
+use crate::renewals::Planned;
+use crate::requests::Requests;
 use crate::{EngineError, EngineOptions, Event, Events, PacedAuthority};
 
 /// What an engine is made of. Each part can be replaced.
@@ -61,6 +63,8 @@ struct Shared {
     waiting: Waiting,
     breakers: Breakers,
     clock_watch: ClockWatch,
+    requests: Requests,
+    planned: Planned,
     zone_work: Notify,
     order_work: Notify,
     renewal_work: Notify,
@@ -83,6 +87,8 @@ impl Engine {
         let paced = PacedAuthority::new(parts.authority, pacer, Arc::clone(&parts.clock));
         parts.authority = Arc::new(paced);
         let clock_watch = ClockWatch::new(parts.options.clock_rule, parts.clock.now());
+        let requests = Requests::new(parts.options.requests_per_device, parts.entropy.as_ref());
+        let planned = Planned::new(parts.options.unnoticed_renewals);
         let breakers = Breakers::new(parts.options.breaker);
         let budgets = CaBudgets::new(parts.options.limits.as_ref(), parts.authority.account_url());
         Self {
@@ -92,6 +98,8 @@ impl Engine {
                 waiting: Waiting::new(),
                 breakers,
                 clock_watch,
+                requests,
+                planned,
                 zone_work: Notify::new(),
                 order_work: Notify::new(),
                 renewal_work: Notify::new(),
@@ -146,6 +154,14 @@ impl Engine {
 
     pub(crate) fn breakers(&self) -> &Breakers {
         &self.shared.breakers
+    }
+
+    pub(crate) fn requests(&self) -> &Requests {
+        &self.shared.requests
+    }
+
+    pub(crate) fn planned(&self) -> &Planned {
+        &self.shared.planned
     }
 
     pub(crate) fn clock_watch(&self) -> &ClockWatch {

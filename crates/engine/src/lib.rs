@@ -69,6 +69,7 @@ mod pacing;
 mod policy;
 mod records;
 mod renewals;
+mod requests;
 mod sweeper;
 
 pub use admission::{Caller, RequestView};

@@ -1,5 +1,6 @@
 //! What an integrator sets.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fleetcert_dns::Ttl;
@@ -9,7 +10,8 @@ use fleetcert_schedule::breaker::BreakerRule;
 use fleetcert_schedule::budget::{Limit, Limits};
 use fleetcert_schedule::clock_guard::ClockRule;
 use fleetcert_schedule::pacer::Pacer;
-use fleetcert_schedule::queue::{PerLane, QueueOptions};
+use fleetcert_schedule::queue::{PerLane, QueueOptions, Tenant};
+use fleetcert_schedule::quota::CSRS_PER_DEVICE;
 use fleetcert_schedule::scheduler::Reserve;
 use fleetcert_x509::{CsrPolicy, Roots};
 
@@ -32,6 +34,15 @@ pub struct EngineOptions {
     pub failing_in_flight: usize,
     /// The shares of the lanes in which orders wait; zero counts as one.
     pub lane_weights: PerLane<u32>,
+    /// The shares of the tenants in each lane, where a tenant has more than one share. A device's tenant comes with its
+    /// enrolment ([`Engine::issue_token_of`](crate::Engine::issue_token_of), or the decision of an
+    /// [`Enroller`](crate::Enroller)).
+    pub tenant_weights: BTreeMap<Tenant, u32>,
+    /// So many certificate requests are taken from one device, by each process; ten in an hour by default. What is above
+    /// is answered before it costs anything. `None` for any number.
+    pub requests_per_device: Option<Limit>,
+    /// After a certificate a name gets the next one not before this time has passed, a day by default, unless it is due.
+    pub between_certificates: Duration,
     /// What the orders of each lane leave to more urgent ones of the CA's limits that all of them share.
     pub reserve: Reserve,
     /// So many waiting orders are kept in the queue of a process. What is beyond waits in the store until there is room.
@@ -52,6 +63,10 @@ pub struct EngineOptions {
     /// The time that renewals leave for an outage: they come earlier than the CA's window where that leaves less. `None`
     /// for the window as it is.
     pub margin: Option<Margin>,
+    /// Renewals that would come more in an hour than this, and more than elsewhere in their cycle, are spread: some come
+    /// earlier, once, up to half a cycle. So what was issued in one day does not come back in one day. 125 by default,
+    /// which is what 90,000 devices have when they are spread evenly. `None` to leave all in their windows.
+    pub unnoticed_renewals: Option<u32>,
     /// The longest that one order may be worked on in one go. It is resumed later where it stood.
     pub order_deadline: Duration,
     /// So many certificates a name gets in [`name_period`](Self::name_period). Let's Encrypt gives five in
@@ -82,6 +97,9 @@ impl EngineOptions {
             orders_in_flight: 8,
             failing_in_flight: 1,
             lane_weights,
+            tenant_weights: BTreeMap::new(),
+            requests_per_device: Some(CSRS_PER_DEVICE),
+            between_certificates: Duration::from_secs(86_400),
             reserve: Reserve::default(),
             most_waiting,
             look_for_orders: Duration::from_secs(10),
@@ -89,6 +107,7 @@ impl EngineOptions {
             clock_rule: Some(ClockRule::new(STARTS)),
             pacer: None,
             margin: Some(Margin::default()),
+            unnoticed_renewals: Some(125),
             order_deadline: Duration::from_secs(300),
             certificates_per_name: 4,
             name_period: Duration::from_secs(7 * 86_400),

@@ -12,6 +12,7 @@ mod enrolment;
 mod failures;
 mod fence;
 mod queue;
+mod quotas;
 mod renewals;
 mod setting;
 mod stopping_store;

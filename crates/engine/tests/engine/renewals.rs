@@ -225,6 +225,44 @@ async fn a_renewal_leaves_room_for_an_outage_unless_the_window_is_open() {
     world.end().await;
 }
 
+/// The first hour of the day sixty days from now.
+fn one_hour() -> Result<RenewalInfo, AcmeError> {
+    let today = unix(fleetcert_ambient::SystemClock.now()) / DAY.as_secs();
+    let start = SystemTime::UNIX_EPOCH + DAY * u32::try_from(today + 60).unwrap();
+    Ok(RenewalInfo { start, end: start + HOUR, explanation_url: None, poll_after: 6 * HOUR })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_would_come_in_one_hour_is_spread_also_after_a_restart() {
+    let world = World::start().await;
+    for (unnoticed, at_once) in [(Some(1), 1..=2), (None, 12..=12)] {
+        let store = Arc::new(MemoryStore::new());
+        let node = || {
+            let mut parts = world.parts(store.clone());
+            parts.authority = Arc::new(Without(world.account.clone(), one_hour));
+            parts.options.unnoticed_renewals = unnoticed;
+            Running::start(parts)
+        };
+        let mut moments = Vec::new();
+        for _ in 0..2 {
+            let running = node();
+            for _ in 0..6 {
+                let device = enrol(&running.engine).await;
+                device.request(&running.engine, &request_for(&device.name)).await.unwrap();
+                let status = device.wait(&running.engine, |status| renew_at(status).is_some()).await;
+                moments.push(renew_at(&status).unwrap());
+            }
+            running.end().await;
+        }
+        let in_the_hour_of = |at: u64| moments.iter().filter(|other| **other / 3600 == at / 3600).count();
+        let most = moments.iter().map(|at| in_the_hour_of(*at)).max().unwrap();
+        assert!(at_once.contains(&most), "{most}: {moments:?}");
+        let now = unix(world.clock.now());
+        assert!(moments.iter().all(|at| *at > now + 29 * DAY.as_secs() && *at < now + 61 * DAY.as_secs()));
+    }
+    world.end().await;
+}
+
 /// The same CA, and for the first certificate that it is asked about it never answers.
 #[derive(Debug)]
 struct Stuck(Account, std::sync::OnceLock<CertificateId>);
