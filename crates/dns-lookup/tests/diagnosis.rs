@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
@@ -16,9 +16,11 @@ use fleetcert_dns::{
 use fleetcert_dns_lookup::Servers;
 use fleetcert_dns_lookup::diagnose::{Check, Diagnose, DiagnoseOptions, Diagnosis, Status};
 use fleetcert_dns_rfc2136::{Rfc2136Backend, Rfc2136Options};
-use fleetcert_dns_wire::{TsigAlgorithm, TsigKey};
+use fleetcert_dns_wire::{Transport, TsigAlgorithm, TsigKey, exchange, frame, message};
 use fleetcert_names::DomainName;
 use fleetcert_nameserver::{Caa, NameServer, NameServerHost, Options, UpdateGrant, ZoneSettings};
+use hickory_proto::op::{Message, ResponseCode};
+use tokio::net::{TcpListener, UdpSocket};
 use tokio_util::sync::CancellationToken;
 
 fn domain(text: &str) -> DomainName {
@@ -121,7 +123,7 @@ async fn each_refusal_says_what_to_do() {
     let (_, elsewhere) = serve_at("127.0.0.1:0", "other.fleet.test", Arc::new(SystemClock)).await;
     let late = ManualClock::starting_at(SystemClock.now() - Duration::from_secs(600));
     let (_, behind) = serve_at("127.0.0.1:0", "fleet.test", Arc::new(late)).await;
-    let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let good = key("ddns", 7);
     for (zone, backend, summary, remedy) in [
         (zone(), backend(address, key("ddns", 8)), "does not accept our key", "compare the key's name"),
@@ -292,7 +294,93 @@ async fn a_backend_of_registered_names_needs_one() {
 
 #[tokio::test]
 async fn nobody_to_ask_for_a_value() {
-    let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let diagnosis = diagnose(&[nobody], Arc::new(MemoryBackend::new([&zone()]))).run().await;
     assert_eq!(statuses(&diagnosis), [Status::Ok, Status::NotRun, Status::NotRun, Status::Ok], "{diagnosis}");
+}
+
+/// What a server in between makes of the answers of our own.
+type Tampering = Box<dyn Fn(Transport, &mut Message) + Send + Sync>;
+
+/// A server that asks our own over TCP and passes on what comes, changed.
+async fn between(own: SocketAddr, tampering: Tampering) -> SocketAddr {
+    let (udp, tcp) = loop {
+        let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        if let Ok(udp) = UdpSocket::bind(tcp.local_addr().unwrap()).await {
+            break (udp, tcp);
+        }
+    };
+    let address = tcp.local_addr().unwrap();
+    let tampering = Arc::new(tampering);
+    let passed_on = async move |tampering: &Tampering, way, query: &[u8]| {
+        let within = Duration::from_secs(2);
+        let answer = exchange(own, query, Transport::Tcp, within, &SystemClock).await.unwrap();
+        let mut answer = message::decode(&answer).unwrap();
+        tampering(way, &mut answer);
+        message::encode(&answer).unwrap()
+    };
+    let for_udp = tampering.clone();
+    tokio::spawn(async move {
+        let mut buffer = [0; 4096];
+        loop {
+            let (length, from) = udp.recv_from(&mut buffer).await.unwrap();
+            let answer = passed_on(&for_udp, Transport::Udp, &buffer[..length]).await;
+            udp.send_to(&answer, from).await.unwrap();
+        }
+    });
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = tcp.accept().await.unwrap();
+            let query = frame::read(&mut stream).await.unwrap().unwrap();
+            let answer = passed_on(&tampering, Transport::Tcp, &query).await;
+            frame::write(&mut stream, &answer).await.unwrap();
+        }
+    });
+    address
+}
+
+fn is_text(answer: &Message) -> bool {
+    answer.queries[0].query_type() == hickory_proto::rr::RecordType::TXT
+}
+
+#[tokio::test]
+async fn a_server_that_goes_on_showing_what_is_gone() {
+    let (server, own) = serve().await;
+    let shown = Mutex::new(Vec::new());
+    let tampering = move |_, answer: &mut Message| {
+        let mut shown = shown.lock().unwrap();
+        if is_text(answer) && !answer.answers.is_empty() {
+            shown.clone_from(&answer.answers);
+        } else if is_text(answer) && !shown.is_empty() {
+            answer.answers.clone_from(&shown);
+            answer.metadata.response_code = ResponseCode::NoError;
+        }
+    };
+    let caching = between(own, Box::new(tampering)).await;
+    let diagnosis = diagnose(&[own, caching], backend(own, key("ddns", 7))).run().await;
+    let round_trip = diagnosis.finding(Check::RoundTrip).unwrap();
+    assert_eq!(round_trip.status, Status::Warning, "{diagnosis}");
+    for seen in &round_trip.seen {
+        let late = seen.server.starts_with(&caching.to_string());
+        assert_eq!(seen.said.ends_with("and still there"), late, "{round_trip}");
+    }
+    assert_nothing_left(&server).await;
+}
+
+#[tokio::test]
+async fn a_server_that_cuts_long_answers_in_silence() {
+    let (server, own) = serve().await;
+    let tampering = |_, answer: &mut Message| {
+        if is_text(answer) {
+            answer.answers.truncate(3);
+        }
+    };
+    let cutting = between(own, Box::new(tampering)).await;
+    let diagnosis = diagnose(&[cutting], backend(own, key("ddns", 7))).run().await;
+    let large = diagnosis.finding(Check::LargeAnswers).unwrap();
+    assert_eq!(large.status, Status::Problem, "{diagnosis}");
+    for seen in &large.seen {
+        assert_eq!(seen.said, "3 of 6 values, and does not say that it is cut");
+    }
+    assert_nothing_left(&server).await;
 }

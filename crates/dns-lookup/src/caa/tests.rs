@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use CertificateFor::{Name, Wildcard};
 
@@ -153,4 +155,25 @@ fn sets_of_records() {
 fn what_a_server_wrote_is_shown_without_control_characters() {
     let shown = CaaRecord { flags: 0, tag: "is\nsue".into(), value: b"a\x1b\"b".into() }.to_string();
     assert_eq!(shown, r#"0 is\nsue "a\x1b\"b""#);
+}
+
+proptest! {
+    #[test]
+    fn no_value_panics_and_what_is_allowed_names_the_issuer(octets in prop::collection::vec(any::<u8>(), 0..60)) {
+        let record = CaaRecord { flags: 0, tag: "issue".into(), value: octets.clone() };
+        if let CaaVerdict::Allowed(_) = judge(&[record], &me(), Name) {
+            let text = String::from_utf8(octets).unwrap().to_ascii_lowercase();
+            prop_assert!(text.trim_start().starts_with("ca1.example.net"));
+        }
+    }
+
+    #[test]
+    fn a_value_near_a_good_one_is_read_as_it_stands(at in 0usize..45, octet: u8) {
+        let mut octets = b"ca1.example.net; validationmethods=dns-01;a=b".to_vec();
+        octets[at] = octet;
+        let record = CaaRecord { flags: 0, tag: "issue".into(), value: octets.clone() };
+        let allowed = matches!(judge(&[record], &me(), Name), CaaVerdict::Allowed(_));
+        let in_issuer = at < 15 && !b"ca1.example.net"[at].eq_ignore_ascii_case(&octet);
+        prop_assert!(!(allowed && in_issuer));
+    }
 }

@@ -32,3 +32,24 @@ pub(super) fn public(zone: &DomainName) -> Finding {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_zones() {
+        for (zone, status, text) in [
+            ("fleet.example.co.uk", Status::Ok, "registered domain example.co.uk"),
+            ("github.io", Status::Ok, "is a public suffix"),
+            ("co.uk", Status::Ok, "is a public suffix"),
+            ("fleet.test", Status::Warning, "not a public one"),
+            ("a.b.c.d.e.f.g.h.i.example.com", Status::Warning, "more than ten labels"),
+            ("_zone.example.com", Status::Warning, "none that a certificate can have"),
+        ] {
+            let finding = public(&zone.parse().unwrap());
+            assert_eq!(finding.status, status, "{finding}");
+            assert!(finding.summary.contains(text), "{finding}");
+        }
+    }
+}

@@ -29,7 +29,7 @@ impl Finder {
             let answer = self.ask(&at, QueryType::Caa).await?;
             // The resolver follows aliases; the climb goes on from the name itself.
             let owner = answer.end_of_aliases(&at);
-            if answer.truncated || answer.has_foreign(owner, QueryType::Caa) {
+            if answer.truncated {
                 return Err(LookupError::new(LookupErrorKind::BadAnswer, &self.resolvers, &at));
             }
             let records = answer.caa(owner);

@@ -329,7 +329,7 @@ async fn a_wildcard_alias() {
     let tampering: Tampering = |_, query, mut answer| {
         let name = query.queries[0].name();
         if name.num_labels() == 3 && !name.to_ascii().starts_with("ns") {
-            let alias = Records::new("x CNAME elsewhere.test").resolved(&resolving("x"));
+            let alias = Records::new("x CNAME elsewhere.test").resolved(&asking("x", RecordType::TXT));
             answer.metadata.response_code = ResponseCode::NoError;
             answer.answers = alias.answers;
             answer.answers[0].name = name.clone();
@@ -346,8 +346,8 @@ async fn a_wildcard_alias() {
     assert!(finding.remedy.as_ref().unwrap().starts_with("take the wildcard alias out"), "{finding}");
 }
 
-fn resolving(name: &str) -> Message {
-    let mut query = fleetcert_dns_wire::message::query(1, &domain(name), RecordType::TXT);
+fn asking(name: &str, kind: RecordType) -> Message {
+    let mut query = fleetcert_dns_wire::message::query(1, &domain(name), kind);
     query.metadata.recursion_desired = true;
     query
 }
@@ -425,4 +425,107 @@ async fn where_the_challenge_of_a_host_goes() {
     let diagnosis =
         check("fleet.test", given, "ca.test").for_host("a.fleet.test".parse().unwrap()).run().await;
     assert_eq!(target(&diagnosis).status, Status::NotRun);
+}
+
+#[tokio::test]
+async fn one_server_is_few() {
+    let zone: String = ZONE.lines().filter(|line| !line.contains("ns2")).collect::<Vec<_>>().join("\n");
+    let delegation = Box::leak(zone.clone().into_boxed_str());
+    let diagnosis = World { delegation, ..World::with_zone(&zone) }.diagnose().await;
+    let finding = only_wrong(&diagnosis, Check::Delegation);
+    assert_eq!(finding.status, Status::Warning);
+    assert!(finding.remedy.as_ref().unwrap().starts_with("add a second name server"), "{finding}");
+}
+
+#[tokio::test]
+async fn a_server_without_an_address() {
+    let zone = ZONE.replace("ns2.fleet.test A 127.0.0.2", "ns2.fleet.test CNAME ns1.fleet.test");
+    let diagnosis = World::with_zone(&zone).diagnose().await;
+    let finding = only_wrong(&diagnosis, Check::Delegation);
+    assert!(finding.seen.iter().any(|seen| seen.said == "has no address, or is an alias"), "{finding}");
+
+    let none = "fleet.test SOA 7 30\nfleet.test NS ns1.fleet.test";
+    let finding = World::with_zone(none).diagnose().await.finding(Check::Delegation).unwrap().clone();
+    assert_eq!(finding.status, Status::Problem);
+    assert!(finding.remedy.as_ref().unwrap().starts_with("add A or AAAA records"), "{finding}");
+}
+
+#[tokio::test]
+async fn parents_that_do_not_say() {
+    let with_parent = async |parent: &str, answers: bool| {
+        let all = Records::new(&format!("{parent}\n{ZONE}"));
+        let zone = Records::new(ZONE);
+        let first = serve(move |_, query| Some(zone.authoritative(query, &["fleet.test"]))).await;
+        let beside = |last| SocketAddr::new([127, 0, 0, last].into(), first.port());
+        let zone = Records::new(ZONE);
+        serve_at(beside(2), move |_, query| Some(zone.authoritative(query, &["fleet.test"]))).await;
+        let refusing = Records::new("");
+        serve_at(beside(9), move |_, query| answers.then(|| refusing.authoritative(query, &["other"]))).await;
+        let resolver = serve(move |_, query| Some(all.resolved(query))).await;
+        let servers = Servers::found_by(resolver).at_port(first.port());
+        diagnose("fleet.test", servers, "ca.test").await.finding(Check::Delegation).unwrap().clone()
+    };
+    let silent = with_parent(PARENT, false).await;
+    assert_eq!((silent.status, &*silent.seen[0].said), (Status::Warning, "does not answer in time"));
+    let refusing = with_parent(PARENT, true).await;
+    assert_eq!((refusing.status, &*refusing.seen[0].said), (Status::Warning, "answers REFUSED"));
+    let lost = with_parent("test SOA 1 30", false).await;
+    assert_eq!(lost.status, Status::NotRun);
+    assert!(lost.summary.starts_with("the parent's servers are not found"), "{lost}");
+}
+
+#[tokio::test]
+async fn a_top_level_domain_and_a_zone_without_room() {
+    let records = Records::new(PARENT);
+    let server = serve_at("127.0.0.9:0".parse().unwrap(), {
+        let records = records.clone();
+        move |_, query| Some(records.authoritative(query, &["test"]))
+    })
+    .await;
+    let resolver = serve(move |_, query| Some(records.resolved(query))).await;
+    let servers = Servers::found_by(resolver).at_port(server.port());
+    let finding = diagnose("test", servers, "ca.test").await.finding(Check::Delegation).unwrap().clone();
+    assert_eq!(finding.status, Status::NotRun);
+    assert!(finding.summary.contains("the root"), "{finding}");
+
+    let long = "a.".repeat(120) + "test";
+    let zone = Records::new(&format!("{long} SOA 1 30"));
+    let apex: &'static str = Box::leak(long.clone().into_boxed_str());
+    let server = serve(move |_, query| Some(zone.authoritative(query, &[apex]))).await;
+    let diagnosis = diagnose(&long, Servers::given(vec![server]).unwrap(), "ca.test").await;
+    let finding = diagnosis.finding(Check::Wildcard).unwrap();
+    assert_eq!(finding.status, Status::NotRun);
+    assert!(finding.summary.contains("no room"), "{finding}");
+}
+
+#[tokio::test]
+async fn a_wildcard_that_is_meant_and_servers_that_hide_caa() {
+    let tampering: Tampering = |_, query, mut answer| {
+        let name = query.queries[0].name().clone();
+        match query.queries[0].query_type() {
+            RecordType::CAA => return None,
+            RecordType::A if name.num_labels() == 3 => {
+                let address = Records::new("x A 10.1.1.4").resolved(&asking("x", RecordType::A));
+                answer.answers = address.answers;
+                answer.answers[0].name = name;
+                answer.metadata.response_code = ResponseCode::NoError;
+            }
+            _ => {}
+        }
+        Some(answer)
+    };
+    let address = serve(move |way, query| {
+        tampering(way, query, Records::new(ZONE).authoritative(query, &["fleet.test"]))
+    })
+    .await;
+    let diagnosis = diagnose("fleet.test", Servers::given(vec![address]).unwrap(), "ca.test").await;
+    let wildcard = diagnosis.finding(Check::Wildcard).unwrap();
+    assert!(
+        wildcard.remedy.as_ref().unwrap().starts_with("see whether the wildcard record is meant"),
+        "{wildcard}"
+    );
+    let caa = diagnosis.finding(Check::Caa).unwrap();
+    assert_eq!(caa.status, Status::Problem);
+    assert!(caa.summary.contains("does not answer in time"), "{caa}");
+    assert_eq!(diagnosis.finding(Check::UnknownTypes).unwrap().status, Status::Problem);
 }

@@ -148,3 +148,80 @@ async fn caa_records_are_those_of_the_nearest_name() {
     }
     assert_eq!(finder.caa(&domain("a.bare.test")).await.unwrap(), None);
 }
+
+#[tokio::test]
+async fn caa_records_that_are_cut_count_as_hidden() {
+    let server = serve(|_, query| {
+        let mut reply = reply_to(query);
+        reply.metadata.truncation = true;
+        Some(reply)
+    })
+    .await;
+    let error = finder(server).caa(&domain("a.test")).await.unwrap_err();
+    assert_eq!(error.kind(), LookupErrorKind::BadAnswer);
+}
+
+#[tokio::test]
+async fn servers_that_tell_of_foreign_aliases_or_of_one_after_another() {
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    let records = world();
+    let resolver = serve(move |_, query| Some(records.resolved(query))).await;
+    let told = AtomicUsize::new(0);
+    let server = serve(move |_, query| {
+        let mut reply = reply_to(query);
+        let target = match told.fetch_add(1, SeqCst) {
+            0 => Name::from_labels([&b"a.b"[..], b"test"]).unwrap(),
+            number => Name::from_ascii(format!("x{number}.elsewhere.test.")).unwrap(),
+        };
+        reply.add_answer(record(query.queries[0].name(), RData::CNAME(CNAME(target))));
+        Some(reply)
+    })
+    .await;
+    let options = LookOptions { ways: Ways::Udp, ..LookOptions::default() };
+    let servers = Servers::found_by(resolver).at_port(server.port());
+    let all = AuthoritativeVisibility::new(servers, options, Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let look = async || {
+        let name = domain("_acme-challenge.a.fleet.test");
+        all.look(&domain("fleet.test"), &name, &"1".parse().unwrap()).await.unwrap().to_string()
+    };
+    assert!(look().await.contains("alias of one that cannot be written here"));
+    let told = look().await;
+    assert!(
+        told.starts_with("x1.elsewhere.test: is where the name leads, and cannot be looked at"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn servers_that_all_tell_of_another_alias_are_followed_up_to_four() {
+    let mut text = "test SOA 1 30\nfleet.test SOA 1 30\n".to_owned();
+    for last in 1..=6 {
+        text += &format!("fleet.test NS ns{last}.fleet.test\nns{last}.fleet.test A 127.0.0.{last}\n");
+    }
+    let records = Records::new(&text);
+    let resolver = serve(move |_, query| Some(records.resolved(query))).await;
+    let answer = |last: u8| {
+        move |_: fleetcert_dns_lookup::Transport, query: &hickory_proto::op::Message| {
+            let mut reply = reply_to(query);
+            let target = Name::from_ascii(format!("x{last}.fleet.test.")).unwrap();
+            reply.add_answer(record(query.queries[0].name(), RData::CNAME(CNAME(target))));
+            Some(reply)
+        }
+    };
+    let first = serve(answer(1)).await;
+    for last in 2..=6 {
+        let beside = std::net::SocketAddr::new([127, 0, 0, last].into(), first.port());
+        crate::server::serve_at(beside, answer(last)).await;
+    }
+    let options = LookOptions { ways: Ways::Udp, ..LookOptions::default() };
+    let servers = Servers::found_by(resolver).at_port(first.port());
+    let all = AuthoritativeVisibility::new(servers, options, Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let name = domain("_acme-challenge.a.fleet.test");
+    let sighting = all.look(&domain("fleet.test"), &name, &"1".parse().unwrap()).await.unwrap();
+    let text = sighting.to_string();
+    // Each of the four is looked at on six servers; two are not looked at.
+    assert_eq!(sighting.servers.len(), 4 * 6 + 2, "{text}");
+    assert_eq!(text.matches("one alias too many").count(), 2, "{text}");
+    // Where an alias leads, a server that tells of another one is wrong: the resolver knows of none.
+    assert!(text.contains("udp for x1.fleet.test: says that the name is an alias of x"), "{text}");
+}
