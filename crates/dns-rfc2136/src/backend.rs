@@ -102,7 +102,7 @@ impl Rfc2136Backend {
             }
         }
         let changes = last_words(changes);
-        let known = call.known(&changes).await;
+        let known = call.known(&changes).await?;
         let update = conditional_update(zone, prerequisites, &changes, known.cuts());
         call.update(&update.map_err(|_| call.too_long())?, prerequisites.is_empty()).await
     }
@@ -124,7 +124,7 @@ impl DnsBackend for Rfc2136Backend {
         let call = self.call(Operation::Apply, zone);
         call.check(changes)?;
         let mut changes = last_words(changes);
-        let known = call.known(&changes).await;
+        let known = call.known(&changes).await?;
         if self.options.read_first == ReadFirst::Everything {
             changes.retain(|change| !known.is_idle(change));
         }

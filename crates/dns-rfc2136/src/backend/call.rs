@@ -52,9 +52,9 @@ impl Call<'_> {
         Err(self.error(BackendErrorKind::NotInZone, format!("{name} is outside the zone")))
     }
 
-    /// What the server has of what is to be changed, as far as it is worth reading. A set that cannot be read is not
-    /// known: the update then says why better than a query can.
-    pub(super) async fn known(&self, changes: &[&Change]) -> Known {
+    /// What the server has of what is to be changed, as far as it is worth reading. A set that the server does not
+    /// give is not known: the update then says why better than a query can.
+    pub(super) async fn known(&self, changes: &[&Change]) -> Result<Known, BackendError> {
         let sets = to_read(changes, self.backend.options.read_first);
         let queries: Vec<_> = sets
             .into_iter()
@@ -63,11 +63,14 @@ impl Call<'_> {
         let mut answers = stream::iter(queries).buffer_unordered(READS_AT_ONCE);
         let mut known = Known::default();
         while let Some((name, record_type, answer)) = answers.next().await {
-            if let Ok(answer) = answer {
-                known.learn(name, record_type, &answer);
+            match answer {
+                Ok(answer) => known.learn(name, record_type, &answer),
+                // The call's time went into it.
+                Err(error) if error.kind() == BackendErrorKind::Unavailable => return Err(error),
+                Err(_) => {}
             }
         }
-        known
+        Ok(known)
     }
 
     pub(super) async fn query(
@@ -88,6 +91,7 @@ impl Call<'_> {
         let Rfc2136Backend { options, primaries, preferred, clock, entropy } = self.backend;
         let mut course = Course::new(primaries.len(), preferred.load(Ordering::Relaxed));
         let mut told: Option<BackendError> = None;
+        let mut hope = false;
         for attempt in 1.. {
             let primary = &primaries[course.server()];
             let left = self.end.duration_since(clock.now()).unwrap_or_default();
@@ -102,9 +106,12 @@ impl Call<'_> {
                 Job::Update { repeatable: false, .. } if failed.may_have_been_made() => Prospect::None,
                 _ => failed.prospect(),
             };
-            // An attempt that was cut short by the call's deadline says less than the one before it.
+            // An attempt that was cut short by the call's deadline says less than the one before it, and a server
+            // that is no primary says nothing about the one that is, and is down.
             let cut_short = failed.is_out_of_time() && left < options.exchange_within;
-            if told.is_none() || !cut_short {
+            let says_less = cut_short || (prospect == Prospect::Elsewhere && hope);
+            hope |= matches!(prospect, Prospect::Later | Prospect::Reconnect);
+            if told.is_none() || !says_less {
                 let error = failed.into_error(self.operation, self.zone);
                 told = Some(error.at_server(primary.address()).at_attempt(attempt));
             }

@@ -4,14 +4,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetcert_ambient::{Clock, SystemClock};
-use fleetcert_dns::{BackendErrorKind, DnsBackend, RecordType};
-use fleetcert_dns_rfc2136::Refusal;
+use fleetcert_ambient::{Clock, SystemClock, SystemEntropy};
+use fleetcert_dns::{BackendErrorKind, Change, DnsBackend, RecordType};
+use fleetcert_dns_rfc2136::{ReadFirst, Refusal, Rfc2136Backend, Rfc2136Options};
 use fleetcert_dns_wire::message;
 use hickory_proto::op::{OpCode, ResponseCode};
 
 use crate::script::{
-    Seen, backend_of, nobody, refusal, response, serve, serve_seen, signed, skewed, success, update,
+    Seen, backend_of, key, nobody, refusal, response, serve, serve_seen, signed, skewed, success, update,
 };
 
 const LONG: Duration = Duration::from_secs(10);
@@ -95,6 +95,32 @@ async fn when_all_are_down_the_error_says_where_and_how_often() {
     assert!(server == first.to_string() || server == second.to_string());
     let text = error.to_string();
     assert!(text.contains("attempt") && text.contains("not reachable"), "{text}");
+}
+
+/// That a secondary is no primary must not be taken for the zone's end while the primary is down.
+#[tokio::test]
+async fn a_primary_that_is_down_counts_more_than_a_secondary_that_is_none() {
+    let secondary = saying(ResponseCode::NotAuth).await.0;
+    let down = nobody().await;
+    for servers in [[down, secondary], [secondary, down]] {
+        let error = update(&backend_of(&servers, Duration::from_millis(200))).await.unwrap_err();
+        assert_eq!(error.kind(), BackendErrorKind::Unavailable, "{error}");
+        assert_eq!(error.server(), Some(down.to_string().as_str()));
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_down_is_told_when_it_is_to_be_read_first() {
+    let options = Rfc2136Options {
+        call_within: Duration::from_millis(200),
+        read_first: ReadFirst::Everything,
+        ..Rfc2136Options::new(nobody().await, key())
+    };
+    let backend = Rfc2136Backend::new(options, Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let removal = Change::RemoveTxt { name: "a.fleet.test".parse().unwrap(), value: "1".parse().unwrap() };
+    let error = backend.apply(&"fleet.test".parse().unwrap(), &[removal]).await.unwrap_err();
+    assert_eq!(error.kind(), BackendErrorKind::Unavailable);
+    assert!(error.to_string().contains("not reachable"), "{error}");
 }
 
 #[tokio::test]
