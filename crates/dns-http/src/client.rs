@@ -24,7 +24,7 @@ pub use http_client::{HttpClient, HttpClientError};
 pub use options::HttpOptions;
 
 pub(crate) use api::Api;
-pub(crate) use authorize::{Authorizer, Outgoing, Token};
+pub(crate) use authorize::{Authorizer, Outgoing, Token, concealed, secret_header};
 pub(crate) use call::Call;
 pub(crate) use pages::PageCount;
 pub(crate) use reply::Reply;

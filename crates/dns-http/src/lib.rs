@@ -11,19 +11,29 @@
         feature = "hetzner",
         feature = "digitalocean",
         feature = "acme-dns",
-        feature = "webhook"
+        feature = "webhook",
+        feature = "cloudflare",
+        feature = "route53",
+        feature = "google",
+        feature = "azure"
     )),
     allow(dead_code, unused_imports, reason = "no provider alone uses all that is shared")
 )]
 
 mod client;
+#[cfg(any(feature = "route53", feature = "google", feature = "azure"))]
+mod credentials;
 #[cfg(feature = "powerdns")]
 pub mod powerdns;
 mod record_sets;
+#[cfg(feature = "route53")]
+pub mod route53;
 mod txt;
 mod zones;
 
 pub use client::{ApiError, ApiFault, Endpoint, EndpointError, HttpClient, HttpClientError, HttpOptions};
+#[cfg(any(feature = "route53", feature = "google", feature = "azure"))]
+pub use credentials::CredentialError;
 
 #[cfg(test)]
 mod fixture;

@@ -120,6 +120,15 @@ impl<'a> Call<'a> {
         Err(self.error(BackendErrorKind::NotInZone, format!("{name} is outside the zone")))
     }
 
+    /// That the list is not longer than one call takes, and that all its names are in the zone.
+    pub(crate) fn require_list(&self, changes: &[Change], most: usize) -> Result<(), BackendError> {
+        if changes.len() > most {
+            let why = format!("{} changes in one call, and at most {most} are allowed", changes.len());
+            return Err(self.error(BackendErrorKind::InvalidInput, why));
+        }
+        changes.iter().try_for_each(|change| self.require_within(change.name()))
+    }
+
     /// Sends the request until it is successful, cannot be or the time is over. Every other status is an error.
     pub(crate) async fn send(&self, request: &Request) -> Result<Reply<'a>, BackendError> {
         self.send_allowing(request, &[]).await
@@ -253,7 +262,10 @@ impl<'a> Call<'a> {
         if let Some(wait) = named {
             error = error.with_retry_after(wait);
         }
-        Failed { failure: Failure::Status(reply.status, named), error }
+        // Some APIs say it by another status, and by a code of their own.
+        let status =
+            if kind == BackendErrorKind::Quota { StatusCode::TOO_MANY_REQUESTS } else { reply.status };
+        Failed { failure: Failure::Status(status, named), error }
     }
 
     fn unusable(&self, error: BackendError) -> Failed {

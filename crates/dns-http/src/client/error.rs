@@ -35,7 +35,7 @@ pub enum ApiFault {
     TooLong,
     /// The answer has this status, which is not one of success.
     Status(u16),
-    /// A web page where JSON should be: of a proxy, a login, or another server.
+    /// A web page where JSON or XML should be: of a proxy, a login, or another server.
     Html,
     /// JSON that ends in its middle.
     TruncatedJson,
@@ -43,6 +43,12 @@ pub enum ApiFault {
     NotJson,
     /// JSON, but not of the API that was expected.
     UnexpectedJson,
+    /// XML that ends in its middle.
+    TruncatedXml,
+    /// Something else that is not XML.
+    NotXml,
+    /// XML, but not of the API that was expected.
+    UnexpectedXml,
     /// The API named a next page on another server; our token does not go there.
     ForeignUrl,
 }
@@ -103,10 +109,13 @@ impl fmt::Display for ApiFault {
             Self::TooLate => "no whole answer came in time",
             Self::Broken => "the connection ended before the answer did",
             Self::TooLong => "the answer is longer than allowed",
-            Self::Html => "the answer is a web page and not JSON; is the base URL right?",
+            Self::Html => "the answer is a web page and not the API's; is the base URL right?",
             Self::TruncatedJson => "the answer is JSON that ends in its middle",
             Self::NotJson => "the answer is not JSON",
             Self::UnexpectedJson => "the answer is JSON of another kind than this API has",
+            Self::TruncatedXml => "the answer is XML that ends in its middle",
+            Self::NotXml => "the answer is not XML",
+            Self::UnexpectedXml => "the answer is XML of another kind than this API has",
             Self::ForeignUrl => "the next page is said to be on another server",
         })
     }

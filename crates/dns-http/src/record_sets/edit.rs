@@ -65,6 +65,11 @@ fn values<'a>(edits: &'a mut BTreeMap<Key, Edit>, name: &DomainName) -> Values<'
 }
 
 impl Edit {
+    /// Whether no value goes and none is replaced.
+    pub(crate) fn only_adds(&self) -> bool {
+        matches!(self, Self::Values { remove, .. } if remove.is_empty())
+    }
+
     /// What the set is afterwards; `None` for no set. When nothing changes, it is what it was, with its time to live.
     pub(crate) fn applied_to(&self, before: Option<&RecordSet>) -> Option<RecordSet> {
         match self {
