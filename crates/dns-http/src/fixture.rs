@@ -161,6 +161,14 @@ impl Script {
         Self { address, state, serving, finished: false }
     }
 
+    /// As [`new`](Self::new), for answers that link to the server itself: `expected` gets its base URL.
+    pub(crate) async fn linked(expected: impl FnOnce(&str) -> Vec<Exchange>) -> Self {
+        let script = Self::new([]).await;
+        let expected = expected(&script.url(""));
+        script.state.lock().unwrap().expected.extend(expected);
+        script
+    }
+
     /// Where it listens, with this path below.
     pub(crate) fn endpoint(&self, path: &str) -> Endpoint {
         self.url(path).parse().unwrap()

@@ -23,6 +23,8 @@
 mod client;
 #[cfg(any(feature = "route53", feature = "google", feature = "azure"))]
 mod credentials;
+#[cfg(feature = "desec")]
+pub mod desec;
 #[cfg(feature = "powerdns")]
 pub mod powerdns;
 mod record_sets;
