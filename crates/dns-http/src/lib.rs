@@ -25,6 +25,12 @@ mod client;
 mod credentials;
 #[cfg(feature = "desec")]
 pub mod desec;
+#[cfg(feature = "digitalocean")]
+pub mod digitalocean;
+#[cfg(any(feature = "acme-dns", feature = "digitalocean"))]
+mod dns01;
+#[cfg(feature = "hetzner")]
+pub mod hetzner;
 #[cfg(feature = "powerdns")]
 pub mod powerdns;
 mod record_sets;
