@@ -146,12 +146,14 @@ struct State {
     expected: VecDeque<Exchange>,
     answered: usize,
     faults: Vec<String>,
+    seen: Vec<(http::HeaderMap, Bytes)>,
 }
 
 impl Script {
     /// A server that expects these requests and no other.
     pub(crate) async fn new(expected: impl IntoIterator<Item = Exchange>) -> Self {
-        let state = State { expected: expected.into_iter().collect(), answered: 0, faults: Vec::new() };
+        let (expected, faults) = (expected.into_iter().collect(), Vec::new());
+        let state = State { expected, answered: 0, faults, seen: Vec::new() };
         let state = Arc::new(Mutex::new(state));
         let (address, serving) = serve({
             let state = state.clone();
@@ -181,6 +183,14 @@ impl Script {
     /// What a backend's error calls the server.
     pub(crate) fn server(&self) -> String {
         self.address.to_string()
+    }
+
+    /// A header of every request that came, and its body.
+    pub(crate) fn seen(&self, header: &str) -> Vec<(String, Bytes)> {
+        let seen = &self.state.lock().unwrap().seen;
+        seen.iter()
+            .map(|(headers, body)| (headers[header].to_str().unwrap().to_owned(), body.clone()))
+            .collect()
     }
 
     /// That every request came, in order, and was as expected.
@@ -236,6 +246,7 @@ async fn play(state: Arc<Mutex<State>>, request: HttpRequest) -> Response {
         let mut state = state.lock().unwrap();
         let number = state.answered + 1;
         state.answered = number;
+        state.seen.push((head.headers.clone(), body.clone()));
         let Some(expected) = state.expected.pop_front() else {
             let body = String::from_utf8_lossy(&body);
             let fault = format!("request {number} is unexpected: {} {} {body}", head.method, head.uri);

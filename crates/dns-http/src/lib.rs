@@ -20,6 +20,8 @@
     allow(dead_code, unused_imports, reason = "no provider alone uses all that is shared")
 )]
 
+#[cfg(feature = "acme-dns")]
+pub mod acme_dns;
 mod client;
 #[cfg(any(feature = "route53", feature = "google", feature = "azure"))]
 mod credentials;
@@ -37,6 +39,8 @@ mod record_sets;
 #[cfg(feature = "route53")]
 pub mod route53;
 mod txt;
+#[cfg(feature = "webhook")]
+pub mod webhook;
 mod zones;
 
 pub use client::{ApiError, ApiFault, Endpoint, EndpointError, HttpClient, HttpClientError, HttpOptions};
