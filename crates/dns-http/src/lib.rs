@@ -29,6 +29,8 @@ pub mod cloudflare;
 mod credentials;
 #[cfg(feature = "google")]
 pub mod google;
+#[cfg(feature = "long-tail")]
+pub mod long_tail;
 #[cfg(feature = "powerdns")]
 pub mod powerdns;
 mod record_sets;
