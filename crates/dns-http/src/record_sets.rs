@@ -8,8 +8,8 @@ mod rewrite;
 mod spelled;
 
 pub(crate) use edit::{Edit, Key, edits};
-pub(crate) use guesses::{Guesses, Held, Remembered, read_into};
-pub(crate) use locks::{Locked, Locks, lock_within};
+pub(crate) use guesses::{Guesses, Held, Remembered};
+pub(crate) use locks::{Locks, lock_within};
 pub(crate) use raw::{content, parsed, type_name};
 pub(crate) use rewrite::{RecordSets, SetChange, rewrite};
 pub(crate) use spelled::{Spelled, Spelling};

@@ -120,15 +120,6 @@ impl<'a> Call<'a> {
         Err(self.error(BackendErrorKind::NotInZone, format!("{name} is outside the zone")))
     }
 
-    /// That the list is not longer than one call takes, and that all its names are in the zone.
-    pub(crate) fn require_list(&self, changes: &[Change], most: usize) -> Result<(), BackendError> {
-        if changes.len() > most {
-            let why = format!("{} changes in one call, and at most {most} are allowed", changes.len());
-            return Err(self.error(BackendErrorKind::InvalidInput, why));
-        }
-        changes.iter().try_for_each(|change| self.require_within(change.name()))
-    }
-
     /// Sends the request until it is successful, cannot be or the time is over. Every other status is an error.
     pub(crate) async fn send(&self, request: &Request) -> Result<Reply<'a>, BackendError> {
         self.send_allowing(request, &[]).await

@@ -56,7 +56,7 @@ impl Reply<'_> {
 
     /// Whether a web page came. No API of this crate has any.
     pub(crate) fn is_html(&self) -> bool {
-        let content_type = self.headers.get(header::CONTENT_TYPE).map(|value| value.as_bytes());
+        let content_type = self.headers.get(header::CONTENT_TYPE).map(http::HeaderValue::as_bytes);
         content_type.is_some_and(|value| value.to_ascii_lowercase().starts_with(b"text/html"))
             || self.body.trim_ascii_start().starts_with(b"<!")
             || self.body.trim_ascii_start().get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"<html"))

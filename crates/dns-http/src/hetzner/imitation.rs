@@ -15,10 +15,12 @@ use serde_json::{Value, json};
 
 use crate::fixture::{SECRET, serve};
 
+/// Values and time to live by name below the zone and type.
+type Sets = BTreeMap<(String, String), (Vec<String>, u64)>;
+
 #[derive(Default)]
 struct Project {
-    /// Values and time to live by name below the zone and type.
-    sets: Mutex<BTreeMap<(String, String), (Vec<String>, u64)>>,
+    sets: Mutex<Sets>,
     actions: AtomicU64,
 }
 

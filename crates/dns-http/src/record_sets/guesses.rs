@@ -8,10 +8,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use fleetcert_dns::{BackendError, RecordSet};
+use fleetcert_dns::RecordSet;
 use fleetcert_names::DomainName;
-use futures_util::future::BoxFuture;
-use futures_util::{StreamExt, stream};
 
 use super::{Edit, Key};
 
@@ -108,24 +106,6 @@ impl<'a, V: Clone> Guesses<'a, V> {
     pub(crate) fn are_allowed(&self) -> bool {
         self.allowed.load(Ordering::Relaxed)
     }
-}
-
-/// So many sets are read at the same time.
-const READS_AT_ONCE: usize = 8;
-
-type Reading<'a, V> = BoxFuture<'a, Result<(Key, Held<V>), BackendError>>;
-
-/// Reads sets that were not guessed, some at the same time, and puts those that there are to the others.
-pub(crate) async fn read_into<V>(
-    held: &mut BTreeMap<Key, (RecordSet, V)>,
-    reads: Vec<Reading<'_, V>>,
-) -> Result<(), BackendError> {
-    let mut answers = stream::iter(reads).buffer_unordered(READS_AT_ONCE);
-    while let Some(answer) = answers.next().await {
-        let (key, found) = answer?;
-        held.extend(found.map(|found| (key, found)));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use fleetcert_dns::{RecordData, RecordSet, RecordType, Ttl, TxtValue};
 
+use super::{content, parsed};
+
 /// A record set of a provider that deletes a set only when it is given as it stands: the time to live, and the values
 /// in the provider's own spelling.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,17 +57,15 @@ impl Spelling {
 
     fn value(self, text: &str, record_type: RecordType) -> Option<RecordData> {
         match record_type {
-            RecordType::A => text.parse().ok().map(RecordData::A),
-            RecordType::Aaaa => text.parse().ok().map(RecordData::Aaaa),
             RecordType::Txt => (self.read)(text).map(RecordData::Txt),
+            RecordType::A | RecordType::Aaaa => parsed(record_type, text),
         }
     }
 
     fn text(self, value: &RecordData) -> String {
         match value {
-            RecordData::A(address) => address.to_string(),
-            RecordData::Aaaa(address) => address.to_string(),
             RecordData::Txt(value) => (self.write)(value),
+            RecordData::A(_) | RecordData::Aaaa(_) => content(value),
         }
     }
 }

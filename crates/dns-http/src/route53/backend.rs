@@ -14,11 +14,12 @@ use http::{HeaderValue, Method, header};
 
 use super::AwsCredentialSource;
 use super::credentials::Signer;
-use super::messages::{Batch, Listed, bare_id, kind_of, listed, type_name, zone_page};
+use super::messages::{Batch, Listed, bare_id, kind_of, listed, zone_page};
 use super::xml::{Element, XmlFault};
 use crate::client::{Api, Call, PageCount, Repeat, Reply, Request};
 use crate::record_sets::{
-    Guesses, Key, Locks, RecordSets, Remembered, SetChange, Spelled, Spelling, edits, read_into, rewrite,
+    Guesses, Key, Locks, RecordSets, Remembered, SetChange, Spelled, Spelling, edits, lock_within, rewrite,
+    type_name,
 };
 use crate::txt::{Digits, quoted_in, unquoted_in};
 use crate::zones::ZoneIds;
@@ -55,9 +56,15 @@ impl Route53Options {
     }
 }
 
-/// Hosted zones of one AWS account. See the [page of this module](super).
-#[derive(Debug)]
+/// Changes hosted zones of one AWS account. See the [page of the module](super) for what that costs. A clone is the
+/// same backend.
+#[derive(Clone, Debug)]
 pub struct Route53Backend {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
     api: Api,
     configured: BTreeMap<DomainName, String>,
     found: ZoneIds<String>,
@@ -79,15 +86,56 @@ impl Route53Backend {
     /// A backend for the account of these credentials. Nothing is sent before the first call.
     pub fn new(options: Route53Options, http: &HttpClient) -> Self {
         let signer = Signer::new(options.credentials, options.region, options.min_interval);
-        Self {
+        let inner = Inner {
             api: Api::new(http, options.endpoint, signer).reading_kinds(kind_of),
             configured: options.zone_ids,
             found: ZoneIds::default(),
             locks: Locks::default(),
             remembered: Remembered::default(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+}
+
+#[async_trait]
+impl DnsBackend for Route53Backend {
+    async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
+        let inner = &*self.inner;
+        let call = inner.api.call(Operation::Apply, zone);
+        call.require_fit(changes, &self.capabilities())?;
+        if changes.is_empty() {
+            return Ok(());
         }
+        let names = changes.iter().map(|change| change.name().clone()).collect();
+        let _locked = lock_within(&call, &inner.locks, names).await?;
+        let zone_id = inner.zone_id(&call).await?;
+        let edits = edits(changes, Ttl::ZERO);
+        let guesses = Guesses::new(&inner.remembered, zone, &edits);
+        let sets = Sets { inner, zone_id, guesses, refused: Mutex::default() };
+        inner.judged(&call, rewrite(&sets, &call, &edits).await)
     }
 
+    async fn read(
+        &self,
+        zone: &DomainName,
+        name: &DomainName,
+        record_type: RecordType,
+    ) -> Result<Option<RecordSet>, BackendError> {
+        let inner = &*self.inner;
+        let call = inner.api.call(Operation::Read, zone);
+        call.require_within(name)?;
+        let zone_id = inner.zone_id(&call).await?;
+        let held = inner.listed(&call, &zone_id, &(name.clone(), record_type)).await;
+        let held = inner.judged(&call, held)?;
+        Ok(held.map(|(set, _)| set).filter(|set| !set.values.is_empty()))
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { max_values: 340, max_changes: MAX_CHANGES, ..Capabilities::ALL }
+    }
+}
+
+impl Inner {
     async fn zone_id(&self, call: &Call<'_>) -> Result<String, BackendError> {
         let known = self.configured.get(call.zone).cloned();
         let id = match known.or_else(|| self.found.get(call.zone, call.now())) {
@@ -167,44 +215,9 @@ impl Route53Backend {
     }
 }
 
-#[async_trait]
-impl DnsBackend for Route53Backend {
-    async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
-        let call = self.api.call(Operation::Apply, zone);
-        call.require_list(changes, MAX_CHANGES)?;
-        if changes.is_empty() {
-            return Ok(());
-        }
-        let _locked = self.locks.lock(changes.iter().map(|change| change.name().clone()).collect()).await;
-        let zone_id = self.zone_id(&call).await?;
-        let edits = edits(changes, Ttl::ZERO);
-        let guesses = Guesses::new(&self.remembered, zone, &edits);
-        let sets = Sets { backend: self, zone_id, guesses, refused: Mutex::default() };
-        self.judged(&call, rewrite(&sets, &call, &edits).await)
-    }
-
-    async fn read(
-        &self,
-        zone: &DomainName,
-        name: &DomainName,
-        record_type: RecordType,
-    ) -> Result<Option<RecordSet>, BackendError> {
-        let call = self.api.call(Operation::Read, zone);
-        call.require_within(name)?;
-        let zone_id = self.zone_id(&call).await?;
-        let held = self.listed(&call, &zone_id, &(name.clone(), record_type)).await;
-        let held = self.judged(&call, held)?;
-        Ok(held.map(|(set, _)| set).filter(|set| !set.values.is_empty()))
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        Capabilities { max_values: 340, max_changes: MAX_CHANGES, ..Capabilities::ALL }
-    }
-}
-
 /// The record sets of one call.
 struct Sets<'a> {
-    backend: &'a Route53Backend,
+    inner: &'a Inner,
     zone_id: String,
     guesses: Guesses<'a, Spelled>,
     /// The batch that was refused last although its sets had been read, and how often.
@@ -222,9 +235,10 @@ impl RecordSets for Sets<'_> {
     ) -> Result<BTreeMap<Key, (RecordSet, Spelled)>, BackendError> {
         let (mut held, unknown) = self.guesses.split(keys);
         let reads = unknown.into_iter().map(|key| {
-            async move { Ok((key.clone(), self.backend.listed(call, &self.zone_id, &key).await?)) }.boxed()
+            async move { Ok((key.clone(), self.inner.listed(call, &self.zone_id, &key).await?)) }.boxed()
         });
-        read_into(&mut held, reads.collect()).await?;
+        let found = call.side_by_side(reads.collect()).await?;
+        held.extend(found.into_iter().filter_map(|(key, found)| Some((key, found?))));
         Ok(held)
     }
 

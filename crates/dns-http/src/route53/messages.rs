@@ -6,7 +6,7 @@ use fleetcert_dns::{BackendErrorKind, RecordType};
 use http::StatusCode;
 
 use super::xml::{Element, escaped};
-use crate::record_sets::Spelled;
+use crate::record_sets::{Spelled, type_name};
 
 /// The limits of one batch (the API reference, `ChangeResourceRecordSets`).
 const MAX_VALUES: usize = 1000;
@@ -72,14 +72,6 @@ impl Batch {
              <ChangeBatch><Changes>{}</Changes></ChangeBatch></ChangeResourceRecordSetsRequest>",
             self.changes
         )
-    }
-}
-
-pub(super) fn type_name(record_type: RecordType) -> &'static str {
-    match record_type {
-        RecordType::A => "A",
-        RecordType::Aaaa => "AAAA",
-        RecordType::Txt => "TXT",
     }
 }
 
