@@ -118,6 +118,7 @@ impl Answer {
         self
     }
 
+    #[allow(clippy::needless_pass_by_value, reason = "`json!` stands there, and reads better without a `&`")]
     pub(crate) fn json(self, value: serde_json::Value) -> Self {
         self.text("application/json", value.to_string())
     }
@@ -166,6 +167,14 @@ impl Script {
         })
         .await;
         Self { address, state, serving, finished: false }
+    }
+
+    /// As [`new`](Self::new), for answers that link to the server itself: `expected` gets its base URL.
+    pub(crate) async fn linked(expected: impl FnOnce(&str) -> Vec<Exchange>) -> Self {
+        let script = Self::new([]).await;
+        let expected = expected(&script.url(""));
+        script.state.lock().unwrap().expected.extend(expected);
+        script
     }
 
     /// Where it listens, with this path below.

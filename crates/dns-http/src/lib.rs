@@ -27,6 +27,8 @@ mod client;
 pub mod cloudflare;
 #[cfg(any(feature = "route53", feature = "google", feature = "azure"))]
 mod credentials;
+#[cfg(feature = "desec")]
+pub mod desec;
 #[cfg(feature = "google")]
 pub mod google;
 #[cfg(feature = "long-tail")]
