@@ -58,7 +58,7 @@ fn backend(script: &Script, adjust: impl FnOnce(&mut HttpOptions)) -> GoogleBack
     GoogleBackend::new(options(&script.url("/")), &client(adjust))
 }
 
-fn listing(record_type: &str, sets: &[Value]) -> Exchange {
+fn listing(record_type: &str, sets: &[&Value]) -> Exchange {
     let list = json!({"kind": "dns#resourceRecordSetsListResponse", "rrsets": sets});
     expect("GET", format!("{ZONE}/rrsets?name=_acme-challenge.a.fleet.test.&type={record_type}"))
         .header("authorization", "Bearer tok-1")
@@ -70,7 +70,7 @@ fn set(record_type: &str, ttl: u32, values: &[&str]) -> Value {
     json!({"name": "_acme-challenge.a.fleet.test.", "type": record_type, "ttl": ttl, "rrdatas": values})
 }
 
-fn change(deletions: &[Value], additions: &[Value]) -> Exchange {
+fn change(deletions: &[&Value], additions: &[&Value]) -> Exchange {
     expect("POST", format!("{ZONE}/changes"))
         .header("authorization", "Bearer tok-1")
         .header("content-type", "application/json")
@@ -104,7 +104,7 @@ fn fault(error: &BackendError) -> Option<ApiFault> {
 #[tokio::test]
 async fn a_value_comes_and_goes_in_two_requests() {
     let one = set("TXT", 1, &["\"1\""]);
-    let script = Script::new([change(&[], &[one.clone()]), change(&[one], &[])]).await;
+    let script = Script::new([change(&[], &[&one]), change(&[&one], &[])]).await;
     let backend = backend(&script, |_| {});
     add(&backend, "1").await.unwrap();
     remove(&backend, "1").await.unwrap();
@@ -116,13 +116,13 @@ async fn a_neighbour_is_found_when_the_guess_fails_and_keeps_its_spelling() {
     let foreign = set("TXT", 300, &[r#""for" "eign\233""#, "bare"]);
     for (conflict, deletes) in [(error(409, "alreadyExists"), false), (error(412, "conditionNotMet"), true)] {
         let after = set("TXT", 1, &[r#""for" "eign\233""#, "bare", "\"1\""]);
-        let mut exchanges = vec![change(&[], &[set("TXT", 1, &["\"1\""])]).answer(conflict)];
+        let mut exchanges = vec![change(&[], &[&set("TXT", 1, &["\"1\""])]).answer(conflict)];
         if deletes {
             // Somebody was faster once more, and deleted what was to be deleted.
-            let gone = change(&[foreign.clone()], &[after.clone()]).answer(error(404, "notFound"));
-            exchanges.extend([listing("TXT", &[foreign.clone()]), gone]);
+            let gone = change(&[&foreign], &[&after]).answer(error(404, "notFound"));
+            exchanges.extend([listing("TXT", &[&foreign]), gone]);
         }
-        exchanges.extend([listing("TXT", &[foreign.clone()]), change(&[foreign.clone()], &[after])]);
+        exchanges.extend([listing("TXT", &[&foreign]), change(&[&foreign], &[&after])]);
         let script = Script::new(exchanges).await;
         add(&backend(&script, |_| {}), "1").await.unwrap();
         script.finish();
@@ -132,9 +132,9 @@ async fn a_neighbour_is_found_when_the_guess_fails_and_keeps_its_spelling() {
 #[tokio::test]
 async fn what_is_there_is_not_written_again_and_what_is_not_is_not_removed() {
     let script = Script::new([
-        change(&[], &[set("TXT", 1, &["\"1\""])]),
-        listing("TXT", &[set("TXT", 1, &["\"1\""])]),
-        listing("TXT", &[set("TXT", 1, &["\"1\""])]),
+        change(&[], &[&set("TXT", 1, &["\"1\""])]),
+        listing("TXT", &[&set("TXT", 1, &["\"1\""])]),
+        listing("TXT", &[&set("TXT", 1, &["\"1\""])]),
     ])
     .await;
     let first = backend(&script, |_| {});
@@ -149,10 +149,10 @@ async fn addresses_are_replaced_in_one_change() {
     let (before, v4, v6) =
         (set("A", 60, &["10.1.1.4"]), set("A", 60, &["10.1.1.5"]), set("AAAA", 60, &["fd00::5"]));
     let script = Script::new([
-        listing("A", &[before.clone()]),
+        listing("A", &[&before]),
         listing("AAAA", &[]),
-        change(&[before], &[v4.clone(), v6.clone()]),
-        change(&[v4, v6], &[]),
+        change(&[&before], &[&v4, &v6]),
+        change(&[&v4, &v6], &[]),
     ])
     .await;
     let backend = backend(&script, |http| http.requests_at_once = 1);
@@ -225,7 +225,7 @@ async fn routing_policies_are_left_alone() {
     let routed = json!({
         "name": "_acme-challenge.a.fleet.test.", "type": "A", "ttl": 60, "routingPolicy": {"wrr": {"items": []}}
     });
-    let script = Script::new([listing("A", &[routed])]).await;
+    let script = Script::new([listing("A", &[&routed])]).await;
     let error = backend(&script, |_| {}).read(&zone(), &name(), RecordType::A).await.unwrap_err();
     assert_eq!(error.kind(), BackendErrorKind::InvalidInput);
     assert!(error.to_string().contains("routing policy"), "{error}");
@@ -237,8 +237,8 @@ async fn a_set_has_room_for_a_hundred_values() {
     let many: Vec<String> = (0..100).map(|number| format!("\"{number}\"")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     let script = Script::new([
-        change(&[], &[set("TXT", 1, &["\"new\""])]).answer(error(409, "alreadyExists")),
-        listing("TXT", &[set("TXT", 1, &many)]),
+        change(&[], &[&set("TXT", 1, &["\"new\""])]).answer(error(409, "alreadyExists")),
+        listing("TXT", &[&set("TXT", 1, &many)]),
     ])
     .await;
     let error = add(&backend(&script, |_| {}), "new").await.unwrap_err();
@@ -263,7 +263,7 @@ async fn refusals() {
     }
     // Without anything deleted, a 404 is the zone's.
     let script =
-        Script::new([change(&[], &[set("TXT", 1, &["\"1\""])]).answer(error(404, "notFound"))]).await;
+        Script::new([change(&[], &[&set("TXT", 1, &["\"1\""])]).answer(error(404, "notFound"))]).await;
     assert_eq!(add(&backend(&script, |_| {}), "1").await.unwrap_err().kind(), BackendErrorKind::NotInZone);
     script.finish();
 }
@@ -300,7 +300,7 @@ async fn a_token_that_is_refused_or_old_is_replaced() {
 
 #[tokio::test]
 async fn what_is_limited_is_sent_again() {
-    let once = |answer| change(&[], &[set("TXT", 1, &["\"1\""])]).answer(answer);
+    let once = |answer| change(&[], &[&set("TXT", 1, &["\"1\""])]).answer(answer);
     let script = Script::new([
         once(error(403, "rateLimitExceeded")),
         once(error(429, "rateLimitExceeded").header("retry-after", "0")),
@@ -337,7 +337,7 @@ async fn answers_that_are_none() {
         script.finish();
     }
     let script =
-        Script::new([change(&[], &[set("TXT", 1, &["\"1\""])]).answer(answer_json(json!({})))]).await;
+        Script::new([change(&[], &[&set("TXT", 1, &["\"1\""])]).answer(answer_json(json!({})))]).await;
     assert_eq!(
         fault(&add(&backend(&script, |_| {}), "1").await.unwrap_err()),
         Some(ApiFault::UnexpectedJson)
