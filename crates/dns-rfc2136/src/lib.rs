@@ -2,9 +2,12 @@
 //! and our own name server.
 //!
 //! For who has the fleet zone on such a server. [`Rfc2136Backend`] puts many changes into one UPDATE message,
-//! signs it (RFC 8945), and believes a reply only when its id, its zone and its signature fit. Refusals are typed:
-//! a [`Refusal`] says whether it was the key's name, its secret, the clock, the zone or the server's policy. A
-//! server whose clock is apart from ours is understood at the second try.
+//! signs it (RFC 8945), and believes a reply only when its id, its zone and its signature fit. It speaks TCP, UDP or
+//! TLS ([`Server`]), keeps one connection to each server with many messages under way, finds out how many of them the
+//! server bears, and goes to the next of several servers when one is down. Refusals are typed: a [`Refusal`] says
+//! whether it was the key's name, its secret, the clock, the zone or the server's policy. A server whose clock is apart
+//! from ours is understood at the second try. With [`Prerequisite`]s a change is made only if the zone is as the
+//! caller read it ([`Rfc2136Backend::apply_if`]).
 //!
 //! ```
 //! use std::sync::Arc;

@@ -102,7 +102,7 @@ mod tests {
             most.fetch_max(1 + now.fetch_add(1, SeqCst), SeqCst);
             tokio::task::yield_now().await;
             now.fetch_sub(1, SeqCst);
-            if number % 7 == 0 { place.too_much() } else { place.answered() }
+            if number.is_multiple_of(7) { place.too_much() } else { place.answered() }
         };
         join_all((0..500).map(work)).await;
         assert!((2..=5).contains(&most.load(SeqCst)));

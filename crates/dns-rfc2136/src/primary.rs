@@ -46,6 +46,15 @@ struct Kept {
     failure: Option<ExchangeError>,
 }
 
+/// How an update gets to the server where it is not sent by UDP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Travel {
+    /// On the kept connection. When that ends, its fate is not known.
+    WithOthers,
+    /// On a connection of its own, which ends for no reason but its own.
+    Alone,
+}
+
 /// Room on the connection for queries beside the updates.
 const QUERIES_IN_FLIGHT: usize = 64;
 
@@ -86,15 +95,16 @@ impl Primary {
     pub(crate) async fn update(
         &self,
         update: &EncodedUpdate,
+        travel: Travel,
         wait: Duration,
         within: Duration,
     ) -> Result<(), Failed> {
         let place = timeout(&*self.clock, wait, self.pace.place()).await.map_err(|_| Failed::NoTurn)?;
         let within = within.min(wait);
-        let mut made = self.signed_exchange(update, within).await;
+        let mut made = self.signed_exchange(update, travel, within).await;
         if let Err(Failed::BadTime { server_time }) = made {
             self.learn(server_time);
-            made = self.signed_exchange(update, within).await;
+            made = self.signed_exchange(update, travel, within).await;
             if let Err(Failed::BadTime { server_time }) = made {
                 made = Err(Refusal::BadTime { ahead: self.learn(server_time) }.into());
             }
@@ -127,13 +137,17 @@ impl Primary {
         }
     }
 
-    async fn signed_exchange(&self, update: &EncodedUpdate, within: Duration) -> Result<(), Failed> {
+    async fn signed_exchange(
+        &self,
+        update: &EncodedUpdate,
+        travel: Travel,
+        within: Duration,
+    ) -> Result<(), Failed> {
         self.updates_sent.fetch_add(1, Ordering::Relaxed);
         let end = self.clock.now() + within;
-        let (signed, reply) = match self.as_datagram(update)? {
-            Some(signed) => {
-                let sent = exchange(self.address(), &signed.message, Transport::Udp, within, &*self.clock);
-                let reply = sent.await?;
+        let (signed, reply) = match self.to_go_alone(update, travel)? {
+            Some((signed, transport)) => {
+                let reply = self.exchange_alone(&signed.message, transport, within).await?;
                 (signed, reply)
             }
             None => {
@@ -154,15 +168,39 @@ impl Primary {
         }
     }
 
-    /// The update signed for a datagram, if it is to be sent as one and fits.
-    fn as_datagram(&self, update: &EncodedUpdate) -> Result<Option<SignedMessage>, Failed> {
-        if self.transport != Transport::Udp || self.server.tls.is_some() {
+    /// The update signed with an id of its own, if it does not go over the kept connection: as a datagram where that
+    /// is wanted and it fits, or on a connection of its own.
+    fn to_go_alone(
+        &self,
+        update: &EncodedUpdate,
+        travel: Travel,
+    ) -> Result<Option<(SignedMessage, Transport)>, Failed> {
+        let by_udp = self.transport == Transport::Udp && self.server.tls.is_none();
+        if !by_udp && travel == Travel::WithOthers {
             return Ok(None);
         }
         let mut id = [0; 2];
         self.entropy.fill(&mut id);
         let signed = self.sign(update, u16::from_be_bytes(id))?;
-        Ok(Some(signed).filter(|signed| signed.message.len() <= usize::from(UDP_MAX_LEN)))
+        let fits = by_udp && signed.message.len() <= usize::from(UDP_MAX_LEN);
+        Ok(match (fits, travel) {
+            (true, _) => Some((signed, Transport::Udp)),
+            (false, Travel::Alone) => Some((signed, Transport::Tcp)),
+            (false, Travel::WithOthers) => None,
+        })
+    }
+
+    async fn exchange_alone(
+        &self,
+        message: &[u8],
+        transport: Transport,
+        within: Duration,
+    ) -> Result<Vec<u8>, ExchangeError> {
+        let Server { address, tls } = &self.server;
+        match tls {
+            Some(tls) => tls.exchange(*address, message, within, &*self.clock).await,
+            None => exchange(*address, message, transport, within, &*self.clock).await,
+        }
     }
 
     fn sign(&self, update: &EncodedUpdate, id: u16) -> Result<SignedMessage, Failed> {

@@ -1,15 +1,16 @@
 //! One message to one server, and its reply.
 
 mod error;
+mod udp;
 
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use fleetcert_ambient::{Clock, timeout};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UdpSocket};
+use tokio::net::TcpStream;
 
 use crate::asked::Asked;
 use crate::frame;
@@ -30,7 +31,8 @@ pub enum Transport {
 ///
 /// The reply has the message's id, its opcode and its question; nothing else about it is checked, and it is not
 /// decoded. Over UDP the socket is connected and its port chosen by the system, and datagrams that do not fit are
-/// passed over until the deadline: a forger must hit port and id, so `message` needs a random id. Nothing is sent
+/// passed over until the deadline: a forger must hit port and id, so `message` needs a random id. A reply from another
+/// address or port is not believed either; when no other comes, the error says where it came from. Nothing is sent
 /// twice.
 ///
 /// **Cancellation.** Dropping the future closes the socket; whether the server has acted is not known then.
@@ -58,11 +60,16 @@ pub async fn exchange(
     timeout: Duration,
     clock: &dyn Clock,
 ) -> Result<Vec<u8>, ExchangeError> {
+    let elsewhere = udp::Elsewhere::new();
     within(clock, timeout, message, async |asked| match transport {
-        Transport::Udp => by_udp(server, message, asked).await,
+        Transport::Udp => udp::exchange(server, message, asked, &elsewhere).await,
         Transport::Tcp => on_stream(connect_tcp(server).await?, message, asked).await,
     })
     .await
+    .map_err(|failure| match elsewhere.get() {
+        Some(from) if failure.kind() == ExchangeErrorKind::TimedOut => Failure::foreign_source(*from),
+        _ => failure,
+    })
     .map_err(|failure| ExchangeError::new(server, transport, None, failure))
 }
 
@@ -75,24 +82,6 @@ pub(crate) async fn within(
 ) -> Result<Vec<u8>, Failure> {
     let asked = Asked::of(message).ok_or(ExchangeErrorKind::InvalidInput)?;
     timeout(clock, limit, work(&asked)).await.unwrap_or(Err(ExchangeErrorKind::TimedOut.into()))
-}
-
-async fn by_udp(server: SocketAddr, message: &[u8], asked: &Asked) -> Result<Vec<u8>, Failure> {
-    let any: SocketAddr = match server {
-        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-    };
-    let socket = UdpSocket::bind(any).await.map_err(Failure::unreachable)?;
-    socket.connect(server).await.map_err(Failure::unreachable)?;
-    socket.send(message).await.map_err(Failure::unreachable)?;
-    let mut buffer = vec![0; usize::from(u16::MAX)];
-    loop {
-        let length = socket.recv(&mut buffer).await.map_err(Failure::unreachable)?;
-        if asked.is_answered_by(&buffer[..length]) {
-            buffer.truncate(length);
-            return Ok(buffer);
-        }
-    }
 }
 
 pub(crate) async fn connect_tcp(server: SocketAddr) -> Result<TcpStream, Failure> {

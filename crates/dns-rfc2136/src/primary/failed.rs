@@ -60,7 +60,10 @@ impl Failed {
         match self {
             Self::NoReply(error) => matches!(
                 error.kind(),
-                ExchangeErrorKind::TimedOut | ExchangeErrorKind::BrokenOff | ExchangeErrorKind::ForeignReply
+                ExchangeErrorKind::TimedOut
+                    | ExchangeErrorKind::BrokenOff
+                    | ExchangeErrorKind::ForeignReply
+                    | ExchangeErrorKind::ForeignSource
             ),
             Self::Refused(
                 Refusal::Unsigned

@@ -32,6 +32,8 @@ pub enum ExchangeErrorKind {
     BrokenOff,
     /// The reply on our connection belongs to another question.
     ForeignReply,
+    /// By UDP, nothing came from the server, and a reply came from another address or port. It is not believed.
+    ForeignSource,
     /// What should be sent is no message with at most one question.
     InvalidInput,
     /// The server's certificate is for other names than the one that was asked for.
@@ -87,12 +89,23 @@ impl ExchangeError {
 }
 
 impl Failure {
+    pub(super) fn kind(&self) -> ExchangeErrorKind {
+        self.kind
+    }
+
     pub(crate) fn unreachable(source: io::Error) -> Self {
         Self { kind: ExchangeErrorKind::Unreachable, source: Some(Arc::new(source)) }
     }
 
     pub(crate) fn broken_off(source: io::Error) -> Self {
         Self { kind: ExchangeErrorKind::BrokenOff, source: Some(Arc::new(source)) }
+    }
+
+    pub(super) fn foreign_source(from: SocketAddr) -> Self {
+        Self {
+            kind: ExchangeErrorKind::ForeignSource,
+            source: Some(Arc::new(io::Error::other(from.to_string()))),
+        }
     }
 
     /// What a handshake ended with: by the certificate, by TLS, or by the connection below.
@@ -126,6 +139,10 @@ impl fmt::Display for ExchangeError {
             ExchangeErrorKind::Unreachable => "not reachable",
             ExchangeErrorKind::BrokenOff => "the connection ended before the answer",
             ExchangeErrorKind::ForeignReply => "the answer belongs to another question",
+            ExchangeErrorKind::ForeignSource => {
+                "answers came from another address, and none from here: ask the server at the address that it answers \
+                 from, or by TCP"
+            }
             ExchangeErrorKind::InvalidInput => "the message cannot be sent",
             ExchangeErrorKind::ForeignCertificate => {
                 "the server's certificate is for another name: ask for a name that it has, or give the server a \
@@ -138,10 +155,11 @@ impl fmt::Display for ExchangeError {
                 "no TLS could be agreed on: look whether the port is the server's for DNS over TLS (853)"
             }
         })?;
-        // What a certificate has and lacks is the half of the answer that the kind does not know.
+        // What a certificate has, and who answers, is the half of the story that the kind does not know.
         match (self.kind, &self.source) {
             (
-                ExchangeErrorKind::ForeignCertificate
+                ExchangeErrorKind::ForeignSource
+                | ExchangeErrorKind::ForeignCertificate
                 | ExchangeErrorKind::UntrustedCertificate
                 | ExchangeErrorKind::NoTls,
                 Some(source),

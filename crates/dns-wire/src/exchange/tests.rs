@@ -3,7 +3,7 @@ use std::future::Future;
 use fleetcert_ambient::SystemClock;
 use hickory_proto::op::Message;
 use hickory_proto::rr::RecordType;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UdpSocket};
 
 use super::*;
 use crate::message;
@@ -106,4 +106,31 @@ async fn replies_by_tcp() {
 async fn what_is_no_message_is_not_sent() {
     let error = exchange("127.0.0.1:9".parse().unwrap(), b"junk", Transport::Tcp, LONG, &SystemClock).await;
     assert_eq!(error.unwrap_err().kind(), ExchangeErrorKind::InvalidInput);
+}
+
+#[tokio::test]
+async fn a_reply_from_another_port_is_not_believed_and_told() {
+    let asked = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let other = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let (server, elsewhere) = (asked.local_addr().unwrap(), other.local_addr().unwrap());
+    let answer = async |and_then_rightly: bool| {
+        let mut buffer = [0; 2000];
+        let (length, client) = asked.recv_from(&mut buffer).await.unwrap();
+        other.send_to(b"junk", client).await.unwrap();
+        let reply = message::encode(&reply_to(&buffer[..length])).unwrap();
+        other.send_to(&reply, client).await.unwrap();
+        if and_then_rightly {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            asked.send_to(&reply, client).await.unwrap();
+        }
+    };
+    let (request, short) = (question(77), Duration::from_millis(200));
+    let (error, ()) =
+        tokio::join!(exchange(server, &request, Transport::Udp, short, &SystemClock), answer(false));
+    let error = error.unwrap_err();
+    assert_eq!(error.kind(), ExchangeErrorKind::ForeignSource);
+    assert!(error.to_string().ends_with(&format!("or by TCP ({elsewhere})")), "{error}");
+    let (reply, ()) =
+        tokio::join!(exchange(server, &request, Transport::Udp, LONG, &SystemClock), answer(true));
+    assert!(reply.is_ok());
 }
