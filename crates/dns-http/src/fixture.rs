@@ -118,6 +118,7 @@ impl Answer {
         self
     }
 
+    #[allow(clippy::needless_pass_by_value)] // so that `json!` can stand there
     pub(crate) fn json(self, value: serde_json::Value) -> Self {
         self.text("application/json", value.to_string())
     }
@@ -153,12 +154,14 @@ struct State {
     expected: VecDeque<Exchange>,
     answered: usize,
     faults: Vec<String>,
+    seen: Vec<(http::HeaderMap, Bytes)>,
 }
 
 impl Script {
     /// A server that expects these requests and no other.
     pub(crate) async fn new(expected: impl IntoIterator<Item = Exchange>) -> Self {
-        let state = State { expected: expected.into_iter().collect(), answered: 0, faults: Vec::new() };
+        let (expected, faults) = (expected.into_iter().collect(), Vec::new());
+        let state = State { expected, answered: 0, faults, seen: Vec::new() };
         let state = Arc::new(Mutex::new(state));
         let (address, serving) = serve({
             let state = state.clone();
@@ -166,6 +169,14 @@ impl Script {
         })
         .await;
         Self { address, state, serving, finished: false }
+    }
+
+    /// As [`new`](Self::new), for answers that link to the server itself: `expected` gets its base URL.
+    pub(crate) async fn linked(expected: impl FnOnce(&str) -> Vec<Exchange>) -> Self {
+        let script = Self::new([]).await;
+        let expected = expected(&script.url(""));
+        script.state.lock().unwrap().expected.extend(expected);
+        script
     }
 
     /// Where it listens, with this path below.
@@ -180,6 +191,14 @@ impl Script {
     /// What a backend's error calls the server.
     pub(crate) fn server(&self) -> String {
         self.address.to_string()
+    }
+
+    /// A header of every request that came, and its body.
+    pub(crate) fn seen(&self, header: &str) -> Vec<(String, Bytes)> {
+        let seen = &self.state.lock().unwrap().seen;
+        seen.iter()
+            .map(|(headers, body)| (headers[header].to_str().unwrap().to_owned(), body.clone()))
+            .collect()
     }
 
     /// That every request came, in order, and was as expected.
@@ -235,6 +254,7 @@ async fn play(state: Arc<Mutex<State>>, request: HttpRequest) -> Response {
         let mut state = state.lock().unwrap();
         let number = state.answered + 1;
         state.answered = number;
+        state.seen.push((head.headers.clone(), body.clone()));
         let Some(expected) = state.expected.pop_front() else {
             let body = String::from_utf8_lossy(&body);
             let fault = format!("request {number} is unexpected: {} {} {body}", head.method, head.uri);

@@ -3,8 +3,7 @@
 use bytes::Bytes;
 use fleetcert_dns::{BackendError, BackendErrorKind};
 use http::{HeaderMap, Method, StatusCode, header};
-use serde::de::DeserializeOwned;
-use serde_json::error::Category;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use url::Url;
 
 use super::excerpt::excerpt;
@@ -29,15 +28,16 @@ impl Reply<'_> {
     /// `Unavailable` with an [`ApiError`] that says what came instead. The text of the parser is not shown: it
     /// repeats values.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, BackendError> {
-        serde_json::from_slice(&self.body).map_err(|error| {
-            let fault = match error.classify() {
-                _ if self.is_html() => ApiFault::Html,
-                Category::Eof => ApiFault::TruncatedJson,
-                Category::Data => ApiFault::UnexpectedJson,
-                Category::Syntax | Category::Io => ApiFault::NotJson,
-            };
-            self.unusable(fault)
-        })
+        serde_json::from_slice(&self.body).map_err(|_| self.unusable(self.why_not_expected()))
+    }
+
+    fn why_not_expected(&self) -> ApiFault {
+        match serde_json::from_slice::<IgnoredAny>(&self.body) {
+            _ if self.is_html() => ApiFault::Html,
+            Ok(_) => ApiFault::UnexpectedJson,
+            Err(error) if error.is_eof() => ApiFault::TruncatedJson,
+            Err(_) => ApiFault::NotJson,
+        }
     }
 
     /// The error for an answer that cannot be used.
@@ -56,7 +56,7 @@ impl Reply<'_> {
 
     /// Whether a web page came. No API of this crate has any.
     pub(crate) fn is_html(&self) -> bool {
-        let content_type = self.headers.get(header::CONTENT_TYPE).map(|value| value.as_bytes());
+        let content_type = self.headers.get(header::CONTENT_TYPE).map(http::HeaderValue::as_bytes);
         content_type.is_some_and(|value| value.to_ascii_lowercase().starts_with(b"text/html"))
             || self.body.trim_ascii_start().starts_with(b"<!")
             || self.body.trim_ascii_start().get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"<html"))

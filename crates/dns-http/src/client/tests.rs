@@ -130,7 +130,8 @@ async fn what_is_not_the_json_of_the_api_is_named() {
         (status(200).text("application/json", "[1, x]"), ApiFault::NotJson),
         (status(200).text("text/plain", "ok"), ApiFault::NotJson),
         (json(json!({"zones": []})), ApiFault::UnexpectedJson),
-        (status(200).text("application/json", "[".repeat(100_000)), ApiFault::UnexpectedJson),
+        (status(200).text("application/json", "[".repeat(100_000)), ApiFault::TruncatedJson),
+        (status(200).text("application/json", "[".repeat(999) + &"]".repeat(999)), ApiFault::UnexpectedJson),
         (status(200).text("application/json", "x".repeat((8 << 20) + 1)), ApiFault::TooLong),
         (status(200).text("application/json", "[1, 2").broken(), ApiFault::Broken),
     ] {

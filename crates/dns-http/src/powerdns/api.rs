@@ -20,6 +20,10 @@ pub(super) struct Zone {
     #[serde(default)]
     pub(super) dnssec: bool,
     #[serde(default)]
+    pub(super) kind: String,
+    #[serde(default)]
+    pub(super) soa_edit_api: String,
+    #[serde(default)]
     pub(super) rrsets: Vec<HeldSet>,
 }
 
@@ -54,6 +58,42 @@ pub(super) struct Record {
     content: String,
     #[serde(default)]
     disabled: bool,
+}
+
+/// One of `GET /servers/{id}/search-data`.
+#[derive(Debug, Deserialize)]
+pub(super) struct SearchedRecord {
+    zone_id: String,
+    name: String,
+    #[serde(rename = "type")]
+    record_type: String,
+    content: String,
+    ttl: u32,
+    #[serde(default)]
+    disabled: bool,
+}
+
+impl SearchedRecord {
+    pub(super) fn is_of(&self, zone: &str) -> bool {
+        self.zone_id.eq_ignore_ascii_case(zone)
+    }
+
+    pub(super) fn is_soa_of(&self, zone: &str) -> bool {
+        self.is_of(zone) && self.name.eq_ignore_ascii_case(zone) && self.record_type == "SOA"
+    }
+
+    /// Name and type.
+    pub(super) fn key(&self) -> (String, String) {
+        (self.name.to_ascii_lowercase(), self.record_type.clone())
+    }
+}
+
+/// The set of these records, which are of one name and type; `None` of none.
+pub(super) fn searched_set(found: Vec<SearchedRecord>) -> Option<HeldSet> {
+    let (name, record_type) = found.first()?.key();
+    let ttl = found.first()?.ttl;
+    let records = found.into_iter().map(|it| Record { content: it.content, disabled: it.disabled }).collect();
+    Some(HeldSet { name, record_type, ttl, records })
 }
 
 /// The body of a PATCH.

@@ -1,8 +1,7 @@
 //! The backend.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use fleetcert_dns::{
@@ -10,15 +9,16 @@ use fleetcert_dns::{
     RecordType, Ttl,
 };
 use fleetcert_names::DomainName;
-use futures_util::FutureExt;
 use http::Method;
 use secrecy::SecretString;
 
 use super::advice;
 use super::api::{self, Patch, Record, Server, Zone};
+use super::reads::Held;
 use super::version::has_single_record_changes;
 use crate::client::{Api, Call, Repeat, Request, Token};
-use crate::record_sets::{Edit, Key, Locks, RecordSets, SetChange, edits, lock_within, rewrite, type_name};
+use crate::record_sets::{Edit, Key, Locks, RecordSets, SetChange, edits, lock_within, rewrite};
+use crate::zones::ZoneIds;
 use crate::{Endpoint, HttpClient};
 
 /// Which server, with which key. `Debug` shows no secret.
@@ -50,17 +50,16 @@ pub struct PowerDnsBackend {
 }
 
 #[derive(Debug)]
-struct Inner {
+pub(super) struct Inner {
     api: Api,
-    server_id: String,
+    pub(super) server_id: String,
     max_changes: usize,
     zones: Locks<DomainName>,
-    /// Whether the server changes single records, and when it said so.
-    single_records: Mutex<Option<(bool, SystemTime)>>,
+    /// Whether the server changes single records. It may be upgraded while we run.
+    single_records: ZoneIds<bool>,
+    /// Whether a search finds the records of the zone.
+    pub(super) searches: ZoneIds<bool>,
 }
-
-/// A server may be upgraded while we run.
-const VERSION_KEPT: Duration = Duration::from_secs(3600);
 
 impl PowerDnsBackend {
     /// A backend for this server. Nothing is sent before the first call.
@@ -71,7 +70,8 @@ impl PowerDnsBackend {
             server_id: options.server_id,
             max_changes: options.max_changes,
             zones: Locks::default(),
-            single_records: Mutex::default(),
+            single_records: ZoneIds::default(),
+            searches: ZoneIds::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -127,22 +127,19 @@ impl DnsBackend for PowerDnsBackend {
 }
 
 impl Inner {
-    fn zone_request(&self, zone: &str) -> Request {
+    pub(super) fn zone_request(&self, zone: &str) -> Request {
         Request::get(["api", "v1", "servers", &self.server_id, "zones", zone])
     }
 
     async fn changes_single_records(&self, call: &Call<'_>) -> Result<bool, BackendError> {
-        let known = *self.single_records.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((answer, since)) = known
-            && call.now().duration_since(since).is_ok_and(|age| age < VERSION_KEPT)
-        {
-            return Ok(answer);
+        if let Some(known) = self.single_records.get(call.zone, call.now()) {
+            return Ok(known);
         }
         let request = Request::get(["api", "v1", "servers", &self.server_id]);
         let server: Server = call.send(&request).await?.json()?;
         let answer = has_single_record_changes(&server.version);
         tracing::debug!(version = server.version, single_records = answer, "PowerDNS");
-        *self.single_records.lock().unwrap_or_else(PoisonError::into_inner) = Some((answer, call.now()));
+        self.single_records.put(call.zone, answer, call.now());
         Ok(answer)
     }
 
@@ -164,19 +161,6 @@ impl Inner {
         self.patch(call, &Patch { rrsets }).await
     }
 
-    async fn held_set(
-        &self,
-        call: &Call<'_>,
-        key: &Key,
-    ) -> Result<Option<(RecordSet, Vec<Record>)>, BackendError> {
-        let request = self
-            .zone_request(&api::absolute(call.zone))
-            .query("rrset_name", api::absolute(&key.0))
-            .query("rrset_type", type_name(key.1));
-        let zone: Zone = call.send(&request).await?.json()?;
-        Ok(zone.set(key).and_then(|set| set.into_set(key.1)))
-    }
-
     async fn patch(&self, call: &Call<'_>, patch: &Patch) -> Result<(), BackendError> {
         let zone = api::absolute(call.zone);
         let path = ["api", "v1", "servers", &self.server_id, "zones", &zone];
@@ -193,17 +177,8 @@ impl RecordSets for Inner {
 
     const READS_BEFORE_REPLACING: bool = false;
 
-    async fn held(
-        &self,
-        call: &Call<'_>,
-        keys: &[Key],
-    ) -> Result<BTreeMap<Key, (RecordSet, Vec<Record>)>, BackendError> {
-        let reads = keys
-            .iter()
-            .map(|key| async move { Ok((key.clone(), self.held_set(call, key).await?)) }.boxed())
-            .collect();
-        let sets = call.side_by_side(reads).await?;
-        Ok(sets.into_iter().filter_map(|(key, set)| Some((key, set?))).collect())
+    async fn held(&self, call: &Call<'_>, keys: &[Key]) -> Result<Held, BackendError> {
+        self.held_sets(call, keys).await
     }
 
     async fn write(&self, call: &Call<'_>, changes: &[SetChange<Vec<Record>>]) -> Result<(), BackendError> {

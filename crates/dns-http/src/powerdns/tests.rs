@@ -327,3 +327,101 @@ async fn advice_says_what_rectifying_costs() {
         }
     }
 }
+
+#[tokio::test]
+async fn advice_says_that_the_serial_stands_still() {
+    for (kind, soa_edit_api, advised) in
+        [("Master", "", true), ("Master", "DEFAULT", false), ("Native", "", false)]
+    {
+        let zone_json = json!({"name": "fleet.test.", "kind": kind, "soa_edit_api": soa_edit_api});
+        let script = Script::new([
+            get(&format!("{ZONE}?rrsets=false")).answer(answer(zone_json)),
+            get(&format!("{ZONE}/metadata")).answer(answer(json!([]))),
+            get(&format!("{SERVER}/config")).answer(answer(json!([]))),
+        ])
+        .await;
+        let advice = backend(&script).advice(&zone()).await.unwrap();
+        script.finish();
+        assert_eq!(advice.iter().any(|advice| advice.finding.contains("serial")), advised, "{advice:?}");
+    }
+}
+
+fn found(zone: &str, owner: &str, record_type: &str, content: &str) -> Value {
+    json!({"object_type": "record", "zone": zone, "zone_id": zone, "name": format!("{owner}."), "type": record_type,
+           "content": content, "ttl": 300, "disabled": false})
+}
+
+fn search(pattern: &str, found: &[Value]) -> Exchange {
+    get(&format!("{SERVER}/search-data?q={pattern}&max=5000&object_type=record")).answer(answer(json!(found)))
+}
+
+#[tokio::test]
+async fn many_challenge_names_are_read_by_one_search() {
+    let owner = |number| format!("_acme-challenge.n{number:02}.fleet.test");
+    let changes: Vec<_> = (0..16).map(|number| add(&owner(number), "mine")).collect();
+    let soa = || found("fleet.test.", "fleet.test", "SOA", "a. b. 1 2 3 4 5");
+    let others = [
+        found("fleet.test.", "_ACME-challenge.n00.fleet.test", "TXT", "\"theirs\""),
+        found("sub.fleet.test.", "_acme-challenge.n01.fleet.test", "TXT", "\"of another zone\""),
+        found("fleet.test.", "_acme-challenge.n02.fleet.test", "A", "10.0.0.1"),
+        found("fleet.test.", "_acme-challenge.n99.fleet.test", "TXT", "\"not asked for\""),
+    ];
+    let written: Vec<_> = (0..16)
+        .map(|number| {
+            let mine = json!({"content": "\"mine\"", "disabled": false});
+            let theirs = json!({"content": "\"theirs\"", "disabled": false});
+            let records = if number == 0 { vec![theirs, mine] } else { vec![mine] };
+            json!({"name": format!("{}.", owner(number)), "type": "TXT", "changetype": "REPLACE", "ttl": 60,
+                   "records": records})
+        })
+        .collect();
+    let script = Script::new([
+        old(),
+        search("fleet.test", &[soa()]),
+        search("_acme-challenge.*.fleet.test", &others),
+        patch(&json!(written)),
+        // That the search can be trusted is known now.
+        search("_acme-challenge.*.fleet.test", &[]),
+        patch(&json!(
+            written
+                .iter()
+                .cloned()
+                .map(|mut set| {
+                    set["records"] = json!([{"content": "\"mine\"", "disabled": false}]);
+                    set
+                })
+                .collect::<Vec<_>>()
+        )),
+    ])
+    .await;
+    let backend = backend(&script);
+    for _ in 0..2 {
+        backend.apply(&zone(), &changes).await.unwrap();
+    }
+    script.finish();
+}
+
+#[tokio::test]
+async fn a_search_that_may_miss_records_does_not_count() {
+    let owner = |number| format!("_acme-challenge.n{number:02}.fleet.test");
+    let changes: Vec<_> = (0..16).map(|number| remove(&owner(number), "mine")).collect();
+    let one_by_one = || (0..16).map(|number| nothing_held(&owner(number))).collect::<Vec<_>>();
+
+    // It does not even find the zone's SOA.
+    let foreign = found("xfleet.test.", "fleet.test", "SOA", "a. b. 1 2 3 4 5");
+    let script = Script::new([old(), search("fleet.test", &[foreign])].into_iter().chain(one_by_one())).await;
+    backend(&script).apply(&zone(), &changes).await.unwrap();
+    script.finish();
+
+    // It finds as many as it may.
+    let full = vec![found("fleet.test.", "_acme-challenge.z.fleet.test", "TXT", "\"1\""); 5000];
+    let soa = found("fleet.test.", "fleet.test", "SOA", "a. b. 1 2 3 4 5");
+    let script = Script::new(
+        [old(), search("fleet.test", &[soa]), search("_acme-challenge.*.fleet.test", &full)]
+            .into_iter()
+            .chain(one_by_one()),
+    )
+    .await;
+    backend(&script).apply(&zone(), &changes).await.unwrap();
+    script.finish();
+}

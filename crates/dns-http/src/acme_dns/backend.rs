@@ -1,0 +1,140 @@
+//! The backend.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use fleetcert_ambient::timeout;
+use fleetcert_dns::{
+    BackendError, BackendErrorKind, Capabilities, Change, DnsBackend, Operation, RecordSet, RecordType, Ttl,
+    TxtValue,
+};
+use fleetcert_names::DomainName;
+use http::Method;
+use serde_json::json;
+use tokio::sync::Mutex;
+
+use super::AcmeDnsAccount;
+use crate::client::{Api, Repeat, Request};
+use crate::dns01::require_dns01_texts;
+use crate::{Endpoint, HttpClient};
+
+/// Publishes dns-01 values at one acme-dns server. See the [page of the module](super) for its limits. A clone is the
+/// same backend.
+#[derive(Clone, Debug)]
+pub struct AcmeDnsBackend {
+    names: Arc<BTreeMap<DomainName, Arc<Account>>>,
+    /// Knows no secret: it is for errors of calls that have no account.
+    nobody: Arc<Api>,
+}
+
+#[derive(Debug)]
+struct Account {
+    api: Api,
+    subdomain: String,
+    /// The values that are there as far as we wrote them, the oldest first.
+    written: Mutex<VecDeque<TxtValue>>,
+}
+
+/// acme-dns keeps so many values of a name.
+const VALUES: usize = 2;
+const MAX_CHANGES: usize = 100;
+
+impl AcmeDnsBackend {
+    /// A backend with the accounts of these names, each the name that is to be written: `_acme-challenge.NAME`. The
+    /// name at acme-dns itself works, too, for a caller that has followed the CNAME. Nothing is sent before the first
+    /// call.
+    pub fn new(
+        endpoint: Endpoint,
+        names: impl IntoIterator<Item = (DomainName, AcmeDnsAccount)>,
+        http: &HttpClient,
+    ) -> Self {
+        let mut accounts = BTreeMap::new();
+        for (name, account) in names {
+            let (full_domain, subdomain) = (account.full_domain.clone(), account.subdomain.clone());
+            let api = Api::new(http, endpoint.clone(), account);
+            let account = Arc::new(Account { api, subdomain, written: Mutex::default() });
+            accounts.insert(name, account.clone());
+            accounts.insert(full_domain, account);
+        }
+        let none = AcmeDnsAccount {
+            full_domain: "invalid".parse().expect("a label is a name"),
+            subdomain: String::new(),
+            username: String::new(),
+            password: "".into(),
+        };
+        Self { names: Arc::new(accounts), nobody: Arc::new(Api::new(http, endpoint, none)) }
+    }
+}
+
+#[async_trait]
+impl DnsBackend for AcmeDnsBackend {
+    async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
+        let call = self.nobody.call(Operation::Apply, zone);
+        call.require_fit(changes, &self.capabilities())?;
+        require_dns01_texts(&call, changes)?;
+        let mut values = Vec::with_capacity(changes.len());
+        for change in changes {
+            let Change::AddTxt { name, value, .. } = change else {
+                return Err(call.error(BackendErrorKind::InvalidInput, "acme-dns removes nothing"));
+            };
+            let account = self.names.get(name).ok_or_else(|| {
+                call.error(BackendErrorKind::NotInZone, format!("there is no acme-dns account for {name}"))
+            })?;
+            values.push((account, value));
+        }
+        for (account, value) in values {
+            account.add(zone, value).await?;
+        }
+        Ok(())
+    }
+
+    async fn read(
+        &self,
+        zone: &DomainName,
+        name: &DomainName,
+        _: RecordType,
+    ) -> Result<Option<RecordSet>, BackendError> {
+        let call = self.nobody.call(Operation::Read, zone);
+        call.require_within(name)?;
+        Err(call.error(BackendErrorKind::InvalidInput, "acme-dns cannot be read by its API"))
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            atomic: false,
+            addresses: false,
+            reads: false,
+            removes: false,
+            any_name: false,
+            any_text: false,
+            max_values: VALUES,
+            min_ttl: Ttl::CHALLENGE,
+            max_changes: MAX_CHANGES,
+        }
+    }
+}
+
+impl Account {
+    async fn add(&self, zone: &DomainName, value: &TxtValue) -> Result<(), BackendError> {
+        let call = self.api.call(Operation::Apply, zone);
+        let locked = timeout(call.http().clock(), call.left(), self.written.lock()).await;
+        let mut written = locked.map_err(|elapsed| call.error(BackendErrorKind::Unavailable, elapsed))?;
+        if written.contains(value) {
+            return Ok(());
+        }
+        let body = json!({"subdomain": self.subdomain, "txt": value.to_string()});
+        // Done twice it is in both places and has pushed out the other value.
+        let request = Request::new(Method::POST, ["update"], Repeat::Harmful).json(&body);
+        let reply = call.send(&request).await?;
+        let answer: serde_json::Value = reply.json()?;
+        if answer["txt"] != value.to_string() {
+            return Err(reply.unusable(crate::ApiFault::UnexpectedJson));
+        }
+        if written.len() == VALUES {
+            written.pop_front();
+        }
+        written.push_back(value.clone());
+        Ok(())
+    }
+}

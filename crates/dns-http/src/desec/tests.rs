@@ -1,0 +1,224 @@
+//! Every request that the backend makes, and what it does with every answer.
+
+use fleetcert_ambient::SystemClock;
+use fleetcert_dns::conformance::{Subject, check};
+use fleetcert_dns::{
+    Addresses, BackendErrorKind, Change, DnsBackend, DnsBackendExt, RecordType, Ttl, TxtValue,
+};
+use fleetcert_names::DomainName;
+use serde_json::{Value, json};
+
+use super::{DesecBackend, DesecOptions, imitation};
+use crate::fixture::{Exchange, SECRET, Script, client, expect, json as answer, require_refusals, status};
+use crate::{Endpoint, HttpClient};
+
+const NAME: &str = "_acme-challenge.a.fleet.test";
+
+fn zone() -> DomainName {
+    "fleet.test".parse().unwrap()
+}
+
+fn name(text: &str) -> DomainName {
+    text.parse().unwrap()
+}
+
+fn text(value: &str) -> TxtValue {
+    value.parse().unwrap()
+}
+
+fn make(endpoint: Endpoint, http: &HttpClient) -> DesecBackend {
+    let options = DesecOptions { endpoint, ..DesecOptions::new(SECRET.into()) };
+    DesecBackend::new(options, http)
+}
+
+fn backend(script: &Script) -> DesecBackend {
+    make(script.endpoint("/api/v1"), &client(|options| options.requests_at_once = 1))
+}
+
+fn add(owner: &str, value: &str) -> Change {
+    Change::AddTxt { name: name(owner), value: text(value), ttl: Ttl::CHALLENGE }
+}
+
+fn remove(owner: &str, value: &str) -> Change {
+    Change::RemoveTxt { name: name(owner), value: text(value) }
+}
+
+fn addresses(owner: &str, texts: &[&str]) -> Change {
+    let addresses = Addresses::new(texts.iter().map(|text| text.parse().unwrap())).unwrap();
+    Change::SetAddresses { name: name(owner), addresses, ttl: Ttl::ADDRESS }
+}
+
+fn get(path: &str) -> Exchange {
+    expect("GET", format!("/api/v1/domains/fleet.test/{path}"))
+        .header("authorization", format!("Token {SECRET}"))
+}
+
+fn domain() -> Exchange {
+    get("").answer(answer(json!({"name": "fleet.test", "minimum_ttl": 3600, "touched": "…"})))
+}
+
+fn rrset(subname: &str, record_type: &str, ttl: u32, records: &[&str]) -> Value {
+    json!({"subname": subname, "type": record_type, "ttl": ttl, "records": records})
+}
+
+fn absent(path: &str) -> Exchange {
+    get(path).answer(status(404).json(json!({"detail": "Not found."})))
+}
+
+fn patch(sets: &[Value]) -> Exchange {
+    expect("PATCH", "/api/v1/domains/fleet.test/rrsets/")
+        .header("authorization", format!("Token {SECRET}"))
+        .header("content-type", "application/json")
+        .json(json!(sets))
+        .answer(answer(json!(sets)))
+}
+
+const TXT_PATH: &str = "rrsets/_acme-challenge.a/TXT/";
+
+#[tokio::test]
+async fn values_are_merged_and_the_domains_shortest_time_to_live_is_kept() {
+    let theirs = rrset("_acme-challenge.a", "TXT", 7200, &["\"theirs\"", "\"gone\"", "\"\""]);
+    let script = Script::new([
+        domain(),
+        get(TXT_PATH).answer(answer(theirs)),
+        patch(&[rrset("_acme-challenge.a", "TXT", 3600, &["\"theirs\"", "\"\"", "\"mine\""])]),
+        get(TXT_PATH).answer(answer(rrset("_acme-challenge.a", "TXT", 3600, &["\"mine\""]))),
+        patch(&[rrset("_acme-challenge.a", "TXT", 3600, &[])]),
+        absent(TXT_PATH),
+    ])
+    .await;
+    let backend = backend(&script);
+    backend.apply(&zone(), &[add(NAME, "mine"), remove(NAME, "gone")]).await.unwrap();
+    backend.apply(&zone(), &[remove(NAME, "mine")]).await.unwrap();
+    // What is not there is not removed, and no write is spent on it.
+    backend.apply(&zone(), &[remove(NAME, "mine")]).await.unwrap();
+    script.finish();
+}
+
+#[tokio::test]
+async fn the_apex_has_two_spellings() {
+    let script = Script::new([
+        domain(),
+        absent("rrsets/@/A/"),
+        absent("rrsets/@/AAAA/"),
+        patch(&[rrset("", "A", 3600, &["10.1.1.4", "10.1.1.5"]), rrset("", "AAAA", 3600, &["fd00::4"])]),
+        absent("rrsets/@/A/"),
+        get("rrsets/@/AAAA/").answer(answer(rrset("", "AAAA", 3600, &["fd00::4"]))),
+        patch(&[rrset("", "AAAA", 3600, &[])]),
+    ])
+    .await;
+    let backend = backend(&script);
+    backend.apply(&zone(), &[addresses("fleet.test", &["10.1.1.4", "10.1.1.5", "fd00::4"])]).await.unwrap();
+    backend.apply(&zone(), &[addresses("fleet.test", &[])]).await.unwrap();
+    script.finish();
+}
+
+#[tokio::test]
+async fn many_sets_are_read_by_pages_of_a_list() {
+    let changes: Vec<_> = (0..4).map(|number| add(&format!("n{number}.fleet.test"), "mine")).collect();
+    let first = get("rrsets/?type=TXT&cursor=");
+    let first_page = answer(json!([rrset("n0", "TXT", 3600, &["\"theirs\""])]));
+    let second = get("rrsets/?type=TXT&cursor=abc").answer(answer(json!([
+        rrset("n3", "TXT", 3600, &["\"mine\""]),
+        rrset("n9", "TXT", 3600, &["\"not asked for\""]),
+    ])));
+    let script = Script::linked(|base| {
+        let link = format!(
+            "<{base}/api/v1/domains/fleet.test/rrsets/?type=TXT&cursor=>; rel=\"first\", \
+             <{base}/api/v1/domains/fleet.test/rrsets/?type=TXT&cursor=abc>; rel=\"next\""
+        );
+        vec![
+            domain(),
+            first.answer(first_page.header("link", link)),
+            second,
+            patch(&[
+                rrset("n0", "TXT", 3600, &["\"theirs\"", "\"mine\""]),
+                rrset("n1", "TXT", 3600, &["\"mine\""]),
+                rrset("n2", "TXT", 3600, &["\"mine\""]),
+            ]),
+        ]
+    })
+    .await;
+    backend(&script).apply(&zone(), &changes).await.unwrap();
+    script.finish();
+}
+
+#[tokio::test]
+async fn a_next_page_elsewhere_gets_no_token() {
+    let changes: Vec<_> = (0..4).map(|number| add(&format!("n{number}.fleet.test"), "mine")).collect();
+    let elsewhere = answer(json!([])).header("link", "<https://evil.test/?cursor=a>; rel=\"next\"");
+    let script = Script::new([domain(), get("rrsets/?type=TXT&cursor=").answer(elsewhere)]).await;
+    let error = backend(&script).apply(&zone(), &changes).await.unwrap_err();
+    assert_eq!(error.kind(), BackendErrorKind::Unavailable);
+    script.finish();
+}
+
+#[tokio::test]
+async fn a_foreign_domain_is_told_from_an_absent_set() {
+    let script = Script::new([absent("")]).await;
+    let error = backend(&script).read(&zone(), &name(NAME), RecordType::Txt).await.unwrap_err();
+    assert_eq!(error.kind(), BackendErrorKind::NotInZone);
+    script.finish();
+
+    let script = Script::new([domain(), absent(TXT_PATH)]).await;
+    assert_eq!(backend(&script).read(&zone(), &name(NAME), RecordType::Txt).await.unwrap(), None);
+    script.finish();
+}
+
+#[tokio::test]
+async fn what_does_not_fit_is_not_sent() {
+    let script = Script::new([]).await;
+    let backend = backend(&script);
+    let error = backend.apply(&zone(), &[add("a.xfleet.test", "1")]).await.unwrap_err();
+    assert_eq!(error.kind(), BackendErrorKind::NotInZone);
+    let error = backend.read(&zone(), &name("a.xfleet.test"), RecordType::A).await.unwrap_err();
+    assert_eq!(error.kind(), BackendErrorKind::NotInZone);
+    let error = backend.apply(&zone(), &vec![add(NAME, "1"); 501]).await.unwrap_err();
+    assert_eq!(error.kind(), BackendErrorKind::InvalidInput);
+    assert!(!format!("{backend:?}").contains(SECRET));
+    script.finish();
+}
+
+#[tokio::test]
+async fn every_refusal_of_every_request_is_told() {
+    let change = async |backend: DesecBackend| backend.apply(&zone(), &[add(NAME, "1")]).await;
+    let read = async |backend: DesecBackend| backend.texts(&zone(), &name(NAME)).await.map(drop);
+    let several = async |backend: DesecBackend| {
+        let changes: Vec<_> = (0..4).map(|number| add(&format!("n{number}.fleet.test"), "1")).collect();
+        backend.apply(&zone(), &changes).await
+    };
+    let base = "/api/v1";
+    require_refusals(base, Vec::new, || get(""), make, change, &[]).await;
+    require_refusals(base, Vec::new, || get(""), make, read, &[]).await;
+    require_refusals(base, || vec![domain()], || get("rrsets/?type=TXT&cursor="), make, several, &[]).await;
+}
+
+#[tokio::test]
+async fn a_refused_write_is_told() {
+    let write = || patch(&[rrset("_acme-challenge.a", "TXT", 3600, &["\"1\""])]);
+    for (code, kind) in [
+        (400, BackendErrorKind::InvalidInput),
+        (401, BackendErrorKind::Unauthenticated),
+        (403, BackendErrorKind::Refused),
+        (404, BackendErrorKind::NotInZone),
+    ] {
+        let refused = status(code).json(json!([{"non_field_errors": ["no"]}]));
+        let script = Script::new([domain(), absent(TXT_PATH), write().answer(refused)]).await;
+        let error = backend(&script).apply(&zone(), &[add(NAME, "1")]).await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+        script.finish();
+    }
+    let busy = status(429).header("retry-after", "1").json(json!({"detail": "Request was throttled."}));
+    let script = Script::new([domain(), absent(TXT_PATH), write().answer(busy), write()]).await;
+    backend(&script).apply(&zone(), &[add(NAME, "1")]).await.unwrap();
+    script.finish();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_conforms_over_an_imitation_of_the_provider() {
+    let endpoint: Endpoint = format!("http://{}", imitation::start().await).parse().unwrap();
+    let backend = make(endpoint, &client(|_| {}));
+    // The API has no condition on a write, so that one name belongs to one process: all instances are one.
+    let subject = Subject::new(|| backend.clone(), zone(), &SystemClock);
+    check(&Subject { calls_at_once: 200, ..subject }).await.require_passed().unwrap();
+}

@@ -1,0 +1,230 @@
+//! The backend.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use fleetcert_dns::{
+    BackendError, BackendErrorKind, Capabilities, Change, DnsBackend, Operation, RecordSet, RecordType, Ttl,
+};
+use fleetcert_names::DomainName;
+use futures_util::FutureExt;
+use http::{Method, StatusCode};
+use secrecy::SecretString;
+use serde::Serialize;
+
+use super::actions;
+use super::messages::{ActionReply, ChangeTtl, Record, Records, Rrset, RrsetReply, ZoneReply, read_kind};
+use crate::client::{Api, Call, Repeat, Request, Token};
+use crate::record_sets::{
+    Key, Locks, RecordSets, SetChange, Spelled, Spelling, edits, lock_within, rewrite, type_name,
+};
+use crate::zones::{ZoneIds, relative};
+use crate::{Endpoint, HttpClient, txt};
+
+/// With which token. `Debug` shows no secret.
+#[derive(Clone, Debug)]
+pub struct HetznerOptions {
+    /// The token of the project.
+    pub token: SecretString,
+    /// The base URL. Default: `https://api.hetzner.cloud/v1`.
+    pub endpoint: Endpoint,
+    /// The most changes in one call. Default: 50; each takes three or four requests.
+    pub max_changes: usize,
+}
+
+impl HetznerOptions {
+    /// The defaults, with this token.
+    pub fn new(token: SecretString) -> Self {
+        let endpoint = Endpoint::of_provider("https://api.hetzner.cloud/v1");
+        Self { token, endpoint, max_changes: 50 }
+    }
+}
+
+/// Changes zones of one Hetzner project. See the [page of the module](super) for its limits. A clone is the same
+/// backend.
+#[derive(Clone, Debug)]
+pub struct HetznerBackend {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    api: Api,
+    max_changes: usize,
+    names: Locks<DomainName>,
+    /// The zones that there are, and their own time to live.
+    zones: ZoneIds<u32>,
+}
+
+impl HetznerBackend {
+    /// A backend with this token. Nothing is sent before the first call.
+    pub fn new(options: HetznerOptions, http: &HttpClient) -> Self {
+        let inner = Inner {
+            api: Api::new(http, options.endpoint, Token::bearer(options.token)).reading_kinds(read_kind),
+            max_changes: options.max_changes,
+            names: Locks::default(),
+            zones: ZoneIds::default(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+}
+
+const MIN_TTL: u32 = 60;
+const SPELLING: Spelling = Spelling { write: txt::quoted, read: txt::unquoted };
+
+#[async_trait]
+impl DnsBackend for HetznerBackend {
+    async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
+        let inner = &*self.inner;
+        let call = inner.api.call(Operation::Apply, zone);
+        let capabilities = self.capabilities();
+        call.require_fit(changes, &capabilities)?;
+        if changes.is_empty() {
+            return Ok(());
+        }
+        inner.zone_ttl(&call).await?;
+        let edits = edits(changes, capabilities.min_ttl);
+        let names: BTreeSet<_> = edits.keys().map(|(name, _)| name.clone()).collect();
+        let _locked = lock_within(&call, &inner.names, names).await?;
+        rewrite(inner, &call, &edits).await
+    }
+
+    async fn read(
+        &self,
+        zone: &DomainName,
+        name: &DomainName,
+        record_type: RecordType,
+    ) -> Result<Option<RecordSet>, BackendError> {
+        let call = self.inner.api.call(Operation::Read, zone);
+        call.require_within(name)?;
+        let held = self.inner.held_set(&call, &(name.clone(), record_type)).await?;
+        Ok(held.map(|(set, _)| set).filter(|set| !set.values.is_empty()))
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            atomic: false,
+            min_ttl: Ttl::from_secs(MIN_TTL).expect("a minute is below the longest time to live"),
+            max_changes: self.inner.max_changes,
+            ..Capabilities::ALL
+        }
+    }
+}
+
+impl Inner {
+    /// The zone's own time to live; and that the project has the zone and it can be changed.
+    async fn zone_ttl(&self, call: &Call<'_>) -> Result<u32, BackendError> {
+        if let Some(ttl) = self.zones.get(call.zone, call.now()) {
+            return Ok(ttl);
+        }
+        let request = Request::get(["zones", call.zone.as_str()]);
+        let zone = call.send(&request).await?.json::<ZoneReply>()?.zone;
+        if zone.mode != "primary" {
+            let why = "the zone is in secondary mode: its primary server is elsewhere";
+            return Err(call.error(BackendErrorKind::Refused, why));
+        }
+        self.zones.put(call.zone, zone.ttl, call.now());
+        Ok(zone.ttl)
+    }
+
+    async fn held_set(
+        &self,
+        call: &Call<'_>,
+        key: &Key,
+    ) -> Result<Option<(RecordSet, Spelled)>, BackendError> {
+        let zone_ttl = self.zone_ttl(call).await?;
+        let reply = call.send_allowing(&Request::get(path(call, key, &[])), &[StatusCode::NOT_FOUND]).await?;
+        if reply.status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let Rrset { ttl, records } = reply.json::<RrsetReply>()?.rrset;
+        let values = records.into_iter().map(|record| record.value).collect();
+        let spelled = Spelled { ttl: ttl.unwrap_or(zone_ttl), values };
+        Ok(Some((SPELLING.record_set(&spelled, key.1), spelled)))
+    }
+
+    async fn write_set(&self, call: &Call<'_>, change: &SetChange<Spelled>) -> Result<(), BackendError> {
+        let (key, before) = (&change.key, change.before.as_ref().map(|(_, spelled)| spelled));
+        let after = SPELLING.merged(before, change.after.as_ref(), key.1);
+        let none = Vec::new();
+        let old = before.map_or(&none, |set| &set.values);
+        let new = after.as_ref().map_or(&none, |set| &set.values);
+        let come: Vec<_> = new.iter().filter(|value| !old.contains(value)).cloned().collect();
+        let gone: Vec<_> = old.iter().filter(|value| !new.contains(value)).cloned().collect();
+        let addresses = key.1 != RecordType::Txt;
+
+        if addresses && !old.is_empty() && !come.is_empty() {
+            // The whole set at once, so that no moment has too many or too few addresses.
+            self.act(call, key, "set_records", &Records { records: records(new.clone()), ttl: None }).await?;
+        } else {
+            if !come.is_empty() {
+                // A set that is there has a time to live, and refuses another.
+                let ttl = after.as_ref().map(|set| set.ttl).filter(|_| old.is_empty());
+                self.act(call, key, "add_records", &Records { records: records(come), ttl }).await?;
+            }
+            if !gone.is_empty() {
+                self.act(call, key, "remove_records", &Records { records: records(gone), ttl: None }).await?;
+            }
+        }
+        match (before, after) {
+            (Some(before), Some(after)) if addresses && before.ttl != after.ttl => {
+                self.act(call, key, "change_ttl", &ChangeTtl { ttl: after.ttl }).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// One action on one set, until it is done. Somebody may have removed the set since it was read: a conflict.
+    async fn act(
+        &self,
+        call: &Call<'_>,
+        key: &Key,
+        action: &str,
+        body: &impl Serialize,
+    ) -> Result<(), BackendError> {
+        // Sent twice it is refused as a conflict at worst, and then the set is read.
+        let path = path(call, key, &["actions", action]);
+        let request = Request::new(Method::POST, path, Repeat::Harmless).json(body);
+        let reply = call.send_allowing(&request, &[StatusCode::NOT_FOUND]).await?;
+        if reply.status == StatusCode::NOT_FOUND {
+            let why = format!("there are no longer any {} records of {}", type_name(key.1), key.0);
+            return Err(call.error(BackendErrorKind::Conflict, why));
+        }
+        actions::done(call, reply.json::<ActionReply>()?.action).await
+    }
+}
+
+/// The path of a record set, and what follows it.
+fn path<'a>(call: &Call<'a>, key: &'a Key, rest: &[&'a str]) -> Vec<&'a str> {
+    let name = relative(&key.0, call.zone).unwrap_or("@");
+    [&["zones", call.zone.as_str(), "rrsets", name, type_name(key.1)], rest].concat()
+}
+
+fn records(values: Vec<String>) -> Vec<Record> {
+    values.into_iter().map(|value| Record { value }).collect()
+}
+
+#[async_trait]
+impl RecordSets for Inner {
+    /// The set as Hetzner spells it.
+    type Version = Spelled;
+
+    async fn held(
+        &self,
+        call: &Call<'_>,
+        keys: &[Key],
+    ) -> Result<BTreeMap<Key, (RecordSet, Spelled)>, BackendError> {
+        let reads = keys
+            .iter()
+            .map(|key| async move { Ok((key.clone(), self.held_set(call, key).await?)) }.boxed())
+            .collect();
+        let sets = call.side_by_side(reads).await?;
+        Ok(sets.into_iter().filter_map(|(key, set)| Some((key, set?))).collect())
+    }
+
+    async fn write(&self, call: &Call<'_>, changes: &[SetChange<Spelled>]) -> Result<(), BackendError> {
+        let writes = changes.iter().map(|change| self.write_set(call, change).boxed()).collect();
+        call.side_by_side(writes).await.map(drop)
+    }
+}

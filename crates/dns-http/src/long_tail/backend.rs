@@ -1,0 +1,235 @@
+//! The backend.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use dns_update::{DnsRecord, DnsRecordType, DnsUpdater};
+use fleetcert_ambient::{Clock, timeout};
+use fleetcert_dns::{
+    BackendError, BackendErrorKind, Capabilities, Change, DnsBackend, Operation, RecordData, RecordSet,
+    RecordType, Ttl, TxtValue,
+};
+use fleetcert_names::DomainName;
+
+use super::LongTailFault;
+use crate::record_sets::Locks;
+
+/// What a [`LongTailBackend`] may and can do.
+#[derive(Clone, Debug)]
+pub struct LongTailOptions {
+    /// The zones that the provider has. Others are [`NotInZone`](BackendErrorKind::NotInZone): the errors of
+    /// `dns-update` do not tell that reliably.
+    pub zones: BTreeSet<DomainName>,
+    /// The time for one call with all that `dns-update` does in it. Default: 60 seconds.
+    pub call_within: Duration,
+    /// Whether the provider's records can be listed; some can only be written. Default: yes.
+    pub reads: bool,
+    /// The most values of one name. Default: no bound that a fleet meets. Some dynamic DNS services keep one or two.
+    pub max_values: usize,
+    /// The shortest time to live that the provider takes. Default: a minute.
+    pub min_ttl: Ttl,
+    /// Whether errors have the texts of `dns-update`. **They can hold tokens**, as parts of URLs. Default: no.
+    pub show_texts: bool,
+}
+
+impl LongTailOptions {
+    /// The defaults, for these zones.
+    pub fn new(zones: impl IntoIterator<Item = DomainName>) -> Self {
+        Self {
+            zones: zones.into_iter().collect(),
+            call_within: Duration::from_secs(60),
+            reads: true,
+            max_values: usize::MAX,
+            min_ttl: Ttl::ADDRESS,
+            show_texts: false,
+        }
+    }
+}
+
+/// Adds and removes challenge values by `dns-update`. See the [page of the module](super) for what it cannot do. A clone
+/// is the same backend.
+#[derive(Clone, Debug)]
+pub struct LongTailBackend {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    provider: DnsUpdater,
+    options: LongTailOptions,
+    clock: Arc<dyn Clock>,
+    /// Most providers read, merge and write.
+    names: Locks<DomainName>,
+}
+
+/// Each is several requests, one after the other.
+const MAX_CHANGES: usize = 20;
+/// A SHA-256 in base64url (RFC 8555 section 8.4).
+const VALUE_LEN: usize = 43;
+
+impl LongTailBackend {
+    /// A backend over this provider. Nothing is sent before the first call.
+    pub fn new(provider: DnsUpdater, options: LongTailOptions, clock: Arc<dyn Clock>) -> Self {
+        Self { inner: Arc::new(Inner { provider, options, clock, names: Locks::default() }) }
+    }
+}
+
+#[async_trait]
+impl DnsBackend for LongTailBackend {
+    async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
+        let call = Call { inner: &self.inner, operation: Operation::Apply, zone };
+        if changes.len() > MAX_CHANGES {
+            let why = format!("{} changes in one call, and at most {MAX_CHANGES} are allowed", changes.len());
+            return Err(call.error(BackendErrorKind::InvalidInput, why));
+        }
+        changes.iter().try_for_each(|change| call.require_fit(change))?;
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let names = changes.iter().map(|change| change.name().clone()).collect();
+        call.in_time(async {
+            let _locked = self.inner.names.lock(names).await;
+            for change in changes {
+                call.make(change).await?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn read(
+        &self,
+        zone: &DomainName,
+        name: &DomainName,
+        record_type: RecordType,
+    ) -> Result<Option<RecordSet>, BackendError> {
+        let call = Call { inner: &self.inner, operation: Operation::Read, zone };
+        call.require_within(name)?;
+        let LongTailOptions { reads, min_ttl, .. } = self.inner.options;
+        if !reads {
+            return Err(call.error(BackendErrorKind::InvalidInput, "the provider's records cannot be listed"));
+        }
+        if record_type != RecordType::Txt {
+            return Err(call.error(BackendErrorKind::InvalidInput, "it knows only TXT records"));
+        }
+        let records = call
+            .in_time(async {
+                let provider = &self.inner.provider;
+                let listed = provider.list_rrset(name.as_str(), DnsRecordType::TXT, zone.as_str()).await;
+                listed.map_err(|error| call.failed(&error))
+            })
+            .await?;
+        let values: BTreeSet<_> = records.iter().filter_map(value).collect();
+        Ok((!values.is_empty()).then_some(RecordSet { ttl: min_ttl, values }))
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let LongTailOptions { reads, max_values, min_ttl, .. } = self.inner.options;
+        Capabilities {
+            atomic: false,
+            addresses: false,
+            any_text: false,
+            reads,
+            max_values,
+            min_ttl,
+            max_changes: MAX_CHANGES,
+            ..Capabilities::ALL
+        }
+    }
+}
+
+fn value(record: &DnsRecord) -> Option<RecordData> {
+    let DnsRecord::TXT(text) = record else { return None };
+    text.parse().ok().map(RecordData::Txt)
+}
+
+/// One call of the backend, with what its errors tell.
+#[derive(Clone, Copy)]
+struct Call<'a> {
+    inner: &'a Inner,
+    operation: Operation,
+    zone: &'a DomainName,
+}
+
+impl Call<'_> {
+    fn require_within(&self, name: &DomainName) -> Result<(), BackendError> {
+        if !self.inner.options.zones.contains(self.zone) {
+            return Err(self.error(BackendErrorKind::NotInZone, "the backend was not given this zone"));
+        }
+        if name.is_within(self.zone) {
+            return Ok(());
+        }
+        Err(self.error(BackendErrorKind::NotInZone, format!("{name} is outside the zone")))
+    }
+
+    fn require_fit(&self, change: &Change) -> Result<(), BackendError> {
+        self.require_within(change.name())?;
+        let why = match change {
+            Change::SetAddresses { .. } => "it takes no addresses",
+            Change::AddTxt { value, .. } if !is_dns01(value) => "it takes only dns-01 values",
+            // A value that cannot be added is not there.
+            Change::AddTxt { .. } | Change::RemoveTxt { .. } => return Ok(()),
+        };
+        Err(self.error(BackendErrorKind::InvalidInput, why))
+    }
+
+    async fn make(&self, change: &Change) -> Result<(), BackendError> {
+        let (provider, origin) = (&self.inner.provider, self.zone.as_str());
+        let made = match change {
+            Change::AddTxt { name, value, ttl } => {
+                let ttl = (*ttl).max(self.inner.options.min_ttl).as_secs();
+                provider.add_to_rrset(name.as_str(), DnsRecordType::TXT, ttl, vec![txt(value)], origin).await
+            }
+            Change::RemoveTxt { name, value } if is_dns01(value) => {
+                provider.remove_from_rrset(name.as_str(), DnsRecordType::TXT, vec![txt(value)], origin).await
+            }
+            Change::RemoveTxt { .. } => Ok(()),
+            Change::SetAddresses { .. } => unreachable!("addresses are refused before"),
+        };
+        made.map_err(|error| self.failed(&error))
+    }
+
+    async fn in_time<T>(
+        &self,
+        work: impl Future<Output = Result<T, BackendError>>,
+    ) -> Result<T, BackendError> {
+        let within = self.inner.options.call_within;
+        match timeout(&*self.inner.clock, within, work).await {
+            Ok(done) => done,
+            Err(elapsed) => Err(self.error(BackendErrorKind::Unavailable, elapsed)),
+        }
+    }
+
+    fn failed(&self, error: &dns_update::Error) -> BackendError {
+        let fault = LongTailFault::new(error, self.inner.options.show_texts);
+        self.error(fault.kind(), fault)
+    }
+
+    fn error(
+        &self,
+        kind: BackendErrorKind,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> BackendError {
+        BackendError::new(kind, self.operation, self.zone, source)
+    }
+}
+
+fn is_dns01(value: &TxtValue) -> bool {
+    let octets = value.as_bytes();
+    octets.len() == VALUE_LEN
+        && octets.iter().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_'))
+}
+
+fn txt(value: &TxtValue) -> DnsRecord {
+    // It has the characters of base64url only.
+    DnsRecord::TXT(value.to_string())
+}
+
+impl fmt::Debug for Inner {
+    /// The provider has secrets, and does not keep them from being printed.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inner").field("options", &self.options).finish_non_exhaustive()
+    }
+}

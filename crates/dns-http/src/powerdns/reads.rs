@@ -1,0 +1,97 @@
+//! Reading record sets: one by one, or many challenge names by one search.
+
+use std::collections::{BTreeMap, HashMap};
+
+use fleetcert_dns::{BackendError, RecordSet};
+use futures_util::FutureExt;
+
+use super::api::{self, Record, SearchedRecord, Zone};
+use super::backend::Inner;
+use crate::client::{Call, Request};
+use crate::record_sets::{Key, type_name};
+
+/// What there is, as it is spelt.
+pub(super) type Held = BTreeMap<Key, (RecordSet, Vec<Record>)>;
+
+/// From so many names on, one search of the zone costs less than reading them one by one: a search takes as long as
+/// some ten reads.
+const WORTH_A_SEARCH: usize = 16;
+/// A search that finds so many records may have found more, and does not count.
+const MOST_FOUND: usize = 5000;
+const CHALLENGES: &str = "_acme-challenge.";
+
+impl Inner {
+    pub(super) async fn held_set(
+        &self,
+        call: &Call<'_>,
+        key: &Key,
+    ) -> Result<Option<(RecordSet, Vec<Record>)>, BackendError> {
+        let request = self
+            .zone_request(&api::absolute(call.zone))
+            .query("rrset_name", api::absolute(&key.0))
+            .query("rrset_type", type_name(key.1));
+        let zone: Zone = call.send(&request).await?.json()?;
+        Ok(zone.set(key).and_then(|set| set.into_set(key.1)))
+    }
+
+    pub(super) async fn held_sets(&self, call: &Call<'_>, keys: &[Key]) -> Result<Held, BackendError> {
+        if let Some(held) = self.searched(call, keys).await? {
+            return Ok(held);
+        }
+        let reads = keys
+            .iter()
+            .map(|key| async move { Ok((key.clone(), self.held_set(call, key).await?)) }.boxed())
+            .collect();
+        let sets = call.side_by_side(reads).await?;
+        Ok(sets.into_iter().filter_map(|(key, set)| Some((key, set?))).collect())
+    }
+
+    /// The sets of many challenge names by one search; `None` when they are few, or other names, or the search
+    /// cannot be trusted to find all.
+    async fn searched(&self, call: &Call<'_>, keys: &[Key]) -> Result<Option<Held>, BackendError> {
+        let challenges = keys.iter().all(|(name, _)| name.as_str().starts_with(CHALLENGES));
+        if keys.len() < WORTH_A_SEARCH || !challenges || !self.search_works(call).await? {
+            return Ok(None);
+        }
+        let found = self.search(call, &format!("{CHALLENGES}*.{}", call.zone), MOST_FOUND).await?;
+        if found.len() >= MOST_FOUND {
+            return Ok(None);
+        }
+        let zone = api::absolute(call.zone);
+        let mut by_name: HashMap<(String, String), Vec<SearchedRecord>> = HashMap::new();
+        for record in found.into_iter().filter(|record| record.is_of(&zone)) {
+            by_name.entry(record.key()).or_default().push(record);
+        }
+        let held = keys.iter().filter_map(|key| {
+            let records = by_name.remove(&(api::absolute(&key.0), type_name(key.1).to_owned()))?;
+            Some((key.clone(), api::searched_set(records)?.into_set(key.1)?))
+        });
+        Ok(Some(held.collect()))
+    }
+
+    /// Whether a search finds the zone's own SOA record. A storage that cannot search answers that there is nothing;
+    /// to believe that would be to wipe what others have at the names.
+    async fn search_works(&self, call: &Call<'_>) -> Result<bool, BackendError> {
+        if let Some(known) = self.searches.get(call.zone, call.now()) {
+            return Ok(known);
+        }
+        let zone = api::absolute(call.zone);
+        let found = self.search(call, call.zone.as_str(), MOST_FOUND).await?;
+        let works = found.iter().any(|record| record.is_soa_of(&zone));
+        self.searches.put(call.zone, works, call.now());
+        Ok(works)
+    }
+
+    async fn search(
+        &self,
+        call: &Call<'_>,
+        pattern: &str,
+        most: usize,
+    ) -> Result<Vec<SearchedRecord>, BackendError> {
+        let request = Request::get(["api", "v1", "servers", &self.server_id, "search-data"])
+            .query("q", pattern)
+            .query("max", most.to_string())
+            .query("object_type", "record");
+        call.send(&request).await?.json()
+    }
+}

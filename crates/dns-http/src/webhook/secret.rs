@@ -1,0 +1,41 @@
+//! How the webhook knows us.
+
+use async_trait::async_trait;
+use fleetcert_dns::BackendError;
+use http::HeaderValue;
+use secrecy::SecretString;
+use url::Position;
+
+use super::signature::{SIGNATURE_HEADER, sign};
+use crate::client::{Authorizer, Call, Outgoing, Token, concealed};
+
+/// What both sides know. `Debug` shows no secret.
+#[derive(Clone, Debug)]
+pub enum WebhookSecret {
+    /// A token in each request: `Authorization: Bearer …`. Whoever sees a request can make others.
+    Bearer(SecretString),
+    /// A key that signs each request and is never sent. Who sees a request can send it again for some minutes, as it
+    /// was.
+    Hmac(SecretString),
+}
+
+#[async_trait]
+impl Authorizer for WebhookSecret {
+    async fn authorize(&self, outgoing: &mut Outgoing, call: &Call<'_>) -> Result<(), BackendError> {
+        let key = match self {
+            Self::Bearer(token) => return Token::bearer(token.clone()).authorize(outgoing, call).await,
+            Self::Hmac(key) => key,
+        };
+        let target = &outgoing.url[Position::BeforePath..Position::AfterQuery];
+        let value = sign(key, outgoing.method.as_str(), target, call.now(), &outgoing.body);
+        let value = HeaderValue::try_from(value).expect("digits and letters are a header value");
+        outgoing.headers.insert(SIGNATURE_HEADER, value);
+        Ok(())
+    }
+
+    fn conceal(&self, text: &str) -> String {
+        match self {
+            Self::Bearer(secret) | Self::Hmac(secret) => concealed(text, secret),
+        }
+    }
+}

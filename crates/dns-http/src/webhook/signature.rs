@@ -1,0 +1,176 @@
+//! Requests that are signed with a key that both sides have (HMAC-SHA-256, RFC 2104).
+
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_lc_rs::{digest, hmac};
+use secrecy::{ExposeSecret, SecretString};
+
+/// The header of the signature: `t=SECONDS,v1=HEX`.
+pub const SIGNATURE_HEADER: &str = "fleetcert-signature";
+
+/// What was signed, besides the key: method, path with query, seconds since 1970, and the SHA-256 of the body, each on
+/// a line of its own.
+fn message(method: &str, target: &str, seconds: u64, body: &[u8]) -> String {
+    let body = hex(digest::digest(&digest::SHA256, body).as_ref());
+    format!("fleetcert-webhook-v1\n{method}\n{target}\n{seconds}\n{body}")
+}
+
+/// The header's value.
+pub(super) fn sign(key: &SecretString, method: &str, target: &str, now: SystemTime, body: &[u8]) -> String {
+    let seconds = seconds(now);
+    let tag = hmac::sign(&hmac_key(key), message(method, target, seconds, body).as_bytes());
+    format!("t={seconds},v1={}", hex(tag.as_ref()))
+}
+
+/// Checks the signature of requests, for a server in Rust.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use fleetcert_dns_http::webhook::{SignatureFault, SignatureVerifier};
+///
+/// let verifier = SignatureVerifier::new("key".into(), Duration::from_secs(300));
+/// let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+/// let header = "t=1800000000,v1=9ebd3549a9f13f871e4e924bc71846971794603f138466e872f96206f0b9933c";
+/// assert_eq!(verifier.verify("POST", "/apply", header, b"{}", now), Ok(()));
+/// assert_eq!(verifier.verify("POST", "/apply", header, b"[]", now), Err(SignatureFault::WrongSignature));
+/// ```
+pub struct SignatureVerifier {
+    key: hmac::Key,
+    max_age: Duration,
+}
+
+/// Why a request is not believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignatureFault {
+    /// The header is missing or not of its form.
+    #[error("the signature is missing or malformed")]
+    Malformed,
+    /// It was signed too long ago, or in the future: a replay, or clocks that are apart.
+    #[error("the signature is from another time; are the clocks right?")]
+    WrongTime,
+    /// Another key, or another request.
+    #[error("the signature does not fit")]
+    WrongSignature,
+}
+
+impl SignatureVerifier {
+    /// A verifier for this key. A request may be so old, and so far in the future; five minutes are usual.
+    #[allow(clippy::needless_pass_by_value)] // the secret's owner is the verifier
+    pub fn new(key: SecretString, max_age: Duration) -> Self {
+        Self { key: hmac_key(&key), max_age }
+    }
+
+    /// That the request was signed with the key, not long ago. `target` is the path with its query as it came.
+    ///
+    /// # Errors
+    /// A [`SignatureFault`], each of which is to be answered with status 401.
+    pub fn verify(
+        &self,
+        method: &str,
+        target: &str,
+        header: &str,
+        body: &[u8],
+        now: SystemTime,
+    ) -> Result<(), SignatureFault> {
+        let (time, tag) = header
+            .strip_prefix("t=")
+            .and_then(|rest| rest.split_once(",v1="))
+            .ok_or(SignatureFault::Malformed)?;
+        let signed: u64 = time.parse().map_err(|_| SignatureFault::Malformed)?;
+        let tag = unhex(tag).ok_or(SignatureFault::Malformed)?;
+        if seconds(now).abs_diff(signed) > self.max_age.as_secs() {
+            return Err(SignatureFault::WrongTime);
+        }
+        // It takes as long for every wrong tag.
+        hmac::verify(&self.key, message(method, target, signed, body).as_bytes(), &tag)
+            .map_err(|_| SignatureFault::WrongSignature)
+    }
+}
+
+impl fmt::Debug for SignatureVerifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SignatureVerifier")
+    }
+}
+
+fn hmac_key(key: &SecretString) -> hmac::Key {
+    hmac::Key::new(hmac::HMAC_SHA256, key.expose_secret().as_bytes())
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    if text.len() != 64 || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return None;
+    }
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BODY: &[u8] = br#"{"zone":"fleet.test","changes":[]}"#;
+
+    fn at(seconds: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn what_is_signed_is_verified_and_nothing_else() {
+        let (key, other): (SecretString, SecretString) = ("a key".into(), "b key".into());
+        let header = sign(&key, "POST", "/hook/apply?a=b", at(1_800_000_000), BODY);
+        // Made with `openssl dgst -sha256 -hmac 'a key'`.
+        let tag = "348f69e518b34f0825a6910fc06a72b501150eea31af657a6504e2bbdac305fe";
+        assert_eq!(header, format!("t=1800000000,v1={tag}"));
+        let verifier = SignatureVerifier::new(key, Duration::from_secs(300));
+        let verify = |method, target, body, now| verifier.verify(method, target, &header, body, at(now));
+        assert_eq!(verify("POST", "/hook/apply?a=b", BODY, 1_800_000_300), Ok(()));
+        assert_eq!(verify("POST", "/hook/apply?a=b", BODY, 1_799_999_700), Ok(()));
+        for now in [1_800_000_301, 1_799_999_699, 0] {
+            assert_eq!(verify("POST", "/hook/apply?a=b", BODY, now), Err(SignatureFault::WrongTime));
+        }
+        for (method, target, body) in [
+            ("GET", "/hook/apply?a=b", BODY),
+            ("POST", "/hook/read?a=b", BODY),
+            ("POST", "/hook/apply?a=b", b"{}"),
+        ] {
+            assert_eq!(verify(method, target, body, 1_800_000_000), Err(SignatureFault::WrongSignature));
+        }
+        let stranger = SignatureVerifier::new(other, Duration::from_secs(300));
+        let answer = stranger.verify("POST", "/hook/apply?a=b", &header, BODY, at(1_800_000_000));
+        assert_eq!(answer, Err(SignatureFault::WrongSignature));
+        let moved = header.replace("t=1800000000", "t=1800000001");
+        let answer = verifier.verify("POST", "/hook/apply?a=b", &moved, BODY, at(1_800_000_001));
+        assert_eq!(answer, Err(SignatureFault::WrongSignature));
+        assert!(!format!("{verifier:?}").contains("key"));
+    }
+
+    #[test]
+    fn what_is_no_signature() {
+        let verifier = SignatureVerifier::new("a key".into(), Duration::from_secs(300));
+        for header in [
+            "",
+            "t=1,v1=",
+            "t=1,v1=zz",
+            "v1=00,t=1",
+            "t=-1,v1=00",
+            "t=99999999999999999999,v1=00",
+            "t=1,v1=é",
+        ] {
+            assert_eq!(
+                verifier.verify("GET", "/", header, b"", at(1)),
+                Err(SignatureFault::Malformed),
+                "{header}"
+            );
+        }
+    }
+}
