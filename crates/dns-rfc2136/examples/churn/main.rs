@@ -4,7 +4,7 @@
 //! --zone fleet.test --changes 10000 --tasks 64`
 //!
 //! The values go through the zone writer; with `--one-per-message` each is a message of its own on a connection of
-//! its task's, as most tools do it. What an interrupted run leaves behind, the next one with the same numbers removes.
+//! its task's, as most tools do it. What an interrupted run leaves behind, the next one like it removes.
 
 #![allow(clippy::print_stdout, clippy::print_stderr)] // a program prints
 
@@ -24,7 +24,7 @@ use fleetcert_dns_wire::{Transport, TsigKey};
 use fleetcert_names::DomainName;
 
 use figures::Figures;
-use work::{Phase, Work};
+use work::Work;
 
 /// Adds challenge values to a zone by RFC 2136, removes them again, and tells changes per second and waits.
 #[derive(Debug, Parser)]
@@ -35,15 +35,19 @@ struct Flags {
     /// The TSIG key, in BIND's or Knot's form.
     #[arg(long, value_name = "FILE")]
     tsig_key_file: PathBuf,
-    /// The zone. Everything happens below `churn` in it.
+    /// The zone. Everything happens at `_acme-challenge.churn-NUMBER` in it.
     #[arg(long, value_name = "NAME")]
     zone: DomainName,
     /// So many values are added, and removed.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     changes: u32,
-    /// So many tasks do it at the same time, each of them one value after the other.
+    /// So many tasks do it at the same time; each adds the values of an order, removes them, and goes on.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     tasks: u32,
+    /// So many values of one name a task adds with one call, and then removes with one, as an order for a name and its
+    /// wildcard does with two.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=100))]
+    values_per_call: u8,
     /// Each change is a message of its own, and each task has a connection of its own.
     #[arg(long)]
     one_per_message: bool,
@@ -53,6 +57,12 @@ struct Flags {
     /// The last line is a JSON object.
     #[arg(long)]
     json: bool,
+}
+
+impl Flags {
+    fn at_once(&self) -> usize {
+        if self.one_per_message { 1 } else { self.values_per_call.into() }
+    }
 }
 
 #[tokio::main]
@@ -85,17 +95,16 @@ async fn run(flags: &Flags) -> Result<Figures, String> {
             Arc::new(ZoneWriter::new(sender.clone(), Arc::new(SystemClock), ZoneWriterOptions::default()));
         (vec![sender], vec![writer; flags.tasks as usize])
     };
-    let work = Work::new(flags.zone.clone(), flags.changes, backends);
+    let work = Work::new(flags.zone.clone(), flags.changes, flags.at_once(), backends);
     // Whether the server takes our changes at all is better known before ten thousand of them fail.
     work.try_one().await.map_err(|error| error.to_string())?;
 
     let sent = || senders.iter().map(|sender| sender.updates_sent()).sum::<u64>();
     let before = sent();
-    let added = work.run(Phase::Add).await;
-    let removed = work.run(Phase::Remove).await;
+    let outcome = work.run().await;
     let messages = sent() - before;
     let left = work.left().await.map_err(|error| error.to_string())?;
-    let figures = Figures { added, removed, messages, left };
+    let figures = Figures { outcome, messages, left };
     println!("{figures}");
     if flags.json {
         println!("{}", figures.to_json());

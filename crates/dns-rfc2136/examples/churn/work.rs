@@ -1,7 +1,5 @@
 //! Tasks that add values, remove them, and look what is left.
 
-use std::collections::BTreeSet;
-use std::fmt;
 use std::io::{IsTerminal, stderr};
 use std::pin::pin;
 use std::sync::Arc;
@@ -20,48 +18,49 @@ const SHOWN_EACH: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct Work {
     zone: DomainName,
-    changes: u32,
+    values: u32,
+    at_once: usize,
     backends: Vec<Arc<dyn DnsBackend>>,
 }
 
-/// What happens to the values.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Phase {
-    Add,
-    Remove,
-}
-
-/// What came of a phase.
+/// What came of it.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
     pub(crate) took: Duration,
-    /// How long each change waited that was made.
+    /// How long each call waited that was answered.
     pub(crate) waits: Vec<Duration>,
+    pub(crate) made: u32,
     pub(crate) failed: u32,
 }
 
 impl Work {
-    pub(crate) fn new(zone: DomainName, changes: u32, backends: Vec<Arc<dyn DnsBackend>>) -> Self {
-        Self { zone, changes, backends }
+    pub(crate) fn new(
+        zone: DomainName,
+        values: u32,
+        at_once: usize,
+        backends: Vec<Arc<dyn DnsBackend>>,
+    ) -> Self {
+        Self { zone, values, at_once, backends }
     }
 
     /// Adds one value and removes it.
     pub(crate) async fn try_one(&self) -> Result<(), BackendError> {
-        for phase in [Phase::Add, Phase::Remove] {
-            self.backends[0].apply(&self.zone, &[self.change(phase, 0)]).await?;
+        for changes in [self.additions(&[0]), self.removals(&[0])] {
+            self.backends[0].apply(&self.zone, &changes).await?;
         }
         Ok(())
     }
 
     /// Lets every task do its share.
-    pub(crate) async fn run(&self, phase: Phase) -> Outcome {
+    pub(crate) async fn run(&self) -> Outcome {
         let done = Arc::new(AtomicU32::new(0));
         let began = SystemClock.now();
         let shares: Vec<_> = (0u32..)
             .zip(&self.backends)
             .map(|(task, backend)| {
-                let changes = self.numbers(task).map(|number| self.change(phase, number)).collect();
-                tokio::spawn(share(backend.clone(), self.zone.clone(), changes, done.clone()))
+                let orders = self.orders(task);
+                let lists = orders.iter().flat_map(|order| [self.additions(order), self.removals(order)]);
+                tokio::spawn(share(backend.clone(), self.zone.clone(), lists.collect(), done.clone()))
             })
             .collect();
         let mut all = Outcome::default();
@@ -69,12 +68,13 @@ impl Work {
             for outcome in join_all(shares).await {
                 let outcome = outcome.expect("a share neither panics nor is aborted");
                 all.waits.extend(outcome.waits);
+                all.made += outcome.made;
                 all.failed += outcome.failed;
             }
             all.took = since(began);
         };
         // The progress ends with the work.
-        select(pin!(work), pin!(show(phase, &done, self.changes))).await;
+        select(pin!(work), pin!(show(&done, 2 * self.values))).await;
         if stderr().is_terminal() {
             eprint!("\r{:40}\r", "");
         }
@@ -85,31 +85,38 @@ impl Work {
     pub(crate) async fn left(&self) -> Result<usize, BackendError> {
         let tasks = (0u32..).zip(&self.backends).map(|(task, backend)| async move {
             let mut left = 0;
-            for number in self.numbers(task) {
-                let texts: BTreeSet<TxtValue> = backend.texts(&self.zone, &self.name(number)).await?;
-                left += usize::from(texts.contains(&value(number)));
+            for order in self.orders(task) {
+                let texts = backend.texts(&self.zone, &self.name(&order)).await?;
+                left += order.iter().filter(|number| texts.contains(&value(**number))).count();
             }
             Ok(left)
         });
         Ok(try_join_all(tasks).await?.into_iter().sum())
     }
 
-    /// The values of one task.
-    fn numbers(&self, task: u32) -> impl Iterator<Item = u32> + use<> {
-        (task..self.changes).step_by(self.backends.len())
+    /// The values of one task, by orders.
+    fn orders(&self, task: u32) -> Vec<Vec<u32>> {
+        let numbers: Vec<u32> = (task..self.values).step_by(self.backends.len()).collect();
+        numbers.chunks(self.at_once).map(<[u32]>::to_vec).collect()
     }
 
-    fn change(&self, phase: Phase, number: u32) -> Change {
-        let (name, value) = (self.name(number), value(number));
-        match phase {
-            Phase::Add => Change::AddTxt { name, value, ttl: Ttl::CHALLENGE },
-            Phase::Remove => Change::RemoveTxt { name, value },
-        }
+    fn additions(&self, order: &[u32]) -> Vec<Change> {
+        let name = self.name(order);
+        let add =
+            |number: &u32| Change::AddTxt { name: name.clone(), value: value(*number), ttl: Ttl::CHALLENGE };
+        order.iter().map(add).collect()
     }
 
-    fn name(&self, number: u32) -> DomainName {
-        let name = format!("_acme-challenge.d{number}.churn.{}", self.zone);
-        name.parse().expect("a zone's name leaves room for some labels")
+    fn removals(&self, order: &[u32]) -> Vec<Change> {
+        let name = self.name(order);
+        order.iter().map(|number| Change::RemoveTxt { name: name.clone(), value: value(*number) }).collect()
+    }
+
+    /// All values of an order are at one name.
+    fn name(&self, order: &[u32]) -> DomainName {
+        let first = order.first().copied().unwrap_or_default();
+        let name = format!("_acme-challenge.churn-{first}.{}", self.zone);
+        name.parse().expect("a zone's name leaves room for two labels")
     }
 }
 
@@ -118,49 +125,44 @@ fn value(number: u32) -> TxtValue {
     format!("{number:_>43}").parse().expect("43 characters are a text")
 }
 
-/// One task: one change after the other.
+/// One task: one call after the other.
 async fn share(
     backend: Arc<dyn DnsBackend>,
     zone: DomainName,
-    changes: Vec<Change>,
+    lists: Vec<Vec<Change>>,
     done: Arc<AtomicU32>,
 ) -> Outcome {
     let mut outcome = Outcome::default();
-    for change in changes {
+    for list in lists {
+        let count = u32::try_from(list.len()).expect("a task has fewer values than there are");
         let began = SystemClock.now();
-        match backend.apply(&zone, &[change]).await {
-            Ok(()) => outcome.waits.push(since(began)),
+        match backend.apply(&zone, &list).await {
+            Ok(()) => {
+                outcome.waits.push(since(began));
+                outcome.made += count;
+            }
             Err(error) => {
                 if outcome.failed == 0 {
                     eprintln!("\r{error}");
                 }
-                outcome.failed += 1;
+                outcome.failed += count;
             }
         }
-        done.fetch_add(1, Relaxed);
+        done.fetch_add(count, Relaxed);
     }
     outcome
 }
 
-async fn show(phase: Phase, done: &AtomicU32, of: u32) {
+async fn show(done: &AtomicU32, of: u32) {
     if !stderr().is_terminal() {
         return pending().await;
     }
     loop {
-        eprint!("\r{phase} {:>7} of {of}", done.load(Relaxed));
+        eprint!("\r{:>8} of {of} changes", done.load(Relaxed));
         SystemClock.sleep(SHOWN_EACH).await;
     }
 }
 
 fn since(began: SystemTime) -> Duration {
     SystemClock.now().duration_since(began).unwrap_or_default()
-}
-
-impl fmt::Display for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Add => "added",
-            Self::Remove => "removed",
-        })
-    }
 }

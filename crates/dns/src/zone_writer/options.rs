@@ -11,7 +11,7 @@ pub struct ZoneWriterOptions {
     /// itself goes alone. Default: 32 KiB, so that a batch fits into one DNS message.
     pub max_octets: usize,
     /// How many batches of one zone may be under way at the same time. A second one goes only when it is full.
-    /// Default: 2.
+    /// Default: 4.
     pub batches_in_flight: usize,
     /// How long the callers of a batch that has ended are waited for before the next one goes, because who changes
     /// much comes back at once. Never longer than the batch took. Default: 2 milliseconds.
@@ -26,7 +26,7 @@ impl Default for ZoneWriterOptions {
         Self {
             max_waiting: 4096,
             max_octets: 32 * 1024,
-            batches_in_flight: 2,
+            batches_in_flight: 4,
             gather: Duration::from_millis(2),
             longest_rest: Duration::from_secs(1),
         }
