@@ -219,6 +219,7 @@ impl<'a> Run<'a> {
         let expected = Expectation {
             spki: self.job.csr.spki(),
             names: &state.order().names,
+            wildcards: &[],
             now: self.driver.clock.now(),
             roots: self.job.roots,
         };
