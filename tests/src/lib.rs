@@ -43,6 +43,8 @@ pub mod pebble;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod quickstart;
+#[cfg(any(feature = "nginx", feature = "haproxy", feature = "dovecot", feature = "postfix"))]
+pub mod server_programs;
 
 pub use deadline::{Deadline, Stopwatch};
 pub use directory::Directory;

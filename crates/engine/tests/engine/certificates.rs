@@ -309,7 +309,7 @@ async fn a_wrong_certificate_is_an_alarm_and_is_not_delivered() {
     ahead.put_forward(Duration::from_secs(600));
     let lives_long = World::start_with(|options| options.life = 92 * DAY).await;
     let begins_later = World::start_at(ShiftedClock::default(), Arc::new(ahead), |options| {
-        options.backdate = Duration::ZERO
+        options.backdate = Duration::ZERO;
     });
     for (world, difference) in [(lives_long, "holds for"), (begins_later.await, "not valid yet")] {
         let told = Told::default();
