@@ -18,7 +18,8 @@
 //! # // Nobody listens here.
 //! # let server = std::net::UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
 //! let key = TsigKey::parse(r#"key "ddns" { algorithm hmac-sha256; secret "c2VjcmV0IG9mIHRoZSBkb2NzIQ=="; };"#)?;
-//! let options = Rfc2136Options::new(server, key);
+//! let call_within = std::time::Duration::from_millis(100);
+//! let options = Rfc2136Options { call_within, ..Rfc2136Options::new(server, key) };
 //! let backend = Rfc2136Backend::new(options, Arc::new(SystemClock), Arc::new(SystemEntropy));
 //! let error = backend.read(&"fleet.test".parse()?, &"a.fleet.test".parse()?, RecordType::A).await.unwrap_err();
 //! assert_eq!(error.kind(), BackendErrorKind::Unavailable);
@@ -26,11 +27,21 @@
 //! ```
 
 mod backend;
+mod changes;
+mod course;
 mod options;
+mod pace;
+mod prerequisite;
+mod primary;
+mod record_set;
 mod refusal;
+mod servers;
 mod skew;
 mod update;
+mod window;
 
 pub use backend::Rfc2136Backend;
-pub use options::Rfc2136Options;
+pub use options::{ReadFirst, Rfc2136Options};
+pub use prerequisite::Prerequisite;
 pub use refusal::Refusal;
+pub use servers::{Server, Servers, ServersError};

@@ -64,6 +64,12 @@ pub enum Refusal {
     /// The reply's signature is good, and from another time.
     #[error("the signature of the reply is from another time")]
     Untimely,
+    /// The server answers a query, but not as one that has the zone (no AA).
+    #[error("the server answers without authority for the zone")]
+    NoAuthority,
+    /// The answer over TCP is cut.
+    #[error("the answer over TCP is cut")]
+    Cut,
     /// The reply is no well-formed message.
     #[error("the reply is not well-formed")]
     Malformed,
@@ -109,10 +115,10 @@ impl Refusal {
                 BackendErrorKind::Unauthenticated
             }
             Self::Refused => BackendErrorKind::Refused,
-            Self::NotAuth | Self::NotZone => BackendErrorKind::NotInZone,
+            Self::NotAuth | Self::NotZone | Self::NoAuthority => BackendErrorKind::NotInZone,
             Self::Prerequisite(_) => BackendErrorKind::Conflict,
             Self::NotUnderstood(_) => BackendErrorKind::InvalidInput,
-            Self::ServFail | Self::Other(_) | Self::Unsigned | Self::Forged | Self::Malformed => {
+            Self::ServFail | Self::Other(_) | Self::Unsigned | Self::Forged | Self::Cut | Self::Malformed => {
                 BackendErrorKind::Unavailable
             }
         }

@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 
 use fleetcert_ambient::{Clock, SystemClock, SystemEntropy};
 use fleetcert_dns::{BackendError, BackendErrorKind, Change, DnsBackend, Ttl};
-use fleetcert_dns_rfc2136::{Refusal, Rfc2136Backend, Rfc2136Options};
+use fleetcert_dns_rfc2136::{ReadFirst, Refusal, Rfc2136Backend, Rfc2136Options};
 use fleetcert_dns_wire::tsig::{self, Checked};
 use fleetcert_dns_wire::{Transport, TsigAlgorithm, TsigKey, frame, message};
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
@@ -49,11 +49,14 @@ async fn serve(answer: Arc<Answer>) -> SocketAddr {
             let (mut stream, _) = tcp.accept().await.unwrap();
             let answer = by_tcp.clone();
             tokio::spawn(async move {
-                let request = frame::read(&mut stream).await.unwrap().unwrap();
-                match answer(&request).first() {
-                    Some(reply) if reply.is_empty() => {}
-                    Some(reply) => frame::write(&mut stream, reply).await.unwrap(),
-                    None => std::future::pending().await,
+                // A client hangs up on what does not fit.
+                while let Ok(Some(request)) = frame::read(&mut stream).await {
+                    match answer(&request).first() {
+                        Some(reply) if reply.is_empty() => return,
+                        Some(reply) if frame::write(&mut stream, reply).await.is_err() => return,
+                        Some(_) => {}
+                        None => std::future::pending().await,
+                    }
                 }
             });
         }
@@ -72,7 +75,14 @@ async fn serve(answer: Arc<Answer>) -> SocketAddr {
 
 fn backend(server: SocketAddr, transport: Transport) -> Rfc2136Backend {
     let exchange_within = Duration::from_millis(300);
-    let options = Rfc2136Options { transport, exchange_within, ..Rfc2136Options::new(server, key()) };
+    let options = Rfc2136Options {
+        transport,
+        exchange_within,
+        // Time for what is sent again, and not for much of it.
+        call_within: Duration::from_millis(400),
+        read_first: ReadFirst::Everything,
+        ..Rfc2136Options::new(server, key())
+    };
     Rfc2136Backend::new(options, Arc::new(SystemClock), Arc::new(SystemEntropy))
 }
 
@@ -389,6 +399,7 @@ async fn a_text_is_removed_in_the_strings_that_the_server_has() {
             return vec![success(octets)];
         }
         let mut reply = Message::response(request.metadata.id, OpCode::Query);
+        reply.metadata.authoritative = true;
         reply.add_queries(request.queries.clone());
         for strings in [vec![&b"ab"[..], b"c"], vec![b"abc"], vec![b"", b"abc"], vec![b"other", b"text"]] {
             let text = RData::TXT(TXT::from_bytes(strings));

@@ -10,7 +10,8 @@ use crate::{BackendError, Change, RecordSet, RecordType, Ttl};
 
 /// What can change the records of a zone: an RFC 2136 server, a provider's HTTP API, our own name server.
 ///
-/// Implementers write these three methods and run [`conformance::check`](crate::conformance::check).
+/// Implementers write these three methods and run [`conformance::check`](crate::conformance::check). Callers have
+/// [`DnsBackendExt`](crate::DnsBackendExt) on top. `Arc`, `Box` and `&` of a backend are backends.
 #[async_trait]
 pub trait DnsBackend: Send + Sync + fmt::Debug {
     /// Makes the changes to the zone, in their order.
@@ -22,22 +23,66 @@ pub trait DnsBackend: Send + Sync + fmt::Debug {
     ///
     /// **Idempotence.** The same list again changes nothing and is `Ok`.
     ///
-    /// **Concurrency.** Calls may run side by side, for the same name too. No call undoes a value that another
-    /// added. With [`Capabilities::atomic`] nobody sees a list half done.
+    /// **Concurrency.** Calls may run side by side, for the same name too, and from several processes. No call undoes
+    /// a value that another added. With [`Capabilities::atomic`] nobody sees a list half done.
     ///
     /// **Cancellation.** A dropped call has been made, or has not, or (without `atomic`) in part. Callers that
     /// must know repeat it.
     ///
     /// # Errors
     /// [`NotInZone`](crate::BackendErrorKind::NotInZone) when a name is outside `zone` or the backend does not
-    /// have the zone; then nothing was changed. With [`Capabilities::atomic`] no error leaves a part behind,
+    /// have the zone; then nothing was changed. [`InvalidInput`](crate::BackendErrorKind::InvalidInput) for what
+    /// [`capabilities`](Self::capabilities) rule out. With [`Capabilities::atomic`] no error leaves a part behind,
     /// except `Unavailable`, after which all or nothing was done.
+    ///
+    /// # Example
+    /// ```
+    /// use fleetcert_dns::{Change, DnsBackend, DnsBackendExt, MemoryBackend, Ttl, TxtValue};
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    /// # runtime.block_on(async {
+    /// let (zone, name) = ("fleet.test".parse()?, "_acme-challenge.a.fleet.test".parse()?);
+    /// let (one, two): (TxtValue, TxtValue) = ("1".parse()?, "2".parse()?);
+    /// let backend = MemoryBackend::new([&zone]);
+    /// backend.add_txt(&zone, &name, &one, Ttl::CHALLENGE).await?;
+    ///
+    /// let changes = [
+    ///     Change::AddTxt { name: name.clone(), value: two.clone(), ttl: Ttl::CHALLENGE },
+    ///     Change::RemoveTxt { name: name.clone(), value: one },
+    /// ];
+    /// backend.apply(&zone, &changes).await?;
+    /// assert_eq!(backend.texts(&zone, &name).await?, [two].into());
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+    /// ```
     async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError>;
 
     /// The records of one type at one name, as the server that takes the changes has them; `None` for none.
     ///
+    /// **Effect.** None. With `a TXT "1" "2"` in the zone, reading `a TXT` gives both values, and reading `b TXT`
+    /// gives `None`.
+    ///
+    /// **Idempotence.** It can be repeated at will.
+    ///
+    /// **Concurrency.** It gives what was there at one moment. What a call of [`apply`](Self::apply) changed before
+    /// its `Ok` is seen, whichever instance or process made that call.
+    ///
+    /// **Cancellation.** Dropping it is safe.
+    ///
     /// # Errors
     /// As for [`apply`](Self::apply). A name without records is no error.
+    ///
+    /// # Example
+    /// ```
+    /// use fleetcert_dns::{DnsBackend, DnsBackendExt, MemoryBackend, RecordType, Ttl};
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    /// # runtime.block_on(async {
+    /// let (zone, name) = ("fleet.test".parse()?, "a.fleet.test".parse()?);
+    /// let backend = MemoryBackend::new([&zone]);
+    /// assert_eq!(backend.read(&zone, &name, RecordType::Txt).await?, None);
+    /// backend.add_txt(&zone, &name, &"1".parse()?, Ttl::CHALLENGE).await?;
+    /// let set = backend.read(&zone, &name, RecordType::Txt).await?.expect("it was added");
+    /// assert_eq!((set.values.len(), set.ttl), (1, Ttl::CHALLENGE));
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+    /// ```
     async fn read(
         &self,
         zone: &DomainName,
@@ -46,6 +91,10 @@ pub trait DnsBackend: Send + Sync + fmt::Debug {
     ) -> Result<Option<RecordSet>, BackendError>;
 
     /// What this backend can do.
+    ///
+    /// **Effect.** None, and nothing is sent. The answer is the same each time.
+    ///
+    /// **Example.** See [`Capabilities`].
     fn capabilities(&self) -> Capabilities;
 
     /// What an operator should know about how the zone is kept, such as a setting that makes changes slow. Asked
@@ -53,8 +102,26 @@ pub trait DnsBackend: Send + Sync + fmt::Debug {
     ///
     /// **Effect.** None. A backend that has nothing to say keeps this method as it is.
     ///
+    /// **Idempotence.** It can be repeated at will; the answer may change as the server's settings do.
+    ///
+    /// **Concurrency.** It may run beside any other call.
+    ///
+    /// **Cancellation.** Dropping it is safe.
+    ///
     /// # Errors
     /// As for [`read`](Self::read).
+    ///
+    /// # Example
+    /// ```
+    /// use fleetcert_dns::{DnsBackend, MemoryBackend};
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    /// # runtime.block_on(async {
+    /// let zone = "fleet.test".parse()?;
+    /// for advice in MemoryBackend::new([&zone]).advice(&zone).await? {
+    ///     println!("{} {}", advice.finding, advice.remedy);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+    /// ```
     async fn advice(&self, zone: &DomainName) -> Result<Vec<Advice>, BackendError> {
         let _ = zone;
         Ok(Vec::new())
@@ -71,17 +138,64 @@ pub struct Advice {
 }
 
 /// What a backend can do. The conformance suite holds it to it.
+///
+/// An implementer begins with [`ALL`](Self::ALL) and writes down what his service cannot do:
+///
+/// ```
+/// use fleetcert_dns::{Capabilities, Ttl};
+///
+/// // A service that changes one record a call and keeps every record for a minute at least.
+/// let capabilities =
+///     Capabilities { atomic: false, min_ttl: Ttl::from_secs(60).unwrap(), max_changes: 50, ..Capabilities::ALL };
+/// assert!(capabilities.addresses);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
     /// A list of changes is made as a whole or not at all.
     pub atomic: bool,
-    /// It takes A and AAAA records; some services take TXT only.
+    /// It takes A and AAAA records; some services take TXT only. Without, a
+    /// [`SetAddresses`](Change::SetAddresses) is [`InvalidInput`](crate::BackendErrorKind::InvalidInput).
     pub addresses: bool,
+    /// [`DnsBackend::read`] answers with what the server that takes the changes has; some services can only be
+    /// written. Without, it is [`InvalidInput`](crate::BackendErrorKind::InvalidInput).
+    pub reads: bool,
+    /// It removes values; acme-dns keeps the last two for ever. Without, a [`RemoveTxt`](Change::RemoveTxt) is
+    /// [`InvalidInput`](crate::BackendErrorKind::InvalidInput), and challenge records count as withdrawn without one.
+    pub removes: bool,
+    /// It takes every name of the zone; some services take only names that were registered with them. Without, any
+    /// other name is [`NotInZone`](crate::BackendErrorKind::NotInZone).
+    pub any_name: bool,
+    /// It takes every text that a [`TxtValue`](crate::TxtValue) can be; some services take only the 43 characters of
+    /// a dns-01 value. Without, any other text is [`InvalidInput`](crate::BackendErrorKind::InvalidInput).
+    pub any_text: bool,
+    /// The most TXT values of one name; one more is [`Quota`](crate::BackendErrorKind::Quota), or replaces the
+    /// oldest. `usize::MAX` where there is no bound that a fleet meets.
+    pub max_values: usize,
     /// The shortest time to live; a shorter one is raised to it.
     pub min_ttl: Ttl,
     /// The most changes in one call of [`DnsBackend::apply`]; more are
     /// [`InvalidInput`](crate::BackendErrorKind::InvalidInput).
     pub max_changes: usize,
+}
+
+impl Capabilities {
+    /// Everything that the contract knows, without a bound.
+    pub const ALL: Self = Self {
+        atomic: true,
+        addresses: true,
+        reads: true,
+        removes: true,
+        any_name: true,
+        any_text: true,
+        max_values: usize::MAX,
+        min_ttl: Ttl::ZERO,
+        max_changes: usize::MAX,
+    };
+
+    /// What is to be changed, cut into as many parts as calls are needed for it; none for nothing.
+    pub fn parts<'a, T>(&self, changes: &'a [T]) -> std::slice::Chunks<'a, T> {
+        changes.chunks(self.max_changes.max(1))
+    }
 }
 
 macro_rules! forwarded {
@@ -117,3 +231,6 @@ forwarded!(Arc<B>, Box<B>, &B);
 
 // The trait must stay usable as `dyn`.
 const _: Option<&dyn DnsBackend> = None;
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,12 @@
 //! [`Published`]. Wait with it until every authoritative server shows the values, answer the CA, then call
 //! [`Published::withdraw`]. A guard that is dropped instead, by an early return, a panic or a cancelled task,
 //! leaves its records on the list of orphans; [`Challenges::sweep`], called now and then by the program,
-//! withdraws those.
+//! withdraws those. What a process left that was killed stands in its journal: the next one
+//! [`adopt`](Challenges::adopt)s it, or withdraws it. Any number of processes may work on one zone, since each value
+//! is added and removed by itself.
+//!
+//! When records pile up in a zone, its servers suffer: [`Challenges::records_out`] counts them, and above
+//! [`warn_above`](ChallengeOptions::warn_above) it is logged.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -35,7 +40,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
 //! ```
 
-mod batches;
+mod alarm;
+mod by_zone;
 mod challenges;
 mod error;
 mod ledger;
@@ -45,8 +51,10 @@ mod published;
 mod record;
 mod withdrawal;
 
+pub use alarm::Alarm;
 pub use challenges::Challenges;
 pub use error::{ChallengeError, ChallengeErrorKind, Unfinished};
+pub use ledger::RecordsOut;
 pub use options::ChallengeOptions;
 pub use published::Published;
 pub use record::{ChallengeRecord, Owner, OwnerError};

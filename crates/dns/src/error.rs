@@ -9,15 +9,40 @@ type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
 
 /// A backend, or a look at a server, did not do what was asked.
 ///
-/// The [`kind`](Self::kind) says what a caller can do about it; the source says what happened.
+/// The [`kind`](Self::kind) says what a caller can do about it; the source says what happened. Its text ends with
+/// what a person can do:
+///
+/// ```
+/// use fleetcert_dns::{BackendError, BackendErrorKind, Operation};
+///
+/// let zone = "fleet.test".parse()?;
+/// let error = BackendError::new(BackendErrorKind::Unauthenticated, Operation::Apply, &zone, "BADTIME")
+///     .at_server("192.0.2.1:53")
+///     .at_attempt(2)
+///     .with_clock_skew(600);
+/// assert_eq!(
+///     error.to_string(),
+///     "changing the zone fleet.test at 192.0.2.1:53, attempt 2: the server does not accept our key: BADTIME; \
+///      set the clocks right: the server's is 600 seconds ahead of ours"
+/// );
+/// # Ok::<(), fleetcert_names::NameError>(())
+/// ```
 #[derive(Debug)]
 pub struct BackendError {
     kind: BackendErrorKind,
     operation: Operation,
+    // Apart, so that every result that may hold an error stays small.
+    context: Box<Context>,
+    source: Source,
+}
+
+#[derive(Debug)]
+struct Context {
     zone: DomainName,
     server: Option<String>,
+    attempt: u32,
     retry_after: Option<Duration>,
-    source: Source,
+    clock_skew: Option<i64>,
 }
 
 /// What the failure means to the caller.
@@ -60,18 +85,33 @@ impl BackendError {
         zone: &DomainName,
         source: impl Into<Source>,
     ) -> Self {
-        Self { kind, operation, zone: zone.clone(), server: None, retry_after: None, source: source.into() }
+        let context =
+            Context { zone: zone.clone(), server: None, attempt: 1, retry_after: None, clock_skew: None };
+        Self { kind, operation, context: Box::new(context), source: source.into() }
     }
 
     /// The same error, with the server that it came from.
     pub fn at_server(mut self, server: impl fmt::Display) -> Self {
-        self.server = Some(server.to_string());
+        self.context.server = Some(server.to_string());
+        self
+    }
+
+    /// The same error, of the attempt with this number; the first is 1.
+    pub fn at_attempt(mut self, attempt: u32) -> Self {
+        self.context.attempt = attempt;
         self
     }
 
     /// The same error, with the time after which the server wants to be asked again.
     pub fn with_retry_after(mut self, wait: Duration) -> Self {
-        self.retry_after = Some(wait);
+        self.context.retry_after = Some(wait);
+        self
+    }
+
+    /// The same error, caused by clocks that are apart: the server's is so many seconds ahead of ours, or behind if
+    /// negative.
+    pub fn with_clock_skew(mut self, seconds: i64) -> Self {
+        self.context.clock_skew = Some(seconds);
         self
     }
 
@@ -87,12 +127,23 @@ impl BackendError {
 
     /// The zone that it was done to.
     pub fn zone(&self) -> &DomainName {
-        &self.zone
+        &self.context.zone
     }
 
     /// The server that answered, or did not.
     pub fn server(&self) -> Option<&str> {
-        self.server.as_deref()
+        self.context.server.as_deref()
+    }
+
+    /// Which attempt of the call this was; the first is 1. Above that, the backend has tried by itself before.
+    pub fn attempt(&self) -> u32 {
+        self.context.attempt
+    }
+
+    /// The seconds by which the server's clock is ahead of ours, negative when it is behind: where the error is
+    /// because of that.
+    pub fn clock_skew(&self) -> Option<i64> {
+        self.context.clock_skew
     }
 
     /// When the same call may succeed: `None` for never as it is, else the time to wait, which is zero when
@@ -100,9 +151,38 @@ impl BackendError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self.kind {
             BackendErrorKind::Quota | BackendErrorKind::Unavailable | BackendErrorKind::Conflict => {
-                Some(self.retry_after.unwrap_or_default())
+                Some(self.context.retry_after.unwrap_or_default())
             }
             _ => None,
+        }
+    }
+}
+
+impl BackendErrorKind {
+    fn outcome(self) -> &'static str {
+        match self {
+            Self::Unauthenticated => "the server does not accept our key",
+            Self::Refused => "the server does not allow it",
+            Self::NotInZone => "the name or zone is not the server's",
+            Self::Conflict => "somebody else changed it meanwhile",
+            Self::Quota => "too many requests or records",
+            Self::Unavailable => "the server does not answer as it should",
+            Self::InvalidInput => "the request cannot succeed as it is",
+        }
+    }
+
+    /// What a person can do about it.
+    fn remedy(self) -> &'static str {
+        match self {
+            Self::Unauthenticated => "compare the key or token, its name and its algorithm with the server's",
+            Self::Refused => "allow our key at the server to change TXT, A and AAAA records of these names",
+            Self::NotInZone => "compare the zone's name, and look which server has it",
+            Self::Conflict => "read the records again and repeat the change",
+            Self::Quota => "wait, or have the limit raised",
+            Self::Unavailable => {
+                "look whether the server runs and can be reached; repeating the call is safe"
+            }
+            Self::InvalidInput => "change the request; it fails the same way each time",
         }
     }
 }
@@ -114,20 +194,27 @@ impl fmt::Display for BackendError {
             Operation::Read => "reading",
             Operation::Look => "looking into",
         };
-        write!(f, "{operation} the zone {}", self.zone)?;
-        if let Some(server) = &self.server {
+        let Context { zone, server, attempt, retry_after, clock_skew } = &*self.context;
+        write!(f, "{operation} the zone {zone}")?;
+        if let Some(server) = server {
             write!(f, " at {server}")?;
         }
-        let outcome = match self.kind {
-            BackendErrorKind::Unauthenticated => "the server does not accept our key",
-            BackendErrorKind::Refused => "the server does not allow it",
-            BackendErrorKind::NotInZone => "the name or zone is not the server's",
-            BackendErrorKind::Conflict => "somebody else changed it meanwhile",
-            BackendErrorKind::Quota => "too many requests or records",
-            BackendErrorKind::Unavailable => "the server does not answer as it should",
-            BackendErrorKind::InvalidInput => "the request cannot succeed as it is",
-        };
-        write!(f, ": {outcome}: {}", self.source)
+        if *attempt > 1 {
+            write!(f, ", attempt {attempt}")?;
+        }
+        write!(f, ": {}: {}; ", self.kind.outcome(), self.source)?;
+        match (clock_skew, retry_after) {
+            (Some(seconds), _) => {
+                let side = if *seconds < 0 { "behind" } else { "ahead of" };
+                let seconds = seconds.unsigned_abs();
+                write!(f, "set the clocks right: the server's is {seconds} seconds {side} ours")
+            }
+            (None, Some(wait)) if !wait.is_zero() && self.retry_after().is_some() => {
+                let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+                write!(f, "try again after {seconds} seconds")
+            }
+            _ => f.write_str(self.kind.remedy()),
+        }
     }
 }
 
@@ -136,3 +223,6 @@ impl std::error::Error for BackendError {
         Some(&*self.source)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,24 +1,25 @@
 //! The contract of a DNS backend and the life of a DNS-01 challenge record.
 //!
 //! For two kinds of people. Who **writes a backend** implements [`DnsBackend`], three methods, and runs the
-//! [`conformance`] suite on it. Who **uses one** applies lists of [`Change`]s to a zone, or hands it to
+//! [`conformance`] suite on it. Who **uses one** applies lists of [`Change`]s to a zone (see
+//! [`DnsBackendExt`]), or hands it to
 //! [`challenge::Challenges`], which publishes TXT values, waits until every authoritative server shows them and
 //! withdraws them whatever happens. No sockets here, no ACME, no vendor, and no clock but the one passed in.
 //!
 //! ```
-//! use fleetcert_dns::{Change, DnsBackend, MemoryBackend, RecordType, Ttl};
+//! use fleetcert_dns::{DnsBackendExt, MemoryBackend, Ttl};
 //! # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
 //! # runtime.block_on(async {
 //! let zone = "fleet.test".parse()?;
 //! let backend = MemoryBackend::new([&zone]);
-//! let name = "_acme-challenge.xi8qz.fleet.test".parse()?;
-//! let add = Change::AddTxt { name, value: "gfj9Xq…Rg85nM".parse()?, ttl: Ttl::CHALLENGE };
-//! backend.apply(&zone, &[add.clone()]).await?;
-//! assert_eq!(backend.read(&zone, add.name(), RecordType::Txt).await?.unwrap().values.len(), 1);
+//! let (name, value) = ("_acme-challenge.xi8qz.fleet.test".parse()?, "gfj9Xq…Rg85nM".parse()?);
+//! backend.add_txt(&zone, &name, &value, Ttl::CHALLENGE).await?;
+//! assert_eq!(backend.texts(&zone, &name).await?, [value].into());
 //! # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
 //! ```
 
 mod backend;
+mod backend_ext;
 pub mod challenge;
 mod change;
 pub mod conformance;
@@ -27,10 +28,13 @@ mod memory;
 mod record;
 mod side_by_side;
 mod visibility;
+mod zone_writer;
 
 pub use backend::{Advice, Capabilities, DnsBackend};
+pub use backend_ext::{DnsBackendExt, PartOutcome};
 pub use change::Change;
 pub use error::{BackendError, BackendErrorKind, Operation};
 pub use memory::MemoryBackend;
 pub use record::{Addresses, RecordData, RecordSet, RecordType, Ttl, TxtValue, ValueError};
 pub use visibility::{Quorum, ServerVerdict, Sighting, Verdict, Visibility};
+pub use zone_writer::{ZoneWriter, ZoneWriterOptions};

@@ -74,12 +74,7 @@ impl DnsBackend for MemoryBackend {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            atomic: true,
-            addresses: true,
-            min_ttl: Ttl::from_secs(0).expect("zero is below the longest time to live"),
-            max_changes: MAX_CHANGES,
-        }
+        Capabilities { max_changes: MAX_CHANGES, ..Capabilities::ALL }
     }
 }
 

@@ -56,6 +56,8 @@ pub struct RecordSet {
 pub struct Ttl(u32);
 
 impl Ttl {
+    /// Not to be kept at all.
+    pub const ZERO: Self = Self(0);
     /// For challenge records: short, because a resolver that keeps an old value fails the next validation.
     pub const CHALLENGE: Self = Self(1);
     /// For addresses: a device that moved is found again within a minute.

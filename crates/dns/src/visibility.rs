@@ -30,7 +30,7 @@ pub trait Visibility: Send + Sync + fmt::Debug {
 /// What one look at all servers gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sighting {
-    /// One verdict for each server and way of asking; never empty when the look was good.
+    /// One verdict for each server and way of asking; empty when nobody was asked.
     pub servers: Vec<ServerVerdict>,
 }
 
@@ -64,22 +64,40 @@ pub enum Quorum {
     Majority,
     /// One is enough. For networks that hide the other servers.
     AtLeastOne,
+    /// None is asked: what the backend takes counts as published. For networks from which no authoritative server can
+    /// be reached, with a service that answers when its servers have the change.
+    TrustBackend,
 }
 
 impl Sighting {
-    /// Whether enough servers show the value. Nothing seen at all is never enough.
+    /// The sighting where none of the servers was asked.
+    pub(crate) fn of_nobody() -> Self {
+        Self { servers: Vec::new() }
+    }
+
+    /// The servers that show the value.
+    pub fn seen_at(&self) -> impl Iterator<Item = &str> {
+        let seen = self.servers.iter().filter(|server| server.verdict == Verdict::Seen);
+        seen.map(|server| server.server.as_str())
+    }
+
+    /// Whether enough servers show the value. Nothing seen at all is enough only where nobody is to be asked.
     pub fn satisfies(&self, quorum: Quorum) -> bool {
-        let seen = self.servers.iter().filter(|server| server.verdict == Verdict::Seen).count();
+        let seen = self.seen_at().count();
         match quorum {
             Quorum::All => seen > 0 && seen == self.servers.len(),
             Quorum::Majority => seen * 2 > self.servers.len(),
             Quorum::AtLeastOne => seen > 0,
+            Quorum::TrustBackend => true,
         }
     }
 }
 
 impl fmt::Display for Sighting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.servers.is_empty() {
+            return f.write_str("no server was asked");
+        }
         for (index, ServerVerdict { server, verdict }) in self.servers.iter().enumerate() {
             let gap = if index == 0 { "" } else { ", " };
             match verdict {
@@ -131,6 +149,9 @@ mod tests {
             assert_eq!(sighting.satisfies(Quorum::All), all, "{sighting}");
             assert_eq!(sighting.satisfies(Quorum::Majority), majority, "{sighting}");
             assert_eq!(sighting.satisfies(Quorum::AtLeastOne), one, "{sighting}");
+            assert!(sighting.satisfies(Quorum::TrustBackend), "{sighting}");
+            assert_eq!(sighting.seen_at().count() > 0, one, "{sighting}");
         }
+        assert_eq!(Sighting::of_nobody().to_string(), "no server was asked");
     }
 }

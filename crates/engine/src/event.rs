@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use fleetcert_names::HostName;
+use fleetcert_names::{DomainName, HostName};
 use fleetcert_protocol::DeviceId;
 use fleetcert_schedule::Window;
 use fleetcert_schedule::budget::refusal::Pause;
@@ -198,6 +198,15 @@ pub enum Event<'a> {
     NotSwept {
         /// Why.
         why: &'a str,
+    },
+    /// The zone has more challenge records, of all processes, than
+    /// [`warn_above`](fleetcert_dns::challenge::ChallengeOptions::warn_above). It is told once, and again when they have
+    /// fallen to half of that meanwhile.
+    ChallengesPileUp {
+        /// The zone.
+        zone: &'a DomainName,
+        /// How many; counted up to 100,000.
+        records: usize,
     },
     /// The store failed a worker; it goes on later.
     StoreFailed {

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use fleetcert_dns::{
     BackendError, BackendErrorKind, Capabilities, Change, DnsBackend, Operation, RecordData, RecordSet,
-    RecordType, Ttl,
+    RecordType,
 };
 use fleetcert_names::DomainName;
 
@@ -50,10 +50,9 @@ impl DnsBackend for NameServer {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities {
-            atomic: true,
-            addresses: true,
-            min_ttl: Ttl::from_secs(0).expect("zero is below the longest time to live"),
+            max_values: self.core().options.max_values,
             max_changes: MAX_CHANGES,
+            ..Capabilities::ALL
         }
     }
 }

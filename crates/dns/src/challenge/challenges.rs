@@ -1,18 +1,15 @@
 //! Publishing, taking over, and sweeping up.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fleetcert_ambient::{Clock, timeout};
-use fleetcert_names::DomainName;
-use futures_util::FutureExt;
-
-use super::batches::{Batch, batches};
-use super::ledger::{Ledger, each_once};
+use super::by_zone::{additions, by_zone};
+use super::ledger::{Claim, Ledger, Orphan, RecordsOut, each_once};
 use super::pace::Pace;
+use super::withdrawal::{OnBehalf, Withdrawal};
 use super::{ChallengeError, ChallengeErrorKind, ChallengeOptions, ChallengeRecord, Published};
 use crate::side_by_side::side_by_side;
-use crate::{BackendError, BackendErrorKind, DnsBackend, Operation, Visibility};
+use crate::{BackendError, BackendErrorKind, DnsBackend, DnsBackendExt, Operation, Visibility};
+use fleetcert_ambient::{Clock, timeout};
 
 /// Publishes challenge records and answers for their withdrawal. A clone is the same one.
 #[derive(Clone, Debug)]
@@ -30,7 +27,7 @@ pub(super) struct Parts {
 }
 
 /// How many zones are changed at the same time.
-const ZONES_AT_ONCE: usize = 8;
+pub(super) const ZONES_AT_ONCE: usize = 8;
 
 impl Challenges {
     /// Records go to `backend`, and count as visible when `visibility` says so.
@@ -40,12 +37,13 @@ impl Challenges {
         clock: Arc<dyn Clock>,
         options: ChallengeOptions,
     ) -> Self {
-        let ledger = Ledger::default();
+        let ledger = Ledger::new(options.warn_above);
         Self { parts: Arc::new(Parts { backend, visibility, clock, options, ledger }) }
     }
 
     /// Publishes the records, with one call of the backend for each zone (more, where it takes fewer changes). A
-    /// failure of the moment is tried again for `publish_within`. The same records again are fine.
+    /// failure of the moment is tried again for `publish_within`. The same records again are fine; where a withdrawal
+    /// of one of them is under way, that is waited for.
     ///
     /// **Cancellation.** When the call is dropped, the records are orphans, and [`sweep`](Self::sweep) withdraws
     /// what of them came to be.
@@ -60,7 +58,7 @@ impl Challenges {
             return Err(ChallengeError::of_records(ChallengeErrorKind::NotPublished, &records, Some(error)));
         }
         let published = self.adopt(records);
-        match self.parts.add(published.records()).await {
+        match self.parts.add(published.records(), |_, records| records.to_vec()).await {
             Ok(()) => Ok(published),
             Err(error) => {
                 let kind = ChallengeErrorKind::NotPublished;
@@ -84,9 +82,19 @@ impl Challenges {
     /// [`NotWithdrawn`](ChallengeErrorKind::NotWithdrawn), naming the records that are left. The others are gone.
     pub async fn withdraw(&self, records: &[ChallengeRecord]) -> Result<(), ChallengeError> {
         let orphans = self.parts.ledger.orphans_among(records);
-        let withdrawal = self.parts.withdraw(records.to_vec()).await;
-        self.parts.ledger.settle(orphans.iter().filter(|orphan| withdrawal.is_gone(&orphan.record)));
+        let withdrawal = self.parts.withdraw(records.to_vec(), OnBehalf::Caller).await;
+        self.parts.settle(&orphans, &withdrawal);
         withdrawal.into_result()
+    }
+
+    /// How patient it is, and what it warns of.
+    pub fn options(&self) -> &ChallengeOptions {
+        &self.parts.options
+    }
+
+    /// How many records are out, or may be, that this process answers for: one entry for each zone that has any.
+    pub fn records_out(&self) -> Vec<RecordsOut> {
+        self.parts.ledger.records_out()
     }
 
     /// How many records dropped guards have left.
@@ -94,8 +102,9 @@ impl Challenges {
         self.parts.ledger.orphan_count()
     }
 
-    /// Withdraws what dropped guards have left, and says how many records that were. Call it now and then, and
-    /// before the program ends.
+    /// Withdraws what dropped guards have left, and says how many records are settled by it. Call it now and then,
+    /// and before the program ends. What a dropped call may still publish is withdrawn and stays an orphan for
+    /// `late_changes_within`.
     ///
     /// **Cancellation.** What is not withdrawn yet stays an orphan.
     ///
@@ -107,24 +116,62 @@ impl Challenges {
             return Ok(0);
         }
         let records: Vec<_> = orphans.iter().map(|orphan| orphan.record.clone()).collect();
-        let withdrawal = self.parts.withdraw(records.clone()).await;
-        self.parts.ledger.settle(orphans.iter().filter(|orphan| withdrawal.is_gone(&orphan.record)));
+        let mut withdrawal = self.parts.withdraw(records.clone(), OnBehalf::Sweep).await;
+        let settled = self.parts.settle(&orphans, &withdrawal);
 
-        // An order that was taken up again meanwhile may have lost its record to this sweep.
-        let taken_up = self.parts.ledger.held(&records);
-        if let Err(error) = self.parts.add(&taken_up).await {
-            return Err(ChallengeError::of_records(ChallengeErrorKind::NotPublished, &taken_up, error));
-        }
-        withdrawal.into_result().map(|()| records.len())
+        withdrawal.end_claim();
+        self.parts.give_back(&withdrawal.removed()).await?;
+        withdrawal.into_result().map(|()| settled)
     }
 }
 
 impl Parts {
-    /// Adds the records, or says why not: `None` when the time was over before there was any answer.
-    async fn add(&self, records: &[ChallengeRecord]) -> Result<(), Option<BackendError>> {
+    /// Publishes those of the records again that a guard holds: an order that was taken up again while they were
+    /// withdrawn has lost them.
+    pub(super) async fn give_back(&self, records: &[ChallengeRecord]) -> Result<(), ChallengeError> {
+        let taken_up = self.ledger.held(records);
+        let error_of = |error| ChallengeError::of_records(ChallengeErrorKind::NotPublished, &taken_up, error);
+        // Its guard may be gone when the turn comes.
+        if taken_up.is_empty() { Ok(()) } else { self.add(&taken_up, Ledger::held).await.map_err(error_of) }
+    }
+
+    /// Forgets those of the orphans that are gone for good.
+    fn settle(&self, orphans: &[Orphan], withdrawal: &Withdrawal<'_>) -> usize {
+        let gone = orphans.iter().filter(|orphan| withdrawal.is_gone(&orphan.record));
+        self.ledger.settle(gone, withdrawal.began)
+    }
+
+    /// The right to change the records, when nobody else in this process has it.
+    pub(super) async fn claim(&self, records: &[ChallengeRecord]) -> Claim<'_> {
+        let mut pace = Pace::new(&self.options);
+        loop {
+            if let Some(claim) = self.ledger.claim(records) {
+                return claim;
+            }
+            self.clock.sleep(pace.next(None)).await;
+        }
+    }
+
+    /// Adds the records, or says why not: `None` when the time was over before there was any answer. Which of them
+    /// is asked when nobody else changes them any more.
+    async fn add(
+        &self,
+        records: &[ChallengeRecord],
+        choose: fn(&Ledger, &[ChallengeRecord]) -> Vec<ChallengeRecord>,
+    ) -> Result<(), Option<BackendError>> {
         // Lives outside the work, so that it is still there when the time is over.
         let mut last_error = None;
-        let work = self.add_with_patience(records, &mut last_error);
+        let work = async {
+            let _claim = self.claim(records).await;
+            let chosen = choose(&self.ledger, records);
+            let attempt = Attempt { parts: self, records: &chosen, is_certain: false };
+            self.add_with_patience(&chosen, &mut last_error).await?;
+            // What an earlier try sent may still be under way.
+            if last_error.is_none() {
+                attempt.is_certain();
+            }
+            Ok(())
+        };
         match timeout(&*self.clock, self.options.publish_within, work).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(Some(error)),
@@ -148,18 +195,35 @@ impl Parts {
     }
 
     async fn add_once(&self, records: &[ChallengeRecord]) -> Result<(), BackendError> {
-        let mut zones: BTreeMap<&DomainName, Vec<Batch<'_>>> = BTreeMap::new();
-        for batch in batches(records, self.backend.capabilities().max_changes) {
-            zones.entry(batch.zone).or_default().push(batch);
-        }
-        let zones = zones.into_values().map(|batches| self.add_batches(batches).boxed()).collect();
+        let changes: Vec<_> = by_zone(records)
+            .into_iter()
+            .map(|(zone, records)| (zone, additions(&records, self.options.ttl)))
+            .collect();
+        let zones =
+            changes.iter().map(|(zone, changes)| self.backend.apply_in_parts(zone, changes)).collect();
         side_by_side(ZONES_AT_ONCE, zones).await.into_iter().collect()
     }
+}
 
-    async fn add_batches(&self, batches: Vec<Batch<'_>>) -> Result<(), BackendError> {
-        for batch in batches {
-            self.backend.apply(batch.zone, &batch.additions(self.options.ttl)).await?;
+/// A publication of which some may still be made later, unless all went well at once.
+struct Attempt<'a> {
+    parts: &'a Parts,
+    records: &'a [ChallengeRecord],
+    is_certain: bool,
+}
+
+impl Attempt<'_> {
+    fn is_certain(mut self) {
+        self.is_certain = true;
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if !self.is_certain {
+            let now = self.parts.clock.now();
+            let until = now.checked_add(self.parts.options.late_changes_within).unwrap_or(now);
+            self.parts.ledger.doubt(self.records, now, until);
         }
-        Ok(())
     }
 }

@@ -8,14 +8,14 @@ use crate::{Quorum, Ttl};
 /// of changes (NOTIFY); a provider that takes minutes needs a longer `visible_within`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChallengeOptions {
-    /// How many servers must show a value. Default: all.
+    /// How many servers must show a value, or whether any is asked. Default: all.
     pub quorum: Quorum,
     /// How long a publication that fails for the moment is tried again. Default: 20 seconds.
     pub publish_within: Duration,
     /// How long to wait until the values are visible. Default: 2 minutes.
     pub visible_within: Duration,
-    /// The pause between publication and the first look. Default: none, since an authoritative server that is
-    /// asked too early does not remember it.
+    /// The pause between publication and the first look; with [`Quorum::TrustBackend`], all that is waited.
+    /// Default: none, since an authoritative server that is asked too early does not remember it.
     pub first_look_after: Duration,
     /// The pause after a look that did not find everything, and after a try that failed; it doubles each time.
     /// Default: 100 milliseconds.
@@ -26,8 +26,14 @@ pub struct ChallengeOptions {
     pub looks_at_once: usize,
     /// How long a withdrawal is tried. Default: 30 seconds.
     pub withdraw_within: Duration,
+    /// A change may still be made so long after its call was dropped, or failed. What is withdrawn within this time is
+    /// withdrawn once more after it. Default: 10 seconds.
+    pub late_changes_within: Duration,
     /// The time to live of the records. Default: [`Ttl::CHALLENGE`].
     pub ttl: Ttl,
+    /// When a zone has more challenge records than this, it is told. Default: 1,000, far more than the orders that a
+    /// process works on, and far less than what makes servers fail.
+    pub warn_above: usize,
 }
 
 impl Default for ChallengeOptions {
@@ -41,7 +47,9 @@ impl Default for ChallengeOptions {
             max_look_interval: Duration::from_secs(5),
             looks_at_once: 16,
             withdraw_within: Duration::from_secs(30),
+            late_changes_within: Duration::from_secs(10),
             ttl: Ttl::CHALLENGE,
+            warn_above: 1000,
         }
     }
 }

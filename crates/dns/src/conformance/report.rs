@@ -17,6 +17,8 @@ pub struct Check {
     pub name: &'static str,
     /// What came of it.
     pub outcome: Outcome,
+    /// How it was made differently from what is usual, such as with a lower load.
+    pub note: Option<String>,
 }
 
 /// What came of a check.
@@ -32,14 +34,48 @@ pub enum Outcome {
     NotRun(String),
 }
 
+impl Outcome {
+    /// The outcome in a word.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed(_) => "FAILED",
+            Self::Unsupported(_) => "unsupported",
+            Self::NotRun(_) => "not run",
+        }
+    }
+}
+
+impl Check {
+    /// What there is to say beside the word.
+    pub(super) fn remark(&self) -> Option<&str> {
+        match &self.outcome {
+            Outcome::Passed => self.note.as_deref(),
+            Outcome::Failed(why) | Outcome::Unsupported(why) | Outcome::NotRun(why) => Some(why),
+        }
+    }
+}
+
+impl From<Fault> for Outcome {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Failed(why) => Self::Failed(why),
+            Fault::Unsupported(why) => Self::Unsupported(why),
+            Fault::NotRun(why) => Self::NotRun(why),
+        }
+    }
+}
+
 impl Report {
-    pub(super) fn add(&mut self, name: &'static str, verdict: Result<(), Fault>) {
+    pub(super) fn add(&mut self, name: &'static str, note: Option<String>, verdict: Result<(), Fault>) {
         let outcome = verdict.map_or_else(Outcome::from, |()| Outcome::Passed);
-        self.checks.push(Check { name, outcome });
+        self.checks.push(Check { name, outcome, note });
     }
 
-    pub(super) fn of_nothing(outcome: Outcome) -> Self {
-        Self { checks: vec![Check { name: "the whole suite", outcome }] }
+    pub(super) fn of_nothing(fault: Fault) -> Self {
+        let mut report = Self::default();
+        report.add("the whole suite", None, Err(fault));
+        report
     }
 
     /// All checks.
@@ -65,12 +101,11 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let width = self.checks.iter().map(|check| check.name.len()).max().unwrap_or_default();
-        for Check { name, outcome } in &self.checks {
-            match outcome {
-                Outcome::Passed => writeln!(f, "{name:width$}  passed")?,
-                Outcome::Failed(why) => writeln!(f, "{name:width$}  FAILED: {why}")?,
-                Outcome::Unsupported(why) => writeln!(f, "{name:width$}  unsupported: {why}")?,
-                Outcome::NotRun(why) => writeln!(f, "{name:width$}  not run: {why}")?,
+        for check in &self.checks {
+            write!(f, "{:width$}  {}", check.name, check.outcome.word())?;
+            match check.remark() {
+                Some(remark) => writeln!(f, ": {remark}")?,
+                None => writeln!(f)?,
             }
         }
         Ok(())

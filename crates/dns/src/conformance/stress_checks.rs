@@ -9,20 +9,15 @@ use std::time::Duration;
 use fleetcert_names::DomainName;
 use futures_util::FutureExt;
 
-use super::trial::{Fault, Trial, add, remove, text};
-use crate::side_by_side::side_by_side;
+use super::trial::{Fault, Instance, Trial, add, remove, text};
 use crate::{Change, RecordType, TxtValue};
 
-const NAMES: usize = 100;
-
 pub(super) async fn concurrent_changes(trial: &Trial<'_>) -> Result<(), Fault> {
-    let mut names = Vec::with_capacity(NAMES);
-    for number in 0..NAMES {
-        names.push(trial.clean_name(&format!("n{number}")).await?);
-    }
+    trial.require_values(2)?;
+    let names = trial.clean_names("n", trial.calls_at_once()).await?;
     let (first, second) = (text("first"), text("second"));
     let additions: Vec<Change> = names.iter().map(|name| add(name, &first)).collect();
-    all_at_once(trial, &additions).await?;
+    trial.all_at_once(&additions).await?;
 
     // Now one half is removed while the other half gets a second value.
     let removed = |number: usize| number.is_multiple_of(2);
@@ -31,18 +26,13 @@ pub(super) async fn concurrent_changes(trial: &Trial<'_>) -> Result<(), Fault> {
         .enumerate()
         .map(|(number, name)| if removed(number) { remove(name, &first) } else { add(name, &second) })
         .collect();
-    all_at_once(trial, &mixed).await?;
-    for (number, name) in names.iter().enumerate() {
-        let wanted: &[&TxtValue] = if removed(number) { &[] } else { &[&first, &second] };
-        trial.require_txt(name, wanted).await?;
-    }
-    Ok(())
-}
-
-async fn all_at_once(trial: &Trial<'_>, changes: &[Change]) -> Result<(), Fault> {
-    // Every call is waited for, so that none is still under way when a check ends.
-    let calls = changes.iter().map(|change| trial.apply(std::slice::from_ref(change)).boxed()).collect();
-    side_by_side(changes.len(), calls).await.into_iter().collect()
+    trial.all_at_once(&mixed).await?;
+    let (none, both): ([&TxtValue; 0], _) = ([], [&first, &second]);
+    let expected = names.iter().enumerate().map(|(number, name)| {
+        let wanted: &[&TxtValue] = if removed(number) { &none } else { &both };
+        trial.require_txt(name, wanted).boxed()
+    });
+    trial.side_by_side(expected).await
 }
 
 /// A call is dropped after so many steps, from its first to where a call over the network ends.
@@ -51,40 +41,49 @@ const STEPS: [usize; 8] = [1, 2, 3, 4, 5, 7, 10, 15];
 const LOOKS: [Duration; 4] =
     [Duration::ZERO, Duration::from_millis(2), Duration::from_millis(10), Duration::from_millis(50)];
 
-pub(super) async fn cancelled_calls(trial: &Trial<'_>) -> Result<(), Fault> {
+pub(super) async fn cancelled_lists(trial: &Trial<'_>) -> Result<(), Fault> {
     trial.require_atomic_lists_of(2)?;
-    let count = trial.capabilities.max_changes.min(8);
+    let count = trial.capabilities.max_changes.min(8).min(trial.capabilities.max_values);
+    trial.require_values(2)?;
     for steps in STEPS {
         let name = trial.clean_name(&format!("cancelled{steps}")).await?;
         let changes: Vec<Change> = (0..count).map(|number| add(&name, &text(&number.to_string()))).collect();
-        dropped_after(steps, trial.subject.backend.apply(&trial.subject.zone, &changes)).await;
+        dropped_after(steps, trial.backend(Instance::First).apply(trial.zone, &changes)).await;
         require_all_or_nothing(trial, &name, count).await?;
-
-        // Callers that must know repeat the call.
-        trial.apply(&changes).await?;
-        require_count(&name, trial.read(&name, RecordType::Txt).await?.len(), &[count])?;
     }
     Ok(())
 }
 
 async fn require_all_or_nothing(trial: &Trial<'_>, name: &DomainName, count: usize) -> Result<(), Fault> {
     for pause in LOOKS {
-        trial.subject.clock.sleep(pause).await;
+        trial.clock.sleep(pause).await;
         // All values are at one name, so one answer shows a list half done.
         let values: BTreeSet<_> = trial.read(name, RecordType::Txt).await?;
-        require_count(name, values.len(), &[0, count])?;
+        if ![0, count].contains(&values.len()) {
+            let found = values.len();
+            return Err(Fault::Failed(format!(
+                "{name}: a list of {count} values was half made: {found} of them"
+            )));
+        }
     }
     Ok(())
 }
 
-fn require_count(name: &DomainName, found: usize, allowed: &[usize]) -> Result<(), Fault> {
-    if allowed.contains(&found) {
-        return Ok(());
+/// Callers that must know repeat the call: afterwards all is as if it had never been dropped.
+pub(super) async fn cancelled_calls(trial: &Trial<'_>) -> Result<(), Fault> {
+    trial.require_values(2)?;
+    for steps in STEPS {
+        let name = trial.clean_name(&format!("repeated{steps}")).await?;
+        let (kept, gone, new) = (text("kept"), text("gone"), text("new"));
+        trial.apply(&[add(&name, &kept), add(&name, &gone)]).await?;
+        for change in [remove(&name, &gone), add(&name, &new)] {
+            let changes = [change];
+            dropped_after(steps, trial.backend(Instance::First).apply(trial.zone, &changes)).await;
+            trial.apply(&changes).await?;
+        }
+        trial.require_txt(&name, &[&kept, &new]).await?;
     }
-    Err(Fault::Failed(format!(
-        "{name}: a list of {} values was half made: {found} of them",
-        allowed[allowed.len() - 1]
-    )))
+    Ok(())
 }
 
 /// Polls the future at most `steps` times and drops it.

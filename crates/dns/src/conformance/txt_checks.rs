@@ -1,10 +1,9 @@
 //! Checks of single TXT values.
 
 use fleetcert_names::DomainName;
-use futures_util::future::join;
 
-use super::trial::{Fault, Trial, add, remove, text};
-use crate::TxtValue;
+use super::trial::{Fault, Trial, add, remove, require_refused, text};
+use crate::{BackendErrorKind, TxtValue};
 
 pub(super) async fn add_then_read(trial: &Trial<'_>) -> Result<(), Fault> {
     let name = trial.clean_name("add").await?;
@@ -26,19 +25,8 @@ pub(super) async fn add_twice(trial: &Trial<'_>) -> Result<(), Fault> {
     trial.require_txt(&name, &[]).await
 }
 
-pub(super) async fn two_owners(trial: &Trial<'_>) -> Result<(), Fault> {
-    for round in 0..5 {
-        let name = trial.clean_name(&format!("shared{round}")).await?;
-        let (mine, yours) = (text("mine"), text("yours"));
-        let additions = ([add(&name, &mine)], [add(&name, &yours)]);
-        let (first, second) = join(trial.apply(&additions.0), trial.apply(&additions.1)).await;
-        first.and(second)?;
-        trial.require_txt(&name, &[&mine, &yours]).await?;
-    }
-    Ok(())
-}
-
 pub(super) async fn remove_one(trial: &Trial<'_>) -> Result<(), Fault> {
+    trial.require_values(3)?;
     let name = trial.clean_name("siblings").await?;
     let values = [text("one"), text("two"), text("three")];
     trial.apply(&[add(&name, &values[0]), add(&name, &values[1])]).await?;
@@ -58,20 +46,44 @@ pub(super) async fn remove_missing(trial: &Trial<'_>) -> Result<(), Fault> {
 }
 
 pub(super) async fn long_values(trial: &Trial<'_>) -> Result<(), Fault> {
-    let name = trial.clean_name("long").await?;
     // The same first string of 255 octets, so that a backend that cuts makes one of the two.
     let long = |last: u8| {
         let octets: Vec<u8> = (b'a'..=b'z').cycle().take(599).chain([last]).collect();
         TxtValue::new(&octets).expect("600 octets are allowed")
     };
-    let (one, two) = (long(b'1'), long(b'2'));
+    stay_whole(trial, "long", [long(b'1'), long(b'2')]).await
+}
+
+pub(super) async fn special_values(trial: &Trial<'_>) -> Result<(), Fault> {
+    let value = |text: &str| text.parse().expect("the checks use short texts");
+    // What quotes once too often or too seldom takes them for one, or breaks them apart.
+    stay_whole(trial, "special", [value(r#"v=1; "a b" \c"#), value(r#"v=1; \"a b\" \\c"#)]).await
+}
+
+async fn stay_whole(trial: &Trial<'_>, label: &str, [one, two]: [TxtValue; 2]) -> Result<(), Fault> {
+    require_any_text(trial, &one).await?;
+    trial.require_values(2)?;
+    let name = trial.clean_name(label).await?;
     trial.apply(&[add(&name, &one), add(&name, &two)]).await?;
     trial.require_txt(&name, &[&one, &two]).await?;
     trial.apply(&[remove(&name, &one)]).await?;
     trial.require_txt(&name, &[&two]).await
 }
 
+/// What takes dns-01 values only refuses the others.
+async fn require_any_text(trial: &Trial<'_>, text: &TxtValue) -> Result<(), Fault> {
+    if trial.capabilities.any_text {
+        return Ok(());
+    }
+    if trial.capabilities.any_name {
+        let answer = trial.try_apply(trial.zone, &[add(&trial.untouched_name()?, text)]).await?;
+        require_refused(answer, BackendErrorKind::InvalidInput, "a text that it says it does not take")?;
+    }
+    Err(Fault::Unsupported("it takes dns-01 values only".into()))
+}
+
 pub(super) async fn case_of_values(trial: &Trial<'_>) -> Result<(), Fault> {
+    trial.require_values(2)?;
     let name = trial.clean_name("values").await?;
     let (upper, lower) = (text("AbC"), text("aBc"));
     trial.apply(&[add(&name, &upper), add(&name, &lower)]).await?;
@@ -81,6 +93,7 @@ pub(super) async fn case_of_values(trial: &Trial<'_>) -> Result<(), Fault> {
 }
 
 pub(super) async fn case_of_names(trial: &Trial<'_>) -> Result<(), Fault> {
+    trial.require_values(2)?;
     let name = trial.clean_name("cased").await?;
     let shouted: DomainName = name
         .as_str()

@@ -14,3 +14,4 @@ mod queue;
 mod renewals;
 mod setting;
 mod stopping_store;
+mod sweeper;

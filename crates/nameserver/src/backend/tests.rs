@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use fleetcert_ambient::ManualClock;
-use fleetcert_dns::Addresses;
+use fleetcert_dns::{Addresses, Ttl};
 use fleetcert_dns_wire::{TsigAlgorithm, TsigKey};
 
 use super::*;

@@ -169,9 +169,12 @@ async fn junk_between_good_questions() {
 
 #[tokio::test]
 async fn the_backend_is_conformant() {
-    let running = run(Options::default(), Arc::new(SystemClock)).await;
+    let options = Options { max_values: 200, ..Options::default() };
+    let running = run(options, Arc::new(SystemClock)).await;
     let zone = "fleet.test".parse().unwrap();
-    let report = conformance::check(&conformance::Subject::new(&running.server, zone, &SystemClock)).await;
-    report.require_passed().unwrap();
+    let server = &running.server;
+    let report = conformance::check(&conformance::Subject::new(|| server.clone(), zone, &SystemClock)).await;
+    let passed = |check: &conformance::Check| check.outcome == conformance::Outcome::Passed;
+    assert!(report.checks().iter().all(passed), "{report}");
     running.stop.cancel();
 }

@@ -1,0 +1,61 @@
+//! The words of an error.
+
+use super::*;
+
+const KINDS: [BackendErrorKind; 7] = [
+    BackendErrorKind::Unauthenticated,
+    BackendErrorKind::Refused,
+    BackendErrorKind::NotInZone,
+    BackendErrorKind::Conflict,
+    BackendErrorKind::Quota,
+    BackendErrorKind::Unavailable,
+    BackendErrorKind::InvalidInput,
+];
+
+fn error(kind: BackendErrorKind) -> BackendError {
+    BackendError::new(kind, Operation::Apply, &"fleet.test".parse().unwrap(), "the cause")
+}
+
+#[test]
+fn each_kind_says_what_happened_and_what_to_do() {
+    let texts: std::collections::BTreeSet<_> = KINDS.map(|kind| error(kind).to_string()).into();
+    assert_eq!(texts.len(), KINDS.len());
+    for kind in KINDS {
+        let text = error(kind).to_string();
+        assert!(text.starts_with("changing the zone fleet.test: "), "{text}");
+        assert!(text.ends_with(&format!(": the cause; {}", kind.remedy())), "{text}");
+    }
+}
+
+#[test]
+fn the_first_attempt_is_not_told() {
+    let first = error(BackendErrorKind::Unavailable).at_server("a.test");
+    assert_eq!(first.attempt(), 1);
+    assert!(first.to_string().starts_with("changing the zone fleet.test at a.test: "), "{first}");
+    let third = first.at_attempt(3);
+    assert_eq!(third.attempt(), 3);
+    assert!(third.to_string().starts_with("changing the zone fleet.test at a.test, attempt 3: "), "{third}");
+}
+
+#[test]
+fn clocks_that_are_apart_are_told_as_data_and_in_words() {
+    let error = |seconds| error(BackendErrorKind::Unauthenticated).with_clock_skew(seconds);
+    assert_eq!(error(-600).clock_skew(), Some(-600));
+    assert!(error(-600).to_string().ends_with("the server's is 600 seconds behind ours"));
+    assert!(error(600).to_string().ends_with("the server's is 600 seconds ahead of ours"));
+    assert!(error(i64::MIN).to_string().ends_with(" behind ours"));
+}
+
+#[test]
+fn the_time_to_try_again_is_told_where_trying_again_helps() {
+    let wait = Duration::from_millis(1500);
+    for kind in KINDS {
+        let error = error(kind).with_retry_after(wait);
+        let helps = matches!(
+            kind,
+            BackendErrorKind::Quota | BackendErrorKind::Unavailable | BackendErrorKind::Conflict
+        );
+        assert_eq!(error.retry_after(), helps.then_some(wait));
+        assert_eq!(error.to_string().ends_with("try again after 2 seconds"), helps, "{error}");
+    }
+}
