@@ -51,6 +51,8 @@ pub mod postgres;
 #[cfg(feature = "powerdns")]
 pub mod powerdns;
 pub mod quickstart;
+#[cfg(any(feature = "nginx", feature = "haproxy", feature = "dovecot", feature = "postfix"))]
+pub mod server_programs;
 
 pub use deadline::{Deadline, Stopwatch};
 pub use directory::Directory;

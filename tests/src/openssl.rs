@@ -1,6 +1,7 @@
 //! OpenSSL as a stranger who makes a CSR, and as a judge of what we serve and write.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -135,6 +136,36 @@ pub fn make_chain(folder: &Path, name: &str) -> Result<ChainFiles, Fault> {
     Ok(files)
 }
 
+/// Makes a root, an intermediate and a leaf for one DNS name, in `folder`; the chain has the last two.
+///
+/// # Errors
+/// If the command is missing or fails.
+pub fn make_chain_of_three(folder: &Path, name: &str) -> Result<ChainFiles, Fault> {
+    let made = make_chain(folder, name)?;
+    let [intermediate, intermediate_key, leaf, key] =
+        ["intermediate.pem", "intermediate.key.pem", "leaf.pem", "leaf.key.pem"]
+            .map(|file| folder.join(file));
+    let root_key = folder.join("openssl.root.key.pem");
+    let san = format!("subjectAltName=DNS:{name}");
+    let as_authority = ["-subj", "/CN=intermediate", "-addext", "basicConstraints=critical,CA:TRUE"];
+    let as_leaf = ["-subj", "/", "-addext", "basicConstraints=critical,CA:FALSE", "-addext", &san];
+    for (what, (issuer, issuer_key), (certificate, key)) in [
+        (as_authority.as_slice(), (&made.root, &root_key), (&intermediate, &intermediate_key)),
+        (as_leaf.as_slice(), (&intermediate, &intermediate_key), (&leaf, &key)),
+    ] {
+        let new =
+            ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"];
+        let under = ["-CA", path_text(issuer)?, "-CAkey", path_text(issuer_key)?];
+        let to = ["-keyout", path_text(key)?, "-out", path_text(certificate)?];
+        run(&[new.as_slice(), what, &under, &to].concat())?;
+    }
+    let read = |file: &Path| fs::read(file).map_err(Fault::while_doing("a chain"));
+    let chain = folder.join("chain.of.three.pem");
+    fs::write(&chain, [read(&leaf)?, read(&intermediate)?].concat())
+        .map_err(Fault::while_doing("a chain"))?;
+    Ok(ChainFiles { root: made.root, chain, key })
+}
+
 /// Makes a certificate of a private key by itself, for one DNS name, in `folder`.
 ///
 /// # Errors
@@ -209,8 +240,25 @@ pub struct Judgement {
 /// # Errors
 /// If the handshake or the check fails; the fault holds what OpenSSL said.
 pub fn judge_server(address: SocketAddr, name: &str, root: &Path) -> Result<Judgement, Fault> {
+    judge(address, name, root, &[])
+}
+
+/// The same where TLS begins after a command of `protocol`, such as `smtp` or `imap`.
+///
+/// # Errors
+/// As [`judge_server`].
+pub fn judge_starttls(
+    address: SocketAddr,
+    protocol: &str,
+    name: &str,
+    root: &Path,
+) -> Result<Judgement, Fault> {
+    judge(address, name, root, &["-starttls", protocol])
+}
+
+fn judge(address: SocketAddr, name: &str, root: &Path, options: &[&str]) -> Result<Judgement, Fault> {
     let address = address.to_string();
-    let finished = run(&[
+    let arguments = [
         "s_client",
         "-connect",
         &address,
@@ -224,7 +272,8 @@ pub fn judge_server(address: SocketAddr, name: &str, root: &Path) -> Result<Judg
         "-no-CApath",
         "-no-CAstore",
         "-brief",
-    ])?;
+    ];
+    let finished = run(&[&arguments, options].concat())?;
     // `-brief` reports to standard error.
     let value = |label: &str| {
         let found = finished.stderr.iter().find_map(|line| line.strip_prefix(label));

@@ -20,6 +20,12 @@ pub trait Authority: Send + Sync + fmt::Debug {
     /// The URL that names the account. A renewal counts as one only for the account that got the certificate.
     fn account_url(&self) -> &str;
 
+    /// The public key of the account, a DER SubjectPublicKeyInfo: no certificate may be for it (RFC 8555 section 11.1).
+    /// `None` where it is not known here; the CA refuses it then.
+    fn account_spki(&self) -> Option<Vec<u8>> {
+        None
+    }
+
     /// Places an order (RFC 8555 section 7.4). A CA may give back an order that it has already for the same names,
     /// and that may be at any status.
     ///

@@ -67,6 +67,9 @@ pub struct Job<'a> {
     pub csr: &'a VerifiedCsr,
     /// The roots to which the chain must lead; `None` where the CA's are not known here.
     pub roots: Option<&'a Roots>,
+    /// How long the certificate should live, by the CA's profile. One that lives longer by more than a day is a wrong
+    /// one. `None` where it is not known.
+    pub lifetime: Option<Duration>,
 }
 
 /// How driving an order ended.

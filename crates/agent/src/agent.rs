@@ -251,7 +251,8 @@ impl Agent {
         let parsed = Chain::from_pem(chain.as_bytes())
             .map_err(|error| AgentError::because(Step::Check, Kind::WrongChain, error))?;
         let now = self.clock.now();
-        let expected = Expectation { spki: request.csr().spki(), names, now, roots: self.roots.as_ref() };
+        let roots = self.roots.as_ref();
+        let expected = Expectation { spki: request.csr().spki(), names, wildcards: &[], now, roots };
         parsed.check(&expected).map_err(wrong)?;
         Pair::new(parsed, request.key())
             .map_err(|error| AgentError::because(Step::Check, Kind::Crypto, error))

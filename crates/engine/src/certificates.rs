@@ -7,7 +7,7 @@ use fleetcert_names::HostName;
 use fleetcert_protocol::{CertificateRequest, CertificateStatus, Problem, ProblemKind};
 use fleetcert_schedule::quota::NameLimit;
 use fleetcert_store::{Expect, Record, Transaction};
-use fleetcert_x509::VerifiedCsr;
+use fleetcert_x509::{Chain, CsrRefusal, KnownKeys, VerifiedCsr};
 
 use crate::records::{
     self, CERTIFICATE_KEYS, CERTIFICATES, CertificateRecord, DEVICES, DeviceRecord, ORDERS, OrderRecord,
@@ -78,6 +78,7 @@ impl Engine {
             if let Some(until) = limit.limited_until(certificate.issued_at.iter().copied(), now) {
                 return Err(EngineError::limited(now, until, "this name has had its certificates for now"));
             }
+            self.is_rotated(name, csr, certificate)?;
         }
         let account = self.parts().authority.account_url();
         let replaces = certificate.as_ref().filter(|old| old.account_url == account);
@@ -133,16 +134,17 @@ impl Engine {
         let name = grant.name();
         let verified = VerifiedCsr::parse(csr, &self.parts().options.csr_policy)
             .and_then(|csr| csr.require_names(std::slice::from_ref(name)).map(|()| csr));
-        let csr = verified.map_err(|refusal| self.refuse(name, refusal.code().as_str(), refusal))?;
-        let mut tenant = 0;
+        let csr = verified.map_err(|refusal| self.refuse(name, refusal))?;
+        let (mut known, mut tenant) = (KnownKeys::new(), 0);
         if let Some(found) = self.parts().store.read(DEVICES, grant.device().as_str()).await? {
             let device: DeviceRecord = records::decode(&found)?;
-            if device.key.spki_der() == csr.spki() {
-                let why = "make a key for the certificate apart from the identity key";
-                return Err(self.refuse(name, "key_is_identity", why));
-            }
+            known = known.with_identity(&device.key.spki_der());
             tenant = device.tenant;
         }
+        if let Some(account) = self.parts().authority.account_spki() {
+            known = known.with_account(&account);
+        }
+        self.require_key(name, &csr, &known)?;
         Ok((csr, tenant))
     }
 
@@ -150,21 +152,33 @@ impl Engine {
     async fn key_use(&self, grant: &Grant, csr: &VerifiedCsr) -> Result<Expect, EngineError> {
         let used = self.parts().store.read(CERTIFICATE_KEYS, &spki_key(csr.spki())).await?;
         if used.as_ref().is_some_and(|used| used.value != grant.name().as_str().as_bytes()) {
-            let why = "another device has this key; make a new one on each device";
-            return Err(self.refuse(grant.name(), "key_reused", why));
+            self.require_key(grant.name(), csr, &KnownKeys::new().with_other_device(csr.spki()))?;
         }
         Ok(as_it_was(used.as_ref()))
     }
 
-    fn refuse(
+    /// Where the policy wants a new key each time: that it is not the one of the certificate before.
+    fn is_rotated(
         &self,
         name: &HostName,
-        code: &'static str,
-        why: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-    ) -> EngineError {
-        let why = why.into();
-        self.notify(&Event::RequestRefused { name, why: &why.to_string() });
-        EngineError::refused(code, why)
+        csr: &VerifiedCsr,
+        before: &CertificateRecord,
+    ) -> Result<(), EngineError> {
+        let corrupt = |error| EngineError::new(EngineErrorKind::Corrupt, error);
+        let before = Chain::from_pem(before.chain.as_bytes()).map_err(corrupt)?;
+        self.require_key(name, csr, &KnownKeys::new().with_previous(before.leaf().spki()))
+    }
+
+    fn require_key(&self, name: &HostName, csr: &VerifiedCsr, known: &KnownKeys) -> Result<(), EngineError> {
+        csr.require_key(known, &self.parts().options.csr_policy).map_err(|refusal| self.refuse(name, refusal))
+    }
+
+    fn refuse(&self, name: &HostName, refusal: CsrRefusal) -> EngineError {
+        self.notify(&Event::RequestRefused { name, why: &refusal.to_string() });
+        if refusal.is_temporary() {
+            return EngineError::new(EngineErrorKind::Unavailable, refusal);
+        }
+        EngineError::refused(refusal.code().as_str(), refusal)
     }
 
     async fn order_status(
@@ -175,8 +189,9 @@ impl Engine {
         let now = self.now();
         if let Some(failure) = &order.failure {
             let retry_at = stored.due;
+            let problem = Problem::new(ProblemKind::OrderFailed, failure);
             return Ok(CertificateStatus::Failed {
-                problem: Problem::new(ProblemKind::OrderFailed, failure),
+                problem: order.failure_code.iter().fold(problem, Problem::with_code),
                 retry_at: retry_at.map(unix),
                 poll_after: poll_after(now, retry_at).as_secs(),
             });

@@ -175,6 +175,14 @@ pub enum Event<'a> {
         /// When it is tried again; `None` for not by itself.
         retry_at: Option<SystemTime>,
     },
+    /// The CA gave a certificate that is not the one that was ordered: another key, other names, another time, no chain.
+    /// The device does not get it, and the order is tried again in a day. **An alarm**: somebody should look at it.
+    WrongCertificate {
+        /// The name that was ordered.
+        name: &'a HostName,
+        /// The difference.
+        why: &'a str,
+    },
     /// The CA named the window for a renewal, or changed it.
     RenewalWindow {
         /// The name.

@@ -28,6 +28,10 @@ pub struct EngineOptions {
     pub profile: Option<String>,
     /// The roots to which a certificate must lead before it is given out; `None` to check all but that.
     pub roots: Option<Roots>,
+    /// How long a certificate should live. One that lives longer by more than a day is of a wrong profile, or of a wrong
+    /// CA, and is not given out. `None` for what Let's Encrypt publishes of its profiles, where the account is one of
+    /// theirs, and for no such check elsewhere.
+    pub lifetime: Option<Duration>,
     /// So many orders are worked on at a time.
     pub orders_in_flight: usize,
     /// So many of these may be of names that failed three times in a row; zero counts as one.
@@ -94,6 +98,7 @@ impl EngineOptions {
             csr_policy: CsrPolicy::device(),
             profile: None,
             roots: None,
+            lifetime: None,
             orders_in_flight: 8,
             failing_in_flight: 1,
             lane_weights,

@@ -150,7 +150,8 @@ mod tests {
             let terms = terms(&csr, 0x01);
             let chain = authority.sign(&terms).unwrap();
             let now = terms.not_before + Duration::from_secs(60);
-            let expected = Expectation { spki: csr.spki(), names: &names, now, roots: Some(&roots) };
+            let expected =
+                Expectation { spki: csr.spki(), names: &names, wildcards: &[], now, roots: Some(&roots) };
             assert_eq!(chain.check(&expected), Ok(()), "{kind}");
             assert_eq!(chain.leaf().not_before(), terms.not_before);
             assert_eq!(chain.leaf().not_after(), terms.not_after);

@@ -167,6 +167,7 @@ fn leads_to(chain: &Chain, roots_pem: &[u8]) -> bool {
         .check(&fleetcert_x509::Expectation {
             spki: leaf.spki(),
             names: leaf.names(),
+            wildcards: leaf.wildcards(),
             now: leaf.not_before(),
             roots: Some(&roots),
         })

@@ -131,5 +131,7 @@ fn check(chain: &Chain, key: &KeyPair, name: &str, root: &[u8]) {
     let names = [name.parse().unwrap()];
     let roots = Roots::from_pem(root).unwrap();
     let now = chain.leaf().not_before();
-    chain.check(&Expectation { spki: key.spki_der(), names: &names, now, roots: Some(&roots) }).unwrap();
+    chain
+        .check(&Expectation { spki: key.spki_der(), names: &names, wildcards: &[], now, roots: Some(&roots) })
+        .unwrap();
 }

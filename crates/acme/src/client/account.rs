@@ -105,6 +105,10 @@ impl Authority for Account {
         self.credentials.account_url()
     }
 
+    fn account_spki(&self) -> Option<Vec<u8>> {
+        Some(self.credentials.key().spki_der())
+    }
+
     async fn new_order(&self, order: &NewOrder) -> Result<Box<dyn OrderHandle>, AcmeError> {
         match self.place(order).await {
             Ok(placed) => Ok(Box::new(placed)),

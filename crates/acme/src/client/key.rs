@@ -4,12 +4,13 @@ use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use fleetcert_x509::{KeyPair, SigningKey};
 use instant_acme::Key;
 use rustls_pki_types::PrivatePkcs8KeyDer;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
-use crate::{AcmeError, Operation};
+use crate::{AcmeError, AcmeErrorKind, Operation};
 
 /// The private key of an ACME account: P-256, PKCS#8.
 ///
@@ -34,12 +35,21 @@ impl AccountKey {
     /// [`InvalidInput`](crate::AcmeErrorKind::InvalidInput) when it is not a P-256 key.
     pub fn from_pkcs8_der(der: &[u8]) -> Result<Self, AcmeError> {
         Key::from_pkcs8_der(PrivatePkcs8KeyDer::from(der)).map_err(failed)?;
+        KeyPair::from_pkcs8_der(der).map_err(|error| {
+            AcmeError::new(AcmeErrorKind::InvalidInput, Operation::Account, error.to_string())
+        })?;
         Ok(Self(Zeroizing::new(der.to_vec())))
     }
 
     /// The key as PKCS#8 DER.
     pub fn to_pkcs8_der(&self) -> Zeroizing<Vec<u8>> {
         self.0.clone()
+    }
+
+    /// Its public key: a DER SubjectPublicKeyInfo.
+    pub fn spki_der(&self) -> Vec<u8> {
+        let key = KeyPair::from_pkcs8_der(&self.0);
+        key.expect("it was read when it was made").spki_der().to_vec()
     }
 
     pub(super) fn pkcs8(&self) -> PrivatePkcs8KeyDer<'_> {
@@ -123,6 +133,13 @@ mod tests {
         assert!(!format!("{credentials:?}").contains(&secret[1..20]));
         let error = serde_json::from_str::<AccountKey>("\"planted-secret!\"").unwrap_err();
         assert!(!error.to_string().contains("planted"));
+    }
+
+    #[test]
+    fn the_public_key_is_that_of_the_secret() {
+        let key = AccountKey::generate().unwrap();
+        let again = KeyPair::from_pkcs8_der(&key.to_pkcs8_der()).unwrap();
+        assert_eq!(key.spki_der(), again.spki_der());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use fleetcert_dns::challenge::{ChallengeError, ChallengeRecord, Published};
 use fleetcert_names::HostName;
-use fleetcert_x509::{Chain, Expectation};
+use fleetcert_x509::{Chain, ChainFault, Expectation};
 
 use super::pace::Pace;
 use super::{Driver, Job, Observer, Step};
@@ -219,11 +219,16 @@ impl<'a> Run<'a> {
         let expected = Expectation {
             spki: self.job.csr.spki(),
             names: &state.order().names,
+            wildcards: &[],
             now: self.driver.clock.now(),
             roots: self.job.roots,
         };
+        let check = |chain: Chain| {
+            chain.check(&expected)?;
+            self.job.lifetime.map_or(Ok(()), |lifetime| chain.check_lifetime(lifetime))
+        };
         let chain = Chain::from_pem(chain.as_bytes()).map_err(|error| error.to_string());
-        match chain.and_then(|chain| chain.check(&expected).map_err(|fault| fault.to_string())) {
+        match chain.and_then(|chain| check(chain).map_err(|fault: ChainFault| fault.to_string())) {
             Ok(()) => {
                 self.notify(&Step::Checked);
                 Event::Checked

@@ -1,5 +1,7 @@
 //! Whole orders.
 
+use std::time::Duration;
+
 use fleetcert_acme::order::{FailureKind, Retry, State};
 use fleetcert_acme::{
     AcmeErrorKind, Authority, MemoryJournal, NewOrder, OrderStatus, Outcome, RevocationReason, Step,
@@ -105,6 +107,19 @@ async fn the_wrong_certificate_is_not_delivered() {
     let Outcome::Failed { failure, .. } = drive(&setting).await else { panic!() };
     assert_eq!((failure.kind, failure.retry), (FailureKind::WrongCertificate, Retry::Operator));
     assert_eq!(setting.zone.record_sets(), 0);
+}
+
+#[tokio::test]
+async fn a_certificate_that_lives_too_long_is_not_delivered() {
+    let mut setting = Setting::new(Script::default()).await;
+    setting.lifetime = Some(Duration::from_secs(3600));
+    let Outcome::Failed { failure, .. } = drive(&setting).await else { panic!() };
+    assert_eq!((failure.kind, failure.retry), (FailureKind::WrongCertificate, Retry::Operator));
+    assert!(failure.message.contains("instead of 3600 s"), "{failure}");
+
+    let mut setting = Setting::new(Script::default()).await;
+    setting.lifetime = Some(Duration::from_secs(3000 * 365 * 86_400));
+    assert!(matches!(drive(&setting).await, Outcome::Issued { .. }));
 }
 
 #[tokio::test]

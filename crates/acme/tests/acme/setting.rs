@@ -25,6 +25,7 @@ pub(crate) struct Setting {
     zone_name: DomainName,
     csr: VerifiedCsr,
     roots: Roots,
+    pub(crate) lifetime: Option<Duration>,
 }
 
 impl Setting {
@@ -49,11 +50,12 @@ impl Setting {
         };
         let driver = Driver { authority: Arc::new(account.clone()), challenges, clock, options };
         let roots = Roots::from_pem(ca.root_pem.as_bytes()).unwrap();
-        Self { ca, zone, account, driver, steps: Mutex::default(), zone_name, csr, roots }
+        Self { ca, zone, account, driver, steps: Mutex::default(), zone_name, csr, roots, lifetime: None }
     }
 
     pub(crate) async fn drive(&self, state: State, journal: &dyn Journal) -> Result<Outcome, JournalError> {
-        let job = Job { zone: &self.zone_name, csr: &self.csr, roots: Some(&self.roots) };
+        let job =
+            Job { zone: &self.zone_name, csr: &self.csr, roots: Some(&self.roots), lifetime: self.lifetime };
         let observer = |step: &Step| self.steps.lock().unwrap().push(step.clone());
         self.driver.drive(&job, state, journal, &observer).await
     }

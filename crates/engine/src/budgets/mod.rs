@@ -16,7 +16,7 @@ mod rows;
 mod settlement;
 mod words;
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use fleetcert_schedule::budget::{Account, Limits};
 use tokio::sync::Mutex;
@@ -73,6 +73,20 @@ fn published_by(ca: &str) -> Limits {
     }
 }
 
+/// How long certificates of a profile are known to live at a CA.
+pub(crate) fn lifetime_published_by(account_url: &str, profile: Option<&str>) -> Option<Duration> {
+    const HOUR: Duration = Duration::from_secs(3600);
+    if published_by(origin(account_url)) == Limits::unknown() {
+        return None;
+    }
+    match profile {
+        // It will be less in 2027 and 2028.
+        None | Some("classic" | "tlsserver") => Some(90 * 24 * HOUR),
+        Some("shortlived") => Some(160 * HOUR),
+        Some(_) => None,
+    }
+}
+
 /// Scheme and host of an account's URL.
 pub(crate) fn origin(account_url: &str) -> &str {
     account_url.match_indices('/').nth(2).map_or(account_url, |(end, _)| &account_url[..end])
@@ -113,6 +127,22 @@ mod tests {
         }
         let configured = Limits::lets_encrypt_staging();
         assert_eq!(CaBudgets::new(Some(&configured), "https://ca.test/1").configured, configured);
+    }
+
+    #[test]
+    fn the_life_of_a_certificate_is_known_by_the_account_and_the_profile() {
+        let days =
+            |url, profile| lifetime_published_by(url, profile).map(|life| life.as_secs_f64() / 86_400.0);
+        let account = "https://acme-v02.api.letsencrypt.org/acme/acct/1";
+        for (profile, life) in [
+            (None, Some(90.0)),
+            (Some("tlsserver"), Some(90.0)),
+            (Some("shortlived"), Some(160.0 / 24.0)),
+            (Some("new"), None),
+        ] {
+            assert_eq!(days(account, profile), life, "{profile:?}");
+        }
+        assert_eq!(days("https://ca.test/acct/1", None), None);
     }
 
     #[test]

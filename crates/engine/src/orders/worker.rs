@@ -8,12 +8,13 @@ use fleetcert_acme::{AcmeErrorKind, Driver, DriverOptions, Fault, Job, Outcome, 
 use fleetcert_names::HostName;
 use fleetcert_schedule::breaker::Admission;
 use fleetcert_store::Record;
-use fleetcert_x509::VerifiedCsr;
+use fleetcert_x509::{CsrRefusal, VerifiedCsr};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::breakers::Verdict;
 use super::journal::{Last, OrderJournal};
+use crate::budgets::lifetime_published_by;
 use crate::records::{self, DEVICES, DeviceRecord, OrderRecord};
 use crate::{DeviceState, Engine, EngineError, EngineErrorKind, Event};
 
@@ -21,6 +22,8 @@ use crate::{DeviceState, Engine, EngineError, EngineErrorKind, Event};
 const SPARE: Duration = Duration::from_secs(60);
 /// What nobody can read may be mended.
 const UNREADABLE: Duration = Duration::from_secs(3600);
+/// The code by which the device's owner finds it in the documentation.
+const WRONG_CERTIFICATE: &str = "ca_returned_wrong_certificate";
 const PAUSED: &str = "the CA has paused the name for our account: the operator has to lift that at the CA";
 
 /// How far the process has got with looking for orders.
@@ -143,14 +146,14 @@ impl Engine {
             return Ok(Verdict::NOTHING);
         };
         let options = &self.parts().options;
-        // The gate took this request; if it would not any more, no order is spent on it.
-        let csr = VerifiedCsr::parse(&record.csr_der()?, &options.csr_policy)
-            .map_err(|refusal| EngineError::new(EngineErrorKind::CsrRefused, refusal));
-        let csr = match csr {
+        let csr = match self.checked_again(&record)? {
             Ok(csr) => csr,
             Err(refusal) => {
-                let why = refusal.to_string();
-                self.set_aside_order(&name, record, stored.version, why, Some(Retry::Operator)).await?;
+                // A list of blocked keys that was away may be there soon.
+                let retry = if refusal.is_temporary() { Retry::Backoff } else { Retry::Operator };
+                let why = EngineError::refused(refusal.code().as_str(), refusal.clone()).to_string();
+                record.failure_code = Some(refusal.code().to_string());
+                self.set_aside_order(&name, record, stored.version, why, Some(retry)).await?;
                 return Ok(Verdict::NOTHING);
             }
         };
@@ -158,7 +161,10 @@ impl Engine {
         let state = record.state.clone();
         let lease = self.order_lease();
         let journal = OrderJournal::new(self.clone(), name.clone(), stored.version, device, record, lease);
-        let job = Job { zone: &options.zone, csr: &csr, roots: options.roots.as_ref() };
+        let lifetime = options.lifetime.or_else(|| {
+            lifetime_published_by(self.parts().authority.account_url(), options.profile.as_deref())
+        });
+        let job = Job { zone: &options.zone, csr: &csr, roots: options.roots.as_ref(), lifetime };
         let last_fault = Mutex::new(None);
         let observer = |step: &Step| {
             let Step::Refused { fault } = step else {
@@ -177,7 +183,7 @@ impl Engine {
             outcome = driven => Some(outcome),
             () = shutdown.cancelled() => None,
         };
-        let Last { record, version, held_up } = journal.into_last();
+        let Last { mut record, version, held_up } = journal.into_last();
         if let Some(held_up) = held_up {
             self.hold_order(&name, record, version, held_up).await?;
             return Ok(Verdict::NOTHING);
@@ -198,6 +204,10 @@ impl Engine {
                     FailureKind::Ca(AcmeErrorKind::Paused) => PAUSED.to_owned(),
                     _ => message,
                 };
+                if kind == FailureKind::WrongCertificate {
+                    self.notify(&Event::WrongCertificate { name: &name, why: &message });
+                    record.failure_code = Some(WRONG_CERTIFICATE.to_owned());
+                }
                 let fault = last_fault.into_inner().unwrap_or_else(PoisonError::into_inner);
                 self.postpone_order(&name, record, version, message, Some(retry)).await?;
                 Ok(Verdict::of(kind, fault.as_ref()))
@@ -206,6 +216,14 @@ impl Engine {
             // it is claimed again.
             Err(error) => Err(EngineError::new(EngineErrorKind::Unavailable, error)),
         }
+    }
+
+    /// The gate took this request. If it would not any more, or the store has something else in its place, no order is
+    /// spent on it.
+    fn checked_again(&self, record: &OrderRecord) -> Result<Result<VerifiedCsr, CsrRefusal>, EngineError> {
+        let checked = record.checked_sha256()?;
+        let csr = VerifiedCsr::parse(&record.csr_der()?, &self.parts().options.csr_policy);
+        Ok(csr.and_then(|csr| csr.require_sha256(&checked).map(|()| csr)))
     }
 
     /// The device that the order is for, as its record stands; `None` when it may have nothing now.

@@ -113,3 +113,29 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
         text
     })
 }
+
+/// What [`hex`] wrote.
+pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits = text.bytes().map(|digit| match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    });
+    let digits = digits.collect::<Option<Vec<_>>>()?;
+    let (pairs, rest) = digits.as_chunks();
+    rest.is_empty().then(|| pairs.iter().map(|[high, low]| high << 4 | low).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hex_and_back() {
+        let all = (0..=255).collect::<Vec<u8>>();
+        assert_eq!(unhex(&hex(&all)), Some(all));
+        for odd in ["0", "0g", "AB", "é"] {
+            assert_eq!(unhex(odd), None, "{odd}");
+        }
+    }
+}

@@ -30,6 +30,9 @@ pub(crate) struct OrderRecord {
     pub failures: u32,
     /// Why the last try failed, for the device's owner; `None` while one is under way.
     pub failure: Option<String>,
+    /// The rule that the failure is of, where it has a name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure_code: Option<String>,
     /// After a failure: from when on another request of the name may be tried, so that new requests are no way
     /// round the wait.
     #[serde(default)]
@@ -107,6 +110,7 @@ impl OrderRecord {
             state: State::Wanted { order },
             failures: 0,
             failure: None,
+            failure_code: None,
             replaceable_at: None,
             holding: None,
             held_back: None,
@@ -154,6 +158,7 @@ impl OrderRecord {
         let due = failed.replaceable_at.unwrap_or(self.queued_at).max(self.queued_at);
         if due > self.queued_at {
             self.failure = failed.failure;
+            self.failure_code = failed.failure_code;
             self.replaceable_at = failed.replaceable_at;
         }
         (self, due)
@@ -161,6 +166,12 @@ impl OrderRecord {
 
     pub(crate) fn csr_der(&self) -> Result<Vec<u8>, EngineError> {
         URL_SAFE_NO_PAD.decode(&self.csr).map_err(|error| EngineError::new(EngineErrorKind::Corrupt, error))
+    }
+
+    /// The digest of the octets that passed the gate, which stands apart from them.
+    pub(crate) fn checked_sha256(&self) -> Result<[u8; 32], EngineError> {
+        let corrupt = || EngineError::new(EngineErrorKind::Corrupt, "the digest of a request cannot be read");
+        super::unhex(&self.csr_sha256).and_then(|octets| octets.try_into().ok()).ok_or_else(corrupt)
     }
 
     /// Whether another request of the same name may take its place: nothing is at the CA for it.
@@ -180,6 +191,7 @@ impl OrderRecord {
     /// Sets it up for another try: what ended in failure begins anew, what was suspended goes on.
     pub(crate) fn begin(&mut self) {
         self.failure = None;
+        self.failure_code = None;
         self.held_back = None;
         if let State::Failed { order, .. } = &self.state {
             self.state = State::Wanted { order: order.clone() };

@@ -1,17 +1,18 @@
 //! From a request to a chain.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fleetcert_engine::{Action, DeviceState, Engine, EngineErrorKind};
 use fleetcert_jose::{Algorithm, KeyPair, Signer};
 use fleetcert_protocol::{CertificateRequest, CertificateStatus, CsrBytes, EnrolRequest};
-use fleetcert_store::MemoryStore;
-use fleetcert_x509::KeyKind;
+use fleetcert_store::{Collection, Expect, MemoryStore, Store, Transaction};
+use fleetcert_x509::{BlocklistUnavailable, CsrPolicy, KeyBlocklist, KeyKind};
 use tokio::task::JoinSet;
 
 use crate::setting::{
-    DAY, Device, Running, ShiftedClock, World, both_stores, chain_of, enrol, parts_without_ca, records,
+    DAY, Device, Running, ShiftedClock, Told, World, both_stores, chain_of, enrol, parts_without_ca, records,
     refused, request_for, request_with, until,
 };
 
@@ -196,6 +197,141 @@ async fn the_gate_says_which_rule() {
         assert_eq!(error.code(), Some(code), "{error}");
     }
     assert_eq!(device.status(&engine).await, CertificateStatus::None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_key_of_the_account_is_for_no_certificate() {
+    let world = World::start().await;
+    let engine = Engine::new(world.parts(Arc::new(MemoryStore::new())));
+    let device = enrol(&engine).await;
+    let secret = world.account.credentials().key().to_pkcs8_der();
+    let account = fleetcert_x509::KeyPair::from_pkcs8_der(&secret).unwrap();
+    let asked = device.request(&engine, &request_with(&device.name, &account)).await;
+    assert_eq!(refused(asked, EngineErrorKind::CsrRefused).code(), Some("key_is_account"));
+    device.request(&engine, &request_for(&device.name)).await.unwrap();
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_policy_may_want_a_new_key_for_each_certificate() {
+    let world = World::start().await;
+    let mut parts = world.parts(Arc::new(MemoryStore::new()));
+    parts.options.csr_policy = CsrPolicy::device().with_new_key_each_time(true);
+    let running = Running::start(parts);
+    let engine = &running.engine;
+    let device = enrol(engine).await;
+    let key = fleetcert_x509::KeyPair::generate(KeyKind::P256).unwrap();
+    let (csr, again) = (request_with(&device.name, &key), request_with(&device.name, &key));
+    device.request(engine, &csr).await.unwrap();
+    let chain = device.chain(engine).await;
+    // The same request still gets its certificate; another one with that key gets no second one.
+    assert_eq!(chain_of(&device.request(engine, &csr).await.unwrap()), chain);
+    let asked = device.request(engine, &again).await;
+    assert_eq!(refused(asked, EngineErrorKind::CsrRefused).code(), Some("key_not_rotated"));
+    device.request(engine, &request_for(&device.name)).await.unwrap();
+    device.wait(engine, |status| is_issued(status) && chain_of(status) != chain).await;
+    running.end().await;
+    world.end().await;
+}
+
+/// A list of blocked keys that can be away.
+#[derive(Debug, Default)]
+struct List(AtomicBool);
+
+impl KeyBlocklist for List {
+    fn contains(&self, _: &[u8; 32]) -> Result<bool, BlocklistUnavailable> {
+        if self.0.load(Ordering::SeqCst) {
+            Ok(false)
+        } else {
+            Err(BlocklistUnavailable::because("nobody is here"))
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_of_blocked_keys_that_is_away_refuses_for_now() {
+    let list = Arc::new(List::default());
+    let mut parts = parts_without_ca(Arc::new(MemoryStore::new()), Arc::new(ShiftedClock::default()));
+    parts.options.csr_policy = CsrPolicy::device().with_blocklist(list.clone());
+    let engine = Engine::new(parts);
+    let device = enrol(&engine).await;
+    let csr = request_for(&device.name);
+    let error = refused(device.request(&engine, &csr).await, EngineErrorKind::Unavailable);
+    assert!(error.retry_after().is_some(), "{error}");
+    assert_eq!(device.status(&engine).await, CertificateStatus::None);
+    list.0.store(true, Ordering::SeqCst);
+    device.request(&engine, &csr).await.unwrap();
+}
+
+/// Rule 31: nothing is sent to the CA but what passed the gate.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_was_exchanged_in_the_store_is_not_sent() {
+    let world = World::start().await;
+    let store = Arc::new(MemoryStore::new());
+    let engine = Engine::new(world.parts(store.clone()));
+    let [device, other] = [enrol(&engine).await, enrol(&engine).await];
+    for device in [&device, &other] {
+        device.request(&engine, &request_for(&device.name)).await.unwrap();
+    }
+    let orders = Collection::new("order");
+    let read = async |device: &Device| {
+        let record = store.read(orders, device.name.as_str()).await.unwrap().unwrap();
+        (serde_json::from_slice::<serde_json::Value>(&record.value).unwrap(), record)
+    };
+    let (of_other, _) = read(&other).await;
+    let (mut order, record) = read(&device).await;
+    order["csr"] = of_other["csr"].clone();
+    let write = Transaction::new().put(
+        orders,
+        record.key,
+        Expect::Version(record.version),
+        serde_json::to_vec(&order).unwrap(),
+        record.due,
+    );
+    store.commit(write).await.unwrap();
+
+    let running = Running::start(world.parts(store.clone()));
+    let failed = |status: &CertificateStatus| match status {
+        CertificateStatus::Failed { problem, .. } => problem.code.as_deref() == Some("internal_csr_mismatch"),
+        _ => false,
+    };
+    device.wait(&running.engine, failed).await;
+    other.chain(&running.engine).await;
+    assert_eq!((world.orders(&device.name), world.orders(&other.name)), (0, 1));
+    running.end().await;
+    world.end().await;
+}
+
+/// What the CA gives that was not ordered goes to nobody.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_certificate_is_an_alarm_and_is_not_delivered() {
+    let ahead = ShiftedClock::default();
+    ahead.put_forward(Duration::from_secs(600));
+    let lives_long = World::start_with(|options| options.life = 92 * DAY).await;
+    let begins_later = World::start_at(ShiftedClock::default(), Arc::new(ahead), |options| {
+        options.backdate = Duration::ZERO;
+    });
+    for (world, difference) in [(lives_long, "holds for"), (begins_later.await, "not valid yet")] {
+        let told = Told::default();
+        let mut parts = world.parts(Arc::new(MemoryStore::new()));
+        parts.options.lifetime = Some(90 * DAY);
+        parts.events = Arc::new(told.clone());
+        let running = Running::start(parts);
+        let device = enrol(&running.engine).await;
+        device.request(&running.engine, &request_for(&device.name)).await.unwrap();
+        let failed = |status: &CertificateStatus| matches!(status, CertificateStatus::Failed { .. });
+        let status = device.wait(&running.engine, failed).await;
+        let CertificateStatus::Failed { problem, .. } = status else { unreachable!() };
+        assert_eq!(problem.code.as_deref(), Some("ca_returned_wrong_certificate"));
+        assert!(problem.detail.contains(difference), "{}", problem.detail);
+        assert_eq!(told.about("WrongCertificate"), 1);
+        assert_eq!((told.about("Issued"), world.certificates(&device.name)), (0, 1));
+        // It is not asked for again and again.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert_eq!(world.orders(&device.name), 1);
+        running.end().await;
+        world.end().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

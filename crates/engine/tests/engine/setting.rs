@@ -195,7 +195,7 @@ impl World {
         Self::start_at(clock.clone(), Arc::new(clock), |options| options.rate_limits = Some(limits)).await
     }
 
-    async fn start_at(
+    pub(crate) async fn start_at(
         clock: ShiftedClock,
         of_the_ca: Arc<dyn Clock>,
         change: impl FnOnce(&mut TestCaOptions),

@@ -13,8 +13,13 @@ use super::{Chain, Leaf, Roots, link};
 pub struct Expectation<'a> {
     /// The public key of the CSR: a DER SubjectPublicKeyInfo.
     pub spki: &'a [u8],
-    /// The names that were ordered; the leaf must have these and no others.
+    /// The names that were ordered; the leaf must have these, the wildcards, and no others.
     pub names: &'a [HostName],
+    /// The part behind `*.` of each wildcard name that was ordered, as [`VerifiedCsr::wildcards`] has them; most often
+    /// there is none.
+    ///
+    /// [`VerifiedCsr::wildcards`]: crate::VerifiedCsr::wildcards
+    pub wildcards: &'a [HostName],
     /// When the chain must hold.
     pub now: SystemTime,
     /// The roots to which it must lead. With `None` only the links within the chain are checked: enough where
@@ -33,7 +38,7 @@ pub enum ChainFault {
     WrongKey,
     /// A name that was ordered is not in the leaf.
     #[error("the certificate lacks the name {0}")]
-    MissingName(HostName),
+    MissingName(String),
     /// The leaf has a name that was not ordered.
     #[error("the certificate has the name {0}, which was not ordered")]
     UnexpectedName(String),
@@ -92,7 +97,7 @@ pub enum ChainFault {
     },
     /// A TLS client would not take the leaf for this name.
     #[error("a client would not accept the certificate for {0}")]
-    NotValidForName(HostName),
+    NotValidForName(String),
 }
 
 /// So much longer than expected may a certificate live.
@@ -116,7 +121,13 @@ impl Chain {
     /// use fleetcert_x509::{Chain, ChainFault, Expectation, VerifiedCsr};
     ///
     /// fn check(chain: &Chain, csr: &VerifiedCsr, now: std::time::SystemTime) -> Result<(), ChainFault> {
-    ///     chain.check(&Expectation { spki: csr.spki(), names: csr.names(), now, roots: None })
+    ///     chain.check(&Expectation {
+    ///         spki: csr.spki(),
+    ///         names: csr.names(),
+    ///         wildcards: csr.wildcards(),
+    ///         now,
+    ///         roots: None,
+    ///     })
     /// }
     /// ```
     pub fn check(&self, expected: &Expectation<'_>) -> Result<(), ChainFault> {
@@ -174,14 +185,17 @@ impl Chain {
         if leaf.spki() != expected.spki {
             return Err(ChainFault::WrongKey);
         }
-        if let Some(name) = expected.names.iter().find(|name| !leaf.names().contains(name)) {
-            return Err(ChainFault::MissingName(name.clone()));
+        if let Some(name) = first_without(expected.names, leaf.names()) {
+            return Err(ChainFault::MissingName(name.to_string()));
         }
-        if let Some(name) = leaf.names().iter().find(|name| !expected.names.contains(name)) {
-            return Err(ChainFault::UnexpectedName(name.to_string()));
+        if let Some(base) = first_without(expected.wildcards, leaf.wildcards()) {
+            return Err(ChainFault::MissingName(wildcard(base)));
         }
-        if let Some(name) = leaf.other_names().first() {
-            return Err(ChainFault::UnexpectedName(name.clone()));
+        let unexpected = first_without(leaf.names(), expected.names).map(ToString::to_string);
+        let unexpected =
+            unexpected.or_else(|| first_without(leaf.wildcards(), expected.wildcards).map(wildcard));
+        if let Some(name) = unexpected.or_else(|| leaf.other_names().first().cloned()) {
+            return Err(ChainFault::UnexpectedName(name));
         }
         let (not_before, not_after) = (leaf.not_before(), leaf.not_after());
         if not_after < not_before {
@@ -216,11 +230,14 @@ impl Chain {
             None,
         )
         .map_err(untrusted)?;
-        for name in expected.names {
-            let accepted = ServerName::try_from(name.as_str())
+        // A client looks up hosts. One below a wildcard's base stands for all of them.
+        let exact = expected.names.iter().map(|name| (name.to_string(), name.to_string()));
+        let below = expected.wildcards.iter().map(|base| (wildcard(base), format!("a.{base}")));
+        for (name, host) in exact.chain(below) {
+            let accepted = ServerName::try_from(host)
                 .is_ok_and(|server| leaf.verify_is_valid_for_subject_name(&server).is_ok());
             if !accepted {
-                return Err(ChainFault::NotValidForName(name.clone()));
+                return Err(ChainFault::NotValidForName(name));
             }
         }
         Ok(())
@@ -235,6 +252,15 @@ impl Chain {
             .fold(now, SystemTime::max);
         UnixTime::since_unix_epoch(moment.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
     }
+}
+
+/// The first of `names` that `others` lack.
+fn first_without<'a>(names: &'a [HostName], others: &[HostName]) -> Option<&'a HostName> {
+    names.iter().find(|name| !others.contains(name))
+}
+
+fn wildcard(base: &HostName) -> String {
+    format!("*.{base}")
 }
 
 fn is_later(moment: SystemTime, now: SystemTime) -> bool {

@@ -14,6 +14,7 @@ use crate::{CertificateId, X509Error, X509ErrorKind};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leaf {
     names: Vec<HostName>,
+    wildcards: Vec<HostName>,
     other_names: Vec<String>,
     spki: Vec<u8>,
     serial: Vec<u8>,
@@ -32,12 +33,13 @@ impl Leaf {
         let certificate = link::parse(der)?;
         let fault =
             |error| X509Error::malformed("an extension of the certificate is there twice").because(error);
-        let (names, other_names) = names(&certificate)?;
+        let Names { exact, wildcards, others } = Names::of(&certificate)?;
         let eku = certificate.extended_key_usage().map_err(fault)?;
         let constraints = certificate.basic_constraints().map_err(fault)?;
         Ok(Self {
-            names,
-            other_names,
+            names: exact,
+            wildcards,
+            other_names: others,
             spki: certificate.public_key().raw.to_vec(),
             serial: certificate.raw_serial().to_vec(),
             authority_key_id: authority_key_id(&certificate),
@@ -55,7 +57,12 @@ impl Leaf {
         &self.names
     }
 
-    /// The subject alternative names that are no host names, such as wildcards and IP addresses, as text.
+    /// The part behind `*.` of each wildcard name, sorted, each once: `fleet.test` for `*.fleet.test`.
+    pub fn wildcards(&self) -> &[HostName] {
+        &self.wildcards
+    }
+
+    /// The subject alternative names that are neither, such as IP addresses, as text.
     pub fn other_names(&self) -> &[String] {
         &self.other_names
     }
@@ -117,23 +124,42 @@ impl Leaf {
     }
 }
 
-fn names(certificate: &X509Certificate<'_>) -> Result<(Vec<HostName>, Vec<String>), X509Error> {
-    let extension = certificate
-        .subject_alternative_name()
-        .map_err(|error| X509Error::malformed("the alternative names cannot be read").because(error))?;
-    let (mut names, mut other_names) = (Vec::new(), Vec::new());
-    for name in extension.map_or(&[][..], |extension| &extension.value.general_names) {
-        match name {
-            GeneralName::DNSName(text) => match text.parse::<HostName>() {
-                Ok(name) if !text.ends_with('.') => names.push(name),
-                _ => other_names.push(harmless(text)),
-            },
-            other => other_names.push(harmless(&other.to_string())),
+#[derive(Default)]
+struct Names {
+    exact: Vec<HostName>,
+    wildcards: Vec<HostName>,
+    others: Vec<String>,
+}
+
+impl Names {
+    fn of(certificate: &X509Certificate<'_>) -> Result<Self, X509Error> {
+        let extension = certificate
+            .subject_alternative_name()
+            .map_err(|error| X509Error::malformed("the alternative names cannot be read").because(error))?;
+        let mut names = Self::default();
+        for name in extension.map_or(&[][..], |extension| &extension.value.general_names) {
+            match name {
+                GeneralName::DNSName(text) => names.push(text),
+                other => names.others.push(harmless(&other.to_string())),
+            }
+        }
+        for list in [&mut names.exact, &mut names.wildcards] {
+            list.sort();
+            list.dedup();
+        }
+        Ok(names)
+    }
+
+    fn push(&mut self, text: &str) {
+        let (list, host) = match text.strip_prefix("*.") {
+            Some(base) => (&mut self.wildcards, base),
+            None => (&mut self.exact, text),
+        };
+        match host.parse() {
+            Ok(name) if !host.ends_with('.') => list.push(name),
+            _ => self.others.push(harmless(text)),
         }
     }
-    names.sort();
-    names.dedup();
-    Ok((names, other_names))
 }
 
 /// Text from outside, escaped and shortened.

@@ -102,7 +102,7 @@ fn csr(names: &[&str]) -> VerifiedCsr {
 }
 
 fn expected<'a>(csr: &'a VerifiedCsr, roots: Option<&'a Roots>) -> Expectation<'a> {
-    Expectation { spki: csr.spki(), names: csr.names(), now: days(10), roots }
+    Expectation { spki: csr.spki(), names: csr.names(), wildcards: csr.wildcards(), now: days(10), roots }
 }
 
 #[test]
@@ -140,13 +140,13 @@ fn the_leaf_differs() {
     let own = || SanType::DnsName("xi8qz.fleet.test".try_into().unwrap());
     assert_eq!(
         fault(|params| params.subject_alt_names.clear()),
-        ChainFault::MissingName(host("xi8qz.fleet.test"))
+        ChainFault::MissingName("xi8qz.fleet.test".to_owned())
     );
     let with = |names: Vec<SanType>| {
         let chain = authority.chain(&ours, |params| params.subject_alt_names = names);
         chain.check(&expected(&ours, None)).unwrap_err()
     };
-    assert_eq!(with(vec![dns("evil.test")]), ChainFault::MissingName(host("xi8qz.fleet.test")));
+    assert_eq!(with(vec![dns("evil.test")]), ChainFault::MissingName("xi8qz.fleet.test".to_owned()));
     assert_eq!(with(vec![own(), dns("evil.test")]), unexpected("evil.test"));
     assert_eq!(with(vec![own(), dns("*.fleet.test")]), unexpected("*.fleet.test"));
     assert_eq!(with(vec![own(), dns("b.test.")]), unexpected("b.test."));
@@ -161,6 +161,39 @@ fn the_leaf_differs() {
     assert_eq!(ca, ChainFault::IsAuthority);
     let no_id = authority.chain(&ours, |params| params.use_authority_key_identifier_extension = false);
     assert_eq!(no_id.leaf().certificate_id().unwrap_err().kind(), X509ErrorKind::MissingField);
+}
+
+#[test]
+fn wildcards_are_ordered_and_compared() {
+    let (authority, csr) = (Authority::new(), csr(&["fleet.test"]));
+    let roots = authority.roots();
+    let with = |names: &[&str]| {
+        let names = names.iter().map(|name| SanType::DnsName((*name).try_into().unwrap())).collect();
+        authority.chain(&csr, |params| params.subject_alt_names = names)
+    };
+    let bases = [host("fleet.test")];
+    let wanted = Expectation { wildcards: &bases, ..expected(&csr, Some(&roots)) };
+    let missing = |name: &str| Err(ChainFault::MissingName(name.to_owned()));
+    let unexpected = |name: &str| Err(ChainFault::UnexpectedName(name.to_owned()));
+
+    let both = with(&["fleet.test", "*.Fleet.test"]);
+    assert_eq!(both.leaf().wildcards(), bases);
+    assert_eq!(both.check(&wanted), Ok(()));
+    assert_eq!(both.check(&Expectation { roots: None, ..wanted }), Ok(()));
+    assert_eq!(both.check(&expected(&csr, None)), unexpected("*.fleet.test"));
+    let alone = with(&["*.fleet.test"]);
+    assert_eq!(alone.check(&wanted), missing("fleet.test"));
+    assert_eq!(alone.check(&Expectation { names: &[], ..wanted }), Ok(()));
+
+    // A wildcard is no name below its base, nor the other way round.
+    assert_eq!(with(&["fleet.test"]).check(&wanted), missing("*.fleet.test"));
+    assert_eq!(with(&["fleet.test", "a.fleet.test"]).check(&wanted), missing("*.fleet.test"));
+    assert_eq!(with(&["fleet.test", "*.a.fleet.test"]).check(&wanted), missing("*.fleet.test"));
+    assert_eq!(with(&["fleet.test", "*.fleet.test", "*.test"]).check(&wanted), unexpected("*.test"));
+    // What is no wildcard as clients know it is a name that nobody ordered.
+    for odd in ["*.*.fleet.test", "f*.fleet.test", "*", "*.fleet.test."] {
+        assert_eq!(with(&["fleet.test", "*.fleet.test", odd]).check(&wanted), unexpected(odd), "{odd}");
+    }
 }
 
 #[test]
@@ -246,7 +279,7 @@ fn a_name_that_no_client_looks_up() {
     let chain = authority.chain(&csr, |params| params.subject_alt_names = vec![address]);
     let names = [host("10.0.0.1")];
     let expected = Expectation { names: &names, ..expected(&csr, Some(&roots)) };
-    assert_eq!(chain.check(&expected), Err(ChainFault::NotValidForName(host("10.0.0.1"))));
+    assert_eq!(chain.check(&expected), Err(ChainFault::NotValidForName("10.0.0.1".to_owned())));
 }
 
 #[test]

@@ -87,7 +87,7 @@ impl CsrPolicy {
             subject: SubjectRule::CommonName,
             extensions: CsrExtension::ALL.to_vec(),
             surplus: Surplus::Refused,
-            ecdsa_with_null: false,
+            ecdsa_with_null: true,
             new_key: false,
             blocklists: Vec::new(),
         }
@@ -106,7 +106,6 @@ impl CsrPolicy {
             a_labels: true,
             subject: SubjectRule::Any,
             surplus: Surplus::LeftOut,
-            ecdsa_with_null: true,
             ..Self::device()
         }
     }
@@ -156,8 +155,12 @@ impl CsrPolicy {
         Self { surplus, ..self }
     }
 
-    /// The same, with ECDSA identifiers taken or not whose parameters are NULL. They should be absent (RFC 5758
-    /// section 3.2), but Mbed TLS wrote them before 2.28.4 and 3.5, and many devices have it.
+    /// The same, with ECDSA identifiers taken or not whose parameters are NULL. Both presets take them.
+    ///
+    /// They should be absent (RFC 5758 section 3.2), but Mbed TLS wrote them before 2.28.4 and 3.5, many devices in the
+    /// field have it, and their owners cannot change it. They are the one deviation that is taken. It harms nobody: the
+    /// signature is verified all the same, with the curve that the key names, and a NULL says nothing that could be
+    /// read in two ways. Let's Encrypt takes it too; a CA that does not needs `false`.
     #[must_use]
     pub fn with_ecdsa_null_parameters(self, ecdsa_with_null: bool) -> Self {
         Self { ecdsa_with_null, ..self }

@@ -51,10 +51,11 @@ impl InventoryEntry {
         &self.leaf
     }
 
-    /// All its names as text, host names first; without any, as certificates of authorities are, its subject.
+    /// All its names as text, host names first, then wildcards; without any, as certificates of authorities are, its subject.
     pub fn names(&self) -> Vec<String> {
         let hosts = self.leaf.names().iter().map(ToString::to_string);
-        let names = hosts.chain(self.leaf.other_names().iter().cloned()).collect::<Vec<_>>();
+        let wildcards = self.leaf.wildcards().iter().map(|base| format!("*.{base}"));
+        let names = hosts.chain(wildcards).chain(self.leaf.other_names().iter().cloned()).collect::<Vec<_>>();
         if names.is_empty() { vec![self.subject.clone()] } else { names }
     }
 

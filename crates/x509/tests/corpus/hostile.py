@@ -150,8 +150,8 @@ def version_and_signature(add):
     unsupported("07-sha1-ecdsa", what="SHA-1 with ECDSA", content=csr(digest="sha1"))
     unsupported("07-ed25519", what="Ed25519 key and signature", content=other_key(
         ed25519.Ed25519PrivateKey.from_private_bytes(b"\x05" * 32), lambda key, info: key.sign(info), algorithm("1.3.101.112")))
-    unsupported("07-ecdsa-null", what="ECDSA with NULL as its parameters",
-                content=csr(identifier=algorithm(keys.ECDSA["sha256"], null())))
+    unsupported("07-ecdsa-null", what="ECDSA with NULL as its parameters, where that is not taken",
+                content=csr(identifier=algorithm(keys.ECDSA["sha256"], null())), policy="device-no-null")
     unsupported("07-rsa-no-null", what="RSA without NULL as its parameters",
                 content=csr(rsa_key, identifier=algorithm(keys.PKCS1["sha256"])), policy="device-rsa")
     unsupported("07-rsa-encryption", what="rsaEncryption in place of a signature algorithm",

@@ -41,7 +41,7 @@ impl Row {
         let preset = match self.policy.as_str() {
             "device" => CsrPolicy::device(),
             "device-rsa" => CsrPolicy::device().with_keys(&KeyKind::ALL),
-            "device-null" => CsrPolicy::device().with_ecdsa_null_parameters(true),
+            "device-no-null" => CsrPolicy::device().with_ecdsa_null_parameters(false),
             "device-new-key" => CsrPolicy::device().with_new_key_each_time(true),
             "lets_encrypt" => CsrPolicy::lets_encrypt(),
             other => panic!("{}: there is no policy {other}", self.file),

@@ -102,10 +102,22 @@ fn identifiers_of_ecdsa_with_null() {
         parts.signature_algorithm = sequence(&[encode(tag::OID, &[oid::ECDSA_WITH_SHA256]), null()]);
     });
     let unsupported = Some(Code::SignatureAlgorithmUnsupported);
-    assert_eq!(code(&signed, &CsrPolicy::device()), unsupported);
-    assert_eq!(code(&signed, &CsrPolicy::device().with_ecdsa_null_parameters(true)), None);
-    assert_eq!(code(&signed, &CsrPolicy::lets_encrypt()), None);
-    assert_eq!(code(&signed, &CsrPolicy::lets_encrypt().with_ecdsa_null_parameters(false)), unsupported);
+    for preset in [CsrPolicy::device(), CsrPolicy::lets_encrypt()] {
+        assert_eq!(code(&signed, &preset), None);
+        let strict = preset.with_ecdsa_null_parameters(false);
+        assert_eq!(code(&signed, &strict), unsupported);
+        assert_eq!(code(&signed, &strict.with_ecdsa_null_parameters(true)), None);
+    }
+    // NULL alone, and nothing else in that place.
+    let with = |parameters: &[u8]| {
+        csr(|parts| {
+            let oid = encode(tag::OID, &[oid::ECDSA_WITH_SHA256]);
+            parts.signature_algorithm = sequence(&[oid, parameters.to_vec()]);
+        })
+    };
+    for parameters in [&[0x05, 0x01, 0x00][..], &[0x30, 0x00], &[0x05, 0x00, 0x05, 0x00]] {
+        assert!(code(&with(parameters), &CsrPolicy::device()).is_some(), "{parameters:02x?}");
+    }
 }
 
 #[test]
