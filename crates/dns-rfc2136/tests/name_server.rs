@@ -183,7 +183,8 @@ async fn each_prerequisite_holds_or_is_a_conflict_that_changes_nothing() {
     let is = |last: &[u8]| Prerequisite::SetIs { name: used.clone(), values: set(last) };
     let in_use = |name: &DomainName| Prerequisite::NameInUse { name: name.clone() };
     let not_in_use = |name: &DomainName| Prerequisite::NameNotInUse { name: name.clone() };
-    let (nxdomain, yxdomain, nxrrset, yxrrset) = (3, 6, 8, 7);
+    let (nxdomain, yxdomain) = ((3, "(NXDOMAIN)"), (6, "(YXDOMAIN)"));
+    let (yxrrset, nxrrset) = ((7, "(YXRRSET)"), (8, "(NXRRSET)"));
     let cases = [
         (exists(&used, RecordType::A), exists(&used, RecordType::Txt), nxrrset),
         (is(&[1]), is(&[1, 2]), nxrrset),
@@ -192,7 +193,7 @@ async fn each_prerequisite_holds_or_is_a_conflict_that_changes_nothing() {
         (in_use(&used), in_use(&unused), nxdomain),
         (not_in_use(&unused), not_in_use(&used), yxdomain),
     ];
-    for (number, (holds, fails, code)) in cases.into_iter().enumerate() {
+    for (number, (holds, fails, (code, word))) in cases.into_iter().enumerate() {
         let name = format!("made{number}.fleet.test");
         let change = [addition(&name, b"1")];
         // One that fails is enough, and those that hold do not help it.
@@ -202,6 +203,7 @@ async fn each_prerequisite_holds_or_is_a_conflict_that_changes_nothing() {
             (Some(Refusal::Prerequisite(code)), BackendErrorKind::Conflict, 1),
             "{fails:?}"
         );
+        assert!(error.to_string().contains(word), "{error}");
         assert_eq!(backend.read(&zone(), &domain(&name), RecordType::Txt).await.unwrap(), None);
         backend.apply_if(&zone(), std::slice::from_ref(&holds), &change).await.unwrap();
         assert!(backend.read(&zone(), &domain(&name), RecordType::Txt).await.unwrap().is_some(), "{holds:?}");
