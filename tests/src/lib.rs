@@ -1,9 +1,9 @@
 //! The ground on which tests that cross crates stand: real peers as values that own their processes.
 //!
 //! Who needs it: a test that runs the whole journey against [Pebble](https://github.com/letsencrypt/pebble), BIND,
-//! OpenSSL, Java, curl, lego or PostgreSQL, or that runs the built `quickstart` program. Every object takes free
-//! loopback ports, keeps its
-//! files in a temporary folder, waits for its start with a deadline, and ends its process when it is dropped.
+//! Knot, PowerDNS, OpenSSL, Java, curl, lego or PostgreSQL, or that runs the built `quickstart` program. Every object
+//! takes free loopback ports, keeps its files in a temporary folder, waits for its start with a deadline, and ends
+//! its process when it is dropped.
 //! Each peer stands behind a feature of its name; `tests/run` installs the peers and switches the features on.
 //! The calls block and need no async runtime; they may be made from inside one.
 //!
@@ -28,20 +28,28 @@ mod setting;
 
 #[cfg(feature = "bind")]
 pub mod bind;
+#[cfg(feature = "dns")]
+pub mod conformance;
 #[cfg(feature = "curl")]
 pub mod curl;
 #[cfg(feature = "pebble")]
 pub mod journeys;
 #[cfg(feature = "keytool")]
 pub mod keytool;
+#[cfg(feature = "knot")]
+pub mod knot;
 #[cfg(feature = "lego")]
 pub mod lego;
+#[cfg(feature = "dns")]
+pub mod name_server;
 #[cfg(feature = "openssl")]
 pub mod openssl;
 #[cfg(feature = "pebble")]
 pub mod pebble;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+#[cfg(feature = "powerdns")]
+pub mod powerdns;
 pub mod quickstart;
 
 pub use deadline::{Deadline, Stopwatch};

@@ -8,7 +8,7 @@ const FLOORS: [&[&str]; 6] = [
     &["ambient", "names", "jose"],
     &["dns", "x509", "schedule", "store", "protocol", "https"],
     &["dns-wire", "acme", "acme-server", "agent", "store-postgres"],
-    &["dns-lookup", "dns-rfc2136", "nameserver"],
+    &["dns-lookup", "dns-rfc2136", "dns-http", "nameserver"],
     &["engine", "testkit"],
     &["control"],
 ];

@@ -1,7 +1,8 @@
 //! BIND runs, takes updates that are signed with its key and no others, and answers by UDP and TCP.
 
 use fleetcert_tests::Fault;
-use fleetcert_tests::bind::{Bind, write_key};
+use fleetcert_tests::bind::Bind;
+use fleetcert_tests::name_server::write_key;
 
 const RECORD: &str = "_acme-challenge.xi8qz.fleet.test";
 

@@ -107,6 +107,11 @@ impl Rfc2136Backend {
         call.update(&update.map_err(|_| call.too_long())?, prerequisites.is_empty()).await
     }
 
+    /// How many update messages this backend has sent so far to all its servers, repetitions among them.
+    pub fn updates_sent(&self) -> u64 {
+        self.primaries.iter().map(Primary::updates_sent).sum()
+    }
+
     fn call<'a>(&'a self, operation: Operation, zone: &'a DomainName) -> Call<'a> {
         let end = self.clock.now() + self.options.call_within;
         Call { backend: self, operation, zone, end }

@@ -37,6 +37,7 @@ pub(crate) struct Primary {
     kept: Mutex<Kept>,
     /// How often connecting has failed: who waited while it did fails with it.
     failures: AtomicU64,
+    updates_sent: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -75,11 +76,17 @@ impl Primary {
             max_in_flight: options.max_in_flight,
             kept: Mutex::default(),
             failures: AtomicU64::new(0),
+            updates_sent: AtomicU64::new(0),
         }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.server.address
+    }
+
+    /// How many update messages went out, repetitions among them.
+    pub(crate) fn updates_sent(&self) -> u64 {
+        self.updates_sent.load(Ordering::Relaxed)
     }
 
     /// Makes one update. When the clocks are apart, it is signed a second time by the server's.
@@ -136,6 +143,7 @@ impl Primary {
         travel: Travel,
         within: Duration,
     ) -> Result<(), Failed> {
+        self.updates_sent.fetch_add(1, Ordering::Relaxed);
         let end = self.clock.now() + within;
         let (signed, reply) = match self.to_go_alone(update, travel)? {
             Some((signed, transport)) => {

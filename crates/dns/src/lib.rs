@@ -28,6 +28,7 @@ mod memory;
 mod record;
 mod side_by_side;
 mod visibility;
+mod zone_writer;
 
 pub use backend::{Advice, Capabilities, DnsBackend};
 pub use backend_ext::{DnsBackendExt, PartOutcome};
@@ -36,3 +37,4 @@ pub use error::{BackendError, BackendErrorKind, Operation};
 pub use memory::MemoryBackend;
 pub use record::{Addresses, RecordData, RecordSet, RecordType, Ttl, TxtValue, ValueError};
 pub use visibility::{Quorum, ServerVerdict, Sighting, Verdict, Visibility};
+pub use zone_writer::{ZoneWriter, ZoneWriterOptions};

@@ -9,6 +9,7 @@ use fleetcert_protocol::DeviceId;
 use fleetcert_schedule::Window;
 use fleetcert_schedule::budget::refusal::Pause;
 use fleetcert_schedule::budget::{BucketKey, DeniedBy, Limit};
+use fleetcert_schedule::clock_guard::Doubt;
 
 pub use fleetcert_acme::Step as OrderStep;
 
@@ -132,6 +133,15 @@ pub enum Event<'a> {
         /// What does.
         of: Dependency,
     },
+    /// The clock jumped, or the machine slept: no new order starts.
+    ClockDoubted {
+        /// Why it is not believed.
+        why: Doubt,
+        /// When it is, if it goes on evenly.
+        until: SystemTime,
+    },
+    /// The clock is believed again.
+    ClockBelieved,
     /// The CA refused an order because of a limit that we thought was not reached; our budget says the same now.
     LimitReached {
         /// The bucket.

@@ -168,7 +168,7 @@ impl Parts {
             self.add_with_patience(&chosen, &mut last_error).await?;
             // What an earlier try sent may still be under way.
             if last_error.is_none() {
-                attempt.is_certain();
+                attempt.went_well();
             }
             Ok(())
         };
@@ -213,7 +213,7 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    fn is_certain(mut self) {
+    fn went_well(mut self) {
         self.is_certain = true;
     }
 }

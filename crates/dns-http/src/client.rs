@@ -1,0 +1,34 @@
+//! The one client that all backends of this crate share.
+//!
+//! What a caller sees of it: an [`HttpClient`] with its [`HttpOptions`], an [`Endpoint`], and the [`ApiError`] in a
+//! backend's error. What a backend sees: an `Api`, from which it makes a `Call` for each call of the contract; a
+//! `Call` has the deadline and sends `Request`s, each of which says whether it may be repeated.
+
+mod api;
+mod authorize;
+mod call;
+mod endpoint;
+mod error;
+mod excerpt;
+mod http_client;
+mod options;
+mod pages;
+mod reply;
+mod request;
+mod retry;
+mod retry_after;
+
+pub use endpoint::{Endpoint, EndpointError};
+pub use error::{ApiError, ApiFault};
+pub use http_client::{HttpClient, HttpClientError};
+pub use options::HttpOptions;
+
+pub(crate) use api::Api;
+pub(crate) use authorize::{Authorizer, Outgoing, Token, concealed, secret_header};
+pub(crate) use call::Call;
+pub(crate) use pages::PageCount;
+pub(crate) use reply::Reply;
+pub(crate) use request::{Repeat, Request};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,40 @@
+//! Lists that come in pages.
+
+use fleetcert_dns::{BackendError, BackendErrorKind};
+
+use super::Call;
+
+/// Counts the pages of one list, so that no server can make it endless.
+///
+/// ```text
+/// let mut pages = PageCount::new(call);
+/// let mut next = Some(1);
+/// while let Some(page) = next {
+///     pages.turn()?;
+///     …
+/// }
+/// ```
+#[derive(Debug)]
+pub(crate) struct PageCount<'a> {
+    call: Call<'a>,
+    turned: usize,
+}
+
+#[allow(dead_code, reason = "not every provider has pages")]
+impl<'a> PageCount<'a> {
+    pub(crate) fn new(call: Call<'a>) -> Self {
+        Self { call, turned: 0 }
+    }
+
+    /// One page more.
+    ///
+    /// # Errors
+    /// `Unavailable` when there are too many.
+    pub(crate) fn turn(&mut self) -> Result<(), BackendError> {
+        self.turned += 1;
+        if self.turned <= self.call.http().options().max_pages {
+            return Ok(());
+        }
+        Err(self.call.error(BackendErrorKind::Unavailable, "the list has more pages than allowed"))
+    }
+}

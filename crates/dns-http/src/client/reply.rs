@@ -1,0 +1,64 @@
+//! One whole answer.
+
+use bytes::Bytes;
+use fleetcert_dns::{BackendError, BackendErrorKind};
+use http::{HeaderMap, Method, StatusCode, header};
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+use url::Url;
+
+use super::excerpt::excerpt;
+use super::{ApiError, ApiFault, Call};
+
+/// An answer whose body is whole and not too long.
+#[derive(Debug)]
+pub(crate) struct Reply<'a> {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(super) method: Method,
+    pub(super) url: Url,
+    pub(super) is_secret: bool,
+    pub(super) call: Call<'a>,
+}
+
+impl Reply<'_> {
+    /// The body, parsed.
+    ///
+    /// # Errors
+    /// `Unavailable` with an [`ApiError`] that says what came instead. The text of the parser is not shown: it
+    /// repeats values.
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, BackendError> {
+        serde_json::from_slice(&self.body).map_err(|error| {
+            let fault = match error.classify() {
+                _ if self.is_html() => ApiFault::Html,
+                Category::Eof => ApiFault::TruncatedJson,
+                Category::Data => ApiFault::UnexpectedJson,
+                Category::Syntax | Category::Io => ApiFault::NotJson,
+            };
+            self.unusable(fault)
+        })
+    }
+
+    /// The error for an answer that cannot be used.
+    pub(crate) fn unusable(&self, fault: ApiFault) -> BackendError {
+        self.call.error(BackendErrorKind::Unavailable, self.fault(fault))
+    }
+
+    pub(super) fn fault(&self, fault: ApiFault) -> ApiError {
+        let shown = if self.is_secret {
+            String::new()
+        } else {
+            excerpt(&self.call.conceal(&String::from_utf8_lossy(&self.body)))
+        };
+        ApiError::new(fault, &self.method, &self.url, shown)
+    }
+
+    /// Whether a web page came. No API of this crate has any.
+    pub(crate) fn is_html(&self) -> bool {
+        let content_type = self.headers.get(header::CONTENT_TYPE).map(|value| value.as_bytes());
+        content_type.is_some_and(|value| value.to_ascii_lowercase().starts_with(b"text/html"))
+            || self.body.trim_ascii_start().starts_with(b"<!")
+            || self.body.trim_ascii_start().get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"<html"))
+    }
+}

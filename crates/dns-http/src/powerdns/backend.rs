@@ -1,0 +1,212 @@
+//! The backend.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use fleetcert_dns::{
+    Advice, BackendError, BackendErrorKind, Capabilities, Change, DnsBackend, Operation, RecordSet,
+    RecordType, Ttl,
+};
+use fleetcert_names::DomainName;
+use futures_util::FutureExt;
+use http::Method;
+use secrecy::SecretString;
+
+use super::advice;
+use super::api::{self, Patch, Record, Server, Zone};
+use super::version::has_single_record_changes;
+use crate::client::{Api, Call, Repeat, Request, Token};
+use crate::record_sets::{Edit, Key, Locks, RecordSets, SetChange, edits, lock_within, rewrite, type_name};
+use crate::{Endpoint, HttpClient};
+
+/// Which server, with which key. `Debug` shows no secret.
+#[derive(Clone, Debug)]
+pub struct PowerDnsOptions {
+    /// The base URL of the webserver, without `/api/v1`: `http://127.0.0.1:8081`.
+    pub endpoint: Endpoint,
+    /// The server's `api-key`.
+    pub api_key: SecretString,
+    /// The id of the server in the API. Default: `localhost`, which is the only one that a server of its own has.
+    pub server_id: String,
+    /// The most changes in one call, and with it in one PATCH. Default: 500, which stays below the server's
+    /// `webserver-max-bodysize` of 2 MB.
+    pub max_changes: usize,
+}
+
+impl PowerDnsOptions {
+    /// The defaults, for this server and key.
+    pub fn new(endpoint: Endpoint, api_key: SecretString) -> Self {
+        Self { endpoint, api_key, server_id: "localhost".to_owned(), max_changes: 500 }
+    }
+}
+
+/// Changes the zones of one PowerDNS server. See the [page of the module](super) for what that costs. A clone is the
+/// same backend.
+#[derive(Clone, Debug)]
+pub struct PowerDnsBackend {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    api: Api,
+    server_id: String,
+    max_changes: usize,
+    zones: Locks<DomainName>,
+    /// Whether the server changes single records, and when it said so.
+    single_records: Mutex<Option<(bool, SystemTime)>>,
+}
+
+/// A server may be upgraded while we run.
+const VERSION_KEPT: Duration = Duration::from_secs(3600);
+
+impl PowerDnsBackend {
+    /// A backend for this server. Nothing is sent before the first call.
+    pub fn new(options: PowerDnsOptions, http: &HttpClient) -> Self {
+        let token = Token::in_header("x-api-key", options.api_key);
+        let inner = Inner {
+            api: Api::new(http, options.endpoint, token),
+            server_id: options.server_id,
+            max_changes: options.max_changes,
+            zones: Locks::default(),
+            single_records: Mutex::default(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+}
+
+#[async_trait]
+impl DnsBackend for PowerDnsBackend {
+    async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
+        let inner = &*self.inner;
+        let call = inner.api.call(Operation::Apply, zone);
+        call.require_fit(changes, &self.capabilities())?;
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let edits = edits(changes, Ttl::ZERO);
+        let changes_texts = edits.values().any(|edit| matches!(edit, Edit::Values { .. }));
+        let single_records = changes_texts && inner.changes_single_records(&call).await?;
+        let _locked = lock_within(&call, &inner.zones, [zone.clone()].into()).await?;
+        if single_records {
+            inner.change_records(&call, &edits).await
+        } else {
+            rewrite(inner, &call, &edits).await
+        }
+    }
+
+    async fn read(
+        &self,
+        zone: &DomainName,
+        name: &DomainName,
+        record_type: RecordType,
+    ) -> Result<Option<RecordSet>, BackendError> {
+        let call = self.inner.api.call(Operation::Read, zone);
+        call.require_within(name)?;
+        let held = self.inner.held_set(&call, &(name.clone(), record_type)).await?;
+        Ok(held.map(|(set, _)| set).filter(|set| !set.values.is_empty()))
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { max_changes: self.inner.max_changes, ..Capabilities::ALL }
+    }
+
+    async fn advice(&self, zone: &DomainName) -> Result<Vec<Advice>, BackendError> {
+        let call = self.inner.api.call(Operation::Read, zone);
+        let (server, name) = (&self.inner.server_id, api::absolute(zone));
+        let request = self.inner.zone_request(&name).query("rrsets", "false");
+        let zone: Zone = call.send(&request).await?.json()?;
+        let metadata = Request::get(["api", "v1", "servers", server, "zones", &name, "metadata"]);
+        let metadata: Vec<api::Metadata> = call.send(&metadata).await?.json()?;
+        let settings = Request::get(["api", "v1", "servers", server, "config"]);
+        let settings: Vec<api::Setting> = call.send(&settings).await?.json()?;
+        Ok(advice::of(&name, &zone, &metadata, &settings))
+    }
+}
+
+impl Inner {
+    fn zone_request(&self, zone: &str) -> Request {
+        Request::get(["api", "v1", "servers", &self.server_id, "zones", zone])
+    }
+
+    async fn changes_single_records(&self, call: &Call<'_>) -> Result<bool, BackendError> {
+        let known = *self.single_records.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((answer, since)) = known
+            && call.now().duration_since(since).is_ok_and(|age| age < VERSION_KEPT)
+        {
+            return Ok(answer);
+        }
+        let request = Request::get(["api", "v1", "servers", &self.server_id]);
+        let server: Server = call.send(&request).await?.json()?;
+        let answer = has_single_record_changes(&server.version);
+        tracing::debug!(version = server.version, single_records = answer, "PowerDNS");
+        *self.single_records.lock().unwrap_or_else(PoisonError::into_inner) = Some((answer, call.now()));
+        Ok(answer)
+    }
+
+    /// Changes record by record, without reading. The server refuses a record whose time to live is not that of its
+    /// set; then the sets are read, and the records get theirs.
+    async fn change_records(&self, call: &Call<'_>, edits: &BTreeMap<Key, Edit>) -> Result<(), BackendError> {
+        let rrsets = edits.iter().flat_map(|(key, edit)| api::single_records(key, edit, None)).collect();
+        match self.patch(call, &Patch { rrsets }).await {
+            Err(error) if error.kind() == BackendErrorKind::InvalidInput => {
+                tracing::debug!(%error, "the records are sent again with the time to live of their sets");
+            }
+            done => return done,
+        }
+        let texts = edits.iter().filter(|(_, edit)| matches!(edit, Edit::Values { .. }));
+        let keys: Vec<Key> = texts.map(|(key, _)| key.clone()).collect();
+        let held = self.held(call, &keys).await?;
+        let ttl = |key| held.get(key).map(|(set, _)| set.ttl);
+        let rrsets = edits.iter().flat_map(|(key, edit)| api::single_records(key, edit, ttl(key))).collect();
+        self.patch(call, &Patch { rrsets }).await
+    }
+
+    async fn held_set(
+        &self,
+        call: &Call<'_>,
+        key: &Key,
+    ) -> Result<Option<(RecordSet, Vec<Record>)>, BackendError> {
+        let request = self
+            .zone_request(&api::absolute(call.zone))
+            .query("rrset_name", api::absolute(&key.0))
+            .query("rrset_type", type_name(key.1));
+        let zone: Zone = call.send(&request).await?.json()?;
+        Ok(zone.set(key).and_then(|set| set.into_set(key.1)))
+    }
+
+    async fn patch(&self, call: &Call<'_>, patch: &Patch) -> Result<(), BackendError> {
+        let zone = api::absolute(call.zone);
+        let path = ["api", "v1", "servers", &self.server_id, "zones", &zone];
+        // Each change says what is afterwards, so twice is as once.
+        let request = Request::new(Method::PATCH, path, Repeat::Harmless).json(patch);
+        call.send(&request).await.map(drop)
+    }
+}
+
+#[async_trait]
+impl RecordSets for Inner {
+    /// The records as they are spelt.
+    type Version = Vec<Record>;
+
+    const READS_BEFORE_REPLACING: bool = false;
+
+    async fn held(
+        &self,
+        call: &Call<'_>,
+        keys: &[Key],
+    ) -> Result<BTreeMap<Key, (RecordSet, Vec<Record>)>, BackendError> {
+        let reads = keys
+            .iter()
+            .map(|key| async move { Ok((key.clone(), self.held_set(call, key).await?)) }.boxed())
+            .collect();
+        let sets = call.side_by_side(reads).await?;
+        Ok(sets.into_iter().filter_map(|(key, set)| Some((key, set?))).collect())
+    }
+
+    async fn write(&self, call: &Call<'_>, changes: &[SetChange<Vec<Record>>]) -> Result<(), BackendError> {
+        self.patch(call, &Patch { rrsets: changes.iter().map(api::replaced).collect() }).await
+    }
+}

@@ -1,0 +1,157 @@
+//! Edits, and their rewriting over sets that others change in between.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use fleetcert_dns::{
+    Addresses, BackendError, BackendErrorKind, Change, Operation, RecordData, RecordSet, RecordType, Ttl,
+};
+use fleetcert_names::DomainName;
+use secrecy::SecretString;
+
+use super::{Edit, Key, RecordSets, SetChange, edits, rewrite};
+use crate::client::{Api, Call, Token};
+use crate::fixture::{Script, client};
+
+fn name() -> DomainName {
+    "a.fleet.test".parse().unwrap()
+}
+
+fn add(value: &str, ttl: u32) -> Change {
+    Change::AddTxt { name: name(), value: value.parse().unwrap(), ttl: Ttl::from_secs(ttl).unwrap() }
+}
+
+fn remove(value: &str) -> Change {
+    Change::RemoveTxt { name: name(), value: value.parse().unwrap() }
+}
+
+fn set(ttl: u32, values: &[&str]) -> Option<RecordSet> {
+    let values: BTreeSet<_> = values.iter().map(|value| RecordData::Txt(value.parse().unwrap())).collect();
+    Some(RecordSet { ttl: Ttl::from_secs(ttl).unwrap(), values })
+}
+
+fn the_edit(changes: &[Change]) -> Edit {
+    let mut edits = edits(changes, Ttl::from_secs(5).unwrap());
+    let edit = edits.remove(&(name(), RecordType::Txt)).unwrap();
+    assert!(edits.is_empty());
+    edit
+}
+
+#[test]
+fn values_come_and_go_and_neighbours_stay() {
+    for (changes, before, after) in [
+        (vec![add("1", 60)], None, set(60, &["1"])),
+        (vec![add("1", 1)], None, set(5, &["1"])),
+        (vec![add("1", 60)], set(300, &["2"]), set(60, &["1", "2"])),
+        (vec![add("1", 60)], set(300, &["1"]), set(300, &["1"])),
+        (vec![remove("1")], set(300, &["1", "2"]), set(300, &["2"])),
+        (vec![remove("1")], set(300, &["1"]), None),
+        (vec![remove("1")], set(300, &["2"]), set(300, &["2"])),
+        (vec![remove("1")], None, None),
+        (vec![add("1", 60), remove("1")], set(300, &["1", "2"]), set(300, &["2"])),
+        (vec![add("1", 60), remove("1")], None, None),
+        (vec![remove("1"), add("1", 60)], None, set(60, &["1"])),
+        (vec![remove("1"), add("1", 60)], set(300, &["1", "2"]), set(300, &["1", "2"])),
+        (vec![add("1", 60), add("2", 90), remove("3")], set(300, &["3"]), set(90, &["1", "2"])),
+    ] {
+        assert_eq!(the_edit(&changes).applied_to(before.as_ref()), after, "{changes:?} of {before:?}");
+    }
+}
+
+#[test]
+fn addresses_are_two_sets_and_the_last_counts() {
+    let set_addresses = |texts: &[&str]| Change::SetAddresses {
+        name: name(),
+        addresses: Addresses::new(texts.iter().map(|text| text.parse::<IpAddr>().unwrap())).unwrap(),
+        ttl: Ttl::ADDRESS,
+    };
+    let edits = edits(&[set_addresses(&["10.0.0.1", "fd00::1"]), set_addresses(&["10.0.0.2"])], Ttl::ZERO);
+    let before = RecordSet { ttl: Ttl::ADDRESS, values: [RecordData::A("10.0.0.9".parse().unwrap())].into() };
+    let v4 = edits[&(name(), RecordType::A)].applied_to(Some(&before)).unwrap();
+    assert_eq!(v4.values, [RecordData::A("10.0.0.2".parse().unwrap())].into());
+    assert_eq!(edits[&(name(), RecordType::Aaaa)].applied_to(None), None);
+}
+
+/// Sets with versions. Before each write, somebody else may write.
+#[derive(Default)]
+struct Versioned {
+    sets: Mutex<BTreeMap<Key, (RecordSet, u32)>>,
+    others: Mutex<VecDeque<Option<RecordSet>>>,
+    writes: Mutex<Vec<usize>>,
+}
+
+#[async_trait]
+impl RecordSets for Versioned {
+    type Version = u32;
+
+    async fn held(
+        &self,
+        _: &Call<'_>,
+        keys: &[Key],
+    ) -> Result<BTreeMap<Key, (RecordSet, u32)>, BackendError> {
+        let sets = self.sets.lock().unwrap();
+        Ok(keys.iter().filter_map(|key| Some((key.clone(), sets.get(key)?.clone()))).collect())
+    }
+
+    async fn write(&self, call: &Call<'_>, changes: &[SetChange<u32>]) -> Result<(), BackendError> {
+        self.writes.lock().unwrap().push(changes.len());
+        let mut sets = self.sets.lock().unwrap();
+        let key = (name(), RecordType::Txt);
+        if let Some(other) = self.others.lock().unwrap().pop_front() {
+            let version = sets.get(&key).map_or(0, |(_, version)| version + 1);
+            match other {
+                Some(set) => drop(sets.insert(key, (set, version))),
+                None => drop(sets.remove(&key)),
+            }
+        }
+        for change in changes {
+            let held = sets.get(&change.key).map(|(_, version)| *version);
+            if held != change.before.as_ref().map(|(_, version)| *version) {
+                return Err(call.error(BackendErrorKind::Conflict, "changed"));
+            }
+            match &change.after {
+                Some(set) => drop(sets.insert(change.key.clone(), (set.clone(), held.unwrap_or(0) + 1))),
+                None => drop(sets.remove(&change.key)),
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn rewritten(sets: &Versioned, changes: &[Change]) -> Result<(), BackendError> {
+    let script = Script::new([]).await;
+    let api = Api::new(&client(|_| {}), script.endpoint("/"), Token::bearer(SecretString::from("t")));
+    let zone = "fleet.test".parse().unwrap();
+    let result = rewrite(sets, &api.call(Operation::Apply, &zone), &edits(changes, Ttl::ZERO)).await;
+    script.finish();
+    result
+}
+
+#[tokio::test]
+async fn what_others_write_in_between_is_kept() {
+    let sets = Versioned::default();
+    *sets.others.lock().unwrap() = [set(60, &["theirs"]), set(60, &["theirs", "again"]), None].into();
+    rewritten(&sets, &[add("mine", 60)]).await.unwrap();
+    assert_eq!(*sets.writes.lock().unwrap(), [1, 1, 1, 1]);
+    let held = sets.sets.lock().unwrap().values().next().cloned();
+    assert_eq!(held.map(|(set, _)| set), set(60, &["mine"]), "they were removed by their owner");
+}
+
+#[tokio::test]
+async fn what_is_so_already_is_not_written() {
+    let sets = Versioned::default();
+    rewritten(&sets, &[add("1", 60), add("2", 60)]).await.unwrap();
+    rewritten(&sets, &[add("2", 90), remove("3")]).await.unwrap();
+    assert_eq!(*sets.writes.lock().unwrap(), [1]);
+}
+
+#[tokio::test]
+async fn who_never_gets_through_is_told() {
+    let sets = Versioned::default();
+    *sets.others.lock().unwrap() = (0..100).map(|number| set(60, &[&number.to_string()])).collect();
+    let error = rewritten(&sets, &[add("mine", 60)]).await.unwrap_err();
+    assert_eq!((error.kind(), error.attempt()), (BackendErrorKind::Conflict, 8));
+    assert_eq!(sets.writes.lock().unwrap().len(), 8);
+}

@@ -1,0 +1,115 @@
+//! When the next batch may go.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::ZoneWriterOptions;
+use super::queue::Queue;
+use crate::BackendError;
+
+/// The rest after the first failure in a row.
+const FIRST_REST: Duration = Duration::from_millis(10);
+
+/// What a batch that has ended tells.
+#[derive(Debug)]
+pub(super) struct Ended {
+    /// How many calls it had.
+    pub(super) calls: usize,
+    pub(super) took: Duration,
+    /// Why the server could not, if it could not.
+    pub(super) failure: Option<Arc<BackendError>>,
+}
+
+/// What the batches before teach about the next.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    /// Failures since the last success.
+    failures: u32,
+    /// The calls that were there when the last batch ended: its own, which may come back, and those that waited.
+    expected: usize,
+    gather_until: Option<SystemTime>,
+    rest_until: Option<SystemTime>,
+    /// Until when the server wants to be left alone, and how it said so.
+    alone: Option<(SystemTime, Arc<BackendError>)>,
+}
+
+/// Whether a batch may go.
+#[derive(Debug)]
+pub(super) enum Turn {
+    /// Now.
+    Go,
+    /// When a batch has ended, or more calls have come.
+    Later,
+    /// After this time, or as for `Later` if that is earlier.
+    After(Duration),
+    /// None may; whoever waits is told why.
+    Never(Arc<BackendError>, Duration),
+}
+
+impl Pace {
+    pub(super) fn learn(
+        &mut self,
+        ended: Ended,
+        waiting: usize,
+        now: SystemTime,
+        options: &ZoneWriterOptions,
+    ) {
+        self.expected = ended.calls + waiting;
+        self.gather_until = Some(now + ended.took.min(options.gather));
+        let Some(failure) = ended.failure else {
+            self.failures = 0;
+            self.rest_until = None;
+            return;
+        };
+        self.failures = self.failures.saturating_add(1);
+        let doubled = FIRST_REST.saturating_mul(1 << (self.failures - 1).min(16));
+        let asked_for = failure.retry_after().unwrap_or_default();
+        if asked_for > options.longest_rest {
+            self.alone = now.checked_add(asked_for).map(|until| (until, failure));
+        }
+        self.rest_until = Some(now + doubled.max(asked_for).min(options.longest_rest));
+    }
+
+    /// Nothing is waited for any longer: a timer has said that the time is over.
+    pub(super) fn waited(&mut self) {
+        self.gather_until = None;
+        self.rest_until = None;
+    }
+
+    /// Whether there is anything to remember about the zone.
+    pub(super) fn remembers(&self, now: SystemTime) -> bool {
+        self.rest_until.is_some_and(|until| until > now)
+            || self.alone.as_ref().is_some_and(|(until, _)| *until > now)
+    }
+
+    pub(super) fn turn(
+        &mut self,
+        queue: &Queue,
+        in_flight: usize,
+        full: usize,
+        now: SystemTime,
+        options: &ZoneWriterOptions,
+    ) -> Turn {
+        let left = |until: SystemTime| until.duration_since(now).unwrap_or_default();
+        if let Some((until, failure)) = &self.alone {
+            if !left(*until).is_zero() {
+                return Turn::Never(failure.clone(), left(*until));
+            }
+            self.alone = None;
+        }
+        if let Some(rest) = self.rest_until.map(left).filter(|rest| !rest.is_zero()) {
+            return Turn::After(rest.min(options.longest_rest));
+        }
+        if in_flight > 0 {
+            let window = if self.failures > 0 { 1 } else { options.batches_in_flight };
+            return if in_flight < window && queue.changes() >= full { Turn::Go } else { Turn::Later };
+        }
+        if queue.calls() < self.expected && queue.changes() < full {
+            let gather = self.gather_until.map(left).unwrap_or_default();
+            if !gather.is_zero() {
+                return Turn::After(gather.min(options.gather));
+            }
+        }
+        Turn::Go
+    }
+}
