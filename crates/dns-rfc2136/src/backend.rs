@@ -46,7 +46,7 @@ impl Rfc2136Backend {
         let primaries = options
             .servers
             .iter()
-            .map(|server| Primary::new(server.clone(), &options, clock.clone(), entropy.clone()))
+            .map(|server| Primary::new(server.clone(), &options, clock.clone(), &*entropy))
             .collect();
         Self { options, primaries, preferred: AtomicUsize::new(0), clock, entropy }
     }

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use fleetcert_ambient::{Clock, Entropy, timeout};
 use fleetcert_dns_wire::message::{self, UDP_MAX_LEN};
 use fleetcert_dns_wire::tsig::{self, ReplyFault, SignedMessage};
-use fleetcert_dns_wire::{Connection, ExchangeError, Slot, Transport, TsigKey, exchange};
+use fleetcert_dns_wire::{Connection, ExchangeError, MessageIds, Slot, Transport, TsigKey, exchange};
 use fleetcert_names::DomainName;
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::RecordType;
@@ -30,7 +30,7 @@ pub(crate) struct Primary {
     transport: Transport,
     key: TsigKey,
     clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
+    ids: MessageIds,
     skew: Skew,
     pace: Pace,
     max_in_flight: usize,
@@ -63,14 +63,14 @@ impl Primary {
         server: Server,
         options: &Rfc2136Options,
         clock: Arc<dyn Clock>,
-        entropy: Arc<dyn Entropy>,
+        entropy: &dyn Entropy,
     ) -> Self {
         Self {
             server,
             transport: options.transport,
             key: options.key.clone(),
             clock,
-            entropy,
+            ids: MessageIds::new(entropy),
             skew: Skew::default(),
             pace: Pace::new(options.max_in_flight),
             max_in_flight: options.max_in_flight,
@@ -179,9 +179,7 @@ impl Primary {
         if !by_udp && travel == Travel::WithOthers {
             return Ok(None);
         }
-        let mut id = [0; 2];
-        self.entropy.fill(&mut id);
-        let signed = self.sign(update, u16::from_be_bytes(id))?;
+        let signed = self.sign(update, self.ids.next())?;
         let fits = by_udp && signed.message.len() <= usize::from(UDP_MAX_LEN);
         Ok(match (fits, travel) {
             (true, _) => Some((signed, Transport::Udp)),
@@ -214,7 +212,7 @@ impl Primary {
             let connection = timeout(&*self.clock, self.left(end), self.connection(end))
                 .await
                 .map_err(|_| Failed::NoTurn)??;
-            let slot = timeout(&*self.clock, self.left(end), connection.slot(&*self.entropy));
+            let slot = timeout(&*self.clock, self.left(end), connection.slot(&self.ids));
             if let Some(slot) = slot.await.map_err(|_| Failed::NoTurn)? {
                 return Ok(slot);
             }

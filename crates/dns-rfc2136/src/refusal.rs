@@ -47,7 +47,7 @@ pub enum Refusal {
     #[error("the server cannot do it now, and its log says why (SERVFAIL)")]
     ServFail,
     /// Something is there, or not there, against what the update wants.
-    #[error("the zone is not as the update expects it (response code {0})")]
+    #[error("{}", prerequisite(*.0))]
     Prerequisite(u16),
     /// The server does not understand updates, or this one.
     #[error("the server does not understand the update (response code {0})")]
@@ -80,6 +80,17 @@ pub enum Refusal {
     /// The reply is no well-formed message.
     #[error("the reply is not well-formed")]
     Malformed,
+}
+
+/// What RFC 2136 section 2.2 says of the code.
+fn prerequisite(code: u16) -> &'static str {
+    match code {
+        3 => "a name that should be in use is not (NXDOMAIN)",
+        6 => "a name that should not be in use is (YXDOMAIN)",
+        7 => "a record set that should not be there is (YXRRSET)",
+        8 => "a record set that should be there is not, or not like that (NXRRSET)",
+        _ => "the zone is not as the update expects it",
+    }
 }
 
 impl Refusal {

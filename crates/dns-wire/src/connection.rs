@@ -8,12 +8,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetcert_ambient::{Clock, Entropy, timeout};
+use fleetcert_ambient::{Clock, timeout};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use crate::asked::Asked;
 use crate::exchange::{Failure, connect_tcp};
-use crate::{ExchangeError, ExchangeErrorKind, Tls, Transport};
+use crate::{ExchangeError, ExchangeErrorKind, MessageIds, Tls, Transport};
 use in_flight::{InFlight, Waiting};
 
 pub use driver::Driver;
@@ -32,7 +32,7 @@ pub use driver::Driver;
 ///
 /// ```no_run
 /// use fleetcert_ambient::{SystemClock, SystemEntropy};
-/// use fleetcert_dns_wire::{Connection, message};
+/// use fleetcert_dns_wire::{Connection, MessageIds, message};
 /// use hickory_proto::rr::RecordType;
 /// use std::time::Duration;
 /// # async fn ask() -> Result<(), Box<dyn std::error::Error>> {
@@ -41,8 +41,9 @@ pub use driver::Driver;
 /// let server = "127.0.0.1:5353".parse()?;
 /// let (connection, driver) = Connection::open(server, None, 64, within, &SystemClock).await?;
 /// tokio::spawn(driver);
+/// let ids = MessageIds::new(&SystemEntropy);
 /// for name in ["a.fleet.test", "b.fleet.test"] {
-///     let Some(slot) = connection.slot(&SystemEntropy).await else { break };
+///     let Some(slot) = connection.slot(&ids).await else { break };
 ///     let query = message::encode(&message::query(slot.id(), &name.parse()?, RecordType::A))?;
 ///     let reply = slot.exchange(&query, within, &SystemClock).await?;
 ///     println!("{}", message::decode(&reply)?.response_code);
@@ -111,9 +112,9 @@ impl Connection {
     /// Waits until there is room for one more message. `None` when the connection takes no more: open another then.
     ///
     /// **Cancellation.** Dropping the future gives up the place in the queue.
-    pub async fn slot(&self, entropy: &dyn Entropy) -> Option<Slot> {
+    pub async fn slot(&self, ids: &MessageIds) -> Option<Slot> {
         let room = self.line.in_flight.room().acquire_owned().await.ok()?;
-        let id = self.line.in_flight.reserve(entropy)?;
+        let id = self.line.in_flight.reserve(ids)?;
         Some(Slot { line: self.line.clone(), id, room: Some(room) })
     }
 
@@ -129,7 +130,7 @@ impl Connection {
 }
 
 impl Slot {
-    /// The id that the message must have. It is random, and of no other message under way.
+    /// The id that the message must have. No other message under way has it.
     pub fn id(&self) -> u16 {
         self.id
     }

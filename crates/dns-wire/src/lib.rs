@@ -24,6 +24,7 @@ mod connection;
 mod exchange;
 pub mod frame;
 pub mod message;
+mod message_ids;
 pub mod name;
 pub mod record;
 mod tls;
@@ -32,5 +33,6 @@ mod tsig_key;
 
 pub use connection::{Connection, Driver, Slot};
 pub use exchange::{ExchangeError, ExchangeErrorKind, Transport, exchange};
+pub use message_ids::MessageIds;
 pub use tls::{Tls, TlsSettingsError, TlsSettingsErrorKind};
 pub use tsig_key::{TsigAlgorithm, TsigKey, TsigKeyError, TsigKeyErrorKind};

@@ -115,7 +115,7 @@ pub(crate) fn backend(server: SocketAddr, transport: Transport) -> Rfc2136Backen
 /// A backend of several servers that has `call_within` for a call.
 pub(crate) fn backend_of(servers: &[SocketAddr], call_within: Duration) -> Rfc2136Backend {
     let servers = Servers::new(servers.iter().copied().map(Into::into)).unwrap();
-    let exchange_within = Duration::from_millis(300).min(call_within);
+    let exchange_within = Duration::from_secs(1).min(call_within);
     let options =
         Rfc2136Options { exchange_within, call_within, ..Rfc2136Options::for_servers(servers, key()) };
     Rfc2136Backend::new(options, Arc::new(SystemClock), Arc::new(SystemEntropy))

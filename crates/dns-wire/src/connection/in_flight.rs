@@ -4,12 +4,11 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use fleetcert_ambient::Entropy;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::ExchangeErrorKind;
 use crate::asked::Asked;
 use crate::exchange::Failure;
+use crate::{ExchangeErrorKind, MessageIds};
 
 /// The messages of one connection that are under way, by their ids.
 #[derive(Debug)]
@@ -51,17 +50,15 @@ impl InFlight {
     }
 
     /// An id that nobody has; `None` after the end.
-    pub(super) fn reserve(&self, entropy: &dyn Entropy) -> Option<u16> {
+    pub(super) fn reserve(&self, ids: &MessageIds) -> Option<u16> {
         let mut table = self.lock();
         if table.ended {
             return None;
         }
-        let mut id = [0; 2];
-        entropy.fill(&mut id);
-        let mut id = u16::from_be_bytes(id);
-        // At most one id in 64 is taken, so this ends soon.
+        // At most one id in 64 is taken, and each comes once in a while, so this ends soon.
+        let mut id = ids.next();
         while table.by_id.contains_key(&id) {
-            id = id.wrapping_add(1);
+            id = ids.next();
         }
         table.by_id.insert(id, None);
         Some(id)

@@ -26,9 +26,13 @@ async fn open(server: SocketAddr, max_in_flight: usize) -> Connection {
     connection
 }
 
+fn ids() -> MessageIds {
+    MessageIds::new(&SystemEntropy)
+}
+
 /// Asks for the name with this number, and gives the number in the answer.
 async fn ask(connection: &Connection, number: usize) -> Result<usize, ExchangeErrorKind> {
-    let slot = connection.slot(&SystemEntropy).await.ok_or(ExchangeErrorKind::Unreachable)?;
+    let slot = connection.slot(&ids()).await.ok_or(ExchangeErrorKind::Unreachable)?;
     let query = question(slot.id(), number);
     let reply = slot.exchange(&query, LONG, &SystemClock).await.map_err(|error| error.kind())?;
     Ok(number_in(&reply))
@@ -147,7 +151,7 @@ async fn a_slot_that_is_not_used_gives_its_place_back() {
     })
     .await;
     let connection = open(server, 1).await;
-    drop(connection.slot(&SystemEntropy).await.unwrap());
+    drop(connection.slot(&ids()).await.unwrap());
     assert_eq!(ask(&connection, 1).await, Ok(1));
 }
 
@@ -159,9 +163,9 @@ async fn ids_under_way_are_not_given_again() {
     })
     .await;
     let connection = open(server, 2).await;
-    let first = connection.slot(&SeededEntropy::new(1)).await.unwrap();
-    // The same random numbers, so the same id comes first, and is taken.
-    let second = connection.slot(&SeededEntropy::new(1)).await.unwrap();
+    let first = connection.slot(&MessageIds::new(&SeededEntropy::new(1))).await.unwrap();
+    // The same order, so the same id comes first, and is taken.
+    let second = connection.slot(&MessageIds::new(&SeededEntropy::new(1))).await.unwrap();
     assert_ne!(first.id(), second.id());
 }
 
@@ -194,7 +198,7 @@ async fn an_answer_that_fits_to_nothing_ends_the_connection() {
         let foreign = Err(ExchangeErrorKind::ForeignReply);
         assert_eq!(both, (foreign, foreign), "{what}");
         assert!(!connection.is_open());
-        assert!(connection.slot(&SystemEntropy).await.is_none());
+        assert!(connection.slot(&ids()).await.is_none());
     }
 }
 
@@ -240,7 +244,7 @@ async fn after_silence_no_more_is_sent_and_others_may_still_be_answered() {
     })
     .await;
     let connection = open(server, 8).await;
-    let slot = connection.slot(&SystemEntropy).await.unwrap();
+    let slot = connection.slot(&ids()).await.unwrap();
     let impatient = async {
         let query = question(slot.id(), 1);
         let error = slot.exchange(&query, Duration::from_millis(30), &SystemClock).await.unwrap_err();
@@ -250,7 +254,7 @@ async fn after_silence_no_more_is_sent_and_others_may_still_be_answered() {
     };
     let ((), patient) = tokio::join!(impatient, ask(&connection, 2));
     assert_eq!(patient, Ok(2));
-    assert!(connection.slot(&SystemEntropy).await.is_none());
+    assert!(connection.slot(&ids()).await.is_none());
 }
 
 #[tokio::test]
@@ -264,7 +268,7 @@ async fn the_socket_is_closed_when_the_last_handle_and_caller_are_gone() {
     })
     .await;
     let connection = open(server, 8).await;
-    let slot = connection.slot(&SystemEntropy).await.unwrap();
+    let slot = connection.slot(&ids()).await.unwrap();
     drop(connection);
     let query = question(slot.id(), 1);
     slot.exchange(&query, LONG, &SystemClock).await.unwrap();
@@ -299,11 +303,11 @@ async fn what_is_not_the_slots_message_is_not_sent() {
     .await;
     let connection = open(server, 1).await;
     for wrong in [Vec::new(), b"junk".to_vec(), vec![0; 70_000]] {
-        let slot = connection.slot(&SystemEntropy).await.unwrap();
+        let slot = connection.slot(&ids()).await.unwrap();
         let error = slot.exchange(&wrong, LONG, &SystemClock).await.unwrap_err();
         assert_eq!(error.kind(), ExchangeErrorKind::InvalidInput);
     }
-    let slot = connection.slot(&SystemEntropy).await.unwrap();
+    let slot = connection.slot(&ids()).await.unwrap();
     let other_id = question(slot.id() ^ 1, 1);
     let error = slot.exchange(&other_id, LONG, &SystemClock).await.unwrap_err();
     assert_eq!(error.kind(), ExchangeErrorKind::InvalidInput);
