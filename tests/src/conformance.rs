@@ -51,8 +51,7 @@ pub async fn conformance(server: &NameServer, way: Way, transport: Transport) ->
     })
 }
 
-/// BIND keeps at most 100 records of a type at a name (`max-records-per-type`), and without the writer every call has a
-/// connection of its own.
+/// BIND keeps at most 100 records of a type at a name (`max-records-per-type`).
 fn of_server(subject: Subject<'_>) -> Subject<'_> {
-    Subject { calls_at_once: 50, more_than_a_page: 100, ..subject }
+    Subject { more_than_a_page: 100, ..subject }
 }

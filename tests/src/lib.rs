@@ -26,6 +26,8 @@ mod ports;
 mod process;
 mod setting;
 
+#[cfg(all(feature = "bind", feature = "knot", feature = "powerdns"))]
+pub mod backends_page;
 #[cfg(feature = "bind")]
 pub mod bind;
 #[cfg(feature = "dns")]

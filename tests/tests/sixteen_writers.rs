@@ -1,6 +1,8 @@
 //! Sixteen writers at one zone for a minute, on every name server at the same time, while each server is killed and
 //! started again, and later stopped and started again. Nothing is lost, and nothing is left.
 
+#![allow(clippy::print_stdout, reason = "the figures stand in the log of the test command")]
+
 use std::ops::DerefMut;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};

@@ -149,6 +149,10 @@ impl Stage {
     }
 }
 
+fn two_at_a_time() -> ZoneWriterOptions {
+    ZoneWriterOptions { batches_in_flight: 2, ..ZoneWriterOptions::default() }
+}
+
 fn poll_once<F: Future + Unpin>(work: &mut F) -> Poll<F::Output> {
     work.poll_unpin(&mut Context::from_waker(Waker::noop()))
 }
@@ -198,7 +202,7 @@ async fn who_does_not_come_back_is_not_waited_for_long() {
 
 #[tokio::test]
 async fn a_second_batch_goes_only_when_it_is_full() {
-    let stage = Stage::new(Scripted { max_changes: 4, ..scripted() });
+    let stage = Stage::with(Scripted { max_changes: 4, ..scripted() }, two_at_a_time());
     let calls = (0..6)
         .map(|number| stage.call(vec![add(&format!("n{number}"), "1"), add(&format!("n{number}"), "2")]));
     let results = stage.run(join_all(calls)).await;
@@ -317,7 +321,7 @@ async fn it_rests_longer_after_each_failure_and_not_after_a_success() {
 #[tokio::test]
 async fn after_a_failure_one_batch_goes_at_a_time() {
     let failures = Mutex::new(vec![(BackendErrorKind::Unavailable, None)]);
-    let stage = Stage::new(Scripted { failures, max_changes: 1, ..scripted() });
+    let stage = Stage::with(Scripted { failures, max_changes: 1, ..scripted() }, two_at_a_time());
     let results =
         stage.run(join_all((0..5).map(|number| stage.call(vec![add(&format!("n{number}"), "1")])))).await;
     assert_eq!(results.iter().filter(|result| result.is_err()).count(), 1);
