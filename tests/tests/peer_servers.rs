@@ -18,21 +18,28 @@ fn serves(
     start: fn(&ServerFiles) -> Result<ServerProgram, Fault>,
     judge: fn(SocketAddr, &Path) -> Result<Judgement, Fault>,
 ) -> Result<(), Fault> {
-    let (folder, elsewhere) = (tempdir().unwrap(), tempdir().unwrap());
+    let temporary = || tempdir().map_err(Fault::while_doing("a folder"));
+    let (folder, elsewhere) = (temporary()?, temporary()?);
     let made = openssl::make_chain_of_three(folder.path(), NAME)?;
-    let chain = Chain::from_pem(&fs::read(&made.chain).unwrap()).unwrap();
+    let chain = read(&made.chain, |text| Chain::from_pem(text.as_bytes()))?;
     assert_eq!(chain.certificates().len(), 2);
-    let key = KeyPair::from_pem(&fs::read_to_string(&made.key).unwrap()).unwrap();
+    let key = read(&made.key, KeyPair::from_pem)?;
 
-    let server = start(&make(&chain, &key).unwrap())?;
+    let files = make(&chain, &key).map_err(Fault::while_doing("the server's files"))?;
+    let server = start(&files)?;
     let judgement = judge(server.address(), &made.root)?;
     assert_eq!(judgement.verified_name, NAME);
     assert!(judgement.protocol.starts_with("TLSv1."), "{judgement:?}");
 
     let foreign = openssl::make_chain(elsewhere.path(), NAME)?;
-    let fault = judge(server.address(), &foreign.root).unwrap_err().to_string();
-    assert!(fault.contains("verify"), "{fault}");
+    let fault = judge(server.address(), &foreign.root).err().map(|fault| fault.to_string());
+    assert!(fault.as_deref().is_some_and(|fault| fault.contains("verify")), "{fault:?}");
     Ok(())
+}
+
+fn read<T>(file: &Path, parse: impl Fn(&str) -> Result<T, X509Error>) -> Result<T, Fault> {
+    let text = fs::read_to_string(file).map_err(Fault::while_doing(file.display().to_string()))?;
+    parse(&text).map_err(Fault::while_doing(file.display().to_string()))
 }
 
 #[cfg(feature = "nginx")]

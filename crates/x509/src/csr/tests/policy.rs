@@ -280,6 +280,19 @@ fn refusals_of_keys_say_what_to_make() {
     assert_eq!((by_choice.code(), by_choice.field()), (Code::KeySizeNotAllowed, "subjectPKInfo"));
 }
 
+/// Keys that only arithmetic finds: signed, as their owners can.
+#[test]
+fn weak_keys_are_refused_by_their_weakness() {
+    let policy = CsrPolicy::device().with_keys(&KeyKind::ALL);
+    for (bytes, expected) in [
+        (&include_bytes!("../../../tests/corpus/hostile/13-factor-751.der")[..], Code::KeyWeak),
+        (include_bytes!("../../../tests/corpus/hostile/14-close-2048.der"), Code::KeyClosePrimes),
+        (include_bytes!("../../../tests/corpus/hostile/15-roca.der"), Code::KeyRoca),
+    ] {
+        assert_eq!(code(bytes, &policy), Some(expected));
+    }
+}
+
 #[test]
 fn codes_are_each_their_own() {
     let mut codes = CsrRefusalCode::ALL.iter().map(|code| code.as_str()).collect::<Vec<_>>();
