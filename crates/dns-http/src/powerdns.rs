@@ -54,8 +54,6 @@ mod version;
 pub use backend::{PowerDnsBackend, PowerDnsOptions};
 
 #[cfg(test)]
-mod imitation;
-#[cfg(test)]
 mod tests;
 #[cfg(doc)]
 use fleetcert_dns::DnsBackend;

@@ -90,10 +90,16 @@ fn is_of_the_load_balancer(error: &AcmeError) -> bool {
     error.kind() == AcmeErrorKind::Unavailable && error.fault().status == Some(503)
 }
 
+// A method that the contract gets later must not fall back to its default here.
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl Authority for PacedAuthority {
     fn account_url(&self) -> &str {
         self.authority.account_url()
+    }
+
+    fn account_spki(&self) -> Option<Vec<u8>> {
+        self.authority.account_spki()
     }
 
     async fn new_order(&self, order: &NewOrder) -> Result<Box<dyn OrderHandle>, AcmeError> {
@@ -121,6 +127,7 @@ struct PacedOrder {
     pace: Arc<Shared>,
 }
 
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl OrderHandle for PacedOrder {
     fn url(&self) -> &str {
