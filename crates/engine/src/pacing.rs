@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fleetcert_acme::{
-    AcmeError, AcmeErrorKind, Authority, Dns01, NewOrder, OrderHandle, Reading, RenewalInfo, RevocationReason,
+    AcmeError, AcmeErrorKind, Authority, Dns01, NewOrder, OrderHandle, OrderStatus, Reading, RenewalInfo,
+    RevocationReason,
 };
 use fleetcert_ambient::Clock;
 use fleetcert_names::HostName;
@@ -136,6 +137,10 @@ impl OrderHandle for PacedOrder {
 
     fn reading(&self) -> &Reading {
         self.handle.reading()
+    }
+
+    fn status(&self) -> OrderStatus {
+        self.handle.status()
     }
 
     async fn challenges(&mut self) -> Result<Vec<Dns01>, AcmeError> {
