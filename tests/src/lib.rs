@@ -28,6 +28,8 @@ mod setting;
 
 #[cfg(feature = "bind")]
 pub mod bind;
+#[cfg(feature = "dns")]
+pub mod conformance;
 #[cfg(feature = "curl")]
 pub mod curl;
 #[cfg(feature = "pebble")]

@@ -16,6 +16,8 @@ use crate::{Deadline, Fault, Finished, Process, free_address, setting};
 
 /// For one run of a tool such as `nsupdate` or `dig`.
 const TOOL: Duration = Duration::from_secs(10);
+/// More for each line that `nsupdate` gets, which may be an update of its own.
+const UPDATE: Duration = Duration::from_millis(50);
 /// Until a server that was told to end has ended.
 const STOP: Duration = Duration::from_secs(20);
 /// How often another port is tried when a stranger took one.
@@ -147,7 +149,8 @@ impl NameServer {
         &self.place.key_secret
     }
 
-    /// Sends these lines (`add …`, `delete …`, `prereq …`) as one update with `nsupdate`, signed with `key_file`.
+    /// Sends these lines (`add …`, `delete …`, `prereq …`) as one update with `nsupdate`, signed with `key_file`. A
+    /// line `send` among them ends one update and begins the next.
     ///
     /// # Errors
     /// If the server refuses the update; the fault holds the reason that `nsupdate` tells.
@@ -155,7 +158,9 @@ impl NameServer {
         let Place { address, zone, .. } = &self.place;
         let server = format!("server {} {}\nzone {zone}", address.ip(), address.port());
         let script = self.place.write("update.txt", format!("{server}\n{}\nsend\n", lines.join("\n")))?;
-        run_tool("nsupdate", &["-t", "5", "-k", &path_text(key_file)?, &path_text(&script)?]).map(|_| ())
+        let within = TOOL + UPDATE * u32::try_from(lines.len()).unwrap_or(u32::MAX);
+        let arguments = ["-t", "5", "-k", &path_text(key_file)?, &path_text(&script)?];
+        run_tool_within(within, "nsupdate", &arguments).map(|_| ())
     }
 
     /// The answer section that `dig +short` prints for a question, a line each.
@@ -163,11 +168,21 @@ impl NameServer {
     /// # Errors
     /// If the server does not answer.
     pub fn dig(&self, name: &str, record_type: &str) -> Result<Vec<String>, Fault> {
-        let address = self.place.address;
-        let (server, port) = (format!("@{}", address.ip()), address.port().to_string());
-        let options = ["-r", &server, "-p", &port, "+short", "+norecurse", "+time=2", "+tries=2"];
-        let finished = run_tool("dig", &[options.as_slice(), &[name, record_type]].concat())?;
-        Ok(finished.stdout)
+        self.run_dig(&["+short", "+norecurse", "+time=2", "+tries=2", name, record_type])
+    }
+
+    /// Every record of the zone, a line each in the form of RFC 1035 section 5, by a transfer (AXFR).
+    ///
+    /// # Errors
+    /// If the server does not answer.
+    pub fn transfer(&self) -> Result<Vec<String>, Fault> {
+        let key_file = path_text(&self.key_file)?;
+        self.run_dig(&["-k", &key_file, "+noall", "+answer", "+onesoa", "+time=5", self.zone(), "AXFR"])
+    }
+
+    fn run_dig(&self, arguments: &[&str]) -> Result<Vec<String>, Fault> {
+        let (server, port) = (format!("@{}", self.address().ip()), self.address().port().to_string());
+        Ok(run_tool("dig", &[&["-r", &server, "-p", &port], arguments].concat())?.stdout)
     }
 
     /// Every line of its log since its last start, within bounds.
@@ -205,8 +220,12 @@ fn port_is_taken(log: &str) -> bool {
 }
 
 pub(crate) fn run_tool(name: &str, arguments: &[&str]) -> Result<Finished, Fault> {
+    run_tool_within(TOOL, name, arguments)
+}
+
+fn run_tool_within(within: Duration, name: &str, arguments: &[&str]) -> Result<Finished, Fault> {
     Process::start(name, setting::peer_program(name)?, |command| command.args(arguments))?
-        .finish(Deadline::after(TOOL))?
+        .finish(Deadline::after(within))?
         .success(name)
 }
 

@@ -15,9 +15,9 @@ use crate::{Deadline, Fault, Process, free_address, setting};
 /// For `initdb`.
 const MAKE: Duration = Duration::from_secs(60);
 /// Until the server takes connections; after a crash it goes through its log first.
-const START: Duration = Duration::from_secs(30);
+const START: Duration = Duration::from_secs(60);
 /// Until the server has ended.
-const STOP: Duration = Duration::from_secs(20);
+const STOP: Duration = Duration::from_secs(60);
 /// How often another port is tried when a stranger took one.
 const ATTEMPTS: usize = 3;
 /// The superuser, and the name of the database in which nothing is yet.

@@ -1,5 +1,7 @@
 //! The backend for webhooks against the example server: a real round trip over HTTP, to a backend in memory and back.
 
+#![allow(clippy::unwrap_used)] // in helpers of tests, too
+
 #[path = "../examples/webhook-server/service.rs"]
 mod service;
 

@@ -1,20 +1,27 @@
 //! What can go wrong with a question.
 
+use std::error::Error;
 use std::fmt;
-use std::net::SocketAddr;
+use std::io;
 
 use fleetcert_dns_wire::{ExchangeError, ExchangeErrorKind};
 use fleetcert_names::DomainName;
 
 use crate::Rcode;
 
+type Source = Box<dyn Error + Send + Sync + 'static>;
+
 /// A question was not answered, or the answers lead nowhere.
+///
+/// Its text has the server and what it did; after a fail-over, the servers that failed before too.
 #[derive(Debug)]
 pub struct LookupError {
     kind: LookupErrorKind,
-    server: SocketAddr,
+    server: String,
     name: DomainName,
-    source: Option<ExchangeError>,
+    path: Vec<DomainName>,
+    earlier: Vec<LookupError>,
+    source: Option<Source>,
 }
 
 /// Why there is no answer.
@@ -23,31 +30,68 @@ pub struct LookupError {
 pub enum LookupErrorKind {
     /// Nothing came in time.
     TimedOut,
-    /// Nobody listens there, or no way leads there.
+    /// Nobody listens there.
     Unreachable,
+    /// No way leads there from here: no IPv6, or a network that is down.
+    NoRoute,
     /// What came is no answer to the question.
     BadAnswer,
+    /// The server's certificate is for other names than the one that we expect.
+    ForeignCertificate,
+    /// The server's certificate does not lead to a root that we trust, or its time is over.
+    UntrustedCertificate,
+    /// There is no TLS, or none in common.
+    NoTls,
+    /// An HTTP status other than 200.
+    HttpStatus(u16),
     /// The server answers that it cannot or will not.
     Failed(Rcode),
     /// No zone was found that holds the name.
     NoZone,
     /// The zone's servers have no addresses.
     NoServers,
+    /// Aliases go in a circle; [`LookupError::path`] shows it.
+    AliasLoop,
+    /// More than eight aliases in a row; [`LookupError::path`] shows them.
+    TooManyAliases,
+    /// The name is an alias of a name that no part of fleetcert can write, such as one with an asterisk.
+    ForeignAlias,
 }
 
 impl LookupError {
-    pub(crate) fn new(kind: LookupErrorKind, server: SocketAddr, name: &DomainName) -> Self {
-        Self { kind, server, name: name.clone(), source: None }
+    pub(crate) fn new(kind: LookupErrorKind, server: impl fmt::Display, name: &DomainName) -> Self {
+        let server = server.to_string();
+        Self { kind, server, name: name.clone(), path: Vec::new(), earlier: Vec::new(), source: None }
     }
 
     pub(crate) fn of_exchange(name: &DomainName, source: ExchangeError) -> Self {
         let kind = match source.kind() {
             ExchangeErrorKind::TimedOut => LookupErrorKind::TimedOut,
+            ExchangeErrorKind::Unreachable if has_no_route(&source) => LookupErrorKind::NoRoute,
             ExchangeErrorKind::Unreachable => LookupErrorKind::Unreachable,
+            ExchangeErrorKind::ForeignCertificate => LookupErrorKind::ForeignCertificate,
+            ExchangeErrorKind::UntrustedCertificate => LookupErrorKind::UntrustedCertificate,
+            ExchangeErrorKind::NoTls => LookupErrorKind::NoTls,
             _ => LookupErrorKind::BadAnswer,
         };
-        let server = source.server();
-        Self { source: Some(source), ..Self::new(kind, server, name) }
+        let way = source.tls_name().map_or(source.transport().to_string(), |name| format!("tls as {name}"));
+        Self::new(kind, format_args!("{} {way}", source.server()), name).caused_by(source)
+    }
+
+    pub(crate) fn caused_by(mut self, source: impl Into<Source>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// The same error, after the same question failed at other servers.
+    pub(crate) fn after(mut self, earlier: Vec<LookupError>) -> Self {
+        self.earlier = earlier;
+        self
+    }
+
+    pub(crate) fn on_path(mut self, path: Vec<DomainName>) -> Self {
+        self.path = path;
+        self
     }
 
     /// Why there is no answer.
@@ -55,15 +99,31 @@ impl LookupError {
         self.kind
     }
 
-    /// The server that was asked.
-    pub fn server(&self) -> SocketAddr {
-        self.server
+    /// The server that was asked, and the way, as a person reads it.
+    pub fn server(&self) -> &str {
+        &self.server
     }
 
     /// The name that was asked for.
     pub fn name(&self) -> &DomainName {
         &self.name
     }
+
+    /// The names that were followed until here, the first one first; empty when no alias was followed.
+    pub fn path(&self) -> &[DomainName] {
+        &self.path
+    }
+
+    /// What other resolvers failed with, which were asked the same before.
+    pub fn earlier(&self) -> &[LookupError] {
+        &self.earlier
+    }
+}
+
+fn has_no_route(error: &ExchangeError) -> bool {
+    use io::ErrorKind::{AddrNotAvailable, HostUnreachable, NetworkUnreachable};
+    let kind = error.source().and_then(|source| source.downcast_ref()).map(io::Error::kind);
+    matches!(kind, Some(AddrNotAvailable | HostUnreachable | NetworkUnreachable))
 }
 
 /// What the server did, as the end of a sentence that begins with its address.
@@ -71,23 +131,41 @@ impl fmt::Display for LookupErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TimedOut => f.write_str("does not answer in time"),
-            Self::Unreachable => f.write_str("is not reachable"),
+            Self::Unreachable => f.write_str("is not reachable: nobody listens there"),
+            Self::NoRoute => f.write_str("is not reachable: no way leads there from here"),
             Self::BadAnswer => f.write_str("does not answer the question"),
+            Self::ForeignCertificate => f.write_str("has a certificate for another name"),
+            Self::UntrustedCertificate => f.write_str("has a certificate that is not trusted"),
+            Self::NoTls => f.write_str("does not speak TLS there, or no version that we speak"),
+            Self::HttpStatus(status) => write!(f, "answers with the HTTP status {status}"),
             Self::Failed(rcode) => write!(f, "answers {rcode}"),
             Self::NoZone => f.write_str("knows no zone that holds the name"),
             Self::NoServers => f.write_str("knows no addresses of the zone's name servers"),
+            Self::AliasLoop => f.write_str("knows aliases that go in a circle"),
+            Self::TooManyAliases => f.write_str("knows more aliases in a row than a resolver follows"),
+            Self::ForeignAlias => {
+                f.write_str("says that it is an alias of a name that cannot be written here")
+            }
         }
     }
 }
 
 impl fmt::Display for LookupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "asked for {}, {} {}", self.name, self.server, self.kind)
+        write!(f, "asked for {}, {} {}", self.name, self.server, self.kind)?;
+        for (index, name) in self.path.iter().enumerate() {
+            f.write_str(if index == 0 { ": " } else { " → " })?;
+            write!(f, "{name}")?;
+        }
+        for error in &self.earlier {
+            write!(f, "; before that, {} {}", error.server, error.kind)?;
+        }
+        Ok(())
     }
 }
 
-impl std::error::Error for LookupError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source.as_ref().map(|source| source as _)
+impl Error for LookupError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
     }
 }

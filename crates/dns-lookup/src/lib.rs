@@ -1,9 +1,13 @@
 //! Finding the authoritative servers of a zone and seeing what each of them answers.
 //!
 //! For who must know that a change is out before he tells a CA to look. [`AuthoritativeVisibility`] asks every
-//! authoritative server over UDP and TCP and gives a verdict on each. The servers are given, or found through a
-//! resolver ([`Servers`]). For single questions there is [`lookup`], and [`zone_cut`] says which zone a name is in.
-//! A resolver is trusted for where the servers are, and never for what they say. No backend and no ACME here.
+//! authoritative server over UDP and TCP and gives a verdict on each. The servers are given, or found through
+//! resolvers ([`Servers`]). [`Finder`] says which zone a name is in, where a challenge goes through aliases and
+//! delegations, and which CAs may issue; a [`FollowingBackend`] writes challenges there. [`diagnose`] checks a whole zone before the first order. For single questions
+//! there is [`lookup`].
+//!
+//! A resolver is trusted for where the servers are, and never for what they say. It is asked over UDP and TCP, over TLS,
+//! with the feature `https` over HTTPS, and the feature `system-resolvers` takes those of the system. No ACME here.
 //!
 //! ```
 //! use fleetcert_dns_lookup::{AuthoritativeVisibility, LookOptions, Servers};
@@ -25,16 +29,22 @@
 
 mod answer;
 mod asker;
+pub mod caa;
+pub mod diagnose;
 mod error;
-mod nameservers;
+mod finder;
+mod following_backend;
+mod memory;
+mod resolver;
 mod servers;
 mod visibility;
-mod zone_cut;
 
 pub use answer::{Answer, AnswerData, AnswerRecord, QueryType, Rcode, Soa};
 pub use asker::{Asker, Recursion, lookup};
 pub use error::{LookupError, LookupErrorKind};
-pub use fleetcert_dns_wire::Transport;
+pub use finder::{CaaSet, ChallengeTarget, Finder, ZoneServer};
+pub use fleetcert_dns_wire::{Tls, TlsSettingsError, Transport};
+pub use following_backend::FollowingBackend;
+pub use resolver::{Resolver, ResolverError, Resolvers};
 pub use servers::{Servers, ServersError};
-pub use visibility::{AuthoritativeVisibility, LookOptions, Ways};
-pub use zone_cut::zone_cut;
+pub use visibility::{AuthoritativeVisibility, Families, LookOptions, NotSeenError, Patience, Ways};

@@ -3,16 +3,18 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
+use crate::Resolvers;
+
 /// The authoritative servers of zones: given, or where to find them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Servers {
     pub(crate) source: Source,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Source {
     Given(Vec<SocketAddr>),
-    FoundBy { resolver: SocketAddr, port: u16 },
+    FoundBy { resolvers: Resolvers, port: u16 },
 }
 
 impl Servers {
@@ -31,16 +33,24 @@ impl Servers {
         Ok(Self { source: Source::Given(servers.into_iter().collect()) })
     }
 
-    /// The servers that the NS records of the zone name, found through this recursive resolver: every address of
+    /// The servers that the NS records of the zone name, found through these recursive resolvers: every address of
     /// each, at port 53. Beyond [`MAX`](Self::MAX) addresses the rest is not asked.
-    pub fn found_by(resolver: SocketAddr) -> Self {
-        Self { source: Source::FoundBy { resolver, port: 53 } }
+    pub fn found_by(resolvers: impl Into<Resolvers>) -> Self {
+        Self { source: Source::FoundBy { resolvers: resolvers.into(), port: 53 } }
+    }
+
+    pub(crate) fn given_addresses(&self) -> Vec<SocketAddr> {
+        match &self.source {
+            Source::Given(servers) => servers.clone(),
+            Source::FoundBy { .. } => Vec::new(),
+        }
     }
 
     /// The same, with another port for the servers that are found. For laboratories.
+    #[must_use]
     pub fn at_port(self, port: u16) -> Self {
         match self.source {
-            Source::FoundBy { resolver, .. } => Self { source: Source::FoundBy { resolver, port } },
+            Source::FoundBy { resolvers, .. } => Self { source: Source::FoundBy { resolvers, port } },
             Source::Given(_) => self,
         }
     }

@@ -1,8 +1,11 @@
 //! Whether every authoritative server shows a value.
 
+mod look;
+mod options;
+mod wait;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use fleetcert_ambient::{Clock, Entropy};
@@ -13,49 +16,38 @@ use fleetcert_names::DomainName;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 
-use crate::nameservers::Found;
 use crate::servers::Source;
-use crate::{Answer, Asker, LookupError, LookupErrorKind, QueryType, Rcode, Recursion, Servers, Transport};
+use crate::{Asker, Finder, LookupError, LookupErrorKind, Rcode, Servers, Transport};
+use look::Seen;
+
+pub use options::{Families, LookOptions, Ways};
+pub use wait::{NotSeenError, Patience};
 
 /// Sees what the authoritative servers of a zone answer, by asking each of them.
 ///
 /// Every server is asked in every way that the options name, all at the same time, and each answer is a verdict of
 /// its own. An answer without the AA bit is a failure: such a server answers from a cache or knows nothing.
+///
+/// **Aliases.** A CA follows them, and so does a look. When servers that a resolver [found](Servers::found_by) say
+/// that the name is an alias, the servers of the zone that it leads to are found too, and their verdicts stand in
+/// the place of those that said so, with the name that they were asked for. [Given](Servers::given) servers are all that
+/// there are: the same server is asked for the name to which the alias leads, and fails when it does not have it.
 #[derive(Debug)]
 pub struct AuthoritativeVisibility {
-    servers: Servers,
+    source: Where,
     transports: Vec<Transport>,
+    families: Families,
     asker: Asker,
-    found: Found,
 }
 
-/// How servers are asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LookOptions {
-    /// In which ways: a server that is right over UDP may be unreachable over TCP, and a CA uses both. Default:
-    /// [`Ways::Both`].
-    pub ways: Ways,
-    /// How long one question may take. Default: 3 seconds.
-    pub query_within: Duration,
+#[derive(Debug)]
+enum Where {
+    Given(Vec<SocketAddr>),
+    Found(Finder),
 }
 
-/// In which ways a server is asked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Ways {
-    /// Over UDP, and over TCP; both must be right.
-    #[default]
-    Both,
-    /// Over UDP. An answer that does not fit is asked for again over TCP, as a resolver does.
-    Udp,
-    /// Over TCP.
-    Tcp,
-}
-
-impl Default for LookOptions {
-    fn default() -> Self {
-        Self { ways: Ways::Both, query_within: Duration::from_secs(3) }
-    }
-}
+/// How many names are followed for one look. Servers that tell of more do not agree at all.
+const MAX_TARGETS: usize = 4;
 
 impl AuthoritativeVisibility {
     /// A look at `servers`. Nothing is asked before the first look.
@@ -71,59 +63,89 @@ impl AuthoritativeVisibility {
             Ways::Tcp => vec![Transport::Tcp],
         };
         let asker = Asker::new(clock, entropy, options.query_within);
-        Self { servers, transports, asker, found: Found::default() }
+        let source = match servers.source {
+            Source::Given(servers) => Where::Given(servers),
+            Source::FoundBy { resolvers, port } => {
+                Where::Found(Finder::new(resolvers, asker.clone()).at_port(port))
+            }
+        };
+        Self { source, transports, families: options.families, asker }
     }
 
-    async fn addresses(&self, zone: &DomainName) -> Result<Vec<SocketAddr>, LookupError> {
-        match &self.servers.source {
-            Source::Given(servers) => Ok(servers.clone()),
-            Source::FoundBy { resolver, port } => {
-                self.found.servers(&self.asker, zone, *resolver, *port).await
+    /// The addresses to ask about names of `zone`, and verdicts on servers whose addresses are not known.
+    async fn servers(&self, zone: &DomainName) -> Result<(Vec<SocketAddr>, Vec<ServerVerdict>), LookupError> {
+        let mut unknown = Vec::new();
+        let all = match &self.source {
+            Where::Given(servers) => servers.clone(),
+            Where::Found(finder) => {
+                let servers = finder.servers(zone).await?;
+                for server in servers.iter().filter(|server| server.incomplete) {
+                    let why = "its addresses cannot be looked up now".to_owned();
+                    unknown.push(ServerVerdict {
+                        server: server.name.to_string(),
+                        verdict: Verdict::Failed(why),
+                    });
+                }
+                // Two names may have one address.
+                let addresses: std::collections::BTreeSet<_> =
+                    servers.iter().flat_map(|server| server.addresses.iter().copied()).collect();
+                addresses.into_iter().collect()
+            }
+        };
+        Ok((all.into_iter().filter(|server| self.families.include(server)).collect(), unknown))
+    }
+
+    /// Asks all servers of the zone for the name. `to` is added to their verdicts when the name is where an alias
+    /// leads. Returns verdicts and the names that other servers say it is an alias of.
+    async fn ask_all(
+        &self,
+        zone: &DomainName,
+        name: &DomainName,
+        value: &TxtValue,
+        by_alias: bool,
+    ) -> Result<(Vec<ServerVerdict>, Vec<DomainName>), LookupError> {
+        let (servers, mut verdicts) = self.servers(zone).await?;
+        let may_ask_on = matches!(self.source, Where::Given(_));
+        let mut questions = Vec::with_capacity(servers.len() * self.transports.len());
+        for server in servers {
+            for transport in &self.transports {
+                let look = look::at(&self.asker, server, *transport, name, value, may_ask_on);
+                questions.push(look.map(move |seen| (server, *transport, seen)).boxed());
+            }
+        }
+        let mut targets = Vec::new();
+        for (server, transport, seen) in join_all(questions).await {
+            let at = if by_alias { format!(" for {name}") } else { String::new() };
+            let verdict = match seen {
+                Seen::Verdict(verdict) => verdict,
+                Seen::Alias(target) if !may_ask_on && !by_alias => {
+                    targets.push(target);
+                    continue;
+                }
+                Seen::Alias(target) => Verdict::Failed(format!("says that the name is an alias of {target}")),
+            };
+            verdicts.push(ServerVerdict { server: format!("{server} {transport}{at}"), verdict });
+        }
+        targets.sort();
+        targets.dedup();
+        Ok((verdicts, targets))
+    }
+
+    /// The verdicts of the servers to which an alias leads, or one on the alias itself.
+    async fn follow(&self, finder: &Finder, target: &DomainName, value: &TxtValue) -> Vec<ServerVerdict> {
+        let looked = async {
+            let end = finder.challenge_target(target).await?;
+            self.ask_all(&end.zone, &end.name, value, true).await
+        };
+        match looked.await {
+            Ok((verdicts, _)) => verdicts,
+            Err(error) => {
+                let why =
+                    Verdict::Failed(format!("is where the name leads, and cannot be looked at: {error}"));
+                vec![ServerVerdict { server: target.to_string(), verdict: why }]
             }
         }
     }
-
-    async fn verdict(
-        &self,
-        server: SocketAddr,
-        transport: Transport,
-        name: &DomainName,
-        value: &TxtValue,
-    ) -> ServerVerdict {
-        let verdict = match self.ask(server, transport, name).await {
-            Ok(answer) => judge(&answer, name, value),
-            Err(error) => Verdict::Failed(error.kind().to_string()),
-        };
-        ServerVerdict { server: format!("{server} {transport}"), verdict }
-    }
-
-    async fn ask(
-        &self,
-        server: SocketAddr,
-        transport: Transport,
-        name: &DomainName,
-    ) -> Result<Answer, LookupError> {
-        let asked = Recursion::NotDesired;
-        let answer = self.asker.ask(server, name, QueryType::Txt, transport, asked).await?;
-        if answer.truncated && transport == Transport::Udp {
-            return self.asker.ask(server, name, QueryType::Txt, Transport::Tcp, asked).await;
-        }
-        Ok(answer)
-    }
-}
-
-fn judge(answer: &Answer, name: &DomainName, value: &TxtValue) -> Verdict {
-    if !answer.rcode.is_answer() {
-        return Verdict::Failed(format!("answers {}", answer.rcode));
-    }
-    if !answer.authoritative {
-        return Verdict::Failed("answers without authority".to_owned());
-    }
-    if let Some(target) = answer.alias(name) {
-        return Verdict::Failed(format!("says that the name is an alias of {target}"));
-    }
-    let seen = answer.rcode == Rcode::NoError && answer.texts(name).contains(value);
-    if seen { Verdict::Seen } else { Verdict::NotSeen }
 }
 
 #[async_trait]
@@ -138,14 +160,22 @@ impl Visibility for AuthoritativeVisibility {
             let why = format!("{name} is outside the zone");
             return Err(BackendError::new(BackendErrorKind::NotInZone, Operation::Look, zone, why));
         }
-        let servers = self.addresses(zone).await.map_err(|error| not_found(zone, error))?;
-        let mut questions = Vec::with_capacity(servers.len() * self.transports.len());
-        for server in servers {
-            for transport in &self.transports {
-                questions.push(self.verdict(server, *transport, name, value).boxed());
+        let (mut servers, targets) =
+            self.ask_all(zone, name, value, false).await.map_err(|error| not_found(zone, error))?;
+        if let Where::Found(finder) = &self.source {
+            for target in targets.iter().take(MAX_TARGETS) {
+                servers.extend(self.follow(finder, target, value).await);
+            }
+            for target in targets.iter().skip(MAX_TARGETS) {
+                let why = Verdict::Failed("is one alias too many of those that the servers tell".to_owned());
+                servers.push(ServerVerdict { server: target.to_string(), verdict: why });
             }
         }
-        Ok(Sighting { servers: join_all(questions).await })
+        if servers.is_empty() {
+            let why = "the zone has no server with an address of the families that are looked at";
+            return Err(BackendError::new(BackendErrorKind::Unavailable, Operation::Look, zone, why));
+        }
+        Ok(Sighting { servers })
     }
 }
 
@@ -155,6 +185,6 @@ fn not_found(zone: &DomainName, error: LookupError) -> BackendError {
         LookupErrorKind::Failed(Rcode::Refused) => BackendErrorKind::Refused,
         _ => BackendErrorKind::Unavailable,
     };
-    let server = error.server();
+    let server = error.server().to_owned();
     BackendError::new(kind, Operation::Look, zone, error).at_server(server)
 }

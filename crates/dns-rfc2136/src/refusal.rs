@@ -38,13 +38,13 @@ pub enum Refusal {
     #[error("the server's policy does not allow it (REFUSED)")]
     Refused,
     /// The server does not have the zone, or not as its primary (NOTAUTH).
-    #[error("the server is not authoritative for the zone (NOTAUTH)")]
+    #[error("the server is not authoritative for the zone, or not its primary (NOTAUTH)")]
     NotAuth,
     /// A name is outside the zone (NOTZONE).
     #[error("a name is outside the zone (NOTZONE)")]
     NotZone,
     /// The server cannot now (SERVFAIL).
-    #[error("the server cannot do it now (SERVFAIL)")]
+    #[error("the server cannot do it now, and its log says why (SERVFAIL)")]
     ServFail,
     /// Something is there, or not there, against what the update wants.
     #[error("the zone is not as the update expects it (response code {0})")]
@@ -56,14 +56,27 @@ pub enum Refusal {
     #[error("the server answers with the response code {0}")]
     Other(u16),
     /// The reply says that all is well, but it is not signed, so anybody may have sent it.
-    #[error("the reply is not signed, so it is not believed")]
+    #[error(
+        "the reply is not signed, so it is not believed: look what answers in the server's place, or whether it passes \
+         over signatures"
+    )]
     Unsigned,
     /// The reply's signature does not fit.
-    #[error("the signature of the reply does not fit, so it is not believed")]
+    #[error(
+        "the signature of the reply does not fit, so it is not believed: look what is between us and the server"
+    )]
     Forged,
     /// The reply's signature is good, and from another time.
-    #[error("the signature of the reply is from another time")]
+    #[error(
+        "the signature of the reply is from another time, so it is not believed: it may be an old reply sent again"
+    )]
     Untimely,
+    /// The server answers a query, but not as one that has the zone (no AA).
+    #[error("the server answers without authority for the zone")]
+    NoAuthority,
+    /// The answer over TCP is cut.
+    #[error("the answer over TCP is cut")]
+    Cut,
     /// The reply is no well-formed message.
     #[error("the reply is not well-formed")]
     Malformed,
@@ -109,10 +122,10 @@ impl Refusal {
                 BackendErrorKind::Unauthenticated
             }
             Self::Refused => BackendErrorKind::Refused,
-            Self::NotAuth | Self::NotZone => BackendErrorKind::NotInZone,
+            Self::NotAuth | Self::NotZone | Self::NoAuthority => BackendErrorKind::NotInZone,
             Self::Prerequisite(_) => BackendErrorKind::Conflict,
             Self::NotUnderstood(_) => BackendErrorKind::InvalidInput,
-            Self::ServFail | Self::Other(_) | Self::Unsigned | Self::Forged | Self::Malformed => {
+            Self::ServFail | Self::Other(_) | Self::Unsigned | Self::Forged | Self::Cut | Self::Malformed => {
                 BackendErrorKind::Unavailable
             }
         }

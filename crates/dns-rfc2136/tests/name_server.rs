@@ -11,9 +11,9 @@ use std::time::Duration;
 use fleetcert_ambient::{Clock, ManualClock, SystemClock, SystemEntropy};
 use fleetcert_dns::conformance::{Outcome, Subject, check};
 use fleetcert_dns::{
-    BackendError, BackendErrorKind, Change, DnsBackend, RecordData, RecordType, Ttl, TxtValue,
+    Addresses, BackendError, BackendErrorKind, Change, DnsBackend, RecordData, RecordType, Ttl, TxtValue,
 };
-use fleetcert_dns_rfc2136::{Refusal, Rfc2136Backend, Rfc2136Options};
+use fleetcert_dns_rfc2136::{Prerequisite, ReadFirst, Refusal, Rfc2136Backend, Rfc2136Options};
 use fleetcert_dns_wire::{Transport, TsigAlgorithm, TsigKey};
 use fleetcert_names::DomainName;
 use fleetcert_nameserver::{NameServer, NameServerHost, Options, UpdateGrant, ZoneSettings};
@@ -156,4 +156,118 @@ async fn what_does_not_fit_into_one_message_is_refused_or_split() {
     for change in changes {
         assert!(split.read(&zone(), change.name(), RecordType::Txt).await.unwrap().is_some());
     }
+}
+
+/// The conformance suite once more, with everything read before it is changed.
+#[tokio::test]
+async fn it_passes_the_conformance_suite_when_it_reads_first() {
+    let options =
+        Rfc2136Options { read_first: ReadFirst::Everything, ..Rfc2136Options::new(server().await, key()) };
+    let subject = Subject::new(|| backend_of(options.clone()), zone(), &SystemClock);
+    check(&Subject { calls_at_once: 100, ..subject }).await.require_passed().unwrap();
+}
+
+fn addresses(name: &str, last: u8) -> Change {
+    let addresses = Addresses::new([[10, 1, 1, last].into()]).unwrap();
+    Change::SetAddresses { name: domain(name), addresses, ttl: Ttl::ADDRESS }
+}
+
+#[tokio::test]
+async fn each_prerequisite_holds_or_is_a_conflict_that_changes_nothing() {
+    let backend = backend_of(Rfc2136Options::new(server().await, key()));
+    backend.apply(&zone(), &[addresses("a.fleet.test", 1), addition("t.fleet.test", b"1")]).await.unwrap();
+    let (used, unused) = (domain("a.fleet.test"), domain("b.fleet.test"));
+    let set = |last: &[u8]| last.iter().map(|last| RecordData::A([10, 1, 1, *last].into())).collect();
+    let exists = |name: &DomainName, record_type| Prerequisite::SetExists { name: name.clone(), record_type };
+    let no_set = |name: &DomainName, record_type| Prerequisite::NoSet { name: name.clone(), record_type };
+    let is = |last: &[u8]| Prerequisite::SetIs { name: used.clone(), values: set(last) };
+    let in_use = |name: &DomainName| Prerequisite::NameInUse { name: name.clone() };
+    let not_in_use = |name: &DomainName| Prerequisite::NameNotInUse { name: name.clone() };
+    let (nxdomain, yxdomain, nxrrset, yxrrset) = (3, 6, 8, 7);
+    let cases = [
+        (exists(&used, RecordType::A), exists(&used, RecordType::Txt), nxrrset),
+        (is(&[1]), is(&[1, 2]), nxrrset),
+        (is(&[1]), is(&[2]), nxrrset),
+        (no_set(&used, RecordType::Aaaa), no_set(&used, RecordType::A), yxrrset),
+        (in_use(&used), in_use(&unused), nxdomain),
+        (not_in_use(&unused), not_in_use(&used), yxdomain),
+    ];
+    for (number, (holds, fails, code)) in cases.into_iter().enumerate() {
+        let name = format!("made{number}.fleet.test");
+        let change = [addition(&name, b"1")];
+        // One that fails is enough, and those that hold do not help it.
+        let error = backend.apply_if(&zone(), &[holds.clone(), fails.clone()], &change).await.unwrap_err();
+        assert_eq!(
+            (refusal(&error), error.kind(), error.attempt()),
+            (Some(Refusal::Prerequisite(code)), BackendErrorKind::Conflict, 1),
+            "{fails:?}"
+        );
+        assert_eq!(backend.read(&zone(), &domain(&name), RecordType::Txt).await.unwrap(), None);
+        backend.apply_if(&zone(), std::slice::from_ref(&holds), &change).await.unwrap();
+        assert!(backend.read(&zone(), &domain(&name), RecordType::Txt).await.unwrap().is_some(), "{holds:?}");
+    }
+    // Prerequisites alone ask a question.
+    backend.apply_if(&zone(), &[in_use(&used)], &[]).await.unwrap();
+    // Without any it is an ordinary change.
+    backend.apply_if(&zone(), &[], &[addition("c.fleet.test", b"1")]).await.unwrap();
+}
+
+#[tokio::test]
+async fn prerequisites_that_cannot_be() {
+    let backend = backend_of(Rfc2136Options::new(server().await, key()));
+    let outside = Prerequisite::NameInUse { name: domain("a.other.test") };
+    let error = backend.apply_if(&zone(), &[outside], &[]).await.unwrap_err();
+    assert_eq!(error.kind(), BackendErrorKind::NotInZone);
+    let empty = Prerequisite::SetIs { name: domain("a.fleet.test"), values: [].into() };
+    let error = backend.apply_if(&zone(), &[empty], &[]).await.unwrap_err();
+    assert_eq!(error.kind(), BackendErrorKind::InvalidInput);
+    assert!(error.to_string().contains("NoSet"), "{error}");
+}
+
+/// Twenty callers count one name up by compare-and-set. Each number is given once.
+#[tokio::test]
+async fn compare_and_set_loses_no_count() {
+    let backend = Arc::new(backend_of(Rfc2136Options::new(server().await, key())));
+    let name = domain("counter.fleet.test");
+    backend.apply(&zone(), &[addresses("counter.fleet.test", 0)]).await.unwrap();
+    let callers: Vec<_> = (0..20)
+        .map(|_| {
+            let (backend, name) = (backend.clone(), name.clone());
+            tokio::spawn(async move {
+                loop {
+                    let set = backend.read(&zone(), &name, RecordType::A).await.unwrap().unwrap();
+                    let [RecordData::A(address)] = set.values.iter().collect::<Vec<_>>()[..] else {
+                        panic!("{set:?}")
+                    };
+                    let next = address.octets()[3] + 1;
+                    let still = Prerequisite::SetIs { name: name.clone(), values: set.values.clone() };
+                    let counted = [addresses("counter.fleet.test", next)];
+                    match backend.apply_if(&zone(), &[still], &counted).await {
+                        Ok(()) => return next,
+                        Err(error) => assert_eq!(error.kind(), BackendErrorKind::Conflict, "{error}"),
+                    }
+                }
+            })
+        })
+        .collect();
+    let mut given = Vec::new();
+    for caller in callers {
+        given.push(caller.await.unwrap());
+    }
+    given.sort_unstable();
+    assert_eq!(given, (1..=20).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn of_changes_to_one_record_the_last_word_counts() {
+    let backend = backend_of(Rfc2136Options::new(server().await, key()));
+    let remove = |value: &[u8]| Change::RemoveTxt {
+        name: domain("a.fleet.test"),
+        value: TxtValue::new(value).unwrap(),
+    };
+    let add = |value: &[u8]| addition("a.fleet.test", value);
+    let changes = [add(b"1"), add(b"2"), remove(b"1"), add(b"3"), remove(b"3"), add(b"3"), add(b"2")];
+    backend.apply(&zone(), &changes).await.unwrap();
+    let set = backend.read(&zone(), &domain("a.fleet.test"), RecordType::Txt).await.unwrap().unwrap();
+    assert_eq!(set.values, ["2", "3"].map(|value| RecordData::Txt(value.parse().unwrap())).into());
 }

@@ -49,15 +49,18 @@ pub async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<Ve
 /// # Errors
 /// Those of the stream; `InvalidInput` for a message of no or more than 65,535 octets.
 pub async fn write(stream: &mut (impl AsyncWrite + Unpin), message: &[u8]) -> io::Result<()> {
-    let length = match u16::try_from(message.len()) {
-        Ok(length) if length > 0 => length,
-        _ => return Err(io::Error::new(io::ErrorKind::InvalidInput, "a message has 1 to 65535 octets")),
-    };
+    let wrong = || io::Error::new(io::ErrorKind::InvalidInput, "a message has 1 to 65535 octets");
+    stream.write_all(&of(message).ok_or_else(wrong)?).await?;
+    stream.flush().await
+}
+
+/// Length and message; `None` for a message of no or more than 65,535 octets.
+pub(crate) fn of(message: &[u8]) -> Option<Vec<u8>> {
+    let length = u16::try_from(message.len()).ok().filter(|length| *length > 0)?;
     let mut frame = Vec::with_capacity(2 + message.len());
     frame.extend(length.to_be_bytes());
     frame.extend(message);
-    stream.write_all(&frame).await?;
-    stream.flush().await
+    Some(frame)
 }
 
 #[cfg(test)]

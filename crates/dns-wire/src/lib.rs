@@ -3,7 +3,8 @@
 //! For who speaks DNS himself: a backend that sends RFC 2136 updates, a look at an authoritative server, a name
 //! server. The codec is hickory-proto; this crate turns its names and values into ours ([`name`], [`record`]),
 //! decodes without letting a foreign count drive memory ([`message`]), signs and verifies with TSIG ([`tsig`]),
-//! and sends one message and takes one reply ([`exchange`]). Everything is total: no byte from outside panics.
+//! and sends one message and takes one reply, by UDP, TCP ([`exchange`]) or TLS ([`Tls`]), or many
+//! on a connection that is kept ([`Connection`]). Everything is total: no byte from outside panics.
 //!
 //! ```
 //! use fleetcert_dns_wire::{TsigKey, message, tsig};
@@ -18,13 +19,18 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod asked;
+mod connection;
 mod exchange;
 pub mod frame;
 pub mod message;
 pub mod name;
 pub mod record;
+mod tls;
 pub mod tsig;
 mod tsig_key;
 
+pub use connection::{Connection, Driver, Slot};
 pub use exchange::{ExchangeError, ExchangeErrorKind, Transport, exchange};
+pub use tls::{Tls, TlsSettingsError, TlsSettingsErrorKind};
 pub use tsig_key::{TsigAlgorithm, TsigKey, TsigKeyError, TsigKeyErrorKind};

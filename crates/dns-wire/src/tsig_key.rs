@@ -52,7 +52,9 @@ impl TsigKey {
         Ok(Self { name, algorithm, secret: Zeroizing::new(secret.to_vec()) })
     }
 
-    /// The one key of a key file, in the form of BIND (`tsig-keygen`) or of Knot (`keymgr -t`).
+    /// The one key of a key file, in the form of BIND (`tsig-keygen`) or of Knot (`keymgr -t`, or a
+    /// `knot.conf` with one key), or of a line as
+    /// `nsupdate -y` takes it: `hmac-sha256:name:secret`.
     ///
     /// # Errors
     /// [`TsigKeyError`], with the line. It never holds a piece of the text.
@@ -62,7 +64,8 @@ impl TsigKey {
     ///
     /// let bind = TsigKey::parse(r#"key "ddns" { algorithm hmac-sha256; secret "c2VjcmV0IG9mIHRoZSBkb2NzIQ=="; };"#)?;
     /// let knot = TsigKey::parse("key:\n- id: ddns\n  algorithm: hmac-sha256\n  secret: c2VjcmV0IG9mIHRoZSBkb2NzIQ==\n")?;
-    /// assert_eq!(bind.name(), knot.name());
+    /// let line = TsigKey::parse("hmac-sha256:ddns:c2VjcmV0IG9mIHRoZSBkb2NzIQ==")?;
+    /// assert!(bind == knot && knot == line);
     /// # Ok::<(), fleetcert_dns_wire::TsigKeyError>(())
     /// ```
     pub fn parse(text: &str) -> Result<Self, TsigKeyError> {

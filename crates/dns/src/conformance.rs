@@ -1,4 +1,4 @@
-//! The conformance suite: what [`DnsBackend`] promises, tried on a real backend.
+//! The conformance suite: what [`DnsBackend`](crate::DnsBackend) promises, tried on a real backend.
 //!
 //! For who writes a backend, in this workspace or elsewhere. It needs no test framework: [`check`] takes a factory of
 //! backends and returns a [`Report`], which prints as a table; a [`Matrix`] puts several reports side by side.

@@ -15,7 +15,11 @@ use crate::{BackendError, TxtValue};
 pub trait Visibility: Send + Sync + fmt::Debug {
     /// Asks every authoritative server once for the TXT values of `name`.
     ///
-    /// **Cancellation.** A look changes nothing; dropping it is safe.
+    /// **Effect.** None. With `_acme-challenge.a TXT "1"` on one of two servers, a look for `"1"` gives one verdict
+    /// [`Seen`](Verdict::Seen) and one [`NotSeen`](Verdict::NotSeen).
+    ///
+    /// **Idempotence, concurrency, cancellation.** A look changes nothing: it can be repeated, run beside others and
+    /// dropped at will.
     ///
     /// # Errors
     /// When the servers of the zone cannot be found at all. A server that fails is a verdict, not an error.
@@ -110,17 +114,24 @@ impl fmt::Display for Sighting {
     }
 }
 
-#[async_trait]
-impl<V: Visibility + ?Sized> Visibility for Arc<V> {
-    async fn look(
-        &self,
-        zone: &DomainName,
-        name: &DomainName,
-        value: &TxtValue,
-    ) -> Result<Sighting, BackendError> {
-        (**self).look(zone, name, value).await
-    }
+macro_rules! forwarded {
+    ($($pointer:ty),*) => {$(
+        // A method that the trait gets later must not fall back to its default behind a pointer.
+        #[deny(clippy::missing_trait_methods)]
+        #[async_trait]
+        impl<V: Visibility + ?Sized> Visibility for $pointer {
+            async fn look(
+                &self,
+                zone: &DomainName,
+                name: &DomainName,
+                value: &TxtValue,
+            ) -> Result<Sighting, BackendError> {
+                (**self).look(zone, name, value).await
+            }
+        }
+    )*};
 }
+forwarded!(Arc<V>, Box<V>, &V);
 
 // The trait must stay usable as `dyn`.
 const _: Option<&dyn Visibility> = None;
@@ -132,6 +143,19 @@ mod tests {
     fn sighting(verdicts: &[Verdict]) -> Sighting {
         let server = |verdict: &Verdict| ServerVerdict { server: "s".into(), verdict: verdict.clone() };
         Sighting { servers: verdicts.iter().map(server).collect() }
+    }
+
+    async fn knows_no_zone(visibility: impl Visibility) {
+        let zone: DomainName = "fleet.test".parse().unwrap();
+        assert!(visibility.look(&zone, &zone, &"1".parse().unwrap()).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn pointers_look_as_what_they_point_to() {
+        let nothing = crate::MemoryBackend::new([]);
+        knows_no_zone(&nothing).await;
+        knows_no_zone(Box::new(nothing.clone()) as Box<dyn Visibility>).await;
+        knows_no_zone(Arc::new(nothing) as Arc<dyn Visibility>).await;
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use fleetcert_dns::{Addresses, BackendError, BackendErrorKind, Change};
+use fleetcert_dns::{Addresses, BackendError, BackendErrorKind, Change, DnsBackendExt, PartOutcome};
 use fleetcert_names::{HostName, NameError};
 use fleetcert_protocol::{AddressReport, AddressesAccepted};
 use fleetcert_schedule::retry_delay;
@@ -63,32 +63,22 @@ impl Engine {
         // A damaged record is told and left out, so that it holds up nobody else.
         let batch: Vec<Due> =
             due.into_iter().filter_map(|record| self.readable(self.read_due(record))).collect();
-        for part in batch.chunks(self.parts().backend.capabilities().max_changes.max(1)) {
-            let Err(error) = self.bring(part).await? else { continue };
-            if part.len() > 1 && one_may_spoil_all(&error) {
-                // One name that the server does not take must not keep the others out of the zone.
-                for one in part.chunks(1) {
-                    if let Err(error) = self.bring(one).await? {
-                        self.postpone(one, &error).await?;
-                    }
+        let changes: Vec<Change> = batch.iter().map(|due| due.change.clone()).collect();
+        // One name that the server does not take must not keep the others out of the zone.
+        for PartOutcome { changes, result } in
+            self.parts().backend.apply_each(&self.parts().options.zone, &changes).await
+        {
+            let part = &batch[changes];
+            match result {
+                Ok(()) => {
+                    self.heard("", &Verdict::ZONE_WORKED);
+                    self.settle(part, 0, None).await?;
+                    self.notify(&Event::AddressesPublished { names: part.len() });
                 }
-            } else {
-                self.postpone(part, &error).await?;
+                Err(error) => self.postpone(part, &error).await?,
             }
         }
         Ok(more)
-    }
-
-    /// The outer error is the store's, the inner one the zone's.
-    async fn bring(&self, part: &[Due]) -> Result<Result<(), BackendError>, EngineError> {
-        let changes: Vec<Change> = part.iter().map(|due| due.change.clone()).collect();
-        if let Err(error) = self.parts().backend.apply(&self.parts().options.zone, &changes).await {
-            return Ok(Err(error));
-        }
-        self.heard("", &Verdict::ZONE_WORKED);
-        self.settle(part, 0, None).await?;
-        self.notify(&Event::AddressesPublished { names: part.len() });
-        Ok(Ok(()))
     }
 
     /// Makes every name due, so that a zone that forgot them gets them again.
@@ -174,12 +164,4 @@ struct Due {
     stored: Record,
     record: AddressRecord,
     change: Change,
-}
-
-/// Whether the fault may lie in one change alone.
-fn one_may_spoil_all(error: &BackendError) -> bool {
-    matches!(
-        error.kind(),
-        BackendErrorKind::Refused | BackendErrorKind::NotInZone | BackendErrorKind::InvalidInput
-    )
 }

@@ -35,9 +35,10 @@ impl Engine {
         request: &CertificateRequest,
     ) -> Result<CertificateStatus, EngineError> {
         grant.require(Action::RequestCertificate)?;
-        let csr = self.gate(grant, request.csr.as_bytes()).await?;
+        self.requests().spend(grant.device(), self.now())?;
+        let (csr, tenant) = self.gate(grant, request.csr.as_bytes()).await?;
         for _ in 0..TRIES {
-            if let Some(status) = self.try_to_request(grant, &csr).await? {
+            if let Some(status) = self.try_to_request(grant, &csr, tenant).await? {
                 return Ok(status);
             }
         }
@@ -49,6 +50,7 @@ impl Engine {
         &self,
         grant: &Grant,
         csr: &VerifiedCsr,
+        tenant: u32,
     ) -> Result<Option<CertificateStatus>, EngineError> {
         let store = &self.parts().store;
         let name = grant.name();
@@ -70,7 +72,9 @@ impl Engine {
                 return Ok(Some(self.issued_status(certificate)));
             }
             let options = &self.parts().options;
-            let limit = NameLimit::new(options.certificates_per_name, options.name_period, Duration::ZERO);
+            // What is due waits for no interval: the CA may have revoked what it issued an hour ago.
+            let apart = if certificate.is_due(now) { Duration::ZERO } else { options.between_certificates };
+            let limit = NameLimit::new(options.certificates_per_name, options.name_period, apart);
             if let Some(until) = limit.limited_until(certificate.issued_at.iter().copied(), now) {
                 return Err(EngineError::limited(now, until, "this name has had its certificates for now"));
             }
@@ -83,6 +87,7 @@ impl Engine {
             ..NewOrder::new([name.clone()])
         };
         let mut order = OrderRecord::new(grant.device().clone(), csr.der(), sha256, wanted, now);
+        order.tenant = tenant;
         order.previous = certificate.as_ref().map(Previous::of);
         let (order, due) = match before {
             Some(failed) => order.in_place_of(failed),
@@ -123,20 +128,22 @@ impl Engine {
         })
     }
 
-    /// The gate: the rules for requests, for this name, and apart from the device's own key.
-    async fn gate(&self, grant: &Grant, csr: &[u8]) -> Result<VerifiedCsr, EngineError> {
+    /// The gate: the rules for requests, for this name, and apart from the device's own key. Says whose the device is.
+    async fn gate(&self, grant: &Grant, csr: &[u8]) -> Result<(VerifiedCsr, u32), EngineError> {
         let name = grant.name();
         let verified = VerifiedCsr::parse(csr, &self.parts().options.csr_policy)
             .and_then(|csr| csr.require_names(std::slice::from_ref(name)).map(|()| csr));
         let csr = verified.map_err(|refusal| self.refuse(name, refusal.code().as_str(), refusal))?;
+        let mut tenant = 0;
         if let Some(found) = self.parts().store.read(DEVICES, grant.device().as_str()).await? {
             let device: DeviceRecord = records::decode(&found)?;
             if device.key.spki_der() == csr.spki() {
                 let why = "make a key for the certificate apart from the identity key";
                 return Err(self.refuse(name, "key_is_identity", why));
             }
+            tenant = device.tenant;
         }
-        Ok(csr)
+        Ok((csr, tenant))
     }
 
     /// What the store must say of the request's key when the order is written: that no other name used it.

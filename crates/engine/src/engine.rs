@@ -11,10 +11,13 @@ use fleetcert_store::Store;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::budgets::CaBudgets;
-use crate::orders::{Breakers, Waiting};
+use crate::budgets::{CaBudgets, origin};
+use crate::orders::{Breakers, ClockWatch, Waiting};
+use crate::pacing;
 use crate::policy::{AddressPolicy, Authorizer, DeviceAuthenticator, Enroller, LabelPolicy};
-use crate::{EngineError, EngineOptions, Event, Events};
+use crate::renewals::Planned;
+use crate::requests::Requests;
+use crate::{EngineError, EngineOptions, Event, Events, PacedAuthority};
 
 /// What an engine is made of. Each part can be replaced.
 #[derive(Clone, Debug)]
@@ -59,6 +62,9 @@ struct Shared {
     budgets: CaBudgets,
     waiting: Waiting,
     breakers: Breakers,
+    clock_watch: ClockWatch,
+    requests: Requests,
+    planned: Planned,
     zone_work: Notify,
     order_work: Notify,
     renewal_work: Notify,
@@ -75,7 +81,14 @@ const REST: Duration = Duration::from_secs(5);
 
 impl Engine {
     /// An engine of these parts. Nothing runs yet: see [`run`](Self::run).
-    pub fn new(parts: EngineParts) -> Self {
+    pub fn new(mut parts: EngineParts) -> Self {
+        let pacer = parts.options.pacer.clone();
+        let pacer = pacer.unwrap_or_else(|| pacing::published_by(origin(parts.authority.account_url())));
+        let paced = PacedAuthority::new(parts.authority, pacer, Arc::clone(&parts.clock));
+        parts.authority = Arc::new(paced);
+        let clock_watch = ClockWatch::new(parts.options.clock_rule, parts.clock.now());
+        let requests = Requests::new(parts.options.requests_per_device, parts.entropy.as_ref());
+        let planned = Planned::new(parts.options.unnoticed_renewals);
         let breakers = Breakers::new(parts.options.breaker);
         let budgets = CaBudgets::new(parts.options.limits.as_ref(), parts.authority.account_url());
         Self {
@@ -84,6 +97,9 @@ impl Engine {
                 budgets,
                 waiting: Waiting::new(),
                 breakers,
+                clock_watch,
+                requests,
+                planned,
                 zone_work: Notify::new(),
                 order_work: Notify::new(),
                 renewal_work: Notify::new(),
@@ -98,7 +114,9 @@ impl Engine {
     /// **Cancellation.** Dropped, it is as if the process were killed: the next run goes on with the orders when
     /// their leases have ended, a minute after [`order_deadline`](EngineOptions::order_deadline).
     pub async fn run(&self, shutdown: CancellationToken) {
-        let workers = async { tokio::join!(self.zone_worker(), self.renewal_worker(), self.sweeper()) };
+        let workers = async {
+            tokio::join!(self.zone_worker(), self.renewal_worker(), self.sweeper(), self.clock_watcher())
+        };
         let until_shutdown = async {
             tokio::select! {
                 _ = workers => {}
@@ -136,6 +154,18 @@ impl Engine {
 
     pub(crate) fn breakers(&self) -> &Breakers {
         &self.shared.breakers
+    }
+
+    pub(crate) fn requests(&self) -> &Requests {
+        &self.shared.requests
+    }
+
+    pub(crate) fn planned(&self) -> &Planned {
+        &self.shared.planned
+    }
+
+    pub(crate) fn clock_watch(&self) -> &ClockWatch {
+        &self.shared.clock_watch
     }
 
     pub(crate) fn now(&self) -> SystemTime {

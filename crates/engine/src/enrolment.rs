@@ -5,6 +5,7 @@ use std::time::Duration;
 use fleetcert_jose::Jwk;
 use fleetcert_names::{HostName, Label};
 use fleetcert_protocol::{DeviceId, EnrolRequest, Enrolled, EnrolmentToken};
+use fleetcert_schedule::queue::Tenant;
 use fleetcert_store::{Expect, Transaction};
 
 use crate::policy::EnrolmentDecision;
@@ -22,9 +23,22 @@ impl Engine {
     /// # Errors
     /// `Unavailable` when the store does not answer.
     pub async fn issue_token(&self, lifetime: Duration) -> Result<EnrolmentToken, EngineError> {
+        self.issue_token_of(Tenant::default(), lifetime).await
+    }
+
+    /// The same for a device of this tenant: a customer, a site, a team. See
+    /// [`tenant_weights`](crate::EngineOptions::tenant_weights).
+    ///
+    /// # Errors
+    /// As [`issue_token`](Self::issue_token).
+    pub async fn issue_token_of(
+        &self,
+        tenant: Tenant,
+        lifetime: Duration,
+    ) -> Result<EnrolmentToken, EngineError> {
         let token = EnrolmentToken::generate(self.parts().entropy.as_ref());
         let expires = self.now() + lifetime.min(LONGEST_LIFE);
-        let record = records::encode(&TokenRecord { expires, used: None });
+        let record = records::encode(&TokenRecord { expires, used: None, tenant: tenant.0 });
         let key = crate::policy::token_key(&token);
         let write = Transaction::new().put(TOKENS, key, Expect::Absent, record, Some(expires));
         self.parts().store.commit(write).await?;
@@ -43,9 +57,9 @@ impl Engine {
             let thumbprint = key.thumbprint();
             let decision =
                 self.parts().enroller.decide(&request.token, &thumbprint, &device, self.now()).await?;
-            let admission = match decision {
+            let (admission, tenant) = match decision {
                 EnrolmentDecision::Again(device) => return self.enrolled(device).await,
-                EnrolmentDecision::Admit(admission) => admission,
+                EnrolmentDecision::Admit { write, tenant } => (write, tenant),
             };
             let label = self.label_for(request.label.as_ref())?;
             let name = self.name_of(&label)?;
@@ -54,6 +68,7 @@ impl Engine {
                 name: name.clone(),
                 state: DeviceState::Active,
                 enrolled_at: self.now(),
+                tenant: tenant.0,
             };
             let id = device.as_str().as_bytes().to_vec();
             let write = admission

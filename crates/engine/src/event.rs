@@ -4,11 +4,12 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use fleetcert_names::HostName;
+use fleetcert_names::{DomainName, HostName};
 use fleetcert_protocol::DeviceId;
 use fleetcert_schedule::Window;
 use fleetcert_schedule::budget::refusal::Pause;
 use fleetcert_schedule::budget::{BucketKey, DeniedBy, Limit};
+use fleetcert_schedule::clock_guard::Doubt;
 
 pub use fleetcert_acme::Step as OrderStep;
 
@@ -132,6 +133,15 @@ pub enum Event<'a> {
         /// What does.
         of: Dependency,
     },
+    /// The clock jumped, or the machine slept: no new order starts.
+    ClockDoubted {
+        /// Why it is not believed.
+        why: Doubt,
+        /// When it is, if it goes on evenly.
+        until: SystemTime,
+    },
+    /// The clock is believed again.
+    ClockBelieved,
     /// The CA refused an order because of a limit that we thought was not reached; our budget says the same now.
     LimitReached {
         /// The bucket.
@@ -190,6 +200,15 @@ pub enum Event<'a> {
     NotSwept {
         /// Why.
         why: &'a str,
+    },
+    /// The zone has more challenge records, of all processes, than
+    /// [`warn_above`](fleetcert_dns::challenge::ChallengeOptions::warn_above). It is told once, and again when they have
+    /// fallen to half of that meanwhile.
+    ChallengesPileUp {
+        /// The zone.
+        zone: &'a DomainName,
+        /// How many; counted up to 100,000.
+        records: usize,
     },
     /// The store failed a worker; it goes on later.
     StoreFailed {

@@ -65,9 +65,11 @@ mod event;
 mod grant;
 mod options;
 mod orders;
+mod pacing;
 mod policy;
 mod records;
 mod renewals;
+mod requests;
 mod sweeper;
 
 pub use admission::{Caller, RequestView};
@@ -76,6 +78,7 @@ pub use error::{EngineError, EngineErrorKind};
 pub use event::{Dependency, Event, Events, NoEvents, OrderStep};
 pub use grant::{Action, Grant};
 pub use options::EngineOptions;
+pub use pacing::PacedAuthority;
 pub use policy::{
     AddressPolicy, AddressRefusal, AskedLabels, AuthenticationError, Authorizer, Denial, DeviceAuthenticator,
     DeviceKeys, Enroller, EnrolmentDecision, Identified, LabelPolicy, LabelRefusal, OneTimeTokens, OwnName,

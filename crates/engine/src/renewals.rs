@@ -1,10 +1,11 @@
 //! When certificates are due: the CA's window, asked for and kept.
 
 use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use fleetcert_names::HostName;
-use fleetcert_schedule::{Margin, Window, renewal_time, window_without_ari};
+use fleetcert_schedule::{Calendar, Margin, Window, renewal_time, smear_from, window_without_ari};
 use fleetcert_store::{Expect, Record, Transaction};
 use fleetcert_x509::CertificateId;
 use tokio::task::JoinSet;
@@ -14,12 +15,59 @@ use crate::{Engine, EngineError, EngineErrorKind, Event};
 
 /// So many are claimed at once: their turn comes before the lease ends, however slow each answer is.
 const AHEAD: usize = 16;
+/// So many certificates are read at a time at the start.
+const PAGE: usize = 500;
 const TRIES: usize = 8;
 /// Requests to the CA at the same time.
 const AT_A_TIME: usize = 4;
 const LEASE: Duration = Duration::from_secs(300);
 /// After an answer that will not soon be another (RFC 9773 section 4.3.3).
 const AFTER_A_FAULT: Duration = Duration::from_secs(6 * 3600);
+
+/// When renewals are planned, so that those of one day do not come back in one day; nothing where they may.
+#[derive(Debug)]
+pub(crate) struct Planned(Option<Mutex<Calendar>>);
+
+impl Planned {
+    pub(crate) fn new(unnoticed: Option<u32>) -> Self {
+        Self(unnoticed.map(|unnoticed| Mutex::new(Calendar::new(unnoticed))))
+    }
+
+    fn counts(&self) -> bool {
+        self.0.is_some()
+    }
+
+    fn with<R>(&self, f: impl FnOnce(&mut Calendar) -> R) -> Option<R> {
+        let calendar = self.0.as_ref()?;
+        Some(f(&mut calendar.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// Plans one in the place of what was planned for it.
+    fn place(
+        &self,
+        instead_of: Option<SystemTime>,
+        window: Window,
+        earliest: SystemTime,
+        now: SystemTime,
+        random: u64,
+    ) -> SystemTime {
+        let placed = self.with(|calendar| {
+            instead_of.into_iter().for_each(|at| calendar.remove(at));
+            calendar.place(window, earliest, now, random)
+        });
+        placed.unwrap_or_else(|| renewal_time(window, random))
+    }
+
+    /// Counts another moment in the place of one, or none.
+    pub(crate) fn replace(&self, one: Option<SystemTime>, other: Option<SystemTime>) {
+        if one != other {
+            self.with(|calendar| {
+                one.into_iter().for_each(|at| calendar.remove(at));
+                other.into_iter().for_each(|at| calendar.add(at));
+            });
+        }
+    }
+}
 
 impl Engine {
     /// Asks the CA for the renewal window of a name's certificate as soon as a worker is free, instead of when
@@ -52,6 +100,7 @@ impl Engine {
 
     /// Asks about what is due, so many at a time: one answer that is slow holds up nobody.
     pub(crate) async fn renewal_worker(&self) {
+        self.readable(self.remember_planned().await);
         // Dropped with the worker, it ends the questions under way.
         let mut asking = JoinSet::new();
         let mut waiting = VecDeque::new();
@@ -82,6 +131,23 @@ impl Engine {
         }
     }
 
+    /// Counts the moments that are stored: a restart must not spread anew what is spread.
+    async fn remember_planned(&self) -> Result<(), EngineError> {
+        let mut after: Option<String> = None;
+        while self.planned().counts() {
+            let page = self.parts().store.page(CERTIFICATES, after.as_deref(), PAGE).await?;
+            for stored in &page {
+                let record: Option<CertificateRecord> = self.readable(records::decode(stored));
+                self.planned().replace(None, record.and_then(|record| record.renew_at));
+            }
+            after = page.last().map(|last| last.key.clone());
+            if page.len() < PAGE {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     async fn claim_windows(&self) -> Result<Vec<Record>, EngineError> {
         let now = self.now();
         Ok(self.parts().store.claim(CERTIFICATES, now, now + LEASE, AHEAD).await?)
@@ -93,7 +159,7 @@ impl Engine {
             .parse()
             .map_err(|error: fleetcert_names::NameError| EngineError::new(EngineErrorKind::Corrupt, error))?;
         let mut record: CertificateRecord = records::decode(&stored)?;
-        let before = record.window();
+        let (before, planned_before) = (record.window(), record.renew_at);
         let now = self.now();
         // RFC 9773 section 4.3.3: no more questions about what has expired.
         let next = if record.not_after <= now { None } else { self.ask(&name, &mut record).await };
@@ -102,7 +168,10 @@ impl Engine {
         match self.parts().store.commit(write).await {
             Ok(_) => {}
             // A newer certificate was stored meanwhile, or an operator wants another look: that one counts.
-            Err(error) if error.is_conflict() => return Ok(()),
+            Err(error) if error.is_conflict() => {
+                self.planned().replace(record.renew_at, planned_before);
+                return Ok(());
+            }
             Err(error) => return Err(error.into()),
         }
         // Told when it is written, so that whoever acts on it finds it so.
@@ -147,7 +216,11 @@ impl Engine {
             let now = self.now();
             let margin = self.parts().options.margin.unwrap_or(Margin::NONE);
             let window = margin.apply(window, record.not_before, record.not_after, now);
-            record.renew_at = Some(renewal_time(window, self.random()));
+            // Only the first window is for spreading: one that the CA changes it means.
+            let earliest =
+                if before.is_none() { smear_from(record.not_before, window) } else { window.start() };
+            let moment = self.planned().place(record.renew_at, window, earliest, now, self.random());
+            record.renew_at = Some(moment);
         }
     }
 }

@@ -170,7 +170,7 @@ impl ClockGuard {
             return Start::Unsure { doubt, believed_at };
         }
         let decision = self.starts.spend(&self.rule.starts, steady(since_start), 1);
-        match decision.retry_in {
+        match decision.retry_in() {
             _ if decision.allowed => Start::Go,
             wait => Start::Pace { at: since_start.saturating_add(wait.unwrap_or(Duration::MAX)) },
         }

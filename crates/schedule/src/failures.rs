@@ -314,8 +314,8 @@ mod tests {
                 now += wait(&ledger, now) + Duration::from_secs(pause);
                 ledger.failed(now, random);
                 let decisions = (hourly.spend(&an_hour, now, 1), in_a_row.spend(&pausing, now, 1));
-                prop_assert!(decisions.0.allowed && decisions.0.remaining >= 1);
-                prop_assert!(decisions.1.allowed && decisions.1.remaining >= 1000);
+                prop_assert!(decisions.0.allowed && decisions.0.remaining() >= 1);
+                prop_assert!(decisions.1.allowed && decisions.1.remaining() >= 1000);
                 (hourly, in_a_row) = (decisions.0.bucket, decisions.1.bucket);
             }
         }

@@ -54,6 +54,7 @@ pub mod breaker;
 pub mod budget;
 pub mod clock_guard;
 pub mod failures;
+mod moment;
 pub mod pacer;
 pub mod queue;
 pub mod quota;
@@ -62,6 +63,7 @@ mod retry;
 pub mod rollout;
 pub mod scheduler;
 
+pub use moment::Moment;
 pub use queue::expected_completion;
 pub use renewal::{Affected, Calendar, Margin, MassPlan, Poll, Polling, Turn, Window};
 pub use renewal::{moment_in_window, renewal_time, smear_from, wake_at, window_without_ari};

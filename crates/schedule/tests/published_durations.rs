@@ -194,10 +194,15 @@ fn the_case_of_90_000_appliances() {
 }
 
 /// Nothing is counted device by device: a million, spread over domains and smeared, take a fraction of this even
-/// without optimization.
+/// without optimization. Of several times the shortest counts, because others use the machine too.
 #[test]
-#[allow(clippy::disallowed_methods)] // It is the time that is tested.
 fn a_million_devices_are_planned_within_two_seconds() {
+    let times = [(); 5].map(|()| time_to_plan_a_million());
+    assert!(times.iter().any(|took| *took < 2 * SECOND), "{times:?}");
+}
+
+#[allow(clippy::disallowed_methods)] // It is the time that is tested.
+fn time_to_plan_a_million() -> Duration {
     let began = std::time::Instant::now();
     let zones = Zones::Domains(300.try_into().unwrap());
     let fleet = Fleet::new(1_000_000, Profile::Classic).with_zones(zones).smeared(DAY * 60);
@@ -205,14 +210,13 @@ fn a_million_devices_are_planned_within_two_seconds() {
     let reserve = Reserve::percent(10).unwrap();
     let plan =
         Rollout::plan(fleet, Growth::per_week(5_000), &Limits::lets_encrypt_production(), reserve, start);
-    let told = (
+    std::hint::black_box((
         plan.milestones(),
         plan.phases(),
         plan.room(),
         plan.tiers(),
         plan.advice(DAY * 90),
         plan.domains_for(DAY),
-    );
-    let took = began.elapsed();
-    assert!(took < 2 * SECOND, "{took:?} for {told:?}");
+    ));
+    began.elapsed()
 }

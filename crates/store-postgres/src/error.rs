@@ -1,5 +1,7 @@
 //! What an error of the database means.
 
+use std::error::Error;
+
 use fleetcert_store::{StoreError, StoreErrorKind};
 
 /// The error by its outcome. The texts of sqlx and of the server name hosts, users and tables, but no secret and no
@@ -18,6 +20,23 @@ pub(crate) fn database_error(error: sqlx::Error) -> StoreError {
         _ => StoreErrorKind::Unavailable,
     };
     StoreError::new(kind, error)
+}
+
+/// Whether the connection was gone before or while the statement was under way, as an error of [`database_error`] tells:
+/// the server closed it, or the way to it is cut.
+pub(crate) fn is_lost_connection(error: &StoreError) -> bool {
+    use sqlx::Error as E;
+    match error.source().and_then(|source| source.downcast_ref::<E>()) {
+        Some(E::Io(_) | E::Protocol(_)) => true,
+        Some(E::Database(database)) => database.code().is_some_and(|code| ends_the_session(&code)),
+        _ => false,
+    }
+}
+
+/// admin_shutdown, crash_shutdown, cannot_connect_now, database_dropped, idle_session_timeout; or the class of
+/// exceptions of the connection.
+fn ends_the_session(code: &str) -> bool {
+    matches!(code, "57P01" | "57P02" | "57P03" | "57P04" | "57P05") || code.starts_with("08")
 }
 
 /// By the class of the error code (PostgreSQL's appendix A).
@@ -55,5 +74,15 @@ mod tests {
         ] {
             assert_eq!(by_code(code), kind, "{code}");
         }
+    }
+
+    #[test]
+    fn a_lost_connection_is_told_apart() {
+        let cut = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        assert!(is_lost_connection(&database_error(sqlx::Error::Io(cut))));
+        assert!(!is_lost_connection(&database_error(sqlx::Error::RowNotFound)));
+        assert!(!is_lost_connection(&StoreError::new(StoreErrorKind::Unavailable, "the time is over")));
+        assert!(ends_the_session("57P01") && ends_the_session("08006"));
+        assert!(!ends_the_session("57014"), "a statement that took too long: the session goes on");
     }
 }

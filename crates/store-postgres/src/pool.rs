@@ -13,7 +13,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
 
 use crate::PostgresOptions;
-use crate::error::database_error;
+use crate::error::{database_error, is_lost_connection};
 
 /// What the server's own time-out has on top to reach us, before the connection is given up.
 const GRACE: Duration = Duration::from_secs(2);
@@ -42,6 +42,8 @@ struct Idle {
 pub(crate) struct Session<'a> {
     pool: &'a Pool,
     connection: PgConnection,
+    /// Whether it was used before: then the server may have closed it since.
+    is_kept: bool,
     _permit: SemaphorePermit<'a>,
 }
 
@@ -74,13 +76,13 @@ impl Pool {
             .map_err(|closed| StoreError::new(StoreErrorKind::Unavailable, closed))?;
         while let Some(Idle { mut connection, since }) = self.take_idle() {
             if since.elapsed() < TRUSTED || matches!(timeout(TRIAL, connection.ping()).await, Ok(Ok(()))) {
-                return Ok(Session { pool: self, connection, _permit: permit });
+                return Ok(Session { pool: self, connection, is_kept: true, _permit: permit });
             }
             // Those that waited longer are no better, and each would cost its trial.
             self.lock().clear();
         }
         let connection = self.options.connect().await.map_err(database_error)?;
-        Ok(Session { pool: self, connection, _permit: permit })
+        Ok(Session { pool: self, connection, is_kept: false, _permit: permit })
     }
 
     /// Awaits a statement for as long as it may take.
@@ -125,14 +127,22 @@ impl Session<'_> {
     /// Gives the connection back if the statement's answer was read to its end. In every other case, as when the call is
     /// dropped, it is closed: what comes on it still would be taken for the next answer.
     pub(crate) fn end<T>(self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
-        let is_clean = match &outcome {
-            Ok(_) => true,
-            Err(error) => error.kind() != StoreErrorKind::Unavailable,
-        };
         let mut idle = self.pool.lock();
-        if is_clean && !self.pool.permits.is_closed() {
-            idle.push(Idle { connection: self.connection, since: Instant::now() });
+        match &outcome {
+            // A server that closed one has closed the others too: each would cost a call.
+            Err(error) if is_lost_connection(error) => idle.clear(),
+            Err(error) if error.kind() == StoreErrorKind::Unavailable => {}
+            _ if self.pool.permits.is_closed() => {}
+            _ => idle.push(Idle { connection: self.connection, since: Instant::now() }),
         }
         outcome
+    }
+
+    /// [`end`](Self::end) for a statement that only reads; nothing when it is to be asked once more, because the server
+    /// closed a connection that was kept. What writes may have been made before the connection went.
+    pub(crate) fn end_reading<T>(self, outcome: Result<T, StoreError>) -> Option<Result<T, StoreError>> {
+        let again = self.is_kept && outcome.as_ref().is_err_and(is_lost_connection);
+        let outcome = self.end(outcome);
+        (!again).then_some(outcome)
     }
 }

@@ -12,8 +12,9 @@ use crate::{PostgresOptions, schema, statements};
 /// Records in one schema of a PostgreSQL database, for any number of nodes.
 ///
 /// Every call has a deadline. When it passes, or when a connection breaks, the call is
-/// [`Unavailable`](fleetcert_store::StoreErrorKind::Unavailable), and whether a commit was made is not known. A call
-/// that is dropped after it was sent runs to its end in the server.
+/// [`Unavailable`](fleetcert_store::StoreErrorKind::Unavailable), and whether a commit was made is not known. What only
+/// reads is asked once more on another connection where the server closed one that was kept. A call that is dropped after
+/// it was sent runs to its end in the server.
 ///
 /// The store holds a bounded number of connections and opens them when they are needed: call it inside a runtime of
 /// tokio. Close it with [`close`](Self::close) where the server should not find its connections broken.
@@ -54,9 +55,13 @@ impl PostgresStore {
 #[async_trait]
 impl Store for PostgresStore {
     async fn read(&self, collection: Collection, key: &str) -> Result<Option<Record>, StoreError> {
-        let mut session = self.pool.session().await?;
-        let outcome = self.pool.in_time(statements::read(session.connection(), collection, key)).await;
-        session.end(outcome)
+        loop {
+            let mut session = self.pool.session().await?;
+            let outcome = self.pool.in_time(statements::read(session.connection(), collection, key)).await;
+            if let Some(outcome) = session.end_reading(outcome) {
+                return outcome;
+            }
+        }
     }
 
     async fn page(
@@ -67,10 +72,14 @@ impl Store for PostgresStore {
     ) -> Result<Vec<Record>, StoreError> {
         // No key is empty, so the empty text stands before all of them.
         let after = after.unwrap_or_default();
-        let mut session = self.pool.session().await?;
-        let outcome =
-            self.pool.in_time(statements::page(session.connection(), collection, after, limit)).await;
-        session.end(outcome)
+        loop {
+            let mut session = self.pool.session().await?;
+            let outcome =
+                self.pool.in_time(statements::page(session.connection(), collection, after, limit)).await;
+            if let Some(outcome) = session.end_reading(outcome) {
+                return outcome;
+            }
+        }
     }
 
     async fn commit(&self, transaction: Transaction) -> Result<Version, StoreError> {
@@ -99,10 +108,14 @@ impl Store for PostgresStore {
         time: SystemTime,
         limit: usize,
     ) -> Result<usize, StoreError> {
-        let mut session = self.pool.session().await?;
-        let outcome =
-            self.pool.in_time(statements::count_due(session.connection(), collection, time, limit)).await;
-        session.end(outcome)
+        loop {
+            let mut session = self.pool.session().await?;
+            let outcome =
+                self.pool.in_time(statements::count_due(session.connection(), collection, time, limit)).await;
+            if let Some(outcome) = session.end_reading(outcome) {
+                return outcome;
+            }
+        }
     }
 }
 

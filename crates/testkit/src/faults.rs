@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fleetcert_acme_server::{Problem, Resource};
+use tokio_util::sync::CancellationToken;
 
 /// The faults that a [`TestCa`](crate::TestCa) is to show. Good nonces are refused at a rate by
 /// [`AcmeOptions::nonce_rejection_percent`](fleetcert_acme_server::AcmeOptions::nonce_rejection_percent).
@@ -17,6 +18,8 @@ pub struct Faults {
 struct Script {
     refusals: BTreeMap<Resource, VecDeque<Refusal>>,
     validation_delay: Duration,
+    /// What releases the validations that are held, while they are.
+    held: Option<CancellationToken>,
 }
 
 #[derive(Debug)]
@@ -49,6 +52,26 @@ impl Faults {
         self.lock().validation_delay = delay;
     }
 
+    /// No validation begins from now on, until they are [released](Self::release_validations): for tests that do something
+    /// while one is under way, however slow the machine is.
+    pub fn hold_validations(&self) {
+        self.lock().held.get_or_insert_default();
+    }
+
+    /// Lets the validations begin that are held, and those that come.
+    pub fn release_validations(&self) {
+        if let Some(held) = self.lock().held.take() {
+            held.cancel();
+        }
+    }
+
+    pub(crate) async fn validations_may_begin(&self) {
+        let held = self.lock().held.clone();
+        if let Some(held) = held {
+            held.cancelled().await;
+        }
+    }
+
     pub(crate) fn next_refusal(&self, resource: Resource) -> Option<Problem> {
         let mut script = self.lock();
         let refusals = script.refusals.get_mut(&resource)?;
@@ -75,6 +98,21 @@ impl Faults {
 mod tests {
     use super::*;
     use fleetcert_acme_server::ProblemKind;
+
+    #[tokio::test]
+    async fn what_is_held_begins_when_it_is_released() {
+        let faults = Faults::default();
+        faults.validations_may_begin().await;
+        faults.hold_validations();
+        let mut held = std::pin::pin!(faults.validations_may_begin());
+        tokio::select! {
+            biased;
+            () = &mut held => panic!("it was held"),
+            () = std::future::ready(()) => {}
+        }
+        faults.release_validations();
+        held.await;
+    }
 
     #[test]
     fn faults_come_in_order_and_end() {

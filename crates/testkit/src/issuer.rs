@@ -107,6 +107,7 @@ impl Issuer for TestIssuer {
     async fn validate(&self, challenge: &Dns01Challenge) -> Result<(), Problem> {
         // The server drops this future when it takes too long, which is a failure too.
         let mut verdict = Verdict { issuer: self, challenge, succeeded: false };
+        self.faults.validations_may_begin().await;
         let delay = self.faults.validation_delay();
         if !delay.is_zero() {
             self.clock.sleep(delay).await;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use fleetcert_ambient::{Clock, Entropy, SystemClock, SystemEntropy};
 use fleetcert_control::{Ambient, DeviceApiOptions, device_api};
-use fleetcert_dns::DnsBackend;
 use fleetcert_dns::challenge::{ChallengeOptions, Challenges};
+use fleetcert_dns::{DnsBackend, ZoneWriter, ZoneWriterOptions};
 use fleetcert_dns_lookup::{AuthoritativeVisibility, LookOptions, Servers};
 use fleetcert_dns_rfc2136::{Rfc2136Backend, Rfc2136Options};
 use fleetcert_dns_wire::TsigKey;
@@ -112,6 +112,8 @@ impl Zone {
             let key = TsigKey::parse(&text).map_err(Failure::at(Step::Start))?;
             let options = Rfc2136Options::new(server, key);
             let backend = Rfc2136Backend::new(options, Arc::clone(clock), Arc::clone(entropy));
+            // What many devices want changed at the same time becomes few messages.
+            let backend = ZoneWriter::new(backend, Arc::clone(clock), ZoneWriterOptions::default());
             return Ok(Self { name, server, backend: Arc::new(backend) });
         }
         let host = NameServerHost {

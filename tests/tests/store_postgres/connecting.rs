@@ -1,18 +1,16 @@
 //! Whom the store trusts, and which database it takes for its own.
 
 use std::error::Error;
-use std::time::Duration;
 
 use fleetcert_store::{Expect, Store, StoreErrorKind};
 use fleetcert_store_postgres::{PostgresOptions, PostgresStore};
 use fleetcert_tests::postgres::{Postgres, Tls};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
-use crate::{THINGS, connect, options, put};
+use crate::{THINGS, connect, options, patient, put};
 
 async fn refused(options: PostgresOptions) -> (StoreErrorKind, String) {
-    let error =
-        PostgresStore::connect(options.with_connect_timeout(Duration::from_secs(5))).await.unwrap_err();
+    let error = PostgresStore::connect(patient(options)).await.unwrap_err();
     let mut text = format!("{error} {error:?}");
     let mut source = error.source();
     while let Some(cause) = source {
@@ -55,7 +53,7 @@ async fn no_foreign_schema_is_taken() {
     // An administrator made it for a role that may create none.
     server.psql("CREATE ROLE node LOGIN PASSWORD 'x'; CREATE SCHEMA given AUTHORIZATION node").unwrap();
     let as_node = format!("postgres://node:x@{}/postgres", server.address());
-    let as_node = PostgresOptions::from_url(&as_node).unwrap();
+    let as_node = patient(PostgresOptions::from_url(&as_node).unwrap());
     drop(PostgresStore::connect(as_node.clone().with_schema("given").unwrap()).await.unwrap());
     let (kind, text) = refused(as_node.with_schema("wanted").unwrap()).await;
     assert_eq!(kind, StoreErrorKind::Unavailable);
@@ -92,7 +90,7 @@ async fn the_server_proves_who_it_is() {
     std::fs::write(&wrong, certificate_for("localhost").0).unwrap();
     let place =
         |host: &str| server.url_at(&format!("{host}:{}", server.address().port())) + "?sslmode=verify-full";
-    let with = |url: &str| PostgresOptions::from_url(url).unwrap();
+    let with = |url: &str| patient(PostgresOptions::from_url(url).unwrap());
 
     let store =
         PostgresStore::connect(with(&place("localhost")).with_root_certificate(&right)).await.unwrap();

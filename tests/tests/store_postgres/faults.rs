@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use fleetcert_store::{Expect, Store, StoreErrorKind, Transaction, Version};
 use fleetcert_store_postgres::PostgresStore;
-use fleetcert_tests::Process;
 use fleetcert_tests::postgres::Postgres;
+use fleetcert_tests::{Deadline, Process};
 
-use crate::{THINGS, connect, number, options, put};
+use crate::{PATIENCE, THINGS, connect, number, options, put};
 
 /// The same number in two records.
 fn pair(task: usize, number: u64) -> Transaction {
@@ -34,10 +34,10 @@ async fn a_crash_loses_nothing_that_was_acknowledged() {
     const TASKS: usize = 8;
     let mut server = Postgres::start().unwrap();
     let store = Arc::new(connect(&server).await);
-    let progress = Arc::new(AtomicU64::new(0));
+    let progress = Progress::of(TASKS);
     let writers: Vec<_> = (0..TASKS)
         .map(|task| {
-            let (store, progress) = (Arc::clone(&store), Arc::clone(&progress));
+            let (store, progress) = (Arc::clone(&store), progress.clone());
             tokio::spawn(async move {
                 let (mut acknowledged, mut version) = (0, None);
                 loop {
@@ -48,14 +48,12 @@ async fn a_crash_loses_nothing_that_was_acknowledged() {
                             return (acknowledged, version.unwrap());
                         }
                     }
-                    progress.fetch_add(1, Ordering::Relaxed);
+                    progress.note(task);
                 }
             })
         })
         .collect();
-    while progress.load(Ordering::Relaxed) < 40 * TASKS as u64 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    progress.wait_for_another(40).await;
     server.crash().unwrap();
     let mut ended = Vec::new();
     for writer in writers {
@@ -78,18 +76,22 @@ async fn a_crash_loses_nothing_that_was_acknowledged() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn cut_connections_are_replaced() {
+    const TASKS: usize = 6;
     let server = Postgres::start().unwrap();
     let store = Arc::new(connect(&server).await);
-    let stop = Arc::new(AtomicBool::new(false));
-    let writers: Vec<_> = (0..6)
+    let (stop, progress) = (Arc::new(AtomicBool::new(false)), Progress::of(TASKS));
+    let writers: Vec<_> = (0..TASKS)
         .map(|task| {
-            let (store, stop) = (Arc::clone(&store), Arc::clone(&stop));
+            let (store, stop, progress) = (Arc::clone(&store), Arc::clone(&stop), progress.clone());
             tokio::spawn(async move {
                 // What the last acknowledged commit wrote, and those after it whose outcome is not known.
                 let (mut acknowledged, mut next, mut cut) = (0, 1, 0);
                 while !stop.load(Ordering::Relaxed) {
                     match store.commit(pair(task, next)).await {
-                        Ok(_) => acknowledged = next,
+                        Ok(_) => {
+                            acknowledged = next;
+                            progress.note(task);
+                        }
                         Err(error) => {
                             assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
                             cut += 1;
@@ -102,13 +104,16 @@ async fn cut_connections_are_replaced() {
         })
         .collect();
     for _ in 0..5 {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        server
-            .psql(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'fleetcert'",
-            )
-            .unwrap();
+        progress.wait_for_another(1).await;
+        let cut =
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'fleetcert'";
+        // Those of the cut before may all still be on their way back.
+        let deadline = Deadline::after(PATIENCE);
+        while server.psql(cut).unwrap().is_empty() {
+            assert!(!deadline.has_passed(), "nobody comes back");
+        }
     }
+    progress.wait_for_another(1).await;
     stop.store(true, Ordering::Relaxed);
     let mut cuts = 0;
     for (task, writer) in writers.into_iter().enumerate() {
@@ -118,7 +123,50 @@ async fn cut_connections_are_replaced() {
         assert!(found >= acknowledged && found < next, "{acknowledged}, {found}, {next}");
         cuts += cut;
     }
-    assert!(cuts > 0, "no call met a cut: the test says too little");
+    assert!(cuts > 0, "the connections of all were cut while they wrote");
+}
+
+/// What only reads does not notice it, however short ago the connection was used.
+#[tokio::test]
+async fn a_connection_that_was_cut_a_moment_ago_is_replaced_for_a_reader() {
+    let server = Postgres::start().unwrap();
+    let store = connect(&server).await;
+    store.commit(put("a", Expect::Absent, "1")).await.unwrap();
+    let cut =
+        "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE application_name = 'fleetcert'";
+    for _ in 0..3 {
+        assert_eq!(server.psql(cut).unwrap(), ["t"]);
+        assert_eq!(store.read(THINGS, "a").await.unwrap().unwrap().value, b"1");
+        assert_eq!(server.psql(cut).unwrap(), ["t"]);
+        assert_eq!(store.page(THINGS, None, 9).await.unwrap().len(), 1);
+        assert_eq!(server.psql(cut).unwrap(), ["t"]);
+        assert_eq!(store.count_due(THINGS, SystemTime::UNIX_EPOCH, 9).await.unwrap(), 0);
+    }
+}
+
+/// How many commits each task has made.
+#[derive(Clone)]
+struct Progress(Arc<Vec<AtomicU64>>);
+
+impl Progress {
+    fn of(tasks: usize) -> Self {
+        Self(Arc::new((0..tasks).map(|_| AtomicU64::new(0)).collect()))
+    }
+
+    fn note(&self, task: usize) {
+        self.0[task].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Until every task has made so many more.
+    async fn wait_for_another(&self, number: u64) {
+        let made = || self.0.iter().map(|made| made.load(Ordering::Relaxed));
+        let wanted: Vec<u64> = made().map(|made| made + number).collect();
+        let deadline = Deadline::after(PATIENCE);
+        while made().zip(&wanted).any(|(made, wanted)| made < *wanted) {
+            assert!(!deadline.has_passed(), "{number} more each: {:?} of {wanted:?}", self.0);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
 }
 
 #[tokio::test]
@@ -136,33 +184,35 @@ async fn connections_that_went_while_idle_are_not_noticed() {
 async fn a_statement_that_takes_too_long_is_ended() {
     let server = Postgres::start().unwrap();
     let patient = connect(&server).await;
-    patient.commit(put("a", Expect::Absent, "1")).await.unwrap();
+    // Due, so that it would be claimed.
+    let due =
+        Transaction::new().put(THINGS, "a", Expect::Absent, b"1".to_vec(), Some(SystemTime::UNIX_EPOCH));
+    patient.commit(due).await.unwrap();
     let hurried = options(&server).with_statement_timeout(Duration::from_secs(2));
     let hurried = PostgresStore::connect(hurried).await.unwrap();
     let holder = hold_lock(&server);
     let refused = hurried.commit(put("a", Expect::Any, "2")).await.unwrap_err();
     assert_eq!(refused.kind(), StoreErrorKind::Unavailable, "{refused}");
     // A reader waits for nobody, and a claim passes over what is held.
-    assert_eq!(hurried.read(THINGS, "a").await.unwrap().unwrap().value, b"1");
-    let (now, until) = (std::time::SystemTime::UNIX_EPOCH, std::time::SystemTime::UNIX_EPOCH);
-    assert!(hurried.claim(THINGS, now, until, 9).await.unwrap().is_empty());
+    assert_eq!(patient.read(THINGS, "a").await.unwrap().unwrap().value, b"1");
+    let (now, until) = (SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH);
+    assert!(patient.claim(THINGS, now, until, 9).await.unwrap().is_empty());
     drop(holder);
 }
 
 #[tokio::test]
 async fn calls_that_wait_for_a_connection_end_in_time() {
     let server = Postgres::start().unwrap();
-    let few = options(&server).with_max_connections(1).with_connect_timeout(Duration::from_secs(3));
+    let few = options(&server).with_max_connections(1).with_connect_timeout(Duration::from_secs(5));
     let store = PostgresStore::connect(few).await.unwrap();
     store.commit(put("a", Expect::Absent, "1")).await.unwrap();
     let holder = hold_lock(&server);
-    let waits = store.commit(put("a", Expect::Any, "2"));
-    let (waits, has_no_connection) =
-        tokio::join!(tokio::time::timeout(Duration::from_secs(6), waits), async {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            store.read(THINGS, "a").await
-        });
-    assert!(waits.is_err());
+    // Asked first, the commit has the connection, and keeps it while it waits for the lock.
+    let has_no_connection = tokio::select! {
+        biased;
+        made = store.commit(put("a", Expect::Any, "2")) => panic!("another holds the lock: {made:?}"),
+        read = store.read(THINGS, "a") => read,
+    };
     assert_eq!(has_no_connection.unwrap_err().kind(), StoreErrorKind::Unavailable);
     // The call that was dropped above gave its place back.
     assert_eq!(store.read(THINGS, "a").await.unwrap().unwrap().value, b"1");
@@ -212,10 +262,13 @@ async fn read_pair_at_once(store: &dyn Store) -> (u64, Version) {
 fn hold_lock(server: &Postgres) -> Process {
     let holder = server
         .psql_in_background(
-            "BEGIN; SELECT 'held' FROM fleetcert.records WHERE key = 'a' FOR UPDATE; SELECT pg_sleep(60)",
+            "BEGIN; SELECT 'held' FROM fleetcert.records WHERE key = 'a' FOR UPDATE; SELECT pg_sleep(600)",
         )
         .unwrap();
     let locked = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
-    while server.psql(locked).unwrap().is_empty() {}
+    let deadline = Deadline::after(PATIENCE);
+    while server.psql(locked).unwrap().is_empty() {
+        assert!(!deadline.has_passed(), "the lock was not to be had");
+    }
     holder
 }

@@ -6,14 +6,23 @@ mod connecting;
 mod faults;
 mod nodes;
 
+use std::time::Duration;
+
 use fleetcert_store::{Collection, Expect, MemoryStore, Store, StoreErrorKind, Transaction, conformance};
 use fleetcert_store_postgres::{PostgresOptions, PostgresStore};
 use fleetcert_tests::postgres::Postgres;
 
 const THINGS: Collection = Collection::new("thing");
 
+/// The deadlines are for a server that does not answer; a machine that is only slow must not meet them.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 fn options(server: &Postgres) -> PostgresOptions {
-    PostgresOptions::from_url(&server.url()).unwrap()
+    patient(PostgresOptions::from_url(&server.url()).unwrap())
+}
+
+fn patient(options: PostgresOptions) -> PostgresOptions {
+    options.with_connect_timeout(PATIENCE).with_statement_timeout(PATIENCE)
 }
 
 async fn connect(server: &Postgres) -> PostgresStore {
@@ -34,7 +43,7 @@ async fn conforms() {
     conformance::check(&connect(&server).await).await.unwrap();
     // The other schema's store is empty, or it would not conform.
     let by_socket = PostgresOptions::from_url(&server.socket_url()).unwrap().with_schema("other").unwrap();
-    conformance::check(&PostgresStore::connect(by_socket).await.unwrap()).await.unwrap();
+    conformance::check(&PostgresStore::connect(patient(by_socket)).await.unwrap()).await.unwrap();
 }
 
 #[tokio::test]
@@ -60,8 +69,7 @@ async fn does_what_the_store_in_memory_does() {
                     None => Expect::Absent,
                 }),
             };
-            let due = (random.below(2) == 0)
-                .then(|| std::time::UNIX_EPOCH + std::time::Duration::from_millis(step % 7));
+            let due = (random.below(2) == 0).then(|| std::time::UNIX_EPOCH + Duration::from_millis(step % 7));
             let action = random.below(4);
             [ours, theirs] =
                 [(ours, expects[0]), (theirs, expects[1])].map(|(transaction, expect)| match action {

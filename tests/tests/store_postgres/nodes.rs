@@ -7,6 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use fleetcert_store::{Collection, Expect, Store, Transaction};
 use fleetcert_store_postgres::PostgresStore;
 use fleetcert_tests::postgres::Postgres;
+use tokio::sync::Barrier;
 
 use crate::{THINGS, connect, number, options, put};
 
@@ -25,9 +26,11 @@ async fn four_claimers_get_each_record_once() {
         nodes[0].commit(records).await.unwrap();
     }
     let (now, until) = (UNIX_EPOCH + Duration::from_secs(1), UNIX_EPOCH + Duration::from_secs(60));
+    // Nobody claims a second time before all have claimed once: none of them comes too late.
+    let all_claim = Arc::new(Barrier::new(4));
     let claimers: Vec<_> = (0..4)
         .map(|index| {
-            let node = Arc::clone(&nodes[index % 2]);
+            let (node, all_claim) = (Arc::clone(&nodes[index % 2]), Arc::clone(&all_claim));
             tokio::spawn(async move {
                 let mut claimed = Vec::new();
                 loop {
@@ -36,7 +39,11 @@ async fn four_claimers_get_each_record_once() {
                     if records.is_empty() {
                         return claimed;
                     }
+                    let is_first = claimed.is_empty();
                     claimed.extend(records.into_iter().map(|record| (record.key, record.version)));
+                    if is_first {
+                        all_claim.wait().await;
+                    }
                 }
             })
         })
@@ -44,7 +51,7 @@ async fn four_claimers_get_each_record_once() {
     let mut all = Vec::new();
     for claimer in claimers {
         let claimed = claimer.await.unwrap();
-        assert!(!claimed.is_empty(), "a claimer got nothing: the test says too little");
+        assert!(!claimed.is_empty(), "a claimer got nothing while there was plenty");
         all.extend(claimed);
     }
     assert_eq!(all.len(), RECORDS);
@@ -62,13 +69,19 @@ async fn no_increment_is_lost() {
     const EACH: u64 = 25;
     let server = Postgres::start().unwrap();
     let nodes = [Arc::new(connect(&server).await), Arc::new(connect(&server).await)];
+    // All have read the same before the first of them writes: all but one are refused, however fast the server is.
+    let all_read = Arc::new(Barrier::new(TASKS));
     let tasks: Vec<_> = (0..TASKS)
         .map(|task| {
-            let node = Arc::clone(&nodes[task % 2]);
+            let (node, all_read) = (Arc::clone(&nodes[task % 2]), Arc::clone(&all_read));
             tokio::spawn(async move {
                 let (mut made, mut conflicts, mut last) = (0, 0u64, None);
                 while made < EACH {
-                    match increment(&node).await {
+                    let increment = incremented(&node).await;
+                    if made == 0 && conflicts == 0 {
+                        all_read.wait().await;
+                    }
+                    match node.commit(increment).await {
                         Ok(version) => {
                             assert!(Some(version) > last, "a version went down");
                             last = Some(version);
@@ -86,18 +99,18 @@ async fn no_increment_is_lost() {
     for task in tasks {
         conflicts += task.await.unwrap();
     }
-    assert!(conflicts > 0, "no two tasks met: the test says too little");
+    assert!(conflicts >= TASKS as u64 - 1, "{conflicts}");
     let counter = nodes[0].read(THINGS, "counter").await.unwrap().unwrap();
     assert_eq!(number(&counter.value), TASKS as u64 * EACH);
 }
 
-async fn increment(store: &dyn Store) -> Result<fleetcert_store::Version, fleetcert_store::StoreError> {
+async fn incremented(store: &dyn Store) -> Transaction {
     // The first of them is made by whoever comes first.
-    let (expect, value) = match store.read(THINGS, "counter").await? {
+    let (expect, value) = match store.read(THINGS, "counter").await.unwrap() {
         Some(record) => (Expect::Version(record.version), number(&record.value) + 1),
         None => (Expect::Absent, 1),
     };
-    store.commit(put("counter", expect, &value.to_string())).await
+    put("counter", expect, &value.to_string())
 }
 
 /// Each of the two is right alone; made together, none would be. Nothing is there that could be locked.

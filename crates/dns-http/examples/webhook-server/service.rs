@@ -36,7 +36,7 @@ enum Gate {
 }
 
 /// The routes over this backend, for those who know the secret.
-pub fn router(backend: Arc<dyn DnsBackend>, secret: WebhookSecret, clock: Arc<dyn Clock>) -> Router {
+pub(crate) fn router(backend: Arc<dyn DnsBackend>, secret: WebhookSecret, clock: Arc<dyn Clock>) -> Router {
     let gate = match secret {
         WebhookSecret::Bearer(token) => Gate::Token(token),
         WebhookSecret::Hmac(key) => Gate::Signature(SignatureVerifier::new(key, MAX_AGE)),

@@ -36,7 +36,8 @@ pub(super) fn sign(key: &SecretString, method: &str, target: &str, now: SystemTi
 /// assert_eq!(verifier.verify("POST", "/apply", header, b"[]", now), Err(SignatureFault::WrongSignature));
 /// ```
 pub struct SignatureVerifier {
-    key: hmac::Key,
+    /// It takes more than a kilobyte.
+    key: Box<hmac::Key>,
     max_age: Duration,
 }
 
@@ -59,7 +60,7 @@ impl SignatureVerifier {
     /// A verifier for this key. A request may be so old, and so far in the future; five minutes are usual.
     #[allow(clippy::needless_pass_by_value)] // the secret's owner is the verifier
     pub fn new(key: SecretString, max_age: Duration) -> Self {
-        Self { key: hmac_key(&key), max_age }
+        Self { key: Box::new(hmac_key(&key)), max_age }
     }
 
     /// That the request was signed with the key, not long ago. `target` is the path with its query as it came.

@@ -3,8 +3,7 @@ use std::future::Future;
 use fleetcert_ambient::SystemClock;
 use hickory_proto::op::Message;
 use hickory_proto::rr::RecordType;
-use proptest::prelude::*;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UdpSocket};
 
 use super::*;
 use crate::message;
@@ -60,7 +59,7 @@ async fn datagrams_that_do_not_fit_are_passed_over() {
     })
     .await;
     let reply = ask(server, Transport::Udp).await.unwrap();
-    assert!(is_reply_to(&question(77), &reply));
+    assert!(Asked::of(&question(77)).unwrap().is_answered_by(&reply));
 }
 
 #[tokio::test]
@@ -109,29 +108,29 @@ async fn what_is_no_message_is_not_sent() {
     assert_eq!(error.unwrap_err().kind(), ExchangeErrorKind::InvalidInput);
 }
 
-#[test]
-fn which_replies_fit() {
-    let request = question(5);
-    let mut reply = reply_to(&request);
-    let fits = |reply: &Message| is_reply_to(&request, &message::encode(reply).unwrap());
-    assert!(fits(&reply));
-    reply.queries.clear();
-    assert!(!fits(&reply), "an answer to no question");
-    reply.metadata.response_code = ResponseCode::FormErr;
-    assert!(fits(&reply));
-    reply.metadata.op_code = OpCode::Update;
-    assert!(!fits(&reply));
-    // Upper and lower case are equal: not every server keeps them.
-    let shouted = message::query(5, &"xi8qz.fleet.test".parse().unwrap(), RecordType::A).into_response();
-    let mut shouted = message::encode(&shouted).unwrap();
-    shouted[13] = b'X';
-    assert!(is_reply_to(&request, &shouted));
-}
-
-proptest! {
-    #[test]
-    fn no_octets_panic(octets in prop::collection::vec(any::<u8>(), 0..100)) {
-        is_reply_to(&question(1), &octets);
-        is_reply_to(&octets, &octets);
-    }
+#[tokio::test]
+async fn a_reply_from_another_port_is_not_believed_and_told() {
+    let asked = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let other = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let (server, elsewhere) = (asked.local_addr().unwrap(), other.local_addr().unwrap());
+    let answer = async |and_then_rightly: bool| {
+        let mut buffer = [0; 2000];
+        let (length, client) = asked.recv_from(&mut buffer).await.unwrap();
+        other.send_to(b"junk", client).await.unwrap();
+        let reply = message::encode(&reply_to(&buffer[..length])).unwrap();
+        other.send_to(&reply, client).await.unwrap();
+        if and_then_rightly {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            asked.send_to(&reply, client).await.unwrap();
+        }
+    };
+    let (request, short) = (question(77), Duration::from_millis(200));
+    let (error, ()) =
+        tokio::join!(exchange(server, &request, Transport::Udp, short, &SystemClock), answer(false));
+    let error = error.unwrap_err();
+    assert_eq!(error.kind(), ExchangeErrorKind::ForeignSource);
+    assert!(error.to_string().ends_with(&format!("or by TCP ({elsewhere})")), "{error}");
+    let (reply, ()) =
+        tokio::join!(exchange(server, &request, Transport::Udp, LONG, &SystemClock), answer(true));
+    assert!(reply.is_ok());
 }

@@ -15,7 +15,7 @@ pub struct TsigKeyError {
 pub enum TsigKeyErrorKind {
     /// The text has more than 16 KiB.
     TooLong,
-    /// The text has neither of the two forms.
+    /// The text has none of the three forms.
     Syntax,
     /// There is no key in the text.
     NoKey,
@@ -59,7 +59,7 @@ impl fmt::Display for TsigKeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
             TsigKeyErrorKind::TooLong => "the key file has more than 16 KiB",
-            TsigKeyErrorKind::Syntax => "the key file has neither BIND's form nor Knot's",
+            TsigKeyErrorKind::Syntax => "the key has neither BIND's form, `key \"name\" { … };`, nor Knot's, `key:` and below it `- id: name`, nor that of a line, `hmac-sha256:name:secret`",
             TsigKeyErrorKind::NoKey => "the key file has no key",
             TsigKeyErrorKind::SeveralKeys => "the key file has more than one key",
             TsigKeyErrorKind::Incomplete => "the key needs a name, an algorithm and a secret",

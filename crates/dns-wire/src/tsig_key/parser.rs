@@ -1,4 +1,4 @@
-//! The two forms of key file.
+//! The two forms of key file, and the form of a command line.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -15,9 +15,39 @@ pub(super) fn parse(text: &str) -> Result<TsigKey, TsigKeyError> {
     }
     let first = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
     match first {
-        Some(line) if line.split('#').next().map(str::trim_end) == Some("key:") => knot(text),
+        _ if text.lines().any(|line| section(line) == Some("key")) => knot(text),
+        Some(line) if is_one_line(line) => one_line(text),
         _ => bind(text),
     }
+}
+
+/// Whether it is words between colons: `hmac-sha256:name:secret`.
+fn is_one_line(line: &str) -> bool {
+    let has_marks = line.contains(|c: char| c.is_whitespace() || matches!(c, '{' | '}' | ';' | '"'));
+    line.contains(':') && !has_marks
+}
+
+/// `hmac-sha256:name:secret`, as `nsupdate -y` takes it and `keymgr -t` writes it. Without an algorithm it is
+/// hmac-sha256, as for `nsupdate`.
+fn one_line(text: &str) -> Result<TsigKey, TsigKeyError> {
+    let mut lines = (1..)
+        .zip(text.lines().map(str::trim))
+        .filter(|(_, content)| !content.is_empty() && !content.starts_with('#'));
+    let (line, content) = lines.next().ok_or(Kind::NoKey)?;
+    if let Some((other, _)) = lines.next() {
+        return Err(TsigKeyError::at_line(Kind::SeveralKeys, other));
+    }
+    let words: Vec<_> = content.split(':').collect();
+    let (algorithm, name, secret) = match words[..] {
+        [name, secret] => ("hmac-sha256", name, secret),
+        [algorithm, name, secret] => (algorithm, name, secret),
+        _ => return Err(TsigKeyError::at_line(Kind::Syntax, line)),
+    };
+    let mut parts = Parts::default();
+    for (what, value) in [("id", name), ("algorithm", algorithm), ("secret", secret)] {
+        parts.set(what, value, line)?;
+    }
+    parts.finish(line)
 }
 
 /// What was read of a key so far, each part with its line. It borrows, so that no secret is copied about.
@@ -150,21 +180,33 @@ impl<'t> Words<'t> {
     }
 }
 
-/// `key:`, then `- id: …`, `algorithm: …` and `secret: …` on lines of their own.
+/// The section that begins with this line of Knot's form, such as `key:` at its very start.
+fn section(line: &str) -> Option<&str> {
+    let name = line.split('#').next().unwrap_or_default().trim_end().strip_suffix(':')?;
+    let is_word = !name.is_empty() && name.bytes().all(|octet| octet.is_ascii_lowercase() || octet == b'-');
+    is_word.then_some(name)
+}
+
+/// `key:`, then `- id: …`, `algorithm: …` and `secret: …` on lines of their own. Other sections of a `knot.conf` are
+/// passed over.
 fn knot(text: &str) -> Result<TsigKey, TsigKeyError> {
     let mut parts = Parts::default();
     let (mut in_list, mut last_line) = (false, 1);
-    for (line, content) in (1..).zip(text.lines()) {
+    for (line, whole) in (1..).zip(text.lines()) {
         // A comment begins at a line's start or after a blank; base64 and names have no `#`.
-        let content = content.split('#').next().unwrap_or_default().trim();
+        let content = whole.split('#').next().unwrap_or_default().trim();
         if content.is_empty() {
             continue;
         }
-        last_line = line;
-        if content == "key:" && !in_list {
-            in_list = true;
+        if let Some(name) = section(whole) {
+            in_list = name == "key";
+            last_line = if in_list { line } else { last_line };
             continue;
         }
+        if !in_list {
+            continue;
+        }
+        last_line = line;
         let item = content.strip_prefix('-').map(str::trim_start);
         if item.is_some() && (parts.name.is_some() || parts.algorithm.is_some() || parts.secret.is_some()) {
             return Err(TsigKeyError::at_line(Kind::SeveralKeys, line));

@@ -32,6 +32,63 @@ fn the_form_of_knot() {
 }
 
 #[test]
+fn the_key_of_a_whole_knot_conf() {
+    let text = format!(
+        "server:\n    listen: 127.0.0.1@53\n\nkey:\n- id: ddns\n  algorithm: hmac-sha256\n  secret: {SECRET}\n\nacl:\n  - id: a\n    key: ddns\n    action: update\n"
+    );
+    let key = TsigKey::parse(&text).unwrap();
+    assert_eq!((key.name().as_str(), key.algorithm()), ("ddns", TsigAlgorithm::HmacSha256));
+    assert_eq!(
+        fault("server:\n    listen: 127.0.0.1@53\nkey:\nacl:\n  - id: a\n"),
+        (TsigKeyErrorKind::NoKey, Some(3))
+    );
+}
+
+#[test]
+fn the_form_of_a_line() {
+    for (text, algorithm) in [
+        (format!("hmac-sha384:Ddns.Key.:{SECRET}\n"), TsigAlgorithm::HmacSha384),
+        (format!("# keymgr\n\n  ddns.key:{SECRET}"), TsigAlgorithm::HmacSha256),
+    ] {
+        let key = TsigKey::parse(&text).unwrap();
+        assert_eq!((key.name().as_str(), key.algorithm()), ("ddns.key", algorithm));
+        assert_eq!(key.secret.as_slice(), b"0123456789abcdef0123456789abcdef");
+    }
+}
+
+#[test]
+fn faults_of_a_line() {
+    use TsigKeyErrorKind::*;
+    assert_eq!(fault(&format!("hmac-md5:a:{SECRET}")), (UnsupportedAlgorithm, Some(1)));
+    assert_eq!(fault(&format!("\nhmac-sha256:a..b:{SECRET}")), (Name, Some(2)));
+    assert_eq!(fault("hmac-sha256:a:*"), (SecretEncoding, Some(1)));
+    assert_eq!(fault("a:QQ=="), (SecretLength, Some(1)));
+    assert_eq!(fault("a:b:c:d"), (Syntax, Some(1)));
+    assert_eq!(fault(&format!("a:{SECRET}\nb:{SECRET}")), (SeveralKeys, Some(2)));
+}
+
+/// Whatever is wrong, neither the error nor what it shows for debugging has a piece of the secret.
+#[test]
+fn no_error_shows_the_secret() {
+    let texts = [
+        format!("key a {{ algorithm hmac-md5; secret \"{SECRET}\"; }};"),
+        format!("key a {{ algorithm hmac-sha256; secret \"{SECRET}*\"; }};"),
+        format!("key a {{ algorithm hmac-sha256; secret \"{SECRET}\"; secret \"{SECRET}\"; }};"),
+        format!("key {SECRET}"),
+        format!("key:\n- id: a\n  algorithm: hmac-sha256\n  {SECRET}: secret\n"),
+        format!("key:\n- id: a\n  algorithm: {SECRET}\n  secret: {SECRET}\n"),
+        format!("{SECRET}:hmac-sha256:a"),
+        format!("hmac-sha256:a:{SECRET}:{SECRET}"),
+        SECRET.to_owned(),
+    ];
+    for text in texts {
+        let error = TsigKey::parse(&text).unwrap_err();
+        let shown = format!("{error} {error:?}");
+        assert!(!shown.contains(&SECRET[..8]), "{shown}");
+    }
+}
+
+#[test]
 fn faults_say_the_line() {
     use TsigKeyErrorKind::*;
     assert_eq!(fault(""), (NoKey, Some(1)));
@@ -64,6 +121,7 @@ proptest! {
         let _ = TsigKey::parse(&text);
         let _ = TsigKey::parse(&format!("key:\n{text}"));
         let _ = TsigKey::parse(&format!("key a {{ {text}"));
+        let _ = TsigKey::parse(&format!("hmac-sha256:{text}"));
     }
 
     #[test]

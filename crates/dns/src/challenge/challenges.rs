@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::by_zone::{additions, by_zone};
-use super::ledger::{Claim, Ledger, RecordsOut, each_once};
+use super::ledger::{Claim, Ledger, Orphan, RecordsOut, each_once};
 use super::pace::Pace;
+use super::withdrawal::{OnBehalf, Withdrawal};
 use super::{ChallengeError, ChallengeErrorKind, ChallengeOptions, ChallengeRecord, Published};
 use crate::side_by_side::side_by_side;
 use crate::{BackendError, BackendErrorKind, DnsBackend, DnsBackendExt, Operation, Visibility};
@@ -81,8 +82,8 @@ impl Challenges {
     /// [`NotWithdrawn`](ChallengeErrorKind::NotWithdrawn), naming the records that are left. The others are gone.
     pub async fn withdraw(&self, records: &[ChallengeRecord]) -> Result<(), ChallengeError> {
         let orphans = self.parts.ledger.orphans_among(records);
-        let withdrawal = self.parts.withdraw(records.to_vec(), |_, records| records.to_vec()).await;
-        self.parts.ledger.settle(orphans.iter().filter(|orphan| withdrawal.is_gone(&orphan.record)));
+        let withdrawal = self.parts.withdraw(records.to_vec(), OnBehalf::Caller).await;
+        self.parts.settle(&orphans, &withdrawal);
         withdrawal.into_result()
     }
 
@@ -101,8 +102,9 @@ impl Challenges {
         self.parts.ledger.orphan_count()
     }
 
-    /// Withdraws what dropped guards have left, and says how many records that were. Call it now and then, and
-    /// before the program ends.
+    /// Withdraws what dropped guards have left, and says how many records are settled by it. Call it now and then,
+    /// and before the program ends. What a dropped call may still publish is withdrawn and stays an orphan for
+    /// `late_changes_within`.
     ///
     /// **Cancellation.** What is not withdrawn yet stays an orphan.
     ///
@@ -114,12 +116,12 @@ impl Challenges {
             return Ok(0);
         }
         let records: Vec<_> = orphans.iter().map(|orphan| orphan.record.clone()).collect();
-        let mut withdrawal = self.parts.withdraw(records.clone(), Ledger::unheld).await;
-        self.parts.ledger.settle(orphans.iter().filter(|orphan| withdrawal.is_gone(&orphan.record)));
+        let mut withdrawal = self.parts.withdraw(records.clone(), OnBehalf::Sweep).await;
+        let settled = self.parts.settle(&orphans, &withdrawal);
 
         withdrawal.end_claim();
         self.parts.give_back(&withdrawal.removed()).await?;
-        withdrawal.into_result().map(|()| records.len())
+        withdrawal.into_result().map(|()| settled)
     }
 }
 
@@ -131,6 +133,12 @@ impl Parts {
         let error_of = |error| ChallengeError::of_records(ChallengeErrorKind::NotPublished, &taken_up, error);
         // Its guard may be gone when the turn comes.
         if taken_up.is_empty() { Ok(()) } else { self.add(&taken_up, Ledger::held).await.map_err(error_of) }
+    }
+
+    /// Forgets those of the orphans that are gone for good.
+    fn settle(&self, orphans: &[Orphan], withdrawal: &Withdrawal<'_>) -> usize {
+        let gone = orphans.iter().filter(|orphan| withdrawal.is_gone(&orphan.record));
+        self.ledger.settle(gone, withdrawal.began)
     }
 
     /// The right to change the records, when nobody else in this process has it.
@@ -155,7 +163,14 @@ impl Parts {
         let mut last_error = None;
         let work = async {
             let _claim = self.claim(records).await;
-            self.add_with_patience(&choose(&self.ledger, records), &mut last_error).await
+            let chosen = choose(&self.ledger, records);
+            let attempt = Attempt { parts: self, records: &chosen, is_certain: false };
+            self.add_with_patience(&chosen, &mut last_error).await?;
+            // What an earlier try sent may still be under way.
+            if last_error.is_none() {
+                attempt.went_well();
+            }
+            Ok(())
         };
         match timeout(&*self.clock, self.options.publish_within, work).await {
             Ok(Ok(())) => Ok(()),
@@ -187,5 +202,28 @@ impl Parts {
         let zones =
             changes.iter().map(|(zone, changes)| self.backend.apply_in_parts(zone, changes)).collect();
         side_by_side(ZONES_AT_ONCE, zones).await.into_iter().collect()
+    }
+}
+
+/// A publication of which some may still be made later, unless all went well at once.
+struct Attempt<'a> {
+    parts: &'a Parts,
+    records: &'a [ChallengeRecord],
+    is_certain: bool,
+}
+
+impl Attempt<'_> {
+    fn went_well(mut self) {
+        self.is_certain = true;
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if !self.is_certain {
+            let now = self.parts.clock.now();
+            let until = now.checked_add(self.parts.options.late_changes_within).unwrap_or(now);
+            self.parts.ledger.doubt(self.records, now, until);
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use fleetcert_names::DomainName;
 
@@ -37,6 +38,8 @@ struct State {
     orphaned_so_far: u64,
     /// What is being added to the zone or removed from it now.
     claimed: BTreeSet<Place>,
+    /// What may still come into the zone until then, by a call that nobody waits for any more.
+    in_doubt: BTreeMap<Place, SystemTime>,
     zones: BTreeMap<DomainName, Count>,
 }
 
@@ -85,12 +88,17 @@ impl Ledger {
         told
     }
 
-    /// A guard whose records are withdrawn lets go of them.
-    pub(super) fn release(&self, records: &[ChallengeRecord]) {
+    /// A guard whose records are withdrawn lets go of them. Those that may have come again since are orphans.
+    pub(super) fn release(&self, records: &[ChallengeRecord], seen_at: SystemTime) {
         let mut state = self.lock();
         for record in records {
             let place = place(record);
-            if state.held.contains_key(&place) && state.release(&place) {
+            if !state.held.contains_key(&place) || !state.release(&place) {
+                continue;
+            }
+            if state.is_in_doubt(&place, seen_at) {
+                state.orphan(place, record);
+            } else {
                 state.count_down(&place.0);
             }
         }
@@ -104,10 +112,7 @@ impl Ledger {
         for record in records {
             let place = place(record);
             if state.release(&place) {
-                // Wraps after more drops than a process can make; it only has to differ.
-                state.orphaned_so_far = state.orphaned_so_far.wrapping_add(1);
-                let orphan = Orphan { number: state.orphaned_so_far, record: record.clone() };
-                state.orphans.insert(place, orphan);
+                state.orphan(place, record);
                 left += 1;
             }
         }
@@ -146,6 +151,19 @@ impl Ledger {
         Some(Claim { ledger: self, places })
     }
 
+    /// Until then the records may come into the zone, whatever is seen there before.
+    pub(super) fn doubt(&self, records: &[ChallengeRecord], now: SystemTime, until: SystemTime) {
+        let mut state = self.lock();
+        state.in_doubt.retain(|_, until| *until > now);
+        state.in_doubt.extend(records.iter().map(|record| (place(record), until)));
+    }
+
+    /// When the last of the records can come into the zone that may come yet.
+    pub(super) fn doubt_about(&self, records: &[ChallengeRecord]) -> Option<SystemTime> {
+        let state = self.lock();
+        records.iter().filter_map(|record| state.in_doubt.get(&place(record))).max().copied()
+    }
+
     pub(super) fn orphans(&self) -> Vec<Orphan> {
         self.lock().orphans.values().cloned().collect()
     }
@@ -155,16 +173,24 @@ impl Ledger {
         records.iter().filter_map(|record| state.orphans.get(&place(record)).cloned()).collect()
     }
 
-    /// The orphans are withdrawn.
-    pub(super) fn settle<'a>(&self, orphans: impl IntoIterator<Item = &'a Orphan>) {
+    /// The orphans are withdrawn. Returns how many of them are none any more; others may have come again since.
+    pub(super) fn settle<'a>(
+        &self,
+        orphans: impl IntoIterator<Item = &'a Orphan>,
+        seen_at: SystemTime,
+    ) -> usize {
         let mut state = self.lock();
+        let mut settled = 0;
         for orphan in orphans {
             let place = place(&orphan.record);
-            if state.orphans.get(&place).is_some_and(|now| now.number == orphan.number) {
+            let same = state.orphans.get(&place).is_some_and(|now| now.number == orphan.number);
+            if same && !state.is_in_doubt(&place, seen_at) {
                 state.orphans.remove(&place);
                 state.count_down(&place.0);
+                settled += 1;
             }
         }
+        settled
     }
 
     pub(super) fn orphan_count(&self) -> usize {
@@ -212,6 +238,17 @@ impl State {
             self.held.remove(place);
         }
         last
+    }
+
+    fn orphan(&mut self, place: Place, record: &ChallengeRecord) {
+        // Wraps after more drops than a process can make; it only has to differ.
+        self.orphaned_so_far = self.orphaned_so_far.wrapping_add(1);
+        let orphan = Orphan { number: self.orphaned_so_far, record: record.clone() };
+        self.orphans.insert(place, orphan);
+    }
+
+    fn is_in_doubt(&self, place: &Place, seen_at: SystemTime) -> bool {
+        self.in_doubt.get(place).is_some_and(|until| *until > seen_at)
     }
 
     fn count(&mut self, zone: &DomainName, warn_above: usize) -> &mut Count {

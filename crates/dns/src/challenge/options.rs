@@ -26,6 +26,9 @@ pub struct ChallengeOptions {
     pub looks_at_once: usize,
     /// How long a withdrawal is tried. Default: 30 seconds.
     pub withdraw_within: Duration,
+    /// A change may still be made so long after its call was dropped, or failed. What is withdrawn within this time is
+    /// withdrawn once more after it. Default: 10 seconds.
+    pub late_changes_within: Duration,
     /// The time to live of the records. Default: [`Ttl::CHALLENGE`].
     pub ttl: Ttl,
     /// When a zone has more challenge records than this, it is told. Default: 1,000, far more than the orders that a
@@ -44,6 +47,7 @@ impl Default for ChallengeOptions {
             max_look_interval: Duration::from_secs(5),
             looks_at_once: 16,
             withdraw_within: Duration::from_secs(30),
+            late_changes_within: Duration::from_secs(10),
             ttl: Ttl::CHALLENGE,
             warn_above: 1000,
         }

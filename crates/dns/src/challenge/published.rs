@@ -7,8 +7,9 @@ use fleetcert_ambient::timeout;
 use futures_util::FutureExt;
 
 use super::challenges::Parts;
-use super::ledger::{Ledger, RecordsOut};
+use super::ledger::RecordsOut;
 use super::pace::Pace;
+use super::withdrawal::OnBehalf;
 use super::{ChallengeError, ChallengeErrorKind, ChallengeRecord, Unfinished};
 use crate::side_by_side::side_by_side;
 use crate::{BackendError, Quorum, Sighting};
@@ -61,7 +62,8 @@ impl Published {
         }
     }
 
-    /// Withdraws the records and proves it by reading back. Tried again for `withdraw_within`.
+    /// Withdraws the records and proves it by reading back. Tried again for `withdraw_within`. When their publication
+    /// failed once, it does so a second time after `late_changes_within`.
     ///
     /// **Cancellation.** When the call is dropped, the records are orphans.
     ///
@@ -69,10 +71,10 @@ impl Published {
     /// [`NotWithdrawn`](ChallengeErrorKind::NotWithdrawn); then too the records that are left are orphans.
     pub async fn withdraw(mut self) -> Result<(), ChallengeError> {
         let parts = self.parts.clone();
-        let mut withdrawal = parts.withdraw(self.records.clone(), Ledger::held_once).await;
+        let mut withdrawal = parts.withdraw(self.records.clone(), OnBehalf::Guard).await;
         let (left, done): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.records).into_iter().partition(|record| withdrawal.is_left(record));
-        parts.ledger.release(&done);
+        parts.ledger.release(&done, withdrawal.began);
         self.records = left;
         withdrawal.end_claim();
         if let Err(error) = parts.give_back(&withdrawal.removed()).await {

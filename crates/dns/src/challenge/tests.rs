@@ -1,6 +1,7 @@
 //! The life of a challenge record over the backend in memory, and over ones that fail on cue.
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -122,7 +123,35 @@ impl DnsBackend for Scripted {
 
 fn challenges(backend: &Arc<Scripted>) -> Challenges {
     let seen = Arc::new(backend.inner.clone());
-    Challenges::new(backend.clone(), seen, Arc::new(SystemClock), ChallengeOptions::default())
+    Challenges::new(backend.clone(), seen, Arc::new(VirtualClock::start()), ChallengeOptions::default())
+}
+
+/// The time of the runtime, which a paused test lets pass at once.
+#[derive(Clone, Copy, Debug)]
+struct VirtualClock {
+    began: SystemTime,
+    start: tokio::time::Instant,
+}
+
+impl VirtualClock {
+    fn start() -> Self {
+        Self { began: SystemClock.now(), start: tokio::time::Instant::now() }
+    }
+}
+
+impl Clock for VirtualClock {
+    fn now(&self) -> SystemTime {
+        self.began + self.start.elapsed()
+    }
+
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        SystemClock.sleep(duration)
+    }
+}
+
+/// What a call that nobody waits for may still do is done by then.
+async fn late_changes_are_made() {
+    SystemClock.sleep(ChallengeOptions::default().late_changes_within).await;
 }
 
 #[test]
@@ -182,11 +211,52 @@ async fn a_cancelled_publication_leaves_orphans() {
     let cancelled = timeout(&SystemClock, Duration::from_secs(1), all.publish(vec![record("a", "1")])).await;
     assert!(cancelled.is_err());
     assert_eq!((backend.inner.record_sets(), all.orphans()), (1, 1));
-    all.sweep().await.unwrap();
+    assert_eq!(all.sweep().await.unwrap(), 0);
+    assert_eq!((backend.inner.record_sets(), all.orphans()), (0, 1), "it may come yet");
+    // And so it does.
+    let (name, value, ttl) = (record("a", "1").name, "1".parse().unwrap(), crate::Ttl::CHALLENGE);
+    backend
+        .inner
+        .apply(&"fleet.test".parse().unwrap(), &[Change::AddTxt { name, value, ttl }])
+        .await
+        .unwrap();
+    late_changes_are_made().await;
+    assert_eq!(all.sweep().await.unwrap(), 1);
     assert_eq!((backend.inner.record_sets(), all.orphans()), (0, 0));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
+async fn what_is_withdrawn_soon_after_a_try_that_failed_is_withdrawn_again() {
+    let unavailable = Fault::Error(BackendErrorKind::Unavailable);
+    let backend = Arc::new(Scripted::failing(&[unavailable]));
+    let all = challenges(&backend);
+    let published = all.publish(vec![record("a", "1")]).await.unwrap();
+    let start = tokio::time::Instant::now();
+    published.withdraw().await.unwrap();
+    let late = ChallengeOptions::default().late_changes_within;
+    assert!(start.elapsed() > late - Duration::from_secs(1) && start.elapsed() <= late);
+    // A try that failed, one that did not, and two removals.
+    assert_eq!((backend.calls(), backend.inner.record_sets(), all.orphans()), (4, 0, 0));
+
+    // A withdrawal that is cut short leaves the rest to a sweep.
+    *backend.faults.lock().unwrap() = vec![unavailable];
+    let published = all.publish(vec![record("a", "1")]).await.unwrap();
+    assert!(timeout(&SystemClock, Duration::from_secs(1), published.withdraw()).await.is_err());
+    assert_eq!((backend.inner.record_sets(), all.orphans(), all.records_out()[0].records), (0, 1, 1));
+    late_changes_are_made().await;
+    assert_eq!((all.sweep().await.unwrap(), all.records_out().len()), (1, 0));
+
+    // After that time nothing is in doubt any more.
+    *backend.faults.lock().unwrap() = vec![unavailable];
+    let published = all.publish(vec![record("a", "1")]).await.unwrap();
+    late_changes_are_made().await;
+    let start = tokio::time::Instant::now();
+    published.withdraw().await.unwrap();
+    assert!(start.elapsed() < Duration::from_secs(1));
+    assert_eq!((backend.inner.record_sets(), all.orphans()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_publication_that_fails_half_way_leaves_orphans() {
     let backend = Arc::new(Scripted { max_changes: 1, ..Scripted::new() });
     *backend.faults.lock().unwrap() = vec![Fault::Error(BackendErrorKind::Refused), Fault::Lie];
@@ -196,6 +266,7 @@ async fn a_publication_that_fails_half_way_leaves_orphans() {
     assert_eq!(error.backend_error().unwrap().kind(), BackendErrorKind::Refused);
     assert_eq!(error.retry_after(), None);
     assert_eq!(all.orphans(), 2);
+    late_changes_are_made().await;
     assert_eq!(all.sweep().await.unwrap(), 2);
 }
 
@@ -217,6 +288,7 @@ async fn a_server_that_cannot_now_is_asked_again() {
     assert_eq!(all.orphans(), 2);
 
     backend.faults.lock().unwrap().clear();
+    late_changes_are_made().await;
     assert_eq!(all.sweep().await.unwrap(), 2);
     assert_eq!((backend.inner.record_sets(), all.orphans()), (0, 0));
 }

@@ -1,7 +1,7 @@
 //! Withdrawing records, with proof.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use fleetcert_ambient::timeout;
 use fleetcert_names::DomainName;
@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 
 use super::by_zone::{by_zone, removals};
 use super::challenges::{Parts, ZONES_AT_ONCE};
-use super::ledger::{Claim, Ledger};
+use super::ledger::Claim;
 use super::pace::Pace;
 use super::{ChallengeError, ChallengeErrorKind, ChallengeRecord};
 use crate::side_by_side::side_by_side;
@@ -19,10 +19,23 @@ use crate::{BackendError, DnsBackendExt, Quorum, TxtValue, Verdict};
 #[derive(Debug)]
 pub(super) struct Withdrawal<'a> {
     claim: Option<Claim<'a>>,
+    /// When the first removal began: what comes into the zone later may not have been seen.
+    pub(super) began: SystemTime,
     /// Those that were to be removed when their turn came.
     tried: Vec<ChallengeRecord>,
     left: Vec<ChallengeRecord>,
     last_error: Option<BackendError>,
+}
+
+/// For whom records are withdrawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OnBehalf {
+    /// A guard, which leaves to others what they hold too, and waits until its records are gone for good.
+    Guard,
+    /// A sweep, which touches nothing that a guard holds. It comes again.
+    Sweep,
+    /// Whoever says that these must go.
+    Caller,
 }
 
 /// What is left of some records after a try, and what went wrong in it.
@@ -61,32 +74,54 @@ impl Withdrawal<'_> {
 
 impl Parts {
     /// Withdraws until all the records are proved gone, or trying on does not help, or `withdraw_within` is over.
-    /// Which of them are to be removed is asked when nobody else changes them any more.
     pub(super) async fn withdraw(
         &self,
         mut records: Vec<ChallengeRecord>,
-        choose: fn(&Ledger, &[ChallengeRecord]) -> Vec<ChallengeRecord>,
+        on_behalf: OnBehalf,
     ) -> Withdrawal<'_> {
         // Nobody can have published a name outside its zone, and it must not spoil the others' call.
         records.retain(|record| record.name.is_within(&record.zone));
-        let mut withdrawal = Withdrawal { claim: None, tried: Vec::new(), left: records, last_error: None };
+        let began = self.clock.now();
+        let mut withdrawal =
+            Withdrawal { claim: None, began, tried: Vec::new(), left: records, last_error: None };
         let work = async {
             withdrawal.claim = Some(self.claim(&withdrawal.left).await);
-            withdrawal.tried = choose(&self.ledger, &withdrawal.left);
+            withdrawal.began = self.clock.now();
+            // Asked when nobody else changes them any more.
+            withdrawal.tried = match on_behalf {
+                OnBehalf::Guard => self.ledger.held_once(&withdrawal.left),
+                OnBehalf::Sweep => self.ledger.unheld(&withdrawal.left),
+                OnBehalf::Caller => withdrawal.left.clone(),
+            };
             withdrawal.left.clone_from(&withdrawal.tried);
             if !self.backend.capabilities().removes {
                 // The service forgets them by itself, or never.
                 withdrawal.left.clear();
                 return;
             }
-            let mut pace = Pace::new(&self.options);
-            while let Some(wait) = self.withdraw_once(&mut withdrawal, &mut pace).await {
+            self.withdraw_once_or_more(&mut withdrawal).await;
+            if on_behalf != OnBehalf::Guard {
+                return;
+            }
+            let Some(doubt) = self.ledger.doubt_about(&withdrawal.removed()) else { return };
+            // The journal of the order forgets them next, so they are gone for good before.
+            if let Ok(wait) = doubt.duration_since(self.clock.now()) {
                 self.clock.sleep(wait).await;
+                withdrawal.began = self.clock.now();
+                withdrawal.left.clone_from(&withdrawal.tried);
+                self.withdraw_once_or_more(&mut withdrawal).await;
             }
         };
         // When the time is over, `withdrawal` says how far the work came.
         let _ = timeout(&*self.clock, self.options.withdraw_within, work).await;
         withdrawal
+    }
+
+    async fn withdraw_once_or_more(&self, withdrawal: &mut Withdrawal<'_>) {
+        let mut pace = Pace::new(&self.options);
+        while let Some(wait) = self.withdraw_once(withdrawal, &mut pace).await {
+            self.clock.sleep(wait).await;
+        }
     }
 
     /// One try; returns the pause before the next, if there is to be one.

@@ -52,6 +52,7 @@ pub(super) async fn failed_list(trial: &Trial<'_>) -> Result<(), Fault> {
 pub(super) async fn too_many(trial: &Trial<'_>) -> Result<(), Fault> {
     let most = trial.capabilities.max_changes;
     if most >= LONGEST_LIST {
+        let most = if most == usize::MAX { "any number of".to_owned() } else { most.to_string() };
         return Err(Fault::Unsupported(format!("it takes {most} changes in one call")));
     }
     let name = trial.clean_name("many").await?;

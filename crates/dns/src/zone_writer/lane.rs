@@ -111,6 +111,21 @@ impl<B: DnsBackend + 'static> Lane<B> {
         }
     }
 
+    /// Drops what is under way, if nobody waits any more.
+    fn give_up(&self) {
+        let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
+        let desk = self.desk();
+        let dropped = desk.callers.is_empty().then(|| (mem::take(&mut engine.batches), engine.timer.take()));
+        drop(desk);
+        drop(engine);
+        // Dropped batches come to the desk.
+        drop(dropped);
+        if self.stirred.load(SeqCst) {
+            // Somebody has come meanwhile, and found the engine taken.
+            self.go_on();
+        }
+    }
+
     fn drive(self: &Arc<Self>) {
         while self.stirred.load(SeqCst) {
             let mut engine = match self.engine.try_lock() {
@@ -249,18 +264,5 @@ impl<B: DnsBackend + 'static> Drop for Caller<B> {
         if last {
             self.lane.give_up();
         }
-    }
-}
-
-impl<B> Lane<B> {
-    /// Drops what is under way, if nobody waits any more.
-    fn give_up(&self) {
-        let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
-        let desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
-        let dropped = desk.callers.is_empty().then(|| (mem::take(&mut engine.batches), engine.timer.take()));
-        // Dropped batches come to the desk.
-        drop(desk);
-        drop(engine);
-        drop(dropped);
     }
 }

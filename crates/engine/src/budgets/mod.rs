@@ -74,7 +74,7 @@ fn published_by(ca: &str) -> Limits {
 }
 
 /// Scheme and host of an account's URL.
-fn origin(account_url: &str) -> &str {
+pub(crate) fn origin(account_url: &str) -> &str {
     account_url.match_indices('/').nth(2).map_or(account_url, |(end, _)| &account_url[..end])
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use fleetcert_schedule::budget::Charges;
-use fleetcert_schedule::queue::Pool;
+use fleetcert_schedule::queue::{Pool, Tenant};
 use fleetcert_store::{Record, Version};
 
 use super::waiting::{Waits, pool_of};
@@ -87,6 +87,7 @@ impl Engine {
             lane: order.lane(now),
             expiring_from: order.previous.as_ref().map(Previous::expiring_from),
             pool: charges.as_ref().map_or(Pool::default(), pool_of),
+            tenant: Tenant(order.tenant),
             deadline: order.previous.as_ref().map_or(order.queued_at, |previous| previous.not_after),
             since: order.queued_at,
             due,

@@ -2,6 +2,7 @@
 
 mod admit;
 mod breakers;
+mod clock_watch;
 mod journal;
 mod look;
 mod outcome;
@@ -10,4 +11,5 @@ mod waiting;
 mod worker;
 
 pub(crate) use breakers::{Breakers, Verdict};
+pub(crate) use clock_watch::ClockWatch;
 pub(crate) use waiting::Waiting;

@@ -37,6 +37,7 @@ impl Engine {
         for _ in 0..TRIES {
             let before = store.read(CERTIFICATES, name.as_str()).await?;
             let certificate = self.certificate_record(order, chain, before.as_ref())?;
+            let planned = before.as_ref().map(records::decode::<CertificateRecord>).transpose()?;
             let expect = before.map_or(Expect::Absent, |found| Expect::Version(found.version));
             let write = Transaction::new().delete(ORDERS, name.as_str(), Expect::Version(version)).put(
                 CERTIFICATES,
@@ -49,6 +50,7 @@ impl Engine {
             match store.commit(write).await {
                 Ok(_) => {
                     let replaces = order.state.order().replaces.as_ref().map(ToString::to_string);
+                    self.planned().replace(planned.and_then(|before| before.renew_at), None);
                     self.notify(&Event::Issued { name, replaces: replaces.as_deref() });
                     self.wake_renewal_worker();
                     return Ok(());

@@ -89,10 +89,11 @@ impl Engine {
     ) -> Result<(), EngineError> {
         while running.len() < most && !shutdown.is_cancelled() {
             let now = self.now();
-            match self.breakers().decide(now) {
-                Admission::Stop { until } => self.waiting().halt(Some(until)),
-                Admission::Go | Admission::Probe => self.waiting().halt(None),
-            }
+            let broken_until = match self.breakers().decide(now) {
+                Admission::Stop { until } => Some(until),
+                Admission::Go | Admission::Probe => None,
+            };
+            self.waiting().halt(broken_until.max(self.clock_stops(now)));
             let Some(candidate) = self.waiting().next(now) else { break };
             let order = match self.admit(&candidate).await {
                 // One that cannot be read keeps no other waiting.
@@ -106,6 +107,7 @@ impl Engine {
             let Some(order) = order else { continue };
             if !candidate.placed {
                 self.breakers().started(&candidate.name, now);
+                self.clock_watch().started();
             }
             let (engine, shutdown) = (self.clone(), shutdown.clone());
             running.spawn(async move { engine.work_on(order, &shutdown).await });

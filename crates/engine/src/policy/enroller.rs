@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use fleetcert_jose::Thumbprint;
 use fleetcert_protocol::{DeviceId, EnrolmentToken};
+use fleetcert_schedule::queue::Tenant;
 use fleetcert_store::{Expect, Store, Transaction};
 
 use crate::records::{self, TOKENS, TokenRecord, TokenUse};
@@ -33,7 +34,12 @@ pub trait Enroller: Send + Sync + fmt::Debug {
 #[derive(Debug)]
 pub enum EnrolmentDecision {
     /// It may join, provided that this transaction goes through.
-    Admit(Transaction),
+    Admit {
+        /// What is written together with the device.
+        write: Transaction,
+        /// Whose device it is: its orders share with those of other tenants by weight.
+        tenant: Tenant,
+    },
     /// It joined before: the answer was lost, and is given again.
     Again(DeviceId),
 }
@@ -81,13 +87,9 @@ impl Enroller for OneTimeTokens {
         };
         let due = Some(used.expires);
         let write = records::encode(&used);
-        Ok(EnrolmentDecision::Admit(Transaction::new().put(
-            TOKENS,
-            id,
-            Expect::Version(found.version),
-            write,
-            due,
-        )))
+        let tenant = Tenant(used.tenant);
+        let write = Transaction::new().put(TOKENS, id, Expect::Version(found.version), write, due);
+        Ok(EnrolmentDecision::Admit { write, tenant })
     }
 }
 

@@ -49,6 +49,9 @@ pub(crate) struct DeviceRecord {
     pub name: HostName,
     pub state: DeviceState,
     pub enrolled_at: SystemTime,
+    /// Whose it is.
+    #[serde(default)]
+    pub tenant: u32,
 }
 
 /// Where a device stands.
@@ -65,6 +68,9 @@ pub enum DeviceState {
 pub(crate) struct TokenRecord {
     pub expires: SystemTime,
     pub used: Option<TokenUse>,
+    /// Whose device it admits.
+    #[serde(default)]
+    pub tenant: u32,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -40,6 +40,9 @@ pub(crate) struct OrderRecord {
     /// Which limit it waits for, while nothing is wrong with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_back: Option<HeldBack>,
+    /// Whose device it is for, for its share of what is ordered.
+    #[serde(default)]
+    pub tenant: u32,
     /// The certificate that the name had when it was asked for, for its place in the queue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<Previous>,
@@ -107,6 +110,7 @@ impl OrderRecord {
             replaceable_at: None,
             holding: None,
             held_back: None,
+            tenant: 0,
             previous: None,
         }
     }

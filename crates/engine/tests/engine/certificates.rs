@@ -205,7 +205,7 @@ async fn an_order_of_a_suspended_device_goes_no_further() {
     let running = Running::start(world.parts(store.clone()));
     let engine = &running.engine;
     let device = enrol(engine).await;
-    world.ca.faults().delay_validations(Duration::from_millis(300));
+    world.ca.faults().hold_validations();
     device.request(engine, &request_for(&device.name)).await.unwrap();
     until("the challenge is answered", async || {
         let orders = records(&*store, "order").await;
@@ -213,7 +213,9 @@ async fn an_order_of_a_suspended_device_goes_no_further() {
     })
     .await;
     engine.set_device_state(&device.id, DeviceState::Suspended).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(600)).await;
+    world.ca.faults().release_validations();
+    until("the CA has validated it", async || !world.ca.ledger().validations().is_empty()).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(world.certificates(&device.name), 0, "nothing is finalized after the suspension");
     assert_eq!(world.ca.ledger().requests(fleetcert_acme_server::Resource::Finalize), 0);
     world.clock.put_forward(HOUR / 2);

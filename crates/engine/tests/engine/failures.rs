@@ -147,7 +147,8 @@ impl Away {
 fn parts_with_a_zone_that_is_away(world: &World, store: Arc<MemoryStore>) -> (EngineParts, Arc<Away>) {
     let away = Arc::new(Away { backend: world.server.clone(), away: true.into() });
     let options = ChallengeOptions {
-        publish_within: Duration::from_millis(100),
+        // Long enough for a slow machine to publish in, when it can.
+        publish_within: Duration::from_secs(4),
         withdraw_within: Duration::from_millis(100),
         look_interval: Duration::from_millis(10),
         ..ChallengeOptions::default()
@@ -195,10 +196,11 @@ async fn what_could_not_be_withdrawn_is_swept() {
     away.be_away(false);
     let running = Running::start(parts.clone());
     let device = enrol(&running.engine).await;
-    world.ca.faults().delay_validations(Duration::from_millis(150));
+    world.ca.faults().hold_validations();
     device.request(&running.engine, &request_for(&device.name)).await.unwrap();
     until("the challenge is there", async || world.has_challenge(&device.name).await).await;
     away.be_away(true);
+    world.ca.faults().release_validations();
     // The certificate does not depend on it.
     device.chain(&running.engine).await;
     assert!(world.has_challenge(&device.name).await);
@@ -222,14 +224,14 @@ async fn a_process_that_is_asked_to_end_leaves_nothing_and_the_next_goes_on_at_o
     let store = Arc::new(MemoryStore::new());
     let running = Running::start(world.parts(store.clone()));
     let device = enrol(&running.engine).await;
-    world.ca.faults().delay_validations(Duration::from_millis(400));
+    world.ca.faults().hold_validations();
     device.request(&running.engine, &request_for(&device.name)).await.unwrap();
     until("the challenge is there", async || world.has_challenge(&device.name).await).await;
     running.end().await;
     assert!(!world.has_challenge(&device.name).await);
     assert_eq!(world.orders(&device.name), 1);
 
-    world.ca.faults().delay_validations(Duration::ZERO);
+    world.ca.faults().release_validations();
     let running = Running::start(world.parts(store));
     // No clock is put forward: the lease was given back.
     // The CA may have looked while there was nothing to see: then the next try is a new order.

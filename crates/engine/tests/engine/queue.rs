@@ -212,6 +212,7 @@ async fn ten_thousand_orders_before_an_empty_bucket_cost_next_to_nothing() {
     let engine = &running.engine;
     until("all are known", async || told.about("OrdersHeld") == 1).await;
     // One minute, and a look at the queue in each of its seconds.
+    let began = world.clock.now();
     let (calls, writes) = (store.calls.load(Ordering::SeqCst), store.writes.load(Ordering::SeqCst));
     for _ in 0..60 {
         world.clock.put_forward(Duration::from_secs(1));
@@ -220,7 +221,9 @@ async fn ten_thousand_orders_before_an_empty_bucket_cost_next_to_nothing() {
     let calls = store.calls.load(Ordering::SeqCst) - calls;
     let writes = store.writes.load(Ordering::SeqCst) - writes;
     println!("{MOST} orders before an empty bucket: {calls} reads and {writes} writes in a minute");
-    assert!((1..=8).contains(&calls) && writes == 0, "{calls} {writes}");
+    // A look in ten seconds. On a slow machine it was a long minute.
+    let most = 2 + world.clock.now().duration_since(began).unwrap().as_secs() / 10;
+    assert!((1..=most).contains(&(calls as u64)) && writes == 0, "{calls} {writes}");
 
     // Who asks is told where it stands, at the price of a few reads.
     let before = store.calls.load(Ordering::SeqCst);
@@ -329,7 +332,7 @@ async fn a_ca_that_has_no_time_is_left_alone_until_one_order_succeeds() {
     let running = Running::start(parts);
     let engine = &running.engine;
     // An order that the CA has is brought to its end all the same.
-    world.ca.faults().delay_validations(Duration::from_millis(500));
+    world.ca.faults().hold_validations();
     let placed = enrol(engine).await;
     placed.request(engine, &request_for(&placed.name)).await.unwrap();
     until("the CA has it", async || world.orders(&placed.name) == 1).await;
@@ -342,8 +345,8 @@ async fn a_ca_that_has_no_time_is_left_alone_until_one_order_succeeds() {
     assert!(told.mentions("BreakerOpened { of: Ca"));
     let second = enrol(engine).await;
     second.request(engine, &request_for(&second.name)).await.unwrap();
+    world.ca.faults().release_validations();
     placed.chain(engine).await;
-    world.ca.faults().delay_validations(Duration::ZERO);
     let asked = world.ca.ledger().requests(Resource::NewOrder);
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!(world.ca.ledger().requests(Resource::NewOrder), asked);

@@ -21,6 +21,7 @@ use fleetcert_names::{DomainName, HostName};
 use fleetcert_nameserver::{NameServer, NameServerHost, Options, ZoneSettings};
 use fleetcert_protocol::request::{self, SignedRequest};
 use fleetcert_protocol::{CertificateRequest, CertificateStatus, CsrBytes, DeviceId, EnrolRequest};
+use fleetcert_schedule::queue::Tenant;
 use fleetcert_store::{Collection, MemoryStore, Record, SqliteStore, Store};
 use fleetcert_testkit::limiter::CaLimits;
 use fleetcert_testkit::{TestCa, TestCaOptions};
@@ -31,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 const URL: &str = "https://control.test/v1/somewhere";
 /// Nothing here takes longer, unless it never ends.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) fn zone() -> DomainName {
     "fleet.test".parse().unwrap()
@@ -126,6 +127,11 @@ fn parts(
     let options = EngineOptions {
         idle: Duration::from_millis(20),
         look_for_orders: Duration::from_millis(100),
+        // These tests put the clock forward as they like.
+        clock_rule: None,
+        // And they ask as often as they like.
+        requests_per_device: None,
+        between_certificates: Duration::ZERO,
         ..EngineOptions::new(zone())
     };
     EngineParts {
@@ -305,8 +311,12 @@ pub(crate) struct Device {
 }
 
 pub(crate) async fn enrol(engine: &Engine) -> Device {
+    enrol_of(engine, Tenant::default()).await
+}
+
+pub(crate) async fn enrol_of(engine: &Engine, tenant: Tenant) -> Device {
     let key = KeyPair::generate(Algorithm::Es256).unwrap();
-    let request = EnrolRequest { token: engine.issue_token(DAY).await.unwrap(), label: None };
+    let request = EnrolRequest { token: engine.issue_token_of(tenant, DAY).await.unwrap(), label: None };
     let enrolled = engine.enrol(&request, key.jwk()).await.unwrap();
     Device { id: enrolled.device, name: enrolled.name, key }
 }

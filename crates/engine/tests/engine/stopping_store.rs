@@ -51,15 +51,15 @@ impl StoppingStore {
 
     /// Counts a write at one of its sides, and stops there if it is the one.
     async fn pass(&self, here: Side) {
-        let is_the_one = match &mut *self.stop_at.lock().unwrap() {
-            Some((left, side)) if *side == here => {
-                *left -= 1;
-                *left == 0
+        // Under the lock, so that no other write comes between the last one and the stop.
+        if let Some((left, side)) = &mut *self.stop_at.lock().unwrap()
+            && *side == here
+            && *left > 0
+        {
+            *left -= 1;
+            if *left == 0 {
+                self.frozen.send_replace(true);
             }
-            _ => false,
-        };
-        if is_the_one {
-            self.frozen.send_replace(true);
         }
         self.live().await;
     }

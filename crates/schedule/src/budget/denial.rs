@@ -56,9 +56,9 @@ impl Budgets {
         let cost = state.held.saturating_add(1).saturating_add(left);
         let decision = state.bucket.spend(&limit, self.early(now), cost);
         let by =
-            || DeniedBy::Limit { key: charge.key.clone(), remaining: decision.remaining, held: state.held };
+            || DeniedBy::Limit { key: charge.key.clone(), remaining: decision.remaining(), held: state.held };
         // The wait is the same on every clock.
-        let retry_at = || decision.retry_in.and_then(|wait| now.checked_add(wait));
+        let retry_at = || decision.retry_in().and_then(|wait| now.checked_add(wait));
         (!decision.allowed).then(|| Denied::new(by(), retry_at()))
     }
 

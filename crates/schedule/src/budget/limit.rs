@@ -1,7 +1,9 @@
 //! The arithmetic: one limit, one timestamp.
 
 use std::fmt;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
+
+use crate::Moment;
 
 /// A rate limit: `burst` at once, then `count` in each `period`.
 ///
@@ -108,27 +110,51 @@ impl std::error::Error for LimitError {}
 /// let second = first.bucket.spend(&limit, now, 1);
 /// let third = second.bucket.spend(&limit, now, 1);
 /// assert!(first.allowed && second.allowed && !third.allowed);
-/// assert_eq!(third.retry_in, Some(Duration::from_secs(60)));
+/// assert_eq!(third.retry_in(), Some(Duration::from_secs(60)));
 /// # Ok::<(), fleetcert_schedule::budget::LimitError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Bucket(i64);
 
-/// What a bucket answers.
+/// What a bucket answers. What is asked of it is computed then, because most ask only whether it is allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a bucket is spent only when the new state is kept"]
 pub struct Decision {
     /// Whether the cost was to be had.
     pub allowed: bool,
-    /// How many tokens are left.
-    pub remaining: u32,
-    /// How long until the same cost is to be had (again); `None` when it never is, because it is above the burst
-    /// or because time ends (in the year 2262) before it is.
-    pub retry_in: Option<Duration>,
-    /// How long until the bucket is full, if nothing more is spent.
-    pub reset_in: Duration,
     /// The bucket afterwards; unchanged in what it allows when the answer is no.
     pub bucket: Bucket,
+    /// What is left, in nanoseconds of refill; below zero when the limit was lowered, or the clock set back.
+    left: i128,
+    /// The nanoseconds until the same cost is to be had.
+    wait: Option<i128>,
+    /// The nanoseconds until it is full.
+    until_full: i128,
+    emission: i64,
+    burst: u32,
+}
+
+impl Decision {
+    /// How many tokens are left.
+    #[inline]
+    pub fn remaining(&self) -> u32 {
+        // It is at most the burst's time, which fits.
+        let left = i64::try_from(self.left).unwrap_or(i64::MAX).max(0);
+        u32::try_from(left / self.emission).unwrap_or(u32::MAX).min(self.burst)
+    }
+
+    /// How long until the same cost is to be had (again); `None` when it never is, because it is above the burst
+    /// or because time ends (in the year 2262) before it is.
+    #[inline]
+    pub fn retry_in(&self) -> Option<Duration> {
+        self.wait.map(duration)
+    }
+
+    /// How long until the bucket is full, if nothing more is spent.
+    #[inline]
+    pub fn reset_in(&self) -> Duration {
+        duration(self.until_full)
+    }
 }
 
 impl Bucket {
@@ -146,41 +172,49 @@ impl Bucket {
     }
 
     /// Whether it is full at `now`.
-    pub fn is_full(self, now: SystemTime) -> bool {
-        self.0 <= unix_nanos(now)
+    #[inline]
+    pub fn is_full(self, now: impl Into<Moment>) -> bool {
+        self.0 <= now.into().unix_nanos()
     }
 
     /// Takes `cost` tokens, if they are there. A cost of zero asks and takes nothing.
-    pub fn spend(self, limit: &Limit, now: SystemTime, cost: u32) -> Decision {
-        let at = i128::from(unix_nanos(now));
+    #[inline]
+    pub fn spend(self, limit: &Limit, now: impl Into<Moment>, cost: u32) -> Decision {
+        let at = i128::from(now.into().unix_nanos());
         let base = at.max(i128::from(self.0));
         let increment = i128::from(limit.emission) * i128::from(cost);
         let offset = i128::from(limit.offset);
         let full_at = base + increment;
         let spare = at + offset - full_at;
         let fits = i64::try_from(full_at);
+        let (emission, burst) = (limit.emission, limit.burst);
         match fits {
             Ok(full_at_nanos) if spare >= 0 => Decision {
                 allowed: true,
-                remaining: tokens(spare, limit),
-                retry_in: Some(duration(increment - spare)),
-                reset_in: duration(full_at - at),
                 bucket: Self(full_at_nanos),
+                left: spare,
+                wait: Some(increment - spare),
+                until_full: full_at - at,
+                emission,
+                burst,
             },
             _ => Decision {
                 allowed: false,
-                remaining: tokens(at + offset - base, limit),
-                retry_in: (cost <= limit.burst && fits.is_ok()).then(|| duration(-spare)),
-                reset_in: duration(base - at),
                 bucket: self,
+                left: at + offset - base,
+                wait: (cost <= burst && fits.is_ok()).then_some(-spare),
+                until_full: base - at,
+                emission,
+                burst,
             },
         }
     }
 
     /// The bucket after `cost` tokens were taken, if they are there: [`spend`](Self::spend) for those who want to know
-    /// nothing else. It divides nothing.
-    pub fn try_spend(self, limit: &Limit, now: SystemTime, cost: u32) -> Option<Self> {
-        let at = unix_nanos(now);
+    /// nothing else, in 64 bits.
+    #[inline]
+    pub fn try_spend(self, limit: &Limit, now: impl Into<Moment>, cost: u32) -> Option<Self> {
+        let at = now.into().unix_nanos();
         let full_at = at.max(self.0).checked_add(limit.emission.checked_mul(i64::from(cost))?)?;
         (full_at <= at.saturating_add(limit.offset)).then_some(Self(full_at))
     }
@@ -188,24 +222,26 @@ impl Bucket {
     /// Gives `cost` tokens back, up to a full bucket.
     ///
     /// Only for a cost that was just spent: tokens that have come back since by themselves would come back twice.
-    pub fn refund(self, limit: &Limit, now: SystemTime, cost: u32) -> Decision {
-        let at = i128::from(unix_nanos(now));
+    pub fn refund(self, limit: &Limit, now: impl Into<Moment>, cost: u32) -> Decision {
+        let at = i128::from(now.into().unix_nanos());
         let before = i128::from(self.0);
         let offset = i128::from(limit.offset);
         let after = (before - i128::from(limit.emission) * i128::from(cost)).max(at).min(before);
         let full_at = after.max(at);
         Decision {
             allowed: after != before,
-            remaining: tokens(at + offset - full_at, limit),
-            retry_in: Some(Duration::ZERO),
-            reset_in: duration(full_at - at),
             // Between two numbers that fit.
             bucket: Self(i64::try_from(after).unwrap_or(self.0)),
+            left: at + offset - full_at,
+            wait: Some(0),
+            until_full: full_at - at,
+            emission: limit.emission,
+            burst: limit.burst,
         }
     }
 
     /// The bucket after `cost` was spent for sure, whatever this clock says of how much was there.
-    pub fn spend_anyway(self, limit: &Limit, now: SystemTime, cost: u32) -> Self {
+    pub fn spend_anyway(self, limit: &Limit, now: impl Into<Moment>, cost: u32) -> Self {
         Self(i64::try_from(self.after(limit, now, cost)).unwrap_or(i64::MAX))
     }
 
@@ -213,28 +249,29 @@ impl Bucket {
     ///
     /// A CA that spends without a check leaves a bucket as it is when it holds too little. A mirror does not know
     /// which of the two it did, and takes the worse.
-    pub fn spend_to_empty(self, limit: &Limit, now: SystemTime, cost: u32) -> Self {
-        let empty = i128::from(unix_nanos(now)) + i128::from(limit.offset);
+    pub fn spend_to_empty(self, limit: &Limit, now: impl Into<Moment>, cost: u32) -> Self {
+        let now = now.into();
+        let empty = i128::from(now.unix_nanos()) + i128::from(limit.offset);
         let after = self.after(limit, now, cost).min(empty);
         Self(i64::try_from(after).unwrap_or(i64::MAX).max(self.0))
     }
 
-    fn after(self, limit: &Limit, now: SystemTime, cost: u32) -> i128 {
-        i128::from(unix_nanos(now).max(self.0)) + i128::from(limit.emission) * i128::from(cost)
+    fn after(self, limit: &Limit, now: impl Into<Moment>, cost: u32) -> i128 {
+        i128::from(now.into().unix_nanos().max(self.0)) + i128::from(limit.emission) * i128::from(cost)
     }
 
     /// The bucket of which the owner said at `now` that one token is to be had after `wait` and not before; never
     /// fuller than it was. No bucket makes one wait longer than it needs to fill, so `wait` counts up to there.
-    pub fn denied_for(self, limit: &Limit, now: SystemTime, wait: Duration) -> Self {
+    pub fn denied_for(self, limit: &Limit, now: impl Into<Moment>, wait: Duration) -> Self {
         let wait = wait.min(limit.burst_offset()).as_nanos() as i128;
-        let full_at = i128::from(unix_nanos(now)) + wait + i128::from(limit.offset - limit.emission);
+        let full_at = i128::from(now.into().unix_nanos()) + wait + i128::from(limit.offset - limit.emission);
         Self(i64::try_from(full_at).unwrap_or(i64::MAX).max(self.0))
     }
 
     /// How long until the `n`-th further token is to be had, if each is taken as soon as it is there. At most until
     /// the year 2262.
-    pub(super) fn wait_for(self, limit: &Limit, now: SystemTime, n: u64) -> Duration {
-        let at = unix_nanos(now);
+    pub(super) fn wait_for(self, limit: &Limit, now: impl Into<Moment>, n: u64) -> Duration {
+        let at = now.into().unix_nanos();
         let full_at = i128::from(at.max(self.0)) + i128::from(limit.emission) * i128::from(n);
         let had_at = (full_at - i128::from(limit.offset)).min(i128::from(i64::MAX));
         duration(had_at - i128::from(at))
@@ -242,38 +279,26 @@ impl Bucket {
 
     /// The bucket that is not more than empty: one that was filled by a clock that went wrong, or by a slower limit,
     /// would stay closed for longer than any refill takes.
-    pub(crate) fn at_most_empty(self, limit: &Limit, now: SystemTime) -> Self {
-        Self(self.0.min(unix_nanos(now).saturating_add(limit.offset)))
+    pub(crate) fn at_most_empty(self, limit: &Limit, now: impl Into<Moment>) -> Self {
+        Self(self.0.min(now.into().unix_nanos().saturating_add(limit.offset)))
     }
 
     /// How long until it is full.
-    pub(super) fn full_in(self, now: SystemTime) -> Duration {
-        duration(i128::from(self.0) - i128::from(unix_nanos(now)))
+    pub(super) fn full_in(self, now: impl Into<Moment>) -> Duration {
+        duration(i128::from(self.0) - i128::from(now.into().unix_nanos()))
     }
 
     /// The bucket of a limit without known numbers: full after `wait`, which counts up to a week.
-    pub(super) fn closed_for(self, now: SystemTime, wait: Duration) -> Self {
+    pub(super) fn closed_for(self, now: impl Into<Moment>, wait: Duration) -> Self {
         let wait = wait.min(A_WEEK).as_nanos() as i128;
-        let full_at = i128::from(unix_nanos(now)) + wait;
+        let full_at = i128::from(now.into().unix_nanos()) + wait;
         Self(i64::try_from(full_at).unwrap_or(i64::MAX).max(self.0))
     }
 }
 
 const A_WEEK: Duration = Duration::from_secs(7 * 86_400);
 
-/// Times before 1677 or after 2262 count as the nearest that can be told.
-fn unix_nanos(time: SystemTime) -> i64 {
-    match time.duration_since(SystemTime::UNIX_EPOCH) {
-        Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
-        Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |nanos| -nanos),
-    }
-}
-
-fn tokens(nanos: i128, limit: &Limit) -> u32 {
-    // Below zero when the limit was lowered, or the clock set back.
-    u32::try_from(nanos.max(0) / i128::from(limit.emission)).unwrap_or(u32::MAX).min(limit.burst)
-}
-
+#[inline]
 fn duration(nanos: i128) -> Duration {
     Duration::from_nanos(u64::try_from(nanos.max(0)).unwrap_or(u64::MAX))
 }

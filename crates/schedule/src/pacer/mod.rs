@@ -152,7 +152,7 @@ impl Pacer {
         if decision.allowed {
             Asked::Granted(decision.bucket)
         } else {
-            Asked::Wait(decision.retry_in.unwrap_or(DEFAULT_REST))
+            Asked::Wait(decision.retry_in().unwrap_or(DEFAULT_REST))
         }
     }
 }

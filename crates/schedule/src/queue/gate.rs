@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::lane::{Lane, Pool};
-use super::moment::Moment;
+use crate::Moment;
 
 /// Through what entries must pass. A closed gate costs the same whether one entry stands before it or a million.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -3,7 +3,8 @@
 use std::hash::Hash;
 use std::time::SystemTime;
 
-use super::{Gate, Moment, Queue};
+use super::{Gate, Queue};
+use crate::Moment;
 
 impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
     /// Holds one entry alone until a time, or until it is [woken](Self::wake). `false` when there is none.

@@ -36,7 +36,6 @@ mod gate;
 mod hold;
 mod index;
 mod lane;
-mod moment;
 mod next;
 mod options;
 mod order;
@@ -54,11 +53,11 @@ use std::time::SystemTime;
 pub use expected::expected_completion;
 pub use gate::Gate;
 pub use lane::{Lane, PerLane, Pool, Tenant};
-pub(crate) use moment::Moment;
 pub use next::{By, Next};
 pub use options::QueueOptions;
 pub use standing::{Held, Standing};
 
+use crate::Moment;
 use index::Index;
 use order::Order;
 use slots::{Slot, Slots};
@@ -72,9 +71,8 @@ use turns::{FlowKey, Seat, Turns};
 /// the past, and whoever waits long enough is the first of its flow. As every flow that can go has a share, nobody
 /// waits for ever.
 ///
-/// All operations are O(log n), but for those of a gate of a whole lane and for [`standing`](Self::standing).
-/// [`next`](Self::next) also brings back what was held until now; each entry pays for that once for each time that it
-/// was held.
+/// All operations are O(log n), but for those of a gate of a whole lane. [`next`](Self::next) also brings back what was
+/// held until now; each entry pays for that once for each time that it was held.
 ///
 /// It keeps the memory of the greatest number of entries that it ever had.
 ///

@@ -3,7 +3,8 @@
 use std::hash::Hash;
 use std::time::SystemTime;
 
-use super::{Gate, Moment, Queue};
+use super::{Gate, Queue};
+use crate::Moment;
 
 /// What to do now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

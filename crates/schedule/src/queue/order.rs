@@ -4,7 +4,7 @@
 //! O(log n); insertion and removal are O(log n) too. Of a million only four nodes are touched, which counts for more
 //! than the number of comparisons: entries lie all over the memory.
 
-use super::moment::Moment;
+use crate::Moment;
 
 /// Where something stands: by its time, and at the same time by its number.
 pub(super) type Place = (Moment, u32);
@@ -13,6 +13,8 @@ pub(super) type Place = (Moment, u32);
 #[derive(Clone, Debug)]
 pub(super) struct Order {
     root: Node,
+    /// The first place, here too: who is asked for it need not touch the nodes.
+    first: Option<Place>,
     len: u32,
 }
 
@@ -36,7 +38,7 @@ const LEAST: usize = MOST / 4;
 
 impl Order {
     pub(super) const fn new() -> Self {
-        Self { root: Node::Leaf(Vec::new()), len: 0 }
+        Self { root: Node::Leaf(Vec::new()), first: None, len: 0 }
     }
 
     pub(super) fn len(&self) -> u32 {
@@ -48,10 +50,7 @@ impl Order {
     }
 
     pub(super) fn first(&self) -> Option<Place> {
-        match &self.root {
-            Node::Leaf(places) => places.first().copied(),
-            Node::Branch(children) => children.first().map(|child| child.first),
-        }
+        self.first
     }
 
     /// How many stand before a place, whether it is in the set or not.
@@ -82,6 +81,7 @@ impl Order {
                 children.extend([Child::of(left), Child::of(right)]);
             }
         }
+        self.first = Some(self.first.map_or(place, |first| first.min(place)));
         self.len += 1;
     }
 
@@ -95,6 +95,9 @@ impl Order {
             && children.len() <= 1
         {
             self.root = children.pop().map_or(Node::Leaf(Vec::new()), |only| *only.node);
+        }
+        if self.first == Some(place) {
+            self.first = self.root.first();
         }
         was_there
     }

@@ -1,6 +1,6 @@
 //! Where the entries are: numbered places, in blocks.
 
-use super::moment::Moment;
+use crate::Moment;
 
 /// One entry: the least that is needed, because there may be a million.
 #[derive(Clone, Debug)]

@@ -3,6 +3,7 @@
 use std::hash::Hash;
 use std::time::SystemTime;
 
+use super::shares::LOOKED_AT;
 use super::turns::{FlowKey, Seat, Turns, number};
 use super::{Flow, Gate, Pool, Queue};
 
@@ -11,7 +12,8 @@ use super::{Flow, Gate, Pool, Queue};
 pub struct Standing<W> {
     /// How many of its own flow go before it.
     pub in_flow: usize,
-    /// How many that draw on the same buckets go before it, those of its flow among them.
+    /// How many that draw on the same buckets go before it, those of its flow among them. An estimate where more than
+    /// 512 tenants wait in its lane.
     pub in_pool: usize,
     /// How many of all go before it. With more than one pool it is an estimate.
     pub ahead: usize,
@@ -31,8 +33,8 @@ pub struct Held<W> {
 }
 
 impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
-    /// Where an entry stands, without looking at the other entries: O(log n) in its own flow, and O(1) for each
-    /// other flow of its pool and for each other pool.
+    /// Where an entry stands, without a scan: O(log n) in its own flow, and a look at up to 512 other flows of its lane
+    /// and up to 512 other pools. With more of them, those stand for the rest, and the numbers are estimates.
     pub fn standing(&self, key: K) -> Option<Standing<W>> {
         let (in_flow, in_pool) = self.place_in_pool(key)?;
         let elsewhere = self.ahead_elsewhere(key, in_pool, |_| true);
@@ -81,11 +83,10 @@ impl<W: Copy> Turns<W> {
     fn served_in_pool(&self, seat: Seat, nth: u64, size: impl Fn(u32) -> u64) -> u64 {
         let Some(pool) = self.pool(seat) else { return 0 };
         let shares = &pool.tenants.get(seat.lane).shares;
-        let of_tenants = shares.served_before(seat.share, nth).map(|(flow, times)| times.min(size(flow)));
-        let in_lane = of_tenants.fold(nth - 1, u64::saturating_add);
-        let of_lanes = pool.lanes.served_before(number(seat.lane), in_lane.saturating_add(1));
-        let of_lanes = of_lanes.map(|(lane, times)| times.min(pool.tenants.get(lane).waiting));
-        of_lanes.fold(in_lane, u64::saturating_add)
+        let in_lane = (nth - 1).saturating_add(shares.served_before(seat.share, nth, size));
+        let waiting = |lane| pool.tenants.get(lane).waiting;
+        let of_lanes = pool.lanes.served_before(number(seat.lane), in_lane.saturating_add(1), waiting);
+        in_lane.saturating_add(of_lanes)
     }
 
     /// About how many entries of other pools are served before this one is for the `nth` time: by the lanes that
@@ -96,8 +97,9 @@ impl<W: Copy> Turns<W> {
         let own_lane = u128::from(self.lane_weight(seat.lane));
         let offered = if own.offers == Some(seat.lane) { 0 } else { own_weight };
         let own_sum = self.offered_weight(seat.lane).saturating_add(offered);
-        let others = self.pools().filter(|pool| pool.id != own.id && counts(pool.id));
-        others.fold(0, |before, other| {
+        let (others, step) = self.some_pools(LOOKED_AT);
+        let others = others.filter(|pool| pool.id != own.id && counts(pool.id));
+        let before: u64 = others.fold(0, |before, other| {
             let Some(lane) = other.offers else { return before };
             // A pool's part is its lane's weight times its own weight by that of all that offer the lane.
             let weight = other.tenants.get(lane).shares.ready_weight();
@@ -105,7 +107,9 @@ impl<W: Copy> Turns<W> {
             let own_part = product([own_weight, self.offered_weight(lane)]).saturating_mul(own_lane).max(1);
             let times = u128::from(nth).saturating_mul(part).div_ceil(own_part);
             before.saturating_add(u64::try_from(times).unwrap_or(u64::MAX).min(other.waiting()))
-        })
+        });
+        // Each that was looked at stands for others.
+        before.saturating_mul(step)
     }
 }
 

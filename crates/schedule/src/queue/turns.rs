@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::gate::{Gate, Gates};
 use super::lane::{Lane, PerLane, Pool, Tenant};
-use super::moment::Moment;
 use super::shares::Shares;
+use crate::Moment;
 
 #[derive(Clone, Debug)]
 pub(super) struct Turns<W> {
@@ -121,9 +121,11 @@ impl<W: Copy> Turns<W> {
         self.pools.get(seat.pool as usize)
     }
 
-    /// All pools in which there are entries.
-    pub(super) fn pools(&self) -> impl Iterator<Item = &PoolTurns> {
-        self.pools.iter().filter(|pool| pool.flows() > 0)
+    /// Pools in which there are entries, spread over all of them and about so many at the most; each stands for as many
+    /// as is said.
+    pub(super) fn some_pools(&self, most: usize) -> (impl Iterator<Item = &PoolTurns>, u64) {
+        let step = self.pools.len().div_ceil(most).max(1);
+        (self.pools.iter().step_by(step).filter(|pool| pool.flows() > 0), step as u64)
     }
 
     /// The weight of all pools together that offer a lane.

@@ -140,7 +140,7 @@ mod tests {
             issued.sort();
             for time in issued {
                 let decision = bucket.spend(&at_ca, time, 1);
-                prop_assert!(decision.allowed && decision.remaining >= 1, "{:?}", decision);
+                prop_assert!(decision.allowed && decision.remaining() >= 1, "{:?}", decision);
                 bucket = decision.bucket;
             }
             for (i, first) in noted.iter().enumerate() {

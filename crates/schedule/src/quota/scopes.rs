@@ -96,7 +96,7 @@ impl ScopedQuota {
         }
         let all = self.all.spend(&self.all_limit, now, 1);
         if !all.allowed {
-            return denied(Scope::All, all.retry_in.and_then(|wait| now.checked_add(wait)));
+            return denied(Scope::All, all.retry_in().and_then(|wait| now.checked_add(wait)));
         }
         self.all = all.bucket;
         // Both were looked at just now.

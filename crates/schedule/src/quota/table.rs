@@ -91,9 +91,9 @@ impl Quota {
         if decision.allowed {
             let forgotten = || (0..WAYS).min_by_key(|i| set[*i].bucket).unwrap_or_default();
             set[found.unwrap_or_else(forgotten)] = Place { tag, bucket: decision.bucket };
-            return QuotaDecision::Allowed { remaining: decision.remaining };
+            return QuotaDecision::Allowed { remaining: decision.remaining() };
         }
-        QuotaDecision::Denied { retry_at: decision.retry_in.and_then(|wait| now.checked_add(wait)) }
+        QuotaDecision::Denied { retry_at: decision.retry_in().and_then(|wait| now.checked_add(wait)) }
     }
 
     /// What [`spend`](Self::spend) would say, without spending or keeping anything. For what is charged only when it
@@ -105,9 +105,9 @@ impl Quota {
         let decision = bucket.spend(&self.limit, now, 1);
         if decision.allowed {
             // The token is still there.
-            return QuotaDecision::Allowed { remaining: decision.remaining.saturating_add(1) };
+            return QuotaDecision::Allowed { remaining: decision.remaining().saturating_add(1) };
         }
-        QuotaDecision::Denied { retry_at: decision.retry_in.and_then(|wait| now.checked_add(wait)) }
+        QuotaDecision::Denied { retry_at: decision.retry_in().and_then(|wait| now.checked_add(wait)) }
     }
 
     fn find<K: Hash + ?Sized>(&self, key: &K) -> (u64, usize) {

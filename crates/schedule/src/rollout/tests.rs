@@ -73,7 +73,7 @@ proptest! {
                 } else {
                     let wait = |decision: crate::budget::Decision| match decision.allowed {
                         true => Duration::ZERO,
-                        false => decision.retry_in.unwrap(),
+                        false => decision.retry_in().unwrap(),
                     };
                     at += wait(first).max(wait(second));
                 }

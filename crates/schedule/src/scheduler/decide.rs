@@ -4,8 +4,9 @@ use std::hash::Hash;
 use std::time::{Duration, SystemTime};
 
 use super::{Cause, Job, Running, Scheduler, Why};
+use crate::Moment;
 use crate::budget::{Charges, Denied, DeniedBy, OrderKind};
-use crate::queue::{self, By, Entry, Gate, Lane, Moment};
+use crate::queue::{self, By, Entry, Gate, Lane};
 
 /// What to do now.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -65,8 +65,9 @@ pub use standing::{Hold, Standing};
 pub use want::{Want, WantError};
 pub use why::{Halt, Why};
 
+use crate::Moment;
 use crate::budget::{Budgets, Charges, OrderKind, Reservation};
-use crate::queue::{Entry, Gate, Lane, Moment, Pool, Queue, QueueOptions, Tenant};
+use crate::queue::{Entry, Gate, Lane, Pool, Queue, QueueOptions, Tenant};
 use pools::Pools;
 use want::Job;
 use why::Cause;

@@ -81,7 +81,7 @@ impl<K: Copy + Ord + Hash> Scheduler<K> {
                 let tokens = nth as u128 + u128::from(held) + u128::from(kept);
                 let lacking = limit.emission_interval().as_nanos().saturating_mul(tokens);
                 // How long it takes to be full, if these are spent at once, without what it may lack then.
-                let until_full = bucket.spend(&limit, now, 0).reset_in.as_nanos().saturating_add(lacking);
+                let until_full = bucket.spend(&limit, now, 0).reset_in().as_nanos().saturating_add(lacking);
                 until_full.saturating_sub(limit.burst_offset().as_nanos())
             }
             Rule::Unlimited | Rule::Unknown => 0,

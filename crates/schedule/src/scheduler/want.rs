@@ -5,9 +5,10 @@ use std::time::{Duration, SystemTime};
 
 use fleetcert_names::HostName;
 
+use crate::Moment;
 use crate::Window;
 use crate::budget::{Account, NameSet, OrderKind};
-use crate::queue::{Lane, Moment, NotInserted, Tenant};
+use crate::queue::{Lane, NotInserted, Tenant};
 
 /// An order that is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -65,7 +65,7 @@ impl World {
     pub(crate) async fn stop(self) {
         self.stop.cancel();
         for task in self.tasks {
-            tokio::time::timeout(Duration::from_secs(12), task).await.unwrap().unwrap();
+            tokio::time::timeout(Duration::from_secs(60), task).await.unwrap().unwrap();
         }
     }
 
@@ -139,7 +139,7 @@ impl World {
 
     /// Where the order stands once it is no longer pending.
     pub(crate) async fn end_of(&self, order: &mut Order) -> OrderStatus {
-        for _ in 0..500 {
+        for _ in 0..6000 {
             let status = order.refresh().await.unwrap().status;
             if status != OrderStatus::Pending {
                 return status;

@@ -9,8 +9,9 @@ use tokio::task::LocalSet;
 use super::*;
 use crate::{DnsBackendExt, Ttl};
 
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 200;
 const ORDERS: u64 = 10;
+const LATE_MS: u64 = 900;
 
 /// Numbers that repeat for a seed.
 #[derive(Debug)]
@@ -32,7 +33,8 @@ impl Dice {
     }
 }
 
-/// An instance of the backend of one process: slow, and failing before or after it did its work.
+/// An instance of the backend of one process: slow, failing before or after it did its work, and doing some of it
+/// when nobody waits any more.
 #[derive(Debug)]
 struct Shaky {
     zone: MemoryBackend,
@@ -52,7 +54,9 @@ impl Shaky {
 #[async_trait]
 impl DnsBackend for Shaky {
     async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
+        let late = LateChanges { backend: self, zone, changes };
         self.fails(zone, Operation::Apply).await?;
+        std::mem::forget(late);
         self.zone.apply(zone, changes).await?;
         self.fails(zone, Operation::Apply).await
     }
@@ -72,6 +76,28 @@ impl DnsBackend for Shaky {
     }
 }
 
+/// A call whose server goes on with it when it is dropped.
+struct LateChanges<'a> {
+    backend: &'a Shaky,
+    zone: &'a DomainName,
+    changes: &'a [Change],
+}
+
+impl Drop for LateChanges<'_> {
+    fn drop(&mut self) {
+        let adds = |change: &Change| matches!(change, Change::AddTxt { .. });
+        if !self.changes.iter().all(adds) || self.backend.dice.below(2) == 0 {
+            return;
+        }
+        let (inner, zone, changes) = (self.backend.zone.clone(), self.zone.clone(), self.changes.to_vec());
+        let late = Duration::from_millis(self.backend.dice.below(LATE_MS));
+        tokio::spawn(async move {
+            SystemClock.sleep(late).await;
+            inner.apply(&zone, &changes).await.unwrap();
+        });
+    }
+}
+
 /// What outlives a process: the zone, and the journal of each order.
 #[derive(Clone, Debug)]
 struct World {
@@ -82,8 +108,12 @@ struct World {
 impl World {
     fn process(&self, seed: u64) -> Challenges {
         let backend = Arc::new(Shaky { zone: self.zone.clone(), dice: Dice::new(seed) });
-        let options = ChallengeOptions { look_interval: Duration::from_millis(5), ..Default::default() };
-        Challenges::new(backend, Arc::new(self.zone.clone()), Arc::new(SystemClock), options)
+        let options = ChallengeOptions {
+            look_interval: Duration::from_millis(5),
+            late_changes_within: Duration::from_millis(LATE_MS),
+            ..ChallengeOptions::default()
+        };
+        Challenges::new(backend, Arc::new(self.zone.clone()), Arc::new(VirtualClock::start()), options)
     }
 
     async fn require_all(&self, records: &[ChallengeRecord], about: &str) {
@@ -192,6 +222,7 @@ async fn history(seed: u64) {
             }
             // A process that is killed sweeps nothing and drops nothing.
             std::mem::forget(first);
+            SystemClock.sleep(Duration::from_millis(LATE_MS)).await;
             let third = world.process(seed * 1000 + 902);
             let unfinished: Vec<u64> = world.journal.borrow().keys().copied().collect();
             for number in unfinished.into_iter().filter(|number| number % 2 == 0) {
@@ -217,6 +248,7 @@ async fn end(world: &World, living: &[Challenges]) {
     for all in living {
         while all.orphans() > 0 {
             let _ = all.sweep().await;
+            SystemClock.sleep(Duration::from_millis(100)).await;
         }
         assert_eq!(all.records_out(), []);
     }

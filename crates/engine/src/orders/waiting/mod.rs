@@ -15,7 +15,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use fleetcert_schedule::budget::Charges;
-use fleetcert_schedule::queue::{Lane, Pool};
+use fleetcert_schedule::queue::{Lane, Pool, Tenant};
 use fleetcert_store::Version;
 
 pub(crate) use place::Place;
@@ -37,6 +37,7 @@ pub(crate) struct Waits {
     /// From when on it is of [`Lane::Expiring`].
     pub expiring_from: Option<SystemTime>,
     pub pool: Pool,
+    pub tenant: Tenant,
     pub deadline: SystemTime,
     pub since: SystemTime,
     /// Until when nobody may work on it.

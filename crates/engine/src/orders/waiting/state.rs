@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::time::SystemTime;
 
-use fleetcert_schedule::queue::{Entry, Gate, Lane, Next, Pool, Queue, QueueOptions, Tenant};
+use fleetcert_schedule::queue::{Entry, Gate, Lane, Next, Pool, Queue, QueueOptions};
 use fleetcert_store::Version;
 
 use super::{Closed, Waits};
@@ -72,8 +72,12 @@ pub(super) struct Reason {
 impl State {
     pub(super) fn new(options: &EngineOptions) -> Self {
         let defaults = QueueOptions { capacity: options.most_waiting, ..QueueOptions::default() };
+        let mut new = Queue::new(QueueOptions { lane_weights: options.lane_weights, ..defaults });
+        for (tenant, weight) in &options.tenant_weights {
+            new.set_tenant_weight(*tenant, *weight);
+        }
         Self {
-            new: Queue::new(QueueOptions { lane_weights: options.lane_weights, ..defaults }),
+            new,
             placed: Queue::new(defaults),
             names: BTreeMap::new(),
             expiring: BTreeSet::new(),
@@ -105,8 +109,8 @@ impl State {
         self.forget(&waits.name);
         let key = self.next_key;
         self.next_key += 1;
-        let Waits { lane, pool, deadline, since, .. } = *waits;
-        let entry = Entry { lane, pool, tenant: Tenant(0), deadline, since };
+        let Waits { lane, pool, tenant, deadline, since, .. } = *waits;
+        let entry = Entry { lane, pool, tenant, deadline, since };
         let item =
             Item { name: waits.name.clone(), version: waits.version, expiring_from: waits.expiring_from };
         self.insert(key, entry, item, waits.placed);

@@ -30,6 +30,7 @@ fn waits(name: &str, lane: Lane, deadline: SystemTime) -> Waits {
         lane,
         expiring_from: None,
         pool: Pool(1),
+        tenant: Tenant::default(),
         deadline,
         since: now(),
         due: now(),

@@ -37,22 +37,22 @@ fn a_decision_in_all_its_numbers() {
     let now = start();
     let first = Bucket::FULL.spend(&limit, now, 2);
     assert!(first.allowed);
-    assert_eq!((first.remaining, first.reset_in), (1, Duration::from_secs(20)));
+    assert_eq!((first.remaining(), first.reset_in()), (1, Duration::from_secs(20)));
     // Two more are there when one of the two spent has come back.
-    assert_eq!(first.retry_in, Some(Duration::from_secs(10)));
+    assert_eq!(first.retry_in(), Some(Duration::from_secs(10)));
 
     let at = now + Duration::from_nanos(9_999_999_999);
     let early = first.bucket.spend(&limit, at, 2);
     assert!(!early.allowed);
-    assert_eq!((early.remaining, early.retry_in), (1, Some(Duration::from_nanos(1))));
+    assert_eq!((early.remaining(), early.retry_in()), (1, Some(Duration::from_nanos(1))));
     assert_eq!(early.bucket, first.bucket);
     assert!(first.bucket.spend(&limit, now + Duration::from_secs(10), 2).allowed);
 
     let never = Bucket::FULL.spend(&limit, now, 4);
-    assert_eq!((never.allowed, never.remaining, never.retry_in), (false, 3, None));
+    assert_eq!((never.allowed, never.remaining(), never.retry_in()), (false, 3, None));
     let asked = first.bucket.spend(&limit, now, 0);
     assert!(asked.allowed);
-    assert_eq!((asked.remaining, asked.bucket), (1, first.bucket));
+    assert_eq!((asked.remaining(), asked.bucket), (1, first.bucket));
 }
 
 #[test]
@@ -60,11 +60,11 @@ fn a_refund_ends_at_full() {
     let limit = Limit::new(3, 1, Duration::from_secs(10)).unwrap();
     let spent = Bucket::FULL.spend(&limit, start(), 2).bucket;
     let back = spent.refund(&limit, start(), 1);
-    assert_eq!((back.allowed, back.remaining, back.reset_in), (true, 2, Duration::from_secs(10)));
+    assert_eq!((back.allowed, back.remaining(), back.reset_in()), (true, 2, Duration::from_secs(10)));
     let full = back.bucket.refund(&limit, start(), 3);
-    assert_eq!((full.remaining, full.reset_in), (3, Duration::ZERO));
+    assert_eq!((full.remaining(), full.reset_in()), (3, Duration::ZERO));
     let past = spent.refund(&limit, start() + DAY, 1);
-    assert_eq!((past.allowed, past.remaining, past.bucket), (false, 3, spent));
+    assert_eq!((past.allowed, past.remaining(), past.bucket), (false, 3, spent));
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn the_year_2262_grants_nothing() {
     let limit = Limit::new(3, 1, Duration::from_secs(10)).unwrap();
     let end = SystemTime::UNIX_EPOCH + DAY * 365_250;
     let decision = Bucket::FULL.spend(&limit, end, 1);
-    assert_eq!((decision.allowed, decision.retry_in), (false, None));
+    assert_eq!((decision.allowed, decision.retry_in()), (false, None));
 }
 
 proptest! {
@@ -81,7 +81,7 @@ proptest! {
         let bucket = Bucket::full_at_unix_nanos(full_at);
         let decision = bucket.spend(&limit, now, cost);
         prop_assert!(decision.bucket >= bucket);
-        prop_assert!(decision.remaining <= limit.burst());
+        prop_assert!(decision.remaining() <= limit.burst());
         prop_assert!(decision.allowed || decision.bucket == bucket);
         prop_assert!(!decision.allowed || cost <= limit.burst());
         let plain = bucket.try_spend(&limit, now, cost);
@@ -97,7 +97,7 @@ proptest! {
         let bucket = Bucket::full_at_unix_nanos(full_at);
         let now = SystemTime::UNIX_EPOCH;
         let decision = bucket.spend(&limit, now, cost);
-        let wait = decision.retry_in.filter(|_| !decision.allowed && limit.burst_offset() < DAY * 36_500);
+        let wait = decision.retry_in().filter(|_| !decision.allowed && limit.burst_offset() < DAY * 36_500);
         if let Some(wait) = wait {
             prop_assert!(bucket.spend(&limit, now + wait, cost).allowed);
             prop_assert!(!bucket.spend(&limit, now + (wait - Duration::from_nanos(1)), cost).allowed);
@@ -139,7 +139,7 @@ proptest! {
         let before = Bucket::FULL.spend(&limit, start(), spent).bucket;
         let after = before.spend(&limit, now, cost).bucket.refund(&limit, now, cost).bucket;
         // All full buckets are the same.
-        prop_assert_eq!(after.spend(&limit, now, 0).reset_in, before.spend(&limit, now, 0).reset_in);
+        prop_assert_eq!(after.spend(&limit, now, 0).reset_in(), before.spend(&limit, now, 0).reset_in());
     }
 
     #[test]
@@ -147,6 +147,6 @@ proptest! {
         let limit = Limit::new(300, 300, Duration::from_secs(10_800)).unwrap();
         let wait = Duration::from_nanos(wait.min(36_000_000_000)).max(Duration::from_nanos(1));
         let bucket = Bucket::full_at_unix_nanos(full_at.into()).denied_for(&limit, start(), wait);
-        prop_assert_eq!(bucket.spend(&limit, start(), 1).retry_in, Some(wait));
+        prop_assert_eq!(bucket.spend(&limit, start(), 1).retry_in(), Some(wait));
     }
 }

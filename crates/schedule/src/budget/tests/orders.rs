@@ -10,7 +10,7 @@ fn issue(budgets: &mut Budgets, charges: &Charges, now: SystemTime) {
 fn free(budgets: &Budgets, key: &BucketKey, now: SystemTime) -> u32 {
     let Rule::Limited(limit) = budgets.limits().rule_for(key) else { panic!("{key} is not limited") };
     let bucket = budgets.row(key).map_or(Bucket::FULL, |row| row.bucket);
-    bucket.spend(&limit, now, 0).remaining - budgets.row(key).map_or(0, |row| row.held)
+    bucket.spend(&limit, now, 0).remaining() - budgets.row(key).map_or(0, |row| row.held)
 }
 
 /// The first time at which each of `count` orders can be had, one after the other.

@@ -106,7 +106,7 @@ fn assert_may_start(scheduler: &Scheduler<u32>, known: &Known, one: &Start<u32>,
         let Rule::Limited(limit) = scheduler.budgets().limits().rule_for(&charge.key) else { continue };
         // It is held already.
         let row = scheduler.budgets().row(&charge.key).unwrap();
-        let left = row.bucket.spend(&limit, now, 0).remaining;
+        let left = row.bucket.spend(&limit, now, 0).remaining();
         let kept = if charge.key.kind().is_shared() {
             u32::from(*scheduler.options.reserve.leave.get(want.lane)) * limit.burst() / 1000
         } else {

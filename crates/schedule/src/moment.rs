@@ -2,18 +2,42 @@
 
 use std::time::{Duration, SystemTime};
 
-/// Nanoseconds from the Unix epoch. Times before 1677 or after 2262 count as the nearest that can be told.
+/// A time as nanoseconds from the Unix epoch: what a store keeps, and what costs nothing to compare and to add to.
+///
+/// Times before 1677 or after 2262 count as the nearest that can be told. Whoever asks many buckets at one time turns it
+/// into a moment once; a [`SystemTime`] is taken everywhere too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Moment(i64);
+pub struct Moment(i64);
+
+impl From<SystemTime> for Moment {
+    #[inline]
+    fn from(time: SystemTime) -> Self {
+        Self::of(time)
+    }
+}
 
 impl Moment {
     /// Later than any time that comes.
     pub(crate) const NEVER: Self = Self(i64::MAX);
 
-    pub(crate) fn of(time: SystemTime) -> Self {
+    /// So many nanoseconds from the Unix epoch.
+    #[inline]
+    pub const fn from_unix_nanos(nanos: i64) -> Self {
+        Self(nanos)
+    }
+
+    /// The nanoseconds from the Unix epoch.
+    #[inline]
+    pub const fn unix_nanos(self) -> i64 {
+        self.0
+    }
+
+    /// The moment of a time.
+    #[inline]
+    pub fn of(time: SystemTime) -> Self {
         Self(match time.duration_since(SystemTime::UNIX_EPOCH) {
-            Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
-            Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |nanos| -nanos),
+            Ok(after) => nanos(after).unwrap_or(i64::MAX),
+            Err(before) => nanos(before.duration()).map_or(i64::MIN, |nanos| -nanos),
         })
     }
 
@@ -43,8 +67,17 @@ impl Moment {
     }
 }
 
+/// In 64 bits all the way, where they are enough.
+#[inline]
+fn nanos(duration: Duration) -> Option<i64> {
+    let whole = i64::try_from(duration.as_secs()).ok()?.checked_mul(1_000_000_000)?;
+    whole.checked_add(duration.subsec_nanos().into())
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -67,5 +100,15 @@ mod tests {
         let long_ago = SystemTime::UNIX_EPOCH - Duration::from_secs(1 << 40);
         assert!(Moment::of(long_ago) < Moment::of(SystemTime::UNIX_EPOCH));
         assert_eq!(Moment::of(far).after(Duration::MAX), Moment::NEVER);
+    }
+
+    proptest! {
+        #[test]
+        fn the_short_way_counts_as_the_long_one(
+            seconds in prop_oneof![any::<u64>(), 9_223_372_030u64..9_223_372_040], below in 0u32..1_000_000_000,
+        ) {
+            let duration = Duration::new(seconds, below);
+            prop_assert_eq!(nanos(duration), i64::try_from(duration.as_nanos()).ok());
+        }
     }
 }

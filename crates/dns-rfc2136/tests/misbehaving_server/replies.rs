@@ -1,125 +1,22 @@
-//! RFC 8945 section 5.3 and RFC 2136 section 3.8: whatever a server or a forger answers, only a signed success is a
-//! success, and every refusal has its type.
+//! Whatever a server or a forger answers, only a signed success is a success, and every refusal has its type.
 
-// What the tests share may fail as loudly as they do.
-#![allow(clippy::unwrap_used, clippy::panic)]
-
-use std::error::Error;
-use std::io::ErrorKind;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use fleetcert_ambient::{Clock, SystemClock, SystemEntropy};
-use fleetcert_dns::{BackendError, BackendErrorKind, Change, DnsBackend, Ttl};
+use fleetcert_dns::{Addresses, BackendErrorKind, Change, DnsBackend, Ttl};
 use fleetcert_dns_rfc2136::{Refusal, Rfc2136Backend, Rfc2136Options};
 use fleetcert_dns_wire::tsig::{self, Checked};
-use fleetcert_dns_wire::{Transport, TsigAlgorithm, TsigKey, frame, message};
+use fleetcert_dns_wire::{Transport, TsigKey, message};
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::rdata::TXT;
 use hickory_proto::rr::{Name, RData, Record, RecordType};
-use tokio::net::{TcpListener, UdpSocket};
+use tokio::net::TcpListener;
 
-/// What a server answers to a request: nothing, or some datagrams (over TCP the first).
-type Answer = dyn Fn(&[u8]) -> Vec<Vec<u8>> + Send + Sync;
-
-fn key_of(name: &str, secret: &[u8]) -> TsigKey {
-    TsigKey::new(name.parse().unwrap(), TsigAlgorithm::HmacSha256, secret).unwrap()
-}
-
-fn key() -> TsigKey {
-    key_of("ddns", &[7; 32])
-}
-
-/// A server that answers every message by `answer`. It lives as long as the test's runtime.
-async fn serve(answer: Arc<Answer>) -> SocketAddr {
-    let (tcp, udp) = loop {
-        let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        // A port that is free for TCP may be taken for UDP; then another one is tried.
-        match UdpSocket::bind(tcp.local_addr().unwrap()).await {
-            Ok(udp) => break (tcp, udp),
-            Err(error) => assert_eq!(error.kind(), ErrorKind::AddrInUse),
-        }
-    };
-    let address = tcp.local_addr().unwrap();
-    let by_tcp = answer.clone();
-    tokio::spawn(async move {
-        loop {
-            let (mut stream, _) = tcp.accept().await.unwrap();
-            let answer = by_tcp.clone();
-            tokio::spawn(async move {
-                let request = frame::read(&mut stream).await.unwrap().unwrap();
-                match answer(&request).first() {
-                    Some(reply) if reply.is_empty() => {}
-                    Some(reply) => frame::write(&mut stream, reply).await.unwrap(),
-                    None => std::future::pending().await,
-                }
-            });
-        }
-    });
-    tokio::spawn(async move {
-        let mut buffer = [0; 65_535];
-        loop {
-            let (length, from) = udp.recv_from(&mut buffer).await.unwrap();
-            for reply in answer(&buffer[..length]) {
-                udp.send_to(&reply, from).await.unwrap();
-            }
-        }
-    });
-    address
-}
-
-fn backend(server: SocketAddr, transport: Transport) -> Rfc2136Backend {
-    let exchange_within = Duration::from_millis(300);
-    let options = Rfc2136Options { transport, exchange_within, ..Rfc2136Options::new(server, key()) };
-    Rfc2136Backend::new(options, Arc::new(SystemClock), Arc::new(SystemEntropy))
-}
-
-async fn update(backend: &Rfc2136Backend) -> Result<(), BackendError> {
-    let name = "_acme-challenge.a.fleet.test".parse().unwrap();
-    let change = Change::AddTxt { name, value: "1".parse().unwrap(), ttl: Ttl::CHALLENGE };
-    backend.apply(&"fleet.test".parse().unwrap(), &[change]).await
-}
-
-/// The error of an update to a server that answers so.
-async fn error_of(
-    answer: impl Fn(&[u8]) -> Vec<u8> + Send + Sync + 'static,
-    transport: Transport,
-) -> BackendError {
-    let server = serve(Arc::new(move |request: &[u8]| vec![answer(request)])).await;
-    update(&backend(server, transport)).await.unwrap_err()
-}
-
-fn refusal(error: &BackendError) -> Option<Refusal> {
-    error.source().and_then(|source| source.downcast_ref()).copied()
-}
-
-/// An unsigned response with this code, changed by `change`.
-fn response(request: &[u8], code: ResponseCode, change: impl FnOnce(&mut Message)) -> Vec<u8> {
-    let request = message::decode(request).unwrap();
-    let mut response = Message::response(request.metadata.id, OpCode::Update);
-    response.add_queries(request.queries.clone());
-    response.metadata.response_code = code;
-    change(&mut response);
-    message::encode(&response).unwrap()
-}
-
-fn signed_at(request: &[u8], response: &[u8], key: &TsigKey, now: SystemTime) -> Vec<u8> {
-    match tsig::verify_request(request, [key], now).unwrap() {
-        Checked::Signed(request) => request.sign_response(response, now).unwrap(),
-        Checked::Refused(request) => request.sign_response(response, now).unwrap(),
-        Checked::Unsigned => panic!("the update is not signed"),
-    }
-}
-
-fn signed(request: &[u8], response: &[u8]) -> Vec<u8> {
-    signed_at(request, response, &key(), SystemClock.now())
-}
-
-fn success(request: &[u8]) -> Vec<u8> {
-    signed(request, &response(request, ResponseCode::NoError, |_| {}))
-}
+use crate::script::{
+    backend, error_of, key, key_of, refusal, response, serve, signed, signed_at, skewed, success, update,
+};
 
 const BOTH: [Transport; 2] = [Transport::Tcp, Transport::Udp];
 
@@ -335,32 +232,17 @@ async fn wrong_keys_are_told_apart() {
     assert_eq!(error.retry_after(), None);
 }
 
-/// A server whose clock is `ahead` of ours, and how many requests it had.
-async fn skewed(ahead: i64) -> (SocketAddr, Arc<AtomicUsize>) {
-    let requests = Arc::new(AtomicUsize::new(0));
-    let counted = requests.clone();
-    let answer = move |request: &[u8]| {
-        counted.fetch_add(1, SeqCst);
-        let by = Duration::from_secs(ahead.unsigned_abs());
-        let now = if ahead < 0 { SystemClock.now() - by } else { SystemClock.now() + by };
-        let timely = matches!(tsig::verify_request(request, [&key()], now), Ok(Checked::Signed(_)));
-        let code = if timely { ResponseCode::NoError } else { ResponseCode::NotAuth };
-        vec![signed_at(request, &response(request, code, |_| {}), &key(), now)]
-    };
-    (serve(Arc::new(answer)).await, requests)
-}
-
 #[tokio::test]
 async fn a_clock_that_is_apart_is_learned_once() {
     for (ahead, transport) in
         [(3600, Transport::Tcp), (-40_000, Transport::Tcp), (86_400 * 400, Transport::Udp)]
     {
-        let (server, requests) = skewed(ahead).await;
+        let (server, seen) = skewed(ahead).await;
         let backend = backend(server, transport);
         update(&backend).await.unwrap();
-        assert_eq!(requests.load(SeqCst), 2);
+        assert_eq!(seen.requests(), 2);
         update(&backend).await.unwrap();
-        assert_eq!(requests.load(SeqCst), 3);
+        assert_eq!(seen.requests(), 3);
     }
 }
 
@@ -389,6 +271,7 @@ async fn a_text_is_removed_in_the_strings_that_the_server_has() {
             return vec![success(octets)];
         }
         let mut reply = Message::response(request.metadata.id, OpCode::Query);
+        reply.metadata.authoritative = true;
         reply.add_queries(request.queries.clone());
         for strings in [vec![&b"ab"[..], b"c"], vec![b"abc"], vec![b"", b"abc"], vec![b"other", b"text"]] {
             let text = RData::TXT(TXT::from_bytes(strings));
@@ -401,6 +284,43 @@ async fn a_text_is_removed_in_the_strings_that_the_server_has() {
     let removal = Change::RemoveTxt { name, value: "abc".parse().unwrap() };
     backend.apply(&"fleet.test".parse().unwrap(), &[removal]).await.unwrap();
     assert_eq!(removed.load(SeqCst), 3, "as one string, as `ab` and `c`, and with an empty string before it");
+}
+
+/// A zone without records: removals and empty sets of addresses change nothing there.
+#[tokio::test]
+async fn what_would_change_nothing_is_not_sent_when_everything_is_read() {
+    let (updates, queries) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let counted = (updates.clone(), queries.clone());
+    let answer = move |octets: &[u8]| {
+        let request = message::decode(octets).unwrap();
+        if request.metadata.op_code == OpCode::Update {
+            counted.0.fetch_add(request.authorities.len(), SeqCst);
+            return vec![success(octets)];
+        }
+        counted.1.fetch_add(1, SeqCst);
+        let mut reply = request.into_response();
+        reply.metadata.authoritative = true;
+        vec![message::encode(&reply).unwrap()]
+    };
+    let server = serve(Arc::new(answer)).await;
+    let name: fleetcert_names::DomainName = "a.fleet.test".parse().unwrap();
+    let removal = |value: &str| Change::RemoveTxt { name: name.clone(), value: value.parse().unwrap() };
+    let nothing =
+        Change::SetAddresses { name: name.clone(), addresses: Addresses::default(), ttl: Ttl::ADDRESS };
+    let addition = Change::AddTxt { name: name.clone(), value: "3".parse().unwrap(), ttl: Ttl::CHALLENGE };
+    let zone = "fleet.test".parse().unwrap();
+
+    let reading = backend(server, Transport::Tcp);
+    reading.apply(&zone, &[removal("1"), removal("2"), nothing.clone()]).await.unwrap();
+    assert_eq!((updates.load(SeqCst), queries.load(SeqCst)), (0, 3));
+    reading.apply(&zone, &[removal("1"), addition]).await.unwrap();
+    assert_eq!((updates.load(SeqCst), queries.load(SeqCst)), (1, 4));
+
+    // By default the server is to see that nothing changes.
+    let options = Rfc2136Options::new(server, key());
+    let trusting = Rfc2136Backend::new(options, Arc::new(SystemClock), Arc::new(SystemEntropy));
+    trusting.apply(&zone, &[removal("1"), removal("2"), nothing]).await.unwrap();
+    assert_eq!((updates.load(SeqCst), queries.load(SeqCst)), (5, 4));
 }
 
 #[tokio::test]

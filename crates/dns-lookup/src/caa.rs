@@ -1,0 +1,167 @@
+//! Which CA may issue: CAA records (RFC 8659) with the parameters of RFC 8657.
+//!
+//! [`judge`] says what a CA would make of a set of records. It reads values strictly by the grammar: what a CA might
+//! take or leave counts as forbidden, so that a yes is a yes.
+
+mod issue_value;
+
+use std::fmt;
+
+pub use issue_value::{IssueValue, IssueValueError};
+
+/// A CAA record (RFC 8659 section 4.1).
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct CaaRecord {
+    /// The flags; [`is_critical`](Self::is_critical) reads them.
+    pub flags: u8,
+    /// The property tag, in lower case: `issue`, `issuewild`, `iodef`, …
+    pub tag: String,
+    /// The value, as the server has it.
+    pub value: Vec<u8>,
+}
+
+/// Who asks for a certificate, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applicant {
+    /// The domain by which the CA knows itself in CAA records: `letsencrypt.org`.
+    pub issuer: String,
+    /// The URL of the account at the CA; `None` when there is none yet. Then a record that asks for one forbids.
+    pub account_uri: Option<String>,
+    /// How control over the name is shown: `dns-01`.
+    pub method: String,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CertificateFor {
+    /// The name itself.
+    Name,
+    /// `*.` and the name.
+    Wildcard,
+}
+
+/// What a CA makes of the records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CaaVerdict {
+    /// No record speaks of this kind of certificate, so every CA may issue.
+    Unrestricted,
+    /// A record allows it: this one.
+    Allowed(CaaRecord),
+    /// No record allows it; for each that might have, why not.
+    Forbidden(Vec<(CaaRecord, CaaRefusal)>),
+}
+
+/// Why a record does not allow it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum CaaRefusal {
+    /// The tag is critical, and no CA needs to know it.
+    #[error("it is critical and not one of issue, issuewild and iodef")]
+    UnknownCritical,
+    /// The value breaks the grammar, which counts as naming nobody.
+    #[error("its value is malformed: {0}")]
+    Malformed(IssueValueError),
+    /// It names nobody: `";"`.
+    #[error("it allows no CA")]
+    Nobody,
+    /// It names another CA.
+    #[error("it is for another CA")]
+    OtherIssuer,
+    /// It names another account, or an account while there is none (RFC 8657 section 3).
+    #[error("it is for another account")]
+    OtherAccount,
+    /// It names other validation methods (RFC 8657 section 4).
+    #[error("it does not allow the validation method")]
+    OtherMethod,
+}
+
+/// What the CA makes of the records of one name, for this applicant and kind of certificate. No records at all leave
+/// it to the parent: see [`Finder::caa`](crate::Finder::caa).
+///
+/// ```
+/// use fleetcert_dns_lookup::caa::{Applicant, CaaRecord, CaaVerdict, CertificateFor, judge};
+///
+/// let record = CaaRecord { flags: 0, tag: "issue".into(), value: b"letsencrypt.org; validationmethods=dns-01".into() };
+/// let me = Applicant { issuer: "letsencrypt.org".into(), account_uri: None, method: "dns-01".into() };
+/// assert!(matches!(judge(&[record.clone()], &me, CertificateFor::Name), CaaVerdict::Allowed(_)));
+/// let other = Applicant { method: "http-01".into(), ..me };
+/// assert!(matches!(judge(&[record], &other, CertificateFor::Name), CaaVerdict::Forbidden(_)));
+/// ```
+pub fn judge(records: &[CaaRecord], applicant: &Applicant, certificate: CertificateFor) -> CaaVerdict {
+    let unknown = |record: &&CaaRecord| {
+        record.is_critical() && !matches!(&*record.tag, "issue" | "issuewild" | "iodef")
+    };
+    if let Some(record) = records.iter().find(unknown) {
+        return CaaVerdict::Forbidden(vec![(record.clone(), CaaRefusal::UnknownCritical)]);
+    }
+    let tagged = |tag: &'static str| records.iter().filter(move |record| record.tag == tag);
+    let wild = certificate == CertificateFor::Wildcard && tagged("issuewild").next().is_some();
+    let mut refusals = Vec::new();
+    for record in tagged(if wild { "issuewild" } else { "issue" }) {
+        match applicant.is_refused_by(record) {
+            None => return CaaVerdict::Allowed(record.clone()),
+            Some(refusal) => refusals.push((record.clone(), refusal)),
+        }
+    }
+    if refusals.is_empty() { CaaVerdict::Unrestricted } else { CaaVerdict::Forbidden(refusals) }
+}
+
+impl Applicant {
+    fn is_refused_by(&self, record: &CaaRecord) -> Option<CaaRefusal> {
+        let value = match IssueValue::parse(&record.value) {
+            Ok(value) => value,
+            Err(error) => return Some(CaaRefusal::Malformed(error)),
+        };
+        match value.issuer() {
+            None => return Some(CaaRefusal::Nobody),
+            Some(issuer) if !issuer.eq_ignore_ascii_case(&self.issuer) => {
+                return Some(CaaRefusal::OtherIssuer);
+            }
+            Some(_) => {}
+        }
+        // RFC 8657 sections 3 and 4: a parameter twice cannot be satisfied.
+        let accounts: Vec<_> = value.parameters("accounturi").collect();
+        if !accounts.iter().all(|account| Some(*account) == self.account_uri.as_deref()) || accounts.len() > 1
+        {
+            return Some(CaaRefusal::OtherAccount);
+        }
+        let methods: Vec<_> = value.parameters("validationmethods").collect();
+        let allowed =
+            |list: &&str| is_method_list(list) && list.split(',').any(|method| method == self.method);
+        if !methods.iter().all(allowed) || methods.len() > 1 {
+            return Some(CaaRefusal::OtherMethod);
+        }
+        None
+    }
+}
+
+/// RFC 8657 section 4: labels with commas between them.
+fn is_method_list(list: &str) -> bool {
+    let of_label = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'-';
+    list.split(',').all(|method| !method.is_empty() && method.bytes().all(of_label))
+}
+
+impl CaaRecord {
+    /// Whether a CA that does not know the tag must not issue. The bit of RFC 8659 is 128; so many zones have 1
+    /// instead that Let's Encrypt takes that too.
+    pub fn is_critical(&self) -> bool {
+        self.flags & (128 | 1) != 0
+    }
+}
+
+/// As in a zone file.
+impl fmt::Display for CaaRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} \"{}\"", self.flags, self.tag.escape_debug(), self.value.escape_ascii())
+    }
+}
+
+impl fmt::Debug for CaaRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CaaRecord({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,66 @@
+//! Finding zones and their servers through resolvers.
+
+mod caa;
+mod servers;
+mod target;
+mod zone_cut;
+
+use std::sync::Arc;
+
+use fleetcert_names::DomainName;
+
+use crate::memory::Memory;
+use crate::{Answer, Asker, LookupError, QueryType, Resolvers};
+
+pub use caa::CaaSet;
+pub use servers::ZoneServer;
+pub use target::ChallengeTarget;
+
+/// Finds what recursive resolvers know: which zone a name is in, which servers a zone has, where a challenge goes,
+/// which CAs may issue. Zones and servers are remembered for as long as their records say, for ten minutes at the
+/// most, and for no more than 1,024 names. Clones share what was found.
+///
+/// ```no_run
+/// use fleetcert_ambient::{SystemClock, SystemEntropy};
+/// use fleetcert_dns_lookup::{Asker, Finder, Resolver, Resolvers};
+/// use std::{sync::Arc, time::Duration};
+/// # async fn find() -> Result<(), Box<dyn std::error::Error>> {
+///
+/// let resolvers = ["192.0.2.53:53".parse()?, "[2001:db8::53]:53".parse()?].map(Resolver::plain);
+/// let asker = Asker::new(Arc::new(SystemClock), Arc::new(SystemEntropy), Duration::from_secs(3));
+/// let finder = Finder::new(Resolvers::new(resolvers.into())?, asker);
+/// let target = finder.challenge_target(&"_acme-challenge.www.example.com".parse()?).await?;
+/// println!("the TXT record goes to {} in the zone {}", target.name, target.zone);
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Finder {
+    asker: Asker,
+    resolvers: Resolvers,
+    port: u16,
+    found: Arc<Found>,
+}
+
+#[derive(Debug, Default)]
+struct Found {
+    /// Whether a name is the apex of a zone.
+    cuts: Memory<bool>,
+    servers: Memory<Arc<[ZoneServer]>>,
+}
+
+impl Finder {
+    /// Asks these resolvers. Nothing is asked before the first call.
+    pub fn new(resolvers: impl Into<Resolvers>, asker: Asker) -> Self {
+        Self { asker, resolvers: resolvers.into(), port: 53, found: Arc::default() }
+    }
+
+    /// The same, with another port than 53 for the servers that are found. For laboratories.
+    #[must_use]
+    pub fn at_port(self, port: u16) -> Self {
+        Self { port, found: Arc::default(), ..self }
+    }
+
+    async fn ask(&self, name: &DomainName, query_type: QueryType) -> Result<Answer, LookupError> {
+        self.asker.resolve(&self.resolvers, name, query_type).await
+    }
+}

@@ -1,0 +1,104 @@
+//! Adds many challenge values to a zone and removes them again, by many tasks at once, and says how fast that went.
+//!
+//! `cargo run --release -p fleetcert-dns-rfc2136 --example churn -- --server 127.0.0.1:53 --tsig-key-file tsig.key
+//! --zone fleet.test --changes 10000 --tasks 64`
+//!
+//! The values go through the zone writer; with `--one-per-message` each is a message of its own on a connection of
+//! its task's, as most tools do it. What an interrupted run leaves behind, the next one with the same numbers removes.
+
+#![allow(clippy::print_stdout, clippy::print_stderr)] // a program prints
+
+mod figures;
+mod work;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use fleetcert_ambient::{SystemClock, SystemEntropy};
+use fleetcert_dns::{DnsBackend, ZoneWriter, ZoneWriterOptions};
+use fleetcert_dns_rfc2136::{Rfc2136Backend, Rfc2136Options};
+use fleetcert_dns_wire::{Transport, TsigKey};
+use fleetcert_names::DomainName;
+
+use figures::Figures;
+use work::{Phase, Work};
+
+/// Adds challenge values to a zone by RFC 2136, removes them again, and tells changes per second and waits.
+#[derive(Debug, Parser)]
+struct Flags {
+    /// The zone's primary server.
+    #[arg(long, value_name = "IP:PORT")]
+    server: SocketAddr,
+    /// The TSIG key, in BIND's or Knot's form.
+    #[arg(long, value_name = "FILE")]
+    tsig_key_file: PathBuf,
+    /// The zone. Everything happens below `churn` in it.
+    #[arg(long, value_name = "NAME")]
+    zone: DomainName,
+    /// So many values are added, and removed.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    changes: u32,
+    /// So many tasks do it at the same time, each of them one value after the other.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    tasks: u32,
+    /// Each change is a message of its own, and each task has a connection of its own.
+    #[arg(long)]
+    one_per_message: bool,
+    /// Updates go by UDP, where they fit.
+    #[arg(long)]
+    udp: bool,
+    /// The last line is a JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let flags = Flags::parse();
+    match run(&flags).await {
+        Ok(figures) if figures.is_clean() => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+async fn run(flags: &Flags) -> Result<Figures, String> {
+    let file = flags.tsig_key_file.display();
+    let key = std::fs::read_to_string(&flags.tsig_key_file).map_err(|error| format!("{file}: {error}"))?;
+    let key = TsigKey::parse(&key).map_err(|error| format!("{file}: {error}"))?;
+    let transport = if flags.udp { Transport::Udp } else { Transport::Tcp };
+    let options = Rfc2136Options { transport, ..Rfc2136Options::new(flags.server, key) };
+    let backend =
+        || Arc::new(Rfc2136Backend::new(options.clone(), Arc::new(SystemClock), Arc::new(SystemEntropy)));
+
+    let (senders, backends): (Vec<Arc<Rfc2136Backend>>, Vec<Arc<dyn DnsBackend>>) = if flags.one_per_message {
+        (0..flags.tasks).map(|_| backend()).map(|own| (own.clone(), own as Arc<dyn DnsBackend>)).unzip()
+    } else {
+        let sender = backend();
+        let writer: Arc<dyn DnsBackend> =
+            Arc::new(ZoneWriter::new(sender.clone(), Arc::new(SystemClock), ZoneWriterOptions::default()));
+        (vec![sender], vec![writer; flags.tasks as usize])
+    };
+    let work = Work::new(flags.zone.clone(), flags.changes, backends);
+    // Whether the server takes our changes at all is better known before ten thousand of them fail.
+    work.try_one().await.map_err(|error| error.to_string())?;
+
+    let sent = || senders.iter().map(|sender| sender.updates_sent()).sum::<u64>();
+    let before = sent();
+    let added = work.run(Phase::Add).await;
+    let removed = work.run(Phase::Remove).await;
+    let messages = sent() - before;
+    let left = work.left().await.map_err(|error| error.to_string())?;
+    let figures = Figures { added, removed, messages, left };
+    println!("{figures}");
+    if flags.json {
+        println!("{}", figures.to_json());
+    }
+    Ok(figures)
+}

@@ -1,0 +1,121 @@
+//! One connection for many calls: lost, made anew, and shared with callers that leave.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
+
+use fleetcert_dns::{BackendErrorKind, Change, Ttl};
+use fleetcert_dns_rfc2136::{Prerequisite, Rfc2136Backend};
+use futures_util::future::join_all;
+use tokio::net::TcpListener;
+
+use crate::script::{Answer, Seen, backend_of, serve_seen, serve_tcp, success, update};
+
+const LONG: Duration = Duration::from_secs(10);
+
+#[tokio::test]
+async fn many_calls_share_one_connection() {
+    let (server, seen) = serve_seen(Arc::new(|request: &[u8]| vec![success(request)])).await;
+    let backend = backend_of(&[server], LONG);
+    for made in join_all((0..200).map(|_| update(&backend))).await {
+        made.unwrap();
+    }
+    for _ in 0..20 {
+        update(&backend).await.unwrap();
+    }
+    assert_eq!((seen.connections(), seen.requests()), (1, 220));
+}
+
+#[tokio::test]
+async fn a_server_that_closes_after_some_messages_loses_none() {
+    let count = AtomicUsize::new(0);
+    // Every fifth request is not answered, and the connection is closed on all that follow it.
+    let answer = move |request: &[u8]| {
+        let fifth = count.fetch_add(1, SeqCst) % 5 == 4;
+        vec![if fifth { vec![] } else { success(request) }]
+    };
+    let (server, seen) = serve_seen(Arc::new(answer)).await;
+    let backend = backend_of(&[server], LONG);
+    for made in join_all((0..40).map(|_| update(&backend))).await {
+        made.unwrap();
+    }
+    assert!(seen.connections() >= 5, "{}", seen.connections());
+}
+
+#[tokio::test]
+async fn a_restart_is_waited_for() {
+    let answer: Arc<Answer> = Arc::new(|request: &[u8]| vec![success(request)]);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let before = tokio::spawn(serve_tcp(listener, answer.clone(), Seen::default()));
+    let backend = Arc::new(backend_of(&[address], LONG));
+    update(&backend).await.unwrap();
+
+    before.abort();
+    assert!(before.await.unwrap_err().is_cancelled());
+    let calls: Vec<_> = (0..10)
+        .map(|_| {
+            let backend = backend.clone();
+            tokio::spawn(async move { update(&backend).await })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    let seen = Seen::default();
+    let listener = TcpListener::bind(address).await.unwrap();
+    tokio::spawn(serve_tcp(listener, answer, seen.clone()));
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+    assert_eq!(seen.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_call_that_is_dropped_leaves_the_connection_to_the_others() {
+    let (server, seen) = serve_seen(Arc::new(|request: &[u8]| vec![success(request)])).await;
+    let backend = backend_of(&[server], LONG);
+    // Polled until the message is sent, and dropped before its reply is read.
+    let mut leaving = Box::pin(update(&backend));
+    while seen.requests() == 0 {
+        std::future::poll_fn(|context| {
+            assert!(leaving.as_mut().poll(context).is_pending());
+            std::task::Poll::Ready(())
+        })
+        .await;
+        tokio::task::yield_now().await;
+    }
+    drop(leaving);
+    for made in join_all((0..10).map(|_| update(&backend))).await {
+        made.unwrap();
+    }
+    assert_eq!((seen.connections(), seen.requests()), (1, 11));
+}
+
+#[tokio::test]
+async fn an_update_with_prerequisites_is_not_sent_again_when_its_fate_is_unknown() {
+    let (server, seen) = serve_seen(Arc::new(|_: &[u8]| vec![vec![]])).await;
+    let backend = backend_of(&[server, server], LONG);
+    let name: fleetcert_names::DomainName = "a.fleet.test".parse().unwrap();
+    let zone = "fleet.test".parse().unwrap();
+    let change = Change::AddTxt { name: name.clone(), value: "1".parse().unwrap(), ttl: Ttl::CHALLENGE };
+    let error = backend.apply_if(&zone, &[Prerequisite::NameNotInUse { name }], &[change]).await.unwrap_err();
+    assert_eq!((error.kind(), error.attempt()), (BackendErrorKind::Unavailable, 1));
+    assert_eq!(seen.requests(), 1);
+}
+
+/// A program may make a runtime for each call.
+#[test]
+fn a_backend_outlives_its_runtime() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let servers = runtime();
+    let (server, seen) = servers.block_on(serve_seen(Arc::new(|request: &[u8]| vec![success(request)])));
+    let ended = std::thread::spawn(move || {
+        servers.block_on(async { tokio::time::sleep(Duration::from_secs(2)).await });
+    });
+    let backend: Rfc2136Backend = backend_of(&[server], LONG);
+    for _ in 0..2 {
+        runtime().block_on(update(&backend)).unwrap();
+    }
+    assert_eq!(seen.connections(), 2);
+    ended.join().unwrap();
+}

@@ -1,0 +1,77 @@
+//! Servers that answer SERVFAIL to more than they bear.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
+
+use fleetcert_dns::BackendErrorKind;
+use fleetcert_dns_rfc2136::Refusal;
+use fleetcert_dns_wire::frame;
+use futures_util::future::join_all;
+use hickory_proto::op::ResponseCode;
+use tokio::net::TcpListener;
+
+use crate::script::{backend_of, refusal, response, serve, serve_seen, signed, success, update};
+
+const LONG: Duration = Duration::from_secs(20);
+
+#[tokio::test]
+async fn what_the_server_cannot_now_is_sent_again() {
+    let count = AtomicUsize::new(0);
+    let answer = move |request: &[u8]| {
+        if count.fetch_add(1, SeqCst) < 3 {
+            return vec![signed(request, &response(request, ResponseCode::ServFail, |_| {}))];
+        }
+        vec![success(request)]
+    };
+    let (server, seen) = serve_seen(Arc::new(answer)).await;
+    update(&backend_of(&[server], LONG)).await.unwrap();
+    assert_eq!(seen.requests(), 4);
+}
+
+#[tokio::test]
+async fn the_deadline_of_the_call_ends_it() {
+    let answer = |request: &[u8]| vec![signed(request, &response(request, ResponseCode::ServFail, |_| {}))];
+    let server = serve(Arc::new(answer)).await;
+    let error = update(&backend_of(&[server], Duration::from_millis(200))).await.unwrap_err();
+    assert_eq!((refusal(&error), error.kind()), (Some(Refusal::ServFail), BackendErrorKind::Unavailable));
+    assert!((2..20).contains(&error.attempt()), "{error}");
+}
+
+/// Of all that comes within two milliseconds, the server bears three.
+#[tokio::test]
+async fn a_burst_is_brought_down_to_what_the_server_bears() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = listener.local_addr().unwrap();
+    let (made, refused) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let counted = (made.clone(), refused.clone());
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        while let Ok(Some(first)) = frame::read(&mut stream).await {
+            let mut burst = vec![first];
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            while let Ok(more) =
+                tokio::time::timeout(Duration::from_micros(500), frame::read_length(&mut stream)).await
+            {
+                let Ok(Some(length)) = more else { return };
+                burst.push(frame::read_body(&mut stream, length).await.unwrap());
+            }
+            for (number, request) in burst.iter().enumerate() {
+                let (count, code) = if number < 3 {
+                    (&counted.0, ResponseCode::NoError)
+                } else {
+                    (&counted.1, ResponseCode::ServFail)
+                };
+                count.fetch_add(1, SeqCst);
+                frame::write(&mut stream, &signed(request, &response(request, code, |_| {}))).await.unwrap();
+            }
+        }
+    });
+    let backend = backend_of(&[server], LONG);
+    for update in join_all((0..200).map(|_| update(&backend))).await {
+        update.unwrap();
+    }
+    assert_eq!(made.load(SeqCst), 200);
+    // Without the window, 200 waiting calls would be refused many times each.
+    assert!(refused.load(SeqCst) < 150, "{} refused", refused.load(SeqCst));
+}

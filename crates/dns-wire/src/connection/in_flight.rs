@@ -1,0 +1,117 @@
+//! Who waits for which reply.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use fleetcert_ambient::Entropy;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use crate::ExchangeErrorKind;
+use crate::asked::Asked;
+use crate::exchange::Failure;
+
+/// The messages of one connection that are under way, by their ids.
+#[derive(Debug)]
+pub(super) struct InFlight {
+    room: Arc<Semaphore>,
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    /// `None`: the id is reserved and its message is not sent yet.
+    by_id: HashMap<u16, Option<Waiting>>,
+    ended: bool,
+}
+
+/// A message that was sent. It keeps its place until its reply is there, whether or not its caller still is.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) asked: Asked,
+    pub(super) to_caller: oneshot::Sender<Result<Vec<u8>, Failure>>,
+    pub(super) _room: OwnedSemaphorePermit,
+}
+
+impl InFlight {
+    pub(super) fn new(room: usize) -> Self {
+        Self { room: Arc::new(Semaphore::new(room)), table: Mutex::default() }
+    }
+
+    pub(super) fn room(&self) -> Arc<Semaphore> {
+        self.room.clone()
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        !self.room.is_closed()
+    }
+
+    pub(super) fn retire(&self) {
+        self.room.close();
+    }
+
+    /// An id that nobody has; `None` after the end.
+    pub(super) fn reserve(&self, entropy: &dyn Entropy) -> Option<u16> {
+        let mut table = self.lock();
+        if table.ended {
+            return None;
+        }
+        let mut id = [0; 2];
+        entropy.fill(&mut id);
+        let mut id = u16::from_be_bytes(id);
+        // At most one id in 64 is taken, so this ends soon.
+        while table.by_id.contains_key(&id) {
+            id = id.wrapping_add(1);
+        }
+        table.by_id.insert(id, None);
+        Some(id)
+    }
+
+    pub(super) fn release(&self, id: u16) {
+        self.lock().by_id.remove(&id);
+    }
+
+    /// Whether the reply can still come.
+    pub(super) fn expect_reply(&self, waiting: Waiting) -> bool {
+        let mut table = self.lock();
+        if table.ended {
+            return false;
+        }
+        table.by_id.insert(waiting.asked.id(), Some(waiting));
+        true
+    }
+
+    /// Gives the reply to the caller that waits for it.
+    pub(super) fn deliver(&self, reply: Vec<u8>) -> Result<(), Failure> {
+        let foreign = || Failure::from(ExchangeErrorKind::ForeignReply);
+        let id = reply.first_chunk().copied().map(u16::from_be_bytes).ok_or_else(foreign)?;
+        let mut table = self.lock();
+        match table.by_id.entry(id) {
+            Entry::Occupied(entry)
+                if entry.get().as_ref().is_some_and(|waiting| waiting.asked.is_answered_by(&reply)) =>
+            {
+                if let Some(waiting) = entry.remove() {
+                    // A caller that is gone does not want it.
+                    let _ = waiting.to_caller.send(Ok(reply));
+                }
+                Ok(())
+            }
+            _ => Err(foreign()),
+        }
+    }
+
+    /// No reply will come any more.
+    pub(super) fn end(&self, failure: &Failure) {
+        self.room.close();
+        let mut table = self.lock();
+        table.ended = true;
+        for waiting in std::mem::take(&mut table.by_id).into_values().flatten() {
+            let _ = waiting.to_caller.send(Err(failure.clone()));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        // Nothing panics while the lock is held, so a poisoned lock still guards a sound state.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,310 @@
+use fleetcert_ambient::{SeededEntropy, SystemClock, SystemEntropy};
+use hickory_proto::rr::RecordType;
+use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use super::*;
+use crate::{frame, message};
+
+const LONG: Duration = Duration::from_secs(10);
+
+async fn serve<F: Future<Output = ()> + Send + 'static>(
+    serve: impl FnOnce(TcpStream) -> F + Send + 'static,
+) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { serve(listener.accept().await.unwrap().0).await });
+    address
+}
+
+async fn open(server: SocketAddr, max_in_flight: usize) -> Connection {
+    let opened = Connection::open(server, None, max_in_flight, LONG, &SystemClock).await;
+    let (connection, driver) = opened.unwrap();
+    tokio::spawn(driver);
+    connection
+}
+
+/// Asks for the name with this number, and gives the number in the answer.
+async fn ask(connection: &Connection, number: usize) -> Result<usize, ExchangeErrorKind> {
+    let slot = connection.slot(&SystemEntropy).await.ok_or(ExchangeErrorKind::Unreachable)?;
+    let query = question(slot.id(), number);
+    let reply = slot.exchange(&query, LONG, &SystemClock).await.map_err(|error| error.kind())?;
+    Ok(number_in(&reply))
+}
+
+fn question(id: u16, number: usize) -> Vec<u8> {
+    let name = format!("d{number}.fleet.test").parse().unwrap();
+    message::encode(&message::query(id, &name, RecordType::A)).unwrap()
+}
+
+fn number_in(message: &[u8]) -> usize {
+    let message = message::decode(message).unwrap();
+    message.queries[0].name().to_ascii().split('.').next().unwrap()[1..].parse().unwrap()
+}
+
+fn reply_to(request: &[u8]) -> Vec<u8> {
+    message::encode(&message::decode(request).unwrap().into_response()).unwrap()
+}
+
+#[tokio::test]
+async fn replies_in_any_order_find_their_callers() {
+    let server = serve(async |mut stream| {
+        for _ in 0..10 {
+            let mut requests = Vec::new();
+            for _ in 0..8 {
+                requests.push(frame::read(&mut stream).await.unwrap().unwrap());
+            }
+            for request in requests.iter().rev() {
+                frame::write(&mut stream, &reply_to(request)).await.unwrap();
+            }
+        }
+    })
+    .await;
+    let connection = open(server, 8).await;
+    let mut callers = JoinSet::new();
+    for number in 0..80 {
+        let connection = connection.clone();
+        callers.spawn(async move { assert_eq!(ask(&connection, number).await, Ok(number)) });
+    }
+    callers.join_all().await;
+}
+
+#[tokio::test]
+async fn no_more_are_under_way_than_allowed() {
+    let most = Arc::new(AtomicUsize::new(0));
+    let seen = most.clone();
+    let server = serve(async move |mut stream| {
+        let mut requests = Vec::new();
+        loop {
+            let more = tokio::time::timeout(Duration::from_millis(30), frame::read(&mut stream)).await;
+            match more {
+                Ok(Ok(Some(request))) => requests.push(request),
+                Ok(_) => break,
+                Err(_) => {
+                    seen.fetch_max(requests.len(), SeqCst);
+                    for request in requests.drain(..) {
+                        frame::write(&mut stream, &reply_to(&request)).await.unwrap();
+                    }
+                }
+            }
+        }
+    })
+    .await;
+    let connection = open(server, 3).await;
+    let mut callers = JoinSet::new();
+    for number in 0..9 {
+        let connection = connection.clone();
+        callers.spawn(async move { ask(&connection, number).await.unwrap() });
+    }
+    callers.join_all().await;
+    assert_eq!(most.load(SeqCst), 3);
+}
+
+#[tokio::test]
+async fn a_caller_that_leaves_disturbs_nobody_and_its_reply_goes_to_nobody() {
+    let (go, wait) = oneshot::channel::<()>();
+    let server = serve(async move |mut stream| {
+        let left = frame::read(&mut stream).await.unwrap().unwrap();
+        let stays = frame::read(&mut stream).await.unwrap().unwrap();
+        wait.await.unwrap();
+        frame::write(&mut stream, &reply_to(&left)).await.unwrap();
+        frame::write(&mut stream, &reply_to(&stays)).await.unwrap();
+        let next = frame::read(&mut stream).await.unwrap().unwrap();
+        frame::write(&mut stream, &reply_to(&next)).await.unwrap();
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let connection = open(server, 2).await;
+    let leaves = tokio::spawn({
+        let connection = connection.clone();
+        async move { ask(&connection, 1).await }
+    });
+    while connection.line.in_flight.room().available_permits() > 1 {
+        tokio::task::yield_now().await;
+    }
+    let stays = tokio::spawn({
+        let connection = connection.clone();
+        async move { ask(&connection, 2).await }
+    });
+    while connection.line.in_flight.room().available_permits() > 0 {
+        tokio::task::yield_now().await;
+    }
+    leaves.abort();
+    assert!(leaves.await.unwrap_err().is_cancelled());
+    assert_eq!(connection.line.in_flight.room().available_permits(), 0, "the place is the reply's");
+    go.send(()).unwrap();
+    assert_eq!(stays.await.unwrap(), Ok(2));
+    assert_eq!(ask(&connection, 3).await, Ok(3));
+}
+
+#[tokio::test]
+async fn a_slot_that_is_not_used_gives_its_place_back() {
+    let server = serve(async |mut stream| {
+        let request = frame::read(&mut stream).await.unwrap().unwrap();
+        frame::write(&mut stream, &reply_to(&request)).await.unwrap();
+    })
+    .await;
+    let connection = open(server, 1).await;
+    drop(connection.slot(&SystemEntropy).await.unwrap());
+    assert_eq!(ask(&connection, 1).await, Ok(1));
+}
+
+#[tokio::test]
+async fn ids_under_way_are_not_given_again() {
+    let server = serve(async |stream| {
+        std::future::pending::<()>().await;
+        drop(stream);
+    })
+    .await;
+    let connection = open(server, 2).await;
+    let first = connection.slot(&SeededEntropy::new(1)).await.unwrap();
+    // The same random numbers, so the same id comes first, and is taken.
+    let second = connection.slot(&SeededEntropy::new(1)).await.unwrap();
+    assert_ne!(first.id(), second.id());
+}
+
+#[tokio::test]
+async fn an_answer_that_fits_to_nothing_ends_the_connection() {
+    type Lie = fn(&[u8]) -> Vec<u8>;
+    let lies: [(&str, Lie); 4] = [
+        ("another id", |request| {
+            let mut reply = reply_to(request);
+            reply[0] ^= 1;
+            reply
+        }),
+        ("another question", |request| {
+            let id = u16::from_be_bytes([request[0], request[1]]);
+            reply_to(&question(id, 1000))
+        }),
+        ("the request itself", <[u8]>::to_vec),
+        ("one octet", |_| vec![0]),
+    ];
+    for (what, lie) in lies {
+        let server = serve(async move |mut stream| {
+            let first = frame::read(&mut stream).await.unwrap().unwrap();
+            frame::read(&mut stream).await.unwrap().unwrap();
+            frame::write(&mut stream, &lie(&first)).await.unwrap();
+            std::future::pending::<()>().await;
+        })
+        .await;
+        let connection = open(server, 8).await;
+        let both = tokio::join!(ask(&connection, 1), ask(&connection, 2));
+        let foreign = Err(ExchangeErrorKind::ForeignReply);
+        assert_eq!(both, (foreign, foreign), "{what}");
+        assert!(!connection.is_open());
+        assert!(connection.slot(&SystemEntropy).await.is_none());
+    }
+}
+
+#[tokio::test]
+async fn an_answer_before_its_question_was_sent_is_foreign() {
+    let server = serve(async |mut stream| {
+        for id in 0..=u16::MAX {
+            if frame::write(&mut stream, &reply_to(&question(id, 1))).await.is_err() {
+                return;
+            }
+        }
+    })
+    .await;
+    let connection = open(server, 8).await;
+    assert!(ask(&connection, 1).await.is_err());
+}
+
+#[tokio::test]
+async fn a_server_that_closes_is_told_to_all() {
+    let server = serve(async |mut stream| {
+        let first = frame::read(&mut stream).await.unwrap().unwrap();
+        frame::read(&mut stream).await.unwrap().unwrap();
+        frame::write(&mut stream, &reply_to(&first)).await.unwrap();
+        // Half a reply.
+        tokio::io::AsyncWriteExt::write_all(&mut stream, &[0, 100, 1, 2, 3]).await.unwrap();
+    })
+    .await;
+    let connection = open(server, 8).await;
+    let both = tokio::join!(ask(&connection, 1), ask(&connection, 2));
+    assert_eq!(both, (Ok(1), Err(ExchangeErrorKind::BrokenOff)));
+    assert!(!connection.is_open());
+}
+
+#[tokio::test]
+async fn after_silence_no_more_is_sent_and_others_may_still_be_answered() {
+    let (go, wait) = oneshot::channel::<()>();
+    let server = serve(async move |mut stream| {
+        frame::read(&mut stream).await.unwrap().unwrap();
+        let second = frame::read(&mut stream).await.unwrap().unwrap();
+        wait.await.unwrap();
+        frame::write(&mut stream, &reply_to(&second)).await.unwrap();
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let connection = open(server, 8).await;
+    let slot = connection.slot(&SystemEntropy).await.unwrap();
+    let impatient = async {
+        let query = question(slot.id(), 1);
+        let error = slot.exchange(&query, Duration::from_millis(30), &SystemClock).await.unwrap_err();
+        assert_eq!(error.kind(), ExchangeErrorKind::TimedOut);
+        assert!(!connection.is_open());
+        go.send(()).unwrap();
+    };
+    let ((), patient) = tokio::join!(impatient, ask(&connection, 2));
+    assert_eq!(patient, Ok(2));
+    assert!(connection.slot(&SystemEntropy).await.is_none());
+}
+
+#[tokio::test]
+async fn the_socket_is_closed_when_the_last_handle_and_caller_are_gone() {
+    let (closed, is_closed) = oneshot::channel();
+    let server = serve(async |mut stream| {
+        let request = frame::read(&mut stream).await.unwrap().unwrap();
+        frame::write(&mut stream, &reply_to(&request)).await.unwrap();
+        assert!(frame::read(&mut stream).await.unwrap().is_none());
+        closed.send(()).unwrap();
+    })
+    .await;
+    let connection = open(server, 8).await;
+    let slot = connection.slot(&SystemEntropy).await.unwrap();
+    drop(connection);
+    let query = question(slot.id(), 1);
+    slot.exchange(&query, LONG, &SystemClock).await.unwrap();
+    is_closed.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_driver_that_is_dropped_tells_its_callers() {
+    let server = serve(async |stream| {
+        std::future::pending::<()>().await;
+        drop(stream);
+    })
+    .await;
+    let opened = Connection::open(server, None, 8, LONG, &SystemClock).await;
+    let (connection, driver) = opened.unwrap();
+    let driver = tokio::spawn(driver);
+    let end = async {
+        while connection.line.in_flight.room().available_permits() == 8 {
+            tokio::task::yield_now().await;
+        }
+        driver.abort();
+    };
+    let (told, ()) = tokio::join!(ask(&connection, 1), end);
+    assert_eq!(told, Err(ExchangeErrorKind::BrokenOff));
+}
+
+#[tokio::test]
+async fn what_is_not_the_slots_message_is_not_sent() {
+    let server = serve(async |mut stream| {
+        assert!(frame::read(&mut stream).await.unwrap().is_none());
+    })
+    .await;
+    let connection = open(server, 1).await;
+    for wrong in [Vec::new(), b"junk".to_vec(), vec![0; 70_000]] {
+        let slot = connection.slot(&SystemEntropy).await.unwrap();
+        let error = slot.exchange(&wrong, LONG, &SystemClock).await.unwrap_err();
+        assert_eq!(error.kind(), ExchangeErrorKind::InvalidInput);
+    }
+    let slot = connection.slot(&SystemEntropy).await.unwrap();
+    let other_id = question(slot.id() ^ 1, 1);
+    let error = slot.exchange(&other_id, LONG, &SystemClock).await.unwrap_err();
+    assert_eq!(error.kind(), ExchangeErrorKind::InvalidInput);
+}

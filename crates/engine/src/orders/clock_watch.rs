@@ -1,0 +1,190 @@
+//! What starts no new order while the clock may be wrong.
+//!
+//! The passing of time is told by waits, because these follow no clock that somebody can set; in virtual time they are
+//! virtual too, and agree. What is under way goes on whatever is found here.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use fleetcert_schedule::clock_guard::{ClockGuard, ClockRule, Doubt, Start};
+
+use crate::{Engine, Event};
+
+/// The guard of a process; nothing where none is wanted.
+#[derive(Debug)]
+pub(crate) struct ClockWatch(Option<(ClockRule, Mutex<Watched>)>);
+
+#[derive(Debug)]
+struct Watched {
+    guard: ClockGuard,
+    /// What was waited for since the start.
+    waited: Duration,
+    /// The clock at the end of the last wait.
+    last: SystemTime,
+    doubts: bool,
+}
+
+/// What the clock keeps from starting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stop {
+    until: SystemTime,
+    doubt: Option<Doubt>,
+}
+
+/// The longest wait between two looks.
+const LOOK: Duration = Duration::from_secs(30);
+
+impl ClockWatch {
+    pub(crate) fn new(rule: Option<ClockRule>, now: SystemTime) -> Self {
+        Self(rule.map(|rule| {
+            let guard = ClockGuard::new(rule, now, Duration::ZERO, None);
+            (rule, Mutex::new(Watched { guard, waited: Duration::ZERO, last: now, doubts: false }))
+        }))
+    }
+
+    fn with<R>(&self, f: impl FnOnce(&mut Watched) -> R) -> Option<R> {
+        let (_, watched) = self.0.as_ref()?;
+        Some(f(&mut watched.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// How long it waits between two looks: well within what the rule tells apart.
+    fn step(&self) -> Option<Duration> {
+        let (rule, _) = self.0.as_ref()?;
+        let finest = rule.tolerance.min(rule.agreement) / 8;
+        Some(LOOK.min(finest).max(Duration::from_millis(1)))
+    }
+
+    /// Counts a start.
+    pub(super) fn started(&self) {
+        self.with(|watched| watched.guard.started(watched.waited));
+    }
+
+    /// What keeps a new order from starting now, and whether the doubt is news or over.
+    fn decide(&self, now: SystemTime) -> (Option<Stop>, Option<bool>) {
+        let decided = self.with(|watched| {
+            watched.guard.observe(now, watched.waited);
+            let stop = watched.stop(now);
+            let doubts = stop.is_some_and(|stop| stop.doubt.is_some());
+            let was = std::mem::replace(&mut watched.doubts, doubts);
+            (stop, (was != doubts).then_some(doubts))
+        });
+        decided.unwrap_or_default()
+    }
+}
+
+impl Watched {
+    /// A wait of this length has ended. One that ended late was as long as the clock says, within reason: so nothing adds
+    /// up over months that no jump was.
+    fn waited(&mut self, step: Duration, now: SystemTime) {
+        let by_the_clock = now.duration_since(self.last).unwrap_or_default();
+        self.waited += by_the_clock.clamp(step, step + step / 4);
+        self.last = now;
+        self.guard.observe(now, self.waited);
+    }
+
+    fn stop(&self, now: SystemTime) -> Option<Stop> {
+        let (at, doubt) = match self.guard.decide(self.waited) {
+            Start::Go => return None,
+            Start::Pace { at } => (Some(at), None),
+            Start::Unsure { doubt, believed_at } => (believed_at, Some(doubt)),
+        };
+        let wait = at.map_or(LOOK, |at| at.saturating_sub(self.waited)).max(Duration::from_millis(1));
+        Some(Stop { until: now.checked_add(wait).unwrap_or(now), doubt })
+    }
+}
+
+impl Engine {
+    /// Looks at the clock now and then.
+    pub(crate) async fn clock_watcher(&self) {
+        let watch = self.clock_watch();
+        let Some(step) = watch.step() else { return std::future::pending().await };
+        loop {
+            self.parts().clock.sleep(step).await;
+            let now = self.now();
+            watch.with(|watched| watched.waited(step, now));
+        }
+    }
+
+    /// Until when no new order starts because of the clock, or because so many have started; tells when that changes.
+    pub(super) fn clock_stops(&self, now: SystemTime) -> Option<SystemTime> {
+        let (stop, news) = self.clock_watch().decide(now);
+        match (news, stop) {
+            (Some(true), Some(Stop { until, doubt: Some(why) })) => {
+                self.notify(&Event::ClockDoubted { why, until });
+            }
+            (Some(false), _) => self.notify(&Event::ClockBelieved),
+            _ => {}
+        }
+        stop.map(|stop| stop.until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fleetcert_schedule::budget::Limit;
+
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    fn start() -> SystemTime {
+        SystemTime::UNIX_EPOCH + DAY * 20_000
+    }
+
+    fn watch(burst: u32) -> ClockWatch {
+        ClockWatch::new(Some(ClockRule::new(Limit::new(burst, 60, MINUTE * 60).unwrap())), start())
+    }
+
+    /// Waits so long, each wait this much late, with the clock shifted by what `shift` says. Returns the clock.
+    fn wait(watch: &ClockWatch, from: SystemTime, long: Duration, late: Duration) -> SystemTime {
+        let step = watch.step().unwrap();
+        let mut now = from;
+        for _ in 0..long.as_secs() / step.as_secs() {
+            now += step + late;
+            watch.with(|watched| watched.waited(step, now));
+        }
+        now
+    }
+
+    #[test]
+    fn without_a_rule_nothing_stops() {
+        let watch = ClockWatch::new(None, start());
+        assert_eq!(watch.decide(start() + DAY), (None, None));
+        assert_eq!(watch.step(), None);
+    }
+
+    #[test]
+    fn waits_that_end_late_are_no_jump() {
+        let watch = watch(10);
+        // A second late each, for a hundred days: more than a day and a half in all.
+        let now = wait(&watch, start(), DAY * 50, Duration::from_secs(1));
+        assert_eq!(watch.decide(now), (None, None));
+    }
+
+    #[test]
+    fn a_jump_stops_until_the_clock_went_on_evenly() {
+        for (jump, back) in [(DAY, false), (DAY, true), (MINUTE * 11, false)] {
+            let watch = watch(10);
+            let now = wait(&watch, start(), MINUTE * 5, Duration::ZERO);
+            let now = if back { now - jump } else { now + jump };
+            // Seen at once, between two looks.
+            let (stop, news) = watch.decide(now);
+            assert_eq!((stop.unwrap().doubt, news), (Some(Doubt::Jumped), Some(true)));
+            let now = wait(&watch, now, MINUTE * 9, Duration::ZERO);
+            assert_eq!(watch.decide(now).1, None, "no news");
+            let now = wait(&watch, now, MINUTE * 2, Duration::ZERO);
+            assert_eq!(watch.decide(now), (None, Some(false)));
+        }
+    }
+
+    #[test]
+    fn so_many_start_and_no_more_whatever_the_clock_says() {
+        let watch = watch(3);
+        (0..3).for_each(|_| watch.started());
+        let (stop, news) = watch.decide(start());
+        assert_eq!((stop, news), (Some(Stop { until: start() + MINUTE, doubt: None }), None));
+        let now = wait(&watch, start(), MINUTE, Duration::ZERO);
+        assert_eq!(watch.decide(now), (None, None));
+    }
+}

@@ -1,0 +1,293 @@
+//! The CA's load balancer: so many requests a second, and no more.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use fleetcert_acme::{
+    AcmeError, AcmeErrorKind, Authority, Dns01, NewOrder, OrderHandle, Reading, RenewalInfo, RevocationReason,
+};
+use fleetcert_ambient::Clock;
+use fleetcert_names::HostName;
+use fleetcert_schedule::pacer::{Endpoint, Pace, Pacer, Rates};
+use fleetcert_x509::CertificateId;
+
+/// An [`Authority`] that is asked no more often in a second than its load balancer lets through.
+///
+/// An engine puts it around its authority by itself, see [`EngineOptions::pacer`](crate::EngineOptions::pacer); it is here
+/// for those who use the same address beside an engine. Clones share the pace. A call waits until its time has come, and one
+/// that is dropped while it waits was not counted.
+///
+/// It counts calls. One call is one request, and now and then one more: for a new nonce, or because the CA refused the
+/// nonce. The margin of the pacer is for these.
+#[derive(Clone)]
+pub struct PacedAuthority {
+    authority: Arc<dyn Authority>,
+    pace: Arc<Shared>,
+}
+
+struct Shared {
+    pacer: Mutex<Pacer>,
+    clock: Arc<dyn Clock>,
+}
+
+impl PacedAuthority {
+    /// The authority at this pace.
+    pub fn new(authority: Arc<dyn Authority>, pacer: Pacer, clock: Arc<dyn Clock>) -> Self {
+        Self { authority, pace: Arc::new(Shared { pacer: Mutex::new(pacer), clock }) }
+    }
+}
+
+/// At four fifths of the rates that a CA is known to have, as its requests come from one process.
+pub(crate) fn published_by(ca: &str) -> Pacer {
+    let rates = match ca {
+        "https://acme-v02.api.letsencrypt.org" => Rates::lets_encrypt_production(),
+        "https://acme-staging-v02.api.letsencrypt.org" => Rates::lets_encrypt_staging(),
+        _ => Rates::none(),
+    };
+    Pacer::new(rates, 800)
+}
+
+impl Shared {
+    /// Makes a call when its time has come, and heeds what the server says of it.
+    async fn paced<T>(
+        &self,
+        endpoint: Endpoint,
+        call: impl Future<Output = Result<T, AcmeError>>,
+    ) -> Result<T, AcmeError> {
+        while let Some(wait) = self.wait(endpoint) {
+            // Not all of it at once: the clock may be set meanwhile.
+            self.clock.sleep(wait.min(LONGEST_WAIT)).await;
+        }
+        let answer = call.await;
+        if let Err(error) = &answer
+            && is_of_the_load_balancer(error)
+        {
+            let retry_after = error.fault().retry_after;
+            self.pacer().refused(endpoint, retry_after, self.clock.now());
+        }
+        answer
+    }
+
+    /// How long to wait; nothing when the call was counted.
+    fn wait(&self, endpoint: Endpoint) -> Option<Duration> {
+        match self.pacer().take(endpoint, self.clock.now()) {
+            Pace::Now => None,
+            Pace::After { wait, .. } => Some(wait.max(Duration::from_millis(1))),
+        }
+    }
+
+    fn pacer(&self) -> std::sync::MutexGuard<'_, Pacer> {
+        self.pacer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// A 503 of the load balancer; what an account is refused for stands in a problem document with its limit.
+fn is_of_the_load_balancer(error: &AcmeError) -> bool {
+    error.kind() == AcmeErrorKind::Unavailable && error.fault().status == Some(503)
+}
+
+#[async_trait]
+impl Authority for PacedAuthority {
+    fn account_url(&self) -> &str {
+        self.authority.account_url()
+    }
+
+    async fn new_order(&self, order: &NewOrder) -> Result<Box<dyn OrderHandle>, AcmeError> {
+        let handle = self.pace.paced(Endpoint::NewOrder, self.authority.new_order(order)).await?;
+        Ok(Box::new(PacedOrder { handle, pace: Arc::clone(&self.pace) }))
+    }
+
+    async fn resume(&self, order_url: &str) -> Result<Box<dyn OrderHandle>, AcmeError> {
+        let handle = self.pace.paced(Endpoint::Other, self.authority.resume(order_url)).await?;
+        Ok(Box::new(PacedOrder { handle, pace: Arc::clone(&self.pace) }))
+    }
+
+    async fn renewal_info(&self, id: &CertificateId) -> Result<RenewalInfo, AcmeError> {
+        self.pace.paced(Endpoint::RenewalInfo, self.authority.renewal_info(id)).await
+    }
+
+    async fn revoke(&self, certificate_der: &[u8], reason: RevocationReason) -> Result<(), AcmeError> {
+        self.pace.paced(Endpoint::RevokeCert, self.authority.revoke(certificate_der, reason)).await
+    }
+}
+
+#[derive(Debug)]
+struct PacedOrder {
+    handle: Box<dyn OrderHandle>,
+    pace: Arc<Shared>,
+}
+
+#[async_trait]
+impl OrderHandle for PacedOrder {
+    fn url(&self) -> &str {
+        self.handle.url()
+    }
+
+    fn reading(&self) -> &Reading {
+        self.handle.reading()
+    }
+
+    async fn challenges(&mut self) -> Result<Vec<Dns01>, AcmeError> {
+        self.pace.paced(Endpoint::Other, self.handle.challenges()).await
+    }
+
+    async fn answer(&mut self, name: &HostName) -> Result<(), AcmeError> {
+        self.pace.paced(Endpoint::Other, self.handle.answer(name)).await
+    }
+
+    async fn refresh(&mut self) -> Result<(), AcmeError> {
+        self.pace.paced(Endpoint::Other, self.handle.refresh()).await
+    }
+
+    async fn finalize(&mut self, csr_der: &[u8]) -> Result<(), AcmeError> {
+        self.pace.paced(Endpoint::Other, self.handle.finalize(csr_der)).await
+    }
+
+    async fn certificate(&mut self) -> Result<Vec<u8>, AcmeError> {
+        self.pace.paced(Endpoint::Other, self.handle.certificate()).await
+    }
+}
+
+impl fmt::Debug for PacedAuthority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PacedAuthority").field("authority", &self.authority).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pace").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use fleetcert_acme::{Fault, Operation};
+    use fleetcert_schedule::pacer::Rate;
+
+    use super::*;
+
+    /// Time that passes by waiting alone.
+    #[derive(Clone, Debug)]
+    struct Waited(Arc<Mutex<SystemTime>>);
+
+    impl Clock for Waited {
+        fn now(&self) -> SystemTime {
+            *self.0.lock().unwrap()
+        }
+
+        fn sleep(&self, duration: Duration) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+            Box::pin(async move { *self.0.lock().unwrap() += duration })
+        }
+    }
+
+    /// Notes when it was asked, and is busy when it was told so.
+    #[derive(Debug)]
+    struct Asked {
+        clock: Waited,
+        at: Mutex<Vec<SystemTime>>,
+        busy: Mutex<Option<Option<Duration>>>,
+    }
+
+    #[async_trait]
+    impl Authority for Asked {
+        fn account_url(&self) -> &str {
+            "https://ca.test/1"
+        }
+
+        async fn new_order(&self, _: &NewOrder) -> Result<Box<dyn OrderHandle>, AcmeError> {
+            self.at.lock().unwrap().push(self.clock.now());
+            let busy = self.busy.lock().unwrap().take();
+            let (status, retry_after) = (busy.map(|_| 503), busy.flatten());
+            let kind = AcmeErrorKind::Unavailable;
+            let fault = Fault { kind, status, retry_after, problem: None, detail: String::new() };
+            Err(fault.during(Operation::NewOrder))
+        }
+
+        async fn resume(&self, _: &str) -> Result<Box<dyn OrderHandle>, AcmeError> {
+            unreachable!("nobody resumes here")
+        }
+
+        async fn renewal_info(&self, _: &CertificateId) -> Result<RenewalInfo, AcmeError> {
+            unreachable!("nobody asks here")
+        }
+
+        async fn revoke(&self, _: &[u8], _: RevocationReason) -> Result<(), AcmeError> {
+            self.at.lock().unwrap().push(self.clock.now());
+            Ok(())
+        }
+    }
+
+    fn setting(rates: Rates) -> (PacedAuthority, Arc<Asked>, Waited) {
+        let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let clock = Waited(Arc::new(Mutex::new(start)));
+        let asked = Arc::new(Asked { clock: clock.clone(), at: Mutex::default(), busy: Mutex::default() });
+        let pacer = Pacer::new(rates, 1000);
+        (PacedAuthority::new(asked.clone(), pacer, Arc::new(clock.clone())), asked, clock)
+    }
+
+    #[tokio::test]
+    async fn no_second_has_more_than_its_rate() {
+        let rate = |per_second, burst| Rate { per_second, burst, counts_as_other: false };
+        let rates =
+            Rates::none().with(Endpoint::NewOrder, rate(20, 5)).with(Endpoint::RevokeCert, rate(10, 1));
+        let (paced, asked, clock) = setting(rates);
+        let start = clock.now();
+        for _ in 0..105 {
+            let _ = paced.new_order(&NewOrder::new([])).await;
+        }
+        let at = asked.at.lock().unwrap().clone();
+        assert_eq!(at.iter().filter(|at| **at == start).count(), 5, "at once");
+        for window in at.windows(26) {
+            assert!(window[25].duration_since(window[0]).unwrap() >= Duration::from_secs(1));
+        }
+        // A hundred after the burst, and not slower than that.
+        let took = clock.now().duration_since(start).unwrap();
+        assert!(took >= Duration::from_secs(5) && took < Duration::from_millis(5200), "{took:?}");
+        // The other has a rate of its own.
+        paced.revoke(&[], RevocationReason::Unspecified).await.unwrap();
+        assert_eq!(clock.now().duration_since(start).unwrap(), took);
+    }
+
+    #[tokio::test]
+    async fn a_busy_server_is_left_alone_as_long_as_it_says() {
+        for (told, least) in [(Some(Duration::from_secs(30)), 30), (None, 1)] {
+            let (paced, asked, _) = setting(Rates::none());
+            *asked.busy.lock().unwrap() = Some(told);
+            for _ in 0..2 {
+                let _ = paced.new_order(&NewOrder::new([])).await;
+            }
+            let at = asked.at.lock().unwrap().clone();
+            let rest = at[1].duration_since(at[0]).unwrap().as_secs();
+            assert!((least..least + 2).contains(&rest), "{rest}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_not_of_the_load_balancer_slows_nothing() {
+        let (paced, asked, _) = setting(Rates::none());
+        for _ in 0..10 {
+            let _ = paced.new_order(&NewOrder::new([])).await;
+        }
+        let at = asked.at.lock().unwrap().clone();
+        assert_eq!(at.first(), at.last());
+    }
+
+    #[test]
+    fn who_is_known_has_a_rate() {
+        let now = SystemTime::UNIX_EPOCH;
+        for (ca, known) in [
+            ("https://acme-v02.api.letsencrypt.org", true),
+            ("https://acme-staging-v02.api.letsencrypt.org", true),
+            ("https://ca.test", false),
+        ] {
+            assert_eq!(published_by(ca).limit(Endpoint::NewOrder, now).is_some(), known, "{ca}");
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Sixteen writers at one zone for a minute, on every name server at the same time, while each server is killed and
+//! started again, and later stopped and started again. Nothing is lost, and nothing is left.
+
+use std::ops::DerefMut;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use fleetcert_ambient::{Clock, SystemClock};
+use fleetcert_dns::challenge::{ChallengeOptions, ChallengeRecord, Challenges};
+use fleetcert_dns::{
+    BackendError, DnsBackend, DnsBackendExt, ServerVerdict, Sighting, TxtValue, Verdict, Visibility,
+};
+use fleetcert_dns_wire::Transport;
+use fleetcert_names::DomainName;
+use fleetcert_tests::conformance::{backend, writer};
+use fleetcert_tests::name_server::NameServer;
+use fleetcert_tests::{Deadline, Fault};
+use tokio::task::{JoinSet, block_in_place};
+
+const ZONE: &str = "fleet.test";
+const WRITERS: usize = 16;
+/// Each has a zone writer and a connection of its own, as the processes of several nodes have.
+const PROCESSES: usize = 4;
+const LASTS: Duration = Duration::from_secs(60);
+/// Writers meet at so few names.
+const NAMES: usize = 7;
+/// For how long a server is away.
+const AWAY: Duration = Duration::from_millis(500);
+/// Between two steps of one order; this is no benchmark.
+const PAUSE: Duration = Duration::from_millis(10);
+/// Until a value must be readable that was published while the server was about to go.
+const READ_WITHIN: Duration = Duration::from_secs(20);
+
+/// Until nobody answers for a value any more.
+const SWEEP_WITHIN: Duration = Duration::from_secs(30);
+
+type Anything = Box<dyn std::error::Error + Send + Sync>;
+type Server = Box<dyn DerefMut<Target = NameServer> + Send>;
+
+fn servers() -> Result<Vec<(&'static str, Server)>, Fault> {
+    Ok(vec![
+        #[cfg(feature = "bind")]
+        ("BIND", Box::new(fleetcert_tests::bind::Bind::start(ZONE)?)),
+        #[cfg(feature = "knot")]
+        ("Knot", Box::new(fleetcert_tests::knot::Knot::start(ZONE)?)),
+        #[cfg(feature = "powerdns")]
+        ("PowerDNS", Box::new(fleetcert_tests::powerdns::PowerDns::start(ZONE)?)),
+    ])
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nothing_is_lost_and_nothing_is_left() {
+    let servers = servers().unwrap();
+    assert!(!servers.is_empty(), "the features bind, knot and powerdns bring the servers");
+    let mut trials = JoinSet::new();
+    for (name, server) in servers {
+        trials.spawn(async move { (name, trial(name, server).await) });
+    }
+    let mut failed = Vec::new();
+    for (name, outcome) in trials.join_all().await {
+        if let Err(error) = outcome {
+            failed.push(format!("{name}: {error}"));
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+/// What the writers have done so far.
+#[derive(Debug, Default)]
+struct Done {
+    orders: AtomicUsize,
+    withdrawn: AtomicUsize,
+    abandoned: AtomicUsize,
+}
+
+async fn trial(name: &str, mut server: Server) -> Result<(), Anything> {
+    let done = Arc::new(Done::default());
+    let end = Deadline::after(LASTS);
+    let mut processes = Vec::new();
+    for _ in 0..PROCESSES {
+        processes.push(Process::new(&server)?);
+    }
+    let mut writers = JoinSet::new();
+    for number in 0..WRITERS {
+        let (process, done) = (processes[number % PROCESSES].clone(), done.clone());
+        writers.spawn(async move { write(number, &process, end, &done).await });
+    }
+
+    let mut orders = vec![0];
+    for way_to_end in
+        [NameServer::kill as fn(&mut NameServer), |server| server.stop().expect("the server stops")]
+    {
+        SystemClock.sleep(LASTS / 3).await;
+        orders.push(done.orders.load(SeqCst));
+        block_in_place(|| way_to_end(&mut server));
+        SystemClock.sleep(AWAY).await;
+        block_in_place(|| server.start_again())?;
+    }
+    while let Some(writer) = writers.join_next().await {
+        writer??;
+    }
+    orders.push(done.orders.load(SeqCst));
+
+    // What a dropped call may still publish stays an orphan for a while.
+    let (mut swept, patience) = (0, Deadline::after(SWEEP_WITHIN));
+    for process in &processes {
+        while process.challenges.orphans() > 0 && !patience.has_passed() {
+            swept += process.challenges.sweep().await?;
+            SystemClock.sleep(AWAY).await;
+        }
+        assert_eq!(process.challenges.orphans(), 0, "{name}");
+    }
+    println!("{name}: {done:?}; orders after each third: {orders:?}; {swept} swept at the end");
+    // Work went on after each start.
+    for third in orders.windows(2) {
+        assert!(third[1] > third[0] + 100, "{name}: {orders:?}");
+    }
+    let zone = block_in_place(|| server.transfer())?;
+    assert!(zone.iter().any(|line| line.contains("SOA")), "{zone:?}");
+    let left: Vec<_> = zone.iter().filter(|line| line.contains("TXT")).collect();
+    assert!(left.is_empty(), "{name}: {} values are left: {left:?}", left.len());
+    Ok(())
+}
+
+/// What the tasks of one process share.
+#[derive(Clone, Debug)]
+struct Process {
+    backend: Arc<dyn DnsBackend>,
+    challenges: Challenges,
+}
+
+impl Process {
+    fn new(server: &NameServer) -> Result<Self, Fault> {
+        let backend: Arc<dyn DnsBackend> = Arc::new(writer(backend(server, Transport::Tcp)?));
+        let visibility = Arc::new(AsTheServerHasIt(backend.clone()));
+        let options = ChallengeOptions::default();
+        let challenges = Challenges::new(backend.clone(), visibility, Arc::new(SystemClock), options);
+        Ok(Self { backend, challenges })
+    }
+}
+
+/// One writer: an order after the other, with two values at one name, as for a name and its wildcard.
+async fn write(writer: usize, process: &Process, end: Deadline, done: &Done) -> Result<(), Anything> {
+    let zone: DomainName = ZONE.parse()?;
+    for round in 0.. {
+        if end.has_passed() {
+            break;
+        }
+        let name: DomainName = format!("_acme-challenge.n{}.{ZONE}", (writer + round) % NAMES).parse()?;
+        let mut records = Vec::new();
+        for part in ["base", "wildcard"] {
+            records.push(ChallengeRecord {
+                zone: zone.clone(),
+                name: name.clone(),
+                value: format!("{writer}-{round}-{part}").parse()?,
+                owner: format!("order {writer}-{round}").parse()?,
+                expires: SystemClock.now() + Duration::from_secs(600),
+            });
+        }
+        if round % 11 == 7 {
+            // An order that is given up wherever it stands.
+            let publish = process.challenges.publish(records);
+            let patience = Duration::from_millis(u64::try_from(round % 13)?);
+            if fleetcert_ambient::timeout(&SystemClock, patience, publish).await.is_err() {
+                done.abandoned.fetch_add(1, SeqCst);
+            }
+            continue;
+        }
+        let published = process.challenges.publish(records).await?;
+        published.wait_until_visible().await?;
+        SystemClock.sleep(PAUSE).await;
+        for record in published.records() {
+            require(process, &record.name, &record.value).await?;
+        }
+        done.orders.fetch_add(1, SeqCst);
+        if round % 5 == 3 {
+            drop(published);
+            process.challenges.sweep().await?;
+        } else {
+            published.withdraw().await?;
+            done.withdrawn.fetch_add(1, SeqCst);
+        }
+    }
+    Ok(())
+}
+
+/// Nobody may have removed the value.
+async fn require(process: &Process, name: &DomainName, value: &TxtValue) -> Result<(), Anything> {
+    let zone = ZONE.parse()?;
+    let patience = Deadline::after(READ_WITHIN);
+    loop {
+        match process.backend.texts(&zone, name).await {
+            Ok(texts) if texts.contains(value) => return Ok(()),
+            Ok(texts) => return Err(format!("{value} is lost at {name}, where {texts:?} are").into()),
+            Err(error) if error.retry_after().is_some() && !patience.has_passed() => {
+                SystemClock.sleep(AWAY).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Sees what the server that takes the changes has.
+#[derive(Debug)]
+struct AsTheServerHasIt(Arc<dyn DnsBackend>);
+
+#[async_trait]
+impl Visibility for AsTheServerHasIt {
+    async fn look(
+        &self,
+        zone: &DomainName,
+        name: &DomainName,
+        value: &TxtValue,
+    ) -> Result<Sighting, BackendError> {
+        let seen = self.0.texts(zone, name).await?.contains(value);
+        let verdict = if seen { Verdict::Seen } else { Verdict::NotSeen };
+        Ok(Sighting { servers: vec![ServerVerdict { server: "the primary".to_owned(), verdict }] })
+    }
+}
