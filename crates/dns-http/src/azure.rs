@@ -4,7 +4,8 @@
 //! <https://learn.microsoft.com/rest/api/dns/record-sets>, version 2018-05-01.
 //!
 //! # Access
-//! An app registration (or a managed identity) with a custom role of these actions and no more, assigned at the zone:
+//! An app registration (or a managed identity) with a custom role of these actions and no more, assigned at the
+//! zone:
 //!
 //! ```json
 //! {
@@ -31,16 +32,16 @@
 //!     --scope /subscriptions/SUBSCRIPTION/resourceGroups/GROUP/providers/Microsoft.Network/dnsZones/ZONE
 //! ```
 //!
-//! Without addresses, the actions of `TXT` are enough. The ready-made role `DNS Zone Contributor` allows far more. The
-//! app proves itself by its client secret, or by a [`TokenSource`] of your own: on Azure's machines a managed identity
-//! has tokens, and no secret needs to lie anywhere.
+//! Without addresses, the actions of `TXT` are enough. The ready-made role `DNS Zone Contributor` allows far more.
+//! The app proves itself by its client secret, or by a [`TokenSource`] of your own: on Azure's machines a managed
+//! identity has tokens, and no secret needs to lie anywhere.
 //!
 //! # What a call costs
-//! The unit is the record set, one request for each, and the API has no batch: **a list of changes is not atomic**, and
-//! the A and the AAAA records of a name are two requests. A set is written only while it has the ETag that was read; if
-//! somebody else changed it in between, it is read and written again. A value at a name that is new to the
-//! backend is first tried without reading (`If-None-Match: *`), and so is the removal of what it added itself. Metadata of
-//! a set stays.
+//! The unit is the record set, one request for each, and the API has no batch: **a list of changes is not atomic**,
+//! and the A and the AAAA records of a name are two requests. A set is written only while it has the ETag that was
+//! read; if somebody else changed it in between, it is read and written again. A value at a name that is new to the
+//! backend is first tried without reading (`If-None-Match: *`), and so is the removal of what it added itself.
+//! Metadata of a set stays.
 //!
 //! # What to know
 //! - The limits of a zone: 10,000 record sets, 20 records in one set, 4,096 characters in one TXT record

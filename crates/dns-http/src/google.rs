@@ -25,20 +25,21 @@
 //! Zones that are not named in [`GoogleOptions::managed_zones`] are looked for by their names, for which
 //! `dns.managedZones.list` is granted on the project. The ready-made role `roles/dns.admin` allows far more.
 //!
-//! The account proves itself by its [`ServiceAccountKey`], a file that never expires, or by a [`TokenSource`] of your own:
-//! on Google's machines the metadata server has tokens, and no key needs to lie anywhere.
+//! The account proves itself by its [`ServiceAccountKey`], a file that never expires, or by a [`TokenSource`] of
+//! your own: on Google's machines the metadata server has tokens, and no key needs to lie anywhere.
 //!
 //! # What a call costs
 //! The unit is the record set. One call is one `changes.create`, which is made as a whole or not at all. A set is
 //! changed by a deletion of exactly what it was and an addition of what it is to be: if somebody else changed it in
-//! between, the API refuses, the sets are read, and it is tried again. A value at a name that is new to the backend is
-//! first tried without reading, and so is the removal of what it added itself. Everything else is one GET for
+//! between, the API refuses, the sets are read, and it is tried again. A value at a name that is new to the backend
+//! is first tried without reading, and so is the removal of what it added itself. Everything else is one GET for
 //! each set before. A token is fetched once an hour.
 //!
 //! # What to know
 //! - The quotas of a project: 100 values in one set, 1,000 additions and 1,000 deletions in a change, 10,000 record
-//!   sets in a zone (<https://cloud.google.com/dns/quotas>), and so many requests a minute. Google says `403` with a reason for
-//!   some of them; that is [`Quota`](fleetcert_dns::BackendErrorKind::Quota), and is tried again under the deadline of the call.
+//!   sets in a zone (<https://cloud.google.com/dns/quotas>), and so many requests a minute. Google says `403` with
+//!   a reason for some of them; that is [`Quota`](fleetcert_dns::BackendErrorKind::Quota), and is tried again under
+//!   the deadline of the call.
 //! - Sets with a routing policy are never touched: a change of one is `InvalidInput`.
 //! - After `Ok` the managed zone has the change; the servers follow within seconds to minutes.
 //! - A time to live may be zero.

@@ -4,8 +4,8 @@
 //! <https://docs.aws.amazon.com/Route53/latest/APIReference/>, version 2013-04-01.
 //!
 //! # Access
-//! An IAM user or role with no more than this policy; put the id of the hosted zone in place of `Z…`, and leave out `A`
-//! and `AAAA` where no addresses are published:
+//! An IAM user or role with no more than this policy; put the id of the hosted zone in place of `Z…`, and leave out
+//! `A` and `AAAA` where no addresses are published:
 //!
 //! ```json
 //! {
@@ -34,26 +34,27 @@
 //!
 //! The last statement is needed only for zones that are not named in [`Route53Options::zone_ids`]. A condition on
 //! `route53:ChangeResourceRecordSetsNormalizedRecordNames` with `StringLike` `_acme-challenge.*` narrows it to
-//! challenge names. Credentials that change, as those of a role do, come from an [`AwsCredentialSource`] of your own.
+//! challenge names. Credentials that change, as those of a role do, come from an [`AwsCredentialSource`] of your
+//! own.
 //!
 //! # What a call costs
-//! The unit is the record set. One call is one `ChangeResourceRecordSets`, which is made as a whole or not at all. A
-//! set is changed by a DELETE of exactly what it was and a CREATE of what it is to be: if somebody else changed it in
-//! between, the batch fails, the sets are read, and it is tried again. A value at a name that is new to the backend
-//! is first tried without reading, and so is the removal of what it added itself. Everything else is one GET for each
-//! set before.
+//! The unit is the record set. One call is one `ChangeResourceRecordSets`, which is made as a whole or not at all.
+//! A set is changed by a DELETE of exactly what it was and a CREATE of what it is to be: if somebody else changed
+//! it in between, the batch fails, the sets are read, and it is tried again. A value at a name that is new to the
+//! backend is first tried without reading, and so is the removal of what it added itself. Everything else is one
+//! GET for each set before.
 //!
 //! # What to know
 //! - **Five requests a second** for the whole AWS account, whoever makes them. The backend paces itself by
-//!   [`Route53Options::min_interval`]; give it more when others use the account, too. What is throttled all the same
-//!   is sent again under the deadline of the call.
-//! - A batch has at most 1,000 values and 32,000 characters, and both the old and the new values of a set count. A hundred
-//!   dns-01 values at names with two more each fit, or the addresses of a hundred devices with four each; what does
-//!   not fit is `InvalidInput`.
-//! - A set has at most 400 values. Because old and new count, some 340 dns-01 values at one name is where
-//!   the batch is full.
-//! - Alias records and records with a routing policy (weighted, latency, failover …) are never touched: a change of one is
-//!   `InvalidInput`.
+//!   [`Route53Options::min_interval`]; give it more when others use the account, too. What is throttled all the
+//!   same is sent again under the deadline of the call.
+//! - A batch has at most 1,000 values and 32,000 characters, and both the old and the new values of a set count. A
+//!   hundred dns-01 values at names with two more each fit, or the addresses of a hundred devices with four each;
+//!   what does not fit is `InvalidInput`.
+//! - A set has at most 400 values. Because old and new count, some 340 dns-01 values at one name is where the batch
+//!   is full.
+//! - Alias records and records with a routing policy (weighted, latency, failover …) are never touched: a change of
+//!   one is `InvalidInput`.
 //! - After `Ok` the hosted zone has the change, and the servers follow, mostly within a minute: the API calls it
 //!   `INSYNC`, [`Visibility`](fleetcert_dns::Visibility) looks itself.
 //! - A time to live may be zero.

@@ -262,7 +262,7 @@ impl RecordSets for Sets<'_> {
         }
         if operations > self.inner.max_operations {
             let why = format!(
-                "the changes take {operations} operations, and one batch has at most {}; make fewer changes in one call",
+                "the changes take {operations} operations, and one batch has at most {}; make fewer in one call",
                 self.inner.max_operations
             );
             return Err(call.error(BackendErrorKind::InvalidInput, why));

@@ -37,6 +37,8 @@ struct Counted {
 #[async_trait]
 impl TokenSource for Counted {
     async fn token(&self) -> Result<AccessToken, CredentialError> {
+        // As long as a request takes.
+        tokio::time::sleep(Duration::from_millis(5)).await;
         let number = self.given.fetch_add(1, SeqCst) + 1;
         Ok(AccessToken { secret: format!("tok-{number}").into(), valid_for: self.valid_for })
     }
@@ -295,6 +297,18 @@ async fn a_token_that_is_refused_or_old_is_replaced() {
     clock.advance(Duration::from_secs(1));
     read().await.unwrap();
     assert_eq!(read().await.unwrap_err().kind(), BackendErrorKind::Unauthenticated);
+    script.finish();
+}
+
+#[tokio::test]
+async fn many_calls_fetch_one_token() {
+    let script = Script::new((0..20).map(|_| listing("TXT", &[]))).await;
+    let backend = backend(&script, |_| {});
+    let (zone, name) = (zone(), name());
+    let reads = (0..20).map(|_| backend.read(&zone, &name, RecordType::Txt));
+    for read in futures_util::future::join_all(reads).await {
+        assert_eq!(read.unwrap(), None);
+    }
     script.finish();
 }
 

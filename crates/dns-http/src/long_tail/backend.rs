@@ -49,8 +49,8 @@ impl LongTailOptions {
     }
 }
 
-/// Adds and removes challenge values by `dns-update`. See the [page of the module](super) for what it cannot do. A clone
-/// is the same backend.
+/// Adds and removes challenge values by `dns-update`. See the [page of the module](super) for what it cannot do. A
+/// clone is the same backend.
 #[derive(Clone, Debug)]
 pub struct LongTailBackend {
     inner: Arc<Inner>,
