@@ -8,6 +8,8 @@ use fleetcert_dns::conformance::{Subject, check};
 use fleetcert_dns::{BackendErrorKind, Change, DnsBackend, DnsBackendExt, RecordType, Ttl};
 use fleetcert_dns_http::powerdns::{PowerDnsBackend, PowerDnsOptions};
 use fleetcert_dns_http::{HttpClient, HttpOptions};
+use fleetcert_dns_lookup::Servers;
+use fleetcert_dns_lookup::diagnose::{Check, Diagnose, Status};
 use fleetcert_names::DomainName;
 use fleetcert_tests::powerdns::PowerDns;
 
@@ -133,4 +135,30 @@ async fn a_batch_is_much_faster_than_its_values_one_by_one() -> Outcome {
 #[allow(clippy::disallowed_methods)] // a test that measures
 fn now() -> Instant {
     Instant::now()
+}
+
+#[tokio::test]
+async fn the_check_of_a_zone_tries_changes_and_tells_of_rectifying() -> Outcome {
+    let server = PowerDns::start("fleet.test")?;
+    let servers = Servers::given(vec![server.address()])?;
+    let diagnose =
+        Diagnose::new(server.zone().parse()?, servers, Arc::new(SystemClock), Arc::new(SystemEntropy))
+            .through(Arc::new(backend(&server, server.api_key())?));
+    let diagnosis = diagnose.run().await;
+    println!("{diagnosis}");
+    let finding = |check| diagnosis.finding(check).unwrap();
+    assert_eq!(finding(Check::Update).status, Status::Ok, "{diagnosis}");
+    assert_eq!(finding(Check::RoundTrip).status, Status::Ok, "{diagnosis}");
+    let advice = finding(Check::Advice);
+    assert_eq!(advice.status, Status::Warning, "{diagnosis}");
+    assert!(
+        advice.remedy.as_ref().is_some_and(|remedy| remedy.contains("default-api-rectify=no")),
+        "{diagnosis}"
+    );
+
+    let stranger = diagnose.through(Arc::new(backend(&server, "another-key")?));
+    let diagnosis = stranger.run().await;
+    assert_eq!(diagnosis.finding(Check::Update).unwrap().status, Status::Problem, "{diagnosis}");
+    assert!(!diagnosis.to_string().contains("another-key"), "{diagnosis}");
+    Ok(())
 }

@@ -1,7 +1,7 @@
 //! The flags, and the check that they ask for.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,10 +10,9 @@ use fleetcert_ambient::{SystemClock, SystemEntropy};
 use fleetcert_dns_lookup::caa::Applicant;
 use fleetcert_dns_lookup::diagnose::{Diagnose, DiagnoseOptions};
 use fleetcert_dns_lookup::{Resolvers, Servers};
-use fleetcert_dns_rfc2136::{Rfc2136Backend, Rfc2136Options};
-use fleetcert_dns_wire::TsigKey;
 use fleetcert_names::{DomainName, HostName};
 
+use crate::backend::BackendFlags;
 use crate::resolver;
 
 /// Checks whether a zone is fit for a fleet: its delegation, its servers, CAA, and, with a key, whether changes are taken
@@ -39,16 +38,11 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "FILE")]
     roots: Option<PathBuf>,
 
-    /// The key that signs changes (TSIG), in a file of BIND's or Knot's form; without, nothing is changed
-    #[arg(long, value_name = "FILE")]
-    tsig_key_file: Option<PathBuf>,
-
-    /// The server that takes changes: the zone's primary [default: the first --server]
-    #[arg(long, value_name = "IP[:PORT]", value_parser = address, requires = "tsig_key_file")]
-    tsig_server: Option<SocketAddr>,
+    #[command(flatten)]
+    backend: BackendFlags,
 
     /// Try values at this name, where the key may change no other [default: _acme-challenge.<random>.<zone>]
-    #[arg(long, value_name = "NAME", requires = "tsig_key_file")]
+    #[arg(long, value_name = "NAME")]
     probe_name: Option<DomainName>,
 
     /// Look at this host of the zone too: where its challenge goes, and CAA for it
@@ -80,6 +74,7 @@ const EXAMPLES: &str = "\
 Examples:
   diagnose --zone fleet.example.com --ca letsencrypt.org
   diagnose --zone fleet.example.com --tsig-key-file ddns.key --tsig-server 192.0.2.1 --json
+  diagnose --zone fleet.example.com --powerdns-url http://127.0.0.1:8081 --powerdns-key-file api.key
   diagnose --zone fleet.example.com --resolver tls://192.0.2.53#dns.example --resolver https://dns.example/dns-query
 
 Exit codes: 0 no problem; 1 a problem was found, or the findings could not be written; 2 a flag is wrong.";
@@ -93,8 +88,8 @@ impl Flags {
             probe: self.probe()?,
             ..DiagnoseOptions::default()
         };
-        let mut diagnose = Diagnose::new(self.zone.clone(), self.servers()?, clock.clone(), entropy.clone())
-            .with_options(options);
+        let mut diagnose =
+            Diagnose::new(self.zone.clone(), self.servers()?, clock, entropy).with_options(options);
         if let Some(issuer) = self.ca.clone() {
             let (account_uri, method) = (self.account_uri.clone(), "dns-01".to_owned());
             diagnose = diagnose.for_applicant(Applicant { issuer, account_uri, method });
@@ -102,12 +97,13 @@ impl Flags {
         if let Some(host) = self.host.clone() {
             diagnose = diagnose.for_host(host);
         }
-        if let Some(file) = &self.tsig_key_file {
-            // Who waits for a table wants to know soon that a server is down.
-            let call_within = Duration::from_secs(6);
-            let options =
-                Rfc2136Options { call_within, ..Rfc2136Options::new(self.tsig_server()?, key(file)?) };
-            diagnose = diagnose.through(Arc::new(Rfc2136Backend::new(options, clock, entropy)));
+        if let Some(backend) = self.backend.backend(&self.servers)? {
+            diagnose = diagnose.through(backend);
+        } else if self.probe_name.is_some() {
+            return Err(
+                "--probe-name is for changes, and there is no key: give --tsig-key-file or --powerdns-url"
+                    .to_owned(),
+            );
         }
         Ok(diagnose)
     }
@@ -127,12 +123,6 @@ impl Flags {
         Ok(Servers::found_by(resolvers).at_port(self.port))
     }
 
-    fn tsig_server(&self) -> Result<SocketAddr, String> {
-        let missing =
-            || "which server takes the changes? Name the zone's primary with --tsig-server IP".to_owned();
-        self.tsig_server.or_else(|| self.servers.first().copied()).ok_or_else(missing)
-    }
-
     fn probe(&self) -> Result<Option<DomainName>, String> {
         match &self.probe_name {
             Some(name) if !name.is_within(&self.zone) => Err(format!(
@@ -142,15 +132,6 @@ impl Flags {
             name => Ok(name.clone()),
         }
     }
-}
-
-fn key(file: &Path) -> Result<TsigKey, String> {
-    let shown = file.display();
-    let text = std::fs::read_to_string(file).map_err(|error| {
-        format!("the key file {shown} cannot be read: {error}; see its path and who may read it")
-    })?;
-    TsigKey::parse(&text)
-        .map_err(|error| format!("{shown}: {error}; make one with `tsig-keygen -a hmac-sha256 ddns`"))
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {

@@ -2,6 +2,7 @@
 //!
 //! `cargo run -p fleetcert-dns-lookup --example diagnose -- --zone fleet.example.com --ca letsencrypt.org`
 
+mod backend;
 mod flags;
 mod resolver;
 #[cfg(test)]

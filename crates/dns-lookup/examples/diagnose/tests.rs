@@ -83,6 +83,19 @@ fn wrong_flags_say_what_to_do() {
             &format!("--zone fleet.test --server 192.0.2.1 --tsig-key-file {key} --probe-name a.other.test"),
             "not in the zone fleet.test",
         ),
+        (
+            "--zone fleet.test --server 192.0.2.1 --probe-name a.fleet.test",
+            "give --tsig-key-file or --powerdns-url",
+        ),
+        ("--zone fleet.test --server 192.0.2.1 --powerdns-url http://127.0.0.1:8081", "--powerdns-key-file"),
+        (
+            "--zone fleet.test --server 192.0.2.1 --powerdns-url http://192.0.2.1:8081 --powerdns-key-file /nowhere/key",
+            "everybody on the way reads the token",
+        ),
+        (
+            "--zone fleet.test --server 192.0.2.1 --powerdns-url https://pdns.test --powerdns-key-file /nowhere/key",
+            "cannot be read",
+        ),
         ("--zone fleet.test --server 192.0.2.1 --account-uri https://ca.test/1", "--ca"),
     ] {
         let complaint = complaint(text);
