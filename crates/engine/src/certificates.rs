@@ -72,8 +72,9 @@ impl Engine {
                 return Ok(Some(self.issued_status(certificate)));
             }
             let options = &self.parts().options;
-            // What is due waits for no interval: the CA may have revoked what it issued an hour ago.
-            let apart = if certificate.is_due(now) { Duration::ZERO } else { options.between_certificates };
+            // What may be renewed waits for no interval: the CA may have revoked what it issued an hour ago.
+            let apart =
+                if certificate.may_be_renewed(now) { Duration::ZERO } else { options.between_certificates };
             let limit = NameLimit::new(options.certificates_per_name, options.name_period, apart);
             if let Some(until) = limit.limited_until(certificate.issued_at.iter().copied(), now) {
                 return Err(EngineError::limited(now, until, "this name has had its certificates for now"));

@@ -45,7 +45,8 @@ pub struct EngineOptions {
     /// So many certificate requests are taken from one device, by each process; ten in an hour by default. What is above
     /// is answered before it costs anything. `None` for any number.
     pub requests_per_device: Option<Limit>,
-    /// After a certificate a name gets the next one not before this time has passed, a day by default, unless it is due.
+    /// After a certificate a name gets the next one not before this time has passed, a day by default, unless its window
+    /// for renewal is open.
     pub between_certificates: Duration,
     /// What the orders of each lane leave to more urgent ones of the CA's limits that all of them share.
     pub reserve: Reserve,
@@ -58,7 +59,7 @@ pub struct EngineOptions {
     pub breaker: BreakerRule,
     /// When the clock is not believed, and how many new orders start whatever it says; counted for each process. A clock
     /// that jumps, or a machine that slept, starts nothing new until it has gone on evenly for a while. By default that is
-    /// ten minutes after a jump of more than ten, and 1,000 starts at once, then 10,000 in an hour. `None` to believe it.
+    /// ten minutes after a jump of more than ten, and 4,000 starts at once, then 10,000 in an hour. `None` to believe it.
     pub clock_rule: Option<ClockRule>,
     /// How many requests a second the CA's load balancer is sent by this process. `None` for four fifths of what Let's
     /// Encrypt publishes, where the account is one of theirs, and for no rate elsewhere; a server that says that it is busy
@@ -124,7 +125,7 @@ impl EngineOptions {
 }
 
 /// A fleet of 90,000 starts 125 orders in an hour, and one whose CA revokes everything at once 4,000.
-const STARTS: Limit = match Limit::new(1_000, 10_000, Duration::from_secs(3600)) {
+const STARTS: Limit = match Limit::new(4_000, 10_000, Duration::from_secs(3600)) {
     Ok(limit) => limit,
     // Evaluated by the compiler.
     Err(_) => unreachable!(),
