@@ -10,7 +10,8 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::Request as HttpRequest;
 use axum::response::Response;
 use fleetcert_ambient::{Clock, SeededEntropy, SystemClock};
-use fleetcert_dns::{BackendError, BackendErrorKind, DnsBackend};
+use fleetcert_dns::{BackendError, BackendErrorKind, Change, DnsBackend, RecordType};
+use fleetcert_names::DomainName;
 use futures_util::stream;
 use http::StatusCode;
 use tokio::task::JoinHandle;
@@ -314,6 +315,34 @@ async fn respond(answer: Answer) -> Response {
         }
     };
     response.body(body).unwrap()
+}
+
+/// What was wrong with the answer that the error is of.
+pub(crate) fn fault(error: &BackendError) -> Option<ApiFault> {
+    let source = std::error::Error::source(error)?;
+    source.downcast_ref::<ApiError>().map(ApiError::fault)
+}
+
+/// That a backend sends nothing for what no provider can do: names outside the zone, and more than the `most`
+/// changes that it takes in a call. `outside` changes a name outside, `change` one inside. What `Debug` shows of it has
+/// no secret.
+pub(crate) async fn require_unfit_refused(
+    backend: &dyn DnsBackend,
+    outside: Change,
+    change: Change,
+    most: usize,
+) {
+    let zone: DomainName = "fleet.test".parse().unwrap();
+    let error = backend.apply(&zone, &[outside]).await.unwrap_err();
+    assert_eq!(error.kind(), BackendErrorKind::NotInZone);
+    let name = "a.xfleet.test".parse().unwrap();
+    let error = backend.read(&zone, &name, RecordType::A).await.unwrap_err();
+    assert_eq!(error.kind(), BackendErrorKind::NotInZone);
+    let too_many = vec![change; most + 1];
+    let error = backend.apply(&zone, &too_many).await.unwrap_err();
+    assert_eq!(error.kind(), BackendErrorKind::InvalidInput);
+    backend.apply(&zone, &[]).await.unwrap();
+    assert!(!format!("{backend:?}").contains(SECRET));
 }
 
 /// That each way in which an API can fail at this request becomes the error that it should be. `call` makes a call of

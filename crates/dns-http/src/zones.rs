@@ -1,10 +1,13 @@
 //! What a provider calls a zone, remembered for a while.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use fleetcert_dns::{BackendError, BackendErrorKind};
 use fleetcert_names::DomainName;
+
+use crate::client::Call;
 
 /// The provider's ids of zones, each kept for an hour at most. After an answer that the zone is not there,
 /// [`forget`](Self::forget) it: it may have been made anew under another id.
@@ -23,7 +26,6 @@ impl<T> Default for ZoneIds<T> {
     }
 }
 
-#[allow(dead_code, reason = "not every provider has ids")]
 impl<T: Clone> ZoneIds<T> {
     /// The id, if it is known and not too old.
     pub(crate) fn get(&self, zone: &DomainName, now: SystemTime) -> Option<T> {
@@ -52,8 +54,73 @@ impl<T: Clone> ZoneIds<T> {
     }
 }
 
+/// The zones of an account that calls them by ids of its own: those that the options name, and those that were found.
+#[derive(Debug)]
+pub(crate) struct AccountZones {
+    configured: BTreeMap<DomainName, String>,
+    found: ZoneIds<String>,
+}
+
+/// How an error speaks of an account's zones.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ZoneWords {
+    /// What is said when there is none, as a sentence.
+    pub(crate) none: &'static str,
+    /// What the provider calls several of them.
+    pub(crate) several: &'static str,
+    /// The option that names one.
+    pub(crate) option: &'static str,
+}
+
+impl AccountZones {
+    pub(crate) fn new(configured: BTreeMap<DomainName, String>) -> Self {
+        Self { configured, found: ZoneIds::default() }
+    }
+
+    /// The id of the call's zone: as the options say, as it was found before, or the one that `look_up` finds.
+    ///
+    /// # Errors
+    /// `NotInZone` when there is none, `InvalidInput` when there are several.
+    pub(crate) async fn id(
+        &self,
+        call: &Call<'_>,
+        words: ZoneWords,
+        look_up: impl Future<Output = Result<Vec<String>, BackendError>>,
+    ) -> Result<String, BackendError> {
+        let known = self.configured.get(call.zone).cloned();
+        if let Some(id) = known.or_else(|| self.found.get(call.zone, call.now())) {
+            return Ok(id);
+        }
+        match &look_up.await?[..] {
+            [id] => {
+                self.found.put(call.zone, id.clone(), call.now());
+                Ok(id.clone())
+            }
+            [] => Err(call.error(BackendErrorKind::NotInZone, words.none)),
+            ids => {
+                let ZoneWords { several, option, .. } = words;
+                let ids = ids.join(", ");
+                let why = format!("several {several} have this name; set one of {ids} in `{option}`");
+                Err(call.error(BackendErrorKind::InvalidInput, why))
+            }
+        }
+    }
+
+    /// The answer to a request that named the zone. One that is not there any more may have been made anew under another
+    /// id, and is looked up the next time.
+    pub(crate) fn judged<T>(
+        &self,
+        call: &Call<'_>,
+        answer: Result<T, BackendError>,
+    ) -> Result<T, BackendError> {
+        if answer.as_ref().is_err_and(|error| error.kind() == BackendErrorKind::NotInZone) {
+            self.found.forget(call.zone);
+        }
+        answer
+    }
+}
+
 /// The owner name relative to the zone, as many APIs want it; `None` at the apex.
-#[allow(dead_code, reason = "some providers take the whole name")]
 pub(crate) fn relative<'a>(name: &'a DomainName, zone: &DomainName) -> Option<&'a str> {
     name.as_str().strip_suffix(zone.as_str()).and_then(|rest| rest.strip_suffix('.'))
 }

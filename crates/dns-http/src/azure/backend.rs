@@ -16,7 +16,7 @@ use super::client_secret::ClientSecret;
 use super::messages::{RecordSetReply, SPELLING, SentRecordSet, Stored, code, is_printable};
 use crate::client::{Api, Call, Repeat, Reply, Request};
 use crate::record_sets::{
-    Guesses, Held, Key, Locks, RecordSets, Remembered, SetChange, edits, lock_within, rewrite, type_name,
+    Guesses, Held, Key, Locks, RecordSets, Remembered, SetChange, begin, edits, rewrite, shown, type_name,
 };
 use crate::tokens::{Fetch, Fetched};
 use crate::zones::relative;
@@ -118,18 +118,13 @@ impl AzureBackend {
 impl DnsBackend for AzureBackend {
     async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
         let inner = &*self.inner;
-        let call = inner.api.call(Operation::Apply, zone);
-        call.require_fit(changes, &self.capabilities())?;
+        let begun = begin(&inner.api, zone, changes, &self.capabilities(), &inner.locks).await?;
+        let Some((call, _locked)) = begun else { return Ok(()) };
         if changes.iter().any(|change| matches!(change, Change::AddTxt { value, .. } if !is_printable(value)))
         {
             let why = "a text has other characters than printable ASCII, which JSON does not carry as octets";
             return Err(call.error(BackendErrorKind::InvalidInput, why));
         }
-        if changes.is_empty() {
-            return Ok(());
-        }
-        let names = changes.iter().map(|change| change.name().clone()).collect();
-        let _locked = lock_within(&call, &inner.locks, names).await?;
         let edits = edits(changes, MIN_TTL);
         let guesses = Guesses::new(&inner.remembered, zone, &edits);
         rewrite(&Sets { inner, guesses }, &call, &edits).await
@@ -143,8 +138,7 @@ impl DnsBackend for AzureBackend {
     ) -> Result<Option<RecordSet>, BackendError> {
         let call = self.inner.api.call(Operation::Read, zone);
         call.require_within(name)?;
-        let held = self.inner.stored(&call, &(name.clone(), record_type)).await?;
-        Ok(held.map(|(set, _)| set).filter(|set| !set.values.is_empty()))
+        Ok(shown(self.inner.stored(&call, &(name.clone(), record_type)).await?))
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -254,26 +248,13 @@ impl RecordSets for Sets<'_> {
         call: &Call<'_>,
         keys: &[Key],
     ) -> Result<BTreeMap<Key, (RecordSet, Stored)>, BackendError> {
-        let (mut held, unknown) = self.guesses.split(keys);
-        let reads = unknown
-            .into_iter()
-            .map(|key| async move { Ok((key.clone(), self.inner.stored(call, &key).await?)) }.boxed());
-        let found = call.side_by_side(reads.collect()).await?;
-        held.extend(found.into_iter().filter_map(|(key, found)| Some((key, found?))));
-        Ok(held)
+        let read = |key| async move { self.inner.stored(call, &key).await };
+        self.guesses.held(call, keys, read).await
     }
 
     async fn write(&self, call: &Call<'_>, changes: &[SetChange<Stored>]) -> Result<(), BackendError> {
         let writes = changes.iter().map(|change| self.inner.write_one(call, change).boxed());
-        match call.side_by_side(writes.collect()).await {
-            Ok(written) => {
-                written.into_iter().flatten().for_each(|(key, held)| self.guesses.learn(&key, held));
-                Ok(())
-            }
-            Err(error) => {
-                self.guesses.give_up();
-                Err(error)
-            }
-        }
+        let made = call.side_by_side(writes.collect()).await;
+        self.guesses.settle(made.map(|written| written.into_iter().flatten()))
     }
 }

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use super::imitation::resource_group;
 use super::{AzureBackend, AzureCredentials, AzureOptions};
-use crate::fixture::{Answer, Exchange, Script, client, expect, json as answer_json, status};
-use crate::{ApiError, ApiFault, HttpOptions};
+use crate::fixture::{Answer, Exchange, Script, client, expect, fault, json as answer_json, status};
+use crate::{ApiFault, HttpOptions};
 
 const ZONE: &str = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/dnsZones/fleet.test";
 
@@ -107,11 +107,6 @@ async fn add(backend: &AzureBackend, value: &str) -> Result<(), BackendError> {
 
 async fn remove(backend: &AzureBackend, value: &str) -> Result<(), BackendError> {
     backend.remove_txt(&zone(), &name(), &value.parse().unwrap()).await
-}
-
-fn fault(error: &BackendError) -> Option<ApiFault> {
-    let source = std::error::Error::source(error)?;
-    source.downcast_ref::<ApiError>().map(ApiError::fault)
 }
 
 #[tokio::test]

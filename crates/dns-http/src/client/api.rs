@@ -40,7 +40,6 @@ impl Api {
     }
 
     /// With a reader of the API's own error codes.
-    #[allow(dead_code, reason = "only some providers have codes that say more than the status")]
     pub(crate) fn reading_kinds(mut self, read_kind: ReadKind) -> Self {
         self.read_kind = read_kind;
         self

@@ -46,7 +46,6 @@ pub(crate) struct Token {
     secret: SecretString,
 }
 
-#[allow(dead_code, reason = "each provider uses one of them")]
 impl Token {
     /// `Authorization: Bearer …` (RFC 6750 section 2.1).
     pub(crate) fn bearer(secret: SecretString) -> Self {

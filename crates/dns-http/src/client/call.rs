@@ -42,7 +42,6 @@ impl<'a> Call<'a> {
     }
 
     /// The same call with the same deadline, through another API: one that gives out tokens.
-    #[allow(dead_code, reason = "only some providers have tokens that are fetched")]
     pub(crate) fn through<'b>(&self, api: &'b Api) -> Call<'b>
     where
         'a: 'b,

@@ -63,7 +63,6 @@ impl Endpoint {
     }
 
     /// The endpoint of a public API.
-    #[allow(dead_code, reason = "a provider without a public address has none")]
     pub(crate) fn of_provider(url: &'static str) -> Self {
         url.parse().expect("the providers' base URLs are https URLs")
     }

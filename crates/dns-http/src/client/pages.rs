@@ -20,7 +20,6 @@ pub(crate) struct PageCount<'a> {
     turned: usize,
 }
 
-#[allow(dead_code, reason = "not every provider has pages")]
 impl<'a> PageCount<'a> {
     pub(crate) fn new(call: Call<'a>) -> Self {
         Self { call, turned: 0 }

@@ -13,13 +13,11 @@ pub(crate) enum Repeat {
     /// Done twice is as done once: after any failure that may pass it is sent again.
     Harmless,
     /// Done twice is wrong. It is sent again only when the server has certainly not done it.
-    #[allow(dead_code, reason = "only some providers have such requests")]
     Harmful,
 }
 
 /// A request to an API.
 #[derive(Clone, Debug)]
-#[allow(dead_code, reason = "each provider uses a part of it")]
 pub(crate) struct Request {
     pub(crate) method: Method,
     target: Target,
@@ -36,7 +34,6 @@ enum Target {
     Url(Url),
 }
 
-#[allow(dead_code, reason = "each provider uses a part of it")]
 impl Request {
     /// A request to the path of these segments below the base URL. A last segment that is empty ends the path with
     /// a slash.

@@ -16,9 +16,9 @@ use serde::de::IgnoredAny;
 use super::messages::{Batch, Envelope, Listed, Zone, kind_of, record_set};
 use crate::client::{Api, Call, PageCount, Repeat, Request, Token};
 use crate::record_sets::{
-    Guesses, Key, Locks, RecordSets, Remembered, SetChange, edits, lock_within, rewrite,
+    Guesses, Key, Locks, RecordSets, Remembered, SetChange, begin, edits, rewrite, shown,
 };
-use crate::zones::ZoneIds;
+use crate::zones::{AccountZones, ZoneWords};
 use crate::{Endpoint, HttpClient};
 
 /// How a [`CloudflareBackend`] reaches its zones. `Debug` shows no secret.
@@ -59,15 +59,16 @@ pub struct CloudflareBackend {
 #[derive(Debug)]
 struct Inner {
     api: Api,
-    configured: BTreeMap<DomainName, String>,
+    zones: AccountZones,
     max_operations: usize,
     min_ttl: Ttl,
-    found: ZoneIds<String>,
     locks: Locks<DomainName>,
     /// It stays empty: what is to be deleted is always read, because an id does not say that its record is as it was.
     nothing: Remembered<Vec<Listed>>,
 }
 
+const WORDS: ZoneWords =
+    ZoneWords { none: "the token sees no zone of this name", several: "zones", option: "zone_ids" };
 /// More challenge names than these are read by one list.
 const READ_ONE_BY_ONE: usize = 4;
 const CHALLENGE: &str = "_acme-challenge.";
@@ -78,10 +79,9 @@ impl CloudflareBackend {
     pub fn new(options: CloudflareOptions, http: &HttpClient) -> Self {
         let inner = Inner {
             api: Api::new(http, options.endpoint, Token::bearer(options.token)).reading_kinds(kind_of),
-            configured: options.zone_ids,
+            zones: AccountZones::new(options.zone_ids),
             max_operations: options.max_operations,
             min_ttl: options.min_ttl,
-            found: ZoneIds::default(),
             locks: Locks::default(),
             nothing: Remembered::default(),
         };
@@ -93,17 +93,12 @@ impl CloudflareBackend {
 impl DnsBackend for CloudflareBackend {
     async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
         let inner = &*self.inner;
-        let call = inner.api.call(Operation::Apply, zone);
-        call.require_fit(changes, &self.capabilities())?;
-        if changes.is_empty() {
-            return Ok(());
-        }
-        let names = changes.iter().map(|change| change.name().clone()).collect();
-        let _locked = lock_within(&call, &inner.locks, names).await?;
+        let begun = begin(&inner.api, zone, changes, &self.capabilities(), &inner.locks).await?;
+        let Some((call, _locked)) = begun else { return Ok(()) };
         let zone_id = inner.zone_id(&call).await?;
         let edits = edits(changes, inner.min_ttl);
         let guesses = Guesses::new(&inner.nothing, zone, &edits);
-        inner.judged(&call, rewrite(&Sets { inner, zone_id, guesses }, &call, &edits).await)
+        inner.zones.judged(&call, rewrite(&Sets { inner, zone_id, guesses }, &call, &edits).await)
     }
 
     async fn read(
@@ -117,8 +112,7 @@ impl DnsBackend for CloudflareBackend {
         call.require_within(name)?;
         let zone_id = inner.zone_id(&call).await?;
         let held = inner.held(&call, &zone_id, &[(name.clone(), record_type)]).await;
-        let held = inner.judged(&call, held)?;
-        Ok(held.into_values().next().map(|(set, _)| set).filter(|set| !set.values.is_empty()))
+        Ok(shown(inner.zones.judged(&call, held)?.into_values().next()))
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -129,29 +123,7 @@ impl DnsBackend for CloudflareBackend {
 
 impl Inner {
     async fn zone_id(&self, call: &Call<'_>) -> Result<String, BackendError> {
-        let known = self.configured.get(call.zone).cloned();
-        match known.or_else(|| self.found.get(call.zone, call.now())) {
-            Some(id) => Ok(id),
-            None => self.look_up(call).await,
-        }
-    }
-
-    async fn look_up(&self, call: &Call<'_>) -> Result<String, BackendError> {
-        let request = Request::get(["zones"]).query("name", call.zone.as_str()).query("per_page", "50");
-        let zones: Vec<Zone> = pages(call, &request).await?;
-        let ids: Vec<_> = zones.into_iter().filter(|zone| zone.name == call.zone.as_str()).collect();
-        match &ids[..] {
-            [zone] => {
-                self.found.put(call.zone, zone.id.clone(), call.now());
-                Ok(zone.id.clone())
-            }
-            [] => Err(call.error(BackendErrorKind::NotInZone, "the token sees no zone of this name")),
-            several => {
-                let ids = several.iter().map(|zone| zone.id.as_str()).collect::<Vec<_>>().join(", ");
-                let why = format!("several zones have this name; set one of {ids} in `zone_ids`");
-                Err(call.error(BackendErrorKind::InvalidInput, why))
-            }
-        }
+        self.zones.id(call, WORDS, look_up(call)).await
     }
 
     /// The records of these names and types, in as few requests as may be.
@@ -178,14 +150,13 @@ impl Inner {
         };
         Ok(keys.iter().filter_map(of_key).collect())
     }
+}
 
-    /// A zone that is not there any more may have been made anew under another id.
-    fn judged<T>(&self, call: &Call<'_>, answer: Result<T, BackendError>) -> Result<T, BackendError> {
-        if answer.as_ref().is_err_and(|error| error.kind() == BackendErrorKind::NotInZone) {
-            self.found.forget(call.zone);
-        }
-        answer
-    }
+/// The ids of the zones with the call's name.
+async fn look_up(call: &Call<'_>) -> Result<Vec<String>, BackendError> {
+    let request = Request::get(["zones"]).query("name", call.zone.as_str()).query("per_page", "50");
+    let zones = pages::<Zone>(call, &request).await?;
+    Ok(zones.into_iter().filter(|zone| zone.name == call.zone.as_str()).map(|zone| zone.id).collect())
 }
 
 type Query = Vec<(&'static str, String)>;
@@ -270,13 +241,7 @@ impl RecordSets for Sets<'_> {
         // Sent twice, a batch is refused the second time, and the records are read.
         let segments = ["zones", &self.zone_id, "dns_records", "batch"];
         let request = Request::new(Method::POST, segments, Repeat::Harmless).json(&batch);
-        let made = match call.send(&request).await {
-            Ok(reply) => reply.json::<Envelope<IgnoredAny>>().map(drop),
-            Err(error) => Err(error),
-        };
-        if made.is_err() {
-            self.guesses.give_up();
-        }
-        made
+        let made = call.send(&request).await.and_then(|reply| reply.json::<Envelope<IgnoredAny>>());
+        self.guesses.settle(made.map(|_| None))
     }
 }

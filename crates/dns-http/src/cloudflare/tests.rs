@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use super::imitation::free_zone;
 use super::{CloudflareBackend, CloudflareOptions};
-use crate::fixture::{Answer, Exchange, Script, client, expect, json as answer_json, status};
-use crate::{ApiError, ApiFault, HttpOptions};
+use crate::fixture::{Answer, Exchange, Script, client, expect, fault, json as answer_json, status};
+use crate::{ApiFault, HttpOptions};
 
 const RECORDS: &str = "/client/v4/zones/z/dns_records";
 
@@ -95,11 +95,6 @@ async fn add(backend: &CloudflareBackend, value: &str) -> Result<(), BackendErro
 
 async fn remove(backend: &CloudflareBackend, value: &str) -> Result<(), BackendError> {
     backend.remove_txt(&zone(), &name(), &value.parse().unwrap()).await
-}
-
-fn fault(error: &BackendError) -> Option<ApiFault> {
-    let source = std::error::Error::source(error)?;
-    source.downcast_ref::<ApiError>().map(ApiError::fault)
 }
 
 #[tokio::test]

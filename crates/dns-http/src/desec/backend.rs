@@ -6,7 +6,6 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use fleetcert_dns::{BackendError, Capabilities, Change, DnsBackend, Operation, RecordSet, RecordType, Ttl};
 use fleetcert_names::DomainName;
-use futures_util::FutureExt;
 use http::{Method, StatusCode};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -14,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::links;
 use crate::client::{Api, Call, PageCount, Repeat, Request, Token};
 use crate::record_sets::{
-    Key, Locks, RecordSets, SetChange, Spelled, Spelling, edits, lock_within, rewrite, type_name,
+    Key, Locks, RecordSets, SetChange, Spelled, Spelling, begin, edits, read_each, rewrite, shown, type_name,
 };
 use crate::zones::{ZoneIds, relative};
 use crate::{Endpoint, HttpClient, txt};
@@ -79,15 +78,10 @@ impl DesecBackend {
 impl DnsBackend for DesecBackend {
     async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
         let inner = &*self.inner;
-        let call = inner.api.call(Operation::Apply, zone);
-        call.require_fit(changes, &self.capabilities())?;
-        if changes.is_empty() {
-            return Ok(());
-        }
-        let edits = edits(changes, inner.shortest_ttl(&call).await?);
-        let names: BTreeSet<_> = edits.keys().map(|(name, _)| name.clone()).collect();
-        let _locked = lock_within(&call, &inner.names, names).await?;
-        rewrite(inner, &call, &edits).await
+        let begun = begin(&inner.api, zone, changes, &self.capabilities(), &inner.names).await?;
+        let Some((call, _locked)) = begun else { return Ok(()) };
+        let shortest_ttl = inner.shortest_ttl(&call).await?;
+        rewrite(inner, &call, &edits(changes, shortest_ttl)).await
     }
 
     async fn read(
@@ -99,8 +93,7 @@ impl DnsBackend for DesecBackend {
         let call = self.inner.api.call(Operation::Read, zone);
         call.require_within(name)?;
         self.inner.shortest_ttl(&call).await?;
-        let held = self.inner.held_set(&call, &(name.clone(), record_type)).await?;
-        Ok(held.map(|(set, _)| set).filter(|set| !set.values.is_empty()))
+        Ok(shown(self.inner.held_set(&call, &(name.clone(), record_type)).await?))
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -185,12 +178,8 @@ impl RecordSets for Inner {
 
     async fn held(&self, call: &Call<'_>, keys: &[Key]) -> Result<BTreeMap<Key, Set>, BackendError> {
         if keys.len() <= READ_ONE_BY_ONE {
-            let reads = keys
-                .iter()
-                .map(|key| async move { Ok((key.clone(), self.held_set(call, key).await?)) }.boxed())
-                .collect();
-            let sets = call.side_by_side(reads).await?;
-            return Ok(sets.into_iter().filter_map(|(key, set)| Some((key, set?))).collect());
+            let read = |key| async move { self.held_set(call, &key).await };
+            return read_each(call, keys.iter().cloned(), read).await;
         }
         let mut held = BTreeMap::new();
         let types: BTreeSet<_> = keys.iter().map(|(_, record_type)| *record_type).collect();

@@ -9,7 +9,9 @@ use fleetcert_names::DomainName;
 use serde_json::{Value, json};
 
 use super::{DesecBackend, DesecOptions, imitation};
-use crate::fixture::{Exchange, SECRET, Script, client, expect, json as answer, require_refusals, status};
+use crate::fixture::{
+    Exchange, SECRET, Script, client, expect, json as answer, require_refusals, require_unfit_refused, status,
+};
 use crate::{Endpoint, HttpClient};
 
 const NAME: &str = "_acme-challenge.a.fleet.test";
@@ -169,13 +171,7 @@ async fn a_foreign_domain_is_told_from_an_absent_set() {
 async fn what_does_not_fit_is_not_sent() {
     let script = Script::new([]).await;
     let backend = backend(&script);
-    let error = backend.apply(&zone(), &[add("a.xfleet.test", "1")]).await.unwrap_err();
-    assert_eq!(error.kind(), BackendErrorKind::NotInZone);
-    let error = backend.read(&zone(), &name("a.xfleet.test"), RecordType::A).await.unwrap_err();
-    assert_eq!(error.kind(), BackendErrorKind::NotInZone);
-    let error = backend.apply(&zone(), &vec![add(NAME, "1"); 501]).await.unwrap_err();
-    assert_eq!(error.kind(), BackendErrorKind::InvalidInput);
-    assert!(!format!("{backend:?}").contains(SECRET));
+    require_unfit_refused(&backend, add("a.xfleet.test", "1"), add(NAME, "1"), 500).await;
     script.finish();
 }
 

@@ -15,7 +15,7 @@ use secrecy::SecretString;
 use super::messages::{NewRecord, Page, Record};
 use crate::client::{Api, Call, PageCount, Repeat, Request, Token};
 use crate::dns01::require_dns01_texts;
-use crate::record_sets::{Edit, Locks, edits, lock_within};
+use crate::record_sets::{Edit, Locks, begin, edits};
 use crate::zones::relative;
 use crate::{Endpoint, HttpClient};
 
@@ -72,15 +72,14 @@ const MIN_TTL: u32 = 30;
 impl DnsBackend for DigitalOceanBackend {
     async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
         let inner = &*self.inner;
-        let call = inner.api.call(Operation::Apply, zone);
         let capabilities = self.capabilities();
-        call.require_fit(changes, &capabilities)?;
+        let begun = begin(&inner.api, zone, changes, &capabilities, &inner.names).await?;
+        let Some((call, _locked)) = begun else { return Ok(()) };
         require_dns01_texts(&call, changes)?;
         let mut by_name: BTreeMap<DomainName, Vec<(RecordType, Edit)>> = BTreeMap::new();
         for ((name, record_type), edit) in edits(changes, capabilities.min_ttl) {
             by_name.entry(name).or_default().push((record_type, edit));
         }
-        let _locked = lock_within(&call, &inner.names, by_name.keys().cloned().collect()).await?;
         let work = by_name.iter().map(|(name, edits)| inner.edit(&call, name, edits).boxed()).collect();
         call.side_by_side(work).await.map(drop)
     }

@@ -8,7 +8,6 @@ use fleetcert_dns::{
     BackendError, BackendErrorKind, Capabilities, Change, DnsBackend, Operation, RecordSet, RecordType, Ttl,
 };
 use fleetcert_names::DomainName;
-use futures_util::FutureExt;
 use http::Method;
 
 use super::ServiceAccountKey;
@@ -16,12 +15,12 @@ use super::messages::{MadeChange, RrSet, RrSetPage, SentChange, ZonePage, kind_o
 use super::service_account::ServiceAccount;
 use crate::client::{Api, Call, PageCount, Repeat, Request};
 use crate::record_sets::{
-    Guesses, Key, Locks, RecordSets, Remembered, SetChange, Spelled, Spelling, edits, lock_within, rewrite,
-    type_name,
+    Guesses, Key, Locks, RecordSets, Remembered, Respelled, SetChange, Spelled, Spelling, begin, edits,
+    rewrite, shown, type_name,
 };
 use crate::tokens::{Fetch, Fetched};
 use crate::txt::{quoted, unquoted};
-use crate::zones::ZoneIds;
+use crate::zones::{AccountZones, ZoneWords};
 use crate::{Endpoint, HttpClient, TokenSource};
 
 /// How a [`GoogleBackend`] reaches its project. `Debug` shows no secret.
@@ -69,12 +68,16 @@ pub struct GoogleBackend {
 struct Inner {
     api: Api,
     project: String,
-    configured: BTreeMap<DomainName, String>,
-    found: ZoneIds<String>,
+    zones: AccountZones,
     locks: Locks<DomainName>,
     remembered: Remembered<Spelled>,
 }
 
+const WORDS: ZoneWords = ZoneWords {
+    none: "the project has no public managed zone of this name",
+    several: "managed zones",
+    option: "managed_zones",
+};
 const MAX_CHANGES: usize = 100;
 const MAX_VALUES: usize = 100;
 const SPELLING: Spelling = Spelling { write: quoted, read: unquoted };
@@ -89,8 +92,7 @@ impl GoogleBackend {
         let inner = Inner {
             api: Api::new(http, options.endpoint, Fetched::new(fetch)).reading_kinds(kind_of),
             project: options.project,
-            configured: options.managed_zones,
-            found: ZoneIds::default(),
+            zones: AccountZones::new(options.managed_zones),
             locks: Locks::default(),
             remembered: Remembered::default(),
         };
@@ -102,17 +104,13 @@ impl GoogleBackend {
 impl DnsBackend for GoogleBackend {
     async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
         let inner = &*self.inner;
-        let call = inner.api.call(Operation::Apply, zone);
-        call.require_fit(changes, &self.capabilities())?;
-        if changes.is_empty() {
-            return Ok(());
-        }
-        let names = changes.iter().map(|change| change.name().clone()).collect();
-        let _locked = lock_within(&call, &inner.locks, names).await?;
+        let begun = begin(&inner.api, zone, changes, &self.capabilities(), &inner.locks).await?;
+        let Some((call, _locked)) = begun else { return Ok(()) };
         let managed_zone = inner.managed_zone(&call).await?;
         let edits = edits(changes, Ttl::ZERO);
         let guesses = Guesses::new(&inner.remembered, zone, &edits);
-        inner.judged(&call, rewrite(&Sets { inner, managed_zone, guesses }, &call, &edits).await)
+        let made = rewrite(&Sets { inner, managed_zone, guesses }, &call, &edits).await;
+        inner.zones.judged(&call, made)
     }
 
     async fn read(
@@ -126,8 +124,7 @@ impl DnsBackend for GoogleBackend {
         call.require_within(name)?;
         let managed_zone = inner.managed_zone(&call).await?;
         let held = inner.listed(&call, &managed_zone, &(name.clone(), record_type)).await;
-        let held = inner.judged(&call, held)?;
-        Ok(held.map(|(set, _)| set).filter(|set| !set.values.is_empty()))
+        Ok(shown(inner.zones.judged(&call, held)?))
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -138,16 +135,12 @@ impl DnsBackend for GoogleBackend {
 impl Inner {
     /// What the project calls the zone.
     async fn managed_zone(&self, call: &Call<'_>) -> Result<String, BackendError> {
-        let known = self.configured.get(call.zone).cloned();
-        match known.or_else(|| self.found.get(call.zone, call.now())) {
-            Some(name) => Ok(name),
-            None => self.look_up(call).await,
-        }
+        self.zones.id(call, WORDS, self.look_up(call)).await
     }
 
-    async fn look_up(&self, call: &Call<'_>) -> Result<String, BackendError> {
+    async fn look_up(&self, call: &Call<'_>) -> Result<Vec<String>, BackendError> {
         let mut pages = PageCount::new(*call);
-        let mut all = Vec::new();
+        let mut names = Vec::new();
         let mut token: Option<String> = None;
         loop {
             pages.turn()?;
@@ -155,24 +148,10 @@ impl Inner {
                 Request::get(self.path(&["managedZones"])).query("dnsName", format!("{}.", call.zone));
             let page: ZonePage = call.send(&on_page(request, token)).await?.json()?;
             let zones = page.managed_zones.into_iter().filter(|zone| zone.is_public_zone(call.zone.as_str()));
-            all.extend(zones.map(|zone| zone.name));
+            names.extend(zones.map(|zone| zone.name));
             token = page.next_page_token;
             if token.is_none() {
-                break;
-            }
-        }
-        match &all[..] {
-            [name] => {
-                self.found.put(call.zone, name.clone(), call.now());
-                Ok(name.clone())
-            }
-            [] => Err(call
-                .error(BackendErrorKind::NotInZone, "the project has no public managed zone of this name")),
-            several => {
-                let names = several.join(", ");
-                let why =
-                    format!("several managed zones have this name; set one of {names} in `managed_zones`");
-                Err(call.error(BackendErrorKind::InvalidInput, why))
+                return Ok(names);
             }
         }
     }
@@ -204,14 +183,6 @@ impl Inner {
 
     fn path<'a>(&'a self, rest: &[&'a str]) -> Vec<&'a str> {
         [&["dns", "v1", "projects", &self.project], rest].concat()
-    }
-
-    /// A zone that is not there any more may have been made anew under another name.
-    fn judged<T>(&self, call: &Call<'_>, answer: Result<T, BackendError>) -> Result<T, BackendError> {
-        if answer.as_ref().is_err_and(|error| error.kind() == BackendErrorKind::NotInZone) {
-            self.found.forget(call.zone);
-        }
-        answer
     }
 }
 
@@ -255,46 +226,26 @@ impl RecordSets for Sets<'_> {
         call: &Call<'_>,
         keys: &[Key],
     ) -> Result<BTreeMap<Key, (RecordSet, Spelled)>, BackendError> {
-        let (mut held, unknown) = self.guesses.split(keys);
-        let reads = unknown.into_iter().map(|key| {
-            async move { Ok((key.clone(), self.inner.listed(call, &self.managed_zone, &key).await?)) }.boxed()
-        });
-        let found = call.side_by_side(reads.collect()).await?;
-        held.extend(found.into_iter().filter_map(|(key, found)| Some((key, found?))));
-        Ok(held)
+        let read = |key| async move { self.inner.listed(call, &self.managed_zone, &key).await };
+        self.guesses.held(call, keys, read).await
     }
 
     async fn write(&self, call: &Call<'_>, changes: &[SetChange<Spelled>]) -> Result<(), BackendError> {
+        let respelled = SPELLING.respelled(changes);
         let mut change = SentChange::default();
-        let mut written = Vec::new();
-        for SetChange { key, before, after } in changes {
-            let (name, record_type) = (key.0.as_str(), key.1);
-            let before = before.as_ref().map(|(_, spelled)| spelled);
-            let after = SPELLING.merged(before, after.as_ref(), record_type);
-            if before == after.as_ref() {
-                continue;
-            }
+        for Respelled { key: (name, record_type), before, after } in &respelled {
             if after.as_ref().is_some_and(|set| set.values.len() > MAX_VALUES) {
                 let why = format!("{name} would have more than {MAX_VALUES} values");
                 return Err(call.error(BackendErrorKind::Quota, why));
             }
-            change.deletions.extend(before.map(|set| RrSet::new(name, record_type, set)));
-            change.additions.extend(after.as_ref().map(|set| RrSet::new(name, record_type, set)));
-            written.push((key, after.map(|spelled| (SPELLING.record_set(&spelled, record_type), spelled))));
+            change.deletions.extend(before.map(|set| RrSet::new(name.as_str(), *record_type, set)));
+            change.additions.extend(after.as_ref().map(|set| RrSet::new(name.as_str(), *record_type, set)));
         }
-        if written.is_empty() {
+        if respelled.is_empty() {
             return Ok(());
         }
-        match self.send(call, &change).await {
-            Ok(()) => {
-                written.into_iter().for_each(|(key, held)| self.guesses.learn(key, held));
-                Ok(())
-            }
-            Err(error) => {
-                self.guesses.give_up();
-                Err(error)
-            }
-        }
+        let made = self.send(call, &change).await;
+        self.guesses.settle(made.map(|()| respelled.into_iter().map(|set| SPELLING.held(set))))
     }
 }
 

@@ -14,8 +14,10 @@ use serde_json::{Value, json};
 use super::imitation::managed_zone;
 use super::service_account::tests::key_file;
 use super::{GoogleBackend, GoogleCredentials, GoogleOptions, ServiceAccountKey};
-use crate::fixture::{Answer, Exchange, Script, client, client_at, expect, json as answer_json, status};
-use crate::{AccessToken, ApiError, ApiFault, CredentialError, HttpOptions, TokenSource};
+use crate::fixture::{
+    Answer, Exchange, Script, client, client_at, expect, fault, json as answer_json, status,
+};
+use crate::{AccessToken, ApiFault, CredentialError, HttpOptions, TokenSource};
 
 const ZONE: &str = "/dns/v1/projects/p/managedZones/fleet";
 
@@ -96,11 +98,6 @@ async fn add(backend: &GoogleBackend, value: &str) -> Result<(), BackendError> {
 
 async fn remove(backend: &GoogleBackend, value: &str) -> Result<(), BackendError> {
     backend.remove_txt(&zone(), &name(), &value.parse().unwrap()).await
-}
-
-fn fault(error: &BackendError) -> Option<ApiFault> {
-    let source = std::error::Error::source(error)?;
-    source.downcast_ref::<ApiError>().map(ApiError::fault)
 }
 
 #[tokio::test]

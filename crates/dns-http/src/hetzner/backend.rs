@@ -1,6 +1,6 @@
 //! The backend.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -17,7 +17,7 @@ use super::actions;
 use super::messages::{ActionReply, ChangeTtl, Record, Records, Rrset, RrsetReply, ZoneReply, read_kind};
 use crate::client::{Api, Call, Repeat, Request, Token};
 use crate::record_sets::{
-    Key, Locks, RecordSets, SetChange, Spelled, Spelling, edits, lock_within, rewrite, type_name,
+    Key, Locks, RecordSets, SetChange, Spelled, Spelling, begin, edits, read_each, rewrite, shown, type_name,
 };
 use crate::zones::{ZoneIds, relative};
 use crate::{Endpoint, HttpClient, txt};
@@ -77,17 +77,11 @@ const SPELLING: Spelling = Spelling { write: txt::quoted, read: txt::unquoted };
 impl DnsBackend for HetznerBackend {
     async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
         let inner = &*self.inner;
-        let call = inner.api.call(Operation::Apply, zone);
         let capabilities = self.capabilities();
-        call.require_fit(changes, &capabilities)?;
-        if changes.is_empty() {
-            return Ok(());
-        }
+        let begun = begin(&inner.api, zone, changes, &capabilities, &inner.names).await?;
+        let Some((call, _locked)) = begun else { return Ok(()) };
         inner.zone_ttl(&call).await?;
-        let edits = edits(changes, capabilities.min_ttl);
-        let names: BTreeSet<_> = edits.keys().map(|(name, _)| name.clone()).collect();
-        let _locked = lock_within(&call, &inner.names, names).await?;
-        rewrite(inner, &call, &edits).await
+        rewrite(inner, &call, &edits(changes, capabilities.min_ttl)).await
     }
 
     async fn read(
@@ -98,8 +92,7 @@ impl DnsBackend for HetznerBackend {
     ) -> Result<Option<RecordSet>, BackendError> {
         let call = self.inner.api.call(Operation::Read, zone);
         call.require_within(name)?;
-        let held = self.inner.held_set(&call, &(name.clone(), record_type)).await?;
-        Ok(held.map(|(set, _)| set).filter(|set| !set.values.is_empty()))
+        Ok(shown(self.inner.held_set(&call, &(name.clone(), record_type)).await?))
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -215,12 +208,8 @@ impl RecordSets for Inner {
         call: &Call<'_>,
         keys: &[Key],
     ) -> Result<BTreeMap<Key, (RecordSet, Spelled)>, BackendError> {
-        let reads = keys
-            .iter()
-            .map(|key| async move { Ok((key.clone(), self.held_set(call, key).await?)) }.boxed())
-            .collect();
-        let sets = call.side_by_side(reads).await?;
-        Ok(sets.into_iter().filter_map(|(key, set)| Some((key, set?))).collect())
+        let read = |key| async move { self.held_set(call, &key).await };
+        read_each(call, keys.iter().cloned(), read).await
     }
 
     async fn write(&self, call: &Call<'_>, changes: &[SetChange<Spelled>]) -> Result<(), BackendError> {

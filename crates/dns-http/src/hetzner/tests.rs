@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 
 use super::{HetznerBackend, HetznerOptions, imitation};
 use crate::fixture::{
-    Answer, Exchange, SECRET, Script, client, expect, json as answer, require_refusals, status,
+    Answer, Exchange, SECRET, Script, client, expect, json as answer, require_refusals,
+    require_unfit_refused, status,
 };
 use crate::{Endpoint, HttpClient};
 
@@ -241,14 +242,7 @@ async fn codes_say_more_than_the_status() {
 async fn what_does_not_fit_is_not_sent() {
     let script = Script::new([]).await;
     let backend = backend(&script);
-    let outside = addresses("a.xfleet.test", &[]);
-    let error = backend.apply(&zone(), &[outside]).await.unwrap_err();
-    assert_eq!(error.kind(), BackendErrorKind::NotInZone);
-    let error = backend.read(&zone(), &name("a.xfleet.test"), RecordType::A).await.unwrap_err();
-    assert_eq!(error.kind(), BackendErrorKind::NotInZone);
-    let error = backend.apply(&zone(), &vec![add("1"); 51]).await.unwrap_err();
-    assert_eq!(error.kind(), BackendErrorKind::InvalidInput);
-    assert!(!format!("{backend:?}").contains(SECRET));
+    require_unfit_refused(&backend, addresses("a.xfleet.test", &[]), add("1"), 50).await;
     script.finish();
 }
 

@@ -17,7 +17,7 @@ use super::api::{self, Patch, Record, Server, Zone};
 use super::reads::Held;
 use super::version::has_single_record_changes;
 use crate::client::{Api, Call, Repeat, Request, Token};
-use crate::record_sets::{Edit, Key, Locks, RecordSets, SetChange, edits, lock_within, rewrite};
+use crate::record_sets::{Edit, Key, Locks, RecordSets, SetChange, edits, lock_within, rewrite, shown};
 use crate::zones::ZoneIds;
 use crate::{Endpoint, HttpClient};
 
@@ -105,8 +105,7 @@ impl DnsBackend for PowerDnsBackend {
     ) -> Result<Option<RecordSet>, BackendError> {
         let call = self.inner.api.call(Operation::Read, zone);
         call.require_within(name)?;
-        let held = self.inner.held_set(&call, &(name.clone(), record_type)).await?;
-        Ok(held.map(|(set, _)| set).filter(|set| !set.values.is_empty()))
+        Ok(shown(self.inner.held_set(&call, &(name.clone(), record_type)).await?))
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -3,12 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use fleetcert_dns::{BackendError, RecordSet};
-use futures_util::FutureExt;
 
 use super::api::{self, Record, SearchedRecord, Zone};
 use super::backend::Inner;
 use crate::client::{Call, Request};
-use crate::record_sets::{Key, type_name};
+use crate::record_sets::{Key, read_each, type_name};
 
 /// What there is, as it is spelt.
 pub(super) type Held = BTreeMap<Key, (RecordSet, Vec<Record>)>;
@@ -38,12 +37,8 @@ impl Inner {
         if let Some(held) = self.searched(call, keys).await? {
             return Ok(held);
         }
-        let reads = keys
-            .iter()
-            .map(|key| async move { Ok((key.clone(), self.held_set(call, key).await?)) }.boxed())
-            .collect();
-        let sets = call.side_by_side(reads).await?;
-        Ok(sets.into_iter().filter_map(|(key, set)| Some((key, set?))).collect())
+        let read = |key| async move { self.held_set(call, &key).await };
+        read_each(call, keys.iter().cloned(), read).await
     }
 
     /// The sets of many challenge names by one search; `None` when they are few, or other names, or the search

@@ -8,10 +8,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use fleetcert_dns::RecordSet;
+use fleetcert_dns::{BackendError, RecordSet};
 use fleetcert_names::DomainName;
 
+use super::call::read_each;
 use super::{Edit, Key};
+use crate::client::Call;
 
 /// A record set with what is needed to write it on condition; `None` for no set.
 pub(crate) type Held<V> = Option<(RecordSet, V)>;
@@ -47,7 +49,7 @@ pub(crate) struct Guesses<'a, V> {
     allowed: AtomicBool,
 }
 
-impl<'a, V: Clone> Guesses<'a, V> {
+impl<'a, V: Clone + Send> Guesses<'a, V> {
     pub(crate) fn new(
         remembered: &'a Remembered<V>,
         zone: &'a DomainName,
@@ -84,17 +86,48 @@ impl<'a, V: Clone> Guesses<'a, V> {
         writes.then_some(guess)
     }
 
-    /// What was written or read.
-    pub(crate) fn learn(&self, key: &Key, held: Held<V>) {
+    /// The sets that there are of these: guessed, or read by `read`, each by itself.
+    pub(crate) async fn held<'r, F>(
+        &self,
+        call: &Call<'_>,
+        keys: &[Key],
+        read: impl Fn(Key) -> F,
+    ) -> Result<BTreeMap<Key, (RecordSet, V)>, BackendError>
+    where
+        V: Send + 'r,
+        F: Future<Output = Result<Held<V>, BackendError>> + Send + 'r,
+    {
+        let (mut held, unknown) = self.split(keys);
+        held.extend(read_each(call, unknown, read).await?);
+        Ok(held)
+    }
+
+    /// What came of a write: the sets as they are now, or a failure, after which this call reads.
+    pub(crate) fn settle(
+        &self,
+        made: Result<impl IntoIterator<Item = (Key, Held<V>)>, BackendError>,
+    ) -> Result<(), BackendError> {
+        match made {
+            Ok(written) => {
+                written.into_iter().for_each(|(key, held)| self.learn(key, held));
+                Ok(())
+            }
+            Err(error) => {
+                self.give_up();
+                Err(error)
+            }
+        }
+    }
+
+    fn learn(&self, key: Key, held: Held<V>) {
         let mut sets = self.remembered.lock();
         if sets.len() >= MOST {
             sets.clear();
         }
-        sets.insert((self.zone.clone(), key.clone()), held);
+        sets.insert((self.zone.clone(), key), held);
     }
 
-    /// A write was not successful: from now on this call reads.
-    pub(crate) fn give_up(&self) {
+    fn give_up(&self) {
         self.allowed.store(false, Ordering::Relaxed);
         let mut sets = self.remembered.lock();
         for key in self.edits.keys() {
@@ -153,16 +186,16 @@ mod tests {
 
         let edits = add();
         let guesses = Guesses::new(&remembered, &zone, &edits);
-        guesses.learn(&key(), Some((set(), 7)));
+        guesses.learn(key(), Some((set(), 7)));
         assert_eq!(reads(&remove()), (1, 0));
         // It may have gone since, so that there is something to do.
         assert_eq!(reads(&add()), (0, 1));
 
-        guesses.learn(&key(), None);
+        guesses.learn(key(), None);
         assert_eq!(reads(&add()), (0, 0));
         assert_eq!(reads(&remove()), (0, 1));
 
-        guesses.learn(&key(), Some((set(), 8)));
+        guesses.learn(key(), Some((set(), 8)));
         guesses.give_up();
         assert_eq!(guesses.split(&[key()]).1, [key()], "after a failure a call reads");
         assert_eq!(reads(&remove()), (0, 1), "and the next call knows nothing");
@@ -173,12 +206,12 @@ mod tests {
         let (zone, parent) = ("fleet.test".parse().unwrap(), "test".parse().unwrap());
         let remembered = Remembered::<u8>::default();
         let edits = remove();
-        Guesses::new(&remembered, &zone, &edits).learn(&key(), Some((set(), 1)));
+        Guesses::new(&remembered, &zone, &edits).learn(key(), Some((set(), 1)));
         assert_eq!(Guesses::new(&remembered, &parent, &edits).split(&[key()]).1, [key()]);
 
         let guesses = Guesses::new(&remembered, &zone, &edits);
         for number in 0..=MOST {
-            guesses.learn(&(format!("d{number}.fleet.test").parse().unwrap(), RecordType::Txt), None);
+            guesses.learn((format!("d{number}.fleet.test").parse().unwrap(), RecordType::Txt), None);
         }
         assert!(remembered.lock().len() <= MOST);
     }

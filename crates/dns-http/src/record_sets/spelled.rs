@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use fleetcert_dns::{RecordData, RecordSet, RecordType, Ttl, TxtValue};
 
-use super::{content, parsed};
+use super::{Held, Key, SetChange, content, parsed};
 
 /// A record set of a provider that deletes a set only when it is given as it stands: the time to live, and the values
 /// in the provider's own spelling.
@@ -21,7 +21,29 @@ pub(crate) struct Spelling {
     pub(crate) read: fn(&str) -> Option<TxtValue>,
 }
 
+/// A set as it stands and as it is to be, in the provider's spelling. The two differ.
+#[derive(Debug)]
+pub(crate) struct Respelled<'a> {
+    pub(crate) key: &'a Key,
+    pub(crate) before: Option<&'a Spelled>,
+    pub(crate) after: Option<Spelled>,
+}
+
 impl Spelling {
+    /// The changes in the provider's spelling, without those that change no letter.
+    pub(crate) fn respelled(self, changes: &[SetChange<Spelled>]) -> Vec<Respelled<'_>> {
+        let respelled = changes.iter().map(|SetChange { key, before, after }| {
+            let before = before.as_ref().map(|(_, spelled)| spelled);
+            Respelled { key, before, after: self.merged(before, after.as_ref(), key.1) }
+        });
+        respelled.filter(|it| it.before != it.after.as_ref()).collect()
+    }
+
+    /// What is held once the change is made.
+    pub(crate) fn held(self, Respelled { key, after, .. }: Respelled<'_>) -> (Key, Held<Spelled>) {
+        (key.clone(), after.map(|spelled| (self.record_set(&spelled, key.1), spelled)))
+    }
+
     /// The set as the contract has it. Values that no change of ours can make, such as an empty text, are not in it.
     pub(crate) fn record_set(self, spelled: &Spelled, record_type: RecordType) -> RecordSet {
         // RFC 2181 section 8: a time to live with the highest bit is zero.

@@ -9,7 +9,6 @@ use fleetcert_dns::{
     BackendError, BackendErrorKind, Capabilities, Change, DnsBackend, Operation, RecordSet, RecordType, Ttl,
 };
 use fleetcert_names::DomainName;
-use futures_util::FutureExt;
 use http::{HeaderValue, Method, header};
 
 use super::AwsCredentialSource;
@@ -18,11 +17,11 @@ use super::messages::{Batch, Listed, bare_id, kind_of, listed, zone_page};
 use super::xml::{Element, XmlFault};
 use crate::client::{Api, Call, PageCount, Repeat, Reply, Request};
 use crate::record_sets::{
-    Guesses, Key, Locks, RecordSets, Remembered, SetChange, Spelled, Spelling, edits, lock_within, rewrite,
-    type_name,
+    Guesses, Key, Locks, RecordSets, Remembered, Respelled, SetChange, Spelled, Spelling, begin, edits,
+    rewrite, shown, type_name,
 };
 use crate::txt::{Digits, quoted_in, unquoted_in};
-use crate::zones::ZoneIds;
+use crate::zones::{AccountZones, ZoneWords};
 use crate::{ApiFault, Endpoint, HttpClient};
 
 /// How a [`Route53Backend`] reaches its account. `Debug` shows no secret.
@@ -66,12 +65,16 @@ pub struct Route53Backend {
 #[derive(Debug)]
 struct Inner {
     api: Api,
-    configured: BTreeMap<DomainName, String>,
-    found: ZoneIds<String>,
+    zones: AccountZones,
     locks: Locks<DomainName>,
     remembered: Remembered<Spelled>,
 }
 
+const WORDS: ZoneWords = ZoneWords {
+    none: "the account has no public hosted zone of this name",
+    several: "hosted zones",
+    option: "zone_ids",
+};
 /// A batch of these fits when the names have few other values.
 const MAX_CHANGES: usize = 100;
 /// A batch that is refused so often although its sets are as they were read is wrong in itself.
@@ -88,8 +91,7 @@ impl Route53Backend {
         let signer = Signer::new(options.credentials, options.region, options.min_interval);
         let inner = Inner {
             api: Api::new(http, options.endpoint, signer).reading_kinds(kind_of),
-            configured: options.zone_ids,
-            found: ZoneIds::default(),
+            zones: AccountZones::new(options.zone_ids),
             locks: Locks::default(),
             remembered: Remembered::default(),
         };
@@ -101,18 +103,13 @@ impl Route53Backend {
 impl DnsBackend for Route53Backend {
     async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
         let inner = &*self.inner;
-        let call = inner.api.call(Operation::Apply, zone);
-        call.require_fit(changes, &self.capabilities())?;
-        if changes.is_empty() {
-            return Ok(());
-        }
-        let names = changes.iter().map(|change| change.name().clone()).collect();
-        let _locked = lock_within(&call, &inner.locks, names).await?;
+        let begun = begin(&inner.api, zone, changes, &self.capabilities(), &inner.locks).await?;
+        let Some((call, _locked)) = begun else { return Ok(()) };
         let zone_id = inner.zone_id(&call).await?;
         let edits = edits(changes, Ttl::ZERO);
         let guesses = Guesses::new(&inner.remembered, zone, &edits);
         let sets = Sets { inner, zone_id, guesses, refused: Mutex::default() };
-        inner.judged(&call, rewrite(&sets, &call, &edits).await)
+        inner.zones.judged(&call, rewrite(&sets, &call, &edits).await)
     }
 
     async fn read(
@@ -126,8 +123,7 @@ impl DnsBackend for Route53Backend {
         call.require_within(name)?;
         let zone_id = inner.zone_id(&call).await?;
         let held = inner.listed(&call, &zone_id, &(name.clone(), record_type)).await;
-        let held = inner.judged(&call, held)?;
-        Ok(held.map(|(set, _)| set).filter(|set| !set.values.is_empty()))
+        Ok(shown(inner.zones.judged(&call, held)?))
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -137,47 +133,10 @@ impl DnsBackend for Route53Backend {
 
 impl Inner {
     async fn zone_id(&self, call: &Call<'_>) -> Result<String, BackendError> {
-        let known = self.configured.get(call.zone).cloned();
-        let id = match known.or_else(|| self.found.get(call.zone, call.now())) {
-            Some(id) => id,
-            None => self.look_up(call).await?,
-        };
+        let id = self.zones.id(call, WORDS, look_up(call)).await?;
         bare_id(&id).map(str::to_owned).ok_or_else(|| {
             call.error(BackendErrorKind::InvalidInput, format!("`{id}` is no id of a hosted zone"))
         })
-    }
-
-    async fn look_up(&self, call: &Call<'_>) -> Result<String, BackendError> {
-        let mut pages = PageCount::new(*call);
-        let mut all = Vec::new();
-        let mut start = Some((format!("{}.", call.zone), None));
-        while let Some((name, id)) = start {
-            pages.turn()?;
-            let mut request = get(["hostedzonesbyname"]).query("dnsname", name);
-            if let Some(id) = id {
-                request = request.query("hostedzoneid", id);
-            }
-            let reply = call.send(&request).await?;
-            let page = zone_page(&document(&reply)?, call.zone.as_str())
-                .ok_or_else(|| reply.unusable(ApiFault::UnexpectedXml))?;
-            all.extend(page.ids);
-            start = page.next.map(|(name, id)| (name, Some(id)));
-        }
-        match &all[..] {
-            [id] => {
-                self.found.put(call.zone, id.clone(), call.now());
-                Ok(id.clone())
-            }
-            [] => {
-                Err(call
-                    .error(BackendErrorKind::NotInZone, "the account has no public hosted zone of this name"))
-            }
-            several => {
-                let ids = several.join(", ");
-                let why = format!("several hosted zones have this name; set one of {ids} in `zone_ids`");
-                Err(call.error(BackendErrorKind::InvalidInput, why))
-            }
-        }
     }
 
     /// The set, read from the API.
@@ -205,14 +164,26 @@ impl Inner {
             }
         }
     }
+}
 
-    /// A zone that is not there any more may have been made anew under another id.
-    fn judged<T>(&self, call: &Call<'_>, answer: Result<T, BackendError>) -> Result<T, BackendError> {
-        if answer.as_ref().is_err_and(|error| error.kind() == BackendErrorKind::NotInZone) {
-            self.found.forget(call.zone);
+/// The ids of the public zones with the call's name.
+async fn look_up(call: &Call<'_>) -> Result<Vec<String>, BackendError> {
+    let mut pages = PageCount::new(*call);
+    let mut ids = Vec::new();
+    let mut start = Some((format!("{}.", call.zone), None));
+    while let Some((name, id)) = start {
+        pages.turn()?;
+        let mut request = get(["hostedzonesbyname"]).query("dnsname", name);
+        if let Some(id) = id {
+            request = request.query("hostedzoneid", id);
         }
-        answer
+        let reply = call.send(&request).await?;
+        let page = zone_page(&document(&reply)?, call.zone.as_str())
+            .ok_or_else(|| reply.unusable(ApiFault::UnexpectedXml))?;
+        ids.extend(page.ids);
+        start = page.next.map(|(name, id)| (name, Some(id)));
     }
+    Ok(ids)
 }
 
 /// The record sets of one call.
@@ -233,32 +204,20 @@ impl RecordSets for Sets<'_> {
         call: &Call<'_>,
         keys: &[Key],
     ) -> Result<BTreeMap<Key, (RecordSet, Spelled)>, BackendError> {
-        let (mut held, unknown) = self.guesses.split(keys);
-        let reads = unknown.into_iter().map(|key| {
-            async move { Ok((key.clone(), self.inner.listed(call, &self.zone_id, &key).await?)) }.boxed()
-        });
-        let found = call.side_by_side(reads.collect()).await?;
-        held.extend(found.into_iter().filter_map(|(key, found)| Some((key, found?))));
-        Ok(held)
+        let read = |key| async move { self.inner.listed(call, &self.zone_id, &key).await };
+        self.guesses.held(call, keys, read).await
     }
 
     async fn write(&self, call: &Call<'_>, changes: &[SetChange<Spelled>]) -> Result<(), BackendError> {
+        let respelled = SPELLING.respelled(changes);
         let mut batch = Batch::default();
-        let mut written = Vec::new();
-        for SetChange { key, before, after } in changes {
-            let (name, record_type) = (key.0.as_str(), key.1);
-            let before = before.as_ref().map(|(_, spelled)| spelled);
-            let after = SPELLING.merged(before, after.as_ref(), record_type);
-            if before == after.as_ref() {
-                continue;
-            }
+        for Respelled { key: (name, record_type), before, after } in &respelled {
             if let Some(set) = before {
-                batch.delete(name, record_type, set);
+                batch.delete(name.as_str(), *record_type, set);
             }
-            if let Some(set) = &after {
-                batch.create(name, record_type, set);
+            if let Some(set) = after {
+                batch.create(name.as_str(), *record_type, set);
             }
-            written.push((key, after.map(|spelled| (SPELLING.record_set(&spelled, record_type), spelled))));
         }
         if batch.is_empty() {
             return Ok(());
@@ -266,16 +225,8 @@ impl RecordSets for Sets<'_> {
         if let Some(why) = batch.excess() {
             return Err(call.error(BackendErrorKind::InvalidInput, why));
         }
-        match self.send(call, batch.document()).await {
-            Ok(()) => {
-                written.into_iter().for_each(|(key, held)| self.guesses.learn(key, held));
-                Ok(())
-            }
-            Err(error) => {
-                self.guesses.give_up();
-                Err(error)
-            }
-        }
+        let made = self.send(call, batch.document()).await;
+        self.guesses.settle(made.map(|()| respelled.into_iter().map(|set| SPELLING.held(set))))
     }
 }
 

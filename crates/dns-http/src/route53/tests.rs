@@ -13,8 +13,8 @@ use fleetcert_names::DomainName;
 
 use super::imitation::{ZONE_ID, credentials, hosted_zone};
 use super::{AwsCredentialSource, AwsCredentials, Route53Backend, Route53Options};
-use crate::fixture::{Answer, Exchange, Script, client, client_at, expect, silence, status};
-use crate::{ApiError, ApiFault, CredentialError, HttpOptions};
+use crate::fixture::{Answer, Exchange, Script, client, client_at, expect, fault, silence, status};
+use crate::{ApiFault, CredentialError, HttpOptions};
 
 const CHANGES: &str = "/2013-04-01/hostedzone/Z1/rrset/";
 
@@ -134,11 +134,6 @@ async fn add(backend: &Route53Backend, value: &str) -> Result<(), BackendError> 
 
 async fn remove(backend: &Route53Backend, value: &str) -> Result<(), BackendError> {
     backend.remove_txt(&zone(), &name(), &value.parse().unwrap()).await
-}
-
-fn fault(error: &BackendError) -> Option<ApiFault> {
-    let source = std::error::Error::source(error)?;
-    source.downcast_ref::<ApiError>().map(ApiError::fault)
 }
 
 #[tokio::test]
