@@ -114,6 +114,7 @@ impl Engine {
     /// **Cancellation.** Dropped, it is as if the process were killed: the next run goes on with the orders when
     /// their leases have ended, a minute after [`order_deadline`](EngineOptions::order_deadline).
     pub async fn run(&self, shutdown: CancellationToken) {
+        self.clock_watch().begin(self.now());
         let workers = async {
             tokio::join!(self.zone_worker(), self.renewal_worker(), self.sweeper(), self.clock_watcher())
         };
