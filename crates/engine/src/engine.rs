@@ -17,7 +17,7 @@ use crate::pacing;
 use crate::policy::{AddressPolicy, Authorizer, DeviceAuthenticator, Enroller, LabelPolicy};
 use crate::renewals::Planned;
 use crate::requests::Requests;
-use crate::{EngineError, EngineOptions, Event, Events, PacedAuthority};
+use crate::{EngineError, EngineErrorKind, EngineOptions, Event, Events, PacedAuthority};
 
 /// What an engine is made of. Each part can be replaced.
 #[derive(Clone, Debug)]
@@ -130,7 +130,7 @@ impl Engine {
 
     async fn zone_worker(&self) {
         if self.parts().options.republish_at_start {
-            self.readable(self.republish_all().await);
+            while self.is_away(self.republish_all().await).await {}
         }
         loop {
             match self.publish_addresses().await {
@@ -215,6 +215,21 @@ impl Engine {
     pub(crate) async fn rest_after(&self, error: &EngineError) {
         self.notify(&Event::StoreFailed { why: &error.to_string() });
         self.parts().clock.sleep(REST).await;
+    }
+
+    /// Whether the store was away, told and after a rest: for what must be done once, before the work. What is damaged
+    /// is told and holds nothing up.
+    pub(crate) async fn is_away(&self, done: Result<(), EngineError>) -> bool {
+        match done {
+            Err(error) if error.kind() == EngineErrorKind::Unavailable => {
+                self.rest_after(&error).await;
+                true
+            }
+            done => {
+                self.readable(done);
+                false
+            }
+        }
     }
 
     /// The value, or `None` and an event: for what must not hold up the rest.

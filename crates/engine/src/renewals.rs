@@ -100,7 +100,7 @@ impl Engine {
 
     /// Asks about what is due, so many at a time: one answer that is slow holds up nobody.
     pub(crate) async fn renewal_worker(&self) {
-        self.readable(self.remember_planned().await);
+        while self.is_away(self.remember_planned().await).await {}
         // Dropped with the worker, it ends the questions under way.
         let mut asking = JoinSet::new();
         let mut waiting = VecDeque::new();
