@@ -11,7 +11,7 @@ use fleetcert_store::Store;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::budgets::{CaBudgets, origin};
+use crate::budgets::CaBudgets;
 use crate::orders::{Breakers, ClockWatch, Waiting};
 use crate::pacing;
 use crate::policy::{AddressPolicy, Authorizer, DeviceAuthenticator, Enroller, LabelPolicy};
@@ -83,7 +83,7 @@ impl Engine {
     /// An engine of these parts. Nothing runs yet: see [`run`](Self::run).
     pub fn new(mut parts: EngineParts) -> Self {
         let pacer = parts.options.pacer.clone();
-        let pacer = pacer.unwrap_or_else(|| pacing::published_by(origin(parts.authority.account_url())));
+        let pacer = pacer.unwrap_or_else(|| pacing::published_by(parts.authority.account_url()));
         let paced = PacedAuthority::new(parts.authority, pacer, Arc::clone(&parts.clock));
         parts.authority = Arc::new(paced);
         let clock_watch = ClockWatch::new(parts.options.clock_rule, parts.clock.now());

@@ -14,6 +14,8 @@ use fleetcert_names::HostName;
 use fleetcert_schedule::pacer::{Endpoint, Pace, Pacer, Rates};
 use fleetcert_x509::CertificateId;
 
+use crate::known_ca::KnownCa;
+
 /// An [`Authority`] that is asked no more often in a second than its load balancer lets through.
 ///
 /// An engine puts it around its authority by itself, see [`EngineOptions::pacer`](crate::EngineOptions::pacer); it is here
@@ -43,13 +45,8 @@ impl PacedAuthority {
 }
 
 /// At four fifths of the rates that a CA is known to have, as its requests come from one process.
-pub(crate) fn published_by(ca: &str) -> Pacer {
-    let rates = match ca {
-        "https://acme-v02.api.letsencrypt.org" => Rates::lets_encrypt_production(),
-        "https://acme-staging-v02.api.letsencrypt.org" => Rates::lets_encrypt_staging(),
-        _ => Rates::none(),
-    };
-    Pacer::new(rates, 800)
+pub(crate) fn published_by(account_url: &str) -> Pacer {
+    Pacer::new(KnownCa::of(account_url).map_or_else(Rates::none, KnownCa::rates), 800)
 }
 
 impl Shared {
