@@ -139,10 +139,15 @@ async fn the_ca_is_asked_when_it_said_so_and_not_after_the_end() {
 #[derive(Debug)]
 struct Without(Account, fn() -> Result<RenewalInfo, AcmeError>);
 
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl Authority for Without {
     fn account_url(&self) -> &str {
         self.0.account_url()
+    }
+
+    fn account_spki(&self) -> Option<Vec<u8>> {
+        self.0.account_spki()
     }
 
     async fn new_order(&self, order: &NewOrder) -> Result<Box<dyn OrderHandle>, AcmeError> {
@@ -288,10 +293,15 @@ async fn a_second_run_of_an_engine_counts_no_renewal_twice() {
 #[derive(Debug)]
 struct Stuck(Account, std::sync::OnceLock<CertificateId>);
 
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl Authority for Stuck {
     fn account_url(&self) -> &str {
         self.0.account_url()
+    }
+
+    fn account_spki(&self) -> Option<Vec<u8>> {
+        self.0.account_spki()
     }
 
     async fn new_order(&self, order: &NewOrder) -> Result<Box<dyn OrderHandle>, AcmeError> {
