@@ -11,13 +11,13 @@ use fleetcert_store::Store;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::budgets::{CaBudgets, origin};
+use crate::budgets::CaBudgets;
 use crate::orders::{Breakers, ClockWatch, Waiting};
 use crate::pacing;
 use crate::policy::{AddressPolicy, Authorizer, DeviceAuthenticator, Enroller, LabelPolicy};
 use crate::renewals::Planned;
 use crate::requests::Requests;
-use crate::{EngineError, EngineOptions, Event, Events, PacedAuthority};
+use crate::{EngineError, EngineErrorKind, EngineOptions, Event, Events, PacedAuthority};
 
 /// What an engine is made of. Each part can be replaced.
 #[derive(Clone, Debug)]
@@ -83,7 +83,7 @@ impl Engine {
     /// An engine of these parts. Nothing runs yet: see [`run`](Self::run).
     pub fn new(mut parts: EngineParts) -> Self {
         let pacer = parts.options.pacer.clone();
-        let pacer = pacer.unwrap_or_else(|| pacing::published_by(origin(parts.authority.account_url())));
+        let pacer = pacer.unwrap_or_else(|| pacing::published_by(parts.authority.account_url()));
         let paced = PacedAuthority::new(parts.authority, pacer, Arc::clone(&parts.clock));
         parts.authority = Arc::new(paced);
         let clock_watch = ClockWatch::new(parts.options.clock_rule, parts.clock.now());
@@ -114,6 +114,7 @@ impl Engine {
     /// **Cancellation.** Dropped, it is as if the process were killed: the next run goes on with the orders when
     /// their leases have ended, a minute after [`order_deadline`](EngineOptions::order_deadline).
     pub async fn run(&self, shutdown: CancellationToken) {
+        self.clock_watch().begin(self.now());
         let workers = async {
             tokio::join!(self.zone_worker(), self.renewal_worker(), self.sweeper(), self.clock_watcher())
         };
@@ -129,7 +130,7 @@ impl Engine {
 
     async fn zone_worker(&self) {
         if self.parts().options.republish_at_start {
-            self.readable(self.republish_all().await);
+            while self.is_away(self.republish_all().await).await {}
         }
         loop {
             match self.publish_addresses().await {
@@ -214,6 +215,21 @@ impl Engine {
     pub(crate) async fn rest_after(&self, error: &EngineError) {
         self.notify(&Event::StoreFailed { why: &error.to_string() });
         self.parts().clock.sleep(REST).await;
+    }
+
+    /// Whether the store was away, told and after a rest: for what must be done once, before the work. What is damaged
+    /// is told and holds nothing up.
+    pub(crate) async fn is_away(&self, done: Result<(), EngineError>) -> bool {
+        match done {
+            Err(error) if error.kind() == EngineErrorKind::Unavailable => {
+                self.rest_after(&error).await;
+                true
+            }
+            done => {
+                self.readable(done);
+                false
+            }
+        }
     }
 
     /// The value, or `None` and an event: for what must not hold up the rest.

@@ -63,6 +63,7 @@ mod enrolment;
 mod error;
 mod event;
 mod grant;
+mod known_ca;
 mod options;
 mod orders;
 mod pacing;

@@ -6,19 +6,23 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fleetcert_acme::{
-    AcmeError, AcmeErrorKind, Authority, Dns01, NewOrder, OrderHandle, OrderStatus, Reading, RenewalInfo,
-    RevocationReason,
+    AcmeError, AcmeErrorKind, Authority, Dns01, Fault, NewOrder, Operation, OrderHandle, OrderStatus,
+    Reading, RenewalInfo, RevocationReason,
 };
 use fleetcert_ambient::Clock;
 use fleetcert_names::HostName;
 use fleetcert_schedule::pacer::{Endpoint, Pace, Pacer, Rates};
 use fleetcert_x509::CertificateId;
 
+use crate::known_ca::KnownCa;
+
 /// An [`Authority`] that is asked no more often in a second than its load balancer lets through.
 ///
 /// An engine puts it around its authority by itself, see [`EngineOptions::pacer`](crate::EngineOptions::pacer); it is here
 /// for those who use the same address beside an engine. Clones share the pace. A call waits until its time has come, and one
-/// that is dropped while it waits was not counted.
+/// that is dropped while it waits was not counted. One that would wait for longer than half a minute, as when a busy server
+/// named an hour, is [`RateLimited`](AcmeErrorKind::RateLimited) at once with that time, and nothing was sent: who holds a
+/// lease must not sleep it away.
 ///
 /// It counts calls. One call is one request, and now and then one more: for a new nonce, or because the CA refused the
 /// nonce. The margin of the pacer is for these.
@@ -41,25 +45,23 @@ impl PacedAuthority {
 }
 
 /// At four fifths of the rates that a CA is known to have, as its requests come from one process.
-pub(crate) fn published_by(ca: &str) -> Pacer {
-    let rates = match ca {
-        "https://acme-v02.api.letsencrypt.org" => Rates::lets_encrypt_production(),
-        "https://acme-staging-v02.api.letsencrypt.org" => Rates::lets_encrypt_staging(),
-        _ => Rates::none(),
-    };
-    Pacer::new(rates, 800)
+pub(crate) fn published_by(account_url: &str) -> Pacer {
+    Pacer::new(KnownCa::of(account_url).map_or_else(Rates::none, KnownCa::rates), 800)
 }
 
 impl Shared {
     /// Makes a call when its time has come, and heeds what the server says of it.
     async fn paced<T>(
         &self,
-        endpoint: Endpoint,
+        (endpoint, operation): (Endpoint, Operation),
         call: impl Future<Output = Result<T, AcmeError>>,
     ) -> Result<T, AcmeError> {
         while let Some(wait) = self.wait(endpoint) {
+            if wait > LONGEST_WAIT {
+                return Err(kept_back(wait).during(operation));
+            }
             // Not all of it at once: the clock may be set meanwhile.
-            self.clock.sleep(wait.min(LONGEST_WAIT)).await;
+            self.clock.sleep(wait.min(NAP)).await;
         }
         let answer = call.await;
         if let Err(error) = &answer
@@ -84,7 +86,16 @@ impl Shared {
     }
 }
 
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// Within the time that an order's lease has to spare.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+const NAP: Duration = Duration::from_secs(1);
+
+/// Without a status, because no server said it: so it is told from what the CA counts.
+fn kept_back(wait: Duration) -> Fault {
+    let detail = "its server is busy and wants to be left alone for a while".to_owned();
+    let kind = AcmeErrorKind::RateLimited;
+    Fault { kind, status: None, retry_after: Some(wait), problem: None, detail }
+}
 
 /// A 503 of the load balancer; what an account is refused for stands in a problem document with its limit.
 fn is_of_the_load_balancer(error: &AcmeError) -> bool {
@@ -104,21 +115,31 @@ impl Authority for PacedAuthority {
     }
 
     async fn new_order(&self, order: &NewOrder) -> Result<Box<dyn OrderHandle>, AcmeError> {
-        let handle = self.pace.paced(Endpoint::NewOrder, self.authority.new_order(order)).await?;
+        let handle = self
+            .pace
+            .paced((Endpoint::NewOrder, Operation::NewOrder), self.authority.new_order(order))
+            .await?;
         Ok(Box::new(PacedOrder { handle, pace: Arc::clone(&self.pace) }))
     }
 
     async fn resume(&self, order_url: &str) -> Result<Box<dyn OrderHandle>, AcmeError> {
-        let handle = self.pace.paced(Endpoint::Other, self.authority.resume(order_url)).await?;
+        let handle = self
+            .pace
+            .paced((Endpoint::Other, Operation::ReadOrder), self.authority.resume(order_url))
+            .await?;
         Ok(Box::new(PacedOrder { handle, pace: Arc::clone(&self.pace) }))
     }
 
     async fn renewal_info(&self, id: &CertificateId) -> Result<RenewalInfo, AcmeError> {
-        self.pace.paced(Endpoint::RenewalInfo, self.authority.renewal_info(id)).await
+        self.pace
+            .paced((Endpoint::RenewalInfo, Operation::RenewalInfo), self.authority.renewal_info(id))
+            .await
     }
 
     async fn revoke(&self, certificate_der: &[u8], reason: RevocationReason) -> Result<(), AcmeError> {
-        self.pace.paced(Endpoint::RevokeCert, self.authority.revoke(certificate_der, reason)).await
+        self.pace
+            .paced((Endpoint::RevokeCert, Operation::Revoke), self.authority.revoke(certificate_der, reason))
+            .await
     }
 }
 
@@ -144,23 +165,23 @@ impl OrderHandle for PacedOrder {
     }
 
     async fn challenges(&mut self) -> Result<Vec<Dns01>, AcmeError> {
-        self.pace.paced(Endpoint::Other, self.handle.challenges()).await
+        self.pace.paced((Endpoint::Other, Operation::ReadChallenges), self.handle.challenges()).await
     }
 
     async fn answer(&mut self, name: &HostName) -> Result<(), AcmeError> {
-        self.pace.paced(Endpoint::Other, self.handle.answer(name)).await
+        self.pace.paced((Endpoint::Other, Operation::Answer), self.handle.answer(name)).await
     }
 
     async fn refresh(&mut self) -> Result<(), AcmeError> {
-        self.pace.paced(Endpoint::Other, self.handle.refresh()).await
+        self.pace.paced((Endpoint::Other, Operation::ReadOrder), self.handle.refresh()).await
     }
 
     async fn finalize(&mut self, csr_der: &[u8]) -> Result<(), AcmeError> {
-        self.pace.paced(Endpoint::Other, self.handle.finalize(csr_der)).await
+        self.pace.paced((Endpoint::Other, Operation::Finalize), self.handle.finalize(csr_der)).await
     }
 
     async fn certificate(&mut self) -> Result<Vec<u8>, AcmeError> {
-        self.pace.paced(Endpoint::Other, self.handle.certificate()).await
+        self.pace.paced((Endpoint::Other, Operation::Download), self.handle.certificate()).await
     }
 }
 
@@ -180,7 +201,6 @@ impl fmt::Debug for Shared {
 mod tests {
     use std::time::SystemTime;
 
-    use fleetcert_acme::{Fault, Operation};
     use fleetcert_schedule::pacer::Rate;
 
     use super::*;
@@ -279,6 +299,25 @@ mod tests {
             let rest = at[1].duration_since(at[0]).unwrap().as_secs();
             assert!((least..least + 2).contains(&rest), "{rest}");
         }
+    }
+
+    #[tokio::test]
+    async fn nobody_sleeps_for_an_hour_in_a_call() {
+        let hour = Duration::from_secs(3600);
+        let (paced, asked, clock) = setting(Rates::none());
+        *asked.busy.lock().unwrap() = Some(Some(hour));
+        let _ = paced.new_order(&NewOrder::new([])).await;
+        let start = clock.now();
+        for (passed, left) in [(0, 3600), (3000, 600), (3569, 31)] {
+            *clock.0.lock().unwrap() = start + Duration::from_secs(passed);
+            let error = paced.new_order(&NewOrder::new([])).await.unwrap_err();
+            assert_eq!((error.kind(), error.operation()), (AcmeErrorKind::RateLimited, Operation::NewOrder));
+            assert_eq!(error.retry_after(), Some(Duration::from_secs(left)));
+        }
+        assert_eq!(asked.at.lock().unwrap().len(), 1, "nothing was sent");
+        *clock.0.lock().unwrap() = start + hour - LONGEST_WAIT;
+        let _ = paced.new_order(&NewOrder::new([])).await;
+        assert_eq!(*asked.at.lock().unwrap(), [start, start + hour]);
     }
 
     #[tokio::test]

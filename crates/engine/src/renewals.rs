@@ -33,10 +33,6 @@ impl Planned {
         Self(unnoticed.map(|unnoticed| Mutex::new(Calendar::new(unnoticed))))
     }
 
-    fn counts(&self) -> bool {
-        self.0.is_some()
-    }
-
     fn with<R>(&self, f: impl FnOnce(&mut Calendar) -> R) -> Option<R> {
         let calendar = self.0.as_ref()?;
         Some(f(&mut calendar.lock().unwrap_or_else(PoisonError::into_inner)))
@@ -100,7 +96,7 @@ impl Engine {
 
     /// Asks about what is due, so many at a time: one answer that is slow holds up nobody.
     pub(crate) async fn renewal_worker(&self) {
-        self.readable(self.remember_planned().await);
+        while self.is_away(self.remember_planned().await).await {}
         // Dropped with the worker, it ends the questions under way.
         let mut asking = JoinSet::new();
         let mut waiting = VecDeque::new();
@@ -133,8 +129,11 @@ impl Engine {
 
     /// Counts the moments that are stored: a restart must not spread anew what is spread.
     async fn remember_planned(&self) -> Result<(), EngineError> {
+        let Some(unnoticed) = self.parts().options.unnoticed_renewals else { return Ok(()) };
+        // What an earlier run counted is stored too.
+        self.planned().with(|calendar| *calendar = Calendar::new(unnoticed));
         let mut after: Option<String> = None;
-        while self.planned().counts() {
+        loop {
             let page = self.parts().store.page(CERTIFICATES, after.as_deref(), PAGE).await?;
             for stored in &page {
                 let record: Option<CertificateRecord> = self.readable(records::decode(stored));
@@ -142,10 +141,9 @@ impl Engine {
             }
             after = page.last().map(|last| last.key.clone());
             if page.len() < PAGE {
-                break;
+                return Ok(());
             }
         }
-        Ok(())
     }
 
     async fn claim_windows(&self) -> Result<Vec<Record>, EngineError> {
@@ -165,14 +163,10 @@ impl Engine {
         let next = if record.not_after <= now { None } else { self.ask(&name, &mut record).await };
         let expect = Expect::Version(stored.version);
         let write = Transaction::new().put(CERTIFICATES, stored.key, expect, records::encode(&record), next);
-        match self.parts().store.commit(write).await {
-            Ok(_) => {}
+        if let Err(error) = self.parts().store.commit(write).await {
+            self.planned().replace(record.renew_at, planned_before);
             // A newer certificate was stored meanwhile, or an operator wants another look: that one counts.
-            Err(error) if error.is_conflict() => {
-                self.planned().replace(record.renew_at, planned_before);
-                return Ok(());
-            }
-            Err(error) => return Err(error.into()),
+            return if error.is_conflict() { Ok(()) } else { Err(error.into()) };
         }
         // Told when it is written, so that whoever acts on it finds it so.
         if let (Some(window), Some(renew_at)) = (record.window(), record.renew_at)

@@ -1,7 +1,7 @@
 //! How many certificate requests a device may send.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use fleetcert_ambient::Entropy;
 use fleetcert_protocol::DeviceId;
@@ -17,7 +17,7 @@ pub(crate) struct Requests(Option<Mutex<Quota>>);
 /// So many devices are remembered, in four megabytes. Of more, those are forgotten that have sent least.
 const REMEMBERED: usize = 1 << 18;
 /// A quota that is never had again is asked for again in a day.
-const A_DAY: std::time::Duration = std::time::Duration::from_secs(86_400);
+const A_DAY: Duration = Duration::from_secs(86_400);
 
 impl Requests {
     pub(crate) fn new(limit: Option<Limit>, entropy: &dyn Entropy) -> Self {

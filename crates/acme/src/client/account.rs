@@ -106,7 +106,7 @@ impl Authority for Account {
     }
 
     fn account_spki(&self) -> Option<Vec<u8>> {
-        Some(self.credentials.key().spki_der())
+        Some(self.credentials.key().spki_der().to_vec())
     }
 
     async fn new_order(&self, order: &NewOrder) -> Result<Box<dyn OrderHandle>, AcmeError> {

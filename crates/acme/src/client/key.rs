@@ -17,7 +17,10 @@ use crate::{AcmeError, AcmeErrorKind, Operation};
 /// Whoever has it can order certificates for every name of the fleet. `Debug` shows nothing of it; its serialised
 /// form **is** the key, in base64url, for a store that keeps secrets.
 #[derive(Clone)]
-pub struct AccountKey(Zeroizing<Vec<u8>>);
+pub struct AccountKey {
+    pkcs8: Zeroizing<Vec<u8>>,
+    spki: Vec<u8>,
+}
 
 impl AccountKey {
     /// A new key.
@@ -26,7 +29,7 @@ impl AccountKey {
     /// When the crypto library fails.
     pub fn generate() -> Result<Self, AcmeError> {
         let (_, der) = Key::generate_pkcs8().map_err(failed)?;
-        Ok(Self(Zeroizing::new(der.secret_pkcs8_der().to_vec())))
+        Self::from_pkcs8_der(der.secret_pkcs8_der())
     }
 
     /// The key in PKCS#8 DER.
@@ -35,25 +38,24 @@ impl AccountKey {
     /// [`InvalidInput`](crate::AcmeErrorKind::InvalidInput) when it is not a P-256 key.
     pub fn from_pkcs8_der(der: &[u8]) -> Result<Self, AcmeError> {
         Key::from_pkcs8_der(PrivatePkcs8KeyDer::from(der)).map_err(failed)?;
-        KeyPair::from_pkcs8_der(der).map_err(|error| {
+        let key = KeyPair::from_pkcs8_der(der).map_err(|error| {
             AcmeError::new(AcmeErrorKind::InvalidInput, Operation::Account, error.to_string())
         })?;
-        Ok(Self(Zeroizing::new(der.to_vec())))
+        Ok(Self { pkcs8: Zeroizing::new(der.to_vec()), spki: key.spki_der().to_vec() })
     }
 
     /// The key as PKCS#8 DER.
     pub fn to_pkcs8_der(&self) -> Zeroizing<Vec<u8>> {
-        self.0.clone()
+        self.pkcs8.clone()
     }
 
     /// Its public key: a DER SubjectPublicKeyInfo.
-    pub fn spki_der(&self) -> Vec<u8> {
-        let key = KeyPair::from_pkcs8_der(&self.0);
-        key.expect("it was read when it was made").spki_der().to_vec()
+    pub fn spki_der(&self) -> &[u8] {
+        &self.spki
     }
 
     pub(super) fn pkcs8(&self) -> PrivatePkcs8KeyDer<'_> {
-        PrivatePkcs8KeyDer::from(self.0.as_slice())
+        PrivatePkcs8KeyDer::from(self.pkcs8.as_slice())
     }
 }
 
@@ -69,7 +71,7 @@ impl fmt::Debug for AccountKey {
 
 impl Serialize for AccountKey {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&Zeroizing::new(URL_SAFE_NO_PAD.encode(&*self.0)))
+        serializer.serialize_str(&Zeroizing::new(URL_SAFE_NO_PAD.encode(&*self.pkcs8)))
     }
 }
 

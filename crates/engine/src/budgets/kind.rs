@@ -6,7 +6,8 @@ use fleetcert_acme::NewOrder;
 use fleetcert_names::HostName;
 use fleetcert_schedule::budget::OrderKind;
 
-use super::{Holding, origin};
+use super::Holding;
+use crate::known_ca::origin;
 use crate::records::{self, CERTIFICATES, CertificateRecord};
 use crate::{Engine, EngineError};
 

@@ -16,7 +16,7 @@ mod rows;
 mod settlement;
 mod words;
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use fleetcert_schedule::budget::{Account, Limits};
 use tokio::sync::Mutex;
@@ -29,6 +29,7 @@ pub(crate) use rows::StoredRow;
 pub(crate) use settlement::{Decision, Settlement, decide, on_pause, on_setting_aside};
 pub(crate) use words::words;
 
+use crate::known_ca::{KnownCa, origin};
 use crate::records;
 
 /// What one process knows of the budgets besides the store.
@@ -47,10 +48,10 @@ pub(crate) struct CaBudgets {
 
 impl CaBudgets {
     pub(crate) fn new(configured: Option<&Limits>, account_url: &str) -> Self {
-        let ca = origin(account_url);
+        let published = || KnownCa::of(account_url).map_or_else(Limits::unknown, KnownCa::limits);
         Self {
-            configured: configured.cloned().unwrap_or_else(|| published_by(ca)),
-            ca: key_part(ca),
+            configured: configured.cloned().unwrap_or_else(published),
+            ca: key_part(origin(account_url)),
             account: account(account_url),
             limits: Mutex::default(),
             turn: Mutex::default(),
@@ -62,34 +63,6 @@ impl CaBudgets {
         let key = format!("{} {text}", self.ca);
         if key.len() <= fleetcert_store::Transaction::MAX_KEY { key } else { hashed(&key) }
     }
-}
-
-/// The limits that a CA is known to have.
-fn published_by(ca: &str) -> Limits {
-    match ca {
-        "https://acme-v02.api.letsencrypt.org" => Limits::lets_encrypt_production(),
-        "https://acme-staging-v02.api.letsencrypt.org" => Limits::lets_encrypt_staging(),
-        _ => Limits::unknown(),
-    }
-}
-
-/// How long certificates of a profile are known to live at a CA.
-pub(crate) fn lifetime_published_by(account_url: &str, profile: Option<&str>) -> Option<Duration> {
-    const HOUR: Duration = Duration::from_secs(3600);
-    if published_by(origin(account_url)) == Limits::unknown() {
-        return None;
-    }
-    match profile {
-        // It will be less in 2027 and 2028.
-        None | Some("classic" | "tlsserver") => Some(90 * 24 * HOUR),
-        Some("shortlived") => Some(160 * HOUR),
-        Some(_) => None,
-    }
-}
-
-/// Scheme and host of an account's URL.
-pub(crate) fn origin(account_url: &str) -> &str {
-    account_url.match_indices('/').nth(2).map_or(account_url, |(end, _)| &account_url[..end])
 }
 
 /// An account by its URL, or by its hash where the URL cannot be one.
@@ -127,22 +100,6 @@ mod tests {
         }
         let configured = Limits::lets_encrypt_staging();
         assert_eq!(CaBudgets::new(Some(&configured), "https://ca.test/1").configured, configured);
-    }
-
-    #[test]
-    fn the_life_of_a_certificate_is_known_by_the_account_and_the_profile() {
-        let days =
-            |url, profile| lifetime_published_by(url, profile).map(|life| life.as_secs_f64() / 86_400.0);
-        let account = "https://acme-v02.api.letsencrypt.org/acme/acct/1";
-        for (profile, life) in [
-            (None, Some(90.0)),
-            (Some("tlsserver"), Some(90.0)),
-            (Some("shortlived"), Some(160.0 / 24.0)),
-            (Some("new"), None),
-        ] {
-            assert_eq!(days(account, profile), life, "{profile:?}");
-        }
-        assert_eq!(days("https://ca.test/acct/1", None), None);
     }
 
     #[test]

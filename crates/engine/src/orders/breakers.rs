@@ -63,6 +63,10 @@ impl Verdict {
                 let busy = busy.map(|fault| Failure::Busy(fault.retry_after));
                 ca(Heard::Failed(busy.unwrap_or(Failure::Failed)))
             }
+            // Our own pacer kept it back: nobody was asked.
+            FailureKind::Ca(AcmeErrorKind::RateLimited) if fault.is_some_and(|it| it.status.is_none()) => {
+                Self::NOTHING
+            }
             FailureKind::Slow => ca(Heard::Failed(Failure::Failed)),
             FailureKind::Zone => Self { ca: Heard::Answered, zone: Heard::Failed(Failure::Failed) },
             // The CA does not see what we published.
@@ -180,6 +184,7 @@ mod tests {
         use AcmeErrorKind::{RateLimited, Refused, Unavailable, Unreachable};
         let busy = fault(503, Some(MINUTE));
         let broken = fault(500, None);
+        let kept_back = Fault { kind: RateLimited, status: None, ..fault(0, Some(MINUTE)) };
         let failed = Heard::Failed(Failure::Failed);
         for (kind, fault, ca, zone) in [
             (FailureKind::Ca(Unreachable), None, Heard::Failed(Failure::Unreachable), Heard::Nothing),
@@ -193,6 +198,8 @@ mod tests {
             // The name's own.
             (FailureKind::Ca(Refused), None, Heard::Answered, Heard::Nothing),
             (FailureKind::Ca(RateLimited), None, Heard::Answered, Heard::Nothing),
+            (FailureKind::Ca(RateLimited), Some(&fault(429, None)), Heard::Answered, Heard::Nothing),
+            (FailureKind::Ca(RateLimited), Some(&kept_back), Heard::Nothing, Heard::Nothing),
             (FailureKind::Slow, None, failed, Heard::Nothing),
             (FailureKind::Zone, None, Heard::Answered, failed),
             (FailureKind::Invalid, None, Heard::Answered, failed),

@@ -54,6 +54,16 @@ impl ClockWatch {
         Some(LOOK.min(finest).max(Duration::from_millis(1)))
     }
 
+    /// Before a run. Nobody has looked at the clock since the last one, or since the engine was made: what it went on
+    /// meanwhile is taken for time that passed. One that was set back is seen all the same.
+    pub(crate) fn begin(&self, now: SystemTime) {
+        self.with(|watched| {
+            watched.waited += now.duration_since(watched.last).unwrap_or_default();
+            watched.last = now;
+            watched.guard.observe(now, watched.waited);
+        });
+    }
+
     /// Counts a start.
     pub(super) fn started(&self) {
         self.with(|watched| watched.guard.started(watched.waited));
@@ -176,6 +186,20 @@ mod tests {
             let now = wait(&watch, now, MINUTE * 2, Duration::ZERO);
             assert_eq!(watch.decide(now), (None, Some(false)));
         }
+    }
+
+    #[test]
+    fn what_passes_between_two_runs_is_no_jump() {
+        let watch = watch(10);
+        let mut now = start();
+        for pause in [MINUTE * 60, DAY * 365] {
+            watch.begin(now + pause);
+            assert_eq!(watch.decide(now + pause), (None, None));
+            now = wait(&watch, now + pause, MINUTE * 30, Duration::ZERO);
+            assert_eq!(watch.decide(now), (None, None));
+        }
+        watch.begin(now - DAY);
+        assert_eq!(watch.decide(now - DAY).0.unwrap().doubt, Some(Doubt::Jumped));
     }
 
     #[test]

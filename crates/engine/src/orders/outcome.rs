@@ -6,7 +6,7 @@ use fleetcert_acme::order::Retry;
 use fleetcert_names::HostName;
 use fleetcert_schedule::budget::{Denied, DeniedBy};
 use fleetcert_schedule::retry_delay;
-use fleetcert_store::{Expect, Record, Transaction, Version};
+use fleetcert_store::{Expect, Transaction, Version};
 use fleetcert_x509::Chain;
 
 use super::journal::HeldUp;
@@ -35,10 +35,11 @@ impl Engine {
     ) -> Result<(), EngineError> {
         let store = &self.parts().store;
         for _ in 0..TRIES {
-            let before = store.read(CERTIFICATES, name.as_str()).await?;
-            let certificate = self.certificate_record(order, chain, before.as_ref())?;
-            let planned = before.as_ref().map(records::decode::<CertificateRecord>).transpose()?;
-            let expect = before.map_or(Expect::Absent, |found| Expect::Version(found.version));
+            let found = store.read(CERTIFICATES, name.as_str()).await?;
+            let expect = found.as_ref().map_or(Expect::Absent, |found| Expect::Version(found.version));
+            let before: Option<CertificateRecord> = found.as_ref().map(records::decode).transpose()?;
+            let planned = before.as_ref().and_then(|before| before.renew_at);
+            let certificate = self.certificate_record(order, chain, before);
             let write = Transaction::new().delete(ORDERS, name.as_str(), Expect::Version(version)).put(
                 CERTIFICATES,
                 name.as_str(),
@@ -50,7 +51,7 @@ impl Engine {
             match store.commit(write).await {
                 Ok(_) => {
                     let replaces = order.state.order().replaces.as_ref().map(ToString::to_string);
-                    self.planned().replace(planned.and_then(|before| before.renew_at), None);
+                    self.planned().replace(planned, None);
                     self.notify(&Event::Issued { name, replaces: replaces.as_deref() });
                     self.wake_renewal_worker();
                     return Ok(());
@@ -66,17 +67,14 @@ impl Engine {
         &self,
         order: &OrderRecord,
         chain: &Chain,
-        before: Option<&Record>,
-    ) -> Result<CertificateRecord, EngineError> {
-        let mut issued_at = match before {
-            Some(found) => records::decode::<CertificateRecord>(found)?.issued_at,
-            None => Vec::new(),
-        };
+        before: Option<CertificateRecord>,
+    ) -> CertificateRecord {
+        let mut issued_at = before.map(|before| before.issued_at).unwrap_or_default();
         issued_at.push(self.now());
         let surplus = issued_at.len().saturating_sub(self.parts().options.certificates_per_name.max(KEPT));
         issued_at.drain(..surplus);
         let leaf = chain.leaf();
-        Ok(CertificateRecord {
+        CertificateRecord {
             chain: chain.to_pem(),
             csr_sha256: order.csr_sha256.clone(),
             certificate_id: leaf.certificate_id().ok().map(|id| id.to_string()),
@@ -86,7 +84,7 @@ impl Engine {
             window: None,
             renew_at: None,
             issued_at,
-        })
+        }
     }
 
     /// The order waits for its next try, and its owner can read why.

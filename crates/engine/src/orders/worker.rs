@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::breakers::Verdict;
 use super::journal::{Last, OrderJournal};
-use crate::budgets::lifetime_published_by;
+use crate::known_ca::KnownCa;
 use crate::records::{self, DEVICES, DeviceRecord, OrderRecord};
 use crate::{DeviceState, Engine, EngineError, EngineErrorKind, Event};
 
@@ -162,7 +162,7 @@ impl Engine {
         let lease = self.order_lease();
         let journal = OrderJournal::new(self.clone(), name.clone(), stored.version, device, record, lease);
         let lifetime = options.lifetime.or_else(|| {
-            lifetime_published_by(self.parts().authority.account_url(), options.profile.as_deref())
+            KnownCa::of(self.parts().authority.account_url())?.lifetime(options.profile.as_deref())
         });
         let job = Job { zone: &options.zone, csr: &csr, roots: options.roots.as_ref(), lifetime };
         let last_fault = Mutex::new(None);

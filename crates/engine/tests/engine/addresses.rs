@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
@@ -14,7 +14,9 @@ use fleetcert_dns::{
 use fleetcert_engine::{Action, Engine, EngineErrorKind, EngineParts};
 use fleetcert_names::{DomainName, HostName};
 use fleetcert_protocol::AddressReport;
-use fleetcert_store::Store;
+use fleetcert_store::{
+    Collection, MemoryStore, Record, Store, StoreError, StoreErrorKind, Transaction, Version,
+};
 
 use crate::setting::{Device, Running, Told, both_stores, enrol, parts_without_ca, records, refused, zone};
 
@@ -275,6 +277,77 @@ async fn a_zone_that_forgot_everything_gets_it_again_at_the_start() {
         assert_eq!(third.backend.calls.load(Ordering::SeqCst), 0);
         running.end().await;
     }
+}
+
+/// A store that is away when the first page of addresses is read.
+#[derive(Debug, Default)]
+struct AwayAtFirst {
+    inner: MemoryStore,
+    was_asked: AtomicBool,
+}
+
+#[async_trait]
+impl Store for AwayAtFirst {
+    async fn read(&self, collection: Collection, key: &str) -> Result<Option<Record>, StoreError> {
+        self.inner.read(collection, key).await
+    }
+
+    async fn page(
+        &self,
+        collection: Collection,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Record>, StoreError> {
+        if collection.as_str() == "address" && !self.was_asked.swap(true, Ordering::SeqCst) {
+            return Err(StoreError::new(StoreErrorKind::Unavailable, "not yet"));
+        }
+        self.inner.page(collection, after, limit).await
+    }
+
+    async fn commit(&self, transaction: Transaction) -> Result<Version, StoreError> {
+        self.inner.commit(transaction).await
+    }
+
+    async fn claim(
+        &self,
+        collection: Collection,
+        now: SystemTime,
+        until: SystemTime,
+        limit: usize,
+    ) -> Result<Vec<Record>, StoreError> {
+        self.inner.claim(collection, now, until, limit).await
+    }
+
+    async fn count_due(
+        &self,
+        collection: Collection,
+        time: SystemTime,
+        limit: usize,
+    ) -> Result<usize, StoreError> {
+        self.inner.count_due(collection, time, limit).await
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_at_the_start_costs_no_zone_its_addresses() {
+    let store = Arc::new(AwayAtFirst { was_asked: true.into(), ..AwayAtFirst::default() });
+    let first = setting(store.clone());
+    let running = Running::start(first.parts.clone());
+    let device = enrol(&running.engine).await;
+    report(&running.engine, &device, &["10.0.0.1"]).await;
+    first.settle().await;
+    running.end().await;
+
+    store.was_asked.store(false, Ordering::SeqCst);
+    let second = setting(store.clone());
+    let running = Running::start(second.parts.clone());
+    crate::setting::until("the address is back", async || {
+        second.clock.advance(Duration::from_millis(100));
+        second.backend.holds(&device.name).await.len() == 1
+    })
+    .await;
+    assert!(store.was_asked.load(Ordering::SeqCst));
+    running.end().await;
 }
 
 /// A zone whose first change takes until it is told to go on.

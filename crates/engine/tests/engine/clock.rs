@@ -53,6 +53,10 @@ async fn a_clock_that_went_on_evenly_is_believed() {
     let world = World::start().await;
     let (running, told) = node(&world, ClockRule { agreement: Duration::from_secs(3), ..rule(100) });
     let engine = &running.engine;
+    // What passes before it runs is no jump.
+    let first = enrol(engine).await;
+    first.request(engine, &request_for(&first.name)).await.unwrap();
+    first.chain(engine).await;
     for jump in 1..=2 {
         world.clock.put_forward(HOUR);
         let device = enrol(engine).await;
@@ -61,6 +65,22 @@ async fn a_clock_that_went_on_evenly_is_believed() {
         device.chain(engine).await;
         assert_eq!(told.about("ClockBelieved"), jump);
     }
+    running.end().await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_passes_between_two_runs_is_no_jump() {
+    let world = World::start().await;
+    let (running, told) = node(&world, rule(100));
+    let engine = running.engine.clone();
+    running.end().await;
+    world.clock.put_forward(HOUR);
+    let running = Running::of(engine);
+    let device = enrol(&running.engine).await;
+    device.request(&running.engine, &request_for(&device.name)).await.unwrap();
+    device.chain(&running.engine).await;
+    assert_eq!(told.about("ClockDoubted"), 0);
     running.end().await;
     world.end().await;
 }

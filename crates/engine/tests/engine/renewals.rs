@@ -10,7 +10,7 @@ use fleetcert_acme::{
 };
 use fleetcert_acme_server::{Problem, ProblemKind, Resource};
 use fleetcert_ambient::Clock;
-use fleetcert_engine::EngineParts;
+use fleetcert_engine::{Engine, EngineParts};
 use fleetcert_protocol::CertificateStatus;
 use fleetcert_store::MemoryStore;
 use fleetcert_x509::{CertificateId, Chain};
@@ -139,10 +139,15 @@ async fn the_ca_is_asked_when_it_said_so_and_not_after_the_end() {
 #[derive(Debug)]
 struct Without(Account, fn() -> Result<RenewalInfo, AcmeError>);
 
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl Authority for Without {
     fn account_url(&self) -> &str {
         self.0.account_url()
+    }
+
+    fn account_spki(&self) -> Option<Vec<u8>> {
+        self.0.account_spki()
     }
 
     async fn new_order(&self, order: &NewOrder) -> Result<Box<dyn OrderHandle>, AcmeError> {
@@ -263,14 +268,40 @@ async fn what_would_come_in_one_hour_is_spread_also_after_a_restart() {
     world.end().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_run_of_an_engine_counts_no_renewal_twice() {
+    let world = World::start().await;
+    let mut parts = world.parts(Arc::new(MemoryStore::new()));
+    parts.authority = Arc::new(Without(world.account.clone(), one_hour));
+    // There is room for two in the hour.
+    parts.options.unnoticed_renewals = Some(2);
+    let engine = Engine::new(parts);
+    let window = one_hour().unwrap();
+    for _ in 0..2 {
+        let running = Running::of(engine.clone());
+        let device = enrol(&engine).await;
+        device.request(&engine, &request_for(&device.name)).await.unwrap();
+        let status = device.wait(&engine, |status| renew_at(status).is_some()).await;
+        let at = renew_at(&status).unwrap();
+        assert!((unix(window.start)..unix(window.end)).contains(&at), "{at}");
+        running.end().await;
+    }
+    world.end().await;
+}
+
 /// The same CA, and for the first certificate that it is asked about it never answers.
 #[derive(Debug)]
 struct Stuck(Account, std::sync::OnceLock<CertificateId>);
 
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl Authority for Stuck {
     fn account_url(&self) -> &str {
         self.0.account_url()
+    }
+
+    fn account_spki(&self) -> Option<Vec<u8>> {
+        self.0.account_spki()
     }
 
     async fn new_order(&self, order: &NewOrder) -> Result<Box<dyn OrderHandle>, AcmeError> {

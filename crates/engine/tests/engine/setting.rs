@@ -282,7 +282,11 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(parts: EngineParts) -> Self {
-        let engine = Engine::new(parts);
+        Self::of(Engine::new(parts))
+    }
+
+    /// One run of an engine, which may have others before and after.
+    pub(crate) fn of(engine: Engine) -> Self {
         let shutdown = CancellationToken::new();
         let (running, token) = (engine.clone(), shutdown.clone());
         let task = tokio::spawn(async move { running.run(token).await });

@@ -95,7 +95,12 @@ fn parts(
     warn_above: usize,
 ) -> (EngineParts, Told) {
     let options = ChallengeOptions {
-        withdraw_within: Duration::from_millis(200),
+        // Who says what is not so is asked again for as long; a machine that is only slow must not be taken for it.
+        withdraw_within: if backend.lies.load(SeqCst) {
+            Duration::from_millis(200)
+        } else {
+            Duration::from_secs(30)
+        },
         look_interval: Duration::from_millis(10),
         warn_above,
         ..ChallengeOptions::default()
