@@ -12,6 +12,7 @@ use fleetcert_names::DomainName;
 use tokio::sync::Semaphore;
 
 use super::{ChallengeErrorKind, ChallengeOptions, ChallengeRecord, Challenges, Published};
+use crate::scripted::{Fault, Scripted};
 use crate::{
     BackendError, BackendErrorKind, Capabilities, Change, DnsBackend, MemoryBackend, Operation, Quorum,
     RecordSet, RecordType, ServerVerdict, Sighting, TxtValue, Verdict, Visibility,
@@ -43,86 +44,24 @@ fn record_in(zone: &str, device: &str, value: &str) -> ChallengeRecord {
     }
 }
 
-/// What a [`Scripted`] backend does to the next calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fault {
-    /// Says so, having done nothing.
-    Error(BackendErrorKind),
-    /// Says that all is well, having done nothing.
-    Lie,
-    /// Does it, and then never answers.
-    Hang,
+fn scripted() -> Scripted {
+    Scripted::new([&name("fleet.test"), &name("other.test")])
 }
 
-/// The backend in memory, with faults on cue.
-#[derive(Debug)]
-struct Scripted {
-    inner: MemoryBackend,
-    max_changes: usize,
-    applied: Mutex<Vec<usize>>,
-    /// Faults of the next calls to apply, the last first.
-    faults: Mutex<Vec<Fault>>,
-    /// A name that may not be changed.
-    forbidden: Option<DomainName>,
-    /// Removals wait for a permit of this.
-    removals: Semaphore,
-}
-
-impl Scripted {
-    fn new() -> Self {
-        Self {
-            inner: MemoryBackend::new([&name("fleet.test"), &name("other.test")]),
-            max_changes: 1000,
-            applied: Mutex::default(),
-            faults: Mutex::default(),
-            forbidden: None,
-            removals: Semaphore::new(1000),
-        }
-    }
-
-    fn failing(faults: &[Fault]) -> Self {
-        Self { faults: Mutex::new(faults.iter().rev().copied().collect()), ..Self::new() }
-    }
-
-    fn calls(&self) -> usize {
-        self.applied.lock().unwrap().len()
-    }
-}
-
-#[async_trait]
-impl DnsBackend for Scripted {
-    async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
-        self.applied.lock().unwrap().push(changes.len());
-        if changes.iter().any(|change| matches!(change, Change::RemoveTxt { .. })) {
-            self.removals.acquire().await.unwrap().forget();
-        }
-        if changes.iter().any(|change| Some(change.name()) == self.forbidden.as_ref()) {
-            return Err(BackendError::new(BackendErrorKind::Refused, Operation::Apply, zone, "forbidden"));
-        }
-        let fault = self.faults.lock().unwrap().pop();
-        match fault {
-            None => self.inner.apply(zone, changes).await,
-            Some(Fault::Lie) => Ok(()),
-            Some(Fault::Error(kind)) => Err(BackendError::new(kind, Operation::Apply, zone, "on cue")),
-            Some(Fault::Hang) => {
-                self.inner.apply(zone, changes).await?;
-                std::future::pending().await
+/// A backend each of whose removals waits for a permit.
+fn removing_by_permit() -> (Arc<Scripted>, Arc<Semaphore>) {
+    let permits = Arc::new(Semaphore::new(0));
+    let semaphore = permits.clone();
+    let backend = scripted().after(move |changes| {
+        let removes = changes.iter().any(|change| matches!(change, Change::RemoveTxt { .. }));
+        let semaphore = semaphore.clone();
+        async move {
+            if removes {
+                semaphore.acquire().await.unwrap().forget();
             }
         }
-    }
-
-    async fn read(
-        &self,
-        zone: &DomainName,
-        name: &DomainName,
-        record_type: RecordType,
-    ) -> Result<Option<RecordSet>, BackendError> {
-        self.inner.read(zone, name, record_type).await
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        Capabilities { max_changes: self.max_changes, ..self.inner.capabilities() }
-    }
+    });
+    (Arc::new(backend), permits)
 }
 
 fn challenges(backend: &Arc<Scripted>) -> Challenges {

@@ -1,9 +1,7 @@
 //! The writer on a backend whose answers are scripted, under virtual time.
 
-use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
@@ -12,6 +10,7 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 
 use super::*;
+use crate::scripted::{Fault, Scripted};
 use crate::{DnsBackendExt, MemoryBackend, Ttl, TxtValue};
 
 mod bounds;
@@ -21,57 +20,6 @@ mod merging;
 mod order;
 mod pace;
 mod splitting;
-
-/// Takes a time for each call, writes down what it was asked, and fails as it is told.
-#[derive(Debug)]
-struct Scripted {
-    inner: MemoryBackend,
-    clock: ManualClock,
-    takes: Duration,
-    max_changes: usize,
-    calls: Mutex<Vec<Vec<Change>>>,
-    /// Names that are not taken, and how that is said.
-    forbidden: BTreeSet<DomainName>,
-    forbidden_kind: BackendErrorKind,
-    /// How the next calls fail, the last first.
-    failures: Mutex<Vec<(BackendErrorKind, Option<Duration>)>>,
-}
-
-#[async_trait]
-impl DnsBackend for Scripted {
-    async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
-        self.calls.lock().unwrap().push(changes.to_vec());
-        if changes.iter().any(|change| change.name().as_str().starts_with("panic")) {
-            panic!("as the test wants");
-        }
-        self.clock.sleep(self.takes).await;
-        let error = |kind| BackendError::new(kind, Operation::Apply, zone, "as the test wants");
-        if let Some((kind, wait)) = self.failures.lock().unwrap().pop() {
-            return Err(wait.into_iter().fold(error(kind), BackendError::with_retry_after));
-        }
-        if changes.iter().any(|change| self.forbidden.contains(change.name())) {
-            return Err(error(self.forbidden_kind));
-        }
-        self.inner.apply(zone, changes).await
-    }
-
-    async fn read(
-        &self,
-        zone: &DomainName,
-        name: &DomainName,
-        record_type: RecordType,
-    ) -> Result<Option<RecordSet>, BackendError> {
-        self.inner.read(zone, name, record_type).await
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        Capabilities { max_changes: self.max_changes, ..self.inner.capabilities() }
-    }
-
-    async fn advice(&self, _: &DomainName) -> Result<Vec<Advice>, BackendError> {
-        Ok(vec![Advice { finding: "It is scripted.".to_owned(), remedy: "None.".to_owned() }])
-    }
-}
 
 const TAKES: Duration = Duration::from_millis(10);
 /// The default: how long is waited for who may come back.
@@ -94,16 +42,7 @@ fn remove(label: &str, value: &str) -> Change {
 }
 
 fn scripted() -> Scripted {
-    Scripted {
-        inner: MemoryBackend::new([&zone()]),
-        clock: ManualClock::starting_at(SystemTime::UNIX_EPOCH),
-        takes: TAKES,
-        max_changes: 100,
-        calls: Mutex::default(),
-        forbidden: BTreeSet::new(),
-        forbidden_kind: BackendErrorKind::Refused,
-        failures: Mutex::default(),
-    }
+    Scripted::new([&zone()]).taking(100)
 }
 
 /// A writer and its time.
@@ -117,8 +56,17 @@ impl Stage {
         Self::with(backend, ZoneWriterOptions::default())
     }
 
+    /// Each call of the backend takes its time, and panics when the name of a change wants it.
     fn with(backend: Scripted, options: ZoneWriterOptions) -> Self {
-        let clock = backend.clock.clone();
+        let clock = ManualClock::starting_at(SystemTime::UNIX_EPOCH);
+        let time = clock.clone();
+        let backend = backend.after(move |changes| {
+            if changes.iter().any(|change| change.name().as_str().starts_with("panic")) {
+                panic!("as the test wants");
+            }
+            let time = time.clone();
+            async move { time.sleep(TAKES).await }
+        });
         Self { writer: ZoneWriter::new(backend, Arc::new(clock.clone()), options), clock }
     }
 
@@ -144,11 +92,11 @@ impl Stage {
 
     /// How many changes each call of the backend had.
     fn sizes(&self) -> Vec<usize> {
-        self.writer.backend().calls.lock().unwrap().iter().map(Vec::len).collect()
+        self.writer.backend().sizes()
     }
 
     fn calls(&self) -> Vec<Vec<Change>> {
-        self.writer.backend().calls.lock().unwrap().clone()
+        self.writer.backend().calls()
     }
 
     async fn values(&self, label: &str) -> usize {

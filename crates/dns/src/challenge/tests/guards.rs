@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn all_of_it_can_go_to_another_task() {
     fn is_send<T: Send>(_: T) {}
-    let all = challenges(&Arc::new(Scripted::new()));
+    let all = challenges(&Arc::new(scripted()));
     is_send(all.publish(vec![]));
     is_send(all.withdraw(&[]));
     is_send(all.sweep());
@@ -16,7 +16,7 @@ fn all_of_it_can_go_to_another_task() {
 
 #[tokio::test]
 async fn a_dropped_guard_leaves_orphans_to_the_sweep() {
-    let backend = Arc::new(Scripted::new());
+    let backend = Arc::new(scripted());
     let all = challenges(&backend);
     drop(all.publish(vec![record("a", "1"), record("b", "2")]).await.unwrap());
     assert_eq!((backend.inner.record_sets(), all.orphans()), (2, 2));
@@ -27,7 +27,7 @@ async fn a_dropped_guard_leaves_orphans_to_the_sweep() {
 
 #[tokio::test]
 async fn what_a_journal_knows_is_taken_over_and_withdrawn() {
-    let backend = Arc::new(Scripted::new());
+    let backend = Arc::new(scripted());
     let before = challenges(&backend);
     let published = before.publish(vec![record("a", "1")]).await.unwrap();
     std::mem::forget(published); // as a crash does
@@ -44,7 +44,7 @@ async fn what_a_journal_knows_is_taken_over_and_withdrawn() {
 
 #[tokio::test]
 async fn the_last_of_two_guards_withdraws() {
-    let backend = Arc::new(Scripted::new());
+    let backend = Arc::new(scripted());
     let all = challenges(&backend);
     let old = all.publish(vec![record("a", "1")]).await.unwrap();
     let new = all.adopt(vec![record("a", "1")]);
@@ -59,15 +59,15 @@ async fn the_last_of_two_guards_withdraws() {
 
 #[tokio::test]
 async fn a_withdrawal_gives_back_what_was_taken_up_again() {
-    let backend = Arc::new(Scripted { removals: Semaphore::new(0), ..Scripted::new() });
+    let (backend, permits) = removing_by_permit();
     let all = challenges(&backend);
     let old = all.publish(vec![record("a", "1"), record("b", "2")]).await.unwrap();
     let withdrawing = tokio::spawn(old.withdraw());
-    while backend.calls() < 2 {
+    while backend.sizes().len() < 2 {
         tokio::task::yield_now().await;
     }
     let taken_up = all.adopt(vec![record("a", "1")]);
-    backend.removals.add_permits(100);
+    permits.add_permits(100);
     withdrawing.await.unwrap().unwrap();
     assert_eq!((backend.inner.record_sets(), all.orphans()), (1, 0));
     taken_up.wait_until_visible().await.unwrap();
@@ -77,18 +77,18 @@ async fn a_withdrawal_gives_back_what_was_taken_up_again() {
 
 #[tokio::test]
 async fn a_sweep_gives_back_what_was_taken_up_again() {
-    let backend = Arc::new(Scripted { removals: Semaphore::new(0), ..Scripted::new() });
+    let (backend, permits) = removing_by_permit();
     let all = challenges(&backend);
     drop(all.publish(vec![record("a", "1"), record("b", "2")]).await.unwrap());
     let sweep = tokio::spawn({
         let all = all.clone();
         async move { all.sweep().await }
     });
-    while backend.calls() < 2 {
+    while backend.sizes().len() < 2 {
         tokio::task::yield_now().await;
     }
     let taken_up = all.adopt(vec![record("a", "1")]);
-    backend.removals.add_permits(100);
+    permits.add_permits(100);
     sweep.await.unwrap().unwrap();
     assert_eq!((backend.inner.record_sets(), all.orphans()), (1, 0));
     taken_up.wait_until_visible().await.unwrap();

@@ -27,7 +27,7 @@ impl Visibility for Lagging {
 }
 
 fn seen_by(visibility: Arc<dyn Visibility>, options: ChallengeOptions) -> Challenges {
-    Challenges::new(Arc::new(Scripted::new()), visibility, Arc::new(SystemClock), options)
+    Challenges::new(Arc::new(scripted()), visibility, Arc::new(SystemClock), options)
 }
 
 fn forty() -> Vec<ChallengeRecord> {

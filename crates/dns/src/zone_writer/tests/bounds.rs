@@ -18,7 +18,7 @@ async fn octets_bound_a_batch() {
 
 #[tokio::test]
 async fn what_is_wrong_on_the_face_of_it_is_not_sent() {
-    let stage = Stage::new(Scripted { max_changes: 2, ..scripted() });
+    let stage = Stage::new(scripted().taking(2));
     let stray = Change::RemoveTxt { name: "a.other.test".parse().unwrap(), value: "1".parse().unwrap() };
     let error = stage.run(stage.call(vec![stray])).await.unwrap_err();
     assert_eq!(error.kind(), BackendErrorKind::NotInZone);

@@ -43,7 +43,7 @@ async fn who_does_not_come_back_is_not_waited_for_long() {
 
 #[tokio::test]
 async fn a_second_batch_goes_only_when_it_is_full() {
-    let stage = Stage::with(Scripted { max_changes: 4, ..scripted() }, two_at_a_time());
+    let stage = Stage::with(scripted().taking(4), two_at_a_time());
     let calls = (0..6)
         .map(|number| stage.call(vec![add(&format!("n{number}"), "1"), add(&format!("n{number}"), "2")]));
     let results = stage.run(join_all(calls)).await;
@@ -53,13 +53,13 @@ async fn a_second_batch_goes_only_when_it_is_full() {
     assert_eq!(stage.elapsed(), 3 * TAKES + GATHER);
 
     let one_at_a_time = ZoneWriterOptions { batches_in_flight: 1, ..ZoneWriterOptions::default() };
-    let stage = Stage::with(Scripted { max_changes: 2, ..scripted() }, one_at_a_time);
+    let stage = Stage::with(scripted().taking(2), one_at_a_time);
     stage.run(join_all((0..5).map(|number| stage.call(vec![add(&format!("n{number}"), "1")])))).await;
     assert_eq!(stage.sizes(), [1, 2, 2]);
     assert_eq!(stage.elapsed(), 3 * TAKES);
 
     // A list is never cut: two of three changes do not fit into five.
-    let stage = Stage::new(Scripted { max_changes: 5, ..scripted() });
+    let stage = Stage::new(scripted().taking(5));
     let three = |number| (0..3).map(move |part| add(&format!("n{number}-{part}"), "1")).collect();
     stage.run(join_all((0..4).map(|number| stage.call(three(number))))).await;
     assert_eq!(stage.sizes(), [3; 4]);

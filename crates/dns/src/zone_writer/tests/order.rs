@@ -5,7 +5,7 @@ use super::*;
 #[tokio::test]
 async fn changes_of_one_name_keep_their_order_over_batches() {
     let options = ZoneWriterOptions { batches_in_flight: 8, ..ZoneWriterOptions::default() };
-    let stage = Stage::with(Scripted { max_changes: 1, ..scripted() }, options);
+    let stage = Stage::with(scripted().taking(1), options);
     let calls = [add("a", "1"), remove("a", "1"), add("b", "1"), add("a", "2"), remove("a", "2")];
     let results = stage.run(join_all(calls.map(|change| stage.call(vec![change])))).await;
     assert!(results.iter().all(Result::is_ok));
@@ -20,8 +20,7 @@ async fn changes_of_one_name_keep_their_order_over_batches() {
 #[tokio::test]
 async fn zones_do_not_wait_for_each_other() {
     let other: DomainName = "other.test".parse().unwrap();
-    let inner = MemoryBackend::new([&zone(), &other]);
-    let stage = Stage::new(Scripted { inner, ..scripted() });
+    let stage = Stage::new(Scripted::new([&zone(), &other]).taking(100));
     let add_other = [Change::AddTxt {
         name: "a.other.test".parse().unwrap(),
         value: "1".parse().unwrap(),

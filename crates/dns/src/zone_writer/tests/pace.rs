@@ -4,8 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn it_rests_longer_after_each_failure_and_not_after_a_success() {
-    let failures = Mutex::new(vec![(BackendErrorKind::Unavailable, None); 10]);
-    let stage = Stage::new(Scripted { failures, ..scripted() });
+    let stage = Stage::new(scripted().failing([Fault::Error(BackendErrorKind::Unavailable); 10]));
     let mut waits = Vec::new();
     for _ in 0..12 {
         let before = stage.elapsed();
@@ -17,8 +16,8 @@ async fn it_rests_longer_after_each_failure_and_not_after_a_success() {
 
 #[tokio::test]
 async fn after_a_failure_one_batch_goes_at_a_time() {
-    let failures = Mutex::new(vec![(BackendErrorKind::Unavailable, None)]);
-    let stage = Stage::with(Scripted { failures, max_changes: 1, ..scripted() }, two_at_a_time());
+    let backend = scripted().taking(1).failing([Fault::Error(BackendErrorKind::Unavailable)]);
+    let stage = Stage::with(backend, two_at_a_time());
     let results =
         stage.run(join_all((0..5).map(|number| stage.call(vec![add(&format!("n{number}"), "1")])))).await;
     assert_eq!(results.iter().filter(|result| result.is_err()).count(), 1);
@@ -30,8 +29,7 @@ async fn after_a_failure_one_batch_goes_at_a_time() {
 #[tokio::test]
 async fn a_server_that_wants_to_be_left_alone_is() {
     let minute = Duration::from_secs(60);
-    let failures = Mutex::new(vec![(BackendErrorKind::Quota, Some(minute))]);
-    let stage = Stage::new(Scripted { failures, ..scripted() });
+    let stage = Stage::new(scripted().failing([Fault::ErrorFor(BackendErrorKind::Quota, minute)]));
     let results =
         stage.run(join_all((0..3).map(|number| stage.call(vec![add(&format!("n{number}"), "1")])))).await;
     assert_eq!(kinds(&results), [Some(BackendErrorKind::Quota); 3]);
@@ -49,8 +47,8 @@ async fn a_server_that_wants_to_be_left_alone_is() {
 
 #[tokio::test]
 async fn a_short_time_to_wait_is_waited_for() {
-    let failures = Mutex::new(vec![(BackendErrorKind::Quota, Some(Duration::from_millis(300)))]);
-    let stage = Stage::new(Scripted { failures, ..scripted() });
+    let fault = Fault::ErrorFor(BackendErrorKind::Quota, Duration::from_millis(300));
+    let stage = Stage::new(scripted().failing([fault]));
     let results =
         stage.run(join_all((0..3).map(|number| stage.call(vec![add(&format!("n{number}"), "1")])))).await;
     assert_eq!(kinds(&results), [Some(BackendErrorKind::Quota), None, None]);

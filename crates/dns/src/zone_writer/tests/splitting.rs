@@ -11,8 +11,7 @@ async fn only_the_guilty_fail() {
         BackendErrorKind::Conflict,
         BackendErrorKind::Quota,
     ] {
-        let forbidden = [name("n7"), name("n20")].into();
-        let stage = Stage::new(Scripted { forbidden, forbidden_kind: kind, ..scripted() });
+        let stage = Stage::new(scripted().forbidding([(name("n7"), kind), (name("n20"), kind)]));
         let calls = (0..33).map(|number| stage.call(vec![add(&format!("n{number}"), "1")]));
         let results = stage.run(join_all(calls)).await;
         let guilty: Vec<_> = (0..33)
@@ -28,8 +27,7 @@ async fn only_the_guilty_fail() {
 #[tokio::test]
 async fn what_the_server_refuses_to_all_is_told_to_all_and_not_split() {
     for kind in [BackendErrorKind::Unauthenticated, BackendErrorKind::Unavailable] {
-        let failures = Mutex::new(vec![(kind, None); 2]);
-        let stage = Stage::new(Scripted { failures, ..scripted() });
+        let stage = Stage::new(scripted().failing([Fault::Error(kind); 2]));
         let results =
             stage.run(join_all((0..8).map(|number| stage.call(vec![add(&format!("n{number}"), "1")])))).await;
         assert_eq!(kinds(&results), [Some(kind); 8]);
@@ -40,15 +38,15 @@ async fn what_the_server_refuses_to_all_is_told_to_all_and_not_split() {
 
 #[tokio::test]
 async fn a_split_ends_when_the_server_is_gone() {
-    let failures = [(BackendErrorKind::Unavailable, None), (BackendErrorKind::Refused, None)];
-    let stage = Stage::new(Scripted { failures: Mutex::new(failures.to_vec()), ..scripted() });
+    // The last first.
+    let faults = [BackendErrorKind::Unavailable, BackendErrorKind::Refused].map(Fault::Error);
+    let stage = Stage::new(scripted());
     let mut first = stage.call(vec![add("first", "1")]);
     assert!(poll_once(&mut first).is_pending());
-    stage.writer.backend().failures.lock().unwrap().clear();
     let others = (0..8).map(|number| stage.call(vec![add(&format!("n{number}"), "1")]));
     let script = async {
         let result = first.await;
-        stage.writer.backend().failures.lock().unwrap().extend(failures);
+        stage.writer.backend().faults.lock().unwrap().extend(faults);
         result
     };
     let (result, results) = stage.run(async { tokio::join!(script, join_all(others)) }).await;
