@@ -14,10 +14,10 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 
+use super::Parts;
 use super::batch::Batch;
 use super::pace::{Ended, Pace, Turn};
 use super::queue::{Call, Limits, Queue, Ticket};
-use super::{Parts, shared_error};
 use crate::{BackendError, BackendErrorKind, Change, DnsBackend, Operation};
 
 /// After how long a caller for whom the queue had no room may come again.
@@ -184,7 +184,7 @@ impl<B: DnsBackend + 'static> Lane<B> {
                     let tickets = desk.queue.drain();
                     drop(desk);
                     for ticket in tickets {
-                        self.settle(ticket, Err(shared_error::copy(&error).with_retry_after(left)));
+                        self.settle(ticket, Err(error.clone().with_retry_after(left)));
                     }
                 }
             }

@@ -1,6 +1,5 @@
 //! When the next batch may go.
 
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::ZoneWriterOptions;
@@ -17,7 +16,7 @@ pub(super) struct Ended {
     pub(super) calls: usize,
     pub(super) took: Duration,
     /// Why the server could not, if it could not.
-    pub(super) failure: Option<Arc<BackendError>>,
+    pub(super) failure: Option<BackendError>,
 }
 
 /// What the batches before teach about the next.
@@ -30,7 +29,7 @@ pub(super) struct Pace {
     gather_until: Option<SystemTime>,
     rest_until: Option<SystemTime>,
     /// Until when the server wants to be left alone, and how it said so.
-    alone: Option<(SystemTime, Arc<BackendError>)>,
+    alone: Option<(SystemTime, BackendError)>,
 }
 
 /// Whether a batch may go.
@@ -43,7 +42,7 @@ pub(super) enum Turn {
     /// After this time, or as for `Later` if that is earlier.
     After(Duration),
     /// None may; whoever waits is told why.
-    Never(Arc<BackendError>, Duration),
+    Never(BackendError, Duration),
 }
 
 impl Pace {

@@ -1,5 +1,7 @@
 //! A batch that fails: who is told so, and who is tried again.
 
+use std::error::Error;
+
 use super::*;
 
 #[tokio::test]
@@ -33,6 +35,9 @@ async fn what_the_server_refuses_to_all_is_told_to_all_and_not_split() {
         assert_eq!(kinds(&results), [Some(kind); 8]);
         assert_eq!(stage.sizes(), [1, 7]);
         assert!(results[7].as_ref().unwrap_err().to_string().contains("as the test wants"));
+        // They share the cause, whose type a caller may look for.
+        let sources = [&results[6], &results[7]].map(|result| result.as_ref().unwrap_err().source().unwrap());
+        assert!(std::ptr::addr_eq(sources[0], sources[1]));
     }
 }
 
