@@ -223,7 +223,7 @@ impl Drop for Attempt<'_> {
         if !self.is_certain {
             let now = self.parts.clock.now();
             let until = now.checked_add(self.parts.options.late_changes_within).unwrap_or(now);
-            self.parts.ledger.doubt(self.records, now, until);
+            self.parts.ledger.doubt(self.records, until);
         }
     }
 }

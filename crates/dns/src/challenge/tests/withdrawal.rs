@@ -31,6 +31,7 @@ async fn what_is_withdrawn_soon_after_a_try_that_failed_is_withdrawn_again() {
     published.withdraw().await.unwrap();
     assert!(start.elapsed() < Duration::from_secs(1));
     assert_eq!((backend.inner.record_sets(), all.orphans()), (0, 0));
+    assert!(all.parts.ledger.is_empty(), "a doubt goes with its record");
 }
 
 #[tokio::test(start_paused = true)]
