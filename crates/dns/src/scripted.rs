@@ -30,6 +30,8 @@ pub(crate) struct Scripted {
 /// What happens to a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
+    /// None: it is made.
+    Pass,
     /// It fails, having done nothing.
     Error(BackendErrorKind),
     /// The same, with the time after which the server wants to be asked again.
@@ -125,7 +127,7 @@ impl DnsBackend for Scripted {
         }
         let fault = self.faults.lock().unwrap().pop();
         match fault {
-            None => self.inner.apply(zone, changes).await,
+            None | Some(Fault::Pass) => self.inner.apply(zone, changes).await,
             Some(Fault::Error(kind)) => Err(error(kind)),
             Some(Fault::ErrorFor(kind, wait)) => Err(error(kind).with_retry_after(wait)),
             Some(Fault::Lie) => Ok(()),

@@ -95,3 +95,25 @@ async fn a_sweep_gives_back_what_was_taken_up_again() {
     taken_up.withdraw().await.unwrap();
     assert_eq!(backend.inner.record_sets(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_sweep_that_cannot_give_back_has_swept_all_the_same() {
+    let (backend, permits) = removing_by_permit();
+    let all = challenges(&backend);
+    drop(all.publish(vec![record("a", "1"), record("b", "2")]).await.unwrap());
+    let sweep = tokio::spawn({
+        let all = all.clone();
+        async move { all.sweep().await }
+    });
+    while backend.sizes().len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    let taken_up = all.adopt(vec![record("a", "1")]);
+    *backend.faults.lock().unwrap() = vec![Fault::Error(BackendErrorKind::Refused), Fault::Pass];
+    permits.add_permits(100);
+    // The other record is settled, and no orphan is left. The guard that is there now answers for its own.
+    assert_eq!(sweep.await.unwrap().unwrap(), 1);
+    assert_eq!((backend.inner.record_sets(), all.orphans(), all.records_out()[0].records), (0, 0, 1));
+    assert_eq!(backend.sizes(), [2, 2, 1]);
+    taken_up.withdraw().await.unwrap();
+}
