@@ -233,9 +233,15 @@ impl<B: DnsBackend + 'static> Caller<B> {
     }
 
     fn leave_waker(&self, waker: &Waker) {
-        if let Some(waiting) = self.lane.desk().callers.get_mut(&self.ticket) {
-            waiting.waker.get_or_insert_with(|| waker.clone()).clone_from(waker);
+        let mut desk = self.lane.desk();
+        let Some(waiting) = desk.callers.get_mut(&self.ticket) else { return };
+        if waiting.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            return;
         }
+        let old = waiting.waker.replace(waker.clone());
+        drop(desk);
+        // A task may go with its last waker, and with it another call that comes to the desk.
+        drop(old);
     }
 }
 
@@ -256,11 +262,11 @@ impl<B: DnsBackend + 'static> Future for Caller<B> {
 impl<B: DnsBackend + 'static> Drop for Caller<B> {
     fn drop(&mut self) {
         let mut desk = self.lane.desk();
-        desk.callers.remove(&self.ticket);
-        let waiting = desk.queue.remove(self.ticket);
+        let gone = (desk.callers.remove(&self.ticket), desk.queue.remove(self.ticket));
         let last = desk.callers.is_empty();
         drop(desk);
-        drop(waiting);
+        // A task may go with its last waker, and with it another call that comes to the desk.
+        drop(gone);
         if last {
             self.lane.give_up();
         }

@@ -1,5 +1,8 @@
 //! Calls that are dropped, that nobody polls, and that panic.
 
+use std::sync::mpsc;
+use std::task::Wake;
+
 use super::*;
 
 #[tokio::test]
@@ -76,4 +79,41 @@ async fn a_panic_of_the_backend_is_told_to_the_others() {
     stage.run(first).await.unwrap();
     stage.run(later).await.unwrap();
     assert_eq!(stage.values("first").await, 2);
+}
+
+/// A task that is gone with its last waker.
+struct Task {
+    _call: Mutex<BoxFuture<'static, Result<(), BackendError>>>,
+}
+
+impl Wake for Task {
+    fn wake(self: Arc<Self>) {}
+}
+
+impl Task {
+    /// A waker of a task that has a call of its own waiting.
+    fn waker(writer: &Arc<ZoneWriter<Scripted>>, label: &str) -> Waker {
+        let (writer, change) = (writer.clone(), add(label, "1"));
+        let mut call = async move { writer.apply(&zone(), &[change]).await }.boxed();
+        assert!(poll_once(&mut call).is_pending());
+        Arc::new(Self { _call: Mutex::new(call) }).into()
+    }
+}
+
+#[test]
+fn a_call_may_go_with_the_waker_of_another() {
+    let (tell, told) = mpsc::channel();
+    // A lock that is taken twice may hang for ever.
+    std::thread::spawn(move || {
+        let writer = Arc::new(Stage::new(scripted()).writer);
+        let (zone, changes) = (zone(), [add("a", "1")]);
+        let mut call = writer.apply(&zone, &changes);
+        for label in ["b", "c"] {
+            let waker = Task::waker(&writer, label);
+            assert!(call.poll_unpin(&mut Context::from_waker(&waker)).is_pending());
+        }
+        drop(call);
+        tell.send(writer.lanes.lock().unwrap().values().all(|lane| lane.is_idle())).unwrap();
+    });
+    assert!(told.recv_timeout(Duration::from_secs(10)).expect("it hangs, or has panicked"));
 }
