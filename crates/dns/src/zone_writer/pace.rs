@@ -77,8 +77,15 @@ impl Pace {
 
     /// Whether there is anything to remember about the zone.
     pub(super) fn remembers(&self, now: SystemTime) -> bool {
-        self.rest_until.is_some_and(|until| until > now)
-            || self.alone.as_ref().is_some_and(|(until, _)| *until > now)
+        self.rest_until.is_some_and(|until| until > now) || self.left_alone(now).is_some()
+    }
+
+    /// How the server said that it wants to be left alone, and for how long yet. Never for longer than it said, also
+    /// when the clock is set back.
+    fn left_alone(&self, now: SystemTime) -> Option<(&BackendError, Duration)> {
+        let (until, failure) = self.alone.as_ref()?;
+        let left = until.duration_since(now).ok()?;
+        (!left.is_zero() && Some(left) <= failure.retry_after()).then_some((failure, left))
     }
 
     pub(super) fn turn(
@@ -90,12 +97,10 @@ impl Pace {
         options: &ZoneWriterOptions,
     ) -> Turn {
         let left = |until: SystemTime| until.duration_since(now).unwrap_or_default();
-        if let Some((until, failure)) = &self.alone {
-            if !left(*until).is_zero() {
-                return Turn::Never(failure.clone(), left(*until));
-            }
-            self.alone = None;
+        if let Some((failure, left)) = self.left_alone(now) {
+            return Turn::Never(failure.clone(), left);
         }
+        self.alone = None;
         if let Some(rest) = self.rest_until.map(left).filter(|rest| !rest.is_zero()) {
             return Turn::After(rest.min(options.longest_rest));
         }
@@ -110,5 +115,29 @@ impl Pace {
             }
         }
         Turn::Go
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{BackendErrorKind, Operation};
+
+    #[test]
+    fn a_clock_that_is_set_back_leaves_no_server_alone_for_longer() {
+        let (hour, noon) = (Duration::from_secs(3600), SystemTime::UNIX_EPOCH + Duration::from_secs(43200));
+        let zone = "fleet.test".parse().unwrap();
+        let failure = BackendError::new(BackendErrorKind::Quota, Operation::Apply, &zone, "enough")
+            .with_retry_after(hour);
+        let mut pace = Pace::default();
+        let options = ZoneWriterOptions::default();
+        let ended = Ended { calls: 1, took: Duration::ZERO, failure: Some(failure) };
+        pace.learn(ended, 0, noon, &options);
+        pace.waited();
+        let mut turn = |now| pace.turn(&Queue::default(), 0, 1, now, &options);
+        assert!(matches!(turn(noon), Turn::Never(_, left) if left == hour));
+        assert!(matches!(turn(noon + hour / 4), Turn::Never(_, left) if left == hour * 3 / 4));
+        assert!(matches!(turn(noon - hour), Turn::Go));
+        assert!(matches!(turn(noon), Turn::Go), "it was asked since");
     }
 }
