@@ -162,7 +162,7 @@ impl<B: DnsBackend + 'static> Lane<B> {
                 return None;
             }
             let in_flight = engine.batches.len();
-            match engine.pace.turn(&desk.queue, in_flight, limits.changes, clock.now(), options) {
+            match engine.pace.turn(&desk.queue, in_flight, limits, clock.now(), options) {
                 Turn::Go => {
                     engine.timer = None;
                     let calls = desk.queue.take(limits);

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::ZoneWriterOptions;
-use super::queue::Queue;
+use super::queue::{Limits, Queue};
 use crate::BackendError;
 
 /// The rest after the first failure in a row.
@@ -92,7 +92,7 @@ impl Pace {
         &mut self,
         queue: &Queue,
         in_flight: usize,
-        full: usize,
+        limits: Limits,
         now: SystemTime,
         options: &ZoneWriterOptions,
     ) -> Turn {
@@ -106,9 +106,9 @@ impl Pace {
         }
         if in_flight > 0 {
             let window = if self.failures > 0 { 1 } else { options.batches_in_flight };
-            return if in_flight < window && queue.changes() >= full { Turn::Go } else { Turn::Later };
+            return if in_flight < window && queue.fills(limits) { Turn::Go } else { Turn::Later };
         }
-        if queue.calls() < self.expected && queue.changes() < full {
+        if queue.calls() < self.expected && !queue.fills(limits) {
             let gather = self.gather_until.map(left).unwrap_or_default();
             if !gather.is_zero() {
                 return Turn::After(gather.min(options.gather));
@@ -134,7 +134,8 @@ mod tests {
         let ended = Ended { calls: 1, took: Duration::ZERO, failure: Some(failure) };
         pace.learn(ended, 0, noon, &options);
         pace.waited();
-        let mut turn = |now| pace.turn(&Queue::default(), 0, 1, now, &options);
+        let limits = Limits { changes: 1, octets: 1 };
+        let mut turn = |now| pace.turn(&Queue::default(), 0, limits, now, &options);
         assert!(matches!(turn(noon), Turn::Never(_, left) if left == hour));
         assert!(matches!(turn(noon + hour / 4), Turn::Never(_, left) if left == hour * 3 / 4));
         assert!(matches!(turn(noon - hour), Turn::Go));

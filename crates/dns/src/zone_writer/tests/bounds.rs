@@ -14,6 +14,8 @@ async fn octets_bound_a_batch() {
     });
     stage.run(join_all(calls)).await;
     assert_eq!(stage.sizes(), [1, 3, 3]);
+    // The second was full, so it went beside the first.
+    assert_eq!(stage.elapsed(), 2 * TAKES + GATHER);
 }
 
 #[tokio::test]
