@@ -74,8 +74,10 @@ async fn a_backend_that_does_what_it_says_it_cannot_fails() {
             Capabilities { any_text: false, ..Capabilities::ALL },
         ),
     ] {
-        let report = report_on(&Limited { claimed, ..Limited::to(Capabilities::ALL) }).await;
+        let backend = Limited { claimed, ..Limited::to(Capabilities::ALL) };
+        let report = report_on(&backend).await;
         assert!(report.failed().any(|check| check.name == name), "{report}");
+        assert_eq!(backend.inner.record_sets(), 0, "what it took is cleaned up");
     }
 }
 
