@@ -1,16 +1,18 @@
 //! What can go wrong with a backend, by outcome.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fleetcert_names::DomainName;
 
 type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
+type SharedSource = Arc<dyn std::error::Error + Send + Sync + 'static>;
 
 /// A backend, or a look at a server, did not do what was asked.
 ///
 /// The [`kind`](Self::kind) says what a caller can do about it; the source says what happened. Its text ends with
-/// what a person can do:
+/// what a person can do. A clone is the same error for one more caller, and shares the source.
 ///
 /// ```
 /// use fleetcert_dns::{BackendError, BackendErrorKind, Operation};
@@ -27,16 +29,16 @@ type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
 /// );
 /// # Ok::<(), fleetcert_names::NameError>(())
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct BackendError {
     kind: BackendErrorKind,
     operation: Operation,
     // Apart, so that every result that may hold an error stays small.
     context: Box<Context>,
-    source: Source,
+    source: SharedSource,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Context {
     zone: DomainName,
     server: Option<String>,
@@ -87,7 +89,7 @@ impl BackendError {
     ) -> Self {
         let context =
             Context { zone: zone.clone(), server: None, attempt: 1, retry_after: None, clock_skew: None };
-        Self { kind, operation, context: Box::new(context), source: source.into() }
+        Self { kind, operation, context: Box::new(context), source: source.into().into() }
     }
 
     /// The same error, with the server that it came from.

@@ -26,6 +26,8 @@ pub mod conformance;
 mod error;
 mod memory;
 mod record;
+#[cfg(test)]
+mod scripted;
 mod side_by_side;
 mod visibility;
 mod zone_writer;

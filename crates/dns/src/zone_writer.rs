@@ -5,7 +5,6 @@ mod lane;
 mod options;
 mod pace;
 mod queue;
-mod shared_error;
 
 use std::collections::BTreeMap;
 use std::fmt;

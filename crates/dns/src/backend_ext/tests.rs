@@ -1,43 +1,10 @@
 //! What callers have on top, over a backend that takes few changes and not every name.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::*;
-use crate::{Capabilities, MemoryBackend, Operation, RecordSet};
-
-/// The backend in memory, two changes a call.
-#[derive(Debug)]
-struct Narrow {
-    inner: MemoryBackend,
-    refuses: Option<(DomainName, BackendErrorKind)>,
-    calls: Mutex<Vec<usize>>,
-}
-
-#[async_trait]
-impl DnsBackend for Narrow {
-    async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
-        self.calls.lock().unwrap().push(changes.len());
-        if let Some((name, kind)) = &self.refuses
-            && changes.iter().any(|change| change.name() == name)
-        {
-            return Err(BackendError::new(*kind, Operation::Apply, zone, "not this name"));
-        }
-        self.inner.apply(zone, changes).await
-    }
-
-    async fn read(
-        &self,
-        zone: &DomainName,
-        name: &DomainName,
-        record_type: RecordType,
-    ) -> Result<Option<RecordSet>, BackendError> {
-        self.inner.read(zone, name, record_type).await
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        Capabilities { max_changes: 2, ..self.inner.capabilities() }
-    }
-}
+use crate::MemoryBackend;
+use crate::scripted::Scripted;
 
 fn zone() -> DomainName {
     "fleet.test".parse().unwrap()
@@ -47,8 +14,9 @@ fn name(number: usize) -> DomainName {
     format!("d{number}.fleet.test").parse().unwrap()
 }
 
-fn narrow(refuses: Option<(DomainName, BackendErrorKind)>) -> Narrow {
-    Narrow { inner: MemoryBackend::new([&zone()]), refuses, calls: Mutex::default() }
+/// Two changes a call.
+fn narrow(refuses: Option<(DomainName, BackendErrorKind)>) -> Scripted {
+    Scripted::new([&zone()]).taking(2).forbidding(refuses)
 }
 
 fn additions(count: usize) -> Vec<Change> {
@@ -79,12 +47,12 @@ async fn a_long_list_is_made_in_parts_up_to_the_one_that_fails() {
     let backend = narrow(None);
     backend.apply_in_parts(&zone(), &additions(5)).await.unwrap();
     backend.apply_in_parts(&zone(), &[]).await.unwrap();
-    assert_eq!((&*backend.calls.lock().unwrap(), backend.inner.record_sets()), (&vec![2, 2, 1], 5));
+    assert_eq!((backend.sizes(), backend.inner.record_sets()), (vec![2, 2, 1], 5));
 
     let backend = narrow(Some((name(3), BackendErrorKind::Refused)));
     let error = backend.apply_in_parts(&zone(), &additions(6)).await.unwrap_err();
     assert_eq!(error.kind(), BackendErrorKind::Refused);
-    assert_eq!((&*backend.calls.lock().unwrap(), backend.inner.record_sets()), (&vec![2, 2], 2));
+    assert_eq!((backend.sizes(), backend.inner.record_sets()), (vec![2, 2], 2));
 }
 
 #[tokio::test]
@@ -104,9 +72,9 @@ async fn a_server_that_cannot_now_is_not_asked_for_each_change() {
     let outcomes = backend.apply_each(&zone(), &additions(3)).await;
     let told: Vec<_> = outcomes.iter().map(|part| (part.changes.clone(), part.result.is_ok())).collect();
     assert_eq!(told, [(0..2, false), (2..3, true)]);
-    assert_eq!(*backend.calls.lock().unwrap(), [2, 1]);
+    assert_eq!(backend.sizes(), [2, 1]);
     // A part of one that is refused is asked once.
     let backend = narrow(Some((name(0), BackendErrorKind::Refused)));
     assert!(backend.apply_each(&zone(), &additions(1)).await[0].result.is_err());
-    assert_eq!(*backend.calls.lock().unwrap(), [1]);
+    assert_eq!(backend.sizes(), [1]);
 }

@@ -49,7 +49,8 @@ impl Challenges {
     /// what of them came to be.
     ///
     /// # Errors
-    /// [`NotPublished`](ChallengeErrorKind::NotPublished); then too all the records are orphans.
+    /// [`NotPublished`](ChallengeErrorKind::NotPublished); then too all the records are orphans, except that nothing
+    /// is tried and nothing left when the name of one is outside its zone.
     pub async fn publish(&self, records: Vec<ChallengeRecord>) -> Result<Published, ChallengeError> {
         // A record that cannot be published must not become an orphan that can never be withdrawn.
         if let Some(stray) = records.iter().find(|record| !record.name.is_within(&record.zone)) {
@@ -116,23 +117,28 @@ impl Challenges {
             return Ok(0);
         }
         let records: Vec<_> = orphans.iter().map(|orphan| orphan.record.clone()).collect();
-        let mut withdrawal = self.parts.withdraw(records.clone(), OnBehalf::Sweep).await;
+        let mut withdrawal = self.parts.withdraw(records, OnBehalf::Sweep).await;
         let settled = self.parts.settle(&orphans, &withdrawal);
-
-        withdrawal.end_claim();
-        self.parts.give_back(&withdrawal.removed()).await?;
+        self.parts.give_back(&mut withdrawal).await;
         withdrawal.into_result().map(|()| settled)
     }
 }
 
 impl Parts {
     /// Publishes those of the records again that a guard holds: an order that was taken up again while they were
-    /// withdrawn has lost them.
-    pub(super) async fn give_back(&self, records: &[ChallengeRecord]) -> Result<(), ChallengeError> {
-        let taken_up = self.ledger.held(records);
-        let error_of = |error| ChallengeError::of_records(ChallengeErrorKind::NotPublished, &taken_up, error);
+    /// withdrawn has lost them. Others may change the records again.
+    pub(super) async fn give_back(&self, withdrawal: &mut Withdrawal<'_>) {
+        withdrawal.end_claim();
+        let taken_up = self.ledger.held(&withdrawal.removed());
+        if taken_up.is_empty() {
+            return;
+        }
         // Its guard may be gone when the turn comes.
-        if taken_up.is_empty() { Ok(()) } else { self.add(&taken_up, Ledger::held).await.map_err(error_of) }
+        if let Err(error) = self.add(&taken_up, Ledger::held).await {
+            // What was to be withdrawn is. The other guard sees by itself that its records are missing.
+            let error = ChallengeError::of_records(ChallengeErrorKind::NotPublished, &taken_up, error);
+            tracing::warn!(%error, "challenge records that were taken up again are missing");
+        }
     }
 
     /// Forgets those of the orphans that are gone for good.
@@ -223,7 +229,7 @@ impl Drop for Attempt<'_> {
         if !self.is_certain {
             let now = self.parts.clock.now();
             let until = now.checked_add(self.parts.options.late_changes_within).unwrap_or(now);
-            self.parts.ledger.doubt(self.records, now, until);
+            self.parts.ledger.doubt(self.records, until);
         }
     }
 }

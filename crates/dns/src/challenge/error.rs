@@ -18,7 +18,8 @@ pub struct ChallengeError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ChallengeErrorKind {
-    /// The records could not be published. All of them are orphans now: some may be out there.
+    /// The records could not be published. All of them are orphans now, since some may be out there; none is when a
+    /// name outside its zone kept them from being tried.
     NotPublished,
     /// The records were published, but not enough servers show them in time. The guard still has them.
     NotVisible,

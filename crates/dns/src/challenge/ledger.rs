@@ -38,7 +38,8 @@ struct State {
     orphaned_so_far: u64,
     /// What is being added to the zone or removed from it now.
     claimed: BTreeSet<Place>,
-    /// What may still come into the zone until then, by a call that nobody waits for any more.
+    /// What may still come into the zone until then, by a call that nobody waits for any more. A guard holds it, or
+    /// it is an orphan.
     in_doubt: BTreeMap<Place, SystemTime>,
     zones: BTreeMap<DomainName, Count>,
 }
@@ -93,13 +94,13 @@ impl Ledger {
         let mut state = self.lock();
         for record in records {
             let place = place(record);
-            if !state.held.contains_key(&place) || !state.release(&place) {
+            if !state.release(&place) {
                 continue;
             }
             if state.is_in_doubt(&place, seen_at) {
                 state.orphan(place, record);
             } else {
-                state.count_down(&place.0);
+                state.forget(&place);
             }
         }
     }
@@ -152,9 +153,8 @@ impl Ledger {
     }
 
     /// Until then the records may come into the zone, whatever is seen there before.
-    pub(super) fn doubt(&self, records: &[ChallengeRecord], now: SystemTime, until: SystemTime) {
+    pub(super) fn doubt(&self, records: &[ChallengeRecord], until: SystemTime) {
         let mut state = self.lock();
-        state.in_doubt.retain(|_, until| *until > now);
         state.in_doubt.extend(records.iter().map(|record| (place(record), until)));
     }
 
@@ -186,11 +186,17 @@ impl Ledger {
             let same = state.orphans.get(&place).is_some_and(|now| now.number == orphan.number);
             if same && !state.is_in_doubt(&place, seen_at) {
                 state.orphans.remove(&place);
-                state.count_down(&place.0);
+                state.forget(&place);
                 settled += 1;
             }
         }
         settled
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        let State { held, orphans, claimed, in_doubt, zones, orphaned_so_far: _ } = &*self.lock();
+        held.is_empty() && orphans.is_empty() && claimed.is_empty() && in_doubt.is_empty() && zones.is_empty()
     }
 
     pub(super) fn orphan_count(&self) -> usize {
@@ -231,7 +237,7 @@ impl Drop for Claim<'_> {
 impl State {
     /// One guard less; whether it was the last.
     fn release(&mut self, place: &Place) -> bool {
-        let Some(guards) = self.held.get_mut(place) else { return true };
+        let Some(guards) = self.held.get_mut(place) else { return false };
         *guards -= 1;
         let last = *guards == 0;
         if last {
@@ -256,7 +262,10 @@ impl State {
         self.zones.entry(zone.clone()).or_insert_with(nothing)
     }
 
-    fn count_down(&mut self, zone: &DomainName) {
+    /// The record is neither held nor an orphan any more.
+    fn forget(&mut self, place: &Place) {
+        self.in_doubt.remove(place);
+        let zone = &place.0;
         if let Some(count) = self.zones.get_mut(zone) {
             count.records = count.records.saturating_sub(1);
             count.alarm.goes_off_at(count.records);

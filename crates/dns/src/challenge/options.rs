@@ -27,7 +27,7 @@ pub struct ChallengeOptions {
     /// How long a withdrawal is tried. Default: 30 seconds.
     pub withdraw_within: Duration,
     /// A change may still be made so long after its call was dropped, or failed. What is withdrawn within this time is
-    /// withdrawn once more after it. Default: 10 seconds.
+    /// withdrawn once more after it; where `withdraw_within` ends before, a sweep does that. Default: 10 seconds.
     pub late_changes_within: Duration,
     /// The time to live of the records. Default: [`Ttl::CHALLENGE`].
     pub ttl: Ttl,

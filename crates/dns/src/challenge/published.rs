@@ -76,11 +76,7 @@ impl Published {
             std::mem::take(&mut self.records).into_iter().partition(|record| withdrawal.is_left(record));
         parts.ledger.release(&done, withdrawal.began);
         self.records = left;
-        withdrawal.end_claim();
-        if let Err(error) = parts.give_back(&withdrawal.removed()).await {
-            // Ours are withdrawn. The other guard sees by itself that its records are missing.
-            tracing::warn!(%error, "challenge records that were taken up again are missing");
-        }
+        parts.give_back(&mut withdrawal).await;
         withdrawal.into_result()
     }
 

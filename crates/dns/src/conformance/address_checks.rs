@@ -5,11 +5,11 @@ use std::net::IpAddr;
 
 use fleetcert_names::DomainName;
 
-use super::trial::{Fault, Trial, add, addresses, require_refused, text};
-use crate::{Addresses, BackendErrorKind, RecordData, RecordType};
+use super::trial::{Fault, Trial, add, addresses, text};
+use crate::{Addresses, RecordData, RecordType};
 
 pub(super) async fn replace(trial: &Trial<'_>) -> Result<(), Fault> {
-    require_capability(trial).await?;
+    require_capability(trial, "addresses").await?;
     let name = trial.clean_name_for_addresses("addresses").await?;
     let before = set(["10.1.1.4", "10.1.1.5", "fd00::4"]);
     let after = set(["10.1.1.5", "192.168.7.1", "fd00::7", "2001:db8::1"]);
@@ -26,7 +26,7 @@ pub(super) async fn replace(trial: &Trial<'_>) -> Result<(), Fault> {
 }
 
 pub(super) async fn none(trial: &Trial<'_>) -> Result<(), Fault> {
-    require_capability(trial).await?;
+    require_capability(trial, "nowhere").await?;
     let name = trial.clean_name_for_addresses("nowhere").await?;
     let value = text("stays");
     trial.apply(&[add(&name, &value), addresses(&name, set(["10.1.1.4", "fd00::4"]))]).await?;
@@ -38,14 +38,13 @@ pub(super) async fn none(trial: &Trial<'_>) -> Result<(), Fault> {
 }
 
 /// What takes no addresses refuses them.
-async fn require_capability(trial: &Trial<'_>) -> Result<(), Fault> {
+async fn require_capability(trial: &Trial<'_>, label: &str) -> Result<(), Fault> {
     if trial.capabilities.addresses {
         return Ok(());
     }
     if trial.capabilities.any_name {
-        let change = addresses(&trial.untouched_name()?, set(["10.1.1.4"]));
-        let answer = trial.try_apply(trial.zone, &[change]).await?;
-        require_refused(answer, BackendErrorKind::InvalidInput, "an address that it says it does not take")?;
+        let what = "an address that it says it does not take";
+        trial.require_not_taken(label, |name| addresses(name, set(["10.1.1.4"])), what).await?;
     }
     Err(Fault::Unsupported("it takes no addresses".into()))
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Report;
+use super::{Outcome, Report};
 
 /// The reports of several backends as one Markdown table: a row for each check, a column for each backend, and below
 /// it why a check did not pass, or how it was made.
@@ -63,9 +63,9 @@ impl fmt::Display for Matrix {
                     write!(f, " not run |")?;
                     continue;
                 };
-                let word = match check.outcome.word() {
-                    "passed" => "yes",
-                    word => word,
+                let word = match &check.outcome {
+                    Outcome::Passed => "yes",
+                    outcome => outcome.word(),
                 };
                 write!(f, " {word}")?;
                 if let Some(remark) = check.remark() {

@@ -144,11 +144,6 @@ impl<'a> Trial<'a> {
         self.below.child(&label).map_err(|error| Fault::NotRun(error.to_string()))
     }
 
-    /// A name of the zone that no check writes to.
-    pub(super) fn untouched_name(&self) -> Result<DomainName, Fault> {
-        self.name("untouched")
-    }
-
     /// The zone's name with a letter before it: it ends with the zone's text and is outside all the same.
     pub(super) fn sibling_zone(&self) -> Result<DomainName, Fault> {
         format!("x{}", self.zone).parse().map_err(|_| Fault::NotRun("the zone's name is too long".into()))
@@ -217,6 +212,27 @@ impl<'a> Trial<'a> {
             return Ok(());
         }
         Err(Fault::Unsupported(format!("a list that tells needs {changes} changes, and it takes {most}")))
+    }
+
+    /// That a change at the name with this first label is refused, as the backend says that it does not take such.
+    /// What it takes all the same is cleaned up.
+    pub(super) async fn require_not_taken(
+        &self,
+        label: &str,
+        change: impl FnOnce(&DomainName) -> Change,
+        what: &str,
+    ) -> Result<(), Fault> {
+        let name = self.name(label)?;
+        let change = change(&name);
+        let holds = match &change {
+            Change::SetAddresses { .. } => Holds::TextsAndAddresses,
+            Change::AddTxt { .. } | Change::RemoveTxt { .. } => Holds::Texts,
+        };
+        let answer = self.try_apply(self.zone, &[change]).await?;
+        if answer.is_ok() && self.require_room_to_play().is_ok() {
+            self.lock().insert(name, holds);
+        }
+        require_refused(answer, BackendErrorKind::InvalidInput, what)
     }
 
     /// The answer of the backend; a fault only when there is none in time.

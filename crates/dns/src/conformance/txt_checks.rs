@@ -2,8 +2,8 @@
 
 use fleetcert_names::DomainName;
 
-use super::trial::{Fault, Trial, add, remove, require_refused, text};
-use crate::{BackendErrorKind, TxtValue};
+use super::trial::{Fault, Trial, add, remove, text};
+use crate::TxtValue;
 
 pub(super) async fn add_then_read(trial: &Trial<'_>) -> Result<(), Fault> {
     let name = trial.clean_name("add").await?;
@@ -61,7 +61,7 @@ pub(super) async fn special_values(trial: &Trial<'_>) -> Result<(), Fault> {
 }
 
 async fn stay_whole(trial: &Trial<'_>, label: &str, [one, two]: [TxtValue; 2]) -> Result<(), Fault> {
-    require_any_text(trial, &one).await?;
+    require_any_text(trial, label, &one).await?;
     trial.require_values(2)?;
     let name = trial.clean_name(label).await?;
     trial.apply(&[add(&name, &one), add(&name, &two)]).await?;
@@ -71,13 +71,13 @@ async fn stay_whole(trial: &Trial<'_>, label: &str, [one, two]: [TxtValue; 2]) -
 }
 
 /// What takes dns-01 values only refuses the others.
-async fn require_any_text(trial: &Trial<'_>, text: &TxtValue) -> Result<(), Fault> {
+async fn require_any_text(trial: &Trial<'_>, label: &str, text: &TxtValue) -> Result<(), Fault> {
     if trial.capabilities.any_text {
         return Ok(());
     }
     if trial.capabilities.any_name {
-        let answer = trial.try_apply(trial.zone, &[add(&trial.untouched_name()?, text)]).await?;
-        require_refused(answer, BackendErrorKind::InvalidInput, "a text that it says it does not take")?;
+        let what = "a text that it says it does not take";
+        trial.require_not_taken(label, |name| add(name, text), what).await?;
     }
     Err(Fault::Unsupported("it takes dns-01 values only".into()))
 }

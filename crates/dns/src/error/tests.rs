@@ -59,3 +59,30 @@ fn the_time_to_try_again_is_told_where_trying_again_helps() {
         assert_eq!(error.to_string().ends_with("try again after 2 seconds"), helps, "{error}");
     }
 }
+
+#[test]
+fn a_clone_says_what_the_original_says() {
+    let cause = std::io::Error::other("SERVFAIL".parse::<u8>().unwrap_err());
+    let zone = "fleet.test".parse().unwrap();
+    let error = BackendError::new(BackendErrorKind::Unavailable, Operation::Apply, &zone, cause)
+        .at_server("192.0.2.1:53")
+        .at_attempt(2)
+        .with_retry_after(Duration::from_secs(7))
+        .with_clock_skew(-5);
+    let copy = error.clone();
+    assert_eq!(copy.to_string(), error.to_string());
+    assert_eq!(copy.retry_after(), Some(Duration::from_secs(7)));
+    assert_eq!((copy.attempt(), copy.clock_skew(), copy.server()), (2, Some(-5), Some("192.0.2.1:53")));
+    let causes = |error: &dyn std::error::Error| {
+        let mut causes = Vec::new();
+        let mut next = error.source();
+        while let Some(cause) = next {
+            causes.push((cause.to_string(), format!("{cause:?}")));
+            next = cause.source();
+        }
+        causes
+    };
+    assert_eq!(causes(&copy), causes(&error));
+    let source = std::error::Error::source(&copy).unwrap();
+    assert!(source.is::<std::io::Error>(), "a caller can look for the type of the cause");
+}

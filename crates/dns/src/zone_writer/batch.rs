@@ -9,7 +9,6 @@ use fleetcert_names::DomainName;
 use super::lane::Lane;
 use super::pace::Ended;
 use super::queue::Call;
-use super::shared_error;
 use crate::{BackendError, BackendErrorKind, Change, DnsBackend, Operation, TxtValue};
 
 /// Calls that are under way together. Whatever happens to it, each of them gets a result.
@@ -39,7 +38,8 @@ impl<B: DnsBackend + 'static> Batch<B> {
                     groups.extend([size - size / 2, size / 2]);
                 }
                 answer => {
-                    failure = self.settle(size, answer);
+                    self.settle(size, &answer);
+                    failure = answer.err().filter(is_the_servers);
                     if let Some(failure) = &failure {
                         // The others would only wait for the same.
                         self.settle_rest(failure);
@@ -52,19 +52,16 @@ impl<B: DnsBackend + 'static> Batch<B> {
         Ended { calls: self.calls.len(), took, failure }
     }
 
-    /// Gives the next `size` calls their result, and returns the failure if it is the server's.
-    fn settle(&mut self, size: usize, answer: Result<(), BackendError>) -> Option<Arc<BackendError>> {
-        let answer = answer.map_err(Arc::new);
+    /// Gives the next `size` calls their result.
+    fn settle(&mut self, size: usize, answer: &Result<(), BackendError>) {
         for call in &self.calls[self.settled..self.settled + size] {
-            let result = answer.as_ref().copied().map_err(shared_error::copy);
-            self.lane.settle(call.ticket, result);
+            self.lane.settle(call.ticket, answer.clone());
         }
         self.settled += size;
-        answer.err().filter(|error| is_the_servers(error))
     }
 
-    fn settle_rest(&mut self, failure: &Arc<BackendError>) {
-        self.settle(self.calls.len() - self.settled, Err(shared_error::copy(failure)));
+    fn settle_rest(&mut self, failure: &BackendError) {
+        self.settle(self.calls.len() - self.settled, &Err(failure.clone()));
     }
 }
 
@@ -76,7 +73,7 @@ impl<B: DnsBackend + 'static> Drop for Batch<B> {
             let why = "the call of the backend was given up";
             let error =
                 BackendError::new(BackendErrorKind::Unavailable, Operation::Apply, &self.lane.zone, why);
-            self.settle_rest(&Arc::new(error));
+            self.settle_rest(&error);
             self.lane.go_on();
         }
     }

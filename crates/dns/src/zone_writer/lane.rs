@@ -14,10 +14,10 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 
+use super::Parts;
 use super::batch::Batch;
 use super::pace::{Ended, Pace, Turn};
 use super::queue::{Call, Limits, Queue, Ticket};
-use super::{Parts, shared_error};
 use crate::{BackendError, BackendErrorKind, Change, DnsBackend, Operation};
 
 /// After how long a caller for whom the queue had no room may come again.
@@ -162,7 +162,7 @@ impl<B: DnsBackend + 'static> Lane<B> {
                 return None;
             }
             let in_flight = engine.batches.len();
-            match engine.pace.turn(&desk.queue, in_flight, limits.changes, clock.now(), options) {
+            match engine.pace.turn(&desk.queue, in_flight, limits, clock.now(), options) {
                 Turn::Go => {
                     engine.timer = None;
                     let calls = desk.queue.take(limits);
@@ -184,7 +184,7 @@ impl<B: DnsBackend + 'static> Lane<B> {
                     let tickets = desk.queue.drain();
                     drop(desk);
                     for ticket in tickets {
-                        self.settle(ticket, Err(shared_error::copy(&error).with_retry_after(left)));
+                        self.settle(ticket, Err(error.clone().with_retry_after(left)));
                     }
                 }
             }
@@ -233,9 +233,15 @@ impl<B: DnsBackend + 'static> Caller<B> {
     }
 
     fn leave_waker(&self, waker: &Waker) {
-        if let Some(waiting) = self.lane.desk().callers.get_mut(&self.ticket) {
-            waiting.waker.get_or_insert_with(|| waker.clone()).clone_from(waker);
+        let mut desk = self.lane.desk();
+        let Some(waiting) = desk.callers.get_mut(&self.ticket) else { return };
+        if waiting.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            return;
         }
+        let old = waiting.waker.replace(waker.clone());
+        drop(desk);
+        // A task may go with its last waker, and with it another call that comes to the desk.
+        drop(old);
     }
 }
 
@@ -256,11 +262,11 @@ impl<B: DnsBackend + 'static> Future for Caller<B> {
 impl<B: DnsBackend + 'static> Drop for Caller<B> {
     fn drop(&mut self) {
         let mut desk = self.lane.desk();
-        desk.callers.remove(&self.ticket);
-        let waiting = desk.queue.remove(self.ticket);
+        let gone = (desk.callers.remove(&self.ticket), desk.queue.remove(self.ticket));
         let last = desk.callers.is_empty();
         drop(desk);
-        drop(waiting);
+        // A task may go with its last waker, and with it another call that comes to the desk.
+        drop(gone);
         if last {
             self.lane.give_up();
         }

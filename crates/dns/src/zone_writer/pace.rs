@@ -1,10 +1,9 @@
 //! When the next batch may go.
 
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::ZoneWriterOptions;
-use super::queue::Queue;
+use super::queue::{Limits, Queue};
 use crate::BackendError;
 
 /// The rest after the first failure in a row.
@@ -17,7 +16,7 @@ pub(super) struct Ended {
     pub(super) calls: usize,
     pub(super) took: Duration,
     /// Why the server could not, if it could not.
-    pub(super) failure: Option<Arc<BackendError>>,
+    pub(super) failure: Option<BackendError>,
 }
 
 /// What the batches before teach about the next.
@@ -30,7 +29,7 @@ pub(super) struct Pace {
     gather_until: Option<SystemTime>,
     rest_until: Option<SystemTime>,
     /// Until when the server wants to be left alone, and how it said so.
-    alone: Option<(SystemTime, Arc<BackendError>)>,
+    alone: Option<(SystemTime, BackendError)>,
 }
 
 /// Whether a batch may go.
@@ -43,7 +42,7 @@ pub(super) enum Turn {
     /// After this time, or as for `Later` if that is earlier.
     After(Duration),
     /// None may; whoever waits is told why.
-    Never(Arc<BackendError>, Duration),
+    Never(BackendError, Duration),
 }
 
 impl Pace {
@@ -78,38 +77,68 @@ impl Pace {
 
     /// Whether there is anything to remember about the zone.
     pub(super) fn remembers(&self, now: SystemTime) -> bool {
-        self.rest_until.is_some_and(|until| until > now)
-            || self.alone.as_ref().is_some_and(|(until, _)| *until > now)
+        self.rest_until.is_some_and(|until| until > now) || self.left_alone(now).is_some()
+    }
+
+    /// How the server said that it wants to be left alone, and for how long yet. Never for longer than it said, also
+    /// when the clock is set back.
+    fn left_alone(&self, now: SystemTime) -> Option<(&BackendError, Duration)> {
+        let (until, failure) = self.alone.as_ref()?;
+        let left = until.duration_since(now).ok()?;
+        (!left.is_zero() && Some(left) <= failure.retry_after()).then_some((failure, left))
     }
 
     pub(super) fn turn(
         &mut self,
         queue: &Queue,
         in_flight: usize,
-        full: usize,
+        limits: Limits,
         now: SystemTime,
         options: &ZoneWriterOptions,
     ) -> Turn {
         let left = |until: SystemTime| until.duration_since(now).unwrap_or_default();
-        if let Some((until, failure)) = &self.alone {
-            if !left(*until).is_zero() {
-                return Turn::Never(failure.clone(), left(*until));
-            }
-            self.alone = None;
+        if let Some((failure, left)) = self.left_alone(now) {
+            return Turn::Never(failure.clone(), left);
         }
+        self.alone = None;
         if let Some(rest) = self.rest_until.map(left).filter(|rest| !rest.is_zero()) {
             return Turn::After(rest.min(options.longest_rest));
         }
         if in_flight > 0 {
             let window = if self.failures > 0 { 1 } else { options.batches_in_flight };
-            return if in_flight < window && queue.changes() >= full { Turn::Go } else { Turn::Later };
+            return if in_flight < window && queue.fills(limits) { Turn::Go } else { Turn::Later };
         }
-        if queue.calls() < self.expected && queue.changes() < full {
+        if queue.calls() < self.expected && !queue.fills(limits) {
             let gather = self.gather_until.map(left).unwrap_or_default();
             if !gather.is_zero() {
                 return Turn::After(gather.min(options.gather));
             }
         }
         Turn::Go
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{BackendErrorKind, Operation};
+
+    #[test]
+    fn a_clock_that_is_set_back_leaves_no_server_alone_for_longer() {
+        let (hour, noon) = (Duration::from_secs(3600), SystemTime::UNIX_EPOCH + Duration::from_secs(43200));
+        let zone = "fleet.test".parse().unwrap();
+        let failure = BackendError::new(BackendErrorKind::Quota, Operation::Apply, &zone, "enough")
+            .with_retry_after(hour);
+        let mut pace = Pace::default();
+        let options = ZoneWriterOptions::default();
+        let ended = Ended { calls: 1, took: Duration::ZERO, failure: Some(failure) };
+        pace.learn(ended, 0, noon, &options);
+        pace.waited();
+        let limits = Limits { changes: 1, octets: 1 };
+        let mut turn = |now| pace.turn(&Queue::default(), 0, limits, now, &options);
+        assert!(matches!(turn(noon), Turn::Never(_, left) if left == hour));
+        assert!(matches!(turn(noon + hour / 4), Turn::Never(_, left) if left == hour * 3 / 4));
+        assert!(matches!(turn(noon - hour), Turn::Go));
+        assert!(matches!(turn(noon), Turn::Go), "it was asked since");
     }
 }

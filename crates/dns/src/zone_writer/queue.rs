@@ -22,6 +22,7 @@ pub(super) struct Call {
 pub(super) struct Queue {
     waiting: BTreeMap<Ticket, Vec<Change>>,
     changes: usize,
+    octets: usize,
     under_way: BTreeMap<DomainName, usize>,
 }
 
@@ -35,6 +36,7 @@ pub(super) struct Limits {
 impl Queue {
     pub(super) fn push(&mut self, call: Call) {
         self.changes += call.changes.len();
+        self.octets += octets(&call.changes);
         self.waiting.insert(call.ticket, call.changes);
     }
 
@@ -42,6 +44,7 @@ impl Queue {
     pub(super) fn remove(&mut self, ticket: Ticket) -> Option<Call> {
         let changes = self.waiting.remove(&ticket)?;
         self.changes -= changes.len();
+        self.octets -= octets(&changes);
         Some(Call { ticket, changes })
     }
 
@@ -53,10 +56,15 @@ impl Queue {
         self.changes
     }
 
+    /// Whether what waits fills a batch.
+    pub(super) fn fills(&self, limits: Limits) -> bool {
+        self.changes >= limits.changes || self.octets >= limits.octets
+    }
+
     /// Takes the calls that go next, in their order: as many as fit, at least one. A call waits on while one of its
     /// names is under way or belongs to an earlier call that waits, so that the changes of a name keep their order.
     pub(super) fn take(&mut self, limits: Limits) -> Vec<Call> {
-        let (mut changes, mut octets) = (0, 0);
+        let (mut changes, mut size) = (0, 0);
         let mut tickets = Vec::new();
         let mut passed_over: BTreeSet<&DomainName> = BTreeSet::new();
         for (ticket, wanted) in &self.waiting {
@@ -66,8 +74,8 @@ impl Queue {
                 continue;
             }
             changes += wanted.len();
-            octets += wanted.iter().map(wire_octets).sum::<usize>();
-            if !tickets.is_empty() && (changes > limits.changes || octets > limits.octets) {
+            size += octets(wanted);
+            if !tickets.is_empty() && (changes > limits.changes || size > limits.octets) {
                 break;
             }
             tickets.push(*ticket);
@@ -81,7 +89,7 @@ impl Queue {
 
     /// Takes all calls, to be told that none will be made.
     pub(super) fn drain(&mut self) -> Vec<Ticket> {
-        self.changes = 0;
+        (self.changes, self.octets) = (0, 0);
         mem::take(&mut self.waiting).into_keys().collect()
     }
 
@@ -99,12 +107,16 @@ impl Queue {
 
     #[cfg(test)]
     pub(super) fn is_idle(&self) -> bool {
-        self.waiting.is_empty() && self.under_way.is_empty() && self.changes == 0
+        self.waiting.is_empty() && self.under_way.is_empty() && (self.changes, self.octets) == (0, 0)
     }
 }
 
 fn names(calls: &[Call]) -> impl Iterator<Item = &DomainName> {
     calls.iter().flat_map(|call| &call.changes).map(Change::name)
+}
+
+fn octets(changes: &[Change]) -> usize {
+    changes.iter().map(wire_octets).sum()
 }
 
 /// Owner name, and type, class, time to live and length of the data (RFC 1035 section 3.2.1).
@@ -161,7 +173,10 @@ mod tests {
         let limits = Limits { changes: 100, octets: 2 * one - 1 };
         assert_eq!(tickets(&queue.take(limits)), [0]);
         assert_eq!(tickets(&queue.take(limits)), [1]);
-        assert_eq!(tickets(&queue.take(Limits { octets: 2 * one, ..limits })), [2, 3]);
+        let limits = Limits { octets: 2 * one, ..limits };
+        assert!(queue.fills(limits) && !queue.fills(Limits { octets: 2 * one + 1, ..limits }));
+        assert_eq!(tickets(&queue.take(limits)), [2, 3]);
+        assert!(!queue.fills(limits));
     }
 
     #[test]

@@ -13,7 +13,7 @@ fn out(zone: &str, records: usize, too_many: bool) -> RecordsOut {
 
 #[tokio::test]
 async fn what_is_out_is_counted_by_zone() {
-    let backend = Arc::new(Scripted::new());
+    let backend = Arc::new(scripted());
     let all = challenges(&backend);
     assert_eq!(all.records_out(), []);
     let two = vec![record("a", "1"), record("a", "2"), record("a", "1")];
@@ -70,7 +70,7 @@ impl Subscriber for Warnings {
 async fn too_many_are_told_once_for_each_time_that_they_pile_up() {
     let warnings = Arc::new(AtomicUsize::new(0));
     let _guard = tracing::subscriber::set_default(Warnings(warnings.clone()));
-    let backend = Arc::new(Scripted::new());
+    let backend = Arc::new(scripted());
     let options = ChallengeOptions { warn_above: 4, ..ChallengeOptions::default() };
     let seen = Arc::new(backend.inner.clone());
     let all = Challenges::new(backend, seen, Arc::new(SystemClock), options);

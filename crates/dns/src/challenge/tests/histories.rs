@@ -251,6 +251,7 @@ async fn end(world: &World, living: &[Challenges]) {
             SystemClock.sleep(Duration::from_millis(100)).await;
         }
         assert_eq!(all.records_out(), []);
+        assert!(all.parts.ledger.is_empty(), "{:?}", all.parts.ledger);
     }
     let left = world.journal.take().into_values().flatten().collect::<Vec<_>>();
     living[0].withdraw(&left).await.unwrap();

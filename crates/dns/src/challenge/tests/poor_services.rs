@@ -3,48 +3,11 @@
 use super::*;
 use crate::{DnsBackendExt, Ttl};
 
-/// The backend in memory as a service that can only be written.
-#[derive(Debug)]
-struct WriteOnly {
-    inner: MemoryBackend,
-    removes: bool,
-    /// So many removals do nothing, and say that all is well.
-    lies: AtomicUsize,
-}
-
-impl WriteOnly {
-    fn new(removes: bool, lies: usize) -> Arc<Self> {
-        let inner = MemoryBackend::new([&name("fleet.test")]);
-        Arc::new(Self { inner, removes, lies: lies.into() })
-    }
-}
-
-#[async_trait]
-impl DnsBackend for WriteOnly {
-    async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
-        let removes = changes.iter().any(|change| matches!(change, Change::RemoveTxt { .. }));
-        if removes && !self.removes {
-            let kind = BackendErrorKind::InvalidInput;
-            return Err(BackendError::new(kind, Operation::Apply, zone, "it removes nothing"));
-        }
-        if removes && self.lies.fetch_update(SeqCst, SeqCst, |lies| lies.checked_sub(1)).is_ok() {
-            return Ok(());
-        }
-        self.inner.apply(zone, changes).await
-    }
-
-    async fn read(
-        &self,
-        zone: &DomainName,
-        _: &DomainName,
-        _: RecordType,
-    ) -> Result<Option<RecordSet>, BackendError> {
-        Err(BackendError::new(BackendErrorKind::InvalidInput, Operation::Read, zone, "it cannot be read"))
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        Capabilities { reads: false, removes: self.removes, ..Capabilities::ALL }
-    }
+/// A service that can only be written.
+fn write_only(removes: bool) -> Arc<Scripted> {
+    let mut backend = scripted();
+    backend.capabilities = Capabilities { reads: false, removes, ..backend.capabilities };
+    Arc::new(backend)
 }
 
 /// Servers that nobody can ask.
@@ -58,24 +21,26 @@ impl Visibility for Unreachable {
     }
 }
 
-fn over(backend: &Arc<WriteOnly>, visibility: Arc<dyn Visibility>, quorum: Quorum) -> Challenges {
+fn over(backend: &Arc<Scripted>, visibility: Arc<dyn Visibility>, quorum: Quorum) -> Challenges {
     let options = ChallengeOptions { quorum, ..ChallengeOptions::default() };
     Challenges::new(backend.clone(), visibility, Arc::new(SystemClock), options)
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_read_back_is_looked_for_at_the_servers() {
-    let backend = WriteOnly::new(true, 2);
+    let backend = write_only(true);
     let all = over(&backend, Arc::new(backend.inner.clone()), Quorum::All);
     let published = all.publish(vec![record("a", "1"), record("a", "2")]).await.unwrap();
     published.wait_until_visible().await.unwrap();
+    *backend.faults.lock().unwrap() = vec![Fault::Lie; 2];
     published.withdraw().await.unwrap();
-    assert_eq!((backend.inner.record_sets(), backend.lies.load(SeqCst), all.orphans()), (0, 0, 0));
+    let lies_left = backend.faults.lock().unwrap().len();
+    assert_eq!((backend.inner.record_sets(), lies_left, all.orphans()), (0, 0, 0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_no_server_can_be_asked_for_is_not_called_withdrawn() {
-    let backend = WriteOnly::new(true, 0);
+    let backend = write_only(true);
     let all = over(&backend, Arc::new(Unreachable), Quorum::All);
     let published = all.publish(vec![record("a", "1")]).await.unwrap();
     let error = published.wait_until_visible().await.unwrap_err();
@@ -88,7 +53,7 @@ async fn what_no_server_can_be_asked_for_is_not_called_withdrawn() {
 
 #[tokio::test(start_paused = true)]
 async fn a_backend_that_is_trusted_is_enough() {
-    let backend = WriteOnly::new(true, 0);
+    let backend = write_only(true);
     let mut options = ChallengeOptions { quorum: Quorum::TrustBackend, ..ChallengeOptions::default() };
     options.first_look_after = Duration::from_secs(30);
     let all = Challenges::new(backend.clone(), Arc::new(Unreachable), Arc::new(SystemClock), options);
@@ -103,10 +68,11 @@ async fn a_backend_that_is_trusted_is_enough() {
 
 #[tokio::test(start_paused = true)]
 async fn a_trusted_backend_that_refuses_a_removal_has_not_made_it() {
-    let backend = Arc::new(Scripted { forbidden: Some(record("b", "2").name), ..Scripted::new() });
+    let mut backend = scripted().forbidding([(record("b", "2").name, BackendErrorKind::Refused)]);
+    backend.capabilities.reads = false;
+    let backend = Arc::new(backend);
     let trusting = ChallengeOptions { quorum: Quorum::TrustBackend, ..ChallengeOptions::default() };
-    let blind = Arc::new(Blind(backend.clone()));
-    let all = Challenges::new(blind, Arc::new(Unreachable), Arc::new(SystemClock), trusting);
+    let all = Challenges::new(backend.clone(), Arc::new(Unreachable), Arc::new(SystemClock), trusting);
     let records = [record("a", "1"), record("b", "2")];
     for record in &records {
         let stored = backend.inner.add_txt(&record.zone, &record.name, &record.value, Ttl::CHALLENGE);
@@ -117,33 +83,9 @@ async fn a_trusted_backend_that_refuses_a_removal_has_not_made_it() {
     assert_eq!(backend.inner.record_sets(), 1);
 }
 
-/// A backend that cannot be read.
-#[derive(Debug)]
-struct Blind(Arc<Scripted>);
-
-#[async_trait]
-impl DnsBackend for Blind {
-    async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
-        self.0.apply(zone, changes).await
-    }
-
-    async fn read(
-        &self,
-        _: &DomainName,
-        _: &DomainName,
-        _: RecordType,
-    ) -> Result<Option<RecordSet>, BackendError> {
-        panic!("nobody reads what cannot be read")
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        Capabilities { reads: false, ..self.0.capabilities() }
-    }
-}
-
 #[tokio::test]
 async fn a_service_that_removes_nothing_is_not_asked_to() {
-    let backend = WriteOnly::new(false, 0);
+    let backend = write_only(false);
     let all = over(&backend, Arc::new(backend.inner.clone()), Quorum::All);
     let published = all.publish(vec![record("a", "1")]).await.unwrap();
     published.wait_until_visible().await.unwrap();

@@ -1,0 +1,63 @@
+//! The writer is a backend as any other.
+
+use super::*;
+use crate::conformance::{Subject, check};
+
+#[tokio::test]
+async fn what_is_not_changed_goes_through() {
+    let stage = Stage::new(scripted());
+    assert_eq!(stage.writer.advice(&zone()).await.unwrap()[0].finding, "It is scripted.");
+    assert_eq!(stage.writer.capabilities(), stage.writer.backend().capabilities());
+    assert!(format!("{:?}", stage.writer).starts_with("ZoneWriter { backend: Scripted"));
+    // It can be used as `dyn`, and on top of a `dyn`.
+    let dynamic: Arc<dyn DnsBackend> = Arc::new(MemoryBackend::new([&zone()]));
+    let writer: Box<dyn DnsBackend> =
+        Box::new(ZoneWriter::new(dynamic, Arc::new(stage.clock.clone()), ZoneWriterOptions::default()));
+    writer.apply(&zone(), &[add("a", "1")]).await.unwrap();
+}
+
+#[tokio::test]
+async fn it_conforms() {
+    let backend = MemoryBackend::new([&zone()]);
+    let writer = || {
+        let clock = Arc::new(SystemClock);
+        ZoneWriter::new(backend.clone(), clock, ZoneWriterOptions::default())
+    };
+    check(&Subject::new(writer, zone(), &SystemClock)).await.require_passed().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_threads_lose_nothing() {
+    // Answers after the executor had a turn, so that calls really meet.
+    let backend = Scripted::new([&zone()]).after(|_| tokio::task::yield_now());
+    let writer = Arc::new(ZoneWriter::new(
+        backend,
+        Arc::new(SystemClock),
+        ZoneWriterOptions { max_octets: 2000, ..ZoneWriterOptions::default() },
+    ));
+    let tasks: Vec<_> = (0..32)
+        .map(|task| {
+            let writer = writer.clone();
+            tokio::spawn(async move {
+                for round in 0..200 {
+                    let (zone, name) = (zone(), name(&format!("n{task}-{}", round % 7)));
+                    let value: TxtValue = round.to_string().parse().unwrap();
+                    writer.add_txt(&zone, &name, &value, Ttl::CHALLENGE).await.unwrap();
+                    if round % 5 == 0 {
+                        // Dropped wherever it stands.
+                        let again = writer.add_txt(&zone, &name, &value, Ttl::CHALLENGE);
+                        let _ = tokio::time::timeout(Duration::from_micros(round), again).await;
+                    }
+                    assert!(writer.texts(&zone, &name).await.unwrap().contains(&value));
+                    writer.remove_txt(&zone, &name, &value).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(writer.backend().inner.record_sets(), 0);
+    let lanes = writer.lanes.lock().unwrap();
+    assert!(lanes.values().all(|lane| lane.is_idle()));
+}
