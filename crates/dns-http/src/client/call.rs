@@ -242,14 +242,17 @@ impl<'a> Call<'a> {
     fn refusal(&self, reply: &Reply<'_>) -> Failed {
         let now = self.now();
         let named = retry_after(&reply.headers, now);
-        let kind = (self.api.read_kind)(reply.status, &reply.body).unwrap_or(kind_of(reply.status));
+        let told = (self.api.read_kind)(reply.status, &reply.body);
+        let kind = told.unwrap_or(kind_of(reply.status));
         if kind == BackendErrorKind::Quota
             && let Some(wait) = named
         {
             self.api.be_quiet(now, wait);
         }
         let mut error = self.error(kind, reply.fault(ApiFault::Status(reply.status.as_u16())));
-        if let Some(wait) = named {
+        // Without any time it would look like too many records of one caller, and be tried in smaller parts at once.
+        let unnamed = told.is_none() && reply.status == StatusCode::TOO_MANY_REQUESTS;
+        if let Some(wait) = named.or(unnamed.then(|| self.http().options().longest_pause)) {
             error = error.with_retry_after(wait);
         }
         // Some APIs say it by another status, and by a code of their own.

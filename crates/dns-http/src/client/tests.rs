@@ -253,6 +253,17 @@ async fn what_is_harmful_twice_is_sent_once() {
 }
 
 #[tokio::test]
+async fn who_is_refused_for_his_number_is_told_a_time_in_any_case() {
+    let script = Script::new((0..4).map(|_| expect("GET", ZONES).answer(status(429)))).await;
+    let (api, zone) = (api(&script), zone());
+    let error = api.call(Operation::Read, &zone).send(&zones()).await.unwrap_err();
+    assert_eq!((error.kind(), error.attempt()), (BackendErrorKind::Quota, 4));
+    // The longest pause of the tests' client.
+    assert_eq!(error.retry_after(), Some(Duration::from_millis(10)));
+    script.finish();
+}
+
+#[tokio::test]
 async fn retry_after_is_kept_in_both_forms() {
     let forms: [fn() -> String; 2] =
         [|| "1".to_owned(), || httpdate::fmt_http_date(later(Duration::from_secs(2)))];
