@@ -111,6 +111,7 @@ impl Primary {
         }
         match &made {
             Err(failed) if failed.is_too_much() => place.too_much(),
+            Err(failed) if !failed.is_reply() => {}
             _ => place.answered(),
         }
         made

@@ -75,3 +75,37 @@ async fn a_burst_is_brought_down_to_what_the_server_bears() {
     // Without the window, 200 waiting calls would be refused many times each.
     assert!(refused.load(SeqCst) < 150, "{} refused", refused.load(SeqCst));
 }
+
+#[tokio::test]
+async fn a_server_that_loses_connections_gets_no_more_at_a_time_for_that() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = listener.local_addr().unwrap();
+    let burst = Arc::new(AtomicUsize::new(0));
+    let counted = burst.clone();
+    tokio::spawn(async move {
+        for _ in 0..100 {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            frame::read(&mut stream).await.unwrap();
+        }
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut waiting = Vec::new();
+        // Until the client waits for us.
+        let quiet = Duration::from_millis(200);
+        while let Ok(more) = tokio::time::timeout(quiet, frame::read(&mut stream)).await {
+            waiting.push(more.unwrap().unwrap());
+        }
+        counted.store(waiting.len(), SeqCst);
+        for request in &waiting {
+            frame::write(&mut stream, &success(request)).await.unwrap();
+        }
+        while let Ok(Some(request)) = frame::read(&mut stream).await {
+            frame::write(&mut stream, &success(&request)).await.unwrap();
+        }
+    });
+    let backend = backend_of(&[server], LONG);
+    for update in join_all((0..200).map(|_| update(&backend))).await {
+        update.unwrap();
+    }
+    let burst = burst.load(SeqCst);
+    assert!((1..=16).contains(&burst), "{burst} at a time");
+}
