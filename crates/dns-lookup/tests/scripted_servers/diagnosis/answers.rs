@@ -133,7 +133,7 @@ async fn where_the_challenge_of_a_host_goes() {
     assert!(circle.summary.contains("→"), "{circle}");
     assert_eq!(circle.remedy.as_deref(), Some("take one of these CNAME records away"));
 
-    let given = Servers::given(vec![nobody().await]).unwrap();
+    let given = Servers::given(vec![nobody()]).unwrap();
     let diagnosis =
         check("fleet.test", given, "ca.test").for_host("a.fleet.test".parse().unwrap()).run().await;
     assert_eq!(target(&diagnosis).status, Status::NotRun);

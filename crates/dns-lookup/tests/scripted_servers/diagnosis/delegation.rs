@@ -70,7 +70,7 @@ async fn a_name_that_is_no_zone() {
 
 #[tokio::test]
 async fn no_resolver_and_no_such_zone() {
-    let no_resolver = Servers::found_by(nobody().await);
+    let no_resolver = Servers::found_by(nobody());
     let diagnosis = diagnose("fleet.test", no_resolver, "ca.test").await;
     let finding = diagnosis.finding(Check::Delegation).unwrap();
     assert_eq!((finding.status, finding.remedy.as_deref()), (Status::Problem, Some("name another resolver")));
