@@ -66,13 +66,8 @@ impl LookupError {
 
     pub(crate) fn of_exchange(name: &DomainName, source: ExchangeError) -> Self {
         let kind = match source.kind() {
-            ExchangeErrorKind::TimedOut => LookupErrorKind::TimedOut,
             ExchangeErrorKind::Unreachable if has_no_route(&source) => LookupErrorKind::NoRoute,
-            ExchangeErrorKind::Unreachable => LookupErrorKind::Unreachable,
-            ExchangeErrorKind::ForeignCertificate => LookupErrorKind::ForeignCertificate,
-            ExchangeErrorKind::UntrustedCertificate => LookupErrorKind::UntrustedCertificate,
-            ExchangeErrorKind::NoTls => LookupErrorKind::NoTls,
-            _ => LookupErrorKind::BadAnswer,
+            kind => kind.into(),
         };
         let way = source.tls_name().map_or(source.transport().to_string(), |name| format!("tls as {name}"));
         Self::new(kind, format_args!("{} {way}", source.server()), name).caused_by(source)
@@ -117,6 +112,19 @@ impl LookupError {
     /// What other resolvers failed with, which were asked the same before.
     pub fn earlier(&self) -> &[LookupError] {
         &self.earlier
+    }
+}
+
+impl From<ExchangeErrorKind> for LookupErrorKind {
+    fn from(kind: ExchangeErrorKind) -> Self {
+        match kind {
+            ExchangeErrorKind::TimedOut => Self::TimedOut,
+            ExchangeErrorKind::Unreachable => Self::Unreachable,
+            ExchangeErrorKind::ForeignCertificate => Self::ForeignCertificate,
+            ExchangeErrorKind::UntrustedCertificate => Self::UntrustedCertificate,
+            ExchangeErrorKind::NoTls => Self::NoTls,
+            _ => Self::BadAnswer,
+        }
     }
 }
 

@@ -3,8 +3,8 @@
 //! For who must know that a change is out before he tells a CA to look. [`AuthoritativeVisibility`] asks every
 //! authoritative server over UDP and TCP and gives a verdict on each. The servers are given, or found through
 //! resolvers ([`Servers`]). [`Finder`] says which zone a name is in, where a challenge goes through aliases and
-//! delegations, and which CAs may issue; a [`FollowingBackend`] writes challenges there. [`diagnose`] checks a whole zone before the first order. For single questions
-//! there is [`lookup`].
+//! delegations, and which CAs may issue; a [`FollowingBackend`] writes challenges there. [`diagnose`] checks a whole
+//! zone before the first order. For single questions there is [`lookup`].
 //!
 //! A resolver is trusted for where the servers are, and never for what they say. It is asked over UDP and TCP, over TLS,
 //! with the feature `https` over HTTPS, and the feature `system-resolvers` takes those of the system. No ACME here.

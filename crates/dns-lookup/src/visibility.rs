@@ -95,8 +95,8 @@ impl AuthoritativeVisibility {
         Ok((all.into_iter().filter(|server| self.families.include(server)).collect(), unknown))
     }
 
-    /// Asks all servers of the zone for the name. `to` is added to their verdicts when the name is where an alias
-    /// leads. Returns verdicts and the names that other servers say it is an alias of.
+    /// Asks all servers of the zone for the name. Their verdicts say which one when it is where an alias leads
+    /// (`by_alias`). Returns verdicts, and the names that servers say it is an alias of.
     async fn ask_all(
         &self,
         zone: &DomainName,

@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use fleetcert_ambient::{Clock, ManualClock, SystemClock, SystemEntropy};
@@ -289,7 +289,6 @@ async fn a_backend_of_registered_names_needs_one() {
     let update = diagnosis.finding(Check::Update).unwrap();
     assert_eq!(update.status, Status::NotRun);
     assert!(update.summary.contains("give one of them"), "{update}");
-    assert!(SystemClock.now() > SystemTime::UNIX_EPOCH);
 }
 
 #[tokio::test]

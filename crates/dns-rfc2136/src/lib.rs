@@ -1,5 +1,5 @@
-//! The DNS backend for servers that take RFC 2136 updates signed with TSIG: BIND, Knot, PowerDNS, NSD's friends
-//! and our own name server.
+//! The DNS backend for servers that take RFC 2136 updates signed with TSIG: BIND, Knot, PowerDNS and our own name
+//! server.
 //!
 //! For who has the fleet zone on such a server. [`Rfc2136Backend`] puts many changes into one UPDATE message,
 //! signs it (RFC 8945), and believes a reply only when its id, its zone and its signature fit. It speaks TCP, UDP or

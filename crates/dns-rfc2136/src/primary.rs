@@ -91,26 +91,28 @@ impl Primary {
 
     /// Makes one update. When the clocks are apart, it is signed a second time by the server's.
     ///
-    /// `wait` is for its turn, `within` for the exchange.
+    /// `end` is when it must be over, the wait for its turn included; `within` is for one exchange.
     pub(crate) async fn update(
         &self,
         update: &EncodedUpdate,
         travel: Travel,
-        wait: Duration,
+        end: SystemTime,
         within: Duration,
     ) -> Result<(), Failed> {
-        let place = timeout(&*self.clock, wait, self.pace.place()).await.map_err(|_| Failed::NoTurn)?;
-        let within = within.min(wait);
-        let mut made = self.signed_exchange(update, travel, within).await;
+        let turn = timeout(&*self.clock, self.left(end), self.pace.place());
+        let place = turn.await.map_err(|_| Failed::NoTurn)?;
+        let within = || within.min(self.left(end));
+        let mut made = self.signed_exchange(update, travel, within()).await;
         if let Err(Failed::BadTime { server_time }) = made {
             self.learn(server_time);
-            made = self.signed_exchange(update, travel, within).await;
+            made = self.signed_exchange(update, travel, within()).await;
             if let Err(Failed::BadTime { server_time }) = made {
                 made = Err(Refusal::BadTime { ahead: self.learn(server_time) }.into());
             }
         }
         match &made {
             Err(failed) if failed.is_too_much() => place.too_much(),
+            Err(failed) if !failed.is_reply() => {}
             _ => place.answered(),
         }
         made

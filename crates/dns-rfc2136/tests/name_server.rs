@@ -285,3 +285,19 @@ async fn many_equal_updates_at_once_are_no_replays() {
         made.unwrap();
     }
 }
+
+/// A server that closed the connection in their midst would have some of them sent again.
+#[tokio::test]
+async fn each_of_many_updates_is_sent_once() {
+    let backend = Rfc2136Backend::new(
+        Rfc2136Options::new(server().await, key()),
+        Arc::new(SystemClock),
+        Arc::new(SystemEntropy),
+    );
+    let changes: Vec<_> = (0..300).map(|number| [addition(&format!("d{number}.fleet.test"), b"1")]).collect();
+    let zone = zone();
+    for made in join_all(changes.iter().map(|changes| backend.apply(&zone, changes))).await {
+        made.unwrap();
+    }
+    assert_eq!(backend.updates_sent(), 300);
+}

@@ -12,29 +12,53 @@ use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
 
 use crate::server::Core;
 
+/// Who a message comes from, as its signature says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sender {
+    /// Nobody knows.
+    Anybody,
+    /// Somebody with one of our keys.
+    KeyHolder,
+}
+
 impl Core {
     /// The answer to these octets; `None` for what must not be answered: less than a header, and answers, since
     /// two servers could answer each other for ever.
     pub(crate) fn answer(&self, request: &[u8], transport: Transport) -> Option<Vec<u8>> {
+        self.answer_and_sender(request, transport).map(|(answer, _)| answer)
+    }
+
+    /// As [`answer`](Self::answer), and who it goes to.
+    pub(crate) fn answer_and_sender(
+        &self,
+        request: &[u8],
+        transport: Transport,
+    ) -> Option<(Vec<u8>, Sender)> {
         let header = Header::read(&mut BinDecoder::new(request)).ok()?.metadata;
         if header.message_type == MessageType::Response {
             return None;
         }
+        let bare = |code| bare(&header, code).map(|answer| (answer, Sender::Anybody));
         match header.op_code {
             OpCode::Query | OpCode::Update => {}
             // Nobody is primary to us.
-            OpCode::Notify => return bare(&header, ResponseCode::Refused),
-            _ => return bare(&header, ResponseCode::NotImp),
+            OpCode::Notify => return bare(ResponseCode::Refused),
+            _ => return bare(ResponseCode::NotImp),
         }
         let Some(decoded) = message::decode(request).ok().filter(|decoded| decoded.queries.len() == 1) else {
-            return bare(&header, ResponseCode::FormErr);
+            return bare(ResponseCode::FormErr);
         };
         let keys = self.options.grants.iter().map(|grant| &grant.key);
         let Ok(checked) = tsig::verify_request(request, keys, self.clock.now()) else {
-            return bare(&header, ResponseCode::FormErr);
+            return bare(ResponseCode::FormErr);
         };
         let reply = self.reply(&decoded, &checked);
-        self.finish(reply, &decoded, &checked, transport).or_else(|| bare(&header, ResponseCode::ServFail))
+        let sender = match checked {
+            Checked::Signed(_) => Sender::KeyHolder,
+            Checked::Unsigned | Checked::Refused(_) => Sender::Anybody,
+        };
+        let answer = self.finish(reply, &decoded, &checked, transport).map(|answer| (answer, sender));
+        answer.or_else(|| bare(ResponseCode::ServFail))
     }
 
     fn reply(&self, request: &Message, checked: &Checked<'_>) -> Message {

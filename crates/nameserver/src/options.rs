@@ -52,8 +52,11 @@ pub struct TcpLimits {
     pub read: Duration,
     /// How long a client may take to accept an answer.
     pub write: Duration,
-    /// Messages on one connection. After the last answer it is closed.
+    /// Messages on one connection that are not signed with a key of ours. After the last answer it is closed.
     pub max_messages: usize,
+    /// Messages on one connection that are. A key's holder has many updates under way, and what is under way when
+    /// we close is lost on him.
+    pub max_signed_messages: usize,
 }
 
 impl Default for Options {
@@ -78,6 +81,7 @@ impl Default for TcpLimits {
             read: Duration::from_secs(2),
             write: Duration::from_millis(500),
             max_messages: 100,
+            max_signed_messages: 100_000,
         }
     }
 }

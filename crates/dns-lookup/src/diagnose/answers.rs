@@ -83,8 +83,12 @@ impl Diagnose {
 
     /// `prefix`, a random label and the zone.
     pub(super) fn random_name(&self, prefix: &str) -> Option<DomainName> {
+        format!("{prefix}{}.{}", self.random_label(), self.zone).parse().ok()
+    }
+
+    pub(super) fn random_label(&self) -> Label {
         let mut octets = [0; 32];
         self.entropy.fill(&mut octets);
-        format!("{prefix}{}.{}", Label::from_entropy(octets), self.zone).parse().ok()
+        Label::from_entropy(octets)
     }
 }

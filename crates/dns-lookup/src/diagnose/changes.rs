@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use fleetcert_ambient::timeout;
 use fleetcert_dns::challenge::{ChallengeError, ChallengeRecord};
 use fleetcert_dns::{DnsBackend, TxtValue};
-use fleetcert_names::{DomainName, Label};
+use fleetcert_names::DomainName;
 
 use super::{Changer, Check, Diagnose, Finding, Status};
 use crate::{Families, Transport};
@@ -103,12 +103,6 @@ impl Diagnose {
     /// 43 characters of base64url, as a dns-01 value has them.
     fn random_value(&self) -> TxtValue {
         format!("fc-{}{}", self.random_label(), self.random_label()).parse().expect("it has 43 octets")
-    }
-
-    fn random_label(&self) -> Label {
-        let mut octets = [0; 32];
-        self.entropy.fill(&mut octets);
-        Label::from_entropy(octets)
     }
 }
 

@@ -64,8 +64,8 @@ impl Finder {
 
 impl fmt::Display for ChallengeTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for name in &self.path[..self.path.len() - 1] {
-            write!(f, "{name} → ")?;
+        if let Some((_, followed)) = self.path.split_last() {
+            followed.iter().try_for_each(|name| write!(f, "{name} → "))?;
         }
         write!(f, "{} in the zone {}", self.name, self.zone)
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use fleetcert_dns_wire::ExchangeErrorKind;
 use fleetcert_https::{BodyError, read_body};
 use fleetcert_names::DomainName;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
@@ -94,7 +95,7 @@ fn kind_of(failure: &reqwest::Error) -> LookupErrorKind {
     let mut cause = failure.source();
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref() {
-            return kind_of_tls(error);
+            return ExchangeErrorKind::of_tls(error).into();
         }
         let io = error.downcast_ref::<io::Error>();
         match io.map(io::Error::kind) {
@@ -111,17 +112,6 @@ fn kind_of(failure: &reqwest::Error) -> LookupErrorKind {
         };
     }
     if failure.is_connect() { LookupErrorKind::Unreachable } else { LookupErrorKind::BadAnswer }
-}
-
-fn kind_of_tls(failure: &rustls::Error) -> LookupErrorKind {
-    use rustls::CertificateError::{NotValidForName, NotValidForNameContext};
-    match failure {
-        rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }) => {
-            LookupErrorKind::ForeignCertificate
-        }
-        rustls::Error::InvalidCertificate(_) => LookupErrorKind::UntrustedCertificate,
-        _ => LookupErrorKind::NoTls,
-    }
 }
 
 /// The URL without its query and without what stands before an `@`.

@@ -75,7 +75,7 @@ async fn what_may_not_be_written_is_refused_as_a_whole() {
     let inner = inner();
     let allowed = [domain("acme.test")];
     let backend = FollowingBackend::new(inner.clone(), finder(resolver().await), allowed.clone());
-    let deaf = FollowingBackend::new(inner.clone(), finder(nobody().await), allowed);
+    let deaf = FollowingBackend::new(inner.clone(), finder(nobody()), allowed);
     for (backend, host, kind, text) in [
         (&backend, "away", BackendErrorKind::Refused, "other.test, which is not among the zones"),
         (&backend, "circle", BackendErrorKind::InvalidInput, "→ _acme-challenge.circle.fleet.test"),

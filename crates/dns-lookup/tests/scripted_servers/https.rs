@@ -79,7 +79,7 @@ async fn whom_we_do_not_trust_is_not_asked() {
         ask(resolver("dns.test", address, &other_root)).await,
         Err(LookupErrorKind::UntrustedCertificate)
     );
-    assert_eq!(ask(resolver("dns.test", nobody().await, &root)).await, Err(LookupErrorKind::Unreachable));
+    assert_eq!(ask(resolver("dns.test", nobody(), &root)).await, Err(LookupErrorKind::Unreachable));
 }
 
 #[tokio::test]

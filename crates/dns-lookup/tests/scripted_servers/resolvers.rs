@@ -34,7 +34,7 @@ async fn the_next_one_is_asked_and_then_kept() {
     })
     .await;
     let right = serve(|_, query| Some(knowing(query))).await;
-    let list = [failing, nobody().await, right].map(Resolver::plain).to_vec();
+    let list = [failing, nobody(), right].map(Resolver::plain).to_vec();
     let resolvers = Resolvers::new(list).unwrap();
     for _ in 0..3 {
         let answer = hurried().resolve(&resolvers, &domain("a.test"), QueryType::Txt).await.unwrap();

@@ -3,12 +3,13 @@
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fleetcert_dns_lookup::Transport;
 use fleetcert_dns_wire::{frame, message};
 use hickory_proto::op::{Message, OpCode};
 use hickory_proto::rr::{Name, RData, Record};
-use tokio::net::{TcpListener, UdpSocket};
+use tokio::net::{TcpListener, TcpSocket, UdpSocket};
 
 /// What a server makes of a query: `None` is silence.
 pub(crate) type Answer = dyn Fn(Transport, &Message) -> Option<Message> + Send + Sync;
@@ -19,12 +20,18 @@ pub(crate) async fn serve_at(
     answer: impl Fn(Transport, &Message) -> Option<Message> + Send + Sync + 'static,
 ) -> SocketAddr {
     let answer: Arc<Answer> = Arc::new(answer);
+    let mut patience = 0..200;
     let (tcp, udp) = loop {
         let tcp = TcpListener::bind(address).await.unwrap();
-        // A port that is free for TCP may be taken for UDP; then another one is tried.
         match UdpSocket::bind(tcp.local_addr().unwrap()).await {
             Ok(udp) => break (tcp, udp),
-            Err(error) => assert_eq!((error.kind(), address.port()), (ErrorKind::AddrInUse, 0)),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::AddrInUse),
+        }
+        // A port that is free for TCP may be taken for UDP: then another one is tried. A client of another test has
+        // the one that was asked for, and it has it for a moment.
+        assert!(patience.next().is_some(), "{address} stays taken");
+        if address.port() != 0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
     let address = tcp.local_addr().unwrap();
@@ -64,9 +71,11 @@ pub(crate) async fn serve(
     serve_at("127.0.0.1:0".parse().unwrap(), answer).await
 }
 
-/// An address where nobody listens.
-pub(crate) async fn nobody() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+/// An address where nobody listens, and that no server of another test can get.
+pub(crate) fn nobody() -> SocketAddr {
+    let held = TcpSocket::new_v4().unwrap();
+    held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    Box::leak(Box::new(held)).local_addr().unwrap()
 }
 
 pub(crate) fn reply_to(query: &Message) -> Message {

@@ -74,7 +74,7 @@ async fn a_server_that_does_not_is_not() {
         std::future::pending::<()>().await;
     });
     assert_eq!(ask(without_tls, "dns.test", &root).await, Err(LookupErrorKind::NoTls));
-    assert_eq!(ask(nobody().await, "dns.test", &root).await, Err(LookupErrorKind::Unreachable));
+    assert_eq!(ask(nobody(), "dns.test", &root).await, Err(LookupErrorKind::Unreachable));
 }
 
 #[tokio::test]

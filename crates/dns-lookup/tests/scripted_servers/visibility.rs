@@ -132,7 +132,7 @@ async fn answers_that_prove_nothing_are_failures() {
         let sighting = look(&visibility(vec![server], Ways::Tcp)).await;
         assert_eq!(sighting.servers[0].verdict, failed(why));
     }
-    let sighting = look(&visibility(vec![nobody().await], Ways::Both)).await;
+    let sighting = look(&visibility(vec![nobody()], Ways::Both)).await;
     let unreachable = failed("is not reachable: nobody listens there");
     assert!(sighting.servers.iter().all(|server| server.verdict == unreachable), "{sighting}");
 }

@@ -145,7 +145,7 @@ impl Call<'_> {
         match job {
             Job::Update { update, repeatable } => {
                 let travel = if repeatable { Travel::WithOthers } else { Travel::Alone };
-                primary.update(update, travel, left, within).await.map(|()| None)
+                primary.update(update, travel, self.end, within).await.map(|()| None)
             }
             Job::Query { name, record_type } => {
                 primary.query(name, type_to_wire(record_type), within.min(left)).await.map(Some)

@@ -47,6 +47,11 @@ impl Failed {
         }
     }
 
+    /// Whether the server has said something. A connection that is lost says nothing about what the server bears.
+    pub(super) fn is_reply(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::BadTime { .. })
+    }
+
     pub(crate) fn is_out_of_time(&self) -> bool {
         match self {
             Self::NoReply(error) => error.kind() == ExchangeErrorKind::TimedOut,

@@ -174,7 +174,7 @@ async fn every_error() -> Vec<(&'static str, BackendError, Kind, &'static str)> 
             Kind::Refused,
             "allow our key at the server",
         ),
-        ("server down", fault(at(nobody().await)).await, Kind::Unavailable, "not reachable"),
+        ("server down", fault(at(nobody())).await, Kind::Unavailable, "not reachable"),
         (
             "server slow",
             fault(at(serve(Arc::new(|_: &[u8]| vec![])).await)).await,

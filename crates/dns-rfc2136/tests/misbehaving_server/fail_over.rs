@@ -36,7 +36,7 @@ async fn hanging_up() -> (SocketAddr, Seen) {
 async fn the_next_does_what_one_cannot_and_is_kept() {
     let unable = saying(ResponseCode::ServFail).await;
     let no_primary = saying(ResponseCode::NotAuth).await;
-    let down = (nobody().await, Seen::default());
+    let down = (nobody(), Seen::default());
     for (first, tried) in [down, silent().await, hanging_up().await, unable, no_primary] {
         let (second, seen) = good().await;
         let backend = backend_of(&[first, second], LONG);
@@ -80,14 +80,14 @@ async fn each_server_has_its_own_clock_and_gets_a_signature_of_its_own() {
     let backend = backend_of(&[first, second], LONG);
     update(&backend).await.unwrap();
     // The first server is lost; the second is met for the first time.
-    let both = backend_of(&[nobody().await, second], LONG);
+    let both = backend_of(&[nobody(), second], LONG);
     update(&both).await.unwrap();
     assert_eq!((one.requests(), two.requests()), (2, 2));
 }
 
 #[tokio::test]
 async fn when_all_are_down_the_error_says_where_and_how_often() {
-    let (first, second) = (nobody().await, nobody().await);
+    let (first, second) = (nobody(), nobody());
     let error = update(&backend_of(&[first, second], Duration::from_millis(200))).await.unwrap_err();
     assert_eq!(error.kind(), BackendErrorKind::Unavailable);
     assert!(error.attempt() >= 4, "{error}");
@@ -101,7 +101,7 @@ async fn when_all_are_down_the_error_says_where_and_how_often() {
 #[tokio::test]
 async fn a_primary_that_is_down_counts_more_than_a_secondary_that_is_none() {
     let secondary = saying(ResponseCode::NotAuth).await.0;
-    let down = nobody().await;
+    let down = nobody();
     for servers in [[down, secondary], [secondary, down]] {
         let error = update(&backend_of(&servers, Duration::from_millis(200))).await.unwrap_err();
         assert_eq!(error.kind(), BackendErrorKind::Unavailable, "{error}");
@@ -114,7 +114,7 @@ async fn a_server_that_is_down_is_told_when_it_is_to_be_read_first() {
     let options = Rfc2136Options {
         call_within: Duration::from_millis(200),
         read_first: ReadFirst::Everything,
-        ..Rfc2136Options::new(nobody().await, key())
+        ..Rfc2136Options::new(nobody(), key())
     };
     let backend = Rfc2136Backend::new(options, Arc::new(SystemClock), Arc::new(SystemEntropy));
     let removal = Change::RemoveTxt { name: "a.fleet.test".parse().unwrap(), value: "1".parse().unwrap() };
@@ -132,7 +132,7 @@ async fn reading_goes_to_the_next_as_well() {
         reply.metadata.authoritative = true;
         vec![message::encode(&reply).unwrap()]
     };
-    let servers = [nobody().await, serve(Arc::new(answer)).await];
+    let servers = [nobody(), serve(Arc::new(answer)).await];
     let (zone, name) = ("fleet.test".parse().unwrap(), "a.fleet.test".parse().unwrap());
     assert_eq!(backend_of(&servers, LONG).read(&zone, &name, RecordType::Txt).await.unwrap(), None);
 }

@@ -109,13 +109,13 @@ fn a_backend_outlives_its_runtime() {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let servers = runtime();
     let (server, seen) = servers.block_on(serve_seen(Arc::new(|request: &[u8]| vec![success(request)])));
-    let ended = std::thread::spawn(move || {
-        servers.block_on(async { tokio::time::sleep(Duration::from_secs(2)).await });
-    });
+    let (end, is_over) = tokio::sync::oneshot::channel::<()>();
+    let ended = std::thread::spawn(move || servers.block_on(is_over));
     let backend: Rfc2136Backend = backend_of(&[server], LONG);
     for _ in 0..2 {
         runtime().block_on(update(&backend)).unwrap();
     }
     assert_eq!(seen.connections(), 2);
-    ended.join().unwrap();
+    end.send(()).unwrap();
+    ended.join().unwrap().unwrap();
 }

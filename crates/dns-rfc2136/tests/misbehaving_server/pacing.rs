@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
+use fleetcert_ambient::{SystemClock, SystemEntropy};
 use fleetcert_dns::BackendErrorKind;
-use fleetcert_dns_rfc2136::Refusal;
+use fleetcert_dns_rfc2136::{Refusal, Rfc2136Backend, Rfc2136Options};
 use fleetcert_dns_wire::frame;
 use futures_util::future::join_all;
 use hickory_proto::op::ResponseCode;
 use tokio::net::TcpListener;
 
-use crate::script::{backend_of, refusal, response, serve, serve_seen, signed, success, update};
+use crate::script::{backend_of, key, refusal, response, serve, serve_seen, signed, success, update};
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -36,6 +37,26 @@ async fn the_deadline_of_the_call_ends_it() {
     let error = update(&backend_of(&[server], Duration::from_millis(200))).await.unwrap_err();
     assert_eq!((refusal(&error), error.kind()), (Some(Refusal::ServFail), BackendErrorKind::Unavailable));
     assert!((2..20).contains(&error.attempt()), "{error}");
+}
+
+/// The second call has its turn when the first has given up.
+#[tokio::test]
+async fn the_wait_for_its_turn_is_part_of_a_calls_time() {
+    let server = serve(Arc::new(|_: &[u8]| vec![])).await;
+    let options = Rfc2136Options {
+        max_in_flight: 1,
+        exchange_within: Duration::from_millis(1400),
+        call_within: Duration::from_millis(1500),
+        ..Rfc2136Options::new(server, key())
+    };
+    let backend = Rfc2136Backend::new(options, Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let both = async { tokio::join!(update(&backend), update(&backend)) };
+    tokio::select! {
+        biased;
+        (first, second) = both => assert!(first.is_err() && second.is_err()),
+        // Half of the time that a second exchange would take beyond the call's.
+        () = tokio::time::sleep(Duration::from_millis(2200)) => panic!("a call goes on after its time"),
+    }
 }
 
 /// Of all that comes within two milliseconds, the server bears three.
@@ -74,4 +95,38 @@ async fn a_burst_is_brought_down_to_what_the_server_bears() {
     assert_eq!(made.load(SeqCst), 200);
     // Without the window, 200 waiting calls would be refused many times each.
     assert!(refused.load(SeqCst) < 150, "{} refused", refused.load(SeqCst));
+}
+
+#[tokio::test]
+async fn a_server_that_loses_connections_gets_no_more_at_a_time_for_that() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = listener.local_addr().unwrap();
+    let burst = Arc::new(AtomicUsize::new(0));
+    let counted = burst.clone();
+    tokio::spawn(async move {
+        for _ in 0..100 {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            frame::read(&mut stream).await.unwrap();
+        }
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut waiting = Vec::new();
+        // Until the client waits for us.
+        let quiet = Duration::from_millis(200);
+        while let Ok(more) = tokio::time::timeout(quiet, frame::read(&mut stream)).await {
+            waiting.push(more.unwrap().unwrap());
+        }
+        counted.store(waiting.len(), SeqCst);
+        for request in &waiting {
+            frame::write(&mut stream, &success(request)).await.unwrap();
+        }
+        while let Ok(Some(request)) = frame::read(&mut stream).await {
+            frame::write(&mut stream, &success(&request)).await.unwrap();
+        }
+    });
+    let backend = backend_of(&[server], LONG);
+    for update in join_all((0..200).map(|_| update(&backend))).await {
+        update.unwrap();
+    }
+    let burst = burst.load(SeqCst);
+    assert!((1..=16).contains(&burst), "{burst} at a time");
 }

@@ -12,10 +12,10 @@ use fleetcert_dns_wire::{Transport, TsigKey, message};
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::rdata::TXT;
 use hickory_proto::rr::{Name, RData, Record, RecordType};
-use tokio::net::TcpListener;
 
 use crate::script::{
-    backend, error_of, key, key_of, refusal, response, serve, signed, signed_at, skewed, success, update,
+    backend, error_of, key, key_of, nobody, refusal, response, serve, signed, signed_at, skewed, success,
+    update,
 };
 
 const BOTH: [Transport; 2] = [Transport::Tcp, Transport::Udp];
@@ -182,8 +182,7 @@ async fn silence_and_broken_connections_are_no_answer() {
     let error = error_of(|_| vec![], Transport::Tcp).await;
     assert_eq!((error.kind(), error.retry_after()), (BackendErrorKind::Unavailable, Some(Duration::ZERO)));
 
-    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let error = update(&backend(nobody, Transport::Tcp)).await.unwrap_err();
+    let error = update(&backend(nobody(), Transport::Tcp)).await.unwrap_err();
     assert!(error.to_string().contains("not reachable"), "{error}");
 }
 

@@ -13,7 +13,7 @@ use fleetcert_dns_rfc2136::{ReadFirst, Refusal, Rfc2136Backend, Rfc2136Options, 
 use fleetcert_dns_wire::tsig::{self, Checked};
 use fleetcert_dns_wire::{Transport, TsigAlgorithm, TsigKey, frame, message};
 use hickory_proto::op::{Message, OpCode, ResponseCode};
-use tokio::net::{TcpListener, UdpSocket};
+use tokio::net::{TcpListener, TcpSocket, UdpSocket};
 use tokio::task::JoinSet;
 
 /// What a server answers to a request: nothing, or some datagrams (over TCP the first; an empty one hangs up).
@@ -121,9 +121,11 @@ pub(crate) fn backend_of(servers: &[SocketAddr], call_within: Duration) -> Rfc21
     Rfc2136Backend::new(options, Arc::new(SystemClock), Arc::new(SystemEntropy))
 }
 
-/// An address where nobody listens.
-pub(crate) async fn nobody() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+/// An address where nobody listens, and that no server of another test can get.
+pub(crate) fn nobody() -> SocketAddr {
+    let held = TcpSocket::new_v4().unwrap();
+    held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    Box::leak(Box::new(held)).local_addr().unwrap()
 }
 
 pub(crate) async fn update(backend: &Rfc2136Backend) -> Result<(), BackendError> {

@@ -44,6 +44,21 @@ pub enum ExchangeErrorKind {
     NoTls,
 }
 
+impl ExchangeErrorKind {
+    /// What it means that TLS failed like this: `ForeignCertificate`, `UntrustedCertificate` or `NoTls`.
+    ///
+    /// For who speaks TLS by other means than [`Tls`](crate::Tls), as over HTTPS.
+    pub fn of_tls(error: &rustls::Error) -> Self {
+        match error {
+            rustls::Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            ) => Self::ForeignCertificate,
+            rustls::Error::InvalidCertificate(_) => Self::UntrustedCertificate,
+            _ => Self::NoTls,
+        }
+    }
+}
+
 /// A failure that does not know its server yet.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
@@ -110,14 +125,8 @@ impl Failure {
 
     /// What a handshake ended with: by the certificate, by TLS, or by the connection below.
     pub(crate) fn of_handshake(source: io::Error) -> Self {
-        let kind = match source.get_ref().and_then(|inner| inner.downcast_ref()) {
-            Some(rustls::Error::InvalidCertificate(
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) => ExchangeErrorKind::ForeignCertificate,
-            Some(rustls::Error::InvalidCertificate(_)) => ExchangeErrorKind::UntrustedCertificate,
-            Some(_) => ExchangeErrorKind::NoTls,
-            None => ExchangeErrorKind::BrokenOff,
-        };
+        let tls = source.get_ref().and_then(|inner| inner.downcast_ref());
+        let kind = tls.map_or(ExchangeErrorKind::BrokenOff, ExchangeErrorKind::of_tls);
         Self { kind, source: Some(Arc::new(source)) }
     }
 }

@@ -63,20 +63,51 @@ fn sockets(server: SocketAddr) -> io::Result<(UdpSocket, Option<UdpSocket>)> {
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
     };
-    let socket = bound(any)?;
-    let port = socket.local_addr()?.as_socket().map_or(0, |local| local.port());
+    // Alone when its port is chosen: the system gives a port that is shared to two exchanges, and one of them never
+    // sees its reply. From then on it shares the port with the bystander.
+    let socket = Socket::new(Domain::for_address(any), Type::DGRAM, None)?;
+    socket.bind(&any.into())?;
+    share_port(&socket)?;
     socket.connect(&server.into())?;
-    let bystander = if port == 0 { None } else { bound((any.ip(), port).into()).ok() };
-    let of_tokio = |socket: Socket| UdpSocket::from_std(socket.into());
+    let port = socket.local_addr()?.as_socket().map_or(0, |local| local.port());
+    let bystander = if port == 0 { None } else { sharing((any.ip(), port).into()).ok() };
+    let of_tokio = |socket: Socket| {
+        socket.set_nonblocking(true)?;
+        UdpSocket::from_std(socket.into())
+    };
     Ok((of_tokio(socket)?, bystander.map(of_tokio).transpose()?))
 }
 
-fn bound(address: SocketAddr) -> io::Result<Socket> {
+fn sharing(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None)?;
-    // Only this user's sockets can share the port.
-    #[cfg(unix)]
-    socket.set_reuse_port(true)?;
-    socket.set_nonblocking(true)?;
+    share_port(&socket)?;
     socket.bind(&address.into())?;
     Ok(socket)
+}
+
+/// Only this user's sockets can share the port.
+#[cfg_attr(not(unix), allow(unused_variables, clippy::unnecessary_wraps))]
+fn share_port(socket: &Socket) -> io::Result<()> {
+    #[cfg(unix)]
+    socket.set_reuse_port(true)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    /// Of 200 shared ports that are chosen anew two are the same more often than not.
+    #[tokio::test]
+    async fn no_two_exchanges_have_the_same_port() {
+        let server = (Ipv4Addr::LOCALHOST, 53).into();
+        for _ in 0..10 {
+            let pairs: Vec<_> = (0..200).map(|_| sockets(server).unwrap()).collect();
+            let ports: HashSet<_> =
+                pairs.iter().map(|(socket, _)| socket.local_addr().unwrap().port()).collect();
+            assert_eq!(ports.len(), pairs.len());
+            assert!(pairs.iter().all(|(_, bystander)| bystander.is_some()) || cfg!(not(unix)));
+        }
+    }
 }

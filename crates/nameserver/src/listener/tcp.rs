@@ -8,6 +8,7 @@ use tokio::io::BufReader;
 use tokio::net::TcpStream;
 
 use super::gate::Pass;
+use crate::answer::Sender;
 use crate::server::Core;
 
 /// Answers message after message until the client closes, errs, or takes too long at anything.
@@ -19,7 +20,8 @@ pub(super) async fn answer_all(core: Arc<Core>, stream: TcpStream, pass: Pass) {
     let (reading, mut writing) = stream.into_split();
     let mut reading = BufReader::new(reading);
     let mut patience = limits.first_byte;
-    for _ in 0..limits.max_messages {
+    let (mut unsigned_left, mut signed_left) = (limits.max_messages, limits.max_signed_messages);
+    while unsigned_left > 0 && signed_left > 0 {
         let Ok(Ok(Some(length))) = timeout(clock, patience, frame::read_length(&mut reading)).await else {
             break;
         };
@@ -27,9 +29,13 @@ pub(super) async fn answer_all(core: Arc<Core>, stream: TcpStream, pass: Pass) {
         else {
             break;
         };
-        let Some(answer) = core.answer(&request, Transport::Tcp) else {
+        let Some((answer, sender)) = core.answer_and_sender(&request, Transport::Tcp) else {
             break;
         };
+        match sender {
+            Sender::Anybody => unsigned_left -= 1,
+            Sender::KeyHolder => signed_left -= 1,
+        }
         let Ok(Ok(())) = timeout(clock, limits.write, frame::write(&mut writing, &answer)).await else {
             break;
         };

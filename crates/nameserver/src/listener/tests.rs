@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use fleetcert_ambient::{Clock, ManualClock, SystemClock};
 use fleetcert_dns::{Addresses, Change, DnsBackend, Ttl, conformance};
-use fleetcert_dns_wire::{Transport, exchange, frame, message};
+use fleetcert_dns_wire::{Transport, TsigAlgorithm, TsigKey, exchange, frame, message, tsig};
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::RecordType;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -12,7 +12,7 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::{NameServer, NameServerHost, Options, TcpLimits, ZoneSettings};
+use crate::{NameServer, NameServerHost, Options, TcpLimits, UpdateGrant, ZoneSettings};
 
 const LONG: Duration = Duration::from_secs(10);
 
@@ -87,6 +87,49 @@ async fn many_messages_on_one_connection_and_then_it_is_closed() {
         assert_eq!(frame::read(&mut stream).await.unwrap().unwrap()[..2], id.to_be_bytes());
     }
     assert!(!matches!(frame::read(&mut stream).await, Ok(Some(_))));
+}
+
+#[tokio::test]
+async fn signed_messages_have_a_bound_of_their_own() {
+    let limits = TcpLimits { max_messages: 3, max_signed_messages: 5, ..TcpLimits::default() };
+    let subtree = "fleet.test".parse().unwrap();
+    let grants = vec![UpdateGrant { key: key_named("ddns"), subtree, types: [].into() }];
+    let running = run(Options { grants, ..tcp(limits) }, Arc::new(SystemClock)).await;
+    // What each sends, and how many answers it gets on one connection.
+    for (key, sent, answered) in [(Some("ddns"), 8, 5), (Some("other"), 8, 3), (None, 8, 3)] {
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        let mut answers = 0;
+        for id in 0..sent {
+            let question = question(id, "fleet.test");
+            let message = match key.map(key_named) {
+                Some(key) => tsig::sign_request(&question, &key, SystemClock.now()).unwrap().message,
+                None => question,
+            };
+            let asked = frame::write(&mut stream, &message).await;
+            if asked.is_err() || !matches!(frame::read(&mut stream).await, Ok(Some(_))) {
+                break;
+            }
+            answers += 1;
+        }
+        assert_eq!(answers, answered, "{key:?}");
+    }
+    // One kind does not make room for the other.
+    let mut stream = TcpStream::connect(running.address).await.unwrap();
+    for id in 0..4 {
+        let signed =
+            tsig::sign_request(&question(id, "fleet.test"), &key_named("ddns"), SystemClock.now()).unwrap();
+        frame::write(&mut stream, &signed.message).await.unwrap();
+        frame::read(&mut stream).await.unwrap().unwrap();
+    }
+    for id in 4..7 {
+        frame::write(&mut stream, &question(id, "fleet.test")).await.unwrap();
+        frame::read(&mut stream).await.unwrap().unwrap();
+    }
+    assert!(!matches!(frame::read(&mut stream).await, Ok(Some(_))));
+}
+
+fn key_named(name: &str) -> TsigKey {
+    TsigKey::new(name.parse().unwrap(), TsigAlgorithm::HmacSha256, &[7; 32]).unwrap()
 }
 
 #[tokio::test]
