@@ -22,6 +22,9 @@ use crate::{BackendError, BackendErrorKind, Change, DnsBackend, Operation};
 
 /// After how long a caller for whom the queue had no room may come again.
 const FULL_RETRY_AFTER: Duration = Duration::from_millis(100);
+/// How often one poll looks at what is under way. Work that is woken again and again must not keep a thread: tokio makes
+/// it wait by that until the task has yielded.
+const LOOKS_AT_ONCE: usize = 32;
 
 /// One zone: who waits, what is under way, and how it is driven.
 ///
@@ -127,7 +130,10 @@ impl<B: DnsBackend + 'static> Lane<B> {
     }
 
     fn drive(self: &Arc<Self>) {
-        while self.stirred.load(SeqCst) {
+        for _ in 0..LOOKS_AT_ONCE {
+            if !self.stirred.load(SeqCst) {
+                return;
+            }
             let mut engine = match self.engine.try_lock() {
                 Ok(engine) => engine,
                 Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
@@ -137,6 +143,10 @@ impl<B: DnsBackend + 'static> Lane<B> {
             self.stirred.store(false, SeqCst);
             let waker = Waker::from(self.clone());
             self.advance(&mut engine, &mut Context::from_waker(&waker));
+        }
+        if self.stirred.load(SeqCst) {
+            // Other tasks have their turn first.
+            self.go_on();
         }
     }
 
@@ -164,13 +174,15 @@ impl<B: DnsBackend + 'static> Lane<B> {
             let in_flight = engine.batches.len();
             match engine.pace.turn(&desk.queue, in_flight, limits, clock.now(), options) {
                 Turn::Go => {
-                    engine.timer = None;
                     let calls = desk.queue.take(limits);
                     drop(desk);
+                    engine.timer = None;
                     return (!calls.is_empty()).then(|| Batch::new(self.clone(), calls));
                 }
                 Turn::Later => return None,
                 Turn::After(wait) => {
+                    // A timer that runs out while it is polled wakes us at once, and that comes to the desk.
+                    drop(desk);
                     let clock = clock.clone();
                     let timer =
                         engine.timer.get_or_insert_with(|| async move { clock.sleep(wait).await }.boxed());

@@ -20,6 +20,7 @@ mod merging;
 mod order;
 mod pace;
 mod splitting;
+mod wakers;
 
 const TAKES: Duration = Duration::from_millis(10);
 /// The default: how long is waited for who may come back.
