@@ -48,13 +48,17 @@ impl Pace {
             return None;
         }
         state.under_way += 1;
-        self.wake_if_free(&state);
-        Some(Place { pace: self, epoch: state.window.epoch() })
+        let place = Place { pace: self, epoch: state.window.epoch() };
+        self.wake_if_free(state);
+        Some(place)
     }
 
     /// One is woken, and wakes the next if there is room for that one too.
-    fn wake_if_free(&self, state: &State) {
-        if state.under_way < state.window.size() {
+    fn wake_if_free(&self, state: MutexGuard<'_, State>) {
+        let is_free = state.under_way < state.window.size();
+        // Nobody is woken while the lock is held: what that does is not known here.
+        drop(state);
+        if is_free {
             self.freed.notify_one();
         }
     }
@@ -83,7 +87,7 @@ impl Drop for Place<'_> {
     fn drop(&mut self) {
         let mut state = self.pace.lock();
         state.under_way = state.under_way.saturating_sub(1);
-        self.pace.wake_if_free(&state);
+        self.pace.wake_if_free(state);
     }
 }
 

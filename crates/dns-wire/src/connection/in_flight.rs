@@ -87,7 +87,10 @@ impl InFlight {
             Entry::Occupied(entry)
                 if entry.get().as_ref().is_some_and(|waiting| waiting.asked.is_answered_by(&reply)) =>
             {
-                if let Some(waiting) = entry.remove() {
+                let waiting = entry.remove();
+                // Nobody is woken while the lock is held: what that does is not known here.
+                drop(table);
+                if let Some(waiting) = waiting {
                     // A caller that is gone does not want it.
                     let _ = waiting.to_caller.send(Ok(reply));
                 }
@@ -102,7 +105,9 @@ impl InFlight {
         self.room.close();
         let mut table = self.lock();
         table.ended = true;
-        for waiting in std::mem::take(&mut table.by_id).into_values().flatten() {
+        let told = std::mem::take(&mut table.by_id);
+        drop(table);
+        for waiting in told.into_values().flatten() {
             let _ = waiting.to_caller.send(Err(failure.clone()));
         }
     }
