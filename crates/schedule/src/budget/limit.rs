@@ -139,7 +139,7 @@ impl Decision {
     #[inline]
     pub fn remaining(&self) -> u32 {
         // It is at most the burst's time, which fits.
-        let left = i64::try_from(self.left).unwrap_or(i64::MAX).max(0);
+        let left = i64::try_from(self.left.max(0)).unwrap_or(i64::MAX);
         u32::try_from(left / self.emission).unwrap_or(u32::MAX).min(self.burst)
     }
 

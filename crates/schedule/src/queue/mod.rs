@@ -40,6 +40,7 @@ mod next;
 mod options;
 mod order;
 mod shares;
+mod sizes;
 mod slots;
 mod standing;
 #[cfg(test)]
@@ -267,7 +268,7 @@ impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
             self.parked.insert((slot.until, id));
         } else if let Some(flow) = self.flows.get_mut(slot.flow as usize) {
             flow.order.insert((slot.deadline, id));
-            self.turns.waits(flow.key.tenant, flow.seat, true, true);
+            self.turns.waits(flow.key.tenant, flow.seat, true, u64::from(flow.order.len()));
         }
     }
 
@@ -277,7 +278,7 @@ impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
             self.parked.remove((slot.until, id));
         } else if let Some(flow) = self.flows.get_mut(slot.flow as usize) {
             flow.order.remove((slot.deadline, id));
-            self.turns.waits(flow.key.tenant, flow.seat, false, !flow.order.is_empty());
+            self.turns.waits(flow.key.tenant, flow.seat, false, u64::from(flow.order.len()));
         }
     }
 

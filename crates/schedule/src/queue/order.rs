@@ -45,10 +45,6 @@ impl Order {
         self.len
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
     pub(super) fn first(&self) -> Option<Place> {
         self.first
     }
@@ -320,7 +316,7 @@ mod tests {
                 assert_eq!(order.first(), Some(place));
                 assert!(order.remove(place));
             }
-            assert!(order.is_empty() && matches!(order.root, Node::Leaf(_)));
+            assert!(order.len() == 0 && matches!(order.root, Node::Leaf(_)));
         }
     }
 }

@@ -3,9 +3,9 @@
 use std::hash::Hash;
 use std::time::SystemTime;
 
-use super::shares::LOOKED_AT;
-use super::turns::{FlowKey, Seat, Turns, number};
-use super::{Flow, Gate, Pool, Queue};
+use super::sizes::LOOKED_AT;
+use super::turns::{FlowKey, PoolTurns, Seat, Turns, number};
+use super::{Flow, Gate, Lane, Pool, Queue};
 
 /// Where an entry stands, if nothing comes, goes or is held from now on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,19 +33,34 @@ pub struct Held<W> {
 }
 
 impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
-    /// Where an entry stands, without a scan: O(log n) in its own flow, and a look at up to 512 other flows of its lane
-    /// and up to 512 other pools. With more of them, those stand for the rest, and the numbers are estimates.
+    /// Where an entry stands, without a scan: O(log n) in its own flow, and a look at about 512 other flows of its lane
+    /// and 512 other pools at the most. With more of them, those with the most entries are looked at and some of each
+    /// smaller size, which stand for the rest, and the numbers are estimates.
     pub fn standing(&self, key: K) -> Option<Standing<W>> {
         let (in_flow, in_pool) = self.place_in_pool(key)?;
-        let elsewhere = self.ahead_elsewhere(key, in_pool, |_| true);
+        let elsewhere = self.ahead_elsewhere(key, in_pool);
         let ahead = in_pool.saturating_add(elsewhere);
         Some(Standing { in_flow, in_pool, ahead, held: self.held_by(key) })
     }
 
-    /// How many of those pools of which `counts` is true go before an entry of another pool.
-    pub(crate) fn ahead_elsewhere(&self, key: K, in_pool: usize, counts: impl Fn(Pool) -> bool) -> usize {
+    /// How many of other pools go before an entry.
+    fn ahead_elsewhere(&self, key: K, in_pool: usize) -> usize {
         let Some(flow) = self.flow_of(key) else { return 0 };
-        let before = self.turns.served_in_other_pools(flow.seat, in_pool as u64 + 1, counts);
+        let before = self.turns.served_in_other_pools(flow.seat, in_pool as u64 + 1);
+        usize::try_from(before).unwrap_or(usize::MAX)
+    }
+
+    /// How many of these pools go before an entry that is in none of them or the `in_pool`th of one. `belongs` says
+    /// whether a pool is one of them: of more than 512 it is an estimate.
+    pub(crate) fn ahead_in(
+        &self,
+        key: K,
+        in_pool: usize,
+        pools: impl Iterator<Item = Pool> + Clone,
+        belongs: impl Fn(Pool) -> bool,
+    ) -> usize {
+        let Some(flow) = self.flow_of(key) else { return 0 };
+        let before = self.turns.served_in_pools(flow.seat, in_pool as u64 + 1, pools, belongs);
         usize::try_from(before).unwrap_or(usize::MAX)
     }
 
@@ -82,34 +97,57 @@ impl<W: Copy> Turns<W> {
     /// How many entries of its pool are served before a flow is for the `nth` time.
     fn served_in_pool(&self, seat: Seat, nth: u64, size: impl Fn(u32) -> u64) -> u64 {
         let Some(pool) = self.pool(seat) else { return 0 };
-        let shares = &pool.tenants.get(seat.lane).shares;
-        let in_lane = (nth - 1).saturating_add(shares.served_before(seat.share, nth, size));
+        let tenants = pool.tenants.get(seat.lane);
+        let times = tenants.shares.times_before(seat.share, nth);
+        let size_of = |share| tenants.shares.id(share).map_or(0, &size);
+        let others = tenants.sizes.sum(|share| times(share).min(size_of(share)));
+        let others = others.min(tenants.waiting.saturating_sub(size_of(seat.share)));
+        let in_lane = (nth - 1).saturating_add(others);
         let waiting = |lane| pool.tenants.get(lane).waiting;
         let of_lanes = pool.lanes.served_before(number(seat.lane), in_lane.saturating_add(1), waiting);
         in_lane.saturating_add(of_lanes)
     }
 
-    /// About how many entries of other pools are served before this one is for the `nth` time: by the lanes that
-    /// the pools offer now.
-    fn served_in_other_pools(&self, seat: Seat, nth: u64, counts: impl Fn(Pool) -> bool) -> u64 {
+    /// About how many entries of other pools are served before this one is for the `nth` time.
+    fn served_in_other_pools(&self, seat: Seat, nth: u64) -> u64 {
         let Some(own) = self.pool(seat) else { return 0 };
-        let own_weight = own.tenants.get(seat.lane).shares.ready_weight().max(1);
-        let own_lane = u128::from(self.lane_weight(seat.lane));
-        let offered = if own.offers == Some(seat.lane) { 0 } else { own_weight };
-        let own_sum = self.offered_weight(seat.lane).saturating_add(offered);
-        let (others, step) = self.some_pools(LOOKED_AT);
-        let others = others.filter(|pool| pool.id != own.id && counts(pool.id));
-        let before: u64 = others.fold(0, |before, other| {
-            let Some(lane) = other.offers else { return before };
+        let served = self.served_elsewhere(own, seat.lane, nth);
+        let all = self.waiting().saturating_sub(own.waiting());
+        self.sum_of_pools(served).min(all)
+    }
+
+    /// The same of these pools alone.
+    fn served_in_pools(
+        &self,
+        seat: Seat,
+        nth: u64,
+        mut pools: impl Iterator<Item = Pool> + Clone,
+        belongs: impl Fn(Pool) -> bool,
+    ) -> u64 {
+        let Some(own) = self.pool(seat) else { return 0 };
+        let served = self.served_elsewhere(own, seat.lane, nth);
+        let each = pools.clone().take(LOOKED_AT).filter_map(|pool| self.pool_of_id(pool));
+        if pools.nth(LOOKED_AT).is_none() {
+            return each.fold(0, |sum, pool| sum.saturating_add(served(pool)));
+        }
+        self.sum_of_pools(|pool| if belongs(pool.id) { served(pool) } else { 0 })
+    }
+
+    /// Says of another pool how much of it is served before the `nth` of one, by the lanes that the pools offer now.
+    fn served_elsewhere(&self, own: &PoolTurns, own_lane: Lane, nth: u64) -> impl Fn(&PoolTurns) -> u64 {
+        let own_weight = own.tenants.get(own_lane).shares.ready_weight().max(1);
+        let offered = if own.offers == Some(own_lane) { 0 } else { own_weight };
+        let own_sum = self.offered_weight(own_lane).saturating_add(offered);
+        let (own_id, own_lane) = (own.id, u128::from(self.lane_weight(own_lane)));
+        move |other| {
+            let Some(lane) = other.offers.filter(|_| other.id != own_id) else { return 0 };
             // A pool's part is its lane's weight times its own weight by that of all that offer the lane.
             let weight = other.tenants.get(lane).shares.ready_weight();
             let part = product([self.lane_weight(lane), weight, own_sum]);
             let own_part = product([own_weight, self.offered_weight(lane)]).saturating_mul(own_lane).max(1);
             let times = u128::from(nth).saturating_mul(part).div_ceil(own_part);
-            before.saturating_add(u64::try_from(times).unwrap_or(u64::MAX).min(other.waiting()))
-        });
-        // Each that was looked at stands for others.
-        before.saturating_mul(step)
+            u64::try_from(times).unwrap_or(u64::MAX).min(other.waiting())
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::gate::{Gate, Gates};
 use super::lane::{Lane, PerLane, Pool, Tenant};
 use super::shares::Shares;
+use super::sizes::Sizes;
 use crate::Moment;
 
 #[derive(Clone, Debug)]
@@ -18,6 +19,10 @@ pub(super) struct Turns<W> {
     /// The pools that offer each lane, or did, by their places in `pools`.
     offering: PerLane<Shares<u32>>,
     pools: Vec<PoolTurns>,
+    /// The pools by what waits in them.
+    sizes: Sizes,
+    /// The entries that are not held alone.
+    waiting: u64,
     free: Vec<u32>,
     places: HashMap<Pool, u32>,
     flows: HashMap<FlowKey, u32>,
@@ -42,6 +47,8 @@ pub(super) struct PoolTurns {
 pub(super) struct Tenants {
     /// The flows, by their numbers in the queue.
     pub(super) shares: Shares<u32>,
+    /// The flows by what waits in them, with the numbers that they have in `shares`.
+    pub(super) sizes: Sizes,
     /// The entries that are not held alone.
     pub(super) waiting: u64,
     flows: usize,
@@ -84,6 +91,8 @@ impl<W: Copy> Turns<W> {
             lanes: shares_of_lanes(&lane_weights),
             offering: PerLane::default(),
             pools: Vec::new(),
+            sizes: Sizes::default(),
+            waiting: 0,
             free: Vec::new(),
             places: HashMap::new(),
             flows: HashMap::new(),
@@ -121,11 +130,19 @@ impl<W: Copy> Turns<W> {
         self.pools.get(seat.pool as usize)
     }
 
-    /// Pools in which there are entries, spread over all of them and about so many at the most; each stands for as many
-    /// as is said.
-    pub(super) fn some_pools(&self, most: usize) -> (impl Iterator<Item = &PoolTurns>, u64) {
-        let step = self.pools.len().div_ceil(most).max(1);
-        (self.pools.iter().step_by(step).filter(|pool| pool.flows() > 0), step as u64)
+    pub(super) fn pool_of_id(&self, id: Pool) -> Option<&PoolTurns> {
+        self.pools.get(*self.places.get(&id)? as usize)
+    }
+
+    /// How many entries there are that are not held alone.
+    pub(super) fn waiting(&self) -> u64 {
+        self.waiting
+    }
+
+    /// The sum of what the pools give in which something waits, none more than what waits in it. Of more than
+    /// [`LOOKED_AT`](super::sizes::LOOKED_AT) some stand for all.
+    pub(super) fn sum_of_pools(&self, give: impl Fn(&PoolTurns) -> u64) -> u64 {
+        self.sizes.sum(|place| self.pools.get(place as usize).map_or(0, &give))
     }
 
     /// The weight of all pools together that offer a lane.
@@ -183,19 +200,24 @@ impl<W: Copy> Turns<W> {
         self.free.push(seat.pool);
     }
 
-    /// Takes note that one entry more, or one less, waits in a flow; `some` says whether any does now.
-    pub(super) fn waits(&mut self, tenant: Tenant, seat: Seat, more: bool, some: bool) {
+    /// Takes note that one entry more, or one less, waits in a flow, and that it is so many now.
+    pub(super) fn waits(&mut self, tenant: Tenant, seat: Seat, more: bool, now: u64) {
         let Some(pool) = self.pools.get_mut(seat.pool as usize) else { return };
-        let Tenants { shares, waiting, .. } = pool.tenants.get_mut(seat.lane);
-        *waiting = if more { *waiting + 1 } else { waiting.saturating_sub(1) };
-        if some == shares.is_ready(seat.share) {
+        let Tenants { shares, sizes, waiting, .. } = pool.tenants.get_mut(seat.lane);
+        for waiting in [waiting, &mut self.waiting] {
+            *waiting = if more { *waiting + 1 } else { waiting.saturating_sub(1) };
+        }
+        sizes.set(seat.share, now);
+        let (some, was_ready) = (now > 0, shares.is_ready(seat.share));
+        self.sizes.set(seat.pool, pool.waiting());
+        if some == was_ready {
             return;
         }
         if some {
             let weight = self.tenant_weight(tenant);
             self.pools[seat.pool as usize].tenants.get_mut(seat.lane).shares.wake(seat.share, weight);
         } else {
-            shares.sleep(seat.share);
+            pool.tenants.get_mut(seat.lane).shares.sleep(seat.share);
         }
         self.refresh(seat.pool, seat.lane);
     }

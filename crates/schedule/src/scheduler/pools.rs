@@ -29,7 +29,7 @@ impl Pools {
     }
 
     /// The pools that draw on a bucket.
-    pub(super) fn drawing_on(&self, key: &BucketKey) -> impl Iterator<Item = Pool> {
+    pub(super) fn drawing_on(&self, key: &BucketKey) -> impl Iterator<Item = Pool> + Clone {
         self.drawing_on.get(key).into_iter().flatten().copied()
     }
 

@@ -65,8 +65,9 @@ impl<K: Copy + Ord + Hash> Scheduler<K> {
     fn bucket_free_at(&self, key: K, entry: Entry, in_pool: usize, now: SystemTime) -> Option<SystemTime> {
         let keys = self.pools.keys(entry.pool).iter();
         keys.map(|bucket| {
-            let others = |pool| self.pools.keys(pool).contains(bucket);
-            let ahead = in_pool.saturating_add(self.queue.ahead_elsewhere(key, in_pool, others));
+            let belongs = |pool| self.pools.keys(pool).contains(bucket);
+            let elsewhere = self.queue.ahead_in(key, in_pool, self.pools.drawing_on(bucket), belongs);
+            let ahead = in_pool.saturating_add(elsewhere);
             self.nth_token(bucket, ahead.saturating_add(1), entry.lane, now)
         })
         .try_fold(now, |latest, free| Some(latest.max(free?)))

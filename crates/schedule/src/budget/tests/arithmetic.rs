@@ -65,6 +65,9 @@ fn a_refund_ends_at_full() {
     assert_eq!((full.remaining(), full.reset_in()), (3, Duration::ZERO));
     let past = spent.refund(&limit, start() + DAY, 1);
     assert_eq!((past.allowed, past.remaining(), past.bucket), (false, 3, spent));
+    let never_full = Bucket::full_at_unix_nanos(i64::MAX);
+    let empty = never_full.spend(&limit, SystemTime::UNIX_EPOCH - Duration::from_secs(31), 1);
+    assert_eq!((empty.allowed, empty.remaining()), (false, 0));
 }
 
 #[test]

@@ -1,0 +1,171 @@
+//! A few that are looked at instead of all.
+
+/// Numbered members, sorted by how much waits in each.
+///
+/// Those of like size stand together in a class, so that a few of a class can speak for it: what one of them gives to a
+/// sum is at most four times what another gives, where no more than all that waits in it is counted. The large ones are
+/// few, and each is looked at.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sizes {
+    /// As many as were needed so far: most pools have one flow, and there may be many pools.
+    classes: Vec<Vec<u32>>,
+    /// The class and the place in it, by number.
+    seats: Vec<Seat>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Seat {
+    class: u8,
+    place: u32,
+}
+
+/// Each holds sizes up to four times its smallest; together all of 32 bits.
+const CLASSES: usize = 16;
+const NONE: Seat = Seat { class: u8::MAX, place: 0 };
+
+/// So many members are looked at for one sum.
+pub(super) const LOOKED_AT: usize = 512;
+/// A class is looked at by so many, however little it has.
+const AT_LEAST: u128 = 8;
+
+impl Sizes {
+    /// Takes note of how much waits in a member; with nothing it is none.
+    pub(super) fn set(&mut self, number: u32, size: u64) {
+        let index = number as usize;
+        if index >= self.seats.len() {
+            if size == 0 {
+                return;
+            }
+            self.seats.resize(index + 1, NONE);
+        }
+        let class = class_of(size);
+        let Seat { class: before, place } = self.seats[index];
+        if class == before {
+            return;
+        }
+        if let Some(members) = self.classes.get_mut(usize::from(before)) {
+            members.swap_remove(place as usize);
+            if let Some(moved) = members.get(place as usize) {
+                self.seats[*moved as usize].place = place;
+            }
+        }
+        if class == NONE.class {
+            self.seats[index] = NONE;
+            return;
+        }
+        if self.classes.len() <= usize::from(class) {
+            self.classes.resize_with(usize::from(class) + 1, Vec::new);
+        }
+        let members = &mut self.classes[usize::from(class)];
+        // There are no more members than numbers.
+        self.seats[index] = Seat { class, place: u32::try_from(members.len()).unwrap_or(u32::MAX) };
+        members.push(number);
+    }
+
+    /// The sum of what the members give. Exact up to [`LOOKED_AT`] of them; of more, those of each class that are looked
+    /// at, evenly spread, stand for the others, and most looks go to where most waits.
+    pub(super) fn sum(&self, give: impl Fn(u32) -> u64) -> u64 {
+        let volume = |class: usize| (self.classes[class].len() as u128) << (2 * class);
+        let mut volumes: u128 = (0..self.classes.len()).map(volume).sum();
+        let mut looks = LOOKED_AT as u128;
+        let mut sum = 0u128;
+        for class in (0..self.classes.len()).rev().filter(|class| volume(*class) > 0) {
+            let members = &self.classes[class];
+            // When all fit, the larger ones get no fewer looks than they have members, and the rest get theirs.
+            let share = (looks * volume(class) / volumes).max(AT_LEAST);
+            let count = usize::try_from(share).unwrap_or(usize::MAX).min(members.len());
+            let given: u128 =
+                (0..count).map(|look| u128::from(give(members[look * members.len() / count]))).sum();
+            sum += given * members.len() as u128 / count as u128;
+            volumes -= volume(class);
+            looks = looks.saturating_sub(count as u128);
+        }
+        u64::try_from(sum).unwrap_or(u64::MAX)
+    }
+}
+
+fn class_of(size: u64) -> u8 {
+    match size.checked_ilog2() {
+        Some(log) => u8::try_from(log / 2).unwrap_or(u8::MAX).min(CLASSES as u8 - 1),
+        None => NONE.class,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn of(sizes: &[u64]) -> Sizes {
+        let mut all = Sizes::default();
+        for (number, size) in (0..).zip(sizes) {
+            all.set(number, *size);
+        }
+        all
+    }
+
+    proptest! {
+        #[test]
+        fn up_to_so_many_each_is_looked_at_once_whatever_was_before(
+            changes in prop::collection::vec((0u32..LOOKED_AT as u32, 0u32..40), 1..2000),
+        ) {
+            let (mut all, mut model) = (Sizes::default(), BTreeMap::new());
+            for (number, log) in changes {
+                let size = if log == 0 { 0 } else { (1 << (log - 1)) + u64::from(number) };
+                all.set(number, size);
+                model.insert(number, size);
+            }
+            let looked_at = RefCell::new(BTreeSet::new());
+            let sum = all.sum(|number| {
+                assert!(looked_at.borrow_mut().insert(number), "once");
+                model[&number]
+            });
+            model.retain(|_, size| *size > 0);
+            prop_assert_eq!(sum, model.values().sum::<u64>());
+            prop_assert_eq!(looked_at.into_inner(), model.into_keys().collect());
+        }
+
+        /// However many there are, and however unlike, no more are looked at, and the sum is near.
+        #[test]
+        fn of_many_a_few_speak_for_all(logs in prop::collection::vec(0u32..30, 10), many in 600usize..20_000) {
+            let sizes: Vec<u64> = (0..many)
+                .map(|number| {
+                    let log = logs[number * number % 7919 % logs.len()];
+                    (1 << log) + (number as u64 * 7919) % (1 << log)
+                })
+                .collect();
+            let looks = RefCell::new(0);
+            let sum = of(&sizes).sum(|number| {
+                *looks.borrow_mut() += 1;
+                sizes[number as usize]
+            });
+            prop_assert!(looks.into_inner() <= LOOKED_AT + CLASSES * AT_LEAST as usize);
+            let all: u64 = sizes.iter().sum();
+            prop_assert!(sum.abs_diff(all) <= all / 5, "{sum} instead of {all}");
+        }
+    }
+
+    #[test]
+    fn the_large_ones_are_all_looked_at() {
+        let mut sizes = vec![1; 100_000];
+        for large in [1, 50_001, 99_998] {
+            sizes[large] = 50_000;
+        }
+        let sum = of(&sizes).sum(|number| sizes[number as usize]);
+        assert_eq!(sum, sizes.iter().sum::<u64>());
+    }
+
+    #[test]
+    fn those_that_went_are_not_looked_at() {
+        let mut all = of(&vec![1; 100_000]);
+        for number in 0..99_900 {
+            all.set(number, 0);
+        }
+        assert_eq!(all.sum(u64::from), (99_900..100_000).sum());
+        assert_eq!(Sizes::default().sum(|_| 1), 0);
+    }
+}
