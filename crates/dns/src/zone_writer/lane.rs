@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::mem;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use fleetcert_names::DomainName;
@@ -131,19 +132,25 @@ impl<B: DnsBackend + 'static> Lane<B> {
 
     fn drive(self: &Arc<Self>) {
         for _ in 0..LOOKS_AT_ONCE {
+            // Between what one thread stirred and its failing to lock, and between another's unlocking and its look
+            // at what was stirred: one of them sees the other.
+            fence(SeqCst);
             if !self.stirred.load(SeqCst) {
                 return;
             }
+            let mut after_panic = GoOnAfterPanic { lane: self, had_engine: false };
             let mut engine = match self.engine.try_lock() {
                 Ok(engine) => engine,
                 Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
                 // Whoever has it looks again before it goes.
                 Err(TryLockError::WouldBlock) => return,
             };
+            after_panic.had_engine = true;
             self.stirred.store(false, SeqCst);
             let waker = Waker::from(self.clone());
             self.advance(&mut engine, &mut Context::from_waker(&waker));
         }
+        fence(SeqCst);
         if self.stirred.load(SeqCst) {
             // Other tasks have their turn first.
             self.go_on();
@@ -200,6 +207,20 @@ impl<B: DnsBackend + 'static> Lane<B> {
                     }
                 }
             }
+        }
+    }
+}
+
+/// Who has found the engine taken relies on whoever has it, and that one may panic with the backend.
+struct GoOnAfterPanic<'a, B: DnsBackend + 'static> {
+    lane: &'a Lane<B>,
+    had_engine: bool,
+}
+
+impl<B: DnsBackend + 'static> Drop for GoOnAfterPanic<'_, B> {
+    fn drop(&mut self) {
+        if self.had_engine && thread::panicking() {
+            self.lane.go_on();
         }
     }
 }

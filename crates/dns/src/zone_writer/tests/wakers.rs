@@ -1,7 +1,10 @@
 //! Work that wakes its caller while it is polled, as tokio's does now and then.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::mpsc;
+use std::task::Wake;
 use std::thread;
 
 use tokio::runtime::Runtime;
@@ -70,6 +73,54 @@ fn a_task_that_has_used_up_its_budget_yields() {
     let clock = Arc::new(ManualClock::starting_at(SystemTime::UNIX_EPOCH));
     let writer = ZoneWriter::new(backend, clock, ZoneWriterOptions::default());
     on_its_main_thread(multi_thread, async move { writer.apply(&zone(), &[add("a", "1")]).await }).unwrap();
+}
+
+/// A call that is polled wherever it is woken.
+#[derive(Default)]
+struct AtOnce {
+    call: Mutex<Option<BoxFuture<'static, Result<(), BackendError>>>>,
+    is_woken: AtomicBool,
+    is_made: AtomicBool,
+}
+
+impl Wake for AtOnce {
+    fn wake(self: Arc<Self>) {
+        self.is_woken.store(true, SeqCst);
+        let waker = self.clone().into();
+        // Woken while it is polled, it is polled again there.
+        let Ok(mut call) = self.call.try_lock() else { return };
+        while self.is_woken.swap(false, SeqCst)
+            && let Some(work) = call.as_mut()
+        {
+            if let Poll::Ready(result) = work.poll_unpin(&mut Context::from_waker(&waker)) {
+                *call = None;
+                self.is_made.store(result.is_ok(), SeqCst);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_call_that_finds_the_work_taken_goes_on_after_a_panic_there() {
+    let other = Arc::new(AtOnce::default());
+    let begins = other.clone();
+    let backend = scripted().after(move |changes| {
+        if changes.iter().any(|change| *change.name() == name("panic")) {
+            begins.clone().wake();
+            panic!("as the test wants");
+        }
+        std::future::ready(())
+    });
+    let clock = Arc::new(ManualClock::starting_at(SystemTime::UNIX_EPOCH));
+    let writer = Arc::new(ZoneWriter::new(backend, clock, ZoneWriterOptions::default()));
+    let its_writer = writer.clone();
+    let call = async move { its_writer.apply(&zone(), &[add("b", "1")]).await };
+    *other.call.lock().unwrap() = Some(call.boxed());
+
+    let (zone, changes) = (zone(), [add("panic", "1")]);
+    let mut unlucky = writer.apply(&zone, &changes);
+    assert!(catch_unwind(AssertUnwindSafe(|| poll_once(&mut unlucky))).is_err());
+    assert!(other.is_made.load(SeqCst));
 }
 
 fn current_thread() -> Runtime {
