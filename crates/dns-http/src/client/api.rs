@@ -22,8 +22,8 @@ pub(crate) struct Api {
     pub(super) read_kind: ReadKind,
     /// As many requests as may be under way.
     pub(super) permits: Semaphore,
-    /// Until when the server wants no request of this account.
-    quiet_until: Mutex<Option<SystemTime>>,
+    /// While the server wants no request of this account.
+    rest: Mutex<Option<Rest>>,
 }
 
 impl Api {
@@ -35,7 +35,7 @@ impl Api {
             authorizer: Box::new(authorizer),
             read_kind: |_, _| None,
             permits,
-            quiet_until: Mutex::default(),
+            rest: Mutex::default(),
         }
     }
 
@@ -52,13 +52,44 @@ impl Api {
 
     /// How long the server wants no request yet.
     pub(super) fn quiet_for(&self, now: SystemTime) -> Option<Duration> {
-        let until = *self.quiet_until.lock().unwrap_or_else(PoisonError::into_inner);
-        until?.duration_since(now).ok().filter(|wait| !wait.is_zero())
+        (*self.rest.lock().unwrap_or_else(PoisonError::into_inner))?.left(now)
     }
 
     /// The server wants no request for so long: what counts requests counts those of the other calls, too.
     pub(super) fn be_quiet(&self, now: SystemTime, wait: Duration) {
-        let mut until = self.quiet_until.lock().unwrap_or_else(PoisonError::into_inner);
-        *until = (*until).max(Some(now + wait));
+        let mut rest = self.rest.lock().unwrap_or_else(PoisonError::into_inner);
+        if rest.and_then(|rest| rest.left(now)).is_none_or(|left| left < wait) {
+            *rest = now.checked_add(wait).map(|until| Rest { until, whole: wait });
+        }
+    }
+}
+
+/// A time in which the server wants no request.
+#[derive(Clone, Copy, Debug)]
+struct Rest {
+    until: SystemTime,
+    whole: Duration,
+}
+
+impl Rest {
+    /// What is left of it; never more than it was, also when the clock is set back.
+    fn left(self, now: SystemTime) -> Option<Duration> {
+        self.until.duration_since(now).ok().filter(|left| !left.is_zero() && *left <= self.whole)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rest_never_gets_longer_with_a_clock_that_is_set_back() {
+        let noon = SystemTime::UNIX_EPOCH + Duration::from_secs(43_200);
+        let whole = Duration::from_secs(60);
+        let rest = Rest { until: noon + whole, whole };
+        assert_eq!(rest.left(noon), Some(whole));
+        assert_eq!(rest.left(noon + whole / 4), Some(whole * 3 / 4));
+        assert_eq!(rest.left(noon + whole), None);
+        assert_eq!(rest.left(noon - Duration::from_secs(1)), None, "it was set back");
     }
 }

@@ -78,13 +78,17 @@ impl<K: Clone + Eq + Hash> Claim<K> {
 
 impl<K: Eq + Hash> Drop for Claim<K> {
     fn drop(&mut self) {
+        let guard = self.guard.take();
+        // The map's, ours, and that of the guard; a waiting claim has its own. New ones are made under the lock of the
+        // map, so nobody comes in between.
+        let ours = 2 + usize::from(guard.is_some());
         let mut by_key = lock(&self.by_key);
-        drop(self.guard.take());
-        // New claims are made under the lock of the map, so nobody comes in between. Two: the map's and ours; a
-        // waiting one has its own.
-        if Arc::strong_count(&self.mutex) == 2 {
+        if Arc::strong_count(&self.mutex) == ours {
             by_key.remove(&self.key);
         }
+        drop(by_key);
+        // Wakes the next one, which may do anything.
+        drop(guard);
     }
 }
 
