@@ -139,7 +139,8 @@ impl Slot {
     /// [`exchange`](crate::exchange()) and is not decoded.
     ///
     /// **Cancellation.** Nothing happens to the messages of others. The dropped message is sent as a whole or not at
-    /// all; its id and its place stay taken until its reply comes, so that the reply is given to nobody else.
+    /// all; its id and its place stay taken until its reply comes, so that the reply is given to nobody else. When 16
+    /// in a row are dropped and no reply comes meanwhile, the connection takes no more messages.
     ///
     /// # Errors
     /// [`ExchangeError`]. After `TimedOut`, `BrokenOff` and `ForeignReply` the server may have acted on the message.
@@ -165,7 +166,10 @@ impl Slot {
             self.line.in_flight.retire();
             return Err(self.error(ExchangeErrorKind::BrokenOff));
         }
-        match timeout(clock, limit, reply).await {
+        let mut patience = Patience { line: &self.line, is_over: true };
+        let answered = timeout(clock, limit, reply).await;
+        patience.is_over = false;
+        match answered {
             Ok(Ok(Ok(reply))) => Ok(reply),
             Ok(Ok(Err(failure))) => Err(self.error(failure)),
             Ok(Err(_)) => Err(self.error(ExchangeErrorKind::BrokenOff)),
@@ -178,6 +182,20 @@ impl Slot {
 
     fn error(&self, failure: impl Into<Failure>) -> ExchangeError {
         error(self.line.server, self.line.tls.as_ref(), failure.into())
+    }
+}
+
+/// A caller that waits for its reply. One who goes before may have waited for a connection that is dead.
+struct Patience<'a> {
+    line: &'a Line,
+    is_over: bool,
+}
+
+impl Drop for Patience<'_> {
+    fn drop(&mut self) {
+        if self.is_over {
+            self.line.in_flight.given_up();
+        }
     }
 }
 

@@ -21,6 +21,8 @@ pub(super) struct InFlight {
 struct Table {
     /// `None`: the id is reserved and its message is not sent yet.
     by_id: HashMap<u16, Option<Waiting>>,
+    /// Callers who did not wait for their replies, since the last one came.
+    given_up: u32,
     ended: bool,
 }
 
@@ -31,6 +33,9 @@ pub(super) struct Waiting {
     pub(super) to_caller: oneshot::Sender<Result<Vec<u8>, Failure>>,
     pub(super) _room: OwnedSemaphorePermit,
 }
+
+/// So many callers in a row who give up.
+const DEAD_AFTER: u32 = 16;
 
 impl InFlight {
     pub(super) fn new(room: usize) -> Self {
@@ -78,6 +83,17 @@ impl InFlight {
         true
     }
 
+    /// A caller waits no longer. After many, and no reply between, nothing may be at the other end.
+    pub(super) fn given_up(&self) {
+        let mut table = self.lock();
+        table.given_up = table.given_up.saturating_add(1);
+        let is_dead = table.given_up >= DEAD_AFTER;
+        drop(table);
+        if is_dead {
+            self.retire();
+        }
+    }
+
     /// Gives the reply to the caller that waits for it.
     pub(super) fn deliver(&self, reply: Vec<u8>) -> Result<(), Failure> {
         let foreign = || Failure::from(ExchangeErrorKind::ForeignReply);
@@ -88,6 +104,7 @@ impl InFlight {
                 if entry.get().as_ref().is_some_and(|waiting| waiting.asked.is_answered_by(&reply)) =>
             {
                 let waiting = entry.remove();
+                table.given_up = 0;
                 // Nobody is woken while the lock is held: what that does is not known here.
                 drop(table);
                 if let Some(waiting) = waiting {

@@ -312,3 +312,37 @@ async fn what_is_not_the_slots_message_is_not_sent() {
     let error = slot.exchange(&other_id, LONG, &SystemClock).await.unwrap_err();
     assert_eq!(error.kind(), ExchangeErrorKind::InvalidInput);
 }
+
+#[tokio::test]
+async fn a_connection_on_which_many_give_up_takes_no_more() {
+    // It answers the questions about names above a hundred.
+    let server = serve(async |mut stream| {
+        while let Ok(Some(request)) = frame::read(&mut stream).await {
+            if number_in(&request) > 100 {
+                frame::write(&mut stream, &reply_to(&request)).await.unwrap();
+            }
+        }
+    })
+    .await;
+    let connection = open(server, 64).await;
+    let give_up = async |number| {
+        let slot = connection.slot(&ids()).await.unwrap();
+        let query = question(slot.id(), number);
+        let asked = slot.exchange(&query, LONG, &SystemClock);
+        tokio::select! {
+            biased;
+            _ = asked => panic!("nobody answers that"),
+            () = tokio::task::yield_now() => {}
+        }
+    };
+    for number in 0..15 {
+        give_up(number).await;
+    }
+    assert_eq!(ask(&connection, 101).await, Ok(101));
+    for number in 15..30 {
+        give_up(number).await;
+    }
+    assert!(connection.is_open(), "a reply came between");
+    give_up(30).await;
+    assert!(!connection.is_open());
+}
