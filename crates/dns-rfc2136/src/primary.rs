@@ -34,6 +34,8 @@ pub(crate) struct Primary {
     skew: Skew,
     pace: Pace,
     max_in_flight: usize,
+    /// No wait is longer, also when the clock is set back in it.
+    longest_wait: Duration,
     kept: Mutex<Kept>,
     /// How often connecting has failed: who waited while it did fails with it.
     failures: AtomicU64,
@@ -74,6 +76,7 @@ impl Primary {
             skew: Skew::default(),
             pace: Pace::new(options.max_in_flight),
             max_in_flight: options.max_in_flight,
+            longest_wait: options.call_within,
             kept: Mutex::default(),
             failures: AtomicU64::new(0),
             updates_sent: AtomicU64::new(0),
@@ -129,7 +132,7 @@ impl Primary {
         let slot = self.slot(end).await?;
         let query = message::query(slot.id(), name, record_type);
         let octets = message::encode(&query).expect("one name fits into a message");
-        let reply = slot.exchange(&octets, self.left(end), &*self.clock).await?;
+        let reply = slot.exchange(&octets, self.left(end).min(within), &*self.clock).await?;
         let reply = message::decode(&reply).map_err(|_| Refusal::Malformed)?;
         match Refusal::of_code(reply.metadata.response_code) {
             Some(refusal) if reply.metadata.response_code != ResponseCode::NXDomain => Err(refusal.into()),
@@ -155,7 +158,8 @@ impl Primary {
             None => {
                 let slot = self.slot(end).await?;
                 let signed = self.sign(update, slot.id())?;
-                let reply = slot.exchange(&signed.message, self.left(end), &*self.clock).await?;
+                let left = self.left(end).min(within);
+                let reply = slot.exchange(&signed.message, left, &*self.clock).await?;
                 (signed, reply)
             }
         };
@@ -214,9 +218,14 @@ impl Primary {
             let connection = timeout(&*self.clock, self.left(end), self.connection(end))
                 .await
                 .map_err(|_| Failed::NoTurn)??;
-            let slot = timeout(&*self.clock, self.left(end), connection.slot(&self.ids));
-            if let Some(slot) = slot.await.map_err(|_| Failed::NoTurn)? {
-                return Ok(slot);
+            match timeout(&*self.clock, self.left(end), connection.slot(&self.ids)).await {
+                Ok(Some(slot)) => return Ok(slot),
+                Ok(None) => {}
+                Err(_) => {
+                    // All that it bears is under way, and nothing comes back: the next call has another one.
+                    connection.retire();
+                    return Err(Failed::NoTurn);
+                }
             }
         }
     }
@@ -253,7 +262,7 @@ impl Primary {
     }
 
     fn left(&self, end: SystemTime) -> Duration {
-        end.duration_since(self.clock.now()).unwrap_or_default()
+        end.duration_since(self.clock.now()).unwrap_or_default().min(self.longest_wait)
     }
 
     fn learn(&self, server_time: SystemTime) -> i64 {
