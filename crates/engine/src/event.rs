@@ -183,6 +183,14 @@ pub enum Event<'a> {
         /// The difference.
         why: &'a str,
     },
+    /// The work on an order panicked, in the engine or in a part that it was given. The order is taken up again when its
+    /// lease ends. **An alarm**: it is a fault of a program.
+    WorkPanicked {
+        /// The name that was ordered.
+        name: &'a str,
+        /// What the panic said.
+        why: &'a str,
+    },
     /// The CA named the window for a renewal, or changed it.
     RenewalWindow {
         /// The name.

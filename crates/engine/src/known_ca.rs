@@ -1,9 +1,10 @@
 //! What a CA publishes of itself: its limits, its rates, and how long its certificates live.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use fleetcert_schedule::budget::Limits;
 use fleetcert_schedule::pacer::Rates;
+use fleetcert_schedule::rollout::Profile;
 
 /// A CA that is known by the address of its accounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +13,8 @@ pub(crate) enum KnownCa {
     LetsEncryptStaging,
 }
 
-const HOUR: Duration = Duration::from_secs(3600);
+/// Let's Encrypt's longest.
+const LIFE_OF_AN_ORDER: Duration = Duration::from_secs(7 * 86_400);
 
 impl KnownCa {
     pub(crate) fn of(account_url: &str) -> Option<Self> {
@@ -37,14 +39,16 @@ impl KnownCa {
         }
     }
 
-    /// How long certificates of a profile live; both services have the same.
-    pub(crate) fn lifetime(self, profile: Option<&str>) -> Option<Duration> {
-        match profile {
-            // It will be less in 2027 and 2028.
-            None | Some("classic" | "tlsserver") => Some(90 * 24 * HOUR),
-            Some("shortlived") => Some(160 * HOUR),
-            Some(_) => None,
-        }
+    /// How long a certificate of a profile lives that is got at `at`; both services have the same. Lives only get shorter,
+    /// and an order that was placed before a change may end after it.
+    pub(crate) fn lifetime(self, profile: Option<&str>, at: SystemTime) -> Option<Duration> {
+        let profile = match profile {
+            None | Some("classic") => Profile::Classic,
+            Some("tlsserver") => Profile::TlsServer,
+            Some("shortlived") => Profile::ShortLived,
+            Some(_) => return None,
+        };
+        Some(profile.life_at(at.checked_sub(LIFE_OF_AN_ORDER).unwrap_or(at)))
     }
 }
 
@@ -59,19 +63,27 @@ mod tests {
 
     #[test]
     fn the_life_of_a_certificate_is_known_by_the_account_and_the_profile() {
-        let days = |url, profile| {
-            let life = KnownCa::of(url).and_then(|ca| ca.lifetime(profile));
+        // 2026-11-26 and 2027-02-10, both at 00:00 UTC.
+        let [now, change] =
+            [1_795_651_200, 1_802_217_600].map(|at| SystemTime::UNIX_EPOCH + Duration::from_secs(at));
+        let day = Duration::from_secs(86_400);
+        let days = |url, profile, at| {
+            let life = KnownCa::of(url).and_then(|ca| ca.lifetime(profile, at));
             life.map(|life| life.as_secs_f64() / 86_400.0)
         };
         let account = "https://acme-v02.api.letsencrypt.org/acme/acct/1";
-        for (profile, life) in [
-            (None, Some(90.0)),
-            (Some("tlsserver"), Some(90.0)),
-            (Some("shortlived"), Some(160.0 / 24.0)),
-            (Some("new"), None),
+        for (profile, at, life) in [
+            (None, now, Some(90.0)),
+            (Some("classic"), now, Some(90.0)),
+            (Some("tlsserver"), now, Some(45.0)),
+            (Some("shortlived"), now, Some(160.0 / 24.0)),
+            (Some("new"), now, None),
+            // Placed the day before it changes.
+            (Some("classic"), change + 5 * day, Some(90.0)),
+            (Some("classic"), change + 7 * day, Some(64.0)),
         ] {
-            assert_eq!(days(account, profile), life, "{profile:?}");
+            assert_eq!(days(account, profile, at), life, "{profile:?}");
         }
-        assert_eq!(days("https://ca.test/acct/1", None), None);
+        assert_eq!(days("https://ca.test/acct/1", None, now), None);
     }
 }

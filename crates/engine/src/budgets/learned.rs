@@ -64,7 +64,8 @@ impl Engine {
         for _ in 0..MOST.div_ceil(PAGE) {
             let page = self.parts().store.page(LIMITS, after.as_deref(), PAGE).await?;
             for record in page.iter().filter(|record| record.key.starts_with(&prefix)) {
-                let learned: LearnedLimit = records::decode(record)?;
+                // One that cannot be read is as one that was not learned: the CA says it again.
+                let Some(learned) = self.readable(records::decode::<LearnedLimit>(record)) else { continue };
                 if let Ok(key) = learned.key.parse::<BucketKey>()
                     && numbers(configured.rule_for(&key)) == learned.configured
                     && let Ok(limit) =

@@ -1,5 +1,7 @@
 //! The worker: takes orders whose turn it is and drives each to where it can get.
 
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -9,6 +11,7 @@ use fleetcert_names::HostName;
 use fleetcert_schedule::breaker::Admission;
 use fleetcert_store::Record;
 use fleetcert_x509::{CsrRefusal, VerifiedCsr};
+use futures_util::FutureExt;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -52,6 +55,28 @@ impl Look {
             }
         }
     }
+}
+
+/// An order that is worked on here. However that ends, the queue hears of it, and nothing else stands still.
+struct UnderWay<'a> {
+    engine: &'a Engine,
+    name: &'a str,
+    /// The store says nothing of when it is looked at again.
+    comes_back: bool,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        let now = self.engine.now();
+        let come_back = self.comes_back.then(|| now + self.engine.order_lease());
+        self.engine.waiting().ended(self.name, come_back, now);
+    }
+}
+
+/// The text of a panic.
+fn said(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref().map(String::as_str)).unwrap_or("it did not say why")
 }
 
 impl Engine {
@@ -124,15 +149,17 @@ impl Engine {
 
     /// One go at one order. Whatever comes of it is in the store afterwards.
     async fn work_on(&self, stored: Record, shutdown: &CancellationToken) {
-        let worked = self.drive(&stored, shutdown).await;
-        let now = self.now();
-        let (verdict, come_back) = match self.readable(worked) {
-            Some(verdict) => (verdict, None),
-            // Its lease ends by itself.
-            None => (Verdict::NOTHING, Some(now + self.order_lease())),
+        let mut under_way = UnderWay { engine: self, name: &stored.key, comes_back: true };
+        let verdict = match AssertUnwindSafe(self.drive(&stored, shutdown)).catch_unwind().await {
+            Ok(worked) => self.readable(worked),
+            Err(panic) => {
+                self.notify(&Event::WorkPanicked { name: &stored.key, why: said(&*panic) });
+                None
+            }
         };
-        self.heard(&stored.key, &verdict);
-        self.waiting().ended(&stored.key, come_back, now);
+        // Without one, its lease ends by itself.
+        under_way.comes_back = verdict.is_none();
+        self.heard(&stored.key, &verdict.unwrap_or(Verdict::NOTHING));
     }
 
     async fn drive(&self, stored: &Record, shutdown: &CancellationToken) -> Result<Verdict, EngineError> {
@@ -162,7 +189,7 @@ impl Engine {
         let lease = self.order_lease();
         let journal = OrderJournal::new(self.clone(), name.clone(), stored.version, device, record, lease);
         let lifetime = options.lifetime.or_else(|| {
-            KnownCa::of(self.parts().authority.account_url())?.lifetime(options.profile.as_deref())
+            KnownCa::of(self.parts().authority.account_url())?.lifetime(options.profile.as_deref(), started)
         });
         let job = Job { zone: &options.zone, csr: &csr, roots: options.roots.as_ref(), lifetime };
         let last_fault = Mutex::new(None);

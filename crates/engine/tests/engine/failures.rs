@@ -1,6 +1,7 @@
 //! Orders that fail, and go on.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,7 +11,7 @@ use fleetcert_dns::challenge::{ChallengeOptions, Challenges};
 use fleetcert_dns::{
     BackendError, BackendErrorKind, Capabilities, Change, DnsBackend, Operation, RecordSet, RecordType,
 };
-use fleetcert_engine::EngineParts;
+use fleetcert_engine::{EngineParts, Event, Events};
 use fleetcert_names::DomainName;
 use fleetcert_nameserver::NameServer;
 use fleetcert_protocol::CertificateStatus;
@@ -240,6 +241,42 @@ async fn a_process_that_is_asked_to_end_leaves_nothing_and_the_next_goes_on_at_o
     };
     device.wait(&running.engine, ended).await;
     assert_eq!(world.orders(&device.name), 1);
+    running.end().await;
+    world.end().await;
+}
+
+/// Panics in the middle of the work on the first order, and notes what is told of that.
+#[derive(Debug, Default)]
+struct PanicsOnce {
+    has_panicked: AtomicBool,
+    told: Mutex<Vec<String>>,
+}
+
+impl Events for PanicsOnce {
+    fn notify(&self, event: &Event<'_>) {
+        match event {
+            Event::Order { .. } if !self.has_panicked.swap(true, SeqCst) => panic!("as the test wants"),
+            Event::WorkPanicked { name, why } => self.told.lock().unwrap().push(format!("{name}: {why}")),
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_whose_work_panics_is_taken_up_again() {
+    let world = World::start().await;
+    let events = Arc::new(PanicsOnce::default());
+    let parts = EngineParts { events: events.clone(), ..world.parts(Arc::new(MemoryStore::new())) };
+    let lease = parts.options.order_deadline + Duration::from_secs(60);
+    let running = Running::start(parts);
+    let engine = &running.engine;
+    let device = enrol(engine).await;
+    device.request(engine, &request_for(&device.name)).await.unwrap();
+    until("the panic to be told", async || !events.told.lock().unwrap().is_empty()).await;
+    assert_eq!(*events.told.lock().unwrap(), [format!("{}: as the test wants", device.name)]);
+    world.clock.put_forward(lease + Duration::from_secs(1));
+    device.chain(engine).await;
+    assert_eq!(events.told.lock().unwrap().len(), 1);
     running.end().await;
     world.end().await;
 }

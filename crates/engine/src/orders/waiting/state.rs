@@ -104,8 +104,12 @@ impl State {
         self.next_key
     }
 
-    /// Puts an order where it belongs, or changes it. One that finds no room is found in the store again.
+    /// Puts an order where it belongs, or changes it, unless a later write of it is known. One that finds no room is found
+    /// in the store again.
     pub(super) fn put(&mut self, waits: &Waits, now: SystemTime) {
+        if self.version(&waits.name) > Some(waits.version) {
+            return;
+        }
         self.forget(&waits.name);
         let key = self.next_key;
         self.next_key += 1;
@@ -235,7 +239,8 @@ impl State {
 
     pub(super) fn started(&mut self, candidate: &Candidate) {
         let Some(key) = self.names.remove(&candidate.name) else { return };
-        let queue = if candidate.placed { &mut self.placed } else { &mut self.new };
+        // It may have come to the other queue since it was given out.
+        let queue = if self.placed.contains(key) { &mut self.placed } else { &mut self.new };
         let Some((entry, item)) = queue.take(key) else { return };
         self.no_longer_expires(key, &item);
         let placed = candidate.placed;

@@ -15,11 +15,19 @@ fn options() -> EngineOptions {
 }
 
 /// Versions are made by stores only.
-fn version() -> Version {
+fn versions<const N: usize>() -> [Version; N] {
     const ANY: fleetcert_store::Collection = fleetcert_store::Collection::new("any");
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let write = Transaction::new().put(ANY, "key", Expect::Any, Vec::new(), None);
-    runtime.block_on(MemoryStore::new().commit(write)).unwrap()
+    let store = MemoryStore::new();
+    [(); N].map(|()| {
+        let write = Transaction::new().put(ANY, "key", Expect::Any, Vec::new(), None);
+        runtime.block_on(store.commit(write)).unwrap()
+    })
+}
+
+fn version() -> Version {
+    let [version] = versions();
+    version
 }
 
 fn waits(name: &str, lane: Lane, deadline: SystemTime) -> Waits {
@@ -159,4 +167,22 @@ fn the_queue_is_there_as_long_as_its_worker() {
     assert!(waiting.place("a").is_some() && waiting.place("b").is_none());
     drop(open);
     assert!(!waiting.is_open());
+}
+
+#[test]
+fn what_was_found_late_changes_nothing_and_what_moved_is_started_where_it_is() {
+    let waiting = Waiting::new();
+    let _open = waiting.open(&options());
+    let [old, new] = versions();
+    let write = |version, placed| Waits { version, placed, ..waits("a", Lane::New, now()) };
+    waiting.note(&write(new, false), now());
+    waiting.found(&write(old, true), now());
+    let candidate = waiting.next(now()).unwrap();
+    assert!(!candidate.placed && waiting.knows("a", new));
+    // Now the same write says so, after the order was given out.
+    waiting.found(&write(new, true), now());
+    waiting.started(&candidate);
+    assert!(waiting.next(now()).is_none());
+    waiting.ended("a", None, now());
+    assert!(waiting.next(now()).is_none() && !waiting.knows("a", old));
 }
