@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use fleetcert_dns::{Addresses, BackendError, BackendErrorKind, Change, DnsBackendExt, PartOutcome};
+use fleetcert_ambient::timeout;
+use fleetcert_dns::{
+    Addresses, BackendError, BackendErrorKind, Change, DnsBackendExt, Operation, PartOutcome,
+};
 use fleetcert_names::{HostName, NameError};
 use fleetcert_protocol::{AddressReport, AddressesAccepted};
 use fleetcert_schedule::retry_delay;
@@ -18,6 +21,8 @@ use crate::{Action, Engine, EngineError, EngineErrorKind, Event, Grant};
 const BATCH: usize = 256;
 /// A worker that stops in the middle of a batch leaves it to the next after this time.
 const LEASE: Duration = Duration::from_secs(60);
+/// A backend has a limit of its own for each call; this is for one that has none.
+const APPLY_WITHIN: Duration = Duration::from_secs(300);
 const PAGE: usize = 256;
 
 impl Engine {
@@ -65,9 +70,15 @@ impl Engine {
             due.into_iter().filter_map(|record| self.readable(self.read_due(record))).collect();
         let changes: Vec<Change> = batch.iter().map(|due| due.change.clone()).collect();
         // One name that the server does not take must not keep the others out of the zone.
-        for PartOutcome { changes, result } in
-            self.parts().backend.apply_each(&self.parts().options.zone, &changes).await
-        {
+        let zone = &self.parts().options.zone;
+        let applied = self.parts().backend.apply_each(zone, &changes);
+        let Ok(parts) = timeout(&*self.parts().clock, APPLY_WITHIN, applied).await else {
+            let why = format!("no answer within {} s", APPLY_WITHIN.as_secs());
+            let error = BackendError::new(BackendErrorKind::Unavailable, Operation::Apply, zone, why);
+            self.postpone(&batch, &error).await?;
+            return Ok(more);
+        };
+        for PartOutcome { changes, result } in parts {
             let part = &batch[changes];
             match result {
                 Ok(()) => {

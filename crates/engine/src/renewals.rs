@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use fleetcert_ambient::timeout;
 use fleetcert_names::HostName;
 use fleetcert_schedule::{Calendar, Margin, Window, renewal_time, smear_from, window_without_ari};
 use fleetcert_store::{Expect, Record, Transaction};
@@ -21,6 +22,8 @@ const TRIES: usize = 8;
 /// Requests to the CA at the same time.
 const AT_A_TIME: usize = 4;
 const LEASE: Duration = Duration::from_secs(300);
+/// An authority has a limit of its own; this is for one that has none.
+const ASK_WITHIN: Duration = Duration::from_secs(120);
 /// After an answer that will not soon be another (RFC 9773 section 4.3.3).
 const AFTER_A_FAULT: Duration = Duration::from_secs(6 * 3600);
 
@@ -185,12 +188,18 @@ impl Engine {
             self.note_window(record, None);
             return None;
         };
-        match self.parts().authority.renewal_info(&id).await {
-            Ok(info) => {
+        let asked = self.parts().authority.renewal_info(&id);
+        match timeout(&*self.parts().clock, ASK_WITHIN, asked).await {
+            Ok(Ok(info)) => {
                 self.note_window(record, Window::new(info.start, info.end));
                 Some(now + info.poll_after)
             }
-            Err(error) => {
+            Err(_) => {
+                self.notify(&Event::RenewalUnknown { name, why: "the CA gave no answer in time" });
+                self.note_window(record, None);
+                Some(now + AFTER_A_FAULT)
+            }
+            Ok(Err(error)) => {
                 self.notify(&Event::RenewalUnknown { name, why: &error.to_string() });
                 self.note_window(record, None);
                 Some(now + error.retry_after().unwrap_or(AFTER_A_FAULT).max(Duration::from_secs(1)))

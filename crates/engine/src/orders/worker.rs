@@ -209,6 +209,8 @@ impl Engine {
         let outcome = tokio::select! {
             outcome = driven => Some(outcome),
             () = shutdown.cancelled() => None,
+            // The driver ends before, if nothing that it calls hangs.
+            () = self.parts().clock.sleep(lease) => None,
         };
         let Last { mut record, version, held_up } = journal.into_last();
         if let Some(held_up) = held_up {

@@ -35,6 +35,8 @@ struct Moody {
     zone: MemoryBackend,
     calls: AtomicUsize,
     failures_left: AtomicUsize,
+    /// So many calls are never answered.
+    hangs_left: AtomicUsize,
     never: std::sync::Mutex<Option<HostName>>,
 }
 
@@ -44,6 +46,7 @@ impl Moody {
             zone: MemoryBackend::new([&zone()]),
             calls: AtomicUsize::new(0),
             failures_left: AtomicUsize::new(0),
+            hangs_left: AtomicUsize::new(0),
             never: std::sync::Mutex::default(),
         })
     }
@@ -65,6 +68,9 @@ impl DnsBackend for Moody {
         let failing = |left: usize| left.checked_sub(1);
         if self.failures_left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, failing).is_ok() {
             return Err(BackendError::new(BackendErrorKind::Unavailable, Operation::Apply, zone, "not now"));
+        }
+        if self.hangs_left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, failing).is_ok() {
+            return std::future::pending().await;
         }
         let never = self.never.lock().unwrap().clone();
         if changes.iter().any(|change| never.as_ref().is_some_and(|name| name.as_domain() == change.name())) {
@@ -207,6 +213,19 @@ async fn a_zone_that_fails_is_tried_again_and_soon_after_it_is_back() {
         assert_eq!(setting.told.about("ZoneFailed"), failures);
         running.end().await;
     }
+}
+
+#[tokio::test]
+async fn a_zone_that_never_answers_is_tried_again() {
+    let setting = setting(Arc::new(MemoryStore::new()));
+    let running = Running::start(setting.parts.clone());
+    let device = enrol(&running.engine).await;
+    setting.backend.hangs_left.store(1, Ordering::SeqCst);
+    report(&running.engine, &device, &["10.0.0.1"]).await;
+    setting.settle().await;
+    assert_eq!(setting.backend.holds(&device.name).await, ["A(10.0.0.1)"]);
+    assert_eq!((setting.backend.calls.load(Ordering::SeqCst), setting.told.about("ZoneFailed")), (2, 1));
+    running.end().await;
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use fleetcert_protocol::CertificateStatus;
 use fleetcert_store::MemoryStore;
 use fleetcert_x509::{CertificateId, Chain};
 
-use crate::setting::{DAY, Device, Running, Told, World, enrol, records, request_for, until};
+use crate::setting::{DAY, Device, InHaste, Running, Told, World, enrol, records, request_for, until};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -342,6 +342,23 @@ async fn an_answer_that_does_not_come_holds_up_no_other() {
         device.wait(&running.engine, |status| renew_at(status).is_some()).await;
     }
     assert_eq!(renew_at(&slow.status(&running.engine).await), None);
+    running.end().await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_does_not_come_is_not_waited_for_for_ever() {
+    let world = World::start().await;
+    let told = Told::default();
+    let mut parts = world.parts(Arc::new(MemoryStore::new()));
+    parts.authority = Arc::new(Stuck(world.account.clone(), std::sync::OnceLock::new()));
+    parts.clock = Arc::new(InHaste(world.clock.clone()));
+    parts.events = Arc::new(told.clone());
+    let running = Running::start(parts);
+    let device = enrol(&running.engine).await;
+    device.request(&running.engine, &request_for(&device.name)).await.unwrap();
+    device.wait(&running.engine, |status| renew_at(status).is_some()).await;
+    assert!(told.mentions("the CA gave no answer in time"));
     running.end().await;
     world.end().await;
 }
