@@ -120,6 +120,8 @@ impl Engine {
         let (stop, news) = self.clock_watch().decide(now);
         match (news, stop) {
             (Some(true), Some(Stop { until, doubt: Some(why) })) => {
+                // Set back, it would keep a bucket closed for so much longer; each is looked at when the clock is believed.
+                self.waiting().look_again();
                 self.notify(&Event::ClockDoubted { why, until });
             }
             (Some(false), _) => self.notify(&Event::ClockBelieved),
