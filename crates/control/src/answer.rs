@@ -1,5 +1,7 @@
 //! What every answer has: a new nonce, and no place in a cache.
 
+use std::time::SystemTime;
+
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use fleetcert_protocol::{Problem, request};
@@ -20,6 +22,10 @@ const REPLAY_NONCE: HeaderName = HeaderName::from_static(request::REPLAY_NONCE);
 impl Answers {
     pub(crate) fn new(nonces: Nonces, ambient: Ambient) -> Self {
         Self { nonces, ambient }
+    }
+
+    pub(crate) fn now(&self) -> SystemTime {
+        self.ambient.clock.now()
     }
 
     pub(crate) fn redeem(&self, nonce: &str) -> Result<(), NonceRefusal> {

@@ -8,15 +8,19 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::{get, post};
 use fleetcert_ambient::{Clock, Entropy};
 use fleetcert_engine::{Action, Engine, Grant, RequestView};
 use fleetcert_protocol::request::{self, SignedRequest};
 use fleetcert_protocol::{AddressReport, CertificateRequest, Problem, ProblemKind, StatusRequest, route};
+use fleetcert_schedule::budget::Limit;
+use fleetcert_schedule::quota::BAD_SIGNATURES;
 use serde::Serialize;
 
 use crate::answer::Answers;
+use crate::bad_signatures::{self, BadSignatures};
 use crate::nonces::{NonceRefusal, Nonces};
 use crate::problem;
 
@@ -28,13 +32,18 @@ pub struct DeviceApiOptions {
     pub public_base: String,
     /// How long a nonce is good.
     pub nonce_lifetime: Duration,
+    /// How many requests with a wrong signature, or of a device that is not known, are heard from one address (with IPv6
+    /// from one network of 64 bits) before it is told to wait. Default: [`BAD_SIGNATURES`], 20 in a minute. Set `None`
+    /// behind a proxy, where all devices have its address. The server says whose address it is by axum's
+    /// [`ConnectInfo`](axum::extract::ConnectInfo), as `fleetcert-https` does; without, nobody is counted.
+    pub bad_signatures: Option<Limit>,
 }
 
 impl DeviceApiOptions {
     /// The settings for this public URL that everything else has a default for.
     pub fn new(public_base: impl Into<String>) -> Self {
         let public_base = public_base.into().trim_end_matches('/').to_owned();
-        Self { public_base, nonce_lifetime: Duration::from_secs(300) }
+        Self { public_base, nonce_lifetime: Duration::from_secs(300), bad_signatures: Some(BAD_SIGNATURES) }
     }
 }
 
@@ -51,23 +60,26 @@ pub struct Ambient {
 /// arrive is for the listener to bound.
 pub fn device_api(engine: Engine, options: DeviceApiOptions, ambient: Ambient) -> Router {
     let nonces = Nonces::new(options.nonce_lifetime, ambient.clock.now(), ambient.entropy.as_ref());
+    let bad_signatures = BadSignatures::new(options.bad_signatures, ambient.entropy.as_ref());
     let answers = Answers::new(nonces, ambient);
-    let api = Arc::new(Api { engine, options, answers });
+    let api = Arc::new(Api { engine, options, answers, bad_signatures });
     Router::new()
-        .route(route::NONCE, get(nonce).head(nonce))
         .route(route::ENROL, post(enrol))
         .route(route::ADDRESSES, post(addresses))
         .route(route::CERTIFICATE, post(certificate))
         .route(route::CERTIFICATE_STATUS, post(certificate_status))
+        .route_layer(from_fn_with_state(api.clone(), bad_signatures::limited))
+        .route(route::NONCE, get(nonce).head(nonce))
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(request::MAX_BODY))
         .with_state(api)
 }
 
-struct Api {
+pub(crate) struct Api {
     engine: Engine,
     options: DeviceApiOptions,
-    answers: Answers,
+    pub(crate) answers: Answers,
+    pub(crate) bad_signatures: BadSignatures,
 }
 
 async fn nonce(State(api): State<Arc<Api>>) -> Response {

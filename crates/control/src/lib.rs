@@ -18,6 +18,7 @@
 //! ```
 
 mod answer;
+mod bad_signatures;
 mod device_api;
 mod nonces;
 mod problem;

@@ -8,9 +8,9 @@ use crate::budget::Limit;
 /// answered with that certificate and is no order; but it counts here.
 pub const CSRS_PER_DEVICE: Limit = limit(10, 10, HOUR);
 
-/// Requests with a wrong signature, of one source address and of one known key: 20 in a minute. Look before the
-/// signature is checked, spend when it is wrong. A key id that is not known counts for its address alone, and is kept
-/// nowhere.
+/// Requests with a wrong signature of one source address: 20 in a minute. Look before the signature is checked, spend when
+/// it is wrong. Who counts by key too must count those of one address alone, or whoever knows the id of a key can lock its
+/// holder out.
 pub const BAD_SIGNATURES: Limit = limit(20, 20, MINUTE);
 
 /// Host names of one device, unless an integrator sets more.

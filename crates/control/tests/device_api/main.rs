@@ -2,272 +2,23 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test may
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
+mod bad_signatures;
+mod setting;
 
-use async_trait::async_trait;
-use axum::Router;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode, header};
-use fleetcert_acme::{
-    AcmeError, AcmeErrorKind, Authority, NewOrder, Operation, OrderHandle, RenewalInfo, RevocationReason,
-};
-use fleetcert_ambient::{ManualClock, SystemEntropy};
-use fleetcert_control::{Ambient, DeviceApiOptions, device_api};
-use fleetcert_dns::MemoryBackend;
-use fleetcert_dns::challenge::{ChallengeOptions, Challenges};
-use fleetcert_engine::{
-    DeviceKeys, DeviceState, Engine, EngineOptions, EngineParts, NoEvents, OneTimeTokens, OwnName,
-    PrivateAddresses, RandomLabels,
-};
+use fleetcert_engine::DeviceState;
 use fleetcert_jose::{Algorithm, FlattenedJws, KeyPair, KeyReference, ProtectedHeader, Signer};
-use fleetcert_protocol::{DeviceId, EnrolRequest, Enrolled, request, route};
-use fleetcert_store::{
-    Collection, MemoryStore, Record, Store, StoreError, StoreErrorKind, Transaction, Version,
-};
-use fleetcert_x509::{CertificateId, KeyKind, csr_for};
-use http_body_util::BodyExt;
+use fleetcert_protocol::{request, route};
+use fleetcert_x509::{KeyKind, csr_for};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
-use tower::ServiceExt;
 
-const BASE: &str = "https://control.test";
-const DAY: Duration = Duration::from_secs(86_400);
-const TYP: &str = "fleetcert+jws";
-
-/// Nothing is ordered here: no worker runs.
-#[derive(Debug)]
-struct NoCa;
-
-fn nobody() -> AcmeError {
-    AcmeError::new(AcmeErrorKind::InvalidInput, Operation::NewOrder, "there is no CA in this test")
-}
-
-#[async_trait]
-impl Authority for NoCa {
-    fn account_url(&self) -> &str {
-        "https://ca.test/nobody"
-    }
-
-    async fn new_order(&self, _: &NewOrder) -> Result<Box<dyn OrderHandle>, AcmeError> {
-        Err(nobody())
-    }
-
-    async fn resume(&self, _: &str) -> Result<Box<dyn OrderHandle>, AcmeError> {
-        Err(nobody())
-    }
-
-    async fn renewal_info(&self, _: &CertificateId) -> Result<RenewalInfo, AcmeError> {
-        Err(nobody())
-    }
-
-    async fn revoke(&self, _: &[u8], _: RevocationReason) -> Result<(), AcmeError> {
-        Err(nobody())
-    }
-}
-
-/// A store in memory that can be away.
-#[derive(Debug, Default)]
-struct Fragile {
-    inner: MemoryStore,
-    down: AtomicBool,
-}
-
-impl Fragile {
-    fn up(&self) -> Result<&MemoryStore, StoreError> {
-        if self.down.load(Ordering::SeqCst) {
-            return Err(StoreError::new(StoreErrorKind::Unavailable, "the password is hunter2"));
-        }
-        Ok(&self.inner)
-    }
-}
-
-#[async_trait]
-impl Store for Fragile {
-    async fn read(&self, collection: Collection, key: &str) -> Result<Option<Record>, StoreError> {
-        self.up()?.read(collection, key).await
-    }
-
-    async fn page(
-        &self,
-        collection: Collection,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<Record>, StoreError> {
-        self.up()?.page(collection, after, limit).await
-    }
-
-    async fn commit(&self, transaction: Transaction) -> Result<Version, StoreError> {
-        self.up()?.commit(transaction).await
-    }
-
-    async fn claim(
-        &self,
-        collection: Collection,
-        now: SystemTime,
-        until: SystemTime,
-        limit: usize,
-    ) -> Result<Vec<Record>, StoreError> {
-        self.up()?.claim(collection, now, until, limit).await
-    }
-
-    async fn count_due(
-        &self,
-        collection: Collection,
-        time: SystemTime,
-        limit: usize,
-    ) -> Result<usize, StoreError> {
-        self.up()?.count_due(collection, time, limit).await
-    }
-}
-
-struct Setting {
-    router: Router,
-    engine: Engine,
-    store: Arc<Fragile>,
-    clock: ManualClock,
-    nonces_seen: std::sync::Mutex<std::collections::HashSet<String>>,
-}
-
-struct Device {
-    id: DeviceId,
-    name: String,
-    key: KeyPair,
-}
-
-/// What came back.
-#[derive(Debug)]
-struct Answer {
-    status: StatusCode,
-    nonce: String,
-    retry_after: Option<String>,
-    body: Vec<u8>,
-}
-
-impl Answer {
-    fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap()
-    }
-
-    /// The kind of the problem, without its prefix.
-    fn problem(&self) -> String {
-        let json = self.json();
-        json["type"].as_str().unwrap().strip_prefix("urn:fleetcert:error:").unwrap().to_owned()
-    }
-}
-
-impl Setting {
-    fn new() -> Self {
-        let clock = ManualClock::starting_at(SystemTime::UNIX_EPOCH + DAY * 20_000);
-        let store = Arc::new(Fragile::default());
-        let zone = "fleet.test".parse().unwrap();
-        let backend = Arc::new(MemoryBackend::new([&zone]));
-        let shared: Arc<ManualClock> = Arc::new(clock.clone());
-        let options = ChallengeOptions::default();
-        let engine = Engine::new(EngineParts {
-            options: EngineOptions::new(zone),
-            authority: Arc::new(NoCa),
-            challenges: Challenges::new(backend.clone(), backend.clone(), shared.clone(), options),
-            backend,
-            enroller: Arc::new(OneTimeTokens::new(store.clone())),
-            authenticator: Arc::new(DeviceKeys::new(store.clone())),
-            authorizer: Arc::new(OwnName),
-            labels: Arc::new(RandomLabels),
-            addresses: Arc::new(PrivateAddresses),
-            events: Arc::new(NoEvents),
-            clock: shared.clone(),
-            entropy: Arc::new(SystemEntropy),
-            store: store.clone(),
-        });
-        let ambient = Ambient { clock: shared, entropy: Arc::new(SystemEntropy) };
-        let router = device_api(engine.clone(), DeviceApiOptions::new(BASE), ambient);
-        Self { router, engine, store, clock, nonces_seen: std::sync::Mutex::default() }
-    }
-
-    /// Every answer, whatever it is, has a nonce that was never seen before and is not for a cache.
-    async fn send(&self, request: Request<Body>) -> Answer {
-        let (parts, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
-        let text = |name| parts.headers.get(name).map(|value: &header::HeaderValue| value.to_str().unwrap());
-        assert_eq!(text("cache-control"), Some("no-store"), "{parts:?}");
-        let nonce = text("replay-nonce").unwrap_or_else(|| panic!("no nonce: {parts:?}")).to_owned();
-        assert!(self.nonces_seen.lock().unwrap().insert(nonce.clone()), "an old nonce");
-        let body = body.collect().await.unwrap().to_bytes().to_vec();
-        let kind = text("content-type");
-        match parts.status {
-            StatusCode::OK => assert_eq!(kind, Some("application/json")),
-            StatusCode::NO_CONTENT => assert_eq!((kind, body.len()), (None, 0)),
-            // The answer to HEAD has no body.
-            _ => assert_eq!(kind, Some("application/problem+json"), "{}", String::from_utf8_lossy(&body)),
-        }
-        let retry_after = text("retry-after").map(str::to_owned);
-        Answer { status: parts.status, nonce, retry_after, body }
-    }
-
-    async fn nonce(&self) -> String {
-        let request = Request::builder().uri(route::NONCE).body(Body::empty()).unwrap();
-        let answer = self.send(request).await;
-        assert_eq!(answer.status, StatusCode::NO_CONTENT);
-        answer.nonce
-    }
-
-    async fn post(&self, route: &str, body: Vec<u8>) -> Answer {
-        self.send(posting(route, request::CONTENT_TYPE, body)).await
-    }
-
-    async fn enrol(&self) -> Device {
-        let key = KeyPair::generate(Algorithm::EdDsa).unwrap();
-        let answer = self.post(route::ENROL, self.enrolment(&key).await).await;
-        assert_eq!(answer.status, StatusCode::OK, "{}", answer.json());
-        let enrolled: Enrolled = serde_json::from_slice(&answer.body).unwrap();
-        Device { id: enrolled.device, name: enrolled.name.to_string(), key }
-    }
-
-    async fn enrolment(&self, key: &KeyPair) -> Vec<u8> {
-        let payload = EnrolRequest { token: self.engine.issue_token(DAY).await.unwrap(), label: None };
-        let who = KeyReference::Jwk(key.jwk().clone());
-        request::sign(&url(route::ENROL), &self.nonce().await, &who, &payload, key).unwrap()
-    }
-
-    /// A request of this device, with a new nonce.
-    async fn signed(&self, device: &Device, route: &str, payload: &Value) -> Vec<u8> {
-        device.sign(route, &self.nonce().await, payload)
-    }
-
-    /// One good request for each route of an enrolled device.
-    async fn good(&self, device: &Device) -> Vec<(&'static str, Vec<u8>)> {
-        let names = [device.name.parse().unwrap()];
-        let csr = csr_for(&names, &fleetcert_x509::KeyPair::generate(KeyKind::P256).unwrap()).unwrap();
-        let csr = fleetcert_protocol::CsrBytes::new(csr).unwrap();
-        let mut all = Vec::new();
-        for (route, payload) in [
-            (route::ADDRESSES, json!({ "addresses": ["10.0.0.1"] })),
-            (route::CERTIFICATE, json!({ "csr": csr })),
-            (route::CERTIFICATE_STATUS, json!({})),
-        ] {
-            all.push((route, self.signed(device, route, &payload).await));
-        }
-        all
-    }
-}
-
-impl Device {
-    fn sign(&self, route: &str, nonce: &str, payload: &Value) -> Vec<u8> {
-        let who = KeyReference::Kid(self.id.to_string());
-        request::sign(&url(route), nonce, &who, payload, &self.key).unwrap()
-    }
-}
-
-fn url(route: &str) -> String {
-    format!("{BASE}{route}")
-}
-
-fn posting(route: &str, content_type: &str, body: Vec<u8>) -> Request<Body> {
-    let builder = Request::builder().method(Method::POST).uri(route);
-    builder.header(header::CONTENT_TYPE, content_type).body(Body::from(body)).unwrap()
-}
-
-const POSTS: [&str; 4] = [route::ENROL, route::ADDRESSES, route::CERTIFICATE, route::CERTIFICATE_STATUS];
+use setting::*;
 
 #[tokio::test]
 async fn every_recorded_request_is_good_once_and_at_its_route_alone() {
@@ -314,10 +65,6 @@ async fn every_recorded_request_is_good_once_and_at_its_route_alone() {
         let answer = setting.post(route, setting.signed(&forged, route, &json!({})).await).await;
         assert_eq!(answer.problem(), "unauthenticated");
     }
-}
-
-fn device_key() -> KeyPair {
-    KeyPair::generate(Algorithm::EdDsa).unwrap()
 }
 
 #[tokio::test]
