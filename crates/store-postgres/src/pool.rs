@@ -44,7 +44,7 @@ pub(crate) struct Session<'a> {
     connection: PgConnection,
     /// Whether it was used before: then the server may have closed it since.
     is_kept: bool,
-    _permit: SemaphorePermit<'a>,
+    permit: SemaphorePermit<'a>,
 }
 
 impl Pool {
@@ -63,7 +63,14 @@ impl Pool {
 
     /// A connection that answered a moment ago, or a new one.
     pub(crate) async fn session(&self) -> Result<Session<'_>, StoreError> {
-        timeout(self.connect_timeout, self.wait_for_session()).await.map_err(|_| {
+        self.in_connect_time(self.wait_for_session()).await
+    }
+
+    async fn in_connect_time<T>(
+        &self,
+        connecting: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        timeout(self.connect_timeout, connecting).await.map_err(|_| {
             StoreError::new(StoreErrorKind::Unavailable, "no connection became free or was made in time")
         })?
     }
@@ -76,13 +83,41 @@ impl Pool {
             .map_err(|closed| StoreError::new(StoreErrorKind::Unavailable, closed))?;
         while let Some(Idle { mut connection, since }) = self.take_idle() {
             if since.elapsed() < TRUSTED || matches!(timeout(TRIAL, connection.ping()).await, Ok(Ok(()))) {
-                return Ok(Session { pool: self, connection, is_kept: true, _permit: permit });
+                return Ok(Session { pool: self, connection, is_kept: true, permit });
             }
             // Those that waited longer are no better, and each would cost its trial.
             self.lock().clear();
         }
+        self.new_session(permit).await
+    }
+
+    async fn new_session<'a>(&'a self, permit: SemaphorePermit<'a>) -> Result<Session<'a>, StoreError> {
         let connection = self.options.connect().await.map_err(database_error)?;
-        Ok(Session { pool: self, connection, is_kept: false, _permit: permit })
+        Ok(Session { pool: self, connection, is_kept: false, permit })
+    }
+
+    /// Awaits a statement that only reads. It is asked once more, on a new connection, when the server closed one that was
+    /// kept; what writes may have been made before the connection went. Both tries have the time of one call.
+    ///
+    /// The statement hands its session back, because a future that borrows it could not be known to be `Send`.
+    pub(crate) async fn reading<'a, T, F>(
+        &'a self,
+        statement: impl Fn(Session<'a>) -> F,
+    ) -> Result<T, StoreError>
+    where
+        F: Future<Output = (Session<'a>, Result<T, StoreError>)>,
+    {
+        let ask = |session| self.in_time(async { Ok(statement(session).await) });
+        let tries = async {
+            let (mut session, mut outcome) = ask(self.session().await?).await?;
+            if session.is_kept && outcome.as_ref().is_err_and(is_lost_connection) {
+                (session, outcome) = ask(session.renewed().await?).await?;
+            }
+            session.end(outcome)
+        };
+        timeout(self.connect_timeout.saturating_add(self.deadline), tries)
+            .await
+            .map_err(|elapsed| StoreError::new(StoreErrorKind::Unavailable, elapsed))?
     }
 
     /// Awaits a statement for as long as it may take.
@@ -138,11 +173,79 @@ impl Session<'_> {
         outcome
     }
 
-    /// [`end`](Self::end) for a statement that only reads; nothing when it is to be asked once more, because the server
-    /// closed a connection that was kept. What writes may have been made before the connection went.
-    pub(crate) fn end_reading<T>(self, outcome: Result<T, StoreError>) -> Option<Result<T, StoreError>> {
-        let again = self.is_kept && outcome.as_ref().is_err_and(is_lost_connection);
-        let outcome = self.end(outcome);
-        (!again).then_some(outcome)
+    /// A new connection in the place of one that the server closed. Those that are idle are not taken for it: they would
+    /// be closed too, and others may bring more of them at any time.
+    async fn renewed(self) -> Result<Self, StoreError> {
+        let Self { pool, connection, permit, .. } = self;
+        drop(connection);
+        pool.lock().clear();
+        pool.in_connect_time(pool.new_session(permit)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::task::{JoinHandle, spawn_blocking};
+    use tokio::time::sleep;
+
+    use super::*;
+
+    const CONNECT: Duration = Duration::from_secs(5);
+    const STATEMENT: Duration = Duration::from_secs(10);
+
+    /// What lets log in whoever comes. The statements of these tests do not ask it.
+    struct Server(Arc<TcpListener>);
+
+    impl Server {
+        fn new() -> Self {
+            Self(Arc::new(TcpListener::bind("127.0.0.1:0").unwrap()))
+        }
+
+        fn pool(&self) -> Pool {
+            let url = format!("postgres://user@{}/database", self.0.local_addr().unwrap());
+            let options = PostgresOptions::from_url(&url).unwrap().with_connect_timeout(CONNECT);
+            Pool::new(&options.with_statement_timeout(STATEMENT))
+        }
+
+        /// Lets one in. Until then no time passes, as a blocking task holds it.
+        fn lets_one_in(&self) -> JoinHandle<TcpStream> {
+            let listener = Arc::clone(&self.0);
+            spawn_blocking(move || {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut length = [0; 4];
+                stream.read_exact(&mut length).unwrap();
+                stream.read_exact(&mut vec![0; u32::from_be_bytes(length) as usize - 4]).unwrap();
+                // AuthenticationOk, and ReadyForQuery outside of a transaction.
+                stream.write_all(b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I").unwrap();
+                stream
+            })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn both_tries_of_a_reader_have_the_time_of_one_call() {
+        let server = Server::new();
+        let pool = server.pool();
+        let _stays_open = server.lets_one_in();
+        pool.session().await.unwrap().end(Ok(())).unwrap();
+        let (tries, began) = (AtomicUsize::new(0), Instant::now());
+        let read = pool.reading(|session| async {
+            if tries.fetch_add(1, Ordering::Relaxed) == 0 {
+                sleep(STATEMENT).await;
+                drop(server.lets_one_in());
+                let lost = sqlx::Error::Io(io::ErrorKind::ConnectionReset.into());
+                return (session, Err(database_error(lost)));
+            }
+            sleep(STATEMENT).await;
+            (session, Ok(()))
+        });
+        assert_eq!(read.await.unwrap_err().kind(), StoreErrorKind::Unavailable);
+        assert_eq!(tries.into_inner(), 2);
+        assert_eq!(began.elapsed().as_secs(), (CONNECT + STATEMENT + GRACE).as_secs());
     }
 }

@@ -13,8 +13,8 @@ use crate::{PostgresOptions, schema, statements};
 ///
 /// Every call has a deadline. When it passes, or when a connection breaks, the call is
 /// [`Unavailable`](fleetcert_store::StoreErrorKind::Unavailable), and whether a commit was made is not known. What only
-/// reads is asked once more on another connection where the server closed one that was kept. A call that is dropped after
-/// it was sent runs to its end in the server.
+/// reads is asked once more, before the same deadline and on a new connection, where the server closed one that was kept.
+/// A call that is dropped after it was sent runs to its end in the server.
 ///
 /// The store holds a bounded number of connections and opens them when they are needed: call it inside a runtime of
 /// tokio. Close it with [`close`](Self::close) where the server should not find its connections broken.
@@ -55,13 +55,12 @@ impl PostgresStore {
 #[async_trait]
 impl Store for PostgresStore {
     async fn read(&self, collection: Collection, key: &str) -> Result<Option<Record>, StoreError> {
-        loop {
-            let mut session = self.pool.session().await?;
-            let outcome = self.pool.in_time(statements::read(session.connection(), collection, key)).await;
-            if let Some(outcome) = session.end_reading(outcome) {
-                return outcome;
-            }
-        }
+        self.pool
+            .reading(|mut session| async move {
+                let outcome = statements::read(session.connection(), collection, key).await;
+                (session, outcome)
+            })
+            .await
     }
 
     async fn page(
@@ -72,14 +71,12 @@ impl Store for PostgresStore {
     ) -> Result<Vec<Record>, StoreError> {
         // No key is empty, so the empty text stands before all of them.
         let after = after.unwrap_or_default();
-        loop {
-            let mut session = self.pool.session().await?;
-            let outcome =
-                self.pool.in_time(statements::page(session.connection(), collection, after, limit)).await;
-            if let Some(outcome) = session.end_reading(outcome) {
-                return outcome;
-            }
-        }
+        self.pool
+            .reading(|mut session| async move {
+                let outcome = statements::page(session.connection(), collection, after, limit).await;
+                (session, outcome)
+            })
+            .await
     }
 
     async fn commit(&self, transaction: Transaction) -> Result<Version, StoreError> {
@@ -108,14 +105,12 @@ impl Store for PostgresStore {
         time: SystemTime,
         limit: usize,
     ) -> Result<usize, StoreError> {
-        loop {
-            let mut session = self.pool.session().await?;
-            let outcome =
-                self.pool.in_time(statements::count_due(session.connection(), collection, time, limit)).await;
-            if let Some(outcome) = session.end_reading(outcome) {
-                return outcome;
-            }
-        }
+        self.pool
+            .reading(|mut session| async move {
+                let outcome = statements::count_due(session.connection(), collection, time, limit).await;
+                (session, outcome)
+            })
+            .await
     }
 }
 

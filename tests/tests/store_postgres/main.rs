@@ -5,6 +5,7 @@
 mod connecting;
 mod faults;
 mod nodes;
+mod proxy;
 
 use std::time::Duration;
 
