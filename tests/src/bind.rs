@@ -3,8 +3,8 @@
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
-use crate::name_server::{KEY_NAME, NameServer, Place, Software, with_free_ports};
-use crate::{Deadline, Fault, Process, setting};
+use crate::name_server::{KEY_NAME, NameServer, Place, Software};
+use crate::{Deadline, Fault, Process, setting, with_free_ports};
 
 /// Until named says that it runs.
 const START: Duration = Duration::from_secs(20);

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use fleetcert_ambient::{Entropy, SystemEntropy};
 use tempfile::TempDir;
 
-use crate::{Deadline, Fault, Finished, Process, free_address, setting};
+use crate::{Deadline, Fault, Finished, Process, free_address, setting, with_free_ports};
 
 /// For one run of a tool such as `nsupdate` or `dig`.
 const TOOL: Duration = Duration::from_secs(10);
@@ -20,8 +20,6 @@ const TOOL: Duration = Duration::from_secs(10);
 const UPDATE: Duration = Duration::from_millis(50);
 /// Until a server that was told to end has ended.
 const STOP: Duration = Duration::from_secs(20);
-/// How often another port is tried when a stranger took one.
-const ATTEMPTS: usize = 3;
 /// The name of the TSIG key.
 pub(crate) const KEY_NAME: &str = "fleetcert-tests";
 
@@ -201,22 +199,6 @@ pub fn write_key(path: &Path) -> Result<String, Fault> {
     let secret = BASE64.encode(secret);
     write(path, format!("key \"{KEY_NAME}\" {{\n\talgorithm hmac-sha256;\n\tsecret \"{secret}\";\n}};\n"))?;
     Ok(secret)
-}
-
-/// Tries again, with other ports if `start` takes new ones, when a stranger was quicker.
-pub(crate) fn with_free_ports<T>(mut start: impl FnMut() -> Result<T, Fault>) -> Result<T, Fault> {
-    let mut attempt = 1;
-    loop {
-        match start() {
-            Err(fault) if attempt < ATTEMPTS && port_is_taken(&fault.to_string()) => attempt += 1,
-            other => return other,
-        }
-    }
-}
-
-fn port_is_taken(log: &str) -> bool {
-    let log = log.to_ascii_lowercase();
-    log.contains("address in use") || log.contains("address already in use")
 }
 
 pub(crate) fn run_tool(name: &str, arguments: &[&str]) -> Result<Finished, Fault> {

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
-use crate::name_server::{KEY_NAME, NameServer, Place, Software, path_text, run_tool, with_free_ports};
-use crate::{Deadline, Fault, Process, free_address, setting};
+use crate::name_server::{KEY_NAME, NameServer, Place, Software, path_text, run_tool};
+use crate::{Deadline, Fault, Process, free_address, setting, with_free_ports};
 
 /// Until pdns_server says that it runs.
 const START: Duration = Duration::from_secs(20);
