@@ -12,14 +12,12 @@ use serde::Serialize;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::{Deadline, Directory, Fault, Process, free_address, https, setting};
+use crate::{Deadline, Directory, Fault, Process, free_address, https, setting, with_free_ports};
 
 /// Until the directory must answer.
 const START: Duration = Duration::from_secs(20);
 /// For one request to the running server.
 const REQUEST: Duration = Duration::from_secs(5);
-/// How often other ports are tried when a stranger took one.
-const ATTEMPTS: usize = 3;
 
 /// How a [`Pebble`] behaves. [`PebbleConfig::with_resolver`] has Pebble's own defaults where it matters.
 ///
@@ -112,15 +110,7 @@ impl Pebble {
     /// # Errors
     /// If the program is missing, ends, or does not answer in time; the fault holds the end of its log.
     pub fn start(config: &PebbleConfig) -> Result<Self, Fault> {
-        let mut attempt = 1;
-        loop {
-            match Self::start_once(config) {
-                Err(fault) if attempt < ATTEMPTS && fault.to_string().contains("address already in use") => {
-                    attempt += 1;
-                }
-                other => return other,
-            }
-        }
+        with_free_ports(|| Self::start_once(config))
     }
 
     fn start_once(config: &PebbleConfig) -> Result<Self, Fault> {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::{Deadline, Fault, Process, free_address, setting};
+use crate::{Deadline, Fault, Process, free_address, setting, with_free_ports};
 
 /// For `initdb`.
 const MAKE: Duration = Duration::from_secs(60);
@@ -18,8 +18,6 @@ const MAKE: Duration = Duration::from_secs(60);
 const START: Duration = Duration::from_secs(60);
 /// Until the server has ended.
 const STOP: Duration = Duration::from_secs(60);
-/// How often another port is tried when a stranger took one.
-const ATTEMPTS: usize = 3;
 /// The superuser, and the name of the database in which nothing is yet.
 const USER: &str = "fleet";
 const DATABASE: &str = "postgres";
@@ -80,16 +78,11 @@ impl Postgres {
         }
         make_cluster(folder.path())?;
         let mut server = Self { process: None, address: free_address()?, settings, folder };
-        let mut attempt = 1;
-        loop {
-            match server.start_again() {
-                Err(fault) if attempt < ATTEMPTS && fault.to_string().contains("Address already in use") => {
-                    attempt += 1;
-                    server.address = free_address()?;
-                }
-                other => return other.map(|()| server),
-            }
-        }
+        server.process = Some(with_free_ports(|| {
+            server.address = free_address()?;
+            server.launch()
+        })?);
+        Ok(server)
     }
 
     /// Starts the server on the cluster and the port that it had.
@@ -97,6 +90,11 @@ impl Postgres {
     /// # Errors
     /// As for [`start`](Self::start).
     pub fn start_again(&mut self) -> Result<(), Fault> {
+        self.process = Some(self.launch()?);
+        Ok(())
+    }
+
+    fn launch(&self) -> Result<Process, Fault> {
         let data = self.folder.path().join("data");
         let process = start_unprivileged("postgres", self.folder.path(), |command| {
             command
@@ -113,8 +111,7 @@ impl Postgres {
         process.wait_for_stderr("the line that it is ready", Deadline::after(START), |line| {
             line.ends_with("database system is ready to accept connections").then_some(())
         })?;
-        self.process = Some(process);
-        Ok(())
+        Ok(process)
     }
 
     /// Ends the server at once, as a crash does: what is under way is lost, and it goes through its log at the next start.
