@@ -59,5 +59,5 @@ pub mod server_programs;
 pub use deadline::{Deadline, Stopwatch};
 pub use directory::Directory;
 pub use fault::Fault;
-pub use ports::{free_address, with_free_ports};
+pub use ports::{free_address, with_free_ports, with_port_as_before};
 pub use process::{Finished, Process};

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use fleetcert_ambient::{Entropy, SystemEntropy};
 use tempfile::TempDir;
 
-use crate::{Deadline, Fault, Finished, Process, free_address, setting, with_free_ports};
+use crate::{Deadline, Fault, Finished, Process, free_address, setting, with_port_as_before};
 
 /// For one run of a tool such as `nsupdate` or `dig`.
 const TOOL: Duration = Duration::from_secs(10);
@@ -85,7 +85,7 @@ pub struct NameServer {
 
 impl NameServer {
     /// Starts the server with a primary zone of this name, empty but for SOA and NS. To be called through
-    /// [`with_free_ports`].
+    /// [`with_free_ports`](crate::with_free_ports).
     pub(crate) fn start(software: impl Software + 'static, zone: &str) -> Result<Self, Fault> {
         let folder = tempfile::tempdir().map_err(Fault::while_doing("a folder for a name server"))?;
         let key_file = folder.path().join("tsig.key");
@@ -117,8 +117,7 @@ impl NameServer {
     /// If it does not start in time; the fault holds the end of its log.
     pub fn start_again(&mut self) -> Result<(), Fault> {
         self.stop()?;
-        // A client's connection may have the port for a moment.
-        self.process = Some(with_free_ports(|| self.software.launch(&self.place))?);
+        self.process = Some(with_port_as_before(|| self.software.launch(&self.place))?);
         Ok(())
     }
 

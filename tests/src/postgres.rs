@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::{Deadline, Fault, Process, free_address, setting, with_free_ports};
+use crate::{Deadline, Fault, Process, free_address, setting, with_free_ports, with_port_as_before};
 
 /// For `initdb`.
 const MAKE: Duration = Duration::from_secs(60);
@@ -90,7 +90,7 @@ impl Postgres {
     /// # Errors
     /// As for [`start`](Self::start).
     pub fn start_again(&mut self) -> Result<(), Fault> {
-        self.process = Some(self.launch()?);
+        self.process = Some(with_port_as_before(|| self.launch())?);
         Ok(())
     }
 
