@@ -42,6 +42,8 @@ pub mod keytool;
 pub mod knot;
 #[cfg(feature = "lego")]
 pub mod lego;
+#[cfg(any(feature = "nginx", feature = "haproxy", feature = "dovecot", feature = "postfix"))]
+mod listeners;
 #[cfg(feature = "dns")]
 pub mod name_server;
 #[cfg(feature = "openssl")]

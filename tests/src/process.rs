@@ -143,6 +143,11 @@ impl Process {
         if sent.success() { Ok(()) } else { Err(self.fault(&format!("could not be sent {name}"))) }
     }
 
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// A fault about this process, with the end of what it printed.
     pub fn fault(&self, what: &str) -> Fault {
         let mut text = format!("{} {what}", self.name);

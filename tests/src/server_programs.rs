@@ -2,7 +2,7 @@
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::Write;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -13,13 +13,14 @@ use std::time::Duration;
 use fleetcert_x509::ServerFiles;
 use tempfile::TempDir;
 
-use crate::{Deadline, Fault, Process, free_address, setting};
+use crate::listeners::listens;
+use crate::{Deadline, Fault, Process, free_address, setting, with_free_ports};
 
-/// Until it takes connections.
+/// Until it listens.
 const START: Duration = Duration::from_secs(20);
 /// Until it has ended.
 const STOP: Duration = Duration::from_secs(10);
-/// Between two looks whether it takes connections.
+/// Between two looks whether it listens.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// A running server with its files in a folder of its own. It is stopped when this value is dropped.
@@ -132,18 +133,26 @@ impl ServerProgram {
     fn start(
         program: &str,
         files: &ServerFiles,
-        configure: impl FnOnce(&Place<'_>) -> Result<Vec<String>, Fault>,
+        configure: impl Fn(&Place<'_>) -> Result<Vec<String>, Fault>,
+    ) -> Result<Self, Fault> {
+        with_free_ports(|| Self::start_at(free_address()?, program, files, &configure))
+    }
+
+    fn start_at(
+        address: SocketAddr,
+        program: &str,
+        files: &ServerFiles,
+        configure: impl Fn(&Place<'_>) -> Result<Vec<String>, Fault>,
     ) -> Result<Self, Fault> {
         let folder = tempfile::tempdir().map_err(Fault::while_doing(format!("a folder for {program}")))?;
         // Servers give up root for users of their own, who have to get in.
         fs::set_permissions(folder.path(), Permissions::from_mode(0o755))
             .map_err(Fault::while_doing(program))?;
-        let place = Place { folder: folder.path(), address: free_address()?, files };
+        let place = Place { folder: folder.path(), address, files };
         for file in files.files() {
             place.write(file.directive(), file.text())?;
         }
         let arguments = configure(&place)?;
-        let address = place.address;
         let process = Process::start(program, setting::peer_program(program)?, |command| {
             // In a group of its own, which Postfix ends as a whole.
             command.args(arguments).env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").process_group(0)
@@ -156,9 +165,12 @@ impl ServerProgram {
     fn wait_until_it_listens(&self) -> Result<(), Fault> {
         let deadline = Deadline::after(START);
         let process = self.process.as_ref().expect("it is stopped only when it is dropped");
-        while TcpStream::connect(self.address).is_err() {
+        while !listens(process.id(), self.address) {
             if !process.is_running() {
-                return Err(process.fault("ended before it listened"));
+                // Postfix does not get to say why.
+                let port = TcpListener::bind(self.address).err().map(|why| format!(" at its port: {why}"));
+                let what = format!("ended before it listened{}", port.unwrap_or_default());
+                return Err(process.fault(&what));
             }
             if deadline.has_passed() {
                 return Err(process.fault("does not listen"));
