@@ -98,10 +98,11 @@ async fn advice_knows_whether_changes_are_rectified() -> Outcome {
     Ok(())
 }
 
-/// So many values are added one a call, and so many hundred of them a hundred a call.
-const CALLS: usize = 40;
+/// So often one value is added in a call, and then so many in one.
+const ROUNDS: usize = 10;
 const BATCH: usize = 100;
 
+/// The two take turns and the shortest of each counts, because others use the machine too.
 #[tokio::test]
 async fn a_batch_is_much_faster_than_its_values_one_by_one() -> Outcome {
     let server = PowerDns::start("fleet.test")?;
@@ -114,21 +115,18 @@ async fn a_batch_is_much_faster_than_its_values_one_by_one() -> Outcome {
         };
         (0..count).map(change).collect()
     };
-    let (one_by_one, batches) = (changes("one", CALLS)?, changes("batch", 5 * BATCH)?);
-    let mut medians = Vec::new();
-    for (changes, size) in [(&one_by_one, 1), (&batches, BATCH)] {
-        let mut took = Vec::new();
-        for part in changes.chunks(size) {
+    let (one_by_one, batches) = (changes("one", ROUNDS)?, changes("batch", ROUNDS * BATCH)?);
+    let mut shortest = [Duration::MAX; 2];
+    for round in one_by_one.chunks(1).zip(batches.chunks(BATCH)) {
+        for (shortest, part) in shortest.iter_mut().zip(<[_; 2]>::from(round)) {
             let began = now();
             backend.apply(&zone, part).await?;
-            took.push(began.elapsed());
+            *shortest = (*shortest).min(began.elapsed() / u32::try_from(part.len())?);
         }
-        took.sort_unstable();
-        medians.push(took[took.len() / 2] / u32::try_from(size)?);
     }
     let rate = |each: Duration| 1.0 / each.as_secs_f64();
-    println!("values a second: {:.0} one a call, {:.0} {BATCH} a call", rate(medians[0]), rate(medians[1]));
-    assert!(medians[1] * 3 < medians[0], "{medians:?}");
+    println!("values a second: {:.0} one a call, {:.0} {BATCH} a call", rate(shortest[0]), rate(shortest[1]));
+    assert!(shortest[1] * 3 < shortest[0], "{shortest:?}");
     Ok(())
 }
 
