@@ -194,11 +194,16 @@ fn the_case_of_90_000_appliances() {
 }
 
 /// Nothing is counted device by device: a million, spread over domains and smeared, take a fraction of this even
-/// without optimization. Of several times the shortest counts, because others use the machine too.
+/// without optimization. One time of several is enough, because others use the machine too.
 #[test]
 fn a_million_devices_are_planned_within_two_seconds() {
-    let times = [(); 5].map(|()| time_to_plan_a_million());
-    assert!(times.iter().any(|took| *took < 2 * SECOND), "{times:?}");
+    let mut times = Vec::new();
+    let is_planned_in_time = (0..5).any(|_| {
+        let took = time_to_plan_a_million();
+        times.push(took);
+        took < 2 * SECOND
+    });
+    assert!(is_planned_in_time, "{times:?}");
 }
 
 #[allow(clippy::disallowed_methods)] // It is the time that is tested.
