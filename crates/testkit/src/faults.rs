@@ -53,14 +53,20 @@ impl Faults {
     }
 
     /// No validation begins from now on, until they are [released](Self::release_validations): for tests that do something
-    /// while one is under way, however slow the machine is.
+    /// while one is under way.
+    ///
+    /// The time that a validation is held counts against the CA's
+    /// [`validation_timeout`](fleetcert_acme_server::AcmeOptions::validation_timeout), after which it has failed, and
+    /// against the client's patience with its order. Both have to be longer than the slowest machine needs.
     pub fn hold_validations(&self) {
         self.lock().held.get_or_insert_default();
     }
 
     /// Lets the validations begin that are held, and those that come.
     pub fn release_validations(&self) {
-        if let Some(held) = self.lock().held.take() {
+        // Taken in a statement of its own, so that nobody is woken under the lock.
+        let held = self.lock().held.take();
+        if let Some(held) = held {
             held.cancel();
         }
     }

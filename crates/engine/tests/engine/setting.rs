@@ -225,6 +225,8 @@ impl World {
         let mut options = TestCaOptions::new(address);
         // What a crash costs in orders is to be seen.
         options.acme.reuse_orders = false;
+        // Some tests hold a validation while they do several things, each of which has its own patience.
+        options.acme.validation_timeout = DAY;
         change(&mut options);
         let (ca, service) = TestCa::start(options, of_the_ca, Arc::new(SystemEntropy)).await.unwrap();
         let stop = CancellationToken::new();
