@@ -5,7 +5,7 @@
 
 use std::ops::DerefMut;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -25,16 +25,19 @@ const ZONE: &str = "fleet.test";
 const WRITERS: usize = 16;
 /// Each has a zone writer and a connection of its own, as the processes of several nodes have.
 const PROCESSES: usize = 4;
+/// At the least, in three thirds: a server ends after each but the last.
 const LASTS: Duration = Duration::from_secs(60);
+/// More orders than that are made in each third.
+const ORDERS: usize = 100;
+/// Until they are, and until a server that was about to go has taken or given up a value, or shows it. A machine that is
+/// only slow to start a server must not meet it.
+const PATIENCE: Duration = Duration::from_secs(120);
 /// Writers meet at so few names.
 const NAMES: usize = 7;
 /// For how long a server is away.
 const AWAY: Duration = Duration::from_millis(500);
 /// Between two steps of one order; this is no benchmark.
 const PAUSE: Duration = Duration::from_millis(10);
-/// Until a value must be readable that was published while the server was about to go.
-const READ_WITHIN: Duration = Duration::from_secs(20);
-
 /// Until nobody answers for a value any more.
 const SWEEP_WITHIN: Duration = Duration::from_secs(30);
 
@@ -78,32 +81,31 @@ struct Done {
 }
 
 async fn trial(name: &str, mut server: Server) -> Result<(), Anything> {
-    let done = Arc::new(Done::default());
-    let end = Deadline::after(LASTS);
+    let (done, enough) = (Arc::new(Done::default()), Arc::new(AtomicBool::new(false)));
     let mut processes = Vec::new();
     for _ in 0..PROCESSES {
         processes.push(Process::new(&server)?);
     }
     let mut writers = JoinSet::new();
     for number in 0..WRITERS {
-        let (process, done) = (processes[number % PROCESSES].clone(), done.clone());
-        writers.spawn(async move { write(number, &process, end, &done).await });
+        let (process, done, enough) = (processes[number % PROCESSES].clone(), done.clone(), enough.clone());
+        writers.spawn(async move { write(number, &process, &enough, &done).await });
     }
 
-    let mut orders = vec![0];
+    let mut orders = vec![write_on(&mut writers, &done).await?];
     for way_to_end in
         [NameServer::kill as fn(&mut NameServer), |server| server.stop().expect("the server stops")]
     {
-        SystemClock.sleep(LASTS / 3).await;
-        orders.push(done.orders.load(SeqCst));
         block_in_place(|| way_to_end(&mut server));
         SystemClock.sleep(AWAY).await;
         block_in_place(|| server.start_again())?;
+        // Work goes on after each start.
+        orders.push(write_on(&mut writers, &done).await?);
     }
+    enough.store(true, SeqCst);
     while let Some(writer) = writers.join_next().await {
         writer??;
     }
-    orders.push(done.orders.load(SeqCst));
 
     // What a dropped call may still publish stays an orphan for a while.
     let (mut swept, patience) = (0, Deadline::after(SWEEP_WITHIN));
@@ -114,16 +116,32 @@ async fn trial(name: &str, mut server: Server) -> Result<(), Anything> {
         }
         assert_eq!(process.challenges.orphans(), 0, "{name}");
     }
-    println!("{name}: {done:?}; orders after each third: {orders:?}; {swept} swept at the end");
-    // Work went on after each start.
-    for third in orders.windows(2) {
-        assert!(third[1] > third[0] + 100, "{name}: {orders:?}");
-    }
+    println!("{name}: {done:?}; orders in each third: {orders:?}; {swept} swept at the end");
     let zone = block_in_place(|| server.transfer())?;
     assert!(zone.iter().any(|line| line.contains("SOA")), "{zone:?}");
     let left: Vec<_> = zone.iter().filter(|line| line.contains("TXT")).collect();
     assert!(left.is_empty(), "{name}: {} values are left: {left:?}", left.len());
     Ok(())
+}
+
+/// Lets the writers go on for a third of the time at the least, until they have made enough orders. Returns how many.
+async fn write_on(writers: &mut JoinSet<Result<(), Anything>>, done: &Done) -> Result<usize, Anything> {
+    let (third, patience) = (Deadline::after(LASTS / 3), Deadline::after(PATIENCE));
+    let before = done.orders.load(SeqCst);
+    loop {
+        SystemClock.sleep(PAUSE).await;
+        if let Some(writer) = writers.try_join_next() {
+            writer??;
+            return Err("a writer ended before it was told to".into());
+        }
+        let made = done.orders.load(SeqCst) - before;
+        if made > ORDERS && third.has_passed() {
+            return Ok(made);
+        }
+        if patience.has_passed() {
+            return Err(format!("{made} orders were made within {PATIENCE:?}, of more than {ORDERS}").into());
+        }
+    }
 }
 
 /// What the tasks of one process share.
@@ -137,17 +155,22 @@ impl Process {
     fn new(server: &NameServer) -> Result<Self, Fault> {
         let backend: Arc<dyn DnsBackend> = Arc::new(writer(backend(server, Transport::Tcp)?));
         let visibility = Arc::new(AsTheServerHasIt(backend.clone()));
-        let options = ChallengeOptions::default();
+        let options = ChallengeOptions {
+            publish_within: PATIENCE,
+            visible_within: PATIENCE,
+            withdraw_within: PATIENCE,
+            ..ChallengeOptions::default()
+        };
         let challenges = Challenges::new(backend.clone(), visibility, Arc::new(SystemClock), options);
         Ok(Self { backend, challenges })
     }
 }
 
 /// One writer: an order after the other, with two values at one name, as for a name and its wildcard.
-async fn write(writer: usize, process: &Process, end: Deadline, done: &Done) -> Result<(), Anything> {
+async fn write(writer: usize, process: &Process, enough: &AtomicBool, done: &Done) -> Result<(), Anything> {
     let zone: DomainName = ZONE.parse()?;
     for round in 0.. {
-        if end.has_passed() {
+        if enough.load(SeqCst) {
             break;
         }
         let name: DomainName = format!("_acme-challenge.n{}.{ZONE}", (writer + round) % NAMES).parse()?;
@@ -191,7 +214,7 @@ async fn write(writer: usize, process: &Process, end: Deadline, done: &Done) -> 
 /// Nobody may have removed the value.
 async fn require(process: &Process, name: &DomainName, value: &TxtValue) -> Result<(), Anything> {
     let zone = ZONE.parse()?;
-    let patience = Deadline::after(READ_WITHIN);
+    let patience = Deadline::after(PATIENCE);
     loop {
         match process.backend.texts(&zone, name).await {
             Ok(texts) if texts.contains(value) => return Ok(()),
