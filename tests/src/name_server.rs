@@ -156,7 +156,7 @@ impl NameServer {
         let server = format!("server {} {}\nzone {zone}", address.ip(), address.port());
         let script = self.place.write("update.txt", format!("{server}\n{}\nsend\n", lines.join("\n")))?;
         let within = TOOL + UPDATE * u32::try_from(lines.len()).unwrap_or(u32::MAX);
-        let arguments = ["-t", "5", "-k", &path_text(key_file)?, &path_text(&script)?];
+        let arguments = ["-t", "15", "-k", &path_text(key_file)?, &path_text(&script)?];
         run_tool_within(within, "nsupdate", &arguments).map(|_| ())
     }
 
