@@ -2,13 +2,17 @@
 
 /// Numbered members, sorted by how much waits in each.
 ///
-/// Those of like size stand together in a class, so that a few of a class can speak for it: what one of them gives to a
-/// sum is at most four times what another gives, where no more than all that waits in it is counted. The large ones are
-/// few, and each is looked at.
+/// Those of like size stand together in a class, so that a few of a class can speak for it: less than 16, and from there on
+/// at most four times as much in one as in another. The large ones are few, and each is looked at.
+///
+/// It is small where nothing is looked at: a queue has one for each lane of each pool.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Sizes {
+pub(super) struct Sizes(Option<Box<Classes>>);
+
+#[derive(Clone, Debug, Default)]
+struct Classes {
     /// As many as were needed so far: most pools have one flow, and there may be many pools.
-    classes: Vec<Vec<u32>>,
+    members: Vec<Vec<u32>>,
     /// The class and the place in it, by number.
     seats: Vec<Seat>,
 }
@@ -19,8 +23,8 @@ struct Seat {
     place: u32,
 }
 
-/// Each holds sizes up to four times its smallest; together all of 32 bits.
-const CLASSES: usize = 16;
+/// Together they hold all sizes of 32 bits.
+const CLASSES: usize = 15;
 const NONE: Seat = Seat { class: u8::MAX, place: 0 };
 
 /// So many members are looked at for one sum.
@@ -29,21 +33,38 @@ pub(super) const LOOKED_AT: usize = 512;
 const AT_LEAST: u128 = 8;
 
 impl Sizes {
+    /// Takes note that one more waits in a member, or one less, and that it is so much now.
+    pub(super) fn step(&mut self, number: u32, more: bool, now: u64) {
+        let before = if more { now.saturating_sub(1) } else { now.saturating_add(1) };
+        // Hardly ever; all else costs no look into memory.
+        if class_of(before) != class_of(now) {
+            self.set(number, now);
+        }
+    }
+
     /// Takes note of how much waits in a member; with nothing it is none.
     pub(super) fn set(&mut self, number: u32, size: u64) {
+        self.0.get_or_insert_default().put(number, class_of(size));
+    }
+
+    /// The sum of what the members give. Exact up to [`LOOKED_AT`] of them; of more, those of each class that are looked
+    /// at, evenly spread, stand for the others, and most looks go to where most waits.
+    pub(super) fn sum(&self, give: impl Fn(u32) -> u64) -> u64 {
+        self.0.as_ref().map_or(0, |classes| classes.sum(give))
+    }
+}
+
+impl Classes {
+    fn put(&mut self, number: u32, class: u8) {
         let index = number as usize;
         if index >= self.seats.len() {
-            if size == 0 {
-                return;
-            }
             self.seats.resize(index + 1, NONE);
         }
-        let class = class_of(size);
         let Seat { class: before, place } = self.seats[index];
         if class == before {
             return;
         }
-        if let Some(members) = self.classes.get_mut(usize::from(before)) {
+        if let Some(members) = self.members.get_mut(usize::from(before)) {
             members.swap_remove(place as usize);
             if let Some(moved) = members.get(place as usize) {
                 self.seats[*moved as usize].place = place;
@@ -53,24 +74,22 @@ impl Sizes {
             self.seats[index] = NONE;
             return;
         }
-        if self.classes.len() <= usize::from(class) {
-            self.classes.resize_with(usize::from(class) + 1, Vec::new);
+        if self.members.len() <= usize::from(class) {
+            self.members.resize_with(usize::from(class) + 1, Vec::new);
         }
-        let members = &mut self.classes[usize::from(class)];
+        let members = &mut self.members[usize::from(class)];
         // There are no more members than numbers.
         self.seats[index] = Seat { class, place: u32::try_from(members.len()).unwrap_or(u32::MAX) };
         members.push(number);
     }
 
-    /// The sum of what the members give. Exact up to [`LOOKED_AT`] of them; of more, those of each class that are looked
-    /// at, evenly spread, stand for the others, and most looks go to where most waits.
-    pub(super) fn sum(&self, give: impl Fn(u32) -> u64) -> u64 {
-        let volume = |class: usize| (self.classes[class].len() as u128) << (2 * class);
-        let mut volumes: u128 = (0..self.classes.len()).map(volume).sum();
+    fn sum(&self, give: impl Fn(u32) -> u64) -> u64 {
+        let volume = |class: usize| (self.members[class].len() as u128) << (2 * class);
+        let mut volumes: u128 = (0..self.members.len()).map(volume).sum();
         let mut looks = LOOKED_AT as u128;
         let mut sum = 0u128;
-        for class in (0..self.classes.len()).rev().filter(|class| volume(*class) > 0) {
-            let members = &self.classes[class];
+        for class in (0..self.members.len()).rev().filter(|class| volume(*class) > 0) {
+            let members = &self.members[class];
             // When all fit, the larger ones get no fewer looks than they have members, and the rest get theirs.
             let share = (looks * volume(class) / volumes).max(AT_LEAST);
             let count = usize::try_from(share).unwrap_or(usize::MAX).min(members.len());
@@ -86,7 +105,7 @@ impl Sizes {
 
 fn class_of(size: u64) -> u8 {
     match size.checked_ilog2() {
-        Some(log) => u8::try_from(log / 2).unwrap_or(u8::MAX).min(CLASSES as u8 - 1),
+        Some(log) => u8::try_from(log / 2).unwrap_or(u8::MAX).clamp(1, CLASSES as u8) - 1,
         None => NONE.class,
     }
 }
@@ -99,6 +118,23 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn step_by_step_it_is_the_same_as_at_once() {
+        let mut all = Sizes::default();
+        for (more, sizes) in [(true, 1..=300), (false, 7..=299)] {
+            for step in sizes {
+                all.step(3, more, if more { step } else { 306 - step });
+            }
+        }
+        assert_eq!(all.sum(u64::from), 3);
+        let mut at_once = Sizes::default();
+        at_once.set(3, 7);
+        let members = |sizes: &Sizes| sizes.0.as_ref().unwrap().members.concat();
+        assert_eq!((members(&all), members(&at_once)), (vec![3], vec![3]));
+        (0..7).rev().for_each(|now| all.step(3, false, now));
+        assert_eq!(all.sum(u64::from), 0);
+    }
 
     fn of(sizes: &[u64]) -> Sizes {
         let mut all = Sizes::default();

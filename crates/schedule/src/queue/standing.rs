@@ -112,7 +112,7 @@ impl<W: Copy> Turns<W> {
     fn served_in_other_pools(&self, seat: Seat, nth: u64) -> u64 {
         let Some(own) = self.pool(seat) else { return 0 };
         let served = self.served_elsewhere(own, seat.lane, nth);
-        let all = self.waiting().saturating_sub(own.waiting());
+        let all = self.waiting().saturating_sub(own.waiting);
         self.sum_of_pools(served).min(all)
     }
 
@@ -146,7 +146,7 @@ impl<W: Copy> Turns<W> {
             let part = product([self.lane_weight(lane), weight, own_sum]);
             let own_part = product([own_weight, self.offered_weight(lane)]).saturating_mul(own_lane).max(1);
             let times = u128::from(nth).saturating_mul(part).div_ceil(own_part);
-            u64::try_from(times).unwrap_or(u64::MAX).min(other.waiting())
+            u64::try_from(times).unwrap_or(u64::MAX).min(other.waiting)
         }
     }
 }

@@ -36,6 +36,8 @@ pub(super) struct PoolTurns {
     pub(super) id: Pool,
     pub(super) lanes: Shares<Lane>,
     pub(super) tenants: PerLane<Tenants>,
+    /// The entries of all lanes that are not held alone.
+    pub(super) waiting: u64,
     /// The lane whose turn it is here; none while the pool cannot go.
     pub(super) offers: Option<Lane>,
     /// Its numbers among those that offer each lane.
@@ -73,11 +75,7 @@ pub(super) struct Seat {
 impl PoolTurns {
     fn new(id: Pool, lanes: Shares<Lane>) -> Self {
         let (tenants, offering) = (PerLane::default(), PerLane::default());
-        Self { id, lanes, tenants, offers: None, offering }
-    }
-
-    pub(super) fn waiting(&self) -> u64 {
-        Lane::ALL.iter().map(|lane| self.tenants.get(*lane).waiting).sum()
+        Self { id, lanes, tenants, waiting: 0, offers: None, offering }
     }
 
     fn flows(&self) -> usize {
@@ -204,12 +202,12 @@ impl<W: Copy> Turns<W> {
     pub(super) fn waits(&mut self, tenant: Tenant, seat: Seat, more: bool, now: u64) {
         let Some(pool) = self.pools.get_mut(seat.pool as usize) else { return };
         let Tenants { shares, sizes, waiting, .. } = pool.tenants.get_mut(seat.lane);
-        for waiting in [waiting, &mut self.waiting] {
+        for waiting in [waiting, &mut pool.waiting, &mut self.waiting] {
             *waiting = if more { *waiting + 1 } else { waiting.saturating_sub(1) };
         }
-        sizes.set(seat.share, now);
+        sizes.step(seat.share, more, now);
+        self.sizes.step(seat.pool, more, pool.waiting);
         let (some, was_ready) = (now > 0, shares.is_ready(seat.share));
-        self.sizes.set(seat.pool, pool.waiting());
         if some == was_ready {
             return;
         }
