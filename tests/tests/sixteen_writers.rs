@@ -1,11 +1,18 @@
 //! Sixteen writers at one zone for a minute, on every name server at the same time, while each server is killed and
 //! started again, and later stopped and started again. Nothing is lost, and nothing is left.
 
-#![allow(clippy::print_stdout, reason = "the figures stand in the log of the test command")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the figures stand in the log of the test command"
+)]
 
 use std::ops::DerefMut;
+use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -38,6 +45,8 @@ const NAMES: usize = 7;
 const AWAY: Duration = Duration::from_millis(500);
 /// Between two steps of one order; this is no benchmark.
 const PAUSE: Duration = Duration::from_millis(10);
+/// Nothing here waits for so long. The test's own waits are no help where a lock is held for ever.
+const STANDS_STILL: Duration = Duration::from_secs(900);
 /// Until nobody answers for a value any more.
 const SWEEP_WITHIN: Duration = Duration::from_secs(30);
 
@@ -59,6 +68,13 @@ fn servers() -> Result<Vec<(&'static str, Server)>, Fault> {
 async fn nothing_is_lost_and_nothing_is_left() {
     let servers = servers().unwrap();
     assert!(!servers.is_empty(), "the features bind, knot and powerdns bring the servers");
+    let (_over, is_over) = mpsc::channel::<()>();
+    thread::spawn(move || {
+        if is_over.recv_timeout(STANDS_STILL) == Err(RecvTimeoutError::Timeout) {
+            eprintln!("the writers stand still");
+            process::abort();
+        }
+    });
     let mut trials = JoinSet::new();
     for (name, server) in servers {
         trials.spawn(async move { (name, trial(name, server).await) });
