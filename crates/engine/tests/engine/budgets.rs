@@ -7,7 +7,7 @@ use fleetcert_acme_server::Resource;
 use fleetcert_ambient::Clock;
 use fleetcert_protocol::CertificateStatus;
 use fleetcert_schedule::budget::{Limit, LimitKind, Limits, Rule};
-use fleetcert_store::{MemoryStore, SqliteStore, Store};
+use fleetcert_store::{Collection, Expect, MemoryStore, SqliteStore, Store, Transaction};
 use fleetcert_testkit::limiter::{Bucket, CaLimits, Rate};
 use tokio::task::JoinSet;
 
@@ -229,6 +229,32 @@ async fn a_limit_that_was_not_known_is_learned_from_one_refusal() {
     device.request(&third.engine, &request_for(&device.name)).await.unwrap();
     until("it is refused", async || refusals(&world) == 2).await;
     third.end().await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_learned_limit_that_cannot_be_read_stops_nobody_and_is_learned_again() {
+    let limits = CaLimits { new_orders_per_account: Rate::of(1, 2 * HOUR), ..CaLimits::production() };
+    let world = World::start_limited(limits).await;
+    let store = Arc::new(MemoryStore::new());
+    for run in 1..=2 {
+        let (running, told) = node(&world, &store, Limits::lets_encrypt_production());
+        let engine = &running.engine;
+        // There is a token for the first.
+        for _ in run..=2 {
+            let device = enrol(engine).await;
+            device.request(engine, &request_for(&device.name)).await.unwrap();
+        }
+        until("the CA refuses one", async || refusals(&world) == run).await;
+        until("it is learned", async || told.about("LimitLearned") == 1).await;
+        assert_eq!(told.about("StoreFailed") > 0, run == 2);
+        running.end().await;
+        let mut learned = records(&*store, "limit").await;
+        assert_eq!(learned.len(), 1);
+        let (key, any) = (learned.remove(0).key, Expect::Any);
+        let damage = Transaction::new().put(Collection::new("limit"), key, any, b"{}".to_vec(), None);
+        store.commit(damage).await.unwrap();
+    }
     world.end().await;
 }
 
