@@ -3,8 +3,9 @@
 
 use std::fmt;
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 use base64::Engine;
@@ -109,6 +110,20 @@ impl NameServer {
     /// Kills the server, as a crash does: nothing is written that it had not written.
     pub fn kill(&mut self) {
         self.process = None;
+    }
+
+    /// Kills the server, and lets a stranger have its TCP port for so long.
+    ///
+    /// # Errors
+    /// If the port is not to be had.
+    pub fn lose_port(&mut self, held: Duration) -> Result<(), Fault> {
+        self.kill();
+        let stranger = TcpListener::bind(self.address()).map_err(Fault::while_doing("taking the port"))?;
+        thread::spawn(move || {
+            thread::sleep(held);
+            drop(stranger);
+        });
+        Ok(())
     }
 
     /// Starts the server again on the port and the files that it had.

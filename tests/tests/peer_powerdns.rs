@@ -62,12 +62,7 @@ async fn the_api_answers_who_has_its_key() -> Result<(), Box<dyn std::error::Err
 #[test]
 fn it_starts_again_when_its_port_is_free_again() -> Result<(), Fault> {
     let mut server = PowerDns::start("fleet.test")?;
-    server.kill();
-    let stranger = std::net::TcpListener::bind(server.address()).unwrap();
-    std::thread::spawn(move || {
-        std::thread::sleep(std::time::Duration::from_secs(2));
-        drop(stranger);
-    });
+    server.lose_port(std::time::Duration::from_secs(2))?;
     server.start_again()?;
     // By TCP, on the port that the other had.
     assert!(server.transfer()?.iter().any(|line| line.contains("SOA")));

@@ -67,7 +67,8 @@ fn sockets(server: SocketAddr) -> io::Result<(UdpSocket, Option<UdpSocket>)> {
     // sees its reply. From then on it shares the port with the bystander.
     let socket = Socket::new(Domain::for_address(any), Type::DGRAM, None)?;
     socket.bind(&any.into())?;
-    share_port(&socket)?;
+    #[cfg(unix)]
+    socket.set_reuse_port(true)?;
     socket.connect(&server.into())?;
     let port = socket.local_addr()?.as_socket().map_or(0, |local| local.port());
     let bystander = if port == 0 { None } else { sharing((any.ip(), port).into()).ok() };
@@ -78,19 +79,13 @@ fn sockets(server: SocketAddr) -> io::Result<(UdpSocket, Option<UdpSocket>)> {
     Ok((of_tokio(socket)?, bystander.map(of_tokio).transpose()?))
 }
 
+/// A further socket at the port of another. Only this user's sockets can be.
 fn sharing(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None)?;
-    share_port(&socket)?;
-    socket.bind(&address.into())?;
-    Ok(socket)
-}
-
-/// Only this user's sockets can share the port.
-#[cfg_attr(not(unix), allow(unused_variables, clippy::unnecessary_wraps))]
-fn share_port(socket: &Socket) -> io::Result<()> {
     #[cfg(unix)]
     socket.set_reuse_port(true)?;
-    Ok(())
+    socket.bind(&address.into())?;
+    Ok(socket)
 }
 
 #[cfg(test)]

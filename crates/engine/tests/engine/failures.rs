@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use fleetcert_acme::{Account, AcmeError, Authority, NewOrder, OrderHandle, RenewalInfo, RevocationReason};
 use fleetcert_acme_server::{Problem, ProblemKind, Resource};
 use fleetcert_ambient::Clock;
 use fleetcert_dns::challenge::{ChallengeOptions, Challenges};
@@ -17,8 +16,8 @@ use fleetcert_names::DomainName;
 use fleetcert_nameserver::NameServer;
 use fleetcert_protocol::CertificateStatus;
 use fleetcert_store::MemoryStore;
-use fleetcert_x509::CertificateId;
 
+use crate::odd_ca::OddCa;
 use crate::setting::{InHaste, Running, ShiftedClock, World, enrol, records, request_for, until};
 
 fn failure(status: &CertificateStatus) -> Option<(String, u64)> {
@@ -283,46 +282,11 @@ async fn an_order_whose_work_panics_is_taken_up_again() {
     world.end().await;
 }
 
-/// The same CA, and its first order never comes to be.
-#[derive(Debug)]
-struct Silent(Account, AtomicBool);
-
-#[deny(clippy::missing_trait_methods)]
-#[async_trait]
-impl Authority for Silent {
-    fn account_url(&self) -> &str {
-        self.0.account_url()
-    }
-
-    fn account_spki(&self) -> Option<Vec<u8>> {
-        self.0.account_spki()
-    }
-
-    async fn new_order(&self, order: &NewOrder) -> Result<Box<dyn OrderHandle>, AcmeError> {
-        if !self.1.swap(true, SeqCst) {
-            std::future::pending::<()>().await;
-        }
-        self.0.new_order(order).await
-    }
-
-    async fn resume(&self, order_url: &str) -> Result<Box<dyn OrderHandle>, AcmeError> {
-        self.0.resume(order_url).await
-    }
-
-    async fn renewal_info(&self, id: &CertificateId) -> Result<RenewalInfo, AcmeError> {
-        self.0.renewal_info(id).await
-    }
-
-    async fn revoke(&self, der: &[u8], reason: RevocationReason) -> Result<(), AcmeError> {
-        self.0.revoke(der, reason).await
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_ca_that_never_answers_keeps_no_place_for_ever() {
     let world = World::start().await;
     let mut parts = world.parts(Arc::new(MemoryStore::new()));
-    parts.authority = Arc::new(Silent(world.account.clone(), AtomicBool::new(false)));
+    parts.authority = Arc::new(OddCa::without_its_first_order(&world.account));
     parts.clock = Arc::new(InHaste(world.clock.clone()));
     parts.options.orders_in_flight = 1;
     let running = Running::start(parts);

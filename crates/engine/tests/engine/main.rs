@@ -11,6 +11,7 @@ mod crashes;
 mod enrolment;
 mod failures;
 mod fence;
+mod odd_ca;
 mod queue;
 mod quotas;
 mod renewals;

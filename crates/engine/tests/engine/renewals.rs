@@ -3,11 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use async_trait::async_trait;
-use fleetcert_acme::{
-    Account, AcmeError, AcmeErrorKind, Authority, NewOrder, Operation, OrderHandle, RenewalInfo,
-    RevocationReason,
-};
+use fleetcert_acme::{AcmeError, AcmeErrorKind, Operation, RenewalInfo};
 use fleetcert_acme_server::{Problem, ProblemKind, Resource};
 use fleetcert_ambient::Clock;
 use fleetcert_engine::{Engine, EngineParts};
@@ -15,6 +11,7 @@ use fleetcert_protocol::CertificateStatus;
 use fleetcert_store::MemoryStore;
 use fleetcert_x509::{CertificateId, Chain};
 
+use crate::odd_ca::OddCa;
 use crate::setting::{DAY, Device, InHaste, Running, Told, World, enrol, records, request_for, until};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -135,38 +132,6 @@ async fn the_ca_is_asked_when_it_said_so_and_not_after_the_end() {
     world.end().await;
 }
 
-/// The same CA, and something wrong with its renewal information.
-#[derive(Debug)]
-struct Without(Account, fn() -> Result<RenewalInfo, AcmeError>);
-
-#[deny(clippy::missing_trait_methods)]
-#[async_trait]
-impl Authority for Without {
-    fn account_url(&self) -> &str {
-        self.0.account_url()
-    }
-
-    fn account_spki(&self) -> Option<Vec<u8>> {
-        self.0.account_spki()
-    }
-
-    async fn new_order(&self, order: &NewOrder) -> Result<Box<dyn OrderHandle>, AcmeError> {
-        self.0.new_order(order).await
-    }
-
-    async fn resume(&self, order_url: &str) -> Result<Box<dyn OrderHandle>, AcmeError> {
-        self.0.resume(order_url).await
-    }
-
-    async fn renewal_info(&self, _: &CertificateId) -> Result<RenewalInfo, AcmeError> {
-        (self.1)()
-    }
-
-    async fn revoke(&self, der: &[u8], reason: RevocationReason) -> Result<(), AcmeError> {
-        self.0.revoke(der, reason).await
-    }
-}
-
 fn none() -> Result<RenewalInfo, AcmeError> {
     Err(AcmeError::new(
         AcmeErrorKind::InvalidInput,
@@ -184,7 +149,7 @@ fn backwards() -> Result<RenewalInfo, AcmeError> {
 async fn without_a_window_that_can_be_two_thirds_of_the_life_count() {
     for answer in [none, backwards] {
         let world = World::start().await;
-        let authority = Arc::new(Without(world.account.clone(), answer));
+        let authority = Arc::new(OddCa::with(&world.account, answer));
         let Issued { running, device, chain, .. } = issued(&world, |parts| parts.authority = authority).await;
         let leaf = chain.leaf();
         let life = leaf.not_after().duration_since(leaf.not_before()).unwrap();
@@ -244,7 +209,7 @@ async fn what_would_come_in_one_hour_is_spread_also_after_a_restart() {
         let store = Arc::new(MemoryStore::new());
         let node = || {
             let mut parts = world.parts(store.clone());
-            parts.authority = Arc::new(Without(world.account.clone(), one_hour));
+            parts.authority = Arc::new(OddCa::with(&world.account, one_hour));
             parts.options.unnoticed_renewals = unnoticed;
             Running::start(parts)
         };
@@ -272,7 +237,7 @@ async fn what_would_come_in_one_hour_is_spread_also_after_a_restart() {
 async fn a_second_run_of_an_engine_counts_no_renewal_twice() {
     let world = World::start().await;
     let mut parts = world.parts(Arc::new(MemoryStore::new()));
-    parts.authority = Arc::new(Without(world.account.clone(), one_hour));
+    parts.authority = Arc::new(OddCa::with(&world.account, one_hour));
     // There is room for two in the hour.
     parts.options.unnoticed_renewals = Some(2);
     let engine = Engine::new(parts);
@@ -289,45 +254,10 @@ async fn a_second_run_of_an_engine_counts_no_renewal_twice() {
     world.end().await;
 }
 
-/// The same CA, and for the first certificate that it is asked about it never answers.
-#[derive(Debug)]
-struct Stuck(Account, std::sync::OnceLock<CertificateId>);
-
-#[deny(clippy::missing_trait_methods)]
-#[async_trait]
-impl Authority for Stuck {
-    fn account_url(&self) -> &str {
-        self.0.account_url()
-    }
-
-    fn account_spki(&self) -> Option<Vec<u8>> {
-        self.0.account_spki()
-    }
-
-    async fn new_order(&self, order: &NewOrder) -> Result<Box<dyn OrderHandle>, AcmeError> {
-        self.0.new_order(order).await
-    }
-
-    async fn resume(&self, order_url: &str) -> Result<Box<dyn OrderHandle>, AcmeError> {
-        self.0.resume(order_url).await
-    }
-
-    async fn renewal_info(&self, id: &CertificateId) -> Result<RenewalInfo, AcmeError> {
-        if self.1.get_or_init(|| id.clone()) == id {
-            std::future::pending::<()>().await;
-        }
-        self.0.renewal_info(id).await
-    }
-
-    async fn revoke(&self, der: &[u8], reason: RevocationReason) -> Result<(), AcmeError> {
-        self.0.revoke(der, reason).await
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_that_does_not_come_holds_up_no_other() {
     let world = World::start().await;
-    let authority = Arc::new(Stuck(world.account.clone(), std::sync::OnceLock::new()));
+    let authority = Arc::new(OddCa::silent_about_the_first(&world.account));
     let mut parts = world.parts(Arc::new(MemoryStore::new()));
     parts.authority = authority.clone();
     let running = Running::start(parts);
@@ -335,7 +265,7 @@ async fn an_answer_that_does_not_come_holds_up_no_other() {
     slow.request(&running.engine, &request_for(&slow.name)).await.unwrap();
     let chain = slow.chain(&running.engine).await;
     let id = chain.leaf().certificate_id().unwrap();
-    until("it is asked about", async || authority.1.get() == Some(&id)).await;
+    until("it is asked about", async || authority.asked_first() == Some(&id)).await;
     for _ in 0..20 {
         let device = enrol(&running.engine).await;
         device.request(&running.engine, &request_for(&device.name)).await.unwrap();
@@ -351,7 +281,7 @@ async fn an_answer_that_does_not_come_is_not_waited_for_for_ever() {
     let world = World::start().await;
     let told = Told::default();
     let mut parts = world.parts(Arc::new(MemoryStore::new()));
-    parts.authority = Arc::new(Stuck(world.account.clone(), std::sync::OnceLock::new()));
+    parts.authority = Arc::new(OddCa::silent_about_the_first(&world.account));
     parts.clock = Arc::new(InHaste(world.clock.clone()));
     parts.events = Arc::new(told.clone());
     let running = Running::start(parts);

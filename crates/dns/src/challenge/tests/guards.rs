@@ -1,6 +1,9 @@
 //! Who answers for a record: one guard, several, or the sweep.
 
+use tokio::task::JoinHandle;
+
 use super::*;
+use crate::challenge::ChallengeError;
 
 #[test]
 fn all_of_it_can_go_to_another_task() {
@@ -75,10 +78,11 @@ async fn a_withdrawal_gives_back_what_was_taken_up_again() {
     assert_eq!(backend.inner.record_sets(), 0);
 }
 
-#[tokio::test]
-async fn a_sweep_gives_back_what_was_taken_up_again() {
-    let (backend, permits) = removing_by_permit();
-    let all = challenges(&backend);
+/// A sweep of two records that is under way, and the guard of one that was taken up again meanwhile.
+async fn swept_and_taken_up(
+    backend: &Scripted,
+    all: &Challenges,
+) -> (JoinHandle<Result<usize, ChallengeError>>, Published) {
     drop(all.publish(vec![record("a", "1"), record("b", "2")]).await.unwrap());
     let sweep = tokio::spawn({
         let all = all.clone();
@@ -87,7 +91,14 @@ async fn a_sweep_gives_back_what_was_taken_up_again() {
     while backend.sizes().len() < 2 {
         tokio::task::yield_now().await;
     }
-    let taken_up = all.adopt(vec![record("a", "1")]);
+    (sweep, all.adopt(vec![record("a", "1")]))
+}
+
+#[tokio::test]
+async fn a_sweep_gives_back_what_was_taken_up_again() {
+    let (backend, permits) = removing_by_permit();
+    let all = challenges(&backend);
+    let (sweep, taken_up) = swept_and_taken_up(&backend, &all).await;
     permits.add_permits(100);
     sweep.await.unwrap().unwrap();
     assert_eq!((backend.inner.record_sets(), all.orphans()), (1, 0));
@@ -100,15 +111,7 @@ async fn a_sweep_gives_back_what_was_taken_up_again() {
 async fn a_sweep_that_cannot_give_back_has_swept_all_the_same() {
     let (backend, permits) = removing_by_permit();
     let all = challenges(&backend);
-    drop(all.publish(vec![record("a", "1"), record("b", "2")]).await.unwrap());
-    let sweep = tokio::spawn({
-        let all = all.clone();
-        async move { all.sweep().await }
-    });
-    while backend.sizes().len() < 2 {
-        tokio::task::yield_now().await;
-    }
-    let taken_up = all.adopt(vec![record("a", "1")]);
+    let (sweep, taken_up) = swept_and_taken_up(&backend, &all).await;
     *backend.faults.lock().unwrap() = vec![Fault::Error(BackendErrorKind::Refused), Fault::Pass];
     permits.add_permits(100);
     // The other record is settled, and no orphan is left. The guard that is there now answers for its own.
