@@ -1,7 +1,7 @@
 //! lego, the ACME client to stand beside in a comparison: DNS-01 through RFC 2136.
 
+use parking_lot::Mutex;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -83,7 +83,7 @@ impl<'a> Lego<'a> {
                 .map(|_| {
                     scope.spawn(|| {
                         loop {
-                            let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+                            let next = waiting.lock().next();
                             let Some((name, took)) = next else { return Ok(()) };
                             *took = self.issue(name)?;
                         }

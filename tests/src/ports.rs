@@ -1,8 +1,8 @@
 //! Free loopback ports, for programs that cannot be told to choose one and say which.
 
+use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
-use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ pub fn free_address() -> Result<SocketAddr, Fault> {
         if UdpSocket::bind(address).is_err() {
             continue;
         }
-        if TAKEN.lock().unwrap_or_else(PoisonError::into_inner).insert(address.port()) {
+        if TAKEN.lock().insert(address.port()) {
             return Ok(address);
         }
     }

@@ -1,7 +1,7 @@
 //! Nonces (RFC 8555 section 6.5).
 
+use parking_lot::Mutex;
 use std::collections::{HashSet, VecDeque};
-use std::sync::{Mutex, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -49,9 +49,8 @@ impl Nonces {
         matches!(URL_SAFE_NO_PAD.decode_slice(text, &mut nonce), Ok(16)) && self.lock().unused.remove(&nonce)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        // Nothing panics while the lock is held, so a poisoned lock still guards a sound state.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, State> {
+        self.state.lock()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The server: its state, its router and its background work.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
@@ -115,7 +116,7 @@ impl Shared {
 
     pub(crate) fn objects(&self) -> MutexGuard<'_, Objects> {
         // A panic while the lock is held can leave one object behind another; each is still sound by itself.
-        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+        self.objects.lock()
     }
 
     /// Hands work to [`AcmeServer::run`].

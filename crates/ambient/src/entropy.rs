@@ -1,7 +1,7 @@
 //! Randomness as a seam.
 
+use parking_lot::Mutex;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
 
 /// A source of random bytes.
 ///
@@ -9,6 +9,13 @@ use std::sync::{Mutex, PoisonError};
 pub trait Entropy: Send + Sync + fmt::Debug {
     /// Fills `bytes`.
     fn fill(&self, bytes: &mut [u8]);
+
+    /// Returns a random number.
+    fn random(&self) -> u64 {
+        let mut bytes = [0; 8];
+        self.fill(&mut bytes);
+        u64::from_le_bytes(bytes)
+    }
 }
 
 /// The random numbers of the operating system.
@@ -37,7 +44,7 @@ impl SeededEntropy {
 
 impl Entropy for SeededEntropy {
     fn fill(&self, bytes: &mut [u8]) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         for chunk in bytes.chunks_mut(8) {
             chunk.copy_from_slice(&next(&mut state).to_le_bytes()[..chunk.len()]);
         }

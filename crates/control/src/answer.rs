@@ -7,9 +7,9 @@ use axum::response::{IntoResponse, Response};
 use fleetcert_protocol::{Problem, request};
 use serde::Serialize;
 
-use crate::Ambient;
 use crate::nonces::{NonceRefusal, Nonces};
 use crate::problem;
+use fleetcert_ambient::Ambient;
 
 /// Makes answers.
 pub(crate) struct Answers {
@@ -25,11 +25,11 @@ impl Answers {
     }
 
     pub(crate) fn now(&self) -> SystemTime {
-        self.ambient.clock.now()
+        self.ambient.now()
     }
 
     pub(crate) fn redeem(&self, nonce: &str) -> Result<(), NonceRefusal> {
-        self.nonces.redeem(nonce, self.ambient.clock.now())
+        self.nonces.redeem(nonce, self.ambient.now())
     }
 
     pub(crate) fn empty(&self) -> Response {
@@ -52,7 +52,7 @@ impl Answers {
     }
 
     fn with_nonce(&self, mut response: Response) -> Response {
-        let nonce = self.nonces.issue(self.ambient.clock.now(), self.ambient.entropy.as_ref());
+        let nonce = self.nonces.issue(self.ambient.now(), self.ambient.entropy.as_ref());
         let headers = response.headers_mut();
         if let Ok(value) = HeaderValue::from_str(&nonce) {
             headers.insert(REPLAY_NONCE, value);

@@ -1,7 +1,8 @@
 //! Who sends wrong signature after wrong signature is heard no more for a while.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use axum::extract::{ConnectInfo, Request, State};
@@ -49,7 +50,7 @@ impl BadSignatures {
     }
 
     fn quota(&self) -> Option<MutexGuard<'_, Quota>> {
-        Some(self.0.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
+        Some(self.0.as_ref()?.lock())
     }
 }
 

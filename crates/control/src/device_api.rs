@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::{get, post};
-use fleetcert_ambient::{Clock, Entropy};
+use fleetcert_ambient::Ambient;
 use fleetcert_engine::{Action, Engine, Grant, RequestView};
 use fleetcert_protocol::request::{self, SignedRequest};
 use fleetcert_protocol::{AddressReport, CertificateRequest, Problem, ProblemKind, StatusRequest, route};
@@ -45,15 +45,6 @@ impl DeviceApiOptions {
         let public_base = public_base.into().trim_end_matches('/').to_owned();
         Self { public_base, nonce_lifetime: Duration::from_secs(300), bad_signatures: Some(BAD_SIGNATURES) }
     }
-}
-
-/// Time and randomness for the API.
-#[derive(Clone, Debug)]
-pub struct Ambient {
-    /// The time.
-    pub clock: Arc<dyn Clock>,
-    /// Randomness, for nonces.
-    pub entropy: Arc<dyn Entropy>,
 }
 
 /// The device API. Bodies are bounded; how many connections there may be and how long a request may take to

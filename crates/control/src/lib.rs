@@ -6,14 +6,14 @@
 //! are those of [`fleetcert_protocol`].
 //!
 //! ```
-//! use fleetcert_ambient::{SystemClock, SystemEntropy};
-//! use fleetcert_control::{Ambient, DeviceApiOptions, device_api};
+//! use fleetcert_ambient::Ambient;
+//! use fleetcert_control::{DeviceApiOptions, device_api};
 //! use fleetcert_engine::Engine;
 //! use std::sync::Arc;
 //!
 //! fn control_server(engine: Engine) -> axum::Router {
-//!     let ambient = Ambient { clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy) };
-//!     device_api(engine, DeviceApiOptions::new("https://control.example.com"), ambient)
+//!     let options = DeviceApiOptions::new("https://control.example.com");
+//!     device_api(engine, options, Ambient::system())
 //! }
 //! ```
 
@@ -23,4 +23,4 @@ mod device_api;
 mod nonces;
 mod problem;
 
-pub use device_api::{Ambient, DeviceApiOptions, device_api};
+pub use device_api::{DeviceApiOptions, device_api};

@@ -1,8 +1,8 @@
 //! Nonces: chosen by the server, good once, for a few minutes of the server's clock.
 
+use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::hmac;
@@ -71,7 +71,7 @@ impl Nonces {
     /// See [`NonceRefusal`].
     pub(crate) fn redeem(&self, nonce: &str, now: SystemTime) -> Result<(), NonceRefusal> {
         let random = self.authentic(nonce, now).ok_or(NonceRefusal::Bad)?;
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut used = self.used.lock();
         used.turn(now, self.lifetime);
         if used.elder.contains(&random) {
             return Err(NonceRefusal::Bad);

@@ -1,8 +1,9 @@
 //! A server that follows a script: it asserts every request, in order, and answers as told. For tests.
 
+use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -176,7 +177,7 @@ impl Script {
     pub(crate) async fn linked(expected: impl FnOnce(&str) -> Vec<Exchange>) -> Self {
         let script = Self::new([]).await;
         let expected = expected(&script.url(""));
-        script.state.lock().unwrap().expected.extend(expected);
+        script.state.lock().expected.extend(expected);
         script
     }
 
@@ -196,7 +197,7 @@ impl Script {
 
     /// A header of every request that came, and its body.
     pub(crate) fn seen(&self, header: &str) -> Vec<(String, Bytes)> {
-        let seen = &self.state.lock().unwrap().seen;
+        let seen = &self.state.lock().seen;
         seen.iter()
             .map(|(headers, body)| (headers[header].to_str().unwrap().to_owned(), body.clone()))
             .collect()
@@ -206,7 +207,7 @@ impl Script {
     pub(crate) fn finish(mut self) {
         self.finished = true;
         self.serving.abort();
-        let state = self.state.lock().unwrap();
+        let state = self.state.lock();
         assert!(state.faults.is_empty(), "{}", state.faults.join("\n"));
         let missing: Vec<_> =
             state.expected.iter().map(|it| format!("{} {}", it.method, it.target)).collect();
@@ -252,7 +253,7 @@ async fn play(state: Arc<Mutex<State>>, request: HttpRequest) -> Response {
     let (head, body) = request.into_parts();
     let body = to_bytes(body, 1 << 24).await.unwrap();
     let (answer, fault) = {
-        let mut state = state.lock().unwrap();
+        let mut state = state.lock();
         let number = state.answered + 1;
         state.answered = number;
         state.seen.push((head.headers.clone(), body.clone()));

@@ -1,7 +1,8 @@
 //! Tokens that are fetched, kept until shortly before they expire, and sent as `Authorization: Bearer`.
 
+use parking_lot::Mutex;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
@@ -113,9 +114,8 @@ impl Fetched {
         kept.as_ref().filter(|kept| now + MARGIN < kept.until).map(|kept| kept.secret.clone())
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Kept>> {
-        // Nothing panics while the lock is held, so a poisoned lock still guards a sound state.
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, Option<Kept>> {
+        self.kept.lock()
     }
 }
 

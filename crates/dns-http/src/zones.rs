@@ -1,7 +1,7 @@
 //! What a provider calls a zone, remembered for a while.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use fleetcert_dns::{BackendError, BackendErrorKind};
@@ -49,8 +49,7 @@ impl<T: Clone> ZoneIds<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<DomainName, (T, SystemTime)>> {
-        // Nothing panics while the lock is held, so a poisoned lock still guards a sound state.
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock()
     }
 }
 

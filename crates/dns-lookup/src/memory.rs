@@ -1,7 +1,7 @@
 //! What was found out about names, for as long as its records say, within bounds.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use fleetcert_names::DomainName;
@@ -42,8 +42,7 @@ impl<V: Clone> Memory<V> {
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut HashMap<DomainName, (V, SystemTime)>) -> T) -> T {
-        // Nothing panics while the lock is held, so a poisoned lock still guards a sound state.
-        work(&mut self.entries.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&mut self.entries.lock())
     }
 }
 

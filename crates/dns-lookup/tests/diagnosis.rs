@@ -3,8 +3,9 @@
 // What the tests share may fail as loudly as they do.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use parking_lot::Mutex;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -347,7 +348,7 @@ async fn a_server_that_goes_on_showing_what_is_gone() {
     let (server, own) = serve().await;
     let shown = Mutex::new(Vec::new());
     let tampering = move |_, answer: &mut Message| {
-        let mut shown = shown.lock().unwrap();
+        let mut shown = shown.lock();
         if is_text(answer) && !answer.answers.is_empty() {
             shown.clone_from(&answer.answers);
         } else if is_text(answer) && !shown.is_empty() {

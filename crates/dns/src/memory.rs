@@ -1,7 +1,8 @@
 //! The backend in memory.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use fleetcert_names::DomainName;
@@ -38,8 +39,7 @@ impl MemoryBackend {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<DomainName, Zone>> {
-        // Nothing panics while the lock is held, so a poisoned lock still guards a sound state.
-        self.zones.lock().unwrap_or_else(PoisonError::into_inner)
+        self.zones.lock()
     }
 }
 

@@ -1,8 +1,8 @@
 //! A backend for the tests of what stands on top of one: it fails as it is told, and remembers what it was asked.
 
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -75,7 +75,7 @@ impl Scripted {
     /// The same, with these faults, the first first.
     pub(crate) fn failing(mut self, faults: impl IntoIterator<Item = Fault>) -> Self {
         self.faults = Mutex::new(faults.into_iter().collect());
-        self.faults.get_mut().unwrap().reverse();
+        self.faults.get_mut().reverse();
         self
     }
 
@@ -99,12 +99,12 @@ impl Scripted {
 
     /// The changes of each call.
     pub(crate) fn calls(&self) -> Vec<Vec<Change>> {
-        self.calls.lock().unwrap().clone()
+        self.calls.lock().clone()
     }
 
     /// How many changes each call had.
     pub(crate) fn sizes(&self) -> Vec<usize> {
-        self.calls.lock().unwrap().iter().map(Vec::len).collect()
+        self.calls.lock().iter().map(Vec::len).collect()
     }
 
     fn require_possible(&self, changes: &[Change]) {
@@ -119,13 +119,13 @@ impl Scripted {
 impl DnsBackend for Scripted {
     async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
         self.require_possible(changes);
-        self.calls.lock().unwrap().push(changes.to_vec());
+        self.calls.lock().push(changes.to_vec());
         (self.before.0)(changes).await;
         let error = |kind| BackendError::new(kind, Operation::Apply, zone, "as the test wants");
         if let Some(kind) = changes.iter().find_map(|change| self.forbidden.get(change.name())) {
             return Err(error(*kind));
         }
-        let fault = self.faults.lock().unwrap().pop();
+        let fault = self.faults.lock().pop();
         match fault {
             None | Some(Fault::Pass) => self.inner.apply(zone, changes).await,
             Some(Fault::Error(kind)) => Err(error(kind)),

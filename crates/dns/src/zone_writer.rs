@@ -6,9 +6,10 @@ mod options;
 mod pace;
 mod queue;
 
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use fleetcert_ambient::Clock;
@@ -95,7 +96,7 @@ impl<B: DnsBackend + 'static> ZoneWriter<B> {
 
     /// A place in the queue of the zone.
     fn enter(&self, zone: &DomainName, changes: &[Change]) -> Result<Caller<B>, BackendError> {
-        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lanes = self.lanes.lock();
         if !lanes.contains_key(zone) && lanes.len() >= REMEMBERED_ZONES {
             let now = self.parts.clock.now();
             lanes.retain(|_, lane| lane.is_needed(now));

@@ -1,6 +1,7 @@
 //! The engine: its parts, and its workers.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use fleetcert_acme::Authority;
@@ -238,11 +239,11 @@ impl Engine {
     }
 
     pub(crate) fn mean_order_time(&self) -> Duration {
-        *self.shared.mean_order_time.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.shared.mean_order_time.lock()
     }
 
     pub(crate) fn note_order_time(&self, took: Duration) {
-        let mut mean = self.shared.mean_order_time.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut mean = self.shared.mean_order_time.lock();
         *mean = (*mean * (MEAN_OVER - 1) + took) / MEAN_OVER;
     }
 }

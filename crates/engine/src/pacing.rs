@@ -1,7 +1,8 @@
 //! The CA's load balancer: so many requests a second, and no more.
 
+use parking_lot::Mutex;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -81,8 +82,8 @@ impl Shared {
         }
     }
 
-    fn pacer(&self) -> std::sync::MutexGuard<'_, Pacer> {
-        self.pacer.lock().unwrap_or_else(PoisonError::into_inner)
+    fn pacer(&self) -> parking_lot::MutexGuard<'_, Pacer> {
+        self.pacer.lock()
     }
 }
 
@@ -211,11 +212,11 @@ mod tests {
 
     impl Clock for Waited {
         fn now(&self) -> SystemTime {
-            *self.0.lock().unwrap()
+            *self.0.lock()
         }
 
         fn sleep(&self, duration: Duration) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-            Box::pin(async move { *self.0.lock().unwrap() += duration })
+            Box::pin(async move { *self.0.lock() += duration })
         }
     }
 
@@ -234,8 +235,8 @@ mod tests {
         }
 
         async fn new_order(&self, _: &NewOrder) -> Result<Box<dyn OrderHandle>, AcmeError> {
-            self.at.lock().unwrap().push(self.clock.now());
-            let busy = self.busy.lock().unwrap().take();
+            self.at.lock().push(self.clock.now());
+            let busy = self.busy.lock().take();
             let (status, retry_after) = (busy.map(|_| 503), busy.flatten());
             let kind = AcmeErrorKind::Unavailable;
             let fault = Fault { kind, status, retry_after, problem: None, detail: String::new() };
@@ -251,7 +252,7 @@ mod tests {
         }
 
         async fn revoke(&self, _: &[u8], _: RevocationReason) -> Result<(), AcmeError> {
-            self.at.lock().unwrap().push(self.clock.now());
+            self.at.lock().push(self.clock.now());
             Ok(())
         }
     }
@@ -274,7 +275,7 @@ mod tests {
         for _ in 0..105 {
             let _ = paced.new_order(&NewOrder::new([])).await;
         }
-        let at = asked.at.lock().unwrap().clone();
+        let at = asked.at.lock().clone();
         assert_eq!(at.iter().filter(|at| **at == start).count(), 5, "at once");
         for window in at.windows(26) {
             assert!(window[25].duration_since(window[0]).unwrap() >= Duration::from_secs(1));
@@ -291,11 +292,11 @@ mod tests {
     async fn a_busy_server_is_left_alone_as_long_as_it_says() {
         for (told, least) in [(Some(Duration::from_secs(30)), 30), (None, 1)] {
             let (paced, asked, _) = setting(Rates::none());
-            *asked.busy.lock().unwrap() = Some(told);
+            *asked.busy.lock() = Some(told);
             for _ in 0..2 {
                 let _ = paced.new_order(&NewOrder::new([])).await;
             }
-            let at = asked.at.lock().unwrap().clone();
+            let at = asked.at.lock().clone();
             let rest = at[1].duration_since(at[0]).unwrap().as_secs();
             assert!((least..least + 2).contains(&rest), "{rest}");
         }
@@ -305,19 +306,19 @@ mod tests {
     async fn nobody_sleeps_for_an_hour_in_a_call() {
         let hour = Duration::from_secs(3600);
         let (paced, asked, clock) = setting(Rates::none());
-        *asked.busy.lock().unwrap() = Some(Some(hour));
+        *asked.busy.lock() = Some(Some(hour));
         let _ = paced.new_order(&NewOrder::new([])).await;
         let start = clock.now();
         for (passed, left) in [(0, 3600), (3000, 600), (3569, 31)] {
-            *clock.0.lock().unwrap() = start + Duration::from_secs(passed);
+            *clock.0.lock() = start + Duration::from_secs(passed);
             let error = paced.new_order(&NewOrder::new([])).await.unwrap_err();
             assert_eq!((error.kind(), error.operation()), (AcmeErrorKind::RateLimited, Operation::NewOrder));
             assert_eq!(error.retry_after(), Some(Duration::from_secs(left)));
         }
-        assert_eq!(asked.at.lock().unwrap().len(), 1, "nothing was sent");
-        *clock.0.lock().unwrap() = start + hour - LONGEST_WAIT;
+        assert_eq!(asked.at.lock().len(), 1, "nothing was sent");
+        *clock.0.lock() = start + hour - LONGEST_WAIT;
         let _ = paced.new_order(&NewOrder::new([])).await;
-        assert_eq!(*asked.at.lock().unwrap(), [start, start + hour]);
+        assert_eq!(*asked.at.lock(), [start, start + hour]);
     }
 
     #[tokio::test]
@@ -326,7 +327,7 @@ mod tests {
         for _ in 0..10 {
             let _ = paced.new_order(&NewOrder::new([])).await;
         }
-        let at = asked.at.lock().unwrap().clone();
+        let at = asked.at.lock().clone();
         assert_eq!(at.first(), at.last());
     }
 

@@ -1,7 +1,7 @@
 //! When certificates are due: the CA's window, asked for and kept.
 
+use parking_lot::Mutex;
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use fleetcert_ambient::timeout;
@@ -38,7 +38,7 @@ impl Planned {
 
     fn with<R>(&self, f: impl FnOnce(&mut Calendar) -> R) -> Option<R> {
         let calendar = self.0.as_ref()?;
-        Some(f(&mut calendar.lock().unwrap_or_else(PoisonError::into_inner)))
+        Some(f(&mut calendar.lock()))
     }
 
     /// Plans one in the place of what was planned for it.

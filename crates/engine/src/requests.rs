@@ -1,6 +1,6 @@
 //! How many certificate requests a device may send.
 
-use std::sync::{Mutex, PoisonError};
+use parking_lot::Mutex;
 use std::time::{Duration, SystemTime};
 
 use fleetcert_ambient::Entropy;
@@ -29,7 +29,7 @@ impl Requests {
     /// Counts one request.
     pub(crate) fn spend(&self, device: &DeviceId, now: SystemTime) -> Result<(), EngineError> {
         let Some(quota) = &self.0 else { return Ok(()) };
-        let decision = quota.lock().unwrap_or_else(PoisonError::into_inner).spend(device.as_str(), now);
+        let decision = quota.lock().spend(device.as_str(), now);
         match decision {
             QuotaDecision::Allowed { .. } => Ok(()),
             QuotaDecision::Denied { retry_at } => {

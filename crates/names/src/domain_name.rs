@@ -36,6 +36,10 @@ impl DomainName {
         &self.0
     }
 
+    pub(crate) fn shared_text(&self) -> Arc<str> {
+        Arc::clone(&self.0)
+    }
+
     /// The labels, the device's own first and the top-level domain last.
     pub fn labels(&self) -> impl DoubleEndedIterator<Item = &str> {
         self.0.split('.')

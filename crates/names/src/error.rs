@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A text that is not the name that it should be.
+/// A text that is not a valid name.
 ///
 /// It holds the beginning of the text, escaped, so that it can be logged as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,14 +27,18 @@ pub enum NameErrorKind {
     HyphenAtEdge,
     /// One label where at least two are needed.
     TooFewLabels,
+    /// A set without an identifier.
+    NoIdentifiers,
+    /// A set of more than 100 identifiers.
+    TooManyIdentifiers,
 }
 
-/// So much of a hostile text is kept in an error.
-const KEPT: usize = 80;
+/// Characters of a hostile text that an error keeps.
+const EXCERPT_LEN: usize = 80;
 
 impl NameError {
     pub(crate) fn new(kind: NameErrorKind, text: &str) -> Self {
-        Self { kind, text: text.chars().take(KEPT).flat_map(char::escape_debug).collect() }
+        Self { kind, text: text.chars().take(EXCERPT_LEN).flat_map(char::escape_debug).collect() }
     }
 
     /// The rule that was broken.
@@ -52,6 +56,8 @@ impl fmt::Display for NameError {
             NameErrorKind::BadCharacter => "it has a character that a name cannot have",
             NameErrorKind::HyphenAtEdge => "a label begins or ends with a hyphen",
             NameErrorKind::TooFewLabels => "it needs at least two labels",
+            NameErrorKind::NoIdentifiers => return f.write_str("a certificate needs at least one name"),
+            NameErrorKind::TooManyIdentifiers => return f.write_str("a certificate has at most 100 names"),
         };
         write!(f, "\"{}\" is not a domain name: {rule}", self.text)
     }

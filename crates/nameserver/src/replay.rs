@@ -1,7 +1,7 @@
 //! Which signed updates have come already.
 
+use parking_lot::Mutex;
 use std::collections::{HashSet, VecDeque};
-use std::sync::{Mutex, PoisonError};
 
 use fleetcert_dns_wire::tsig::{MAX_FUDGE, RequestMac};
 
@@ -33,7 +33,7 @@ pub(crate) enum Arrival {
 impl ReplayMemory {
     /// Remembers a request that has been verified at `now`, in Unix seconds.
     pub(crate) fn arrives(&self, code: &RequestMac, now: u64) -> Arrival {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen.lock();
         let good_for = 2 * u64::from(MAX_FUDGE);
         while let Some((arrival, _)) = seen.in_order.front()
             && arrival.saturating_add(good_for) < now

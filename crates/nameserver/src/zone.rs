@@ -6,9 +6,10 @@ mod node;
 mod serial;
 mod tree;
 
+use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
 use fleetcert_dns::{RecordData, RecordSet, RecordType, Ttl};
@@ -119,7 +120,7 @@ impl Zone {
         make: impl FnOnce(&mut Draft<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         // A panic in `make` would leave the current version as it was.
-        let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let _writer = self.writer.lock();
         let current = self.snapshot();
         let mut draft = Draft::of(self, current.tree.clone());
         make(&mut draft)?;

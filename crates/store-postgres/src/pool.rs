@@ -3,7 +3,7 @@
 //! sqlx's own pool asks the server once more whenever a connection comes back, in a task of its own; here a statement
 //! costs one exchange, nothing is spawned, and a connection of which it is not known what comes on it next is closed.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use fleetcert_store::{StoreError, StoreErrorKind};
@@ -150,7 +150,7 @@ impl Pool {
 
     fn lock(&self) -> MutexGuard<'_, Vec<Idle>> {
         // Nothing under this lock can panic half-way.
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        self.idle.lock()
     }
 }
 

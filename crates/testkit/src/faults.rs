@@ -1,7 +1,7 @@
 //! Faults on order.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fleetcert_acme_server::{Problem, Resource};
@@ -95,8 +95,7 @@ impl Faults {
     }
 
     fn lock(&self) -> MutexGuard<'_, Script> {
-        // Nothing panics while the lock is held, so a poisoned lock still guards a sound state.
-        self.script.lock().unwrap_or_else(PoisonError::into_inner)
+        self.script.lock()
     }
 }
 

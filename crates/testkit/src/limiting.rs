@@ -1,7 +1,8 @@
 //! The limiter in front of the issuer.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use fleetcert_acme_server::{OrderRequest, Problem, ProblemKind, Resource};
@@ -26,7 +27,7 @@ impl Limiting {
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Limiter> {
         // Nothing panics while the lock is held by us; a caller of `TestCa::limiter` that does leaves sound buckets.
-        self.limiter.lock().unwrap_or_else(PoisonError::into_inner)
+        self.limiter.lock()
     }
 
     pub(crate) fn request(

@@ -1,7 +1,7 @@
 //! Renewal windows: computed as Boulder does it, or set by hand.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use fleetcert_x509::{CertificateId, Validity};
@@ -81,9 +81,8 @@ impl SetByHand {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<CertificateId, String>> {
-        // Nothing panics while the lock is held, so a poisoned lock still guards a sound state.
-        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, HashMap<CertificateId, String>> {
+        self.answers.lock()
     }
 }
 

@@ -1,8 +1,9 @@
 //! Hears the engine's events and hands each journey what is about its name.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use fleetcert_engine::{Event, Events, OrderStep};
@@ -45,13 +46,13 @@ impl Listener {
     /// Everything about `name` from now on.
     pub fn about(&self, name: &HostName) -> mpsc::Receiver<Told> {
         let (sender, receiver) = mpsc::channel(KEPT);
-        self.journeys.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), sender);
+        self.journeys.lock().insert(name.clone(), sender);
         receiver
     }
 
     /// Every name that there is.
     pub fn names(&self) -> Vec<HostName> {
-        self.journeys.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+        self.journeys.lock().keys().cloned().collect()
     }
 
     /// How many certificates were issued.
@@ -61,11 +62,11 @@ impl Listener {
 
     /// Why the zone was not changed as it should have been, the last time that it was not.
     pub fn zone_fault(&self) -> Option<ZoneFault> {
-        self.zone_fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.zone_fault.lock().clone()
     }
 
     fn tell(&self, name: &HostName, told: Told) {
-        if let Some(journey) = self.journeys.lock().unwrap_or_else(PoisonError::into_inner).get(name) {
+        if let Some(journey) = self.journeys.lock().get(name) {
             let _ = journey.try_send(told);
         }
     }
@@ -94,7 +95,7 @@ impl Events for Listener {
             }
             Event::ZoneFailed { error, .. } => {
                 let fault = ZoneFault { why: error.to_string(), passes: error.retry_after().is_some() };
-                *self.zone_fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault);
+                *self.zone_fault.lock() = Some(fault);
             }
             Event::OrderFailed { name, why, .. } => self.tell(name, Told::Failed((*why).to_owned())),
             Event::RenewalWindow { name, window, .. } => {

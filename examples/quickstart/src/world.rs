@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetcert_ambient::{Clock, Entropy, SystemClock, SystemEntropy};
-use fleetcert_control::{Ambient, DeviceApiOptions, device_api};
+use fleetcert_ambient::{Ambient, Clock, Entropy, SystemClock, SystemEntropy};
+use fleetcert_control::{DeviceApiOptions, device_api};
 use fleetcert_dns::challenge::{ChallengeOptions, Challenges};
 use fleetcert_dns::{DnsBackend, ZoneWriter, ZoneWriterOptions};
 use fleetcert_dns_lookup::{AuthoritativeVisibility, LookOptions, Servers};

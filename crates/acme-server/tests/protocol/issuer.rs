@@ -1,8 +1,8 @@
 //! An issuer that signs for real, and whose decisions a test sets.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -47,11 +47,11 @@ impl TestIssuer {
     }
 
     pub(crate) fn decide(&self, change: impl FnOnce(&mut Decisions)) {
-        change(&mut self.decisions.lock().unwrap());
+        change(&mut self.decisions.lock());
     }
 
     pub(crate) fn decisions<T>(&self, read: impl FnOnce(&Decisions) -> T) -> T {
-        read(&self.decisions.lock().unwrap())
+        read(&self.decisions.lock())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Nonces that replies brought, kept for the next requests.
 
+use parking_lot::Mutex;
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
@@ -21,7 +21,7 @@ const MAX_AGE: Duration = Duration::from_secs(180);
 impl NoncePool {
     /// Keeps a nonce. The oldest goes when there are too many.
     pub(super) fn put(&self, nonce: String, now: SystemTime) {
-        let mut nonces = self.nonces.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut nonces = self.nonces.lock();
         nonces.push_back((nonce, now));
         if nonces.len() > MAX_NONCES {
             nonces.pop_front();
@@ -30,7 +30,7 @@ impl NoncePool {
 
     /// The newest nonce that is not too old. The newest, because CAs forget the oldest first.
     pub(super) fn take(&self, now: SystemTime) -> Option<String> {
-        let mut nonces = self.nonces.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut nonces = self.nonces.lock();
         let (nonce, since) = nonces.pop_back()?;
         if now.duration_since(since).unwrap_or_default() > MAX_AGE {
             nonces.clear();

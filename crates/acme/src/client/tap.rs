@@ -1,8 +1,9 @@
 //! Our transport under the library that signs.
 
+use parking_lot::Mutex;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
@@ -34,11 +35,11 @@ pub(super) struct LastReply(Arc<Mutex<Option<Reply>>>);
 
 impl LastReply {
     pub(super) fn take(&self) -> Option<Reply> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.0.lock().take()
     }
 
     fn set(&self, reply: Option<Reply>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = reply;
+        *self.0.lock() = reply;
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where each step is written before it is taken.
 
+use parking_lot::Mutex;
 use std::error::Error;
-use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 
@@ -41,14 +41,14 @@ pub struct MemoryJournal(Mutex<Vec<State>>);
 impl MemoryJournal {
     /// All entries, the oldest first.
     pub fn entries(&self) -> Vec<State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.lock().clone()
     }
 }
 
 #[async_trait]
 impl Journal for MemoryJournal {
     async fn record(&self, entry: &State) -> Result<(), JournalError> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(entry.clone());
+        self.0.lock().push(entry.clone());
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Killed before and after every entry of the journal, an order goes on to its one certificate.
 
-use std::sync::Mutex;
+use parking_lot::Mutex;
 
 use async_trait::async_trait;
 use fleetcert_acme::order::State;
@@ -19,7 +19,7 @@ struct DyingJournal {
 #[async_trait]
 impl Journal for DyingJournal {
     async fn record(&self, entry: &State) -> Result<(), JournalError> {
-        let mut entries = self.entries.lock().unwrap();
+        let mut entries = self.entries.lock();
         let dies = entries.len() == self.dies_at;
         if !dies || self.writes_first {
             entries.push(entry.clone());
@@ -43,7 +43,7 @@ async fn at_every_entry() {
             setting.drive(wanted(), &journal).await.unwrap_err();
             let context = format!("at entry {dies_at}, written: {writes_first}");
 
-            let left = journal.entries.lock().unwrap().last().cloned().unwrap_or_else(wanted);
+            let left = journal.entries.lock().last().cloned().unwrap_or_else(wanted);
             // The new process knows the journal and nothing else.
             let state: State = serde_json::from_str(&serde_json::to_string(&left).unwrap()).unwrap();
             let outcome = setting.drive(state, &MemoryJournal::default()).await.unwrap();

@@ -23,7 +23,7 @@ async fn two_names_step_by_step() {
     assert!(state.records().is_empty());
     assert_eq!(setting.zone.record_sets(), 0);
 
-    let steps = setting.steps.lock().unwrap();
+    let steps = setting.steps.lock();
     let kinds: Vec<_> = steps.iter().map(|step| format!("{step:?}")).collect();
     let expected = [
         "Placed",

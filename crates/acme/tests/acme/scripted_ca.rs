@@ -2,8 +2,9 @@
 //!
 //! It checks nonces and URLs, and that a value is in the zone when a challenge is answered; it checks no signatures.
 
+use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -116,31 +117,31 @@ impl ScriptedCa {
 
     /// The next request to `route` is answered so; called again, the one after it.
     pub(crate) fn instead(&self, route: &'static str, canned: Canned) {
-        self.shared.state.lock().unwrap().canned.entry(route).or_default().push_back(canned);
+        self.shared.state.lock().canned.entry(route).or_default().push_back(canned);
     }
 
     pub(crate) fn set(&self, change: impl FnOnce(&mut Script)) {
-        change(&mut self.shared.state.lock().unwrap().script);
+        change(&mut self.shared.state.lock().script);
     }
 
     /// So many orders were made.
     pub(crate) fn orders(&self) -> usize {
-        self.shared.state.lock().unwrap().orders.len()
+        self.shared.state.lock().orders.len()
     }
 
     /// So many challenges were answered, and so many of them before the zone had a value.
     pub(crate) fn answers(&self) -> (u32, u32) {
-        let state = self.shared.state.lock().unwrap();
+        let state = self.shared.state.lock();
         (state.answers, state.early_answers)
     }
 
     pub(crate) fn certificates(&self) -> u32 {
-        self.shared.state.lock().unwrap().finalized
+        self.shared.state.lock().finalized
     }
 
     /// Every request, as method and path.
     pub(crate) fn log(&self) -> Vec<String> {
-        self.shared.state.lock().unwrap().log.clone()
+        self.shared.state.lock().log.clone()
     }
 }
 
@@ -160,7 +161,7 @@ async fn answer(
     let path = uri.path().trim_start_matches('/').to_owned();
     let (route, id) = path.split_once('/').unwrap_or((&path, ""));
     let nonce = {
-        let mut state = shared.state.lock().unwrap();
+        let mut state = shared.state.lock();
         state.log.push(format!("{method} /{path}"));
         state.next += 1;
         let nonce = format!("nonce{}", state.next);
@@ -168,7 +169,7 @@ async fn answer(
         nonce
     };
     assert_eq!(headers["user-agent"], "acme-test/1");
-    let canned = shared.state.lock().unwrap().canned.get_mut(route).and_then(VecDeque::pop_front);
+    let canned = shared.state.lock().canned.get_mut(route).and_then(VecDeque::pop_front);
     let reply = match canned {
         Some(canned) => {
             if canned.done {
@@ -203,7 +204,7 @@ impl Shared {
         let header: Value = serde_json::from_slice(&part("protected")).unwrap();
         let payload: Value = serde_json::from_slice(&part("payload")).unwrap_or(Value::Null);
         {
-            let mut state = self.state.lock().unwrap();
+            let mut state = self.state.lock();
             state.posts += 1;
             let known = state.nonces.remove(header["nonce"].as_str().unwrap());
             let refused = state.script.refuses_nonce.is_some_and(|refuses| refuses(state.posts));
@@ -235,13 +236,13 @@ impl Shared {
         let name: HostName = id.split_once('/').unwrap().1.parse().unwrap();
         let zone = "fleet.test".parse().unwrap();
         let found = self.zone.read(&zone, &name.challenge_name(), RecordType::Txt).await.unwrap();
-        let mut state = self.state.lock().unwrap();
+        let mut state = self.state.lock();
         state.answers += 1;
         state.early_answers += u32::from(found.is_none());
     }
 
     fn object(&self, route: &str, id: &str, payload: &Value) -> Response {
-        let mut state = self.state.lock().unwrap();
+        let mut state = self.state.lock();
         let state = &mut *state;
         let number = id.split('/').next().unwrap().parse::<usize>().unwrap_or(usize::MAX);
         let name = id.split_once('/').map_or("", |(_, name)| name);

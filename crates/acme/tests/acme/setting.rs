@@ -1,6 +1,7 @@
 //! A CA, a zone, an account and a driver between them.
 
-use std::sync::{Arc, Mutex};
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fleetcert_acme::order::State;
@@ -56,7 +57,7 @@ impl Setting {
     pub(crate) async fn drive(&self, state: State, journal: &dyn Journal) -> Result<Outcome, JournalError> {
         let job =
             Job { zone: &self.zone_name, csr: &self.csr, roots: Some(&self.roots), lifetime: self.lifetime };
-        let observer = |step: &Step| self.steps.lock().unwrap().push(step.clone());
+        let observer = |step: &Step| self.steps.lock().push(step.clone());
         self.driver.drive(&job, state, journal, &observer).await
     }
 }

@@ -1,8 +1,9 @@
 //! A control server with one device, whose next answers a test can choose.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::{HashSet, VecDeque};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -162,7 +163,7 @@ impl Drop for ControlServer {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Known> {
-        self.state.lock().unwrap()
+        self.state.lock()
     }
 
     fn sign(&self, csr: &[u8]) -> String {

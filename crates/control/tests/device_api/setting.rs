@@ -11,8 +11,8 @@ use axum::http::{Method, Request, StatusCode, header};
 use fleetcert_acme::{
     AcmeError, AcmeErrorKind, Authority, NewOrder, Operation, OrderHandle, RenewalInfo, RevocationReason,
 };
-use fleetcert_ambient::{ManualClock, SystemEntropy};
-use fleetcert_control::{Ambient, DeviceApiOptions, device_api};
+use fleetcert_ambient::{Ambient, ManualClock, SystemEntropy};
+use fleetcert_control::{DeviceApiOptions, device_api};
 use fleetcert_dns::MemoryBackend;
 use fleetcert_dns::challenge::{ChallengeOptions, Challenges};
 use fleetcert_engine::{
@@ -124,7 +124,7 @@ pub(crate) struct Setting {
     pub(crate) engine: Engine,
     pub(crate) store: Arc<Fragile>,
     pub(crate) clock: ManualClock,
-    nonces_seen: std::sync::Mutex<std::collections::HashSet<String>>,
+    nonces_seen: parking_lot::Mutex<std::collections::HashSet<String>>,
 }
 
 pub(crate) struct Device {
@@ -179,7 +179,7 @@ impl Setting {
         });
         let ambient = Ambient { clock: shared, entropy: Arc::new(SystemEntropy) };
         let router = device_api(engine.clone(), DeviceApiOptions::new(BASE), ambient);
-        Self { router, engine, store, clock, nonces_seen: std::sync::Mutex::default() }
+        Self { router, engine, store, clock, nonces_seen: parking_lot::Mutex::default() }
     }
 
     /// Every answer, whatever it is, has a nonce that was never seen before and is not for a cache.
@@ -188,7 +188,7 @@ impl Setting {
         let text = |name| parts.headers.get(name).map(|value: &header::HeaderValue| value.to_str().unwrap());
         assert_eq!(text("cache-control"), Some("no-store"), "{parts:?}");
         let nonce = text("replay-nonce").unwrap_or_else(|| panic!("no nonce: {parts:?}")).to_owned();
-        assert!(self.nonces_seen.lock().unwrap().insert(nonce.clone()), "an old nonce");
+        assert!(self.nonces_seen.lock().insert(nonce.clone()), "an old nonce");
         let body = body.collect().await.unwrap().to_bytes().to_vec();
         let kind = text("content-type");
         match parts.status {

@@ -1,7 +1,8 @@
 //! An imitation of the Azure DNS API in memory, for tests. It is written from the API reference; it is not Azure.
 
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::to_bytes;
@@ -57,7 +58,7 @@ async fn answer(zone: Arc<Mutex<Zone>>, request: Request) -> Response {
     }
     let [record_type, label] = rest else { return error(404, "InvalidResourceType") };
     let key = (record_type.to_string(), label.to_string());
-    let mut zone = zone.lock().unwrap();
+    let mut zone = zone.lock();
     let etag = zone.sets.get(&key).map(|(etag, _)| format!("tag-{etag}"));
     let met = match (header("if-match"), header("if-none-match").as_deref()) {
         (Some(wanted), None) => etag.as_deref() == Some(wanted.as_str()),

@@ -1,6 +1,6 @@
 //! One API of one provider, with one account.
 
-use std::sync::{Mutex, PoisonError};
+use parking_lot::Mutex;
 use std::time::{Duration, SystemTime};
 
 use fleetcert_dns::{BackendErrorKind, Operation};
@@ -52,12 +52,12 @@ impl Api {
 
     /// How long the server wants no request yet.
     pub(super) fn quiet_for(&self, now: SystemTime) -> Option<Duration> {
-        (*self.rest.lock().unwrap_or_else(PoisonError::into_inner))?.left(now)
+        (*self.rest.lock())?.left(now)
     }
 
     /// The server wants no request for so long: what counts requests counts those of the other calls, too.
     pub(super) fn be_quiet(&self, now: SystemTime, wait: Duration) {
-        let mut rest = self.rest.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rest = self.rest.lock();
         if rest.and_then(|rest| rest.left(now)).is_none_or(|left| left < wait) {
             *rest = now.checked_add(wait).map(|until| Rest { until, whole: wait });
         }

@@ -1,7 +1,8 @@
 //! An imitation of the Cloudflare API in memory, for tests. It is written from the API reference; it is not Cloudflare.
 
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::to_bytes;
@@ -43,11 +44,9 @@ async fn answer(zone: Arc<Mutex<Zone>>, request: Request) -> Response {
             };
             success(&json!(zones), Some(&json!({"page": 1, "per_page": 50, "total_pages": 1})))
         }
-        (&Method::GET, ["client", "v4", "zones", "fleet-id", "dns_records"]) => {
-            list(&zone.lock().unwrap(), &query)
-        }
+        (&Method::GET, ["client", "v4", "zones", "fleet-id", "dns_records"]) => list(&zone.lock(), &query),
         (&Method::POST, ["client", "v4", "zones", "fleet-id", "dns_records", "batch"]) => {
-            let mut zone = zone.lock().unwrap();
+            let mut zone = zone.lock();
             let mut copy = zone.clone();
             match batch(&mut copy, &serde_json::from_slice(&body).unwrap()) {
                 Ok(()) => {

@@ -1,9 +1,10 @@
 //! A server that imitates deSEC, as far as this crate needs it. It is an imitation: what deSEC itself does is known
 //! from its documentation only.
 
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -56,7 +57,7 @@ async fn one(
         return refusal;
     }
     let subname = if subname == "@" { String::new() } else { subname };
-    zone.lock().unwrap().get(&(subname, record_type)).map_or_else(not_found, |set| Json(set).into_response())
+    zone.lock().get(&(subname, record_type)).map_or_else(not_found, |set| Json(set).into_response())
 }
 
 async fn list(
@@ -68,7 +69,7 @@ async fn list(
     if let Some(refusal) = refusal(&headers, &domain) {
         return refusal;
     }
-    let zone = zone.lock().unwrap();
+    let zone = zone.lock();
     let of_type: Vec<_> =
         zone.values().filter(|set| set["type"] == query["type"].as_str()).cloned().collect();
     let Some(cursor) = query.get("cursor") else {
@@ -117,7 +118,7 @@ async fn patch(
     if faults.iter().any(|fault| fault != &json!({})) {
         return (StatusCode::BAD_REQUEST, Json(faults)).into_response();
     }
-    let mut zone = zone.lock().unwrap();
+    let mut zone = zone.lock();
     for set in sets {
         let text = |field: &str| set[field].as_str().unwrap().to_owned();
         let key = (text("subname"), text("type"));

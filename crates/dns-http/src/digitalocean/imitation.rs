@@ -1,9 +1,10 @@
 //! A server that imitates DigitalOcean's API, as far as this crate needs it. It is an imitation: what DigitalOcean
 //! itself does is known from its documentation only.
 
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -59,7 +60,7 @@ async fn list(
     }
     let own = query["name"].strip_suffix("fleet.test").unwrap().trim_end_matches('.');
     let own = if own.is_empty() { "@" } else { own };
-    let domain = domain.lock().unwrap();
+    let domain = domain.lock();
     let found: Vec<_> = domain.records.values().filter(|record| record["name"] == own).cloned().collect();
     let page: usize = query.get("page").map_or(1, |page| page.parse().unwrap());
     let records: Vec<_> = found.iter().skip((page - 1) * PAGE).take(PAGE).collect();
@@ -85,7 +86,7 @@ async fn create(
         let body = Json(json!({"id": "unprocessable_entity", "message": "TTL must be at least 30"}));
         return (StatusCode::UNPROCESSABLE_ENTITY, body).into_response();
     }
-    let mut domain = domain.lock().unwrap();
+    let mut domain = domain.lock();
     domain.next_id += 1;
     let id = domain.next_id;
     record["id"] = id.into();
@@ -101,7 +102,7 @@ async fn remove(
     if let Some(refusal) = gate(&headers, &zone) {
         return refusal;
     }
-    match domain.lock().unwrap().records.remove(&id) {
+    match domain.lock().records.remove(&id) {
         None => not_found(),
         Some(_) => StatusCode::NO_CONTENT.into_response(),
     }

@@ -1,8 +1,9 @@
 //! An imitation of the Google Cloud DNS API in memory, for tests. It is written from the API reference; it is not
 //! Google's.
 
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::to_bytes;
@@ -49,11 +50,11 @@ async fn answer(zone: Arc<Mutex<Zone>>, request: Request) -> Response {
         }
         (&Method::GET, ["dns", "v1", "projects", "p", "managedZones", "fleet", "rrsets"]) => {
             let key = (query["name"].clone(), query["type"].clone());
-            let sets: Vec<Value> = zone.lock().unwrap().get(&key).cloned().into_iter().collect();
+            let sets: Vec<Value> = zone.lock().get(&key).cloned().into_iter().collect();
             json_reply(&json!({"kind": "dns#resourceRecordSetsListResponse", "rrsets": sets}))
         }
         (&Method::POST, ["dns", "v1", "projects", "p", "managedZones", "fleet", "changes"]) => {
-            change(&mut zone.lock().unwrap(), &serde_json::from_slice(&body).unwrap())
+            change(&mut zone.lock(), &serde_json::from_slice(&body).unwrap())
         }
         _ => error(404, "notFound"),
     }

@@ -1,10 +1,11 @@
 //! A server that imitates Hetzner's API, as far as this crate needs it. It is an imitation: what Hetzner itself does
 //! is known from its reference and its client only.
 
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -62,7 +63,7 @@ async fn one(
     if let Some(refusal) = gate(&headers, &zone) {
         return refusal;
     }
-    match project.sets.lock().unwrap().get(&(name.clone(), record_type.clone())) {
+    match project.sets.lock().get(&(name.clone(), record_type.clone())) {
         None => refusal(StatusCode::NOT_FOUND, "not_found"),
         Some((values, ttl)) => {
             let records: Vec<_> = values.iter().map(|value| json!({"value": value, "comment": ""})).collect();
@@ -83,7 +84,7 @@ async fn act(
         return refusal;
     }
     let key = (name, record_type);
-    let mut sets = project.sets.lock().unwrap();
+    let mut sets = project.sets.lock();
     let given: Vec<String> = body["records"]
         .as_array()
         .into_iter()

@@ -4,9 +4,9 @@
 //! guesses what it would read: what it wrote itself, and for a name that it does not know that there is nothing. A
 //! write on condition fails when the guess was wrong; then it is read. No guess ever decides that nothing is to do.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use fleetcert_dns::{BackendError, RecordSet};
 use fleetcert_names::DomainName;
@@ -35,8 +35,7 @@ impl<V> Default for Remembered<V> {
 
 impl<V> Remembered<V> {
     fn lock(&self) -> MutexGuard<'_, HashMap<(DomainName, Key), Held<V>>> {
-        // Nothing panics while the lock is held, so a poisoned lock still guards a sound state.
-        self.sets.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sets.lock()
     }
 }
 

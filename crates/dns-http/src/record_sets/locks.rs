@@ -1,8 +1,9 @@
 //! One writer at a time for each key, inside this process.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use fleetcert_ambient::timeout;
 use fleetcert_dns::{BackendError, BackendErrorKind};
@@ -93,8 +94,7 @@ impl<K: Eq + Hash> Drop for Claim<K> {
 }
 
 fn lock<K>(by_key: &Map<K>) -> MutexGuard<'_, HashMap<K, Arc<tokio::sync::Mutex<()>>>> {
-    // Nothing panics while the lock is held, so a poisoned lock still guards a sound state.
-    by_key.lock().unwrap_or_else(PoisonError::into_inner)
+    by_key.lock()
 }
 
 #[cfg(test)]

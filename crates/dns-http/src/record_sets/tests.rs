@@ -1,8 +1,8 @@
 //! Edits, and their rewriting over sets that others change in between.
 
+use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
-use std::sync::Mutex;
 
 use async_trait::async_trait;
 use fleetcert_dns::{
@@ -91,15 +91,15 @@ impl RecordSets for Versioned {
         _: &Call<'_>,
         keys: &[Key],
     ) -> Result<BTreeMap<Key, (RecordSet, u32)>, BackendError> {
-        let sets = self.sets.lock().unwrap();
+        let sets = self.sets.lock();
         Ok(keys.iter().filter_map(|key| Some((key.clone(), sets.get(key)?.clone()))).collect())
     }
 
     async fn write(&self, call: &Call<'_>, changes: &[SetChange<u32>]) -> Result<(), BackendError> {
-        self.writes.lock().unwrap().push(changes.len());
-        let mut sets = self.sets.lock().unwrap();
+        self.writes.lock().push(changes.len());
+        let mut sets = self.sets.lock();
         let key = (name(), RecordType::Txt);
-        if let Some(other) = self.others.lock().unwrap().pop_front() {
+        if let Some(other) = self.others.lock().pop_front() {
             let version = sets.get(&key).map_or(0, |(_, version)| version + 1);
             match other {
                 Some(set) => drop(sets.insert(key, (set, version))),
@@ -132,10 +132,10 @@ async fn rewritten(sets: &Versioned, changes: &[Change]) -> Result<(), BackendEr
 #[tokio::test]
 async fn what_others_write_in_between_is_kept() {
     let sets = Versioned::default();
-    *sets.others.lock().unwrap() = [set(60, &["theirs"]), set(60, &["theirs", "again"]), None].into();
+    *sets.others.lock() = [set(60, &["theirs"]), set(60, &["theirs", "again"]), None].into();
     rewritten(&sets, &[add("mine", 60)]).await.unwrap();
-    assert_eq!(*sets.writes.lock().unwrap(), [1, 1, 1, 1]);
-    let held = sets.sets.lock().unwrap().values().next().cloned();
+    assert_eq!(*sets.writes.lock(), [1, 1, 1, 1]);
+    let held = sets.sets.lock().values().next().cloned();
     assert_eq!(held.map(|(set, _)| set), set(60, &["mine"]), "they were removed by their owner");
 }
 
@@ -144,14 +144,14 @@ async fn what_is_so_already_is_not_written() {
     let sets = Versioned::default();
     rewritten(&sets, &[add("1", 60), add("2", 60)]).await.unwrap();
     rewritten(&sets, &[add("2", 90), remove("3")]).await.unwrap();
-    assert_eq!(*sets.writes.lock().unwrap(), [1]);
+    assert_eq!(*sets.writes.lock(), [1]);
 }
 
 #[tokio::test]
 async fn who_never_gets_through_is_told() {
     let sets = Versioned::default();
-    *sets.others.lock().unwrap() = (0..100).map(|number| set(60, &[&number.to_string()])).collect();
+    *sets.others.lock() = (0..100).map(|number| set(60, &[&number.to_string()])).collect();
     let error = rewritten(&sets, &[add("mine", 60)]).await.unwrap_err();
     assert_eq!((error.kind(), error.attempt()), (BackendErrorKind::Conflict, 8));
-    assert_eq!(sets.writes.lock().unwrap().len(), 8);
+    assert_eq!(sets.writes.lock().len(), 8);
 }

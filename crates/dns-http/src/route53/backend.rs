@@ -1,7 +1,8 @@
 //! The backend.
 
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -256,7 +257,7 @@ impl Sets<'_> {
         if self.guesses.are_allowed() {
             return false;
         }
-        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut refused = self.refused.lock();
         let times = if refused.0 == document { refused.1 + 1 } else { 1 };
         *refused = (document, times);
         times >= REFUSALS

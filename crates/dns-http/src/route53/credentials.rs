@@ -1,7 +1,8 @@
 //! Who signs.
 
+use parking_lot::Mutex;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -85,12 +86,12 @@ impl Authorizer for Signer {
             let why = "the credentials have characters that a header cannot have";
             call.error(BackendErrorKind::Unauthenticated, why)
         })?;
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(credentials);
+        *self.last.lock() = Some(credentials);
         Ok(())
     }
 
     fn conceal(&self, text: &str) -> String {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = self.last.lock();
         let Some(credentials) = &*last else { return text.to_owned() };
         let text = concealed(text, &credentials.secret_access_key);
         credentials.session_token.as_ref().map_or_else(|| text.clone(), |token| concealed(&text, token))

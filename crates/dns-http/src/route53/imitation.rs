@@ -1,7 +1,8 @@
 //! An imitation of the Route 53 API in memory, for tests. It is written from the API reference; it is not Route 53.
 
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use axum::Router;
@@ -55,10 +56,8 @@ async fn answer(zone: Arc<Mutex<Zone>>, request: Request) -> Response {
         (_, ["2013-04-01", "hostedzone", id, "rrset", ..]) if *id != ZONE_ID => {
             error(StatusCode::NOT_FOUND, "NoSuchHostedZone")
         }
-        (&Method::GET, ["2013-04-01", "hostedzone", _, "rrset"]) => list(&zone.lock().unwrap(), &query),
-        (&Method::POST, ["2013-04-01", "hostedzone", _, "rrset", ""]) => {
-            change(&mut zone.lock().unwrap(), &body)
-        }
+        (&Method::GET, ["2013-04-01", "hostedzone", _, "rrset"]) => list(&zone.lock(), &query),
+        (&Method::POST, ["2013-04-01", "hostedzone", _, "rrset", ""]) => change(&mut zone.lock(), &body),
         _ => error(StatusCode::NOT_FOUND, "UnknownOperation"),
     }
 }

@@ -1,6 +1,6 @@
 //! No more requests than the account may make.
 
-use std::sync::{Mutex, PoisonError};
+use parking_lot::Mutex;
 use std::time::{Duration, SystemTime};
 
 /// Gives turns: five at once after a pause, then one each interval.
@@ -20,7 +20,7 @@ impl Pace {
 
     /// How long until the turn that is taken now.
     pub(super) fn turn(&self, now: SystemTime) -> Duration {
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = self.next.lock();
         let saved = self.interval * (AT_ONCE - 1);
         let earliest = now.checked_sub(saved).unwrap_or(now);
         let turn = (*next).max(earliest);

@@ -1,10 +1,11 @@
 //! Everything that is set up wrong has an error of its own that says what to do, and none shows the secret.
 
+use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base64::Engine;
@@ -220,7 +221,7 @@ struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl io::Write for Log {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend(octets);
+        self.0.lock().extend(octets);
         Ok(octets.len())
     }
 
@@ -264,7 +265,7 @@ async fn each_has_its_own_error_that_says_what_to_do_and_none_shows_the_secret()
     let ahead = ManualClock::starting_at(SystemClock.now() + Duration::from_secs(600));
     Attempt::at(name_server(Arc::new(ahead)).await).make().await.unwrap();
 
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = String::from_utf8(log.0.lock().clone()).unwrap();
     assert!(log.contains("connected to the DNS server") && log.contains("apart from ours"), "{log}");
     shown += &log;
     let hex: String = SECRET.iter().map(|octet| format!("{octet:02x}")).collect();

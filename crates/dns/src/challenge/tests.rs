@@ -1,9 +1,10 @@
 //! The life of a challenge record over the backend in memory, and over ones that fail on cue.
 
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;

@@ -1,7 +1,7 @@
 //! The tools of the checks: bounded calls, names that are clean, expectations.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fleetcert_ambient::{Clock, timeout};
@@ -102,13 +102,13 @@ impl<'a> Trial<'a> {
     fn load(&self, wanted: usize, usual: usize, what: &str) -> usize {
         let load = wanted.max(2);
         let note = (load < usual).then(|| format!("with {load} {what}, not {usual}"));
-        *self.note.lock().unwrap_or_else(PoisonError::into_inner) = note;
+        *self.note.lock() = note;
         load
     }
 
     /// What the report is to say beside the outcome of the check that just ended.
     pub(super) fn take_note(&self) -> Option<String> {
-        self.note.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.note.lock().take()
     }
 
     /// The name with this first label, for texts, without records: what an earlier run left is removed.
@@ -351,8 +351,7 @@ impl<'a> Trial<'a> {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<DomainName, Holds>> {
-        // Nothing panics while the lock is held, so a poisoned lock still guards a sound state.
-        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+        self.names.lock()
     }
 }
 

@@ -1,7 +1,7 @@
 //! What stops new orders when the CA, or the zone, does not work.
 
+use parking_lot::Mutex;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use fleetcert_acme::order::FailureKind;
@@ -111,7 +111,7 @@ impl Breakers {
     }
 
     fn with<R>(&self, f: impl FnOnce(&mut Both) -> R) -> R {
-        f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        f(&mut self.0.lock())
     }
 
     /// Whether a new order may start.

@@ -3,7 +3,7 @@
 //! The passing of time is told by waits, because these follow no clock that somebody can set; in virtual time they are
 //! virtual too, and agree. What is under way goes on whatever is found here.
 
-use std::sync::{Mutex, PoisonError};
+use parking_lot::Mutex;
 use std::time::{Duration, SystemTime};
 
 use fleetcert_schedule::clock_guard::{ClockGuard, ClockRule, Doubt, Start};
@@ -44,7 +44,7 @@ impl ClockWatch {
 
     fn with<R>(&self, f: impl FnOnce(&mut Watched) -> R) -> Option<R> {
         let (_, watched) = self.0.as_ref()?;
-        Some(f(&mut watched.lock().unwrap_or_else(PoisonError::into_inner)))
+        Some(f(&mut watched.lock()))
     }
 
     /// How long it waits between two looks: well within what the rule tells apart.

@@ -1,7 +1,6 @@
 //! The journal of an order, laid on the store.
 
 use std::collections::BTreeSet;
-use std::sync::PoisonError;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
@@ -31,7 +30,7 @@ pub(super) struct OrderJournal {
     lease: Duration,
     written: Mutex<Written>,
     /// What the CA refused last, as the driver tells.
-    fault: std::sync::Mutex<Option<Fault>>,
+    fault: parking_lot::Mutex<Option<Fault>>,
 }
 
 #[derive(Debug)]
@@ -74,12 +73,12 @@ impl OrderJournal {
     ) -> Self {
         let challenges = challenge_keys(&record.state);
         let written = Mutex::new(Written { version, record, challenges, held_up: None });
-        Self { engine, name, device, lease, written, fault: std::sync::Mutex::default() }
+        Self { engine, name, device, lease, written, fault: parking_lot::Mutex::default() }
     }
 
     /// Takes note of what the CA refused: the next entry is because of it.
     pub(super) fn note_fault(&self, fault: &Fault) {
-        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault.clone());
+        *self.fault.lock() = Some(fault.clone());
     }
 
     /// Holds what the order needs that is taken up where it stands. A newOrder that may have been sent counts as sent,
@@ -171,7 +170,7 @@ impl OrderJournal {
 impl Journal for OrderJournal {
     async fn record(&self, state: &State) -> Result<(), JournalError> {
         let mut written = self.written.lock().await;
-        let fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let fault = self.fault.lock().take();
         let record = &written.record;
         let (settle, reserve) = match decide(&record.state, state, record.holding.as_ref(), fault.as_ref()) {
             Decision::Keep => (None, None),

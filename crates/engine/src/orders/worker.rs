@@ -1,8 +1,9 @@
 //! The worker: takes orders whose turn it is and drives each to where it can get.
 
+use parking_lot::Mutex;
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use fleetcert_acme::order::{Failure, FailureKind, Retry};
@@ -198,7 +199,7 @@ impl Engine {
                 return self.notify(&Event::Order { name: &name, step });
             };
             journal.note_fault(fault);
-            *last_fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault.clone());
+            *last_fault.lock() = Some(fault.clone());
             self.notify(&Event::Order { name: &name, step: &Step::Refused { fault: to_be_told(fault) } });
         };
         let driver = self.driver();
@@ -237,7 +238,7 @@ impl Engine {
                     self.notify(&Event::WrongCertificate { name: &name, why: &message });
                     record.failure_code = Some(WRONG_CERTIFICATE.to_owned());
                 }
-                let fault = last_fault.into_inner().unwrap_or_else(PoisonError::into_inner);
+                let fault = last_fault.into_inner();
                 self.postpone_order(&name, record, version, message, Some(retry)).await?;
                 Ok(Verdict::of(kind, fault.as_ref()))
             }

@@ -37,7 +37,7 @@ struct Moody {
     failures_left: AtomicUsize,
     /// So many calls are never answered.
     hangs_left: AtomicUsize,
-    never: std::sync::Mutex<Option<HostName>>,
+    never: parking_lot::Mutex<Option<HostName>>,
 }
 
 impl Moody {
@@ -47,7 +47,7 @@ impl Moody {
             calls: AtomicUsize::new(0),
             failures_left: AtomicUsize::new(0),
             hangs_left: AtomicUsize::new(0),
-            never: std::sync::Mutex::default(),
+            never: parking_lot::Mutex::default(),
         })
     }
 
@@ -72,7 +72,7 @@ impl DnsBackend for Moody {
         if self.hangs_left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, failing).is_ok() {
             return std::future::pending().await;
         }
-        let never = self.never.lock().unwrap().clone();
+        let never = self.never.lock().clone();
         if changes.iter().any(|change| never.as_ref().is_some_and(|name| name.as_domain() == change.name())) {
             return Err(BackendError::new(BackendErrorKind::Refused, Operation::Apply, zone, "not this one"));
         }
@@ -241,7 +241,7 @@ async fn a_name_that_the_zone_refuses_holds_up_nobody_else() {
         devices.push(device);
     }
     let refused = devices.remove(7);
-    *setting.backend.never.lock().unwrap() = Some(refused.name.clone());
+    *setting.backend.never.lock() = Some(refused.name.clone());
     let running = Running::start(setting.parts.clone());
     for device in &devices {
         crate::setting::until("the address is in the zone", async || {
@@ -251,7 +251,7 @@ async fn a_name_that_the_zone_refuses_holds_up_nobody_else() {
         .await;
     }
     assert!(setting.backend.holds(&refused.name).await.is_empty());
-    *setting.backend.never.lock().unwrap() = None;
+    *setting.backend.never.lock() = None;
     setting.settle().await;
     assert_eq!(setting.backend.holds(&refused.name).await, ["A(10.0.0.7)"]);
     running.end().await;

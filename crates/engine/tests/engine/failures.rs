@@ -1,7 +1,8 @@
 //! Orders that fail, and go on.
 
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -257,7 +258,7 @@ impl Events for PanicsOnce {
     fn notify(&self, event: &Event<'_>) {
         match event {
             Event::Order { .. } if !self.has_panicked.swap(true, SeqCst) => panic!("as the test wants"),
-            Event::WorkPanicked { name, why } => self.told.lock().unwrap().push(format!("{name}: {why}")),
+            Event::WorkPanicked { name, why } => self.told.lock().push(format!("{name}: {why}")),
             _ => {}
         }
     }
@@ -273,11 +274,11 @@ async fn an_order_whose_work_panics_is_taken_up_again() {
     let engine = &running.engine;
     let device = enrol(engine).await;
     device.request(engine, &request_for(&device.name)).await.unwrap();
-    until("the panic to be told", async || !events.told.lock().unwrap().is_empty()).await;
-    assert_eq!(*events.told.lock().unwrap(), [format!("{}: as the test wants", device.name)]);
+    until("the panic to be told", async || !events.told.lock().is_empty()).await;
+    assert_eq!(*events.told.lock(), [format!("{}: as the test wants", device.name)]);
     world.clock.put_forward(lease + Duration::from_secs(1));
     device.chain(engine).await;
-    assert_eq!(events.told.lock().unwrap().len(), 1);
+    assert_eq!(events.told.lock().len(), 1);
     running.end().await;
     world.end().await;
 }

@@ -1,7 +1,8 @@
 //! A zone, a CA, an engine, devices.
 
+use parking_lot::Mutex;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use fleetcert_acme::{
@@ -44,13 +45,13 @@ pub(crate) struct ShiftedClock(Arc<Mutex<Duration>>);
 
 impl ShiftedClock {
     pub(crate) fn put_forward(&self, by: Duration) {
-        *self.0.lock().unwrap() += by;
+        *self.0.lock() += by;
     }
 }
 
 impl Clock for ShiftedClock {
     fn now(&self) -> SystemTime {
-        SystemClock.now() + *self.0.lock().unwrap()
+        SystemClock.now() + *self.0.lock()
     }
 
     fn sleep(&self, duration: Duration) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {
@@ -78,17 +79,17 @@ pub(crate) struct Told(Arc<Mutex<Vec<String>>>);
 
 impl Events for Told {
     fn notify(&self, event: &Event<'_>) {
-        self.0.lock().unwrap().push(format!("{event:?}"));
+        self.0.lock().push(format!("{event:?}"));
     }
 }
 
 impl Told {
     pub(crate) fn mentions(&self, what: &str) -> bool {
-        self.0.lock().unwrap().iter().any(|event| event.contains(what))
+        self.0.lock().iter().any(|event| event.contains(what))
     }
 
     pub(crate) fn about(&self, what: &str) -> usize {
-        self.0.lock().unwrap().iter().filter(|event| event.starts_with(what)).count()
+        self.0.lock().iter().filter(|event| event.starts_with(what)).count()
     }
 }
 

@@ -1,6 +1,7 @@
 //! A store whose process is killed, or stands still, at a chosen write.
 
-use std::sync::{Arc, Mutex};
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
@@ -32,7 +33,7 @@ impl StoppingStore {
 
     /// The `n`-th write from now on, counted from 1, is the last, or the first that is not made.
     pub(crate) fn arm(&self, n: usize, side: Side) {
-        *self.stop_at.lock().unwrap() = Some((n, side));
+        *self.stop_at.lock() = Some((n, side));
     }
 
     pub(crate) async fn stopped(&self) {
@@ -40,7 +41,7 @@ impl StoppingStore {
     }
 
     pub(crate) fn thaw(&self) {
-        *self.stop_at.lock().unwrap() = None;
+        *self.stop_at.lock() = None;
         self.frozen.send_replace(false);
     }
 
@@ -52,7 +53,7 @@ impl StoppingStore {
     /// Counts a write at one of its sides, and stops there if it is the one.
     async fn pass(&self, here: Side) {
         // Under the lock, so that no other write comes between the last one and the stop.
-        if let Some((left, side)) = &mut *self.stop_at.lock().unwrap()
+        if let Some((left, side)) = &mut *self.stop_at.lock()
             && *side == here
             && *left > 0
         {

@@ -1,8 +1,9 @@
 //! How many TCP connections there are, and from where.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use crate::TcpLimits;
 
@@ -52,8 +53,7 @@ impl Gate {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inside> {
-        // Nothing panics while the lock is held, so a poisoned lock still guards a sound state.
-        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inside.lock()
     }
 }
 

@@ -3,9 +3,10 @@
 mod schema;
 mod statements;
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
@@ -162,8 +163,7 @@ impl Store for SqliteStore {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // SQLite rolls an unfinished transaction back when its guard is dropped, so a poisoned lock guards a sound one.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
 }
 
 async fn blocking<T: Send + 'static>(

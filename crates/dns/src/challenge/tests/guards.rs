@@ -112,7 +112,7 @@ async fn a_sweep_that_cannot_give_back_has_swept_all_the_same() {
     let (backend, permits) = removing_by_permit();
     let all = challenges(&backend);
     let (sweep, taken_up) = swept_and_taken_up(&backend, &all).await;
-    *backend.faults.lock().unwrap() = vec![Fault::Error(BackendErrorKind::Refused), Fault::Pass];
+    *backend.faults.lock() = vec![Fault::Error(BackendErrorKind::Refused), Fault::Pass];
     permits.add_permits(100);
     // The other record is settled, and no orphan is left. The guard that is there now answers for its own.
     assert_eq!(sweep.await.unwrap().unwrap(), 1);

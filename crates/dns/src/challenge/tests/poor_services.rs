@@ -32,9 +32,9 @@ async fn what_cannot_be_read_back_is_looked_for_at_the_servers() {
     let all = over(&backend, Arc::new(backend.inner.clone()), Quorum::All);
     let published = all.publish(vec![record("a", "1"), record("a", "2")]).await.unwrap();
     published.wait_until_visible().await.unwrap();
-    *backend.faults.lock().unwrap() = vec![Fault::Lie; 2];
+    *backend.faults.lock() = vec![Fault::Lie; 2];
     published.withdraw().await.unwrap();
-    let lies_left = backend.faults.lock().unwrap().len();
+    let lies_left = backend.faults.lock().len();
     assert_eq!((backend.inner.record_sets(), lies_left, all.orphans()), (0, 0, 0));
 }
 

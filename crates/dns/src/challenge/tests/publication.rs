@@ -66,7 +66,7 @@ async fn a_cancelled_publication_leaves_orphans() {
 #[tokio::test(start_paused = true)]
 async fn a_publication_that_fails_half_way_leaves_orphans() {
     let backend = Arc::new(scripted().taking(1));
-    *backend.faults.lock().unwrap() = vec![Fault::Error(BackendErrorKind::Refused), Fault::Lie];
+    *backend.faults.lock() = vec![Fault::Error(BackendErrorKind::Refused), Fault::Lie];
     let all = challenges(&backend);
     let error = all.publish(vec![record("a", "1"), record("b", "2")]).await.unwrap_err();
     assert_eq!(error.kind(), ChallengeErrorKind::NotPublished);
@@ -85,7 +85,7 @@ async fn a_server_that_cannot_now_is_asked_again() {
     let published = all.publish(vec![record("a", "1")]).await.unwrap();
     assert_eq!(backend.sizes().len(), 3);
 
-    *backend.faults.lock().unwrap() = vec![unavailable; 1000];
+    *backend.faults.lock() = vec![unavailable; 1000];
     let error = all.publish(vec![record("b", "2")]).await.unwrap_err();
     assert_eq!(error.backend_error().unwrap().kind(), BackendErrorKind::Unavailable);
     let error = published.withdraw().await.unwrap_err();
@@ -94,7 +94,7 @@ async fn a_server_that_cannot_now_is_asked_again() {
     // The value at `b` never came to be, but nobody can know that of a server that did not answer.
     assert_eq!(all.orphans(), 2);
 
-    backend.faults.lock().unwrap().clear();
+    backend.faults.lock().clear();
     late_changes_are_made().await;
     assert_eq!(all.sweep().await.unwrap(), 2);
     assert_eq!((backend.inner.record_sets(), all.orphans()), (0, 0));

@@ -19,7 +19,7 @@ impl Visibility for Lagging {
         SystemClock.sleep(Duration::from_millis(10)).await;
         self.under_way.fetch_sub(1, SeqCst);
         let looks =
-            *self.looks.lock().unwrap().entry(name.clone()).and_modify(|looks| *looks += 1).or_insert(1);
+            *self.looks.lock().entry(name.clone()).and_modify(|looks| *looks += 1).or_insert(1);
         let second = if looks > self.shows_after { Verdict::Seen } else { Verdict::NotSeen };
         let server = |server: &str, verdict| ServerVerdict { server: server.to_owned(), verdict };
         Ok(Sighting { servers: vec![server("one", Verdict::Seen), server("two", second)] })
@@ -41,7 +41,7 @@ async fn many_records_are_looked_at_side_by_side_until_all_are_seen() {
     let start = tokio::time::Instant::now();
     let published = all.publish(forty()).await.unwrap();
     assert_eq!(published.wait_until_visible().await.unwrap().len(), 40);
-    assert!(servers.looks.lock().unwrap().values().all(|looks| *looks == 4));
+    assert!(servers.looks.lock().values().all(|looks| *looks == 4));
     assert_eq!(servers.most_under_way.load(SeqCst), 16);
     // Four rounds of three times 10 ms, and pauses of 100, 200 and 400 ms.
     assert_eq!(start.elapsed().as_millis(), 4 * 30 + 700);

@@ -16,7 +16,7 @@ async fn what_is_withdrawn_soon_after_a_try_that_failed_is_withdrawn_again() {
     assert_eq!((backend.sizes().len(), backend.inner.record_sets(), all.orphans()), (4, 0, 0));
 
     // A withdrawal that is cut short leaves the rest to a sweep.
-    *backend.faults.lock().unwrap() = vec![unavailable];
+    *backend.faults.lock() = vec![unavailable];
     let published = all.publish(vec![record("a", "1")]).await.unwrap();
     assert!(timeout(&SystemClock, Duration::from_secs(1), published.withdraw()).await.is_err());
     assert_eq!((backend.inner.record_sets(), all.orphans(), all.records_out()[0].records), (0, 1, 1));
@@ -24,7 +24,7 @@ async fn what_is_withdrawn_soon_after_a_try_that_failed_is_withdrawn_again() {
     assert_eq!((all.sweep().await.unwrap(), all.records_out().len()), (1, 0));
 
     // After that time nothing is in doubt any more.
-    *backend.faults.lock().unwrap() = vec![unavailable];
+    *backend.faults.lock() = vec![unavailable];
     let published = all.publish(vec![record("a", "1")]).await.unwrap();
     late_changes_are_made().await;
     let start = tokio::time::Instant::now();
@@ -39,7 +39,7 @@ async fn a_withdrawal_is_proved_by_reading() {
     let backend = Arc::new(scripted());
     let all = challenges(&backend);
     let published = all.publish(vec![record("a", "1")]).await.unwrap();
-    *backend.faults.lock().unwrap() = vec![Fault::Lie; 3];
+    *backend.faults.lock() = vec![Fault::Lie; 3];
     published.withdraw().await.unwrap();
     assert_eq!((backend.inner.record_sets(), backend.sizes().len()), (0, 5));
 }

@@ -1,7 +1,7 @@
 //! A backend with one flaw.
 
+use parking_lot::Mutex;
 use std::collections::BTreeSet;
-use std::sync::Mutex;
 
 use super::*;
 use crate::TxtValue;
@@ -59,7 +59,7 @@ impl DnsBackend for Broken {
                 self.apply_to_a_copy(zone, changes).await
             }
             Flaw::RemembersDroppedCalls => {
-                if std::mem::replace(&mut *self.last.lock().unwrap(), changes.to_vec()) == changes {
+                if std::mem::replace(&mut *self.last.lock(), changes.to_vec()) == changes {
                     return Ok(());
                 }
                 tokio::task::yield_now().await;

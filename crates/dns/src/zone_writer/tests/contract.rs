@@ -58,6 +58,6 @@ async fn many_threads_lose_nothing() {
         task.await.unwrap();
     }
     assert_eq!(writer.backend().inner.record_sets(), 0);
-    let lanes = writer.lanes.lock().unwrap();
+    let lanes = writer.lanes.lock();
     assert!(lanes.values().all(|lane| lane.is_idle()));
 }

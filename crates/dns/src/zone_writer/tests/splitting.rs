@@ -51,7 +51,7 @@ async fn a_split_ends_when_the_server_is_gone() {
     let others = (0..8).map(|number| stage.call(vec![add(&format!("n{number}"), "1")]));
     let script = async {
         let result = first.await;
-        stage.writer.backend().faults.lock().unwrap().extend(faults);
+        stage.writer.backend().faults.lock().extend(faults);
         result
     };
     let (result, results) = stage.run(async { tokio::join!(script, join_all(others)) }).await;

@@ -88,7 +88,7 @@ impl Wake for AtOnce {
         self.is_woken.store(true, SeqCst);
         let waker = self.clone().into();
         // Woken while it is polled, it is polled again there.
-        let Ok(mut call) = self.call.try_lock() else { return };
+        let Some(mut call) = self.call.try_lock() else { return };
         while self.is_woken.swap(false, SeqCst)
             && let Some(work) = call.as_mut()
         {
@@ -115,7 +115,7 @@ fn a_call_that_finds_the_work_taken_goes_on_after_a_panic_there() {
     let writer = Arc::new(ZoneWriter::new(backend, clock, ZoneWriterOptions::default()));
     let its_writer = writer.clone();
     let call = async move { its_writer.apply(&zone(), &[add("b", "1")]).await };
-    *other.call.lock().unwrap() = Some(call.boxed());
+    *other.call.lock() = Some(call.boxed());
 
     let (zone, changes) = (zone(), [add("panic", "1")]);
     let mut unlucky = writer.apply(&zone, &changes);
