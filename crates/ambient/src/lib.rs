@@ -4,7 +4,8 @@
 //! [`Ambient`], which holds a [`Clock`] and an [`Entropy`]. A test lets ninety days pass in a millisecond, and a
 //! simulation repeats itself to the byte.
 //!
-//! A program passes [`Ambient::system()`]; a test passes a [`ManualClock`] and [`SeededEntropy`]. [`timeout`] bounds any
+//! A program passes [`Ambient::system()`]; a test passes a [`ManualClock`] or a
+//! [`TokioClock`], and [`SeededEntropy`]. [`timeout`] bounds any
 //! future by a clock, and [`Backoff`] computes the delays between attempts.
 //!
 //! ```
@@ -22,9 +23,11 @@ mod backoff;
 mod clock;
 mod entropy;
 mod manual_clock;
+mod tokio_clock;
 
 pub use ambient::Ambient;
 pub use backoff::Backoff;
 pub use clock::{Clock, Elapsed, SystemClock, timeout};
 pub use entropy::{Entropy, SeededEntropy, SystemEntropy};
 pub use manual_clock::ManualClock;
+pub use tokio_clock::TokioClock;
