@@ -18,8 +18,7 @@ impl Visibility for Lagging {
         self.most_under_way.fetch_max(now, SeqCst);
         SystemClock.sleep(Duration::from_millis(10)).await;
         self.under_way.fetch_sub(1, SeqCst);
-        let looks =
-            *self.looks.lock().entry(name.clone()).and_modify(|looks| *looks += 1).or_insert(1);
+        let looks = *self.looks.lock().entry(name.clone()).and_modify(|looks| *looks += 1).or_insert(1);
         let second = if looks > self.shows_after { Verdict::Seen } else { Verdict::NotSeen };
         let server = |server: &str, verdict| ServerVerdict { server: server.to_owned(), verdict };
         Ok(Sighting { servers: vec![server("one", Verdict::Seen), server("two", second)] })
