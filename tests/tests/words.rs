@@ -36,7 +36,7 @@ struct Finding {
 
 #[test]
 fn repository_uses_the_words_of_the_field() {
-    let rules = rules(&read("tests/words.txt"));
+    let rules = rules(&read("tests/words.txt")).unwrap();
     let pending: Vec<String> = lines(&read("tests/words-pending.txt")).map(str::to_owned).collect();
     let files = sources();
     assert!(files.len() > 300, "only {} files were found", files.len());
@@ -63,7 +63,8 @@ fn repository_uses_the_words_of_the_field() {
 
 #[test]
 fn phrase_across_two_comment_lines_is_found() {
-    let rules = rules("phrase  so many  =>  a noun\nname  NAP  =>  a role\ntype  State  =>  whose state");
+    let rules =
+        rules("phrase  so many  =>  a noun\nname  NAP  =>  a role\ntype  State  =>  whose state").unwrap();
     let text =
         "/// Takes so\n/// many at a time.\nconst NAP: u8 = 1; // not SNAPS, NAP_TIME\npub struct State;\n";
     let found: Vec<(usize, String)> =
@@ -74,21 +75,21 @@ fn phrase_across_two_comment_lines_is_found() {
     assert_eq!(check("a.md", "So\nmany NAP struct State\n", &rules).len(), 1, "Markdown has prose only");
 }
 
-fn rules(list: &str) -> Vec<Rule> {
+fn rules(list: &str) -> Result<Vec<Rule>, String> {
     lines(list)
         .map(|line| {
-            let (rule, instead) = line.split_once("=>").unwrap_or_else(|| panic!("no => in {line:?}"));
-            let (kind, text) = rule.split_once(' ').unwrap_or_else(|| panic!("no kind and text in {line:?}"));
+            let (rule, instead) = line.split_once("=>").ok_or(format!("no => in {line:?}"))?;
+            let (kind, text) = rule.split_once(' ').ok_or(format!("no kind in {line:?}"))?;
             let kind = match kind {
                 "phrase" => RuleKind::Phrase,
                 "name" => RuleKind::Name,
                 "type" => RuleKind::Type,
                 "one-type" => RuleKind::OneType,
-                other => panic!("unknown kind {other:?} in {line:?}"),
+                other => return Err(format!("unknown kind {other:?} in {line:?}")),
             };
             let text = text.trim();
             let text = if kind == RuleKind::Phrase { text.to_lowercase() } else { text.to_owned() };
-            Rule { kind, text, instead: instead.trim().to_owned() }
+            Ok(Rule { kind, text, instead: instead.trim().to_owned() })
         })
         .collect()
 }
@@ -205,11 +206,11 @@ fn lines(list: &str) -> impl Iterator<Item = &str> {
 fn sources() -> Vec<String> {
     let (mut found, mut folders) = (Vec::new(), vec![PathBuf::new()]);
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(Path::new(ROOT).join(&folder)).unwrap() {
-            let entry = entry.unwrap();
-            let name = entry.file_name().into_string().unwrap();
+        for entry in fs::read_dir(Path::new(ROOT).join(&folder)).expect("a folder that was listed") {
+            let entry = entry.expect("an entry that was listed");
+            let name = entry.file_name().into_string().expect("a path in UTF-8");
             let path = folder.join(&name);
-            let kind = entry.file_type().unwrap();
+            let kind = entry.file_type().expect("an entry that was listed");
             if kind.is_symlink() {
                 continue;
             }
@@ -218,7 +219,7 @@ fn sources() -> Vec<String> {
                     folders.push(path);
                 }
             } else if name.ends_with(".rs") || name.ends_with(".md") {
-                found.push(path.into_os_string().into_string().unwrap());
+                found.push(path.into_os_string().into_string().expect("a path in UTF-8"));
             }
         }
     }
@@ -227,5 +228,5 @@ fn sources() -> Vec<String> {
 }
 
 fn read(path: &str) -> String {
-    fs::read_to_string(Path::new(ROOT).join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+    fs::read_to_string(Path::new(ROOT).join(path)).expect("a file of the repository in UTF-8")
 }
