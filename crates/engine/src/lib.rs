@@ -66,7 +66,6 @@ mod grant;
 mod known_ca;
 mod options;
 mod orders;
-mod pacing;
 mod policy;
 mod records;
 mod renewals;
@@ -79,7 +78,6 @@ pub use error::{EngineError, EngineErrorKind};
 pub use event::{Dependency, Event, Events, NoEvents, OrderStep};
 pub use grant::{Action, Grant};
 pub use options::EngineOptions;
-pub use pacing::PacedAuthority;
 pub use policy::{
     AddressPolicy, AddressRefusal, AskedLabels, AuthenticationError, Authorizer, Denial, DeviceAuthenticator,
     DeviceKeys, Enroller, EnrolmentDecision, Identified, LabelPolicy, LabelRefusal, OneTimeTokens, OwnName,
