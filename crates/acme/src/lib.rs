@@ -35,7 +35,8 @@ pub use authority::{
 };
 pub use client::{Account, AccountKey, Client, ClientOptions, Credentials, TermsOfService, Traffic};
 pub use driver::{
-    Driver, DriverOptions, Job, Journal, JournalError, MemoryJournal, NoObserver, Observer, Outcome, Step,
+    Driver, DriverOptions, Entry, Job, Journal, JournalError, MemoryJournal, NoObserver, Observer, Outcome,
+    Step,
 };
 pub use error::{AcmeError, AcmeErrorKind, Fault, Operation};
 pub use problem::{Problem, ProblemKind};
