@@ -49,6 +49,16 @@ pub enum Event<'a> {
         /// Its name.
         name: &'a HostName,
     },
+    /// The enroller refused a key.
+    EnrolmentRefused {
+        /// Stable code of the reason.
+        code: &'a str,
+    },
+    /// An enrolment waits for a decision.
+    EnrolmentPending {
+        /// Stable code of what it waits for.
+        code: &'a str,
+    },
     /// A request was refused before it was known whose it is.
     Unauthenticated,
     /// An authenticated device was told no.
