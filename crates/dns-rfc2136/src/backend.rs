@@ -93,9 +93,9 @@ impl Rfc2136Backend {
         changes: &[Change],
     ) -> Result<(), BackendError> {
         let call = self.call(Operation::Apply, zone);
-        call.check(changes)?;
+        self.capabilities().check(zone, changes)?;
         for prerequisite in prerequisites {
-            call.require_within(prerequisite.name())?;
+            Operation::Apply.check_name(zone, prerequisite.name())?;
             if prerequisite.to_wire().is_empty() {
                 let why = "a set without values is no condition; it is written as NoSet";
                 return Err(call.error(BackendErrorKind::InvalidInput, why));
@@ -122,7 +122,7 @@ impl Rfc2136Backend {
 impl DnsBackend for Rfc2136Backend {
     async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
         let call = self.call(Operation::Apply, zone);
-        call.check(changes)?;
+        self.capabilities().check(zone, changes)?;
         let mut changes = last_words(changes);
         let known = call.known(&changes).await?;
         if self.options.read_first == ReadFirst::Everything {
@@ -149,7 +149,7 @@ impl DnsBackend for Rfc2136Backend {
         record_type: RecordType,
     ) -> Result<Option<RecordSet>, BackendError> {
         let call = self.call(Operation::Read, zone);
-        call.require_within(name)?;
+        self.capabilities().check_read(zone, name)?;
         let answer = call.query(name, record_type).await?;
         Ok(record_set(&answer, name, record_type))
     }

@@ -20,16 +20,9 @@ pub(crate) type ForeignCuts = HashMap<(DomainName, TxtValue), Vec<TXT>>;
 /// not, leaves nothing in the zone. What is left touches different records, so it may be made in any order.
 pub(crate) fn last_words(changes: &[Change]) -> Vec<&Change> {
     let mut said = HashSet::new();
-    let mut last: Vec<_> = changes.iter().rev().filter(|change| said.insert(subject(change))).collect();
+    let mut last: Vec<_> = changes.iter().rev().filter(|change| said.insert(change.subject())).collect();
     last.reverse();
     last
-}
-
-fn subject(change: &Change) -> (&DomainName, Option<&TxtValue>) {
-    match change {
-        Change::AddTxt { name, value, .. } | Change::RemoveTxt { name, value } => (name, Some(value)),
-        Change::SetAddresses { name, .. } => (name, None),
-    }
 }
 
 /// The sets to be read before the changes are made, each once.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use fleetcert_names::DomainName;
 
-use crate::{BackendError, Change, RecordSet, RecordType, Ttl};
+use crate::{BackendError, Capabilities, Change, RecordSet, RecordType};
 
 /// What can change the records of a zone: an RFC 2136 server, a provider's HTTP API, our own name server.
 ///
@@ -135,67 +135,6 @@ pub struct Advice {
     pub finding: String,
     /// What to do about it, as a sentence.
     pub remedy: String,
-}
-
-/// What a backend can do. The conformance suite holds it to it.
-///
-/// An implementer begins with [`ALL`](Self::ALL) and writes down what his service cannot do:
-///
-/// ```
-/// use fleetcert_dns::{Capabilities, Ttl};
-///
-/// // A service that changes one record a call and keeps every record for a minute at least.
-/// let capabilities =
-///     Capabilities { atomic: false, min_ttl: Ttl::from_secs(60).unwrap(), max_changes: 50, ..Capabilities::ALL };
-/// assert!(capabilities.addresses);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Capabilities {
-    /// A list of changes is made as a whole or not at all.
-    pub atomic: bool,
-    /// It takes A and AAAA records; some services take TXT only. Without, a
-    /// [`SetAddresses`](Change::SetAddresses) is [`InvalidInput`](crate::BackendErrorKind::InvalidInput).
-    pub addresses: bool,
-    /// [`DnsBackend::read`] answers with what the server that takes the changes has; some services can only be
-    /// written. Without, it is [`InvalidInput`](crate::BackendErrorKind::InvalidInput).
-    pub reads: bool,
-    /// It removes values; acme-dns keeps the last two for ever. Without, a [`RemoveTxt`](Change::RemoveTxt) is
-    /// [`InvalidInput`](crate::BackendErrorKind::InvalidInput), and challenge records count as withdrawn without one.
-    pub removes: bool,
-    /// It takes every name of the zone; some services take only names that were registered with them. Without, any
-    /// other name is [`NotInZone`](crate::BackendErrorKind::NotInZone).
-    pub any_name: bool,
-    /// It takes every text that a [`TxtValue`](crate::TxtValue) can be; some services take only the 43 characters of
-    /// a dns-01 value. Without, any other text is [`InvalidInput`](crate::BackendErrorKind::InvalidInput).
-    pub any_text: bool,
-    /// The most TXT values of one name; one more is [`Quota`](crate::BackendErrorKind::Quota), or replaces the
-    /// oldest. `usize::MAX` where there is no bound that a fleet meets.
-    pub max_values: usize,
-    /// The shortest time to live; a shorter one is raised to it.
-    pub min_ttl: Ttl,
-    /// The most changes in one call of [`DnsBackend::apply`]; more are
-    /// [`InvalidInput`](crate::BackendErrorKind::InvalidInput).
-    pub max_changes: usize,
-}
-
-impl Capabilities {
-    /// Everything that the contract knows, without a bound.
-    pub const ALL: Self = Self {
-        atomic: true,
-        addresses: true,
-        reads: true,
-        removes: true,
-        any_name: true,
-        any_text: true,
-        max_values: usize::MAX,
-        min_ttl: Ttl::ZERO,
-        max_changes: usize::MAX,
-    };
-
-    /// What is to be changed, cut into as many parts as calls are needed for it; none for nothing.
-    pub fn parts<'a, T>(&self, changes: &'a [T]) -> std::slice::Chunks<'a, T> {
-        changes.chunks(self.max_changes.max(1))
-    }
 }
 
 macro_rules! forwarded {

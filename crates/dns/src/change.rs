@@ -51,4 +51,23 @@ impl Change {
             }
         }
     }
+    /// Returns what the change decides: one text of a name, or, with `None`, the addresses of the name. Of two changes
+    /// with the same subject the later one decides.
+    ///
+    /// ```
+    /// use fleetcert_dns::Change;
+    ///
+    /// let (name, value) = ("a.fleet.test".parse()?, "1".parse()?);
+    /// let change = Change::RemoveTxt { name, value };
+    /// let (name, value) = change.subject();
+    /// assert_eq!(name.as_str(), "a.fleet.test");
+    /// assert_eq!(value.map(|value| value.as_bytes()), Some(&b"1"[..]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn subject(&self) -> (&DomainName, Option<&TxtValue>) {
+        match self {
+            Self::AddTxt { name, value, .. } | Self::RemoveTxt { name, value } => (name, Some(value)),
+            Self::SetAddresses { name, .. } => (name, None),
+        }
+    }
 }

@@ -79,6 +79,32 @@ pub enum Operation {
     Look,
 }
 
+impl Operation {
+    /// Checks that a name is in a zone, as every call of a backend does before anything else.
+    ///
+    /// # Errors
+    /// [`NotInZone`](BackendErrorKind::NotInZone) otherwise.
+    ///
+    /// ```
+    /// use fleetcert_dns::Operation;
+    ///
+    /// let zone = "fleet.test".parse()?;
+    /// assert!(Operation::Read.check_name(&zone, &"a.fleet.test".parse()?).is_ok());
+    /// let error = Operation::Read
+    ///     .check_name(&zone, &"a.fleet.example".parse()?)
+    ///     .unwrap_err();
+    /// assert!(error.to_string().contains("a.fleet.example is outside the zone"));
+    /// # Ok::<(), fleetcert_names::NameError>(())
+    /// ```
+    pub fn check_name(self, zone: &DomainName, name: &DomainName) -> Result<(), BackendError> {
+        if name.is_within(zone) {
+            return Ok(());
+        }
+        let why = format!("{name} is outside the zone");
+        Err(BackendError::new(BackendErrorKind::NotInZone, self, zone, why))
+    }
+}
+
 impl BackendError {
     /// An error of `kind` while doing `operation` to `zone`, caused by `source`.
     pub fn new(

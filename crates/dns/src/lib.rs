@@ -20,6 +20,7 @@
 
 mod backend;
 mod backend_ext;
+mod capabilities;
 pub mod challenge;
 mod change;
 pub mod conformance;
@@ -32,8 +33,9 @@ mod side_by_side;
 mod visibility;
 mod zone_writer;
 
-pub use backend::{Advice, Capabilities, DnsBackend};
+pub use backend::{Advice, DnsBackend};
 pub use backend_ext::{DnsBackendExt, PartOutcome};
+pub use capabilities::Capabilities;
 pub use change::Change;
 pub use error::{BackendError, BackendErrorKind, Operation};
 pub use memory::MemoryBackend;

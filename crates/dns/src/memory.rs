@@ -48,13 +48,7 @@ impl DnsBackend for MemoryBackend {
     async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
         let mut zones = self.lock();
         let records = zones.get_mut(zone).ok_or_else(|| no_such_zone(zone, Operation::Apply))?;
-        if changes.len() > MAX_CHANGES {
-            let why = format!("{} changes in one call, and at most {MAX_CHANGES} are allowed", changes.len());
-            return Err(BackendError::new(BackendErrorKind::InvalidInput, Operation::Apply, zone, why));
-        }
-        for change in changes {
-            require_within(zone, change.name(), Operation::Apply)?;
-        }
+        self.capabilities().check(zone, changes)?;
         for change in changes {
             make(records, change);
         }
@@ -69,7 +63,7 @@ impl DnsBackend for MemoryBackend {
     ) -> Result<Option<RecordSet>, BackendError> {
         let zones = self.lock();
         let records = zones.get(zone).ok_or_else(|| no_such_zone(zone, Operation::Read))?;
-        require_within(zone, name, Operation::Read)?;
+        self.capabilities().check_read(zone, name)?;
         Ok(records.get(&(name.clone(), record_type)).cloned())
     }
 
@@ -88,7 +82,7 @@ impl Visibility for MemoryBackend {
     ) -> Result<Sighting, BackendError> {
         let zones = self.lock();
         let records = zones.get(zone).ok_or_else(|| no_such_zone(zone, Operation::Look))?;
-        require_within(zone, name, Operation::Look)?;
+        Operation::Look.check_name(zone, name)?;
         let set = records.get(&(name.clone(), RecordType::Txt));
         let seen = set.is_some_and(|set| set.values.contains(&RecordData::Txt(value.clone())));
         let verdict = if seen { Verdict::Seen } else { Verdict::NotSeen };
@@ -133,14 +127,6 @@ fn set_addresses(records: &mut Zone, name: &DomainName, addresses: &Addresses, t
 
 fn no_such_zone(zone: &DomainName, operation: Operation) -> BackendError {
     BackendError::new(BackendErrorKind::NotInZone, operation, zone, "there is no such zone here")
-}
-
-fn require_within(zone: &DomainName, name: &DomainName, operation: Operation) -> Result<(), BackendError> {
-    if name.is_within(zone) {
-        return Ok(());
-    }
-    let why = format!("{name} is outside the zone");
-    Err(BackendError::new(BackendErrorKind::NotInZone, operation, zone, why))
 }
 
 #[cfg(test)]

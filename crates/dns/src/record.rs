@@ -119,6 +119,12 @@ impl TxtValue {
         &self.0
     }
 
+    /// Returns whether the text is a dns-01 value: 43 characters of base64url, the digest of RFC 8555 section 8.4.
+    pub fn is_dns01(&self) -> bool {
+        let base64url = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_');
+        self.0.len() == 43 && self.0.iter().all(base64url)
+    }
+
     /// The character-strings of RFC 1035 section 3.3: pieces of at most 255 octets.
     pub fn strings(&self) -> impl Iterator<Item = &[u8]> {
         self.0.chunks(255)
@@ -219,6 +225,15 @@ mod tests {
         assert_eq!(value.strings().collect::<Vec<_>>().concat(), value.as_bytes());
         assert_eq!(TxtValue::new(&[b'a'; 1025]), Err(ValueError::TxtTooLong));
         assert_eq!("".parse::<TxtValue>(), Err(ValueError::EmptyTxt));
+    }
+
+    #[test]
+    fn dns01_value_is_43_characters_of_base64url() {
+        let is_dns01 = |text: &str| text.parse::<TxtValue>().unwrap().is_dns01();
+        assert!(is_dns01("gfj9Xq-Rg85nM_LoFdkNKZOjHaEDZ7rX1tbGqdNA9sA"));
+        assert!(!is_dns01("gfj9Xq-Rg85nM_LoFdkNKZOjHaEDZ7rX1tbGqdNA9s"));
+        assert!(!is_dns01("gfj9Xq-Rg85nM_LoFdkNKZOjHaEDZ7rX1tbGqdNA9sAA"));
+        assert!(!is_dns01("gfj9Xq+Rg85nM_LoFdkNKZOjHaEDZ7rX1tbGqdNA9sA"));
     }
 
     #[test]

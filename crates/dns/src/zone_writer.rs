@@ -15,10 +15,7 @@ use async_trait::async_trait;
 use fleetcert_ambient::Clock;
 use fleetcert_names::DomainName;
 
-use crate::{
-    Advice, BackendError, BackendErrorKind, Capabilities, Change, DnsBackend, Operation, RecordSet,
-    RecordType,
-};
+use crate::{Advice, BackendError, Capabilities, Change, DnsBackend, RecordSet, RecordType};
 use lane::{Caller, Lane};
 
 pub use options::ZoneWriterOptions;
@@ -31,9 +28,9 @@ pub use options::ZoneWriterOptions;
 /// whole or not at all. The same change by several callers is sent once.
 ///
 /// **Results.** Every caller gets its own. When the backend refuses a batch for a reason that may be one caller's
-/// alone ([`InvalidInput`](BackendErrorKind::InvalidInput), [`NotInZone`](BackendErrorKind::NotInZone),
-/// [`Conflict`](BackendErrorKind::Conflict), [`Refused`](BackendErrorKind::Refused), or
-/// [`Quota`](BackendErrorKind::Quota) without a time to wait), its halves are tried on their own, and their halves,
+/// alone ([`InvalidInput`](crate::BackendErrorKind::InvalidInput), [`NotInZone`](BackendErrorKind::NotInZone),
+/// [`Conflict`](crate::BackendErrorKind::Conflict), [`Refused`](BackendErrorKind::Refused), or
+/// [`Quota`](crate::BackendErrorKind::Quota) without a time to wait), its halves are tried on their own, and their halves,
 /// until only the guilty fail.
 ///
 /// **Order.** Changes of one name are made in the order in which the calls were first polled, also when several
@@ -48,7 +45,7 @@ pub use options::ZoneWriterOptions;
 /// and a batch that is under way goes on as long as anybody waits for the zone.
 ///
 /// **Bounds.** [`ZoneWriterOptions::max_waiting`] changes wait for a zone; more are refused with
-/// [`Quota`](BackendErrorKind::Quota) at once. A waiting change takes less than 4 KiB of memory.
+/// [`Quota`](crate::BackendErrorKind::Quota) at once. A waiting change takes less than 4 KiB of memory.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -105,22 +102,6 @@ impl<B: DnsBackend + 'static> ZoneWriter<B> {
         // Under the lock of the lanes, so that no lane is forgotten before its first caller is in it.
         Caller::enter(lane, changes)
     }
-
-    fn require_sound(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
-        let error = |kind, why: String| BackendError::new(kind, Operation::Apply, zone, why);
-        let most = self.parts.backend.capabilities().max_changes;
-        if changes.len() > most {
-            let why = format!("{} changes in one call, and at most {most} are allowed", changes.len());
-            return Err(error(BackendErrorKind::InvalidInput, why));
-        }
-        match changes.iter().find(|change| !change.name().is_within(zone)) {
-            Some(stray) => {
-                let why = format!("{} is outside the zone", stray.name());
-                Err(error(BackendErrorKind::NotInZone, why))
-            }
-            None => Ok(()),
-        }
-    }
 }
 
 #[deny(clippy::missing_trait_methods)]
@@ -128,7 +109,7 @@ impl<B: DnsBackend + 'static> ZoneWriter<B> {
 impl<B: DnsBackend + 'static> DnsBackend for ZoneWriter<B> {
     async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
         // What is wrong on the face of it must not spoil a batch.
-        self.require_sound(zone, changes)?;
+        self.capabilities().check(zone, changes)?;
         if changes.is_empty() {
             return Ok(());
         }

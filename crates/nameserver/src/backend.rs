@@ -17,13 +17,7 @@ const MAX_CHANGES: usize = 1000;
 impl DnsBackend for NameServer {
     async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
         let found = self.zone_of(zone, Operation::Apply)?;
-        if changes.len() > MAX_CHANGES {
-            let why = format!("{} changes in one call, and at most {MAX_CHANGES} are allowed", changes.len());
-            return Err(BackendError::new(BackendErrorKind::InvalidInput, Operation::Apply, zone, why));
-        }
-        for change in changes {
-            require_within(zone, change.name(), Operation::Apply)?;
-        }
+        self.capabilities().check(zone, changes)?;
         found
             .change(self.core().unix_time(), |draft| {
                 changes.iter().try_for_each(|change| make(draft, change))
@@ -44,7 +38,7 @@ impl DnsBackend for NameServer {
         record_type: RecordType,
     ) -> Result<Option<RecordSet>, BackendError> {
         let found = self.zone_of(zone, Operation::Read)?;
-        require_within(zone, name, Operation::Read)?;
+        self.capabilities().check_read(zone, name)?;
         Ok(found.snapshot().node(&Key::of(name)).and_then(|node| node.sets.of(record_type)).cloned())
     }
 
@@ -81,14 +75,6 @@ fn make(draft: &mut Draft<'_>, change: &Change) -> Result<(), DraftError> {
             draft.replace(&key, RecordType::Aaaa, set(addresses.v6().map(RecordData::Aaaa).collect()))
         }
     }
-}
-
-fn require_within(zone: &DomainName, name: &DomainName, operation: Operation) -> Result<(), BackendError> {
-    if name.is_within(zone) {
-        return Ok(());
-    }
-    let why = format!("{name} is not in the zone");
-    Err(BackendError::new(BackendErrorKind::NotInZone, operation, zone, why))
 }
 
 #[cfg(test)]

@@ -12,12 +12,12 @@ use fleetcert_dns::{
 };
 use fleetcert_engine::{
     Action, AskedLabels, AuthenticationError, DeviceAuthenticator, Engine, EngineError, EngineOptions,
-    EngineParts, Grant, Identified, NoEvents, OneTimeTokens, OwnName, PrivateAddresses, RequestView,
+    EngineParts, Grant, Identified, NoEvents, OneTimeTokens, OwnName, PrivateAddresses, RequestOrigin,
+    RequestParts,
 };
-use fleetcert_jose::{Algorithm, KeyPair, KeyReference, Signer};
+use fleetcert_jose::{Algorithm, KeyPair, Signer};
 use fleetcert_names::{DomainName, HostName, Label};
-use fleetcert_protocol::request::{self, SignedRequest};
-use fleetcert_protocol::{CertificateRequest, CertificateStatus, EnrolRequest};
+use fleetcert_protocol::{CertificateRequest, CertificateStatus, DeviceId, EnrolRequest};
 use fleetcert_store::MemoryStore;
 use fleetcert_testkit::fleet::Scenario;
 use fleetcert_x509::Roots;
@@ -37,7 +37,7 @@ pub(crate) struct ControlServer {
 
 /// A device as the control server knows it.
 pub(crate) struct Member {
-    envelope: Vec<u8>,
+    id: DeviceId,
 }
 
 impl ControlServer {
@@ -118,11 +118,10 @@ impl ControlServer {
         let engine = self.engine()?;
         let key = KeyPair::generate(Algorithm::Es256).unwrap();
         let token = engine.issue_token(Duration::from_secs(3600)).await.unwrap();
-        let request = EnrolRequest { token, label: Some(label.clone()) };
-        let enrolled = engine.enrol(&request, key.jwk()).await.unwrap();
-        let who = KeyReference::Kid(enrolled.device.to_string());
-        let envelope = request::sign(URL, "bm9uY2U", &who, &serde_json::json!({}), &key).unwrap();
-        Ok((Member { envelope }, enrolled.name))
+        let request = EnrolRequest::new(token).with_label(label.clone());
+        let answer = engine.enrol(&request, key.jwk(), &RequestOrigin::default()).await.unwrap();
+        let enrolled = answer.enrolled().expect("a token decides at once");
+        Ok((Member { id: enrolled.device }, enrolled.name))
     }
 
     pub(crate) async fn request(
@@ -142,8 +141,13 @@ impl ControlServer {
     }
 
     async fn grant(&self, engine: &Engine, member: &Member, action: Action) -> Result<Grant, Unanswered> {
-        let request = SignedRequest::parse(&member.envelope).unwrap();
-        let caller = engine.authenticate(RequestView { request, url: URL.to_owned() }).await?;
+        let request = RequestParts {
+            url: URL.to_owned(),
+            envelope: None,
+            body: member.id.as_str().into(),
+            origin: RequestOrigin::default(),
+        };
+        let caller = engine.authenticate(request).await?;
         Ok(engine.authorize(&caller, action).await?)
     }
 }
@@ -160,15 +164,15 @@ impl From<EngineError> for Unanswered {
     }
 }
 
-/// Believes the key id. Millions of signatures would say nothing about the scheduling of orders.
+/// Believes the device id in the body. Millions of signatures would say nothing about the scheduling of orders.
 #[derive(Debug)]
 struct ClaimedIdentity;
 
 #[async_trait]
 impl DeviceAuthenticator for ClaimedIdentity {
-    async fn authenticate(&self, view: RequestView) -> Result<Identified, AuthenticationError> {
-        let device = view.request.device().cloned().ok_or(AuthenticationError::Rejected)?;
-        Ok(Identified { device, payload: Vec::new() })
+    async fn authenticate(&self, request: RequestParts) -> Result<Identified, AuthenticationError> {
+        let id = String::from_utf8(request.body).ok().and_then(|id| id.parse().ok());
+        Ok(Identified { device: id.ok_or(AuthenticationError::Rejected)?, payload: Vec::new() })
     }
 }
 

@@ -34,7 +34,7 @@ pub(crate) struct Installed {
 /// What came of a round of the plan.
 pub(crate) struct Round {
     pub(crate) wait: Duration,
-    /// How long the replaced certificate still was valid, where one was installed in its place.
+    /// Time that the replaced certificate had left, where the device has been on since it fell due.
     pub(crate) replaced_with_left: Option<Duration>,
     pub(crate) installed: bool,
 }
@@ -150,7 +150,10 @@ impl Device {
             return Event::NotOurs;
         }
         let validity = chain.leaf().validity();
-        if let Some(before) = self.installed.replace(Installed { validity, at: now }) {
+        let was_reachable = self.installed.is_some_and(|installed| self.was_reachable(&installed));
+        if let Some(before) =
+            self.installed.replace(Installed { validity, at: now }).filter(|_| was_reachable)
+        {
             round.replaced_with_left = Some(before.validity.remaining(now));
         }
         round.installed = true;

@@ -24,12 +24,17 @@ mod report;
 mod signer;
 mod world;
 
-use fleetcert_testkit::fleet::Scenario;
+use std::time::Duration;
+
+use fleetcert_testkit::fleet::{Scenario, Span};
 
 use report::Report;
 
 /// Devices and days with optimisation, which the test command uses, and without.
-const SIZE: (u32, u32) = if cfg!(debug_assertions) { (60, 60) } else { (5000, 120) };
+const SIZE: (u32, u32) = if cfg!(debug_assertions) { (40, 35) } else { (5000, 120) };
+
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
 
 fn live_through(scenario: Scenario) -> Report {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -43,7 +48,12 @@ fn live_through(scenario: Scenario) -> Report {
 #[test]
 fn engine_keeps_a_fleet_certified_through_outages_sleepers_hostile_devices_and_a_mass_revocation() {
     let (devices, days) = SIZE;
-    let report = live_through(Scenario::year(devices, days, 1));
+    let mut scenario = Scenario::year(devices, days, 1);
+    // More outages where there is most to do: in the rollout, and while the first certificates are renewed.
+    scenario.zone_outages.push(Span { after: 30 * Duration::from_secs(60), length: 2 * HOUR });
+    scenario.control_outages.push(Span { after: 26 * HOUR, length: HOUR });
+    scenario.ca_outages.push(Span { after: 25 * DAY, length: 6 * HOUR });
+    let report = live_through(scenario);
     println!("{report}");
     assert_eq!(report.rate_limited, 0, "refused for a rate limit");
     assert_eq!(report.expired_reachable, 0, "expired on a reachable device");

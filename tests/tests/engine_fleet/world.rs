@@ -232,9 +232,9 @@ impl World {
         let wait = round.wait + round.wait / 10 / 256 * u32::from(jitter as u8);
         let installed = device.installed.filter(|_| round.installed);
         if let (Some(left), Some(_)) = (round.replaced_with_left, installed) {
-            let due_while_on = !left.is_zero() && !was_revoked && !self.mischievous.contains(&index);
+            let in_its_time = !was_revoked && !self.mischievous.contains(&index);
             let least = &mut self.report.least_left_at_renewal;
-            if due_while_on && least.is_none_or(|least| left < least) {
+            if in_its_time && least.is_none_or(|least| left < least) {
                 *least = Some(left);
             }
         }
@@ -248,7 +248,10 @@ impl World {
     fn note_replacement(&mut self, index: u32, now: SystemTime) {
         let Some(revoked_at) = self.revoked_at else { return };
         let device = self.devices[index as usize].as_ref().expect("it has just acted");
-        if self.revoked.remove(&index) && device.awake_since.is_some_and(|since| since <= revoked_at) {
+        if self.revoked.remove(&index)
+            && !self.mischievous.contains(&index)
+            && device.awake_since.is_some_and(|since| since <= revoked_at)
+        {
             let took = now.duration_since(revoked_at).unwrap_or_default();
             self.report.longest_revoked = self.report.longest_revoked.max(took);
         }

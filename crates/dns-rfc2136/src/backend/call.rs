@@ -36,22 +36,6 @@ enum Job<'a> {
 }
 
 impl Call<'_> {
-    pub(super) fn check(&self, changes: &[Change]) -> Result<(), BackendError> {
-        let most = self.backend.options.max_changes;
-        if changes.len() > most {
-            let why = format!("{} changes in one call, and at most {most} are allowed", changes.len());
-            return Err(self.error(BackendErrorKind::InvalidInput, why));
-        }
-        changes.iter().try_for_each(|change| self.require_within(change.name()))
-    }
-
-    pub(super) fn require_within(&self, name: &DomainName) -> Result<(), BackendError> {
-        if name.is_within(self.zone) {
-            return Ok(());
-        }
-        Err(self.error(BackendErrorKind::NotInZone, format!("{name} is outside the zone")))
-    }
-
     /// What the server has of what is to be changed, as far as it is worth reading. A set that the server does not
     /// give is not known: the update then says why better than a query can.
     pub(super) async fn known(&self, changes: &[&Change]) -> Result<Known, BackendError> {

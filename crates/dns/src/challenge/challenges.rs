@@ -8,7 +8,7 @@ use super::pace::Pace;
 use super::withdrawal::{OnBehalf, Withdrawal};
 use super::{ChallengeError, ChallengeErrorKind, ChallengeOptions, ChallengeRecord, Published};
 use crate::side_by_side::side_by_side;
-use crate::{BackendError, BackendErrorKind, DnsBackend, DnsBackendExt, Operation, Visibility};
+use crate::{BackendError, DnsBackend, DnsBackendExt, Operation, Visibility};
 use fleetcert_ambient::{Clock, timeout};
 
 /// Publishes challenge records and answers for their withdrawal. A clone is the same one.
@@ -53,9 +53,8 @@ impl Challenges {
     /// is tried and nothing left when the name of one is outside its zone.
     pub async fn publish(&self, records: Vec<ChallengeRecord>) -> Result<Published, ChallengeError> {
         // A record that cannot be published must not become an orphan that can never be withdrawn.
-        if let Some(stray) = records.iter().find(|record| !record.name.is_within(&record.zone)) {
-            let why = format!("{} is outside the zone", stray.name);
-            let error = BackendError::new(BackendErrorKind::NotInZone, Operation::Apply, &stray.zone, why);
+        let check = |record: &ChallengeRecord| Operation::Apply.check_name(&record.zone, &record.name);
+        if let Err(error) = records.iter().try_for_each(check) {
             return Err(ChallengeError::of_records(ChallengeErrorKind::NotPublished, &records, Some(error)));
         }
         let published = self.adopt(records);

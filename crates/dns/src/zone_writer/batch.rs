@@ -106,17 +106,9 @@ fn merged(calls: &[Call]) -> Vec<Change> {
     let mut last_words: HashMap<(&DomainName, Option<&TxtValue>), &Change> = HashMap::new();
     let mut merged = Vec::new();
     for change in calls.iter().flat_map(|call| &call.changes) {
-        if last_words.insert(subject(change), change) != Some(change) {
+        if last_words.insert(change.subject(), change) != Some(change) {
             merged.push(change.clone());
         }
     }
     merged
-}
-
-/// What a change is about: one text of a name, or its addresses.
-fn subject(change: &Change) -> (&DomainName, Option<&TxtValue>) {
-    match change {
-        Change::AddTxt { name, value, .. } | Change::RemoveTxt { name, value } => (name, Some(value)),
-        Change::SetAddresses { name, .. } => (name, None),
-    }
 }

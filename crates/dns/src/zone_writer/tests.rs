@@ -11,7 +11,7 @@ use futures_util::future::{BoxFuture, join_all};
 
 use super::*;
 use crate::scripted::{Fault, Scripted};
-use crate::{DnsBackendExt, MemoryBackend, Ttl, TxtValue};
+use crate::{BackendErrorKind, DnsBackendExt, MemoryBackend, Ttl, TxtValue};
 
 mod bounds;
 mod cancellation;
