@@ -13,7 +13,7 @@ use axum::body::Body;
 use axum::http::{Method, Request, StatusCode, header};
 use fleetcert_engine::DeviceState;
 use fleetcert_jose::{Algorithm, FlattenedJws, KeyPair, KeyReference, ProtectedHeader, Signer};
-use fleetcert_protocol::{request, route};
+use fleetcert_protocol::{EnrolmentProof, EnrolmentToken, request, route};
 use fleetcert_x509::{KeyKind, csr_for};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -148,7 +148,7 @@ async fn who_is_unknown_and_who_signs_badly_hear_the_same() {
 async fn enrolment_brings_its_own_key_and_nothing_else_does() {
     let setting = Setting::new();
     let device = setting.enrol().await;
-    let payload = json!({ "token": setting.engine.issue_token(DAY).await.unwrap() });
+    let payload = json!({ "proof": proof(&setting.engine.issue_token(DAY).await.unwrap()) });
     let by_kid = setting.post(route::ENROL, setting.signed(&device, route::ENROL, &payload).await).await;
     assert_eq!((by_kid.status, by_kid.problem().as_str()), (StatusCode::BAD_REQUEST, "malformed"));
     for route in &POSTS[1..] {
@@ -183,7 +183,7 @@ async fn a_private_key_is_told_and_goes_nowhere() {
         &url(route::ENROL),
         &setting.nonce().await,
         &KeyReference::Jwk(device.key.jwk().clone()),
-        &json!({ "token": pem }),
+        &json!({ "proof": { "type": "token", "token": pem } }),
         &device.key,
     );
     assert_eq!(setting.post(route::ENROL, inside.unwrap()).await.problem(), "private_key_sent");
@@ -273,25 +273,38 @@ async fn refusals_have_their_kind_code_and_status() {
     let enrol = async |key: &KeyPair, payload: Value| {
         let body = request::sign(&url(route::ENROL), &setting.nonce().await, &who(key), &payload, key);
         let answer = setting.post(route::ENROL, body.unwrap()).await;
-        (answer.status, if answer.status == StatusCode::OK { String::new() } else { answer.problem() })
+        let code = |answer: &Answer| {
+            answer.json()["code"].as_str().map(|code| format!(" {code}")).unwrap_or_default()
+        };
+        match answer.status {
+            StatusCode::OK => (answer.status, String::new()),
+            status => (status, answer.problem() + &code(&answer)),
+        }
     };
     let expected = |status, problem: &str| (status, problem.to_owned());
     assert_eq!(
-        enrol(&device.key, json!({ "token": token })).await,
+        enrol(&device.key, json!({ "proof": proof(&token) })).await,
         expected(StatusCode::CONFLICT, "key_in_use")
     );
-    let asking = json!({ "token": token, "label": "printer" });
+    let asking = json!({ "proof": proof(&token), "label": "printer" });
     assert_eq!(enrol(&device_key(), asking).await, expected(StatusCode::BAD_REQUEST, "label_not_allowed"));
     let first = device_key();
     for _ in 0..2 {
-        assert_eq!(enrol(&first, json!({ "token": token })).await, expected(StatusCode::OK, ""));
+        assert_eq!(enrol(&first, json!({ "proof": proof(&token) })).await, expected(StatusCode::OK, ""));
     }
     assert_eq!(
-        enrol(&device_key(), json!({ "token": token })).await,
-        expected(StatusCode::FORBIDDEN, "token_used")
+        enrol(&device_key(), json!({ "proof": proof(&token) })).await,
+        expected(StatusCode::FORBIDDEN, "enrolment_refused token_used")
     );
-    let unknown = json!({ "token": "A".repeat(43) });
-    assert_eq!(enrol(&device_key(), unknown).await, expected(StatusCode::FORBIDDEN, "token_unknown"));
+    let unknown = json!({ "proof": { "type": "token", "token": "A".repeat(43) } });
+    assert_eq!(
+        enrol(&device_key(), unknown).await,
+        expected(StatusCode::FORBIDDEN, "enrolment_refused token_unknown")
+    );
+}
+
+fn proof(token: &EnrolmentToken) -> Value {
+    serde_json::to_value(EnrolmentProof::from(token.clone())).unwrap()
 }
 
 /// What a signature covers, by hand: base64url of the header and the payload as they are.

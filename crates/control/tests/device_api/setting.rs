@@ -20,7 +20,7 @@ use fleetcert_engine::{
     RandomLabels,
 };
 use fleetcert_jose::{Algorithm, KeyPair, KeyReference, Signer};
-use fleetcert_protocol::{DeviceId, EnrolRequest, Enrolled, request, route};
+use fleetcert_protocol::{DeviceId, EnrolRequest, EnrolmentAnswer, request, route};
 use fleetcert_store::{
     Collection, MemoryStore, Record, Store, StoreError, StoreErrorKind, Transaction, Version,
 };
@@ -192,7 +192,7 @@ impl Setting {
         let body = body.collect().await.unwrap().to_bytes().to_vec();
         let kind = text("content-type");
         match parts.status {
-            StatusCode::OK => assert_eq!(kind, Some("application/json")),
+            StatusCode::OK | StatusCode::ACCEPTED => assert_eq!(kind, Some("application/json")),
             StatusCode::NO_CONTENT => assert_eq!((kind, body.len()), (None, 0)),
             // The answer to HEAD has no body.
             _ => assert_eq!(kind, Some("application/problem+json"), "{}", String::from_utf8_lossy(&body)),
@@ -216,12 +216,13 @@ impl Setting {
         let key = KeyPair::generate(Algorithm::EdDsa).unwrap();
         let answer = self.post(route::ENROL, self.enrolment(&key).await).await;
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.json());
-        let enrolled: Enrolled = serde_json::from_slice(&answer.body).unwrap();
+        let answer: EnrolmentAnswer = serde_json::from_slice(&answer.body).unwrap();
+        let enrolled = answer.enrolled().unwrap();
         Device { id: enrolled.device, name: enrolled.name.to_string(), key }
     }
 
     pub(crate) async fn enrolment(&self, key: &KeyPair) -> Vec<u8> {
-        let payload = EnrolRequest { token: self.engine.issue_token(DAY).await.unwrap(), label: None };
+        let payload = EnrolRequest::new(self.engine.issue_token(DAY).await.unwrap());
         let who = KeyReference::Jwk(key.jwk().clone());
         request::sign(&url(route::ENROL), &self.nonce().await, &who, &payload, key).unwrap()
     }
