@@ -54,26 +54,24 @@
 //!
 #![cfg_attr(feature = "agent", doc = "```no_run")]
 #![cfg_attr(not(feature = "agent"), doc = "```ignore")]
-//! use fleetcert::agent::{Agent, FileInstaller, Options};
+//! use fleetcert::agent::{Agent, AgentOptions, EnrolmentToken, FileInstaller};
+//! use fleetcert::ambient::Ambient;
 //! use fleetcert::https::ClientBuilder;
 //! use fleetcert::until_signal;
-//! use std::{net::IpAddr, path::Path, sync::Arc};
+//! use std::{net::IpAddr, path::Path};
 //!
 //! #[tokio::main]
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     let http = ClientBuilder::new("my-device/1.0")
 //!         .only_roots_pem(&std::fs::read("/etc/device/control.pem")?)?
 //!         .build()?;
-//!     let options = Options::new("https://control.example.com:8443", http);
-//!     let (clock, entropy) = (
-//!         Arc::new(fleetcert::ambient::SystemClock),
-//!         Arc::new(fleetcert::ambient::SystemEntropy),
-//!     );
+//!     let server = "https://control.example.com:8443";
+//!     let options = AgentOptions::new(server, http);
 //!     let state = Path::new("/var/lib/device");
-//!     let mut agent = Agent::open(state, options, clock, entropy)?;
+//!     let mut agent = Agent::open(state, options, Ambient::system())?;
 //!     if agent.enrolled().is_none() {
 //!         let token = std::env::args().nth(1).ok_or("give the token")?;
-//!         agent.enrol(token.parse()?, None).await?;
+//!         agent.enrol(token.parse::<EnrolmentToken>()?).await?;
 //!     }
 //!     let addresses: Vec<IpAddr> = vec!["10.1.1.4".parse()?];
 //!     let files = FileInstaller::new("/etc/device/tls");

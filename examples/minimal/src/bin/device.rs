@@ -2,11 +2,10 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::Parser;
-use fleetcert::agent::{Agent, FileInstaller, Options};
-use fleetcert::ambient::{SystemClock, SystemEntropy};
+use fleetcert::agent::{Agent, AgentOptions, EnrolmentToken, FileInstaller};
+use fleetcert::ambient::Ambient;
 use fleetcert::https::ClientBuilder;
 use fleetcert::until_signal;
 
@@ -40,15 +39,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let http = ClientBuilder::new("minimal-device/1")
         .only_roots_pem(&root)?
         .build()?;
-    let options = Options::new(flags.server, http);
-    let mut agent = Agent::open(
-        &flags.state,
-        options,
-        Arc::new(SystemClock),
-        Arc::new(SystemEntropy),
-    )?;
+    let options = AgentOptions::new(flags.server, http);
+    let mut agent = Agent::open(&flags.state, options, Ambient::system())?;
     if let (None, Some(token)) = (agent.enrolled(), flags.token) {
-        let enrolled = agent.enrol(token.parse()?, None).await?;
+        let enrolled = agent.enrol(token.parse::<EnrolmentToken>()?).await?;
         println!("This device is {}", enrolled.name);
     }
     agent
