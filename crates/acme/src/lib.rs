@@ -27,7 +27,9 @@ mod client;
 mod driver;
 mod error;
 pub mod order;
+mod paced;
 mod problem;
+mod rate_limit;
 
 pub use authority::{
     Authority, AuthorizationStatus, Dns01, NewOrder, OrderHandle, OrderStatus, Reading, RenewalInfo,
@@ -39,4 +41,6 @@ pub use driver::{
     Step,
 };
 pub use error::{AcmeError, AcmeErrorKind, Fault, Operation};
+pub use paced::PacedAuthority;
 pub use problem::{Problem, ProblemKind};
+pub use rate_limit::{NamePause, RateLimit};

@@ -67,7 +67,6 @@ mod grant;
 mod known_ca;
 mod options;
 mod orders;
-mod pacing;
 mod policy;
 mod records;
 mod renewals;
@@ -80,7 +79,6 @@ pub use error::{EngineError, EngineErrorKind};
 pub use event::{Dependency, Event, Events, NoEvents, OrderStep};
 pub use grant::{Action, Grant};
 pub use options::EngineOptions;
-pub use pacing::PacedAuthority;
 pub use policy::{
     AddressPolicy, AddressRefusal, Admission, Applicant, AskedLabels, AuthenticationError, Authorizer,
     ByProofKind, Denial, DeviceAuthenticator, DeviceKeys, Enroller, EnrolmentDecision, EnrolmentRefusal,

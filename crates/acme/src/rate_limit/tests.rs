@@ -1,16 +1,16 @@
-//! Refusals of Boulder, of other servers, and of nobody in his right mind.
+//! Refusals of Boulder and of other servers, and hostile texts.
 
-use std::net::IpAddr;
-
+use fleetcert_schedule::budget::{
+    Account, BucketKey, Budgets, Charges, LimitKind, Limits, NameSet, OrderKind, Refusal,
+};
 use proptest::prelude::*;
 
-use super::super::{Account, BucketKey, Budgets, Charges, Limits, NameSet, OrderKind, Refusal};
 use super::*;
 
 const SEE: &str = "https://letsencrypt.org/docs/rate-limits/";
 
 fn now() -> SystemTime {
-    wait::in_sentence("2026-11-25 12:00:00 UTC").unwrap()
+    sentence::time("2026-11-25 12:00:00 UTC").unwrap()
 }
 
 fn account() -> Account {
@@ -21,20 +21,16 @@ fn set(names: &[&str]) -> NameSet {
     NameSet::new(&names.iter().map(|name| name.parse().unwrap()).collect::<Vec<_>>()).unwrap()
 }
 
-fn refused(detail: &str, retry_after: Option<&str>) -> RefusalText {
-    let parts = Parts {
-        status: 429,
-        problem: Some(RATE_LIMITED),
-        detail: Some(detail),
-        retry_after,
-        help: Some("https://letsencrypt.org/docs/rate-limits"),
-    };
-    RefusalText::read(&parts, now()).unwrap()
+fn limit(detail: &str, retry_after: Option<Duration>) -> ReachedLimit {
+    match RateLimit::read(detail, retry_after, now()) {
+        RateLimit::Reached(limit) => limit,
+        other => panic!("{other:?}"),
+    }
 }
 
-fn limit(detail: &str, retry_after: Option<&str>) -> LimitText {
-    match refused(detail, retry_after) {
-        RefusalText::Limit(text) => text,
+fn pause(detail: &str) -> NamePause {
+    match RateLimit::read(detail, None, now()) {
+        RateLimit::Paused(pause) => pause,
         other => panic!("{other:?}"),
     }
 }
@@ -48,21 +44,20 @@ fn every_sentence_of_boulder() {
     let week = seconds(7 * 86_400);
     let hours = seconds(3 * 3600);
     let names = set(&["a.example.com", "b.example.com"]);
-    let ipv6: IpAddr = "2001:db8:1:2::3".parse().unwrap();
     for (sentence, anchor, kind, seen, key) in [
         (
             "too many new registrations (10) from this IP address in the last 3h0m0s",
             "new-registrations-per-ip-address",
             LimitKind::NewRegistrationsPerIpAddress,
             (10, hours),
-            "NewRegistrationsPerIPAddress 2001:db8:1:2::3",
+            "WholeAccount https://acme-v02.api.letsencrypt.org/acme/acct/1",
         ),
         (
             "too many new registrations (500) from this /48 subnet of IPv6 addresses in the last 3h0m0s",
             "new-registrations-per-ipv6-range",
             LimitKind::NewRegistrationsPerIpv6Range,
             (500, hours),
-            "NewRegistrationsPerIPv6Range 2001:db8:1::/48",
+            "WholeAccount https://acme-v02.api.letsencrypt.org/acme/acct/1",
         ),
         (
             "too many new orders (300) from this account in the last 3h0m0s",
@@ -97,42 +92,25 @@ fn every_sentence_of_boulder() {
         let whole = format!("Error creating new order :: {sentence}, {time}: see {SEE}#{anchor}");
         // Without the one or the other of the two that name the limit, too.
         for detail in [&whole, &format!("{sentence}, {time}"), &format!("Enough. {time}: {SEE}#{anchor}")] {
-            let text = limit(detail, Some("3700"));
-            assert_eq!(text.kind, Some(kind), "{detail}");
-            assert_eq!(text.retry_after, seconds(3700));
-            assert_eq!(text.retry_at, Some(now() + seconds(3723)));
-            assert_eq!(limit(detail, None).retry_after, seconds(3723));
+            let limit_of = |retry_after| limit(detail, retry_after);
+            assert_eq!(limit_of(Some(seconds(3700))).kind, Some(kind), "{detail}");
+            assert_eq!(limit_of(Some(seconds(3700))).retry_after, seconds(3700));
+            assert_eq!(limit_of(None).retry_after, seconds(3723));
         }
-        let text = refused(&whole, Some("3700"));
-        let found = if sentence.contains("registrations") {
-            text.of_registration(ipv6)
-        } else {
-            text.of_order(&Limits::lets_encrypt_production(), &account(), &names)
-        };
-        let (bucket, refusal) = found.unwrap();
+        let limit = limit(&whole, Some(seconds(3700)));
+        assert_eq!(limit.seen, Some(seen));
+        let (bucket, refusal) = limit.of_order(&Limits::lets_encrypt_production(), &account(), &names);
         assert_eq!(bucket.to_string(), key);
-        assert_eq!(refusal, Refusal { retry_after: seconds(3700), seen: Some(seen) });
+        let seen = Some(seen).filter(|_| !sentence.contains("registrations"));
+        assert_eq!(refusal, Refusal { retry_after: seconds(3700), seen });
     }
-}
-
-#[test]
-fn an_override_of_the_account_takes_the_same_sentence() {
-    let mut limits = Limits::lets_encrypt_production();
-    let tier = super::super::Limit::new(5000, 5000, seconds(604_800)).unwrap();
-    limits.set_override(super::super::Override::CertificatesPerDomainPerAccount(account()), tier);
-    let text = refused(
-        "too many certificates (5000) already issued for \"example.com\" in the last 168h0m0s, x",
-        None,
-    );
-    let (key, _) = text.of_order(&limits, &account(), &set(&["a.example.com"])).unwrap();
-    assert_eq!(key, BucketKey::CertificatesPerDomainPerAccount(account(), "example.com".parse().unwrap()));
 }
 
 #[test]
 fn names_that_are_not_of_the_order_do_not_count() {
     let limits = Limits::lets_encrypt_production();
     let of = |detail: &str, names: &[&str]| {
-        refused(detail, Some("60")).of_order(&limits, &account(), &set(names)).unwrap()
+        limit(detail, Some(seconds(60))).of_order(&limits, &account(), &set(names))
     };
     let domain = "too many certificates (7) already issued for \"example.org\" in the last 168h0m0s, x";
     let failed = "too many failed authorizations (7) for \"*.example.com\" in the last 1h0m0s, x";
@@ -165,14 +143,9 @@ fn the_anchor_counts_more_than_the_sentence() {
 
 #[test]
 fn a_page_that_says_nothing_holds_the_whole_account() {
-    let parts = Parts {
-        status: 429,
-        detail: Some("<html><head><title>429 Too Many Requests</title></head></html>"),
-        ..Parts::default()
-    };
-    let text = RefusalText::read(&parts, now()).unwrap();
+    let text = limit("<html><head><title>429 Too Many Requests</title></head></html>", None);
     let mut budgets = Budgets::new(Limits::unknown(), 100);
-    let (key, refusal) = text.of_order(budgets.limits(), &account(), &set(&["a.example.com"])).unwrap();
+    let (key, refusal) = text.of_order(budgets.limits(), &account(), &set(&["a.example.com"]));
     assert_eq!(key, BucketKey::WholeAccount(account()));
     assert_eq!(refusal, Refusal { retry_after: DEFAULT_WAIT, seen: None });
     budgets.correct(&key, refusal, now()).unwrap();
@@ -185,8 +158,6 @@ fn a_page_that_says_nothing_holds_the_whole_account() {
         let charges = Charges::order(budgets.limits(), kind, &other, &set(&["b.example.org"]));
         assert_eq!(budgets.denial(&charges, now()), None);
     }
-    let registration = text.of_registration("192.0.2.1".parse().unwrap()).unwrap();
-    assert_eq!(registration.0.kind(), LimitKind::NewRegistrationsPerIpAddress);
 }
 
 #[test]
@@ -195,22 +166,17 @@ fn a_pause_is_for_the_operator_and_its_address_is_secret() {
     let detail = format!(
         "Your account is temporarily prevented from requesting certificates for a.example.com, b.example.com and possibly others. Please visit: {url}"
     );
-    let text = refused(&detail, None);
-    assert_eq!(text.retry_after(), None);
-    assert!(
-        text.of_order(&Limits::lets_encrypt_production(), &account(), &set(&["a.example.com"])).is_none()
-    );
-    let shown = format!("{text:?} {text:#?}");
+    let pause = pause(&detail);
+    let shown = format!("{pause:?} {pause:#?} {}", without_url(&detail));
     assert!(!shown.contains("abc.def") && !shown.contains("portal"), "{shown}");
     assert!(shown.contains("REDACTED"));
-    let RefusalText::Paused(pause) = text else { panic!("no pause") };
     assert_eq!(pause.unpause_url(), Some(url));
     let order = set(&["b.example.com", "c.example.com"]);
-    assert_eq!(pause.names(&order), ["b.example.com".parse().unwrap()]);
-    assert_eq!(pause.names(&set(&["d.example.com"])), ["d.example.com".parse().unwrap()]);
+    assert_eq!(pause.names(order.names()), ["b.example.com".parse().unwrap()]);
+    assert_eq!(pause.names(set(&["d.example.com"]).names()), ["d.example.com".parse().unwrap()]);
 
     let mut budgets = Budgets::new(Limits::lets_encrypt_production(), 100);
-    pause.names(&order).into_iter().for_each(|name| assert!(budgets.pause(account(), name)));
+    pause.names(order.names()).into_iter().for_each(|name| assert!(budgets.pause(account(), name)));
     let charges = Charges::order(budgets.limits(), OrderKind::SameSet, &account(), &order);
     assert_eq!(budgets.denial(&charges, now()).unwrap().retry_at(), None);
 }
@@ -221,41 +187,16 @@ fn an_address_that_is_none_is_not_shown() {
         let detail = format!(
             "temporarily prevented from requesting certificates for a and possibly others. Please visit: {url}"
         );
-        let RefusalText::Paused(pause) = refused(&detail, None) else { panic!("no pause") };
-        assert_eq!(pause.unpause_url(), None, "{url}");
+        assert_eq!(pause(&detail).unpause_url(), None, "{url}");
     }
 }
 
 #[test]
-fn what_is_busy_and_what_is_no_refusal() {
-    let read = |status, problem, retry_after| {
-        let parts =
-            Parts { status, problem, retry_after, detail: Some("Service busy; retry later."), help: None };
-        RefusalText::read(&parts, now())
-    };
-    let busy = |text: Option<RefusalText>| match text {
-        Some(RefusalText::Busy { retry_after }) => retry_after,
-        other => panic!("{other:?}"),
-    };
-    assert_eq!(busy(read(503, None, Some("7"))), seconds(7));
-    assert_eq!(busy(read(503, Some(RATE_LIMITED), None)), DEFAULT_WAIT);
-    assert!(read(500, None, Some("60")).is_none());
-    assert!(read(403, Some("urn:ietf:params:acme:error:unauthorized"), None).is_none());
-    assert!(matches!(read(403, Some(RATE_LIMITED), None), Some(RefusalText::Limit(_))));
-}
-
-#[test]
-fn retry_after_in_all_its_forms() {
-    let wait = |text| limit("", Some(text)).retry_after;
-    assert_eq!(wait("0"), Duration::ZERO);
-    assert_eq!(wait(" 120 "), seconds(120));
-    assert_eq!(wait("Wed, 25 Nov 2026 12:01:00 GMT"), seconds(60));
-    assert_eq!(wait("Wed, 25 Nov 2026 11:00:00 GMT"), Duration::ZERO);
-    assert_eq!(wait("99999999999999999999999999"), MAX_WAIT);
-    assert_eq!(wait("604801"), MAX_WAIT);
-    for text in ["", "-1", "1.5", "+1", "soon", "١٢"] {
-        assert_eq!(wait(text), DEFAULT_WAIT, "{text}");
-    }
+fn wait_is_bounded_and_has_a_default() {
+    let wait = |header| limit("", header).retry_after;
+    assert_eq!(wait(Some(Duration::ZERO)), Duration::ZERO);
+    assert_eq!(wait(Some(seconds(604_801))), MAX_WAIT);
+    assert_eq!(wait(None), DEFAULT_WAIT);
     // A time in the sentence that has passed says nothing.
     assert_eq!(limit("retry after 2026-11-25 11:59:59 UTC", None).retry_after, DEFAULT_WAIT);
 }
@@ -333,43 +274,29 @@ proptest! {
 
     #[test]
     fn no_text_breaks_it(
-        status in prop_oneof![Just(429u16), Just(503), any::<u16>()],
-        problem in prop::option::of(prop_oneof![Just(RATE_LIMITED.to_owned()), any::<String>()]),
-        detail in prop::option::of(hostile()),
-        retry_after in prop::option::of(any::<String>()),
-        help in prop::option::of(hostile()),
+        detail in hostile(),
+        retry_after in prop::option::of(any::<u32>()),
         nanos: i64,
     ) {
         let now = SystemTime::UNIX_EPOCH + Duration::from_nanos(nanos.unsigned_abs());
-        let parts = Parts {
-            status,
-            problem: problem.as_deref(),
-            detail: detail.as_deref(),
-            retry_after: retry_after.as_deref(),
-            help: help.as_deref(),
-        };
         let names = set(&["a.example.com", "b.example.com"]);
-        let Some(text) = RefusalText::read(&parts, now) else {
-            prop_assert!(status != 429 && status != 503);
-            return Ok(());
-        };
-        prop_assert!(text.retry_after().is_none_or(|wait| wait <= MAX_WAIT));
-        let mut budgets = Budgets::new(Limits::lets_encrypt_production(), 10);
-        match (text.of_order(budgets.limits(), &account(), &names), &text) {
-            (Some((key, refusal)), RefusalText::Limit(_)) => {
+        let _ = without_url(&detail);
+        match RateLimit::read(&detail, retry_after.map(|it| seconds(it.into())), now) {
+            RateLimit::Reached(limit) => {
+                prop_assert!(limit.retry_after <= MAX_WAIT);
+                let mut budgets = Budgets::new(Limits::lets_encrypt_production(), 10);
+                let (key, refusal) = limit.of_order(budgets.limits(), &account(), &names);
                 // It concerns this order and no other account's.
                 let charges = Charges::order(budgets.limits(), OrderKind::New, &account(), &names);
                 prop_assert!(charges.keys().any(|charged| *charged == key), "{}", key);
                 prop_assert!(budgets.correct(&key, refusal, now).is_some());
             }
-            (None, RefusalText::Paused(pause)) => {
-                prop_assert!(pause.names(&names).iter().all(|name| names.names().contains(name)));
-                prop_assert!(!pause.names(&names).is_empty());
+            RateLimit::Paused(pause) => {
+                let paused = pause.names(names.names());
+                prop_assert!(!paused.is_empty());
+                prop_assert!(paused.iter().all(|name| names.names().contains(name)));
             }
-            (None, RefusalText::Busy { .. }) => prop_assert_eq!(status, 503),
-            (found, text) => prop_assert!(false, "{found:?} of {text:?}"),
         }
-        let _ = text.of_registration("192.0.2.1".parse().unwrap());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The CA's load balancer: so many requests a second, and no more.
+//! An authority that keeps to the CA's limits of requests per second.
 
 use parking_lot::Mutex;
 use std::fmt;
@@ -6,67 +6,59 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use fleetcert_acme::{
+use fleetcert_ambient::Clock;
+use fleetcert_names::HostName;
+use fleetcert_schedule::pacer::{Endpoint, Pace, Pacer};
+use fleetcert_x509::CertificateId;
+
+use crate::{
     AcmeError, AcmeErrorKind, Authority, Dns01, Fault, NewOrder, Operation, OrderHandle, OrderStatus,
     Reading, RenewalInfo, RevocationReason,
 };
-use fleetcert_ambient::Clock;
-use fleetcert_names::HostName;
-use fleetcert_schedule::pacer::{Endpoint, Pace, Pacer, Rates};
-use fleetcert_x509::CertificateId;
 
-use crate::known_ca::KnownCa;
-
-/// An [`Authority`] that is asked no more often in a second than its load balancer lets through.
+/// An [`Authority`] with a limit of requests per second.
 ///
-/// An engine puts it around its authority by itself, see [`EngineOptions::pacer`](crate::EngineOptions::pacer); it is here
-/// for those who use the same address beside an engine. Clones share the pace. A call waits until its time has come, and one
-/// that is dropped while it waits was not counted. One that would wait for longer than half a minute, as when a busy server
-/// named an hour, is [`RateLimited`](AcmeErrorKind::RateLimited) at once with that time, and nothing was sent: who holds a
-/// lease must not sleep it away.
+/// Clones share the pacer. A call waits for its turn; a call that is dropped while it waits is not counted. A call
+/// that would wait for more than half a minute, for example because a busy server named an hour, fails at once with
+/// [`RateLimited`](AcmeErrorKind::RateLimited) and that time, and nothing is sent: the caller may hold a lease.
 ///
-/// It counts calls. One call is one request, and now and then one more: for a new nonce, or because the CA refused the
-/// nonce. The margin of the pacer is for these.
+/// It counts calls. A call is one request, and sometimes one more, for a new nonce. The margin of the pacer is for
+/// these.
 #[derive(Clone)]
 pub struct PacedAuthority {
     authority: Arc<dyn Authority>,
-    pace: Arc<Shared>,
+    pace: Arc<SharedPacer>,
 }
 
-struct Shared {
+struct SharedPacer {
     pacer: Mutex<Pacer>,
     clock: Arc<dyn Clock>,
 }
 
 impl PacedAuthority {
-    /// The authority at this pace.
+    /// Returns the authority with the limits of the pacer.
     pub fn new(authority: Arc<dyn Authority>, pacer: Pacer, clock: Arc<dyn Clock>) -> Self {
-        Self { authority, pace: Arc::new(Shared { pacer: Mutex::new(pacer), clock }) }
+        Self { authority, pace: Arc::new(SharedPacer { pacer: Mutex::new(pacer), clock }) }
     }
 }
 
-/// At four fifths of the rates that a CA is known to have, as its requests come from one process.
-pub(crate) fn published_by(account_url: &str) -> Pacer {
-    Pacer::new(KnownCa::of(account_url).map_or_else(Rates::none, KnownCa::rates), 800)
-}
-
-impl Shared {
-    /// Makes a call when its time has come, and heeds what the server says of it.
+impl SharedPacer {
+    /// Makes a call when its turn comes, and reports a busy server to the pacer.
     async fn paced<T>(
         &self,
         (endpoint, operation): (Endpoint, Operation),
         call: impl Future<Output = Result<T, AcmeError>>,
     ) -> Result<T, AcmeError> {
         while let Some(wait) = self.wait(endpoint) {
-            if wait > LONGEST_WAIT {
-                return Err(kept_back(wait).during(operation));
+            if wait > MAX_WAIT {
+                return Err(not_sent(wait).during(operation));
             }
-            // Not all of it at once: the clock may be set meanwhile.
-            self.clock.sleep(wait.min(NAP)).await;
+            // In steps, because the clock may be set meanwhile.
+            self.clock.sleep(wait.min(PACER_POLL)).await;
         }
         let answer = call.await;
         if let Err(error) = &answer
-            && is_of_the_load_balancer(error)
+            && is_of_load_balancer(error)
         {
             let retry_after = error.fault().retry_after;
             self.pacer().refused(endpoint, retry_after, self.clock.now());
@@ -74,7 +66,7 @@ impl Shared {
         answer
     }
 
-    /// How long to wait; nothing when the call was counted.
+    /// Returns the time to wait, or `None` if the call is counted and may start.
     fn wait(&self, endpoint: Endpoint) -> Option<Duration> {
         match self.pacer().take(endpoint, self.clock.now()) {
             Pace::Now => None,
@@ -87,19 +79,19 @@ impl Shared {
     }
 }
 
-/// Within the time that an order's lease has to spare.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
-const NAP: Duration = Duration::from_secs(1);
+/// Longest wait of a call; less than the margin of an order's lease.
+const MAX_WAIT: Duration = Duration::from_secs(30);
+/// Longest sleep before the clock is read again.
+const PACER_POLL: Duration = Duration::from_secs(1);
 
-/// Without a status, because no server said it: so it is told from what the CA counts.
-fn kept_back(wait: Duration) -> Fault {
-    let detail = "its server is busy and wants to be left alone for a while".to_owned();
-    let kind = AcmeErrorKind::RateLimited;
-    Fault { kind, status: None, retry_after: Some(wait), problem: None, detail }
+/// Returns a fault without a status, which tells it from a refusal of the CA.
+fn not_sent(wait: Duration) -> Fault {
+    let detail = "not sent: the CA's server is busy and asked for a pause";
+    Fault { retry_after: Some(wait), ..Fault::new(AcmeErrorKind::RateLimited, detail) }
 }
 
-/// A 503 of the load balancer; what an account is refused for stands in a problem document with its limit.
-fn is_of_the_load_balancer(error: &AcmeError) -> bool {
+/// Whether the error is a 503 of the load balancer. A limit of the account is a problem document instead.
+fn is_of_load_balancer(error: &AcmeError) -> bool {
     error.kind() == AcmeErrorKind::Unavailable && error.fault().status == Some(503)
 }
 
@@ -147,7 +139,7 @@ impl Authority for PacedAuthority {
 #[derive(Debug)]
 struct PacedOrder {
     handle: Box<dyn OrderHandle>,
-    pace: Arc<Shared>,
+    pace: Arc<SharedPacer>,
 }
 
 #[deny(clippy::missing_trait_methods)]
@@ -192,9 +184,9 @@ impl fmt::Debug for PacedAuthority {
     }
 }
 
-impl fmt::Debug for Shared {
+impl fmt::Debug for SharedPacer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pace").finish_non_exhaustive()
+        f.debug_struct("SharedPacer").finish_non_exhaustive()
     }
 }
 
@@ -202,11 +194,11 @@ impl fmt::Debug for Shared {
 mod tests {
     use std::time::SystemTime;
 
-    use fleetcert_schedule::pacer::Rate;
+    use fleetcert_schedule::pacer::{Rate, Rates};
 
     use super::*;
 
-    /// Time that passes by waiting alone.
+    /// A clock that only sleeping advances.
     #[derive(Clone, Debug)]
     struct Waited(Arc<Mutex<SystemTime>>);
 
@@ -220,7 +212,7 @@ mod tests {
         }
     }
 
-    /// Notes when it was asked, and is busy when it was told so.
+    /// An authority that records when it is called, and can be made busy for one call.
     #[derive(Debug)]
     struct Asked {
         clock: Waited,
@@ -238,17 +230,16 @@ mod tests {
             self.at.lock().push(self.clock.now());
             let busy = self.busy.lock().take();
             let (status, retry_after) = (busy.map(|_| 503), busy.flatten());
-            let kind = AcmeErrorKind::Unavailable;
-            let fault = Fault { kind, status, retry_after, problem: None, detail: String::new() };
+            let fault = Fault { status, retry_after, ..Fault::new(AcmeErrorKind::Unavailable, "") };
             Err(fault.during(Operation::NewOrder))
         }
 
         async fn resume(&self, _: &str) -> Result<Box<dyn OrderHandle>, AcmeError> {
-            unreachable!("nobody resumes here")
+            unreachable!("no test resumes")
         }
 
         async fn renewal_info(&self, _: &CertificateId) -> Result<RenewalInfo, AcmeError> {
-            unreachable!("nobody asks here")
+            unreachable!("no test asks")
         }
 
         async fn revoke(&self, _: &[u8], _: RevocationReason) -> Result<(), AcmeError> {
@@ -289,7 +280,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_busy_server_is_left_alone_as_long_as_it_says() {
+    async fn busy_server_gets_its_pause() {
         for (told, least) in [(Some(Duration::from_secs(30)), 30), (None, 1)] {
             let (paced, asked, _) = setting(Rates::none());
             *asked.busy.lock() = Some(told);
@@ -303,7 +294,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobody_sleeps_for_an_hour_in_a_call() {
+    async fn call_with_a_long_wait_fails_at_once() {
         let hour = Duration::from_secs(3600);
         let (paced, asked, clock) = setting(Rates::none());
         *asked.busy.lock() = Some(Some(hour));
@@ -316,30 +307,18 @@ mod tests {
             assert_eq!(error.retry_after(), Some(Duration::from_secs(left)));
         }
         assert_eq!(asked.at.lock().len(), 1, "nothing was sent");
-        *clock.0.lock() = start + hour - LONGEST_WAIT;
+        *clock.0.lock() = start + hour - MAX_WAIT;
         let _ = paced.new_order(&NewOrder::new([])).await;
         assert_eq!(*asked.at.lock(), [start, start + hour]);
     }
 
     #[tokio::test]
-    async fn what_is_not_of_the_load_balancer_slows_nothing() {
+    async fn other_faults_slow_nothing() {
         let (paced, asked, _) = setting(Rates::none());
         for _ in 0..10 {
             let _ = paced.new_order(&NewOrder::new([])).await;
         }
         let at = asked.at.lock().clone();
         assert_eq!(at.first(), at.last());
-    }
-
-    #[test]
-    fn who_is_known_has_a_rate() {
-        let now = SystemTime::UNIX_EPOCH;
-        for (ca, known) in [
-            ("https://acme-v02.api.letsencrypt.org", true),
-            ("https://acme-staging-v02.api.letsencrypt.org", true),
-            ("https://ca.test", false),
-        ] {
-            assert_eq!(published_by(ca).limit(Endpoint::NewOrder, now).is_some(), known, "{ca}");
-        }
     }
 }

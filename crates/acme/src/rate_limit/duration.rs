@@ -1,4 +1,4 @@
-//! Durations as the language Go writes them.
+//! Durations in the notation of the Go language.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ const UNITS: [(&str, u128); 8] = [
     ("h", 3_600_000_000_000),
 ];
 
-/// More characters than Go writes for the longest duration that it has.
+/// Longest notation; Go writes fewer characters for its longest duration.
 const MAX_LEN: usize = 32;
 
-/// Reads `168h0m0s`, `1h30m5.5s`, `300ms`; `None` for what is none of these, is negative, or is longer than 292 years,
-/// which is as far as Go counts.
+/// Reads `168h0m0s`, `1h30m5.5s`, `300ms`. Returns `None` for other text, for negative durations, and for more than
+/// 292 years, the longest duration of Go.
 pub(super) fn parse(text: &str) -> Option<Duration> {
     if text == "0" {
         return Some(Duration::ZERO);
@@ -37,7 +37,7 @@ pub(super) fn parse(text: &str) -> Option<Duration> {
     i64::try_from(nanos).ok().map(|nanos| Duration::from_nanos(nanos.unsigned_abs()))
 }
 
-/// A decimal number times `scale`, rounded down.
+/// Returns a decimal number times `scale`, rounded down.
 fn scaled(number: &str, scale: u128) -> Option<u128> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     if whole.is_empty() && fraction.is_empty() {

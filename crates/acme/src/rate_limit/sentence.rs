@@ -1,13 +1,16 @@
-//! The sentences of Boulder.
+//! Sentences of Boulder about its rate limits.
 
 use std::time::{Duration, SystemTime};
 
 use fleetcert_names::DomainName;
+use fleetcert_schedule::budget::LimitKind;
+use time::PrimitiveDateTime;
+use time::format_description::StaticFormatDescription;
+use time::macros::format_description;
 
-use super::super::key::LimitKind;
-use super::{duration, wait};
+use super::duration;
 
-/// What a sentence says, each part as far as it is there.
+/// Parts of a sentence, as far as they are there.
 #[derive(Default)]
 pub(super) struct Sentence {
     pub(super) kind: Option<LimitKind>,
@@ -16,7 +19,7 @@ pub(super) struct Sentence {
     pub(super) retry_at: Option<SystemTime>,
 }
 
-/// How a sentence begins, what stands between its number and its period, and which limit that is.
+/// Beginning of each sentence, the text after its number, and the limit.
 const SENTENCES: [(&str, &str, LimitKind); 6] = [
     ("too many new registrations (", "from this IP address", LimitKind::NewRegistrationsPerIpAddress),
     (
@@ -39,7 +42,7 @@ const ANCHORS: [(&str, LimitKind); 6] = [
     ("new-certificates-per-exact-set-of-identifiers", LimitKind::CertificatesPerFqdnSet),
 ];
 
-/// The limit that the fragment of the documentation's URL names.
+/// Returns the limit that the fragment of the documentation's URL names.
 pub(super) fn anchor(text: &str) -> Option<LimitKind> {
     let (_, rest) = text.split_once("/docs/rate-limits/#")?;
     let end = rest.find(|char: char| !char.is_ascii_alphanumeric() && char != '-').unwrap_or(rest.len());
@@ -47,9 +50,9 @@ pub(super) fn anchor(text: &str) -> Option<LimitKind> {
     ANCHORS.iter().find(|(known, _)| *known == fragment).map(|(_, kind)| *kind)
 }
 
-/// Reads the first sentence of a refusal that stands in the text.
+/// Reads the first sentence about a limit in the text.
 pub(super) fn read(text: &str) -> Sentence {
-    let retry_at = after(text, "retry after ").and_then(wait::in_sentence);
+    let retry_at = after(text, "retry after ").and_then(time);
     let found = SENTENCES.iter().find_map(|(opening, middle, kind)| {
         let (burst, rest) = after(text, opening)?.split_once(") ")?;
         rest.starts_with(middle).then_some((*kind, burst, rest))
@@ -66,6 +69,14 @@ pub(super) fn read(text: &str) -> Sentence {
     };
     let burst = burst.parse().ok().filter(|burst| *burst > 0);
     Sentence { kind: Some(kind), seen: burst.zip(period()), subject, retry_at }
+}
+
+/// Reads the time at the beginning of a text: `2026-11-25 12:00:00 UTC`.
+pub(super) fn time(text: &str) -> Option<SystemTime> {
+    const LEN: usize = "2006-01-02 15:04:05 UTC".len();
+    const FORM: StaticFormatDescription =
+        format_description!("[year]-[month]-[day] [hour]:[minute]:[second] UTC");
+    PrimitiveDateTime::parse(text.get(..LEN)?, FORM).ok().map(|time| time.assume_utc().into())
 }
 
 fn after<'a>(text: &'a str, marker: &str) -> Option<&'a str> {
