@@ -8,6 +8,7 @@ use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fleetcert_ambient::timeout;
+use fleetcert_names::{Identifier, IdentifierSet};
 use fleetcert_x509::{CsrPolicy, VerifiedCsr};
 use http::{Request, StatusCode};
 use serde::Deserialize;
@@ -51,7 +52,9 @@ fn start(shared: &Shared, caller: &Caller, id: &str, csr: &str) -> Result<onesho
         return Err(Problem::new(ProblemKind::OrderNotReady, detail));
     }
     let csr = verified(csr, caller)?;
-    if let Err(refusal) = csr.require_names(&order.key.names) {
+    let ordered = IdentifierSet::new(order.key.names.iter().cloned().map(Identifier::from))
+        .map_err(|error| Problem::malformed(error.to_string()))?;
+    if let Err(refusal) = csr.require_identifiers(&ordered) {
         return Err(Problem::unauthorized(format!("the CSR and the order differ in their names: {refusal}")));
     }
 

@@ -140,7 +140,8 @@ fn check_replacement(
     if certificate.account != caller.id {
         return Err(Problem::unauthorized("the certificate to be replaced belongs to another account"));
     }
-    if !certificate.chain.leaf().names().iter().any(|name| names.contains(name)) {
+    let mut certified = certificate.chain.leaf().identifiers().iter().filter_map(|one| one.host());
+    if !certified.any(|name| names.contains(name)) {
         return Err(Problem::malformed("the order and the certificate that it replaces share no name"));
     }
     if objects.is_replaced(&certificate_id, now) {

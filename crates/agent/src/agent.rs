@@ -256,13 +256,13 @@ impl Agent {
     /// `NotEnrolled`, `NoRequest`, and `WrongChain` with the difference as its source.
     pub fn check(&self, chain: &str) -> Result<Pair, AgentError> {
         let request = self.request.as_ref().ok_or_else(|| AgentError::new(Step::Check, Kind::NoRequest))?;
-        let names = std::slice::from_ref(&self.known(Step::Check)?.name);
+        let identifiers = &self.known(Step::Check)?.name.clone().into();
         let wrong = |error| AgentError::because(Step::Check, Kind::WrongChain, error);
         let parsed = Chain::from_pem(chain.as_bytes())
             .map_err(|error| AgentError::because(Step::Check, Kind::WrongChain, error))?;
         let now = self.ambient.now();
         let roots = self.roots.as_ref();
-        let expected = Expectation { spki: request.csr().spki(), names, wildcards: &[], now, roots };
+        let expected = Expectation { spki: request.csr().spki(), identifiers, now, roots };
         parsed.check(&expected).map_err(wrong)?;
         Pair::new(parsed, request.key())
             .map_err(|error| AgentError::because(Step::Check, Kind::Crypto, error))

@@ -52,7 +52,7 @@ impl Pair {
 impl fmt::Debug for Pair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pair")
-            .field("names", &self.chain.leaf().names())
+            .field("identifiers", &self.chain.leaf().identifiers())
             .field("has_key", &self.key.is_some())
             .finish_non_exhaustive()
     }

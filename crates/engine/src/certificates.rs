@@ -134,7 +134,7 @@ impl Engine {
     async fn gate(&self, grant: &Grant, csr: &[u8]) -> Result<(VerifiedCsr, u32), EngineError> {
         let name = grant.name();
         let verified = VerifiedCsr::parse(csr, &self.parts().options.csr_policy)
-            .and_then(|csr| csr.require_names(std::slice::from_ref(name)).map(|()| csr));
+            .and_then(|csr| csr.require_identifiers(&name.clone().into()).map(|()| csr));
         let csr = verified.map_err(|refusal| self.refuse(name, refusal))?;
         let (mut known, mut tenant) = (KnownKeys::new(), 0);
         if let Some(found) = self.parts().store.read(DEVICES, grant.device().as_str()).await? {

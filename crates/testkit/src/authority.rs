@@ -126,15 +126,16 @@ fn ca_params(common_name: &str, constraints: BasicConstraints) -> CertificatePar
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fleetcert_names::IdentifierSet;
     use fleetcert_x509::{CsrPolicy, Expectation, KeyKind, Roots, VerifiedCsr, csr_for};
     use std::time::Duration;
 
-    fn terms<'a>(csr: &'a VerifiedCsr, first_octet: u8) -> LeafTerms<'a> {
+    fn terms<'a>(csr: &'a VerifiedCsr, names: &'a [HostName], first_octet: u8) -> LeafTerms<'a> {
         let not_before = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
         let mut serial = [7; 16];
         serial[0] = first_octet;
         let not_after = not_before + Duration::from_secs(86_399);
-        LeafTerms { spki: csr.spki(), names: csr.names(), serial, not_before, not_after }
+        LeafTerms { spki: csr.spki(), names, serial, not_before, not_after }
     }
 
     /// Every kind of key keeps its SubjectPublicKeyInfo to the byte, and the chain leads to the root.
@@ -142,16 +143,17 @@ mod tests {
     fn leaves_of_all_kinds_are_good() {
         let authority = Authority::generate().unwrap();
         let roots = Roots::from_pem(authority.root_pem().as_bytes()).unwrap();
-        let names = ["a.fleet.test".parse().unwrap(), "b.fleet.test".parse().unwrap()];
+        let identifiers: IdentifierSet = "a.fleet.test,b.fleet.test".parse().unwrap();
+        let names: Vec<HostName> = identifiers.hosts().cloned().collect();
         for kind in [KeyKind::P256, KeyKind::P384, KeyKind::Rsa2048] {
             let key = fleetcert_x509::KeyPair::generate(kind).unwrap();
-            let csr = csr_for(&names, &key).unwrap();
+            let csr = csr_for(&identifiers, &key).unwrap();
             let csr = VerifiedCsr::parse(&csr, &CsrPolicy::lets_encrypt()).unwrap();
-            let terms = terms(&csr, 0x01);
+            let terms = terms(&csr, &names, 0x01);
             let chain = authority.sign(&terms).unwrap();
             let now = terms.not_before + Duration::from_secs(60);
             let expected =
-                Expectation { spki: csr.spki(), names: &names, wildcards: &[], now, roots: Some(&roots) };
+                Expectation { spki: csr.spki(), identifiers: &identifiers, now, roots: Some(&roots) };
             assert_eq!(chain.check(&expected), Ok(()), "{kind}");
             assert_eq!(chain.leaf().not_before(), terms.not_before);
             assert_eq!(chain.leaf().not_after(), terms.not_after);
@@ -171,16 +173,16 @@ mod tests {
             -----END CERTIFICATE REQUEST-----\n";
         let csr = VerifiedCsr::parse(CSR.as_bytes(), &CsrPolicy::lets_encrypt()).unwrap();
         assert_eq!(csr.key_kind(), KeyKind::P256);
-        let chain = Authority::generate().unwrap().sign(&terms(&csr, 0x01)).unwrap();
+        let chain = Authority::generate().unwrap().sign(&terms(&csr, &["a.fleet.test".parse().unwrap()], 0x01)).unwrap();
         assert_eq!(chain.leaf().spki(), csr.spki());
     }
 
     #[test]
     fn a_serial_with_its_first_bit_set_gets_a_zero_before_it() {
         let key = fleetcert_x509::KeyPair::generate(KeyKind::P256).unwrap();
-        let csr = csr_for(&["a.fleet.test".parse().unwrap()], &key).unwrap();
+        let csr = csr_for(&"a.fleet.test".parse().unwrap(), &key).unwrap();
         let csr = VerifiedCsr::parse(&csr, &CsrPolicy::lets_encrypt()).unwrap();
-        let chain = Authority::generate().unwrap().sign(&terms(&csr, 0x87)).unwrap();
+        let chain = Authority::generate().unwrap().sign(&terms(&csr, &["a.fleet.test".parse().unwrap()], 0x87)).unwrap();
         assert_eq!(chain.leaf().serial()[..2], [0x00, 0x87]);
         assert_eq!(chain.leaf().serial().len(), 17);
     }

@@ -26,12 +26,15 @@
 //! modulus is composite, and that its primes are no worse than that; no party but the key's owner could.
 //!
 //! ```
-//! use fleetcert_x509::{CsrPolicy, KeyKind, KeyPair, VerifiedCsr, csr_for};
+//! use fleetcert_x509::{
+//!     CsrPolicy, KeyKind, KeyPair, NameGrant, VerifiedCsr, csr_for,
+//! };
 //!
 //! let key = KeyPair::generate(KeyKind::P256)?;
-//! let names = ["xi8qz.fleet.test".parse()?];
-//! let csr = VerifiedCsr::parse(&csr_for(&names, &key)?, &CsrPolicy::device())?;
-//! assert_eq!(csr.names(), names);
+//! let names = "xi8qz.fleet.test,*.xi8qz.fleet.test".parse()?;
+//! let policy = CsrPolicy::device().with_grant(NameGrant::exact(&names));
+//! let csr = VerifiedCsr::parse(&csr_for(&names, &key)?, &policy)?;
+//! assert_eq!(csr.identifiers(), &names);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

@@ -100,7 +100,7 @@ impl Issuer for TestIssuer {
         params.serial_number = Some(SerialNumber::from(serial));
         params.use_authority_key_identifier_extension = true;
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        let names = request.csr.names();
+        let names = request.csr.identifiers();
         params.subject_alt_names =
             names.iter().map(|name| SanType::DnsName(name.as_str().try_into().unwrap())).collect();
         let key = SubjectPublicKeyInfo::from_der(request.csr.spki()).unwrap();

@@ -52,7 +52,7 @@ async fn from_an_order_to_a_certificate() {
     let chain = Chain::from_pem(&certificate.body).unwrap();
     let csr = VerifiedCsr::parse(&csr, &fleetcert_x509::CsrPolicy::lets_encrypt()).unwrap();
     assert_eq!(chain.leaf().spki(), csr.spki());
-    assert_eq!(chain.leaf().names(), [host(names[0]), host(names[1])]);
+    assert_eq!(chain.leaf().identifiers(), [host(names[0]).into(), host(names[1]).into()]);
     let urls = world.issuer.decisions(|decisions| decisions.account_urls.clone());
     assert_eq!(urls, [client.kid.clone().unwrap(), client.kid.clone().unwrap()]);
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use fleetcert_dns::challenge::{ChallengeError, ChallengeRecord, Published};
-use fleetcert_names::HostName;
+use fleetcert_names::{HostName, Identifier, IdentifierSet};
 use fleetcert_x509::{Chain, ChainFault, Expectation};
 
 use super::pace::Pace;
@@ -216,10 +216,14 @@ impl<'a> Run<'a> {
 
     fn check(&self, state: &State) -> Event {
         let State::Downloaded { chain, .. } = state else { return Event::Started };
+        let names = state.order().names.iter().cloned().map(Identifier::from);
+        let identifiers = match IdentifierSet::new(names) {
+            Ok(identifiers) => identifiers,
+            Err(error) => return Event::WrongCertificate { why: error.to_string() },
+        };
         let expected = Expectation {
             spki: self.job.csr.spki(),
-            names: &state.order().names,
-            wildcards: &[],
+            identifiers: &identifiers,
             now: self.driver.clock.now(),
             roots: self.job.roots,
         };

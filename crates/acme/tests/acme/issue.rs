@@ -7,7 +7,7 @@ use fleetcert_acme::{
     AcmeErrorKind, Authority, MemoryJournal, NewOrder, OrderStatus, Outcome, ProblemKind, RevocationReason,
     Step,
 };
-
+use fleetcert_names::Identifier;
 use crate::scripted_ca::{Canned, Script};
 use crate::setting::{Setting, issued, names, wanted};
 
@@ -19,7 +19,7 @@ async fn drive(setting: &Setting) -> Outcome {
 async fn two_names_step_by_step() {
     let setting = Setting::new(Script::default()).await;
     let Outcome::Issued { chain, state } = drive(&setting).await else { panic!() };
-    assert_eq!(chain.leaf().names(), names());
+    assert_eq!(chain.leaf().identifiers(), names().map(Identifier::from));
     assert_eq!(chain.certificates().len(), 2);
     assert!(state.records().is_empty());
     assert_eq!(setting.zone.record_sets(), 0);

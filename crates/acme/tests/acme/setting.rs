@@ -12,7 +12,7 @@ use fleetcert_acme::{
 use fleetcert_ambient::SystemClock;
 use fleetcert_dns::MemoryBackend;
 use fleetcert_dns::challenge::{ChallengeOptions, Challenges};
-use fleetcert_names::{DomainName, HostName};
+use fleetcert_names::{DomainName, HostName, Identifier, IdentifierSet};
 use fleetcert_x509::{CsrPolicy, KeyKind, KeyPair, Roots, VerifiedCsr, csr_for};
 
 use crate::scripted_ca::{Script, ScriptedCa};
@@ -37,7 +37,8 @@ impl Setting {
         let account =
             client(&ca).register(AccountKey::generate().unwrap(), TermsOfService::Agreed).await.unwrap();
         let names = names();
-        let csr = csr_for(&names, &KeyPair::generate(KeyKind::P256).unwrap()).unwrap();
+        let identifiers = IdentifierSet::new(names.iter().cloned().map(Identifier::from)).unwrap();
+        let csr = csr_for(&identifiers, &KeyPair::generate(KeyKind::P256).unwrap()).unwrap();
         let csr = VerifiedCsr::parse(&csr, &CsrPolicy::lets_encrypt()).unwrap();
         let clock = Arc::new(SystemClock);
         let backend = Arc::new(zone.clone());

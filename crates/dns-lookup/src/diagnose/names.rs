@@ -12,7 +12,7 @@ pub(super) fn public(zone: &DomainName) -> Finding {
             "the zone's own name is none that a certificate can have",
         );
     };
-    match (public_refusal(&host), registered_domain(zone)) {
+    match (public_refusal(&host.into()), registered_domain(zone)) {
         // Names below a public suffix are what a fleet that is on the list has.
         (Some(PublicRefusal::IsPublicSuffix), _) | (None, None) => Finding::new(
             Check::Name,

@@ -53,9 +53,10 @@ impl InventoryEntry {
 
     /// All its names as text, host names first, then wildcards; without any, as certificates of authorities are, its subject.
     pub fn names(&self) -> Vec<String> {
-        let hosts = self.leaf.names().iter().map(ToString::to_string);
-        let wildcards = self.leaf.wildcards().iter().map(|base| format!("*.{base}"));
-        let names = hosts.chain(wildcards).chain(self.leaf.other_names().iter().cloned()).collect::<Vec<_>>();
+        let (wildcards, hosts): (Vec<_>, Vec<_>) =
+            self.leaf.identifiers().iter().partition(|identifier| identifier.is_wildcard());
+        let identifiers = hosts.into_iter().chain(wildcards).map(ToString::to_string);
+        let names = identifiers.chain(self.leaf.other_names().iter().cloned()).collect::<Vec<_>>();
         if names.is_empty() { vec![self.subject.clone()] } else { names }
     }
 
