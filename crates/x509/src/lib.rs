@@ -12,8 +12,8 @@
 //!   both in one file under a passphrase, for Java, Windows and appliances.
 //! - **Its dates.** [`Leaf`] tells serial number, key identifiers and [`Validity`]: the days that are left, and the moment
 //!   to renew if the CA gives no advice.
-//! - **Keeping watch.** An [`Inventory`] of any files says what there is, until when, and whether the chains are whole;
-//!   `cargo run -p fleetcert-x509 --example inventory -- PATH...` is the same as a program.
+//! - **Keeping watch.** `cargo run -p fleetcert-x509 --example inventory -- PATH...` lists the certificates in files and
+//!   folders: until when they are valid, and whether their chains are complete.
 //!
 //! Keys are P-256, P-384 and RSA of 2048, 3072 and 4096 bits, made here or taken from the PEM that OpenSSL writes.
 //!
@@ -47,7 +47,6 @@ mod error;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
-mod inventory;
 mod key;
 mod pem;
 mod pkcs12;
@@ -60,6 +59,5 @@ pub use csr::{
     VerifiedCsr, csr_for,
 };
 pub use error::{X509Error, X509ErrorKind};
-pub use inventory::{ChainState, Inventory, InventoryEntry, InventoryKey, UnreadableFile};
 pub use key::{KeyKind, KeyPair, SignatureAlgorithm, SigningKey};
 pub use pkcs12::pkcs12;

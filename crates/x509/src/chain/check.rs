@@ -130,14 +130,29 @@ impl Chain {
     /// ```
     pub fn check(&self, expected: &Expectation<'_>) -> Result<(), ChainFault> {
         self.check_leaf(expected)?;
-        for (position, pair) in self.certificates().windows(2).enumerate() {
-            if !link::is_signed_by(&pair[0], &pair[1]) {
-                return Err(ChainFault::BrokenLink { position });
-            }
-        }
+        self.check_links()?;
         match expected.roots {
             Some(roots) => self.check_path(expected, roots),
             None => self.check_issuers(expected.now),
+        }
+    }
+
+    /// Checks that each certificate was signed by the next one, by an algorithm that TLS clients accept.
+    ///
+    /// # Errors
+    /// [`ChainFault::BrokenLink`] with the first certificate that was not.
+    ///
+    /// ```no_run
+    /// # use fleetcert_x509::{Chain, ChainFault};
+    /// fn is_in_order(chain: &Chain) -> bool {
+    ///     chain.check_links().is_ok()
+    /// }
+    /// ```
+    pub fn check_links(&self) -> Result<(), ChainFault> {
+        let mut pairs = self.certificates().windows(2);
+        match pairs.position(|pair| !link::is_signed_by(&pair[0], &pair[1])) {
+            Some(position) => Err(ChainFault::BrokenLink { position }),
+            None => Ok(()),
         }
     }
 

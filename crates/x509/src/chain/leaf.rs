@@ -8,7 +8,8 @@ use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::time::ASN1Time;
 
 use super::{Validity, link};
-use crate::{CertificateId, X509Error, X509ErrorKind};
+use crate::key::PublicKey;
+use crate::{CertificateId, KeyKind, X509Error, X509ErrorKind};
 
 /// What the certificate of a server says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +73,11 @@ impl Leaf {
     /// The public key: a DER SubjectPublicKeyInfo.
     pub fn spki(&self) -> &[u8] {
         &self.spki
+    }
+
+    /// Returns the kind of the public key, or `None` for a key that no public CA certifies.
+    pub fn key_kind(&self) -> Option<KeyKind> {
+        PublicKey::parse(&self.spki).ok().map(|key| key.kind())
     }
 
     /// The content octets of the serial number's DER INTEGER.
@@ -154,7 +160,7 @@ impl AlternativeNames {
 }
 
 /// Text from outside, escaped and shortened.
-pub(crate) fn harmless(text: &str) -> String {
+fn harmless(text: &str) -> String {
     text.chars().take(256).flat_map(char::escape_default).collect()
 }
 
