@@ -55,6 +55,7 @@ pub mod postgres;
 #[cfg(feature = "powerdns")]
 pub mod powerdns;
 pub mod quickstart;
+mod readmes;
 #[cfg(any(feature = "nginx", feature = "haproxy", feature = "dovecot", feature = "postfix"))]
 pub mod server_programs;
 

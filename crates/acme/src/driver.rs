@@ -5,7 +5,7 @@ mod observer;
 mod pace;
 mod run;
 
-pub use journal::{Journal, JournalError, MemoryJournal};
+pub use journal::{Entry, Journal, JournalError, MemoryJournal};
 pub use observer::{NoObserver, Observer, Step};
 
 use std::sync::Arc;
@@ -16,8 +16,8 @@ use fleetcert_dns::challenge::Challenges;
 use fleetcert_names::DomainName;
 use fleetcert_x509::{Chain, Roots, VerifiedCsr};
 
-use crate::Authority;
-use crate::order::{Action, Event, Failure, Retry, State, step};
+use crate::order::{Action, Event, Failure, FailureKind, Retry, State, step};
+use crate::{Authority, Fault};
 use run::Run;
 
 /// Drives orders: at one CA, with one way to publish records. A clone is the same one.
@@ -87,6 +87,8 @@ pub enum Outcome {
     Failed {
         /// Why, and when to try again.
         failure: Failure,
+        /// Fault of the CA behind the failure, if this drive met it.
+        fault: Option<Fault>,
         /// Where the order stands.
         state: State,
     },
@@ -94,6 +96,8 @@ pub enum Outcome {
     Suspended {
         /// Why not now, and when to try again.
         failure: Failure,
+        /// Fault of the CA behind the failure, if this drive met it.
+        fault: Option<Fault>,
         /// Where the order stands: `Wanted`, `Ordering` or `Ordered`.
         state: State,
     },
@@ -121,36 +125,53 @@ impl Driver {
         let mut run = Run::new(self, *job, observer, &state);
         let mut state = state;
         let mut event = Event::Started;
+        let mut last_fault = None;
         loop {
+            let fault = event.fault().cloned();
+            last_fault = fault.clone().or(last_fault);
             let (next, action) = step(state.clone(), event, self.clock.now());
             if next != state {
                 tracing::debug!(url = next.url(), ?action, "an order goes on");
-                journal.record(&next).await?;
-                state = next;
+                let entry = Entry { state: next, fault };
+                journal.record(&entry).await?;
+                state = entry.state;
             }
             event = match action {
-                Action::Stop => return Ok(ended(state, self.clock.now())),
-                Action::Suspend(failure) => return Ok(Outcome::Suspended { failure, state }),
+                Action::Stop => return Ok(ended(state, last_fault, self.clock.now())),
+                Action::Suspend(failure) => {
+                    let fault = behind(&failure, last_fault);
+                    return Ok(Outcome::Suspended { failure, fault, state });
+                }
                 action => run.perform(action, &state).await,
             };
         }
     }
 }
 
-fn ended(state: State, now: std::time::SystemTime) -> Outcome {
+fn ended(state: State, last_fault: Option<Fault>, now: std::time::SystemTime) -> Outcome {
     match &state {
         State::Done { chain, .. } => match Chain::from_pem(chain.as_bytes()) {
             Ok(chain) => Outcome::Issued { chain, state },
             // Only a journal that was changed from outside holds a chain that was never checked.
             Err(error) => {
-                Outcome::Failed { failure: Failure::wrong_certificate(error.to_string(), now), state }
+                let failure = Failure::wrong_certificate(error.to_string(), now);
+                Outcome::Failed { failure, fault: None, state }
             }
         },
-        State::Failed { failure, .. } => Outcome::Failed { failure: failure.clone(), state },
+        State::Failed { failure, .. } => {
+            let failure = failure.clone();
+            Outcome::Failed { fault: behind(&failure, last_fault), failure, state }
+        }
         // `step` stops in terminal states only; any other would go on later.
         _ => Outcome::Suspended {
             failure: Failure::slow(Retry::Backoff, "the order stopped on its way", now),
+            fault: None,
             state,
         },
     }
+}
+
+/// The fault that the failure is about.
+fn behind(failure: &Failure, last_fault: Option<Fault>) -> Option<Fault> {
+    last_fault.filter(|fault| failure.kind == FailureKind::Ca(fault.kind))
 }

@@ -5,6 +5,8 @@ use std::fmt;
 use fleetcert_names::HostName;
 use serde::{Deserialize, Serialize};
 
+use crate::rate_limit::without_url;
+
 /// A problem document of an ACME server (RFC 8555 section 6.7, RFC 7807), cut to sizes that can be stored and
 /// logged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,10 +30,11 @@ const MAX_KIND: usize = 200;
 const MAX_SUBPROBLEMS: usize = 100;
 
 impl Problem {
-    /// The problem in a reply's body, if there is one.
-    pub(crate) fn parse(body: &[u8]) -> Option<Self> {
+    /// Reads the problem in a reply's body, and its `detail` at full length.
+    pub(crate) fn parse(body: &[u8]) -> Option<(Self, String)> {
         let document: Document = serde_json::from_slice(body).ok()?;
-        Some(document.problem(true))
+        let detail = document.detail.clone().unwrap_or_default();
+        Some((document.problem(true), detail))
     }
 }
 
@@ -48,7 +51,7 @@ impl From<&instant_acme::Problem> for Problem {
         };
         Self {
             kind: kind(problem.r#type.as_deref()),
-            detail: bounded(problem.detail.as_deref().unwrap_or_default(), MAX_DETAIL),
+            detail: bounded(without_url(problem.detail.as_deref().unwrap_or_default()), MAX_DETAIL),
             name: None,
             subproblems: problem.subproblems.iter().take(MAX_SUBPROBLEMS).map(subproblem).collect(),
         }
@@ -93,7 +96,7 @@ impl Document {
         let subproblems = self.subproblems.into_iter().filter(|_| with_subproblems).take(MAX_SUBPROBLEMS);
         Problem {
             kind: kind(self.kind.as_deref()),
-            detail: bounded(self.detail.as_deref().unwrap_or_default(), MAX_DETAIL),
+            detail: bounded(without_url(self.detail.as_deref().unwrap_or_default()), MAX_DETAIL),
             name,
             subproblems: subproblems.map(|document| document.problem(false)).collect(),
         }
@@ -216,12 +219,13 @@ mod tests {
 
     #[test]
     fn a_document_with_subproblems() {
-        let problem = Problem::parse(
+        let (problem, detail) = Problem::parse(
             br#"{"type":"urn:ietf:params:acme:error:compound","detail":"two\nnames","status":403,"subproblems":[
                 {"type":"urn:ietf:params:acme:error:caa","detail":"no","identifier":{"type":"dns","value":"A.test.example"}},
                 {"type":"urn:example:odd"}]}"#,
         )
         .unwrap();
+        assert_eq!(detail, "two\nnames");
         assert_eq!(problem.kind, ProblemKind::Compound);
         assert_eq!(problem.detail, "two\\nnames");
         assert_eq!(problem.subproblems[0].name, Some("a.test.example".parse().unwrap()));
@@ -234,14 +238,14 @@ mod tests {
     fn what_is_no_document() {
         assert_eq!(Problem::parse(b"<html>503</html>"), None);
         assert_eq!(Problem::parse(b"[]"), None);
-        assert_eq!(Problem::parse(b"{}").unwrap().kind, ProblemKind::Other("about:blank".into()));
+        assert_eq!(Problem::parse(b"{}").unwrap().0.kind, ProblemKind::Other("about:blank".into()));
     }
 
     proptest! {
         #[test]
         fn no_document_is_too_long(detail: String, kind: String) {
             let body = serde_json::json!({"type": kind, "detail": detail.repeat(50)}).to_string();
-            let problem = Problem::parse(body.as_bytes()).unwrap();
+            let (problem, _) = Problem::parse(body.as_bytes()).unwrap();
             prop_assert!(problem.detail.chars().count() <= MAX_DETAIL);
             prop_assert!(!problem.to_string().contains(char::is_control));
         }

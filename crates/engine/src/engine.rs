@@ -4,7 +4,7 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use fleetcert_acme::Authority;
+use fleetcert_acme::{Authority, PacedAuthority};
 use fleetcert_ambient::{Clock, Entropy};
 use fleetcert_dns::DnsBackend;
 use fleetcert_dns::challenge::Challenges;
@@ -13,12 +13,12 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::budgets::CaBudgets;
+use crate::known_ca::pacer_for;
 use crate::orders::{Breakers, ClockWatch, Waiting};
-use crate::pacing;
 use crate::policy::{AddressPolicy, Authorizer, DeviceAuthenticator, Enroller, LabelPolicy};
 use crate::renewals::Planned;
 use crate::requests::Requests;
-use crate::{EngineError, EngineErrorKind, EngineOptions, Event, Events, PacedAuthority};
+use crate::{EngineError, EngineErrorKind, EngineOptions, Event, Events};
 
 /// What an engine is made of. Each part can be replaced.
 #[derive(Clone, Debug)]
@@ -84,7 +84,7 @@ impl Engine {
     /// An engine of these parts. Nothing runs yet: see [`run`](Self::run).
     pub fn new(mut parts: EngineParts) -> Self {
         let pacer = parts.options.pacer.clone();
-        let pacer = pacer.unwrap_or_else(|| pacing::published_by(parts.authority.account_url()));
+        let pacer = pacer.unwrap_or_else(|| pacer_for(parts.authority.account_url()));
         let paced = PacedAuthority::new(parts.authority, pacer, Arc::clone(&parts.clock));
         parts.authority = Arc::new(paced);
         let clock_watch = ClockWatch::new(parts.options.clock_rule, parts.clock.now());

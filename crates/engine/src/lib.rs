@@ -58,6 +58,7 @@ mod addresses;
 mod admission;
 mod budgets;
 mod certificates;
+pub mod conformance;
 mod engine;
 mod enrolment;
 mod error;
@@ -66,23 +67,22 @@ mod grant;
 mod known_ca;
 mod options;
 mod orders;
-mod pacing;
 mod policy;
 mod records;
 mod renewals;
 mod requests;
 mod sweeper;
 
-pub use admission::{Caller, RequestView};
+pub use admission::Caller;
 pub use engine::{Engine, EngineParts};
 pub use error::{EngineError, EngineErrorKind};
 pub use event::{Dependency, Event, Events, NoEvents, OrderStep};
 pub use grant::{Action, Grant};
 pub use options::EngineOptions;
-pub use pacing::PacedAuthority;
 pub use policy::{
-    AddressPolicy, AddressRefusal, AskedLabels, AuthenticationError, Authorizer, Denial, DeviceAuthenticator,
-    DeviceKeys, Enroller, EnrolmentDecision, Identified, LabelPolicy, LabelRefusal, OneTimeTokens, OwnName,
-    PrivateAddresses, RandomLabels,
+    AddressPolicy, AddressRefusal, Admission, Applicant, AskedLabels, AuthenticationError, Authorizer,
+    ByProofKind, Denial, DeviceAuthenticator, DeviceKeys, Enroller, EnrolmentDecision, EnrolmentRefusal,
+    Identified, LabelPolicy, LabelRefusal, OneTimeTokens, OwnName, PendingEnrolment, PrivateAddresses,
+    RandomLabels, RequestOrigin, RequestParts, TlsClientIdentity,
 };
 pub use records::DeviceState;

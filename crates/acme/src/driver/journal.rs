@@ -1,53 +1,62 @@
-//! Where each step is written before it is taken.
+//! The journal of an order: each step is written to it before the step is taken.
 
 use parking_lot::Mutex;
 use std::error::Error;
 
 use async_trait::async_trait;
 
+use crate::Fault;
 use crate::order::State;
 
-/// Where an order's states are written, so that whoever comes after a crash can go on.
+/// Durable storage for the entries of one order, so that the order can be resumed after a crash.
 #[async_trait]
 pub trait Journal: Send + Sync {
-    /// Records that the order stands here now. When it returns, the entry outlives a crash.
+    /// Records where the order stands. When it returns, the entry survives a crash.
     ///
-    /// It replaces the entry before. A challenge record of [`State::records`] may be in the zone from now on.
+    /// The entry replaces the one before. From now on the challenge records of [`State::records`] may be in the zone.
     ///
-    /// **Cancellation.** The entry may or may not be there; nothing was done that it names.
+    /// **Cancellation.** The entry may or may not be stored; the step that it announces was not taken.
     ///
     /// # Errors
-    /// The entry is not there for sure, or somebody else has the order now. The order is not driven on.
-    async fn record(&self, entry: &State) -> Result<(), JournalError>;
+    /// The entry may not be stored, or another process owns the order now. The order is not driven further.
+    async fn record(&self, entry: &Entry) -> Result<(), JournalError>;
 }
 
-/// A journal that did not take an entry.
+/// One entry of an order's journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// State of the order. It is all that has to be stored.
+    pub state: State,
+    /// Fault of the CA that led to this state, if one did.
+    pub fault: Option<Fault>,
+}
+
+/// A failure to record an entry.
 #[derive(Debug, thiserror::Error)]
-#[error("the order's journal did not take an entry")]
+#[error("cannot write the order's journal")]
 pub struct JournalError(#[source] Box<dyn Error + Send + Sync + 'static>);
 
 impl JournalError {
-    /// The failure below it.
+    /// An error with its cause.
     pub fn new(source: impl Into<Box<dyn Error + Send + Sync + 'static>>) -> Self {
         Self(source.into())
     }
 }
 
-/// A journal in memory: it keeps every entry, and forgets them with the process. For tests and for trying things
-/// out.
+/// A journal in memory, which keeps every entry. For tests and experiments.
 #[derive(Debug, Default)]
-pub struct MemoryJournal(Mutex<Vec<State>>);
+pub struct MemoryJournal(Mutex<Vec<Entry>>);
 
 impl MemoryJournal {
-    /// All entries, the oldest first.
-    pub fn entries(&self) -> Vec<State> {
+    /// Returns all entries, the oldest first.
+    pub fn entries(&self) -> Vec<Entry> {
         self.0.lock().clone()
     }
 }
 
 #[async_trait]
 impl Journal for MemoryJournal {
-    async fn record(&self, entry: &State) -> Result<(), JournalError> {
+    async fn record(&self, entry: &Entry) -> Result<(), JournalError> {
         self.0.lock().push(entry.clone());
         Ok(())
     }

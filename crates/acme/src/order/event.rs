@@ -71,6 +71,16 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// Returns the fault of the CA that the event reports.
+    pub(crate) fn fault(&self) -> Option<&Fault> {
+        match self {
+            Self::Fault(fault) | Self::OutOfTime { fault: Some(fault), .. } => Some(fault),
+            _ => None,
+        }
+    }
+}
+
 /// A failure of the zone as a plain value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ZoneFault {

@@ -37,7 +37,7 @@ fn reading(status: OrderStatus) -> Reading {
 fn fault(kind: AcmeErrorKind, problem: Option<ProblemKind>) -> Fault {
     let problem =
         problem.map(|kind| Problem { kind, detail: "d".into(), name: None, subproblems: Vec::new() });
-    Fault { kind, status: Some(400), retry_after: None, problem, detail: String::new() }
+    Fault { status: Some(400), problem, ..Fault::new(kind, "") }
 }
 
 fn failure() -> Failure {

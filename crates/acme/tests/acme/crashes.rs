@@ -4,7 +4,7 @@ use parking_lot::Mutex;
 
 use async_trait::async_trait;
 use fleetcert_acme::order::State;
-use fleetcert_acme::{Journal, JournalError, MemoryJournal, Outcome};
+use fleetcert_acme::{Entry, Journal, JournalError, MemoryJournal, Outcome};
 
 use crate::scripted_ca::Script;
 use crate::setting::{Setting, issued, wanted};
@@ -18,11 +18,11 @@ struct DyingJournal {
 
 #[async_trait]
 impl Journal for DyingJournal {
-    async fn record(&self, entry: &State) -> Result<(), JournalError> {
+    async fn record(&self, entry: &Entry) -> Result<(), JournalError> {
         let mut entries = self.entries.lock();
         let dies = entries.len() == self.dies_at;
         if !dies || self.writes_first {
-            entries.push(entry.clone());
+            entries.push(entry.state.clone());
         }
         if dies { Err(JournalError::new("the process died")) } else { Ok(()) }
     }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use fleetcert_acme::order::{FailureKind, Retry, State};
 use fleetcert_acme::{
-    AcmeErrorKind, Authority, MemoryJournal, NewOrder, OrderStatus, Outcome, RevocationReason, Step,
+    AcmeErrorKind, Authority, MemoryJournal, NewOrder, OrderStatus, Outcome, ProblemKind, RevocationReason,
+    Step,
 };
 
 use crate::scripted_ca::{Canned, Script};
@@ -86,7 +87,7 @@ async fn refused_nonces_are_not_seen() {
 async fn a_ca_that_refuses_every_nonce_ends_the_try() {
     let setting = Setting::new(Script::default()).await;
     setting.ca.set(|script| script.refuses_nonce = Some(|_| true));
-    let Outcome::Suspended { failure, state } = drive(&setting).await else { panic!() };
+    let Outcome::Suspended { failure, state, .. } = drive(&setting).await else { panic!() };
     assert_eq!(failure.kind, FailureKind::Ca(AcmeErrorKind::BadNonce));
     assert_eq!(state, wanted());
     assert_eq!(setting.account.client().traffic().orders, 12);
@@ -95,8 +96,9 @@ async fn a_ca_that_refuses_every_nonce_ends_the_try() {
 #[tokio::test]
 async fn a_failed_validation_says_why_and_leaves_nothing() {
     let setting = Setting::new(Script { fails_validation: true, ..Script::default() }).await;
-    let Outcome::Failed { failure, .. } = drive(&setting).await else { panic!() };
+    let Outcome::Failed { failure, fault, .. } = drive(&setting).await else { panic!() };
     assert_eq!((failure.kind, failure.retry), (FailureKind::Invalid, Retry::Backoff));
+    assert_eq!(fault, None, "the CA did all that was asked");
     assert!(failure.message.contains("Incorrect TXT record"), "{failure}");
     assert_eq!(setting.zone.record_sets(), 0);
 }
@@ -137,6 +139,20 @@ fn replacing() -> State {
 }
 
 #[tokio::test]
+async fn journal_entry_names_the_fault_that_led_to_it() {
+    let setting = Setting::new(Script { already_replaced: true, ..Script::default() }).await;
+    let journal = MemoryJournal::default();
+    issued(setting.drive(replacing(), &journal).await.unwrap());
+    let entries = journal.entries();
+    let with_fault: Vec<_> = entries.iter().filter(|entry| entry.fault.is_some()).collect();
+    let [entry] = with_fault[..] else { panic!("{entries:#?}") };
+    let State::Ordering { order } = &entry.state else { panic!("{entry:?}") };
+    assert_eq!(order.replaces, None);
+    let problem = entry.fault.as_ref().unwrap().problem.as_ref().unwrap();
+    assert_eq!(problem.kind, ProblemKind::AlreadyReplaced);
+}
+
+#[tokio::test]
 async fn replaces_is_a_hint() {
     let replaced = |state: &State| state.order().replaces.is_some();
     for (script, kept) in [
@@ -165,8 +181,9 @@ async fn lost_answers_cost_no_order() {
 
     let setting = Setting::new(Script::default()).await;
     setting.ca.instead("new-order", lost());
-    let Outcome::Suspended { failure, state } = drive(&setting).await else { panic!() };
+    let Outcome::Suspended { failure, fault, state } = drive(&setting).await else { panic!() };
     assert_eq!(failure.kind, FailureKind::Ca(AcmeErrorKind::Unavailable));
+    assert_eq!(fault.unwrap().kind, AcmeErrorKind::Unavailable);
     assert!(matches!(state, State::Ordering { .. }));
     issued(setting.drive(state, &MemoryJournal::default()).await.unwrap());
     assert_eq!(setting.ca.orders(), 1, "asked for again, the CA gives the same order");
@@ -177,7 +194,8 @@ async fn a_wait_that_is_too_long_suspends_and_the_order_goes_on() {
     let setting = Setting::new(Script { pending_polls: 1, ..Script::default() }).await;
     let busy = Canned { done: false, status: 503, retry_after: Some("3600"), body: String::new() };
     setting.ca.instead("order", busy);
-    let Outcome::Suspended { failure, state } = drive(&setting).await else { panic!() };
+    let Outcome::Suspended { failure, fault, state } = drive(&setting).await else { panic!() };
+    assert_eq!(fault.unwrap().status, Some(503));
     let Retry::NotBefore(time) = failure.retry else { panic!("{failure:?}") };
     assert_eq!(time.duration_since(failure.at).unwrap().as_secs(), 3600);
     assert!(matches!(&state, State::Ordered(placed) if placed.records.is_empty()));

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
+use fleetcert_acme::NamePause;
 use fleetcert_names::HostName;
-use fleetcert_schedule::budget::refusal::Pause;
 use fleetcert_schedule::budget::{
     Account, BucketKey, Charges, Correction, Denied, DeniedBy, Leave, Limit, Outcome, Refusal,
 };
@@ -42,7 +42,7 @@ pub(crate) enum Refused {
         /// The buckets of their failures in a row.
         keys: Vec<BucketKey>,
         /// What it said.
-        pause: Pause,
+        pause: NamePause,
         /// When to look again.
         until: SystemTime,
     },

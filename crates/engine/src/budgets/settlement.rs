@@ -169,7 +169,7 @@ mod tests {
             name: None,
             subproblems: Vec::new(),
         };
-        Fault { kind, status: Some(400), retry_after: None, problem: Some(problem), detail: String::new() }
+        Fault { status: Some(400), problem: Some(problem), ..Fault::new(kind, "") }
     }
 
     fn settled(before: &State, after: &State) -> Option<Settlement> {

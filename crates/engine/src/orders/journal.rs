@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use fleetcert_acme::order::State;
-use fleetcert_acme::{Fault, Journal, JournalError};
+use fleetcert_acme::{Entry, Journal, JournalError};
 use fleetcert_dns::challenge::ChallengeRecord;
 use fleetcert_names::HostName;
 use fleetcert_schedule::budget::{Denied, Leave};
@@ -29,8 +29,6 @@ pub(super) struct OrderJournal {
     device: Record,
     lease: Duration,
     written: Mutex<Written>,
-    /// What the CA refused last, as the driver tells.
-    fault: parking_lot::Mutex<Option<Fault>>,
 }
 
 #[derive(Debug)]
@@ -73,12 +71,7 @@ impl OrderJournal {
     ) -> Self {
         let challenges = challenge_keys(&record.state);
         let written = Mutex::new(Written { version, record, challenges, held_up: None });
-        Self { engine, name, device, lease, written, fault: parking_lot::Mutex::default() }
-    }
-
-    /// Takes note of what the CA refused: the next entry is because of it.
-    pub(super) fn note_fault(&self, fault: &Fault) {
-        *self.fault.lock() = Some(fault.clone());
+        Self { engine, name, device, lease, written }
     }
 
     /// Holds what the order needs that is taken up where it stands. A newOrder that may have been sent counts as sent,
@@ -168,9 +161,8 @@ impl OrderJournal {
 
 #[async_trait]
 impl Journal for OrderJournal {
-    async fn record(&self, state: &State) -> Result<(), JournalError> {
+    async fn record(&self, Entry { state, fault }: &Entry) -> Result<(), JournalError> {
         let mut written = self.written.lock().await;
-        let fault = self.fault.lock().take();
         let record = &written.record;
         let (settle, reserve) = match decide(&record.state, state, record.holding.as_ref(), fault.as_ref()) {
             Decision::Keep => (None, None),
@@ -182,7 +174,7 @@ impl Journal for OrderJournal {
         };
         let was_ordering = matches!(record.state, State::Ordering { .. });
         let mut change = change(record, settle.clone(), reserve, self.leave(record));
-        if let (true, Some(fault), Some(holding)) = (was_ordering, &fault, &record.holding) {
+        if let (true, Some(fault), Some(holding)) = (was_ordering, fault, &record.holding) {
             let limits = self.engine.limits().await.map_err(JournalError::new)?;
             change.refused = refused(fault, holding, &limits, self.engine.now());
         }

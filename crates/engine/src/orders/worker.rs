@@ -1,6 +1,5 @@
 //! The worker: takes orders whose turn it is and drives each to where it can get.
 
-use parking_lot::Mutex;
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -193,14 +192,11 @@ impl Engine {
             KnownCa::of(self.parts().authority.account_url())?.lifetime(options.profile.as_deref(), started)
         });
         let job = Job { zone: &options.zone, csr: &csr, roots: options.roots.as_ref(), lifetime };
-        let last_fault = Mutex::new(None);
-        let observer = |step: &Step| {
-            let Step::Refused { fault } = step else {
-                return self.notify(&Event::Order { name: &name, step });
-            };
-            journal.note_fault(fault);
-            *last_fault.lock() = Some(fault.clone());
-            self.notify(&Event::Order { name: &name, step: &Step::Refused { fault: to_be_told(fault) } });
+        let observer = |step: &Step| match step {
+            Step::Refused { fault } => {
+                self.notify(&Event::Order { name: &name, step: &Step::Refused { fault: to_be_told(fault) } });
+            }
+            _ => self.notify(&Event::Order { name: &name, step }),
         };
         let driver = self.driver();
         let driven = async {
@@ -228,7 +224,7 @@ impl Engine {
                 self.store_certificate(&name, &record, version, &chain).await?;
                 Ok(Verdict::ISSUED)
             }
-            Ok(Outcome::Failed { failure, .. } | Outcome::Suspended { failure, .. }) => {
+            Ok(Outcome::Failed { failure, fault, .. } | Outcome::Suspended { failure, fault, .. }) => {
                 let Failure { kind, message, retry, .. } = failure;
                 let message = match kind {
                     FailureKind::Ca(AcmeErrorKind::Paused) => PAUSED.to_owned(),
@@ -238,7 +234,6 @@ impl Engine {
                     self.notify(&Event::WrongCertificate { name: &name, why: &message });
                     record.failure_code = Some(WRONG_CERTIFICATE.to_owned());
                 }
-                let fault = last_fault.into_inner();
                 self.postpone_order(&name, record, version, message, Some(retry)).await?;
                 Ok(Verdict::of(kind, fault.as_ref()))
             }

@@ -15,7 +15,7 @@ use fleetcert_dns::{DnsBackend, MemoryBackend, RecordType};
 use fleetcert_dns_lookup::{AuthoritativeVisibility, LookOptions, Servers};
 use fleetcert_engine::{
     Action, DeviceKeys, Engine, EngineError, EngineErrorKind, EngineOptions, EngineParts, Event, Events,
-    Grant, OneTimeTokens, OwnName, PrivateAddresses, RandomLabels, RequestView,
+    Grant, OneTimeTokens, OwnName, PrivateAddresses, RandomLabels, RequestOrigin, RequestParts,
 };
 use fleetcert_jose::{Algorithm, KeyPair, KeyReference, Signer};
 use fleetcert_names::{DomainName, HostName};
@@ -337,17 +337,19 @@ pub(crate) async fn enrol(engine: &Engine) -> Device {
 
 pub(crate) async fn enrol_of(engine: &Engine, tenant: Tenant) -> Device {
     let key = KeyPair::generate(Algorithm::Es256).unwrap();
-    let request = EnrolRequest { token: engine.issue_token_of(tenant, DAY).await.unwrap(), label: None };
-    let enrolled = engine.enrol(&request, key.jwk()).await.unwrap();
+    let request = EnrolRequest::new(engine.issue_token_of(tenant, DAY).await.unwrap());
+    let answer = engine.enrol(&request, key.jwk(), &RequestOrigin::default()).await.unwrap();
+    let enrolled = answer.enrolled().unwrap();
     Device { id: enrolled.device, name: enrolled.name, key }
 }
 
 impl Device {
     /// A request that this device signed, as it arrives.
-    pub(crate) fn view(&self, url: &str) -> RequestView {
+    pub(crate) fn view(&self, url: &str) -> RequestParts {
         let who = KeyReference::Kid(self.id.to_string());
         let body = request::sign(url, "bm9uY2U", &who, &serde_json::json!({}), &self.key).unwrap();
-        RequestView { request: SignedRequest::parse(&body).unwrap(), url: URL.to_owned() }
+        let envelope = Some(SignedRequest::parse(&body).unwrap());
+        RequestParts { url: URL.to_owned(), envelope, body, origin: RequestOrigin::default() }
     }
 
     pub(crate) async fn grant(&self, engine: &Engine, action: Action) -> Result<Grant, EngineError> {

@@ -1,7 +1,8 @@
 //! The rate limits of a CA, mirrored, so that it never has to refuse.
 //!
 //! [`Limit`] and [`Bucket`] are the arithmetic, [`Limits`] the numbers of a CA, [`Charges`] what an order costs,
-//! and [`Budgets`] all buckets together. What the CA says when it refuses all the same is read by [`refusal`].
+//! and [`Budgets`] all buckets together. What the CA says when it refuses all the same is a
+//! [`ReachedLimit`], and corrects the mirror.
 //!
 //! Names are those that [`HostName`](fleetcert_names::HostName) can hold: neither wildcards nor addresses.
 
@@ -15,7 +16,7 @@ mod key_text;
 mod leave;
 mod limit;
 mod limits;
-pub mod refusal;
+mod reached;
 mod reservation;
 mod suffix;
 #[cfg(test)]
@@ -30,4 +31,5 @@ pub use key_text::BucketKeyError;
 pub use leave::Leave;
 pub use limit::{Bucket, Decision, Limit, LimitError};
 pub use limits::{Limits, Override, Rule, SlowerThanDefault};
+pub use reached::ReachedLimit;
 pub use reservation::{Outcome, Reservation};
