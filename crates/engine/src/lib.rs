@@ -58,6 +58,7 @@ mod addresses;
 mod admission;
 mod budgets;
 mod certificates;
+pub mod conformance;
 mod engine;
 mod enrolment;
 mod error;
