@@ -14,11 +14,7 @@ use fleetcert_acme::{
 use fleetcert_ambient::{Ambient, ManualClock, SystemEntropy};
 use fleetcert_control::{DeviceApiOptions, device_api};
 use fleetcert_dns::MemoryBackend;
-use fleetcert_dns::challenge::{ChallengeOptions, Challenges};
-use fleetcert_engine::{
-    DeviceKeys, Engine, EngineOptions, EngineParts, NoEvents, OneTimeTokens, OwnName, PrivateAddresses,
-    RandomLabels,
-};
+use fleetcert_engine::{Engine, EngineOptions, EngineParts, NoEvents};
 use fleetcert_jose::{Algorithm, KeyPair, KeyReference, Signer};
 use fleetcert_protocol::{DeviceId, EnrolRequest, EnrolmentAnswer, request, route};
 use fleetcert_store::{
@@ -161,23 +157,17 @@ impl Setting {
         let zone = "fleet.test".parse().unwrap();
         let backend = Arc::new(MemoryBackend::new([&zone]));
         let shared: Arc<ManualClock> = Arc::new(clock.clone());
-        let options = ChallengeOptions::default();
-        let engine = Engine::new(EngineParts {
-            options: EngineOptions::new(zone),
-            authority: Arc::new(NoCa),
-            challenges: Challenges::new(backend.clone(), backend.clone(), shared.clone(), options),
-            backend,
-            enroller: Arc::new(OneTimeTokens::new(store.clone())),
-            authenticator: Arc::new(DeviceKeys::new(store.clone())),
-            authorizer: Arc::new(OwnName),
-            labels: Arc::new(RandomLabels),
-            addresses: Arc::new(PrivateAddresses),
-            events: Arc::new(NoEvents),
-            clock: shared.clone(),
-            entropy: Arc::new(SystemEntropy),
-            store: store.clone(),
-        });
         let ambient = Ambient { clock: shared, entropy: Arc::new(SystemEntropy) };
+        let mut parts = EngineParts::new(
+            EngineOptions::new(zone),
+            store.clone(),
+            Arc::new(NoCa),
+            backend.clone(),
+            backend,
+            ambient.clone(),
+        );
+        parts.events = Arc::new(NoEvents);
+        let engine = Engine::new(parts);
         let router = device_api(engine.clone(), DeviceApiOptions::new(BASE), ambient);
         Self { router, engine, store, clock, nonces_seen: parking_lot::Mutex::default() }
     }
