@@ -50,7 +50,7 @@ impl Events for TracingEvents {
                 warn!(limit = %key, retry_after_seconds = retry_after.as_secs(), "CA refused for a rate limit");
             }
             Event::LimitLearned { key, limit } => {
-                warn!(bucket = %key, ?limit, "rate limit of the CA learned")
+                warn!(bucket = %key, ?limit, "rate limit of the CA learned");
             }
             // The CA's text has the link that lifts the pause: it is for no log.
             Event::NamePaused { name, until, .. } => {
