@@ -52,6 +52,7 @@ mod addresses;
 mod admission;
 mod budgets;
 mod certificates;
+pub mod conformance;
 mod engine;
 mod enrolment;
 mod error;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fleetcert_names::HostName;
+use fleetcert_names::{DomainName, HostName};
 use fleetcert_schedule::budget::{
     Account, BucketKey, Charges, Limit, LimitKind, Limits, NameSet, OrderKind, Override, Reservation, Rule,
 };
@@ -46,6 +46,9 @@ struct Known {
     domains_for_account: bool,
     /// The limits of which nothing is known, so that no order is exempt.
     nothing_of: Vec<String>,
+    /// The configured public suffixes above the names: each changes the domain on which a name counts.
+    #[serde(default)]
+    suffixes: Vec<DomainName>,
 }
 
 impl Known {
@@ -56,12 +59,22 @@ impl Known {
             .flat_map(Charges::iter)
             .any(|charge| matches!(charge.key, BucketKey::CertificatesPerDomainPerAccount(..)));
         let nothing_of = LimitKind::ALL.into_iter().filter(|kind| limits.rule(*kind) == Rule::Unknown);
-        Self { domains_for_account, nothing_of: nothing_of.map(|kind| kind.to_string()).collect() }
+        let above = |suffix: &DomainName| {
+            names.is_some_and(|names| names.names().iter().any(|name| name.as_domain().is_within(suffix)))
+        };
+        Self {
+            domains_for_account,
+            nothing_of: nothing_of.map(|kind| kind.to_string()).collect(),
+            suffixes: limits.added_suffixes().filter(|suffix| above(suffix)).cloned().collect(),
+        }
     }
 
     /// Limits of other numbers, of which the same is known.
     fn limits(&self, account: &Account) -> Option<Limits> {
         let mut limits = Limits::lets_encrypt_production();
+        for suffix in &self.suffixes {
+            limits = limits.with_public_suffix(suffix.clone());
+        }
         for kind in LimitKind::ALL {
             if self.nothing_of.iter().any(|unknown| unknown == kind.as_str()) {
                 limits = limits.with_rule(kind, Rule::Unknown);
@@ -167,7 +180,10 @@ mod tests {
         let set = NameSet::new(&names()).unwrap();
         let half_known =
             Limits::lets_encrypt_staging().with_rule(LimitKind::CertificatesPerFqdnSet, Rule::Unknown);
-        let all = [Limits::lets_encrypt_production(), Limits::unknown(), with_override, half_known];
+        let listed = Limits::lets_encrypt_production()
+            .with_public_suffix("fleet.example.com".parse().unwrap())
+            .with_public_suffix("elsewhere.example".parse().unwrap());
+        let all = [Limits::lets_encrypt_production(), Limits::unknown(), with_override, half_known, listed];
         for limits in all {
             for kind in [
                 OrderKind::New,
