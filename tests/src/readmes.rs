@@ -7,6 +7,7 @@ macro_rules! readmes {
 }
 
 readmes! {
+    fleetcert = "crates/fleetcert/",
     acme = "crates/acme/",
     acme_server = "crates/acme-server/",
     agent = "crates/agent/",
