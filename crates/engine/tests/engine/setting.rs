@@ -260,7 +260,7 @@ impl World {
 
     /// How many orders the CA has seen for a name.
     pub(crate) fn orders(&self, name: &HostName) -> usize {
-        self.ca.ledger().orders().iter().filter(|order| order.names == [name.clone()]).count()
+        self.ca.ledger().orders().iter().filter(|order| order.identifiers == name.clone().into()).count()
     }
 
     /// How many certificates it has issued for it.
