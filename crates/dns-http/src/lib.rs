@@ -37,26 +37,12 @@
 //! ```
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![cfg_attr(
-    not(all(
-        feature = "powerdns",
-        feature = "desec",
-        feature = "hetzner",
-        feature = "digitalocean",
-        feature = "acme-dns",
-        feature = "webhook",
-        feature = "cloudflare",
-        feature = "route53",
-        feature = "google",
-        feature = "azure"
-    )),
-    allow(dead_code, unused_imports, reason = "no provider alone uses all that is shared")
-)]
 
 #[cfg(feature = "acme-dns")]
 pub mod acme_dns;
 #[cfg(feature = "azure")]
 pub mod azure;
+mod backend;
 mod client;
 #[cfg(feature = "cloudflare")]
 pub mod cloudflare;
@@ -66,8 +52,6 @@ mod credentials;
 pub mod desec;
 #[cfg(feature = "digitalocean")]
 pub mod digitalocean;
-#[cfg(any(feature = "acme-dns", feature = "digitalocean"))]
-mod dns01;
 #[cfg(feature = "google")]
 pub mod google;
 #[cfg(feature = "hetzner")]
@@ -86,6 +70,7 @@ mod txt;
 pub mod webhook;
 mod zones;
 
+pub use backend::HttpBackend;
 pub use client::{ApiError, ApiFault, Endpoint, EndpointError, HttpClient, HttpClientError, HttpOptions};
 #[cfg(any(feature = "route53", feature = "google", feature = "azure"))]
 pub use credentials::CredentialError;

@@ -90,33 +90,22 @@ impl<'a> Call<'a> {
         self.api.authorizer.conceal(text)
     }
 
-    /// That a list of changes is one that a backend with these capabilities takes: not too long, all of it in the
-    /// zone, no addresses where there are none.
-    pub(crate) fn require_fit(
+    /// Checks the changes against the capabilities of the backend.
+    pub(crate) fn check_changes(
         &self,
-        changes: &[Change],
         capabilities: &Capabilities,
+        changes: &[Change],
     ) -> Result<(), BackendError> {
-        if changes.len() > capabilities.max_changes {
-            let most = capabilities.max_changes;
-            let why = format!("{} changes in one call, and at most {most} are allowed", changes.len());
-            return Err(self.error(BackendErrorKind::InvalidInput, why));
-        }
-        for change in changes {
-            self.require_within(change.name())?;
-            if matches!(change, Change::SetAddresses { .. }) && !capabilities.addresses {
-                return Err(self.error(BackendErrorKind::InvalidInput, "it takes no addresses"));
-            }
-        }
-        Ok(())
+        capabilities.check(self.zone, changes).map_err(|error| error.at_server(self.api.endpoint.server()))
     }
 
-    /// That the name is in the zone.
-    pub(crate) fn require_within(&self, name: &DomainName) -> Result<(), BackendError> {
-        if name.is_within(self.zone) {
-            return Ok(());
-        }
-        Err(self.error(BackendErrorKind::NotInZone, format!("{name} is outside the zone")))
+    /// Checks that the backend can read records of the name.
+    pub(crate) fn check_read(
+        &self,
+        capabilities: &Capabilities,
+        name: &DomainName,
+    ) -> Result<(), BackendError> {
+        capabilities.check_read(self.zone, name).map_err(|error| error.at_server(self.api.endpoint.server()))
     }
 
     /// Sends the request until it is successful, cannot be or the time is over. Every other status is an error.
