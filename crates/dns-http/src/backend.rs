@@ -12,7 +12,8 @@ use fleetcert_dns::{
 use fleetcert_names::DomainName;
 
 use crate::client::{Api, Call};
-use crate::record_sets::{Edit, Guesses, Held, Key, Locks, Remembered, SetChange, Sets, edits, lock_within};
+use crate::locks::{Locks, lock_within};
+use crate::record_sets::{Edit, Guesses, Held, Key, Remembered, SetChange, Sets, edits};
 use crate::zones::ZoneCache;
 
 /// The API of one provider: its messages, and how it finds a zone, reads record sets and writes them.

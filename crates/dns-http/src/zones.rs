@@ -1,12 +1,16 @@
 //! Facts about zones, cached: a provider's id of a zone, its time to live.
 
 use parking_lot::{Mutex, MutexGuard};
-use std::collections::{BTreeMap, HashMap};
+#[cfg(feature = "__accounts")]
+use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
+#[cfg(feature = "__accounts")]
 use fleetcert_dns::{BackendError, BackendErrorKind};
 use fleetcert_names::DomainName;
 
+#[cfg(feature = "__accounts")]
 use crate::client::Call;
 
 /// One fact about each zone, kept for an hour at most. After an answer that the zone does not exist,
@@ -54,6 +58,7 @@ impl<T: Clone> ZoneCache<T> {
 }
 
 /// Words for errors about an account's zones.
+#[cfg(feature = "__accounts")]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ZoneWords {
     /// Error text if there is none.
@@ -68,6 +73,7 @@ pub(crate) struct ZoneWords {
 ///
 /// # Errors
 /// `NotInZone` if there is none, `InvalidInput` if there are several.
+#[cfg(feature = "__accounts")]
 pub(crate) async fn account_zone(
     call: &Call<'_>,
     configured: &BTreeMap<DomainName, String>,
@@ -90,6 +96,7 @@ pub(crate) async fn account_zone(
 }
 
 /// Returns the owner name relative to the zone, as many APIs want it; `None` at the apex.
+#[cfg(any(feature = "azure", feature = "desec", feature = "digitalocean", feature = "hetzner"))]
 pub(crate) fn relative<'a>(name: &'a DomainName, zone: &DomainName) -> Option<&'a str> {
     name.as_str().strip_suffix(zone.as_str()).and_then(|rest| rest.strip_suffix('.'))
 }

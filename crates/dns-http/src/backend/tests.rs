@@ -10,6 +10,7 @@ use fleetcert_dns::{
     RecordType, Ttl,
 };
 use fleetcert_names::DomainName;
+use http::header::AUTHORIZATION;
 use secrecy::SecretString;
 
 use super::{HttpBackend, Provider};
@@ -140,7 +141,8 @@ impl Provider for Versioned {
 
 fn backend() -> HttpBackend<Versioned> {
     let endpoint = Endpoint::of_provider("https://api.test");
-    let api = Api::new(&client(|_| {}), endpoint, Token::bearer(SecretString::from("t")));
+    let api =
+        Api::new(&client(|_| {}), endpoint, Token::new(AUTHORIZATION, "Bearer ", SecretString::from("t")));
     let (sets, others, writes) = (Mutex::default(), Mutex::default(), Mutex::default());
     HttpBackend::over(Versioned { api, sets, others, writes })
 }

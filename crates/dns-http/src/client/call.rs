@@ -7,12 +7,10 @@ use bytes::{Bytes, BytesMut};
 use fleetcert_ambient::timeout;
 use fleetcert_dns::{BackendError, BackendErrorKind, Capabilities, Change, Operation};
 use fleetcert_names::DomainName;
-use futures_util::future::BoxFuture;
-use futures_util::{StreamExt, TryStreamExt, stream};
 use http::StatusCode;
 
 use super::error::{kind_of, without_query};
-use super::retry::{Failure, backed_off, pause};
+use super::retry::{Failure, pause};
 use super::retry_after::retry_after;
 use super::{Api, ApiError, ApiFault, HttpClient, Outgoing, Reply, Request};
 
@@ -42,6 +40,7 @@ impl<'a> Call<'a> {
     }
 
     /// The same call with the same deadline, through another API: one that gives out tokens.
+    #[cfg(any(test, feature = "azure", feature = "google"))]
     pub(crate) fn through<'b>(&self, api: &'b Api) -> Call<'b>
     where
         'a: 'b,
@@ -60,21 +59,6 @@ impl<'a> Call<'a> {
     /// The time that is left.
     pub(crate) fn left(&self) -> Duration {
         self.deadline.duration_since(self.now()).unwrap_or_default()
-    }
-
-    /// A pause before the round after this one: short, and different for everybody.
-    pub(crate) fn pause_after(&self, round: u32) -> Duration {
-        backed_off(round, self.http().options(), self.http().random())
-    }
-
-    /// Runs all of `work`, as much of it at the same time as requests may be, and returns the results in their
-    /// order. The first error ends it.
-    pub(crate) async fn side_by_side<T: Send>(
-        &self,
-        work: Vec<BoxFuture<'_, Result<T, BackendError>>>,
-    ) -> Result<Vec<T>, BackendError> {
-        let at_once = self.http().options().requests_at_once.max(1);
-        stream::iter(work).buffered(at_once).try_collect().await
     }
 
     /// An error of this call.

@@ -7,6 +7,7 @@ use fleetcert_dns::{BackendError, BackendErrorKind, Capabilities, RecordType, Tt
 use fleetcert_names::DomainName;
 use futures_util::FutureExt;
 use http::Method;
+use http::header::AUTHORIZATION;
 use secrecy::SecretString;
 use serde::de::IgnoredAny;
 
@@ -69,7 +70,8 @@ impl CloudflareBackend {
     /// Returns a backend with these options. Sends nothing before the first call.
     pub fn new(options: CloudflareOptions, http: &HttpClient) -> Self {
         let CloudflareOptions { token, endpoint, zone_ids, max_operations, min_ttl } = options;
-        let api = Api::new(http, endpoint, Token::bearer(token)).reading_kinds(kind_of);
+        let api =
+            Api::new(http, endpoint, Token::new(AUTHORIZATION, "Bearer ", token)).reading_kinds(kind_of);
         Self::over(Cloudflare { api, zone_ids, max_operations, min_ttl })
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use fleetcert_dns::{BackendError, Capabilities, RecordSet, RecordType, Ttl};
 use fleetcert_names::DomainName;
+use http::header::AUTHORIZATION;
 use http::{Method, StatusCode};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -116,7 +117,7 @@ impl DesecBackend {
     /// Returns a backend with these options. Sends nothing before the first call.
     pub fn new(options: DesecOptions, http: &HttpClient) -> Self {
         let DesecOptions { token, endpoint, min_ttl, max_changes } = options;
-        let api = Api::new(http, endpoint, Token::with_scheme("Token ", token));
+        let api = Api::new(http, endpoint, Token::new(AUTHORIZATION, "Token ", token));
         Self::over(Desec { api, min_ttl, max_changes })
     }
 }

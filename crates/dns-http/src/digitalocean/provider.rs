@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use fleetcert_dns::{BackendError, Capabilities, Change, RecordData, RecordSet, RecordType, Ttl};
 use fleetcert_names::DomainName;
 use futures_util::FutureExt;
+use http::header::AUTHORIZATION;
 use http::{Method, StatusCode};
 use secrecy::SecretString;
 
@@ -138,7 +139,10 @@ impl DigitalOceanBackend {
     /// Returns a backend with these options. Sends nothing before the first call.
     pub fn new(options: DigitalOceanOptions, http: &HttpClient) -> Self {
         let DigitalOceanOptions { token, endpoint, max_changes } = options;
-        Self::over(DigitalOcean { api: Api::new(http, endpoint, Token::bearer(token)), max_changes })
+        Self::over(DigitalOcean {
+            api: Api::new(http, endpoint, Token::new(AUTHORIZATION, "Bearer ", token)),
+            max_changes,
+        })
     }
 }
 

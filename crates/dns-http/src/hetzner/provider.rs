@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use fleetcert_dns::{BackendError, BackendErrorKind, Capabilities, RecordType, Ttl};
 use futures_util::FutureExt;
+use http::header::AUTHORIZATION;
 use http::{Method, StatusCode};
 use secrecy::SecretString;
 use serde::Serialize;
@@ -130,7 +131,8 @@ impl HetznerBackend {
     pub fn new(options: HetznerOptions, http: &HttpClient) -> Self {
         let HetznerOptions { token, endpoint, max_changes } = options;
         Self::over(Hetzner {
-            api: Api::new(http, endpoint, Token::bearer(token)).reading_kinds(read_kind),
+            api: Api::new(http, endpoint, Token::new(AUTHORIZATION, "Bearer ", token))
+                .reading_kinds(read_kind),
             max_changes,
         })
     }

@@ -15,7 +15,7 @@ use fleetcert_dns::{
 use fleetcert_names::DomainName;
 
 use super::LongTailFault;
-use crate::record_sets::Locks;
+use crate::locks::Locks;
 
 /// What a [`LongTailBackend`] may and can do.
 #[derive(Clone, Debug)]

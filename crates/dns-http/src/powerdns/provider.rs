@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use fleetcert_dns::{Advice, BackendError, BackendErrorKind, Capabilities};
-use http::Method;
+use http::{HeaderName, Method};
 use secrecy::SecretString;
 
 use super::advice;
@@ -100,7 +100,7 @@ impl PowerDnsBackend {
     /// Returns a backend with these options. Sends nothing before the first call.
     pub fn new(options: PowerDnsOptions, http: &HttpClient) -> Self {
         let PowerDnsOptions { endpoint, api_key, server_id, max_changes } = options;
-        let api = Api::new(http, endpoint, Token::in_header("x-api-key", api_key));
+        let api = Api::new(http, endpoint, Token::new(HeaderName::from_static("x-api-key"), "", api_key));
         let (single_records, searches) = (ZoneCache::default(), ZoneCache::default());
         Self::over(PowerDns { api, server_id, max_changes, single_records, searches })
     }
