@@ -23,7 +23,7 @@ use tokio::sync::Mutex;
 
 pub(crate) use ahead::SharedDenial;
 pub(crate) use commit::{Change, Committed};
-pub(crate) use holding::Holding;
+pub(crate) use holding::{Holding, host_names};
 pub(crate) use refusal::refused;
 pub(crate) use rows::StoredRow;
 pub(crate) use settlement::{Decision, Settlement, decide, on_pause, on_setting_aside};
