@@ -133,7 +133,7 @@ impl Engine {
                 admitted => admitted?,
             };
             let Some(order) = order else { continue };
-            if !candidate.placed {
+            if !candidate.is_placed {
                 self.breakers().started(&candidate.name, now);
                 self.clock_watch().started();
             }
