@@ -1,4 +1,4 @@
-//! Strict JSON for what devices sign.
+//! Strict JSON objects for what devices sign.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -6,8 +6,8 @@ use std::marker::PhantomData;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
-/// A `T` that was written as an object. What serde derives for a struct takes an array as well, so that one payload
-/// had two forms.
+/// A `T` that was written as an object. What serde derives for a struct accepts an array as well, so one payload would
+/// have two forms.
 pub(crate) struct Object<T>(pub(crate) T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
@@ -30,7 +30,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
     }
 }
 
-/// For a member that may be absent, but not `null`.
+/// Reads a member that may be absent, but not `null`.
 pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
@@ -51,17 +51,22 @@ mod tests {
     const TOKEN: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
     #[test]
-    fn objects_with_each_known_member_once() {
-        assert!(!refused::<EnrolRequest>(&format!(r#"{{"token":"{TOKEN}"}}"#)));
-        assert!(!refused::<EnrolRequest>(&format!(r#"{{"label":"xi8qz","token":"{TOKEN}"}}"#)));
+    fn payloads_are_objects_with_each_known_member_at_most_once() {
+        let proof = format!(r#""proof":{{"type":"token","token":"{TOKEN}"}}"#);
+        assert!(!refused::<EnrolRequest>(&format!("{{{proof}}}")));
+        let full = format!(r#"{{"label":"xi8qz",{proof},"claims":{{"serial":"7"}}}}"#);
+        assert!(!refused::<EnrolRequest>(&full));
         for payload in [
-            format!(r#"["{TOKEN}"]"#),
-            format!(r#"["{TOKEN}","xi8qz"]"#),
-            format!(r#"{{"token":"{TOKEN}","label":null}}"#),
-            format!(r#"{{"token":"{TOKEN}","label":["xi8qz"]}}"#),
-            format!(r#"{{"token":"{TOKEN}","token":"{TOKEN}"}}"#),
-            format!(r#"{{"token":"{TOKEN}","name":"x"}}"#),
-            r#"{"token":null}"#.into(),
+            format!(r#"[{{"type":"token","token":"{TOKEN}"}}]"#),
+            format!(r#"[{{"type":"token","token":"{TOKEN}"}},"xi8qz"]"#),
+            format!(r#"{{{proof},"label":null}}"#),
+            format!(r#"{{{proof},"label":["xi8qz"]}}"#),
+            format!(r#"{{{proof},"claims":null}}"#),
+            format!(r#"{{{proof},"claims":["serial"]}}"#),
+            format!("{{{proof},{proof}}}"),
+            format!(r#"{{{proof},"name":"x"}}"#),
+            format!(r#"{{"token":"{TOKEN}"}}"#),
+            r#"{"proof":null}"#.into(),
             "{}".into(),
             "null".into(),
         ] {

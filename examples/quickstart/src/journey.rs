@@ -5,7 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use fleetcert_agent::{Agent, AgentError, All, FileInstaller, Installer, Options, Pair, ReloadInstaller};
+use fleetcert_agent::{
+    Agent, AgentError, AgentOptions, AllInstallers, CertificatePair, EnrolRequest, FileInstaller, Installer,
+    ReloadInstaller,
+};
+use fleetcert_ambient::Ambient;
 use fleetcert_dns_lookup::{QueryType, Transport, lookup};
 use fleetcert_https::{Certificates, ClientBuilder};
 use fleetcert_names::{HostName, Label};
@@ -13,7 +17,7 @@ use fleetcert_protocol::CertificateStatus;
 use fleetcert_x509::KeyPair;
 use tokio::sync::mpsc;
 
-use crate::failure::{Failure, Step, causes};
+use crate::failure::{Failure, Step};
 use crate::listener::Told;
 use crate::page::{Page, Visitor, Watch};
 use crate::story::Story;
@@ -105,11 +109,16 @@ impl<'a> Device<'a> {
             .only_roots_pem(world.control.root_pem.as_bytes())
             .and_then(ClientBuilder::build)
             .map_err(Failure::at(Step::Start))?;
-        let options =
-            Options { roots: world.ca.roots.clone(), ..Options::new(world.control.base.as_str(), http) };
-        let agent =
-            Agent::open(&home.join("state"), options, Arc::clone(&world.clock), Arc::clone(&world.entropy))
-                .map_err(Failure::at(Step::Start))?;
+        let options = AgentOptions {
+            roots: world.ca.roots.clone(),
+            ..AgentOptions::new(world.control.base.as_str(), http)
+        };
+        let agent = Agent::open(
+            &home.join("state"),
+            options,
+            Ambient { clock: world.clock.clone(), entropy: world.entropy.clone() },
+        )
+        .map_err(Failure::at(Step::Start))?;
         Ok(Self {
             world,
             agent,
@@ -129,7 +138,9 @@ impl<'a> Device<'a> {
     async fn join(&mut self, label: Option<Label>, story: &mut Story) -> Result<(), Failure> {
         let failed = Failure::at(Step::Enrolled);
         let token = self.world.engine.issue_token(Duration::from_secs(600)).await.map_err(&failed)?;
-        let enrolled = self.agent.enrol(token, label).await.map_err(agent_error(Step::Enrolled))?;
+        let mut request = EnrolRequest::new(token);
+        request.label = label;
+        let enrolled = self.agent.enrol(request).await.map_err(agent_error(Step::Enrolled))?;
         story.tell(Step::Enrolled, format_args!("device {}", enrolled.device));
         story.tell(Step::Labelled, &enrolled.name);
         self.told = Some(self.world.listener.about(&enrolled.name));
@@ -238,17 +249,20 @@ impl<'a> Device<'a> {
         Ok(())
     }
 
-    async fn fetch_chain(&mut self, step: Step) -> Result<Pair, Failure> {
+    async fn fetch_chain(&mut self, step: Step) -> Result<CertificatePair, Failure> {
         let chain = self.agent.poll(PATIENCE, |_| ()).await.map_err(agent_error(step))?;
         self.agent.check(&chain).map_err(agent_error(step))
     }
 
-    async fn install(&mut self, pair: Pair) -> Result<(), Failure> {
+    async fn install(&mut self, pair: CertificatePair) -> Result<(), Failure> {
         let mut installers: Vec<Arc<dyn Installer>> = vec![Arc::new(FileInstaller::new(&self.installed))];
         if pair.key_pem().is_some() {
             installers.push(Arc::new(ReloadInstaller::new(self.certificates.clone())));
         }
-        self.agent.install(pair, &All::new(installers)).await.map_err(agent_error(Step::Installed))?;
+        self.agent
+            .install(pair, &AllInstallers::new(installers))
+            .await
+            .map_err(agent_error(Step::Installed))?;
         Ok(())
     }
 
@@ -391,6 +405,6 @@ pub async fn leftovers(world: &World, name: &HostName) -> Result<u64, Failure> {
 fn agent_error(step: Step) -> impl Fn(AgentError) -> Failure {
     move |error| match error.problem() {
         Some(problem) => Failure::new(step, problem),
-        None => Failure::new(step, causes(&error)),
+        None => Failure::new(step, &error),
     }
 }
