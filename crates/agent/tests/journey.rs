@@ -242,7 +242,7 @@ async fn wrong_chain_is_refused() {
     assert_eq!(agent.submit().await.unwrap_err().kind(), AgentErrorKind::NoRequest);
     agent.make_request().unwrap();
     let key = KeyPair::generate(KeyKind::P256).unwrap();
-    let csr = |name: &str, key: &KeyPair| csr_for(&[name.parse().unwrap()], key).unwrap();
+    let csr = |name: &str, key: &KeyPair| csr_for(&name.parse().unwrap(), key).unwrap();
     let stranger = ControlServer::start().await;
     let own = agent.request().unwrap().csr().der().to_vec();
     for chain in [server.sign(&csr(NAME, &key)), stranger.sign(&own), String::new(), "rubbish".into()] {
