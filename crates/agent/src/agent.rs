@@ -367,7 +367,7 @@ impl Agent {
         }
         self.state.set_pair(&pair)?;
         let leaf = pair.chain().leaf();
-        let (names, until) = (leaf.names(), leaf.validity());
+        let (names, until) = (leaf.identifiers(), leaf.validity());
         match self.installed {
             Some(_) => tracing::info!(?names, ?until, "certificate renewed and installed"),
             None => tracing::info!(?names, ?until, "certificate installed"),
