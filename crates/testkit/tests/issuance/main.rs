@@ -24,7 +24,6 @@ const DAY: Duration = Duration::from_secs(86_400);
 async fn a_stock_client_gets_a_chain_that_leads_to_the_root() {
     let world = World::start(|_, _| {}).await;
     let account = world.account().await;
-    let names = [host("a.fleet.test"), host("b.fleet.test")];
     let identifiers = "a.fleet.test,b.fleet.test".parse().unwrap();
     for kind in [KeyKind::P256, KeyKind::P384, KeyKind::Rsa2048] {
         let csr = csr_for(&identifiers, &KeyPair::generate(kind).unwrap()).unwrap();
