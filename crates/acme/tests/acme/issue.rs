@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::scripted_ca::{Canned, Script};
-use crate::setting::{Setting, identifiers, issued, names, wanted, wildcard};
+use crate::setting::{Setting, identifiers, issued, wanted, wildcard};
 use fleetcert_acme::order::{FailureKind, Retry, State};
 use fleetcert_acme::{
     AcmeErrorKind, Authority, MemoryJournal, NewOrder, OrderStatus, Outcome, ProblemKind, RevocationReason,

@@ -12,7 +12,7 @@ use fleetcert_acme::{
 use fleetcert_ambient::SystemClock;
 use fleetcert_dns::MemoryBackend;
 use fleetcert_dns::challenge::{ChallengeOptions, Challenges};
-use fleetcert_names::{DomainName, HostName, IdentifierSet};
+use fleetcert_names::{DomainName, IdentifierSet};
 use fleetcert_x509::{CsrPolicy, KeyKind, KeyPair, NameGrant, Roots, VerifiedCsr, csr_for};
 
 use crate::scripted_ca::{Script, ScriptedCa};
@@ -83,10 +83,6 @@ pub(crate) fn client(ca: &ScriptedCa) -> Client {
         request_timeout: Duration::from_secs(5),
     };
     Client::new(&ca.directory_url, &options, Arc::new(SystemClock)).unwrap()
-}
-
-pub(crate) fn names() -> Vec<HostName> {
-    vec!["a.fleet.test".parse().unwrap(), "b.fleet.test".parse().unwrap()]
 }
 
 /// A wildcard and its base, which share a challenge name.

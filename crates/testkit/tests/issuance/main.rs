@@ -15,7 +15,7 @@ use fleetcert_x509::{Chain, CsrPolicy, Expectation, KeyKind, KeyPair, Roots, Ver
 use instant_acme::{Error, Identifier, NewOrder, OrderStatus};
 use serde_json::json;
 
-use world::{World, host};
+use world::World;
 
 const NAME: &str = "xi8qz.fleet.test";
 const DAY: Duration = Duration::from_secs(86_400);
