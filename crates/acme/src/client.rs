@@ -8,7 +8,6 @@ mod nonce_pool;
 mod placed_order;
 mod renewal_info;
 mod reply;
-mod retry_after;
 mod signer;
 mod tap;
 mod traffic;

@@ -2,19 +2,18 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use fleetcert_ambient::Clock;
+use fleetcert_ambient::{Clock, retry_after};
 use fleetcert_https::{BodyError, read_body};
 use http::Method;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::Url;
 use tokio::sync::Semaphore;
 
 use super::nonce_pool::{NoncePool, replay_nonce};
 use super::reply::Reply;
-use super::retry_after::retry_after;
 use super::traffic::{Counters, Purpose};
 use crate::{AcmeError, AcmeErrorKind, Operation, Traffic};
 
@@ -30,6 +29,8 @@ pub(super) struct Wire {
 
 const MAX_BODY: usize = 1 << 20;
 const MAX_URL: usize = 1024;
+/// Longest wait that is believed.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(30 * 86_400);
 /// Let's Encrypt allows 20 of them in a second.
 const NONCE_FETCHES_AT_ONCE: usize = 4;
 
@@ -93,7 +94,8 @@ impl Wire {
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());
         let nonce = replay_nonce(&headers);
-        let retry_after = retry_after(&headers, self.now());
+        let wait = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let retry_after = wait.and_then(|value| retry_after(value, self.now(), MAX_RETRY_AFTER));
         let body = read_body(response, MAX_BODY).await.map_err(|error| match error {
             BodyError::Broken(error) => unreachable(error),
             error => AcmeError::protocol("the answer is too large").because(error),

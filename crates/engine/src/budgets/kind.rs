@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use fleetcert_acme::NewOrder;
+use fleetcert_acme::order::MAX_ORDER_AGE;
 use fleetcert_names::HostName;
 use fleetcert_schedule::budget::OrderKind;
 
@@ -11,8 +12,6 @@ use crate::known_ca::origin;
 use crate::records::{self, CERTIFICATES, CertificateRecord};
 use crate::{Engine, EngineError};
 
-/// An order may take so long: then it is given up.
-const LONGEST: Duration = Duration::from_secs(86_400);
 /// The CA's clock may differ from ours by so much: near an end of the window an order counts as outside.
 const MARGIN: Duration = Duration::from_secs(60);
 
@@ -73,7 +72,7 @@ fn kind_of(
             && certificate.account_url == account_url
             && certificate.window.is_some_and(|(start, end)| start + MARGIN <= now && now + MARGIN < end)
     });
-    OrderKind::of(in_window, issued, now + LONGEST)
+    OrderKind::of(in_window, issued, now + MAX_ORDER_AGE)
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! The order of a name.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fleetcert_acme::NewOrder;
-use fleetcert_acme::order::State;
+use fleetcert_acme::order::{MAX_ORDER_AGE, State};
 use fleetcert_protocol::DeviceId;
 use fleetcert_schedule::budget::OrderKind;
 use fleetcert_schedule::queue::Lane;
@@ -62,8 +62,6 @@ pub(crate) struct Previous {
 
 /// After so many failures in a row a name waits among those that fail.
 const FAILING: u32 = 3;
-/// An order may take so long.
-const LONGEST: Duration = Duration::from_secs(86_400);
 
 impl Previous {
     pub(crate) fn of(certificate: &CertificateRecord) -> Self {
@@ -138,7 +136,7 @@ impl OrderRecord {
     /// What it is in the eyes of the CA, as far as its record tells.
     pub(crate) fn likely_kind(&self, now: SystemTime) -> OrderKind {
         let issued = self.previous.map(|previous| previous.not_before);
-        OrderKind::of(false, issued, now + LONGEST)
+        OrderKind::of(false, issued, now + MAX_ORDER_AGE)
     }
 
     /// The same, in the place of an order that failed or is held back: it has to wait as that one had to. Says when it
@@ -202,6 +200,7 @@ impl OrderRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     const DAY: Duration = Duration::from_secs(86_400);
 
