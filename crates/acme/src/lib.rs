@@ -24,6 +24,7 @@
 
 mod authority;
 mod client;
+pub mod conformance;
 mod driver;
 mod error;
 pub mod order;
