@@ -12,10 +12,11 @@ use http::{Request, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::front::{peer, text};
+use crate::answer::text;
+use crate::front::peer;
 use crate::objects::{Account, Objects};
 use crate::request::{from_account, from_key};
-use crate::server::Shared;
+use crate::shared::Shared;
 use crate::table::{Full, Id};
 use crate::{Problem, ProblemKind, Resource};
 

@@ -10,7 +10,7 @@ use http::header::CONTENT_TYPE;
 
 use crate::Problem;
 use crate::request::from_account;
-use crate::server::Shared;
+use crate::shared::Shared;
 use crate::table::Id;
 
 pub(crate) async fn download(

@@ -8,7 +8,7 @@ use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use crate::Resource;
-use crate::server::Shared;
+use crate::shared::Shared;
 use crate::table::Id;
 
 pub(crate) async fn directory(State(shared): State<Arc<Shared>>) -> Json<Value> {

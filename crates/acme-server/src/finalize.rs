@@ -17,8 +17,7 @@ use tokio::sync::oneshot;
 use crate::objects::{OrderStatus, Progress};
 use crate::order::{own, shown};
 use crate::request::{Caller, from_account};
-use crate::server::Shared;
-use crate::work::Job;
+use crate::shared::{Job, Shared};
 use crate::{Problem, ProblemKind};
 
 #[derive(Deserialize)]

@@ -10,7 +10,8 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, LINK, USER_AGENT};
 use http::{HeaderName, HeaderValue, Method, Request};
 
-use crate::server::Shared;
+use crate::answer::{link, text};
+use crate::shared::Shared;
 use crate::{Problem, Resource};
 
 const REPLAY_NONCE: HeaderName = HeaderName::from_static("replay-nonce");
@@ -67,14 +68,4 @@ pub(crate) async fn no_such_resource() -> Problem {
 
 pub(crate) async fn wrong_method() -> Problem {
     Problem::malformed("this resource does not have that method").with_status(405)
-}
-
-/// A link header (RFC 8288).
-pub(crate) fn link(url: &str, relation: &str) -> HeaderValue {
-    text(&format!("<{url}>;rel=\"{relation}\""))
-}
-
-/// A header of text that is ours; a base URL that no header can carry makes an empty one.
-pub(crate) fn text(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
 }

@@ -24,9 +24,9 @@
 //! ```
 
 mod account;
+mod answer;
 mod authorization;
 mod certificate;
-mod challenge;
 mod directory;
 mod finalize;
 mod front;
@@ -42,6 +42,7 @@ mod request;
 mod revoke;
 mod route;
 mod server;
+mod shared;
 mod table;
 mod work;
 

@@ -17,7 +17,7 @@ use crate::issuer::OrderRequest;
 use crate::objects::{Authorization, AuthorizationState, Objects, Order, OrderKey, Progress};
 use crate::order::shown;
 use crate::request::{Caller, from_account};
-use crate::server::Shared;
+use crate::shared::Shared;
 use crate::table::{Full, Id};
 use crate::{Problem, ProblemKind};
 

@@ -1,7 +1,6 @@
 //! Orders as clients see them (RFC 8555 section 7.1.3).
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use axum::Json;
 use axum::body::Body;
@@ -10,14 +9,11 @@ use axum::response::{IntoResponse, Response};
 use http::header::{LOCATION, RETRY_AFTER};
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
-use crate::front::text;
+use crate::answer::{rfc3339, seconds, text};
 use crate::objects::{Objects, Order, OrderStatus, Progress};
-use crate::problem::seconds;
 use crate::request::{Caller, from_account};
-use crate::server::Shared;
+use crate::shared::Shared;
 use crate::table::Id;
 use crate::{Problem, Resource};
 
@@ -82,10 +78,4 @@ fn document(shared: &Shared, id: Id, order: &Order, status: OrderStatus) -> Valu
         Progress::Open | Progress::Processing => {}
     }
     document
-}
-
-/// A time in whole seconds, as RFC 8555 wants it.
-pub(crate) fn rfc3339(time: SystemTime) -> String {
-    let time = OffsetDateTime::from(time);
-    time.replace_nanosecond(0).unwrap_or(time).format(&Rfc3339).unwrap_or_default()
 }

@@ -11,10 +11,9 @@ use http::header::RETRY_AFTER;
 use serde_json::json;
 
 use crate::Problem;
+use crate::answer::{rfc3339, seconds};
 use crate::issuer::RenewalInfo;
-use crate::order::rfc3339;
-use crate::problem::seconds;
-use crate::server::Shared;
+use crate::shared::Shared;
 
 /// Six hours, as Let's Encrypt says, there with some jitter.
 const ASK_AGAIN: Duration = Duration::from_secs(6 * 3600);

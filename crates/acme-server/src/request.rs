@@ -9,7 +9,7 @@ use http::header::CONTENT_TYPE;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::server::Shared;
+use crate::shared::Shared;
 use crate::table::Id;
 use crate::{Problem, ProblemKind, Resource};
 

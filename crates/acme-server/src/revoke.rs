@@ -11,7 +11,7 @@ use http::{Request, StatusCode};
 use serde::Deserialize;
 
 use crate::request::{Signer, from_anyone};
-use crate::server::Shared;
+use crate::shared::Shared;
 use crate::{Problem, ProblemKind};
 
 #[derive(Deserialize)]

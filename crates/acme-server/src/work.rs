@@ -7,29 +7,15 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fleetcert_ambient::timeout;
 use fleetcert_x509::{Chain, VerifiedCsr};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::issuer::{Dns01Challenge, IssueRequest};
 use crate::objects::{AuthorizationState, Certificate, Progress};
-use crate::server::Shared;
+use crate::shared::{Job, Shared};
 use crate::table::{Full, Id};
 use crate::{Problem, ProblemKind, Resource};
-
-/// One piece of work.
-#[derive(Debug)]
-pub(crate) enum Job {
-    Validate {
-        authorization: Id,
-    },
-    Issue {
-        order: Id,
-        csr: Box<VerifiedCsr>,
-        /// Nobody may be waiting any more.
-        done: oneshot::Sender<()>,
-    },
-}
 
 pub(crate) async fn run(shared: Arc<Shared>, mut jobs: mpsc::Receiver<Job>, shutdown: CancellationToken) {
     let most = shared.options.max_parallel_work.max(1);
