@@ -91,9 +91,9 @@ impl Client {
     ) -> Result<Self, AcmeError> {
         let invalid = |detail: &str| AcmeError::new(AcmeErrorKind::InvalidInput, Operation::Setup, detail);
         let url = Url::parse(directory_url)
-            .map_err(|error| invalid("the directory's URL is not a URL").because(error))?;
+            .map_err(|error| invalid("the directory URL is not a URL").because(error))?;
         if url.scheme() != "https" {
-            return Err(invalid("the directory's URL must begin with https"));
+            return Err(invalid("the directory URL must begin with https://"));
         }
         let mut builder = ClientBuilder::new(&options.user_agent).timeout(options.request_timeout);
         if let Some(roots) = &options.roots_pem {
@@ -101,7 +101,10 @@ impl Client {
                 builder.only_roots_pem(roots).map_err(|error| invalid(&error.to_string()).because(error))?;
         }
         let http = builder.build().map_err(|error| invalid(&error.to_string()).because(error))?;
-        Ok(Self { wire: Arc::new(Wire::new(http, url, clock)), directory: Arc::default() })
+        Ok(Self {
+            wire: Arc::new(Wire::new(http, options.request_timeout, url, clock)),
+            directory: Arc::default(),
+        })
     }
 
     /// Returns the URL of the CA's terms of service, if the directory names one.

@@ -63,7 +63,8 @@
 //! let csr = VerifiedCsr::parse(&csr, &CsrPolicy::lets_encrypt())?;
 //! let zone = "fleet.test".parse()?;
 //! let job = Job { zone: &zone, csr: &csr, roots: None, lifetime: None };
-//! let wanted = State::Wanted { order: NewOrder::new("xi8qz.fleet.test".parse()?) };
+//! let order = NewOrder::new("xi8qz.fleet.test".parse()?);
+//! let wanted = State::Wanted { order };
 //! let journal = MemoryJournal::default(); // yours outlives a crash
 //! match driver.drive(&job, wanted, &journal, &NoObserver).await? {
 //!     Outcome::Issued { chain, .. } => println!("{}", chain.to_pem()),

@@ -1,4 +1,4 @@
-//! One request to the CA and its answer, bounded.
+//! Bounded requests to one CA.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,9 +17,10 @@ use super::reply::Reply;
 use super::traffic::{Counters, Purpose};
 use crate::{AcmeError, AcmeErrorKind, Operation, Traffic};
 
-/// The connection to one CA, shared by all that talk to it.
+/// Connections to one CA, shared by its accounts.
 pub(super) struct Wire {
     http: reqwest::Client,
+    request_timeout: Duration,
     directory_url: Url,
     clock: Arc<dyn Clock>,
     nonces: NoncePool,
@@ -35,9 +36,15 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(30 * 86_400);
 const NONCE_FETCHES_AT_ONCE: usize = 4;
 
 impl Wire {
-    pub(super) fn new(http: reqwest::Client, directory_url: Url, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(
+        http: reqwest::Client,
+        request_timeout: Duration,
+        directory_url: Url,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         Self {
             http,
+            request_timeout,
             directory_url,
             clock,
             nonces: NoncePool::default(),
@@ -69,13 +76,13 @@ impl Wire {
             return Ok(nonce);
         }
         let _turn = self.nonce_fetches.acquire().await.expect("the semaphore is never closed");
-        // Whoever was before us in the queue may have brought one.
+        // A call before this one in the queue may have brought one.
         if let Some(nonce) = self.nonces.take(self.now()) {
             return Ok(nonce);
         }
         let (reply, nonce) = self.send(Purpose::NewNonce, Method::HEAD, new_nonce_url, None).await?;
         reply.accepted(self.now())?;
-        nonce.ok_or_else(|| AcmeError::protocol("newNonce gives no nonce"))
+        nonce.ok_or_else(|| AcmeError::protocol("the answer to newNonce has no nonce"))
     }
 
     async fn send(
@@ -90,6 +97,7 @@ impl Wire {
             request = request.header(CONTENT_TYPE, "application/jose+json").body(jose);
         }
         self.counters.count(purpose);
+        let unreachable = |error| self.unreachable(url, error);
         let mut response = request.send().await.map_err(unreachable)?;
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());
@@ -117,11 +125,24 @@ impl Wire {
                 Ok(url)
             }
             _ => Err(AcmeError::protocol(format!(
-                "the URL {} is not of {}",
+                "the URL {} is not on {}",
                 crate::problem::bounded(text, 200),
                 self.directory_url.origin().ascii_serialization()
             ))),
         }
+    }
+
+    /// Returns the error of a request without a complete answer; it names the URL, with its port, and the cause.
+    fn unreachable(&self, url: &str, error: reqwest::Error) -> AcmeError {
+        let error = error.without_url();
+        let detail = if error.is_timeout() {
+            format!("no answer from {url}: timed out after {} s", self.request_timeout.as_secs_f32())
+        } else if error.is_connect() {
+            format!("cannot connect to {url}: {}", cause(&error))
+        } else {
+            format!("the connection for {url} broke: {}", cause(&error))
+        };
+        AcmeError::new(AcmeErrorKind::Unreachable, Operation::Setup, detail).because(error)
     }
 
     pub(super) fn directory_url(&self) -> &Url {
@@ -137,19 +158,23 @@ impl Wire {
     }
 }
 
-fn unreachable(error: reqwest::Error) -> AcmeError {
-    let detail = match (error.is_timeout(), error.is_connect()) {
-        (true, _) => "the time is over",
-        (_, true) => "no connection",
-        _ => "the connection broke",
-    };
-    let error = error.without_url();
-    let mut deepest: &dyn std::error::Error = &error;
+/// Words for the error of rustls for a server whose certificate is marked as a CA.
+const CA_AS_SERVER: (&str, &str) = (
+    "CaUsedAsEndEntity",
+    "its certificate is marked as a CA; make one with basicConstraints=CA:FALSE, or trust the CA that signed it",
+);
+
+/// Returns the innermost cause of an error, in words for people.
+fn cause(error: &reqwest::Error) -> String {
+    let mut deepest: &dyn std::error::Error = error;
     while let Some(below) = deepest.source() {
         deepest = below;
     }
-    let detail = format!("{detail}: {}", crate::problem::bounded(&deepest.to_string(), 200));
-    AcmeError::new(AcmeErrorKind::Unreachable, Operation::Setup, detail).because(error)
+    let text = deepest.to_string();
+    match CA_AS_SERVER {
+        (code, words) if text.contains(code) => words.to_owned(),
+        _ => crate::problem::bounded(&text, 200),
+    }
 }
 
 impl fmt::Debug for Wire {
