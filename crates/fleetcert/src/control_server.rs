@@ -7,10 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use fleetcert_control::{DeviceApiOptions, device_api};
-use fleetcert_dns::challenge::{ChallengeOptions, Challenges};
-use fleetcert_engine::{
-    DeviceKeys, Engine, EngineError, EngineParts, OneTimeTokens, OwnName, PrivateAddresses, RandomLabels,
-};
+use fleetcert_engine::{Engine, EngineError, EngineParts};
 use fleetcert_https::{Limits, Server};
 use fleetcert_names::DomainName;
 use fleetcert_protocol::EnrolmentToken;
@@ -76,27 +73,10 @@ impl ControlServer {
         let ambient = builder.ambient;
         let zone = zone_source.open(&builder.engine.zone, builder.authoritative, &ambient).await?;
         let account = ca.open(&state, &ambient).await?;
-        let challenges = Challenges::new(
-            Arc::clone(&zone.backend),
-            Arc::new(zone.visibility),
-            Arc::clone(&ambient.clock),
-            ChallengeOptions::default(),
-        );
-        let engine = Engine::new(EngineParts {
-            options: builder.engine,
-            authority: Arc::new(account),
-            backend: zone.backend,
-            challenges,
-            enroller: Arc::new(OneTimeTokens::new(Arc::clone(&store))),
-            authenticator: Arc::new(DeviceKeys::new(Arc::clone(&store))),
-            authorizer: Arc::new(OwnName),
-            labels: Arc::new(RandomLabels),
-            addresses: Arc::new(PrivateAddresses),
-            events: builder.events,
-            clock: Arc::clone(&ambient.clock),
-            entropy: Arc::clone(&ambient.entropy),
-            store,
-        });
+        let (visibility, authority) = (Arc::new(zone.visibility), Arc::new(account));
+        let parts =
+            EngineParts::new(builder.engine, store, authority, zone.backend, visibility, ambient.clone());
+        let engine = Engine::new(EngineParts { events: builder.events, ..parts });
         let url = url.as_str().trim_end_matches('/').to_owned();
         let router = device_api(engine.clone(), DeviceApiOptions::new(url.as_str()), ambient);
         Ok(Self {

@@ -1,9 +1,8 @@
 //! What an order is in the eyes of the CA.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use fleetcert_acme::NewOrder;
-use fleetcert_acme::order::MAX_ORDER_AGE;
 use fleetcert_names::HostName;
 use fleetcert_schedule::budget::OrderKind;
 
@@ -11,9 +10,6 @@ use super::{Holding, host_names};
 use crate::known_ca::origin;
 use crate::records::{self, CERTIFICATES, CertificateRecord};
 use crate::{Engine, EngineError};
-
-/// The CA's clock may differ from ours by so much: near an end of the window an order counts as outside.
-const MARGIN: Duration = Duration::from_secs(60);
 
 impl Engine {
     /// What the order holds that is about to be sent now.
@@ -65,18 +61,19 @@ fn kind_of(
     let before = before.filter(|certificate| origin(&certificate.account_url) == origin(account_url));
     // Let's Encrypt reckons from the begin of the validity, which is a little before the issuance.
     let issued = before.map(|certificate| certificate.not_before);
-    let in_window = before.is_some_and(|certificate| {
-        let replaces = order.replaces.as_ref().map(ToString::to_string);
-        replaces.is_some()
-            && replaces == certificate.certificate_id
-            && certificate.account_url == account_url
-            && certificate.window.is_some_and(|(start, end)| start + MARGIN <= now && now + MARGIN < end)
+    let replaces = order.replaces.as_ref().map(ToString::to_string);
+    let replaced = before.filter(|certificate| {
+        replaces.is_some() && replaces == certificate.certificate_id && certificate.account_url == account_url
     });
-    OrderKind::of(in_window, issued, now + MAX_ORDER_AGE)
+    OrderKind::at(replaced.and_then(|certificate| certificate.window), issued, now)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use fleetcert_schedule::budget::WINDOW_MARGIN;
+
     use super::*;
 
     const DAY: Duration = Duration::from_secs(86_400);
@@ -113,8 +110,8 @@ mod tests {
         // Outside the window, and so near its ends that a clock may say otherwise.
         assert_eq!(kind(ACCOUNT, Some(ID), at(59)), OrderKind::SameSet);
         assert_eq!(kind(ACCOUNT, Some(ID), at(60)), OrderKind::SameSet);
-        assert_eq!(kind(ACCOUNT, Some(ID), at(60) + MARGIN), in_window);
-        assert_eq!(kind(ACCOUNT, Some(ID), at(62) - MARGIN), OrderKind::SameSet);
+        assert_eq!(kind(ACCOUNT, Some(ID), at(60) + WINDOW_MARGIN), in_window);
+        assert_eq!(kind(ACCOUNT, Some(ID), at(62) - WINDOW_MARGIN), OrderKind::SameSet);
         // Another account of the same CA replaces nothing; another CA knows nothing.
         assert_eq!(kind("https://ca.test/acct/2", Some(ID), at(61)), OrderKind::SameSet);
         assert_eq!(kind("https://cb.test/acct/1", Some(ID), at(61)), OrderKind::New);

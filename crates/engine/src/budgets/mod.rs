@@ -21,7 +21,6 @@ use std::time::SystemTime;
 use fleetcert_schedule::budget::{Account, Limits};
 use tokio::sync::Mutex;
 
-pub(crate) use ahead::SharedDenial;
 pub(crate) use commit::{Change, Committed};
 pub(crate) use holding::{Holding, host_names};
 pub(crate) use refusal::refused;

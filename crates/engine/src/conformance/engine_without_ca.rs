@@ -8,13 +8,10 @@ use fleetcert_acme::{
 };
 use fleetcert_ambient::Ambient;
 use fleetcert_dns::MemoryBackend;
-use fleetcert_dns::challenge::{ChallengeOptions, Challenges};
 use fleetcert_store::Store;
 use fleetcert_x509::CertificateId;
 
-use crate::{
-    DeviceKeys, EngineOptions, EngineParts, NoEvents, OneTimeTokens, OwnName, PrivateAddresses, RandomLabels,
-};
+use crate::{EngineOptions, EngineParts, NoEvents};
 
 /// Returns the parts of an engine that enrols, authenticates and takes requests, and issues nothing: its CA refuses
 /// every order, and its zone, `fleet.test`, is in memory. **For tests.**
@@ -34,27 +31,8 @@ use crate::{
 pub fn parts_without_ca(store: Arc<dyn Store>, ambient: Ambient) -> EngineParts {
     let options = EngineOptions::new("fleet.test".parse().expect("a domain name"));
     let backend = Arc::new(MemoryBackend::new([&options.zone]));
-    let Ambient { clock, entropy } = ambient;
-    EngineParts {
-        options,
-        authority: Arc::new(NoCa),
-        challenges: Challenges::new(
-            backend.clone(),
-            backend.clone(),
-            clock.clone(),
-            ChallengeOptions::default(),
-        ),
-        backend,
-        enroller: Arc::new(OneTimeTokens::new(store.clone())),
-        authenticator: Arc::new(DeviceKeys::new(store.clone())),
-        authorizer: Arc::new(OwnName),
-        labels: Arc::new(RandomLabels),
-        addresses: Arc::new(PrivateAddresses),
-        events: Arc::new(NoEvents),
-        clock,
-        entropy,
-        store,
-    }
+    let parts = EngineParts::new(options, store, Arc::new(NoCa), backend.clone(), backend, ambient);
+    EngineParts { events: Arc::new(NoEvents), ..parts }
 }
 
 #[derive(Debug)]

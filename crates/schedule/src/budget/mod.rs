@@ -23,8 +23,9 @@ mod suffix;
 mod tests;
 
 pub use budgets::{Budgets, Row};
-pub use charge::{Charge, Charges, OrderKind, SAME_SET_WINDOW, Spent};
+pub use charge::{Charge, Charges, MAX_ORDER_AGE, OrderKind, SAME_SET_WINDOW, Spent, WINDOW_MARGIN};
 pub use correction::{Correction, Refusal};
+pub use denial::{HELD_TOKEN_RETRY, SharedDenial};
 pub use denied::{Denied, DeniedBy};
 pub use key::{Account, BucketKey, LimitKind, NameSet};
 pub use key_text::BucketKeyError;
