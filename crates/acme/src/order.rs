@@ -27,7 +27,7 @@ mod transition;
 pub use event::{Action, Event, Pause, ZoneFault};
 pub use failure::{Failure, FailureKind, Retry};
 pub use state::{End, Placed, State};
-pub use transition::{MAX_ORDER_AGE, step};
+pub use transition::step;
 
 #[cfg(test)]
 mod tests;

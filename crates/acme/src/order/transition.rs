@@ -3,13 +3,12 @@
 use std::time::{Duration, SystemTime};
 
 use fleetcert_dns::challenge::ChallengeRecord;
+use fleetcert_schedule::budget::MAX_ORDER_AGE;
 
 use super::failure::not_before;
 use super::{Action, End, Event, Failure, Pause, Placed, Retry, State, ZoneFault};
 use crate::{AcmeErrorKind, Fault, NewOrder, OrderStatus, ProblemKind, Reading};
 
-/// Age at which an unfinished order is given up: a day.
-pub const MAX_ORDER_AGE: Duration = Duration::from_secs(86_400);
 /// CAs read from replicas: what was just made may not be found for a moment.
 const JUST_MADE: Duration = Duration::from_secs(60);
 
