@@ -65,8 +65,7 @@ fn repository_uses_the_words_of_the_field() {
 fn phrase_across_two_comment_lines_is_found() {
     let rules =
         rules("phrase  blue moon  =>  a noun\nname  SKY  =>  a role\ntype  Cloud  =>  whose").unwrap();
-    let text =
-        "/// Once in a blue\n/// moon.\nconst SKY: u8 = 1; // not SKYS, SKY_BLUE\npub struct Cloud;\n";
+    let text = "/// Once in a blue\n/// moon.\nconst SKY: u8 = 1; // not SKYS, SKY_BLUE\npub struct Cloud;\n";
     let found: Vec<(usize, String)> =
         check("a.rs", text, &rules).into_iter().map(|one| (one.line, one.text)).collect();
     let expected = [(1, "blue moon".to_owned()), (3, "SKY".to_owned()), (4, "Cloud".to_owned())];

@@ -10,7 +10,7 @@ use fleetcert_store_postgres::PostgresStore;
 use fleetcert_tests::postgres::Postgres;
 use fleetcert_tests::{Deadline, Process};
 
-use crate::{TIMEOUT, THINGS, connect, number, options, put};
+use crate::{THINGS, TIMEOUT, connect, number, options, put};
 
 /// For what is to end before a lock is free that is held for ten minutes. To connect has this time too.
 const SHORT_TIMEOUT: Duration = Duration::from_secs(20);

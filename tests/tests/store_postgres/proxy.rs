@@ -12,7 +12,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-use crate::{TIMEOUT, THINGS, patient, put};
+use crate::{THINGS, TIMEOUT, patient, put};
 
 /// Two readers share one place for a connection. The reader that loses the kept one waits for the place, and finds the
 /// other's new one, of which the proxy has had enough too.
