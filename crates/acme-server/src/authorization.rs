@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use crate::answer::{link, rfc3339, seconds};
 use crate::objects::{Authorization, AuthorizationState, Objects};
 use crate::request::{Caller, from_account};
-use crate::shared::{Job, Shared};
+use crate::shared::{Job, ServerState};
 use crate::table::Id;
 use crate::{Problem, ProblemKind, Resource};
 
@@ -25,7 +25,7 @@ struct Update {
 }
 
 pub(crate) async fn update(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<ServerState>>,
     Path(id): Path<String>,
     request: Request<Body>,
 ) -> Result<Response, Problem> {
@@ -52,7 +52,7 @@ pub(crate) async fn update(
 }
 
 /// The authorization at the end of a URL, if it is the caller's and has not expired.
-fn own(shared: &Shared, objects: &Objects, caller: &Caller, id: &str) -> Result<Id, Problem> {
+fn own(shared: &ServerState, objects: &Objects, caller: &Caller, id: &str) -> Result<Id, Problem> {
     let id: Id = id.parse().map_err(|_| not_found())?;
     let authorization = objects.authorizations.get(id).ok_or_else(not_found)?;
     if authorization.account != caller.id {
@@ -68,7 +68,7 @@ fn not_found() -> Problem {
     Problem::not_found("authorization")
 }
 
-fn document(shared: &Shared, id: Id, authorization: &Authorization) -> Value {
+fn document(shared: &ServerState, id: Id, authorization: &Authorization) -> Value {
     let mut document = json!({
         "identifier": { "type": "dns", "value": authorization.identifier.base() },
         "status": status(&authorization.state),
@@ -91,7 +91,7 @@ fn status(state: &AuthorizationState) -> &'static str {
 }
 
 pub(crate) async fn answer(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<ServerState>>,
     Path(id): Path<String>,
     request: Request<Body>,
 ) -> Result<Response, Problem> {
@@ -121,14 +121,14 @@ pub(crate) async fn answer(
 }
 
 /// What an answer that shows this authorization says about asking again.
-fn retry_after(shared: &Shared, authorization: &Authorization) -> Option<Duration> {
+fn retry_after(shared: &ServerState, authorization: &Authorization) -> Option<Duration> {
     match authorization.state {
         AuthorizationState::Pending | AuthorizationState::Validating => shared.options.challenge_retry_after,
         _ => None,
     }
 }
 
-fn challenge_document(shared: &Shared, id: Id, authorization: &Authorization) -> Value {
+fn challenge_document(shared: &ServerState, id: Id, authorization: &Authorization) -> Value {
     let mut document = json!({
         "type": "dns-01",
         "url": shared.urls.one(Resource::Challenge, id),

@@ -11,7 +11,7 @@ use http::header::{CACHE_CONTROL, LINK, USER_AGENT};
 use http::{HeaderName, HeaderValue, Method, Request};
 
 use crate::answer::{link, text};
-use crate::shared::Shared;
+use crate::shared::ServerState;
 use crate::{Problem, Resource};
 
 const REPLAY_NONCE: HeaderName = HeaderName::from_static("replay-nonce");
@@ -20,7 +20,11 @@ const REPLAY_NONCE: HeaderName = HeaderName::from_static("replay-nonce");
 ///
 /// An answer to a GET other than newNonce has no nonce: it would be wasted, as clients of the directory and of
 /// renewal information sign nothing (RFC 8555 section 6.5 asks for one only after a POST).
-pub(crate) async fn front(State(shared): State<Arc<Shared>>, request: Request<Body>, next: Next) -> Response {
+pub(crate) async fn front(
+    State(shared): State<Arc<ServerState>>,
+    request: Request<Body>,
+    next: Next,
+) -> Response {
     let resource = Resource::at(request.uri().path());
     let with_nonce = request.method() == Method::POST || resource == Some(Resource::NewNonce);
     let has_user_agent = request.headers().get(USER_AGENT).is_some_and(|agent| !agent.is_empty());
@@ -41,7 +45,7 @@ pub(crate) async fn front(State(shared): State<Arc<Shared>>, request: Request<Bo
 }
 
 async fn admit(
-    shared: &Shared,
+    shared: &ServerState,
     resource: Option<Resource>,
     from: Option<IpAddr>,
     has_user_agent: bool,

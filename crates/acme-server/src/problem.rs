@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::answer::{link, seconds};
 
-/// Why a request or a challenge failed, as the client is told.
+/// Reason why a request or a challenge failed, as the client sees it.
 ///
 /// It has the status code that RFC 8555 or, where that leaves it open, Boulder gives the kind. Inside an
 /// [`Issuer`](crate::Issuer) it is the error type.

@@ -9,7 +9,7 @@ use fleetcert_ambient::{Clock, Entropy};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::shared::{Job, Shared};
+use crate::shared::{Job, ServerState};
 use crate::{
     AcmeOptions, Issuer, Resource, account, authorization, certificate, directory, finalize, front,
     new_order, order, renewal_info, revoke, work,
@@ -21,7 +21,7 @@ use crate::{
 /// objects live in memory and end with it.
 #[derive(Debug)]
 pub struct AcmeServer {
-    shared: Arc<Shared>,
+    shared: Arc<ServerState>,
     jobs: mpsc::Receiver<Job>,
 }
 
@@ -38,7 +38,7 @@ impl AcmeServer {
     ) -> Self {
         options.order_lifetime = options.order_lifetime.min(MAX_LIFE);
         options.authorization_reuse = options.authorization_reuse.min(MAX_LIFE);
-        let (shared, jobs) = Shared::new(issuer, options, clock, entropy);
+        let (shared, jobs) = ServerState::new(issuer, options, clock, entropy);
         Self { shared: Arc::new(shared), jobs }
     }
 

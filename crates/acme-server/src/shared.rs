@@ -30,7 +30,7 @@ pub(crate) enum Job {
 
 /// State of a server.
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct ServerState {
     pub(crate) issuer: Arc<dyn Issuer>,
     pub(crate) options: AcmeOptions,
     pub(crate) clock: Arc<dyn Clock>,
@@ -41,7 +41,7 @@ pub(crate) struct Shared {
     jobs: mpsc::Sender<Job>,
 }
 
-impl Shared {
+impl ServerState {
     /// Returns the state of a server without accounts, and the jobs that it will be given.
     pub(crate) fn new(
         issuer: Arc<dyn Issuer>,

@@ -97,7 +97,7 @@ pub struct Fault {
 }
 
 /// Wait where a CA that fails temporarily names none.
-const PAUSE: Duration = Duration::from_secs(60);
+const DEFAULT_RETRY: Duration = Duration::from_secs(60);
 
 impl AcmeError {
     /// Returns an error of this kind, for your own [`Authority`](crate::Authority).
@@ -146,7 +146,7 @@ impl AcmeError {
     /// Returns when the same call may succeed: the CA's `Retry-After`, or a minute without one; `None` if waiting does
     /// not help.
     pub fn retry_after(&self) -> Option<Duration> {
-        self.fault.passes().then(|| self.fault.retry_after.unwrap_or(PAUSE))
+        self.fault.passes().then(|| self.fault.retry_after.unwrap_or(DEFAULT_RETRY))
     }
 }
 
