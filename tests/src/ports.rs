@@ -63,7 +63,7 @@ pub fn with_port_as_before<T>(mut start: impl FnMut() -> Result<T, Fault>) -> Re
     loop {
         match start() {
             Err(fault) if !deadline.has_passed() && port_is_taken(&fault.to_string()) => {
-                thread::sleep(RETRY_INTERVAL)
+                thread::sleep(RETRY_INTERVAL);
             }
             other => return other,
         }
