@@ -18,7 +18,9 @@ use fleetcert_store::{
     Collection, MemoryStore, Record, Store, StoreError, StoreErrorKind, Transaction, Version,
 };
 
-use crate::setting::{Device, Running, Told, both_stores, enrol, parts_without_ca, records, refused, zone};
+use crate::setting::{
+    Device, Looks, Running, Told, both_stores, enrol, parts_without_ca, records, refused, zone,
+};
 
 fn addresses(texts: &[&str]) -> AddressReport {
     AddressReport::new(texts.iter().map(|text| text.parse::<IpAddr>().unwrap())).unwrap()
