@@ -11,7 +11,7 @@ use fleetcert_store::{Expect, Transaction};
 use fleetcert_x509::{Chain, CsrRefusal, KnownKeys, VerifiedCsr};
 
 use crate::context::ServiceContext;
-use crate::grant::{identifiers_of, policy_for};
+use crate::grant::{granted_csr, identifiers_of};
 use crate::orders::{Orders, Turn};
 use crate::records::{
     self, CERTIFICATE_KEYS, CERTIFICATES, CertificateRecord, DEVICES, DeviceRecord, ORDERS, OrderRecord,
@@ -151,8 +151,7 @@ impl Certificates {
     /// the device's tenant.
     async fn gate(&self, grant: &Grant, csr: &[u8]) -> Result<(VerifiedCsr, u32), EngineError> {
         let name = grant.name();
-        let policy = policy_for(&self.options.csr_policy, name, grant.identifiers());
-        let verified = VerifiedCsr::parse(csr, &policy);
+        let verified = granted_csr(csr, &self.options.csr_policy, grant);
         let csr = verified.map_err(|refusal| self.refuse(name, refusal))?;
         let (mut known, mut tenant) = (KnownKeys::new(), 0);
         if let Some(found) = self.context.store.read(DEVICES, grant.device().as_str()).await? {

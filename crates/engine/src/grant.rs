@@ -2,7 +2,7 @@
 
 use fleetcert_names::{HostName, Identifier, IdentifierSet, NameError};
 use fleetcert_protocol::DeviceId;
-use fleetcert_x509::{CsrPolicy, NameGrant, VerifiedCsr};
+use fleetcert_x509::{CsrPolicy, CsrRefusal, NameGrant, VerifiedCsr};
 
 /// An action of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -60,13 +60,22 @@ impl Grant {
     }
 }
 
-/// Returns the policy for CSRs with `policy`'s rules, and no names but the host name and `identifiers`' wildcard.
+/// Returns `policy` with `name` and the wildcard below it granted, if `identifiers` has the wildcard. Otherwise the policy
+/// refuses wildcards by itself.
 pub(crate) fn policy_for(policy: &CsrPolicy, name: &HostName, identifiers: &IdentifierSet) -> CsrPolicy {
-    let mut grant = NameGrant::exact([name.clone()]);
     if identifiers.contains(&Identifier::wildcard(name.clone())) {
-        grant = grant.and_wildcard(name.clone());
+        return policy.clone().with_grant(NameGrant::exact([name.clone()]).and_wildcard(name.clone()));
     }
-    policy.clone().with_grant(grant)
+    policy.clone()
+}
+
+/// Returns the CSR in `der` if it passes `policy` and has no names but the granted ones.
+pub(crate) fn granted_csr(der: &[u8], policy: &CsrPolicy, grant: &Grant) -> Result<VerifiedCsr, CsrRefusal> {
+    let csr = VerifiedCsr::parse(der, &policy_for(policy, &grant.name, &grant.identifiers))?;
+    if grant.identifiers.len() == 1 {
+        csr.require_names(std::slice::from_ref(&grant.name))?;
+    }
+    Ok(csr)
 }
 
 /// Returns the identifiers of a CSR that passed the gate.
