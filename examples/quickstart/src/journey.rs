@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use fleetcert_agent::{
-    Agent, AgentError, AgentOptions, All, EnrolRequest, FileInstaller, Installer, Pair, ReloadInstaller,
+    Agent, AgentError, AgentOptions, AllInstallers, CertificatePair, EnrolRequest, FileInstaller, Installer,
+    ReloadInstaller,
 };
 use fleetcert_ambient::Ambient;
 use fleetcert_dns_lookup::{QueryType, Transport, lookup};
@@ -16,7 +17,7 @@ use fleetcert_protocol::CertificateStatus;
 use fleetcert_x509::KeyPair;
 use tokio::sync::mpsc;
 
-use crate::failure::{Failure, Step, causes};
+use crate::failure::{Failure, Step};
 use crate::listener::Told;
 use crate::page::{Page, Visitor, Watch};
 use crate::story::Story;
@@ -248,17 +249,20 @@ impl<'a> Device<'a> {
         Ok(())
     }
 
-    async fn fetch_chain(&mut self, step: Step) -> Result<Pair, Failure> {
+    async fn fetch_chain(&mut self, step: Step) -> Result<CertificatePair, Failure> {
         let chain = self.agent.poll(PATIENCE, |_| ()).await.map_err(agent_error(step))?;
         self.agent.check(&chain).map_err(agent_error(step))
     }
 
-    async fn install(&mut self, pair: Pair) -> Result<(), Failure> {
+    async fn install(&mut self, pair: CertificatePair) -> Result<(), Failure> {
         let mut installers: Vec<Arc<dyn Installer>> = vec![Arc::new(FileInstaller::new(&self.installed))];
         if pair.key_pem().is_some() {
             installers.push(Arc::new(ReloadInstaller::new(self.certificates.clone())));
         }
-        self.agent.install(pair, &All::new(installers)).await.map_err(agent_error(Step::Installed))?;
+        self.agent
+            .install(pair, &AllInstallers::new(installers))
+            .await
+            .map_err(agent_error(Step::Installed))?;
         Ok(())
     }
 
@@ -401,6 +405,6 @@ pub async fn leftovers(world: &World, name: &HostName) -> Result<u64, Failure> {
 fn agent_error(step: Step) -> impl Fn(AgentError) -> Failure {
     move |error| match error.problem() {
         Some(problem) => Failure::new(step, problem),
-        None => Failure::new(step, causes(&error)),
+        None => Failure::new(step, &error),
     }
 }
