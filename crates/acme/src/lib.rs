@@ -35,7 +35,9 @@ pub use authority::{
     Authority, AuthorizationStatus, Dns01, NewOrder, OrderHandle, OrderStatus, Reading, RenewalInfo,
     RevocationReason,
 };
-pub use client::{Account, AccountKey, Client, ClientOptions, Credentials, TermsOfService, Traffic};
+pub use client::{
+    Account, AccountFile, AccountKey, Client, ClientOptions, Credentials, TermsOfService, Traffic,
+};
 pub use driver::{
     Driver, DriverOptions, Entry, Job, Journal, JournalError, MemoryJournal, NoObserver, Observer, Outcome,
     Step,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fleetcert_ambient::Clock;
-use fleetcert_names::HostName;
+use fleetcert_names::Identifier;
 use fleetcert_schedule::pacer::{Endpoint, Pace, Pacer};
 use fleetcert_x509::CertificateId;
 
@@ -161,8 +161,8 @@ impl OrderHandle for PacedOrder {
         self.pace.paced((Endpoint::Other, Operation::ReadChallenges), self.handle.challenges()).await
     }
 
-    async fn answer(&mut self, name: &HostName) -> Result<(), AcmeError> {
-        self.pace.paced((Endpoint::Other, Operation::Answer), self.handle.answer(name)).await
+    async fn answer(&mut self, identifier: &Identifier) -> Result<(), AcmeError> {
+        self.pace.paced((Endpoint::Other, Operation::Answer), self.handle.answer(identifier)).await
     }
 
     async fn refresh(&mut self) -> Result<(), AcmeError> {
@@ -248,6 +248,10 @@ mod tests {
         }
     }
 
+    fn order() -> NewOrder {
+        NewOrder::new("a.fleet.test".parse().unwrap())
+    }
+
     fn setting(rates: Rates) -> (PacedAuthority, Arc<Asked>, Waited) {
         let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
         let clock = Waited(Arc::new(Mutex::new(start)));
@@ -264,7 +268,7 @@ mod tests {
         let (paced, asked, clock) = setting(rates);
         let start = clock.now();
         for _ in 0..105 {
-            let _ = paced.new_order(&NewOrder::new([])).await;
+            let _ = paced.new_order(&order()).await;
         }
         let at = asked.at.lock().clone();
         assert_eq!(at.iter().filter(|at| **at == start).count(), 5, "at once");
@@ -285,7 +289,7 @@ mod tests {
             let (paced, asked, _) = setting(Rates::none());
             *asked.busy.lock() = Some(told);
             for _ in 0..2 {
-                let _ = paced.new_order(&NewOrder::new([])).await;
+                let _ = paced.new_order(&order()).await;
             }
             let at = asked.at.lock().clone();
             let rest = at[1].duration_since(at[0]).unwrap().as_secs();
@@ -298,17 +302,17 @@ mod tests {
         let hour = Duration::from_secs(3600);
         let (paced, asked, clock) = setting(Rates::none());
         *asked.busy.lock() = Some(Some(hour));
-        let _ = paced.new_order(&NewOrder::new([])).await;
+        let _ = paced.new_order(&order()).await;
         let start = clock.now();
         for (passed, left) in [(0, 3600), (3000, 600), (3569, 31)] {
             *clock.0.lock() = start + Duration::from_secs(passed);
-            let error = paced.new_order(&NewOrder::new([])).await.unwrap_err();
+            let error = paced.new_order(&order()).await.unwrap_err();
             assert_eq!((error.kind(), error.operation()), (AcmeErrorKind::RateLimited, Operation::NewOrder));
             assert_eq!(error.retry_after(), Some(Duration::from_secs(left)));
         }
         assert_eq!(asked.at.lock().len(), 1, "nothing was sent");
         *clock.0.lock() = start + hour - MAX_WAIT;
-        let _ = paced.new_order(&NewOrder::new([])).await;
+        let _ = paced.new_order(&order()).await;
         assert_eq!(*asked.at.lock(), [start, start + hour]);
     }
 
@@ -316,7 +320,7 @@ mod tests {
     async fn other_faults_slow_nothing() {
         let (paced, asked, _) = setting(Rates::none());
         for _ in 0..10 {
-            let _ = paced.new_order(&NewOrder::new([])).await;
+            let _ = paced.new_order(&order()).await;
         }
         let at = asked.at.lock().clone();
         assert_eq!(at.first(), at.last());

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use fleetcert_names::HostName;
+use fleetcert_names::Identifier;
 use serde::{Deserialize, Serialize};
 
 use crate::rate_limit::without_url;
@@ -17,9 +17,9 @@ pub struct Problem {
     /// The server's sentence, at most 1,024 characters, control characters escaped; may be empty.
     #[serde(default)]
     pub detail: String,
-    /// The name that it is about, where the server says so.
+    /// Identifier that it is about, where the server says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<HostName>,
+    pub identifier: Option<Identifier>,
     /// One for each name that has a problem of its own (RFC 8555 section 6.7.1); at most 100.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub subproblems: Vec<Problem>,
@@ -43,7 +43,7 @@ impl From<&instant_acme::Problem> for Problem {
         let subproblem = |sub: &instant_acme::Subproblem| Self {
             kind: kind(sub.r#type.as_deref()),
             detail: bounded(sub.detail.as_deref().unwrap_or_default(), MAX_DETAIL),
-            name: match &sub.identifier {
+            identifier: match &sub.identifier {
                 Some(instant_acme::Identifier::Dns(name)) => name.parse().ok(),
                 _ => None,
             },
@@ -52,7 +52,7 @@ impl From<&instant_acme::Problem> for Problem {
         Self {
             kind: kind(problem.r#type.as_deref()),
             detail: bounded(without_url(problem.detail.as_deref().unwrap_or_default()), MAX_DETAIL),
-            name: None,
+            identifier: None,
             subproblems: problem.subproblems.iter().take(MAX_SUBPROBLEMS).map(subproblem).collect(),
         }
     }
@@ -60,8 +60,8 @@ impl From<&instant_acme::Problem> for Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(name) = &self.name {
-            write!(f, "{name}: ")?;
+        if let Some(identifier) = &self.identifier {
+            write!(f, "{identifier}: ")?;
         }
         match self.detail.as_str() {
             "" => write!(f, "{}", self.kind)?,
@@ -80,24 +80,24 @@ struct Document {
     #[serde(rename = "type")]
     kind: Option<String>,
     detail: Option<String>,
-    identifier: Option<Identifier>,
+    identifier: Option<IdentifierObject>,
     #[serde(default)]
     subproblems: Vec<Document>,
 }
 
 #[derive(Deserialize)]
-struct Identifier {
+struct IdentifierObject {
     value: Option<String>,
 }
 
 impl Document {
     fn problem(self, with_subproblems: bool) -> Problem {
-        let name = self.identifier.and_then(|identifier| identifier.value?.parse().ok());
+        let identifier = self.identifier.and_then(|identifier| identifier.value?.parse().ok());
         let subproblems = self.subproblems.into_iter().filter(|_| with_subproblems).take(MAX_SUBPROBLEMS);
         Problem {
             kind: kind(self.kind.as_deref()),
             detail: bounded(without_url(self.detail.as_deref().unwrap_or_default()), MAX_DETAIL),
-            name,
+            identifier,
             subproblems: subproblems.map(|document| document.problem(false)).collect(),
         }
     }
@@ -228,7 +228,7 @@ mod tests {
         assert_eq!(detail, "two\nnames");
         assert_eq!(problem.kind, ProblemKind::Compound);
         assert_eq!(problem.detail, "two\\nnames");
-        assert_eq!(problem.subproblems[0].name, Some("a.test.example".parse().unwrap()));
+        assert_eq!(problem.subproblems[0].identifier, Some("a.test.example".parse().unwrap()));
         assert_eq!(problem.subproblems[1].kind, ProblemKind::Other("urn:example:odd".into()));
         let json = serde_json::to_string(&problem).unwrap();
         assert_eq!(serde_json::from_str::<Problem>(&json).unwrap(), problem);

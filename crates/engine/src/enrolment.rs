@@ -38,7 +38,7 @@ impl Engine {
         tenant: Tenant,
         lifetime: Duration,
     ) -> Result<EnrolmentToken, EngineError> {
-        let token = EnrolmentToken::generate(self.parts().entropy.as_ref());
+        let token = EnrolmentToken::generate(self.parts().ambient.entropy.as_ref());
         let expires = self.now() + lifetime.min(MAX_TOKEN_LIFETIME);
         let record = records::encode(&TokenRecord { expires, used: None, tenant: tenant.0 });
         let key = crate::policy::token_key(&token);
@@ -64,7 +64,7 @@ impl Engine {
         let thumbprint = key.thumbprint();
         let mut label_taken = false;
         for _ in 0..MAX_ATTEMPTS {
-            let device = DeviceId::generate(self.parts().entropy.as_ref());
+            let device = DeviceId::generate(self.parts().ambient.entropy.as_ref());
             // Read before the decision: a device that joined by this very proof is known to the enroller by then.
             let known_as = self.device_of(&thumbprint).await?;
             let applicant = Applicant {
@@ -163,7 +163,7 @@ impl Engine {
         if let Some(assigned) = &admission.label {
             return Ok(assigned.clone());
         }
-        let chosen = self.parts().labels.choose(wished, self.parts().entropy.as_ref());
+        let chosen = self.parts().labels.choose(wished, self.parts().ambient.entropy.as_ref());
         chosen.map_err(|refusal| EngineError::new(EngineErrorKind::LabelNotAllowed, refusal))
     }
 

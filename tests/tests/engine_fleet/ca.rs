@@ -11,7 +11,7 @@ use fleetcert_acme::{
 };
 use fleetcert_ambient::{Clock, TokioClock};
 use fleetcert_dns::{DnsBackend, MemoryBackend, RecordData, RecordType, TxtValue};
-use fleetcert_names::{DomainName, HostName};
+use fleetcert_names::{DomainName, HostName, Identifier};
 use fleetcert_testkit::fleet::{ACCOUNT, Books, Ca as _, Order, Scenario, What};
 use fleetcert_x509::{CertificateId, Chain, CsrPolicy, VerifiedCsr};
 use parking_lot::Mutex;
@@ -182,7 +182,8 @@ impl Authority for SimulatedCa {
 
     async fn new_order(&self, order: &NewOrder) -> Result<Box<dyn OrderHandle>, AcmeError> {
         let now = self.answers(Operation::NewOrder)?;
-        let [name] = order.names.as_slice() else { panic!("devices order one name") };
+        let [identifier] = order.identifiers.as_slice() else { panic!("devices order one name") };
+        let name = identifier.base();
         let url = {
             let mut state = self.0.state.lock();
             let State { books, devices, last, orders, next_order, .. } = &mut *state;
@@ -277,10 +278,10 @@ impl OrderHandle for Handle {
             _ => AuthorizationStatus::Valid,
         };
         let value = (status == AuthorizationStatus::Pending).then(|| order.value.clone());
-        Ok(vec![Dns01 { name: order.name.clone(), value, status, problem: None }])
+        Ok(vec![Dns01 { identifier: order.name.clone().into(), value, status, problem: None }])
     }
 
-    async fn answer(&mut self, _: &HostName) -> Result<(), AcmeError> {
+    async fn answer(&mut self, _: &Identifier) -> Result<(), AcmeError> {
         let now = self.ca.answers(Operation::Answer)?;
         let mut state = self.ca.0.state.lock();
         let order = state.orders.get_mut(&self.url).ok_or_else(gone)?;

@@ -4,16 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use fleetcert_ambient::{Clock, SeededEntropy, TokioClock};
-use fleetcert_dns::challenge::{ChallengeOptions, Challenges};
+use fleetcert_ambient::{Ambient, Clock, SeededEntropy, TokioClock};
 use fleetcert_dns::{
     BackendError, BackendErrorKind, Capabilities, Change, DnsBackend, MemoryBackend, Operation, RecordSet,
     RecordType,
 };
 use fleetcert_engine::{
     Action, AskedLabels, AuthenticationError, DeviceAuthenticator, Engine, EngineError, EngineOptions,
-    EngineParts, Grant, Identified, NoEvents, OneTimeTokens, OwnName, PrivateAddresses, RequestOrigin,
-    RequestParts,
+    EngineParts, Grant, Identified, NoEvents, RequestOrigin, RequestParts,
 };
 use fleetcert_jose::{Algorithm, KeyPair, Signer};
 use fleetcert_names::{DomainName, HostName, Label};
@@ -67,26 +65,12 @@ impl ControlServer {
             idle: Duration::from_secs(60),
             ..EngineOptions::new(zone_name)
         };
-        let parts = EngineParts {
-            challenges: Challenges::new(
-                zone.clone(),
-                Arc::new(records),
-                clock.clone(),
-                ChallengeOptions::default(),
-            ),
-            options,
-            authority: Arc::new(ca.clone()),
-            backend: zone.clone(),
-            enroller: Arc::new(OneTimeTokens::new(store.clone())),
-            authenticator: Arc::new(ClaimedIdentity),
-            authorizer: Arc::new(OwnName),
-            labels: Arc::new(AskedLabels::except([])),
-            addresses: Arc::new(PrivateAddresses),
-            events: Arc::new(NoEvents),
-            clock,
-            entropy: Arc::new(SeededEntropy::new(scenario.seed)),
-            store,
-        };
+        let ambient = Ambient { clock, entropy: Arc::new(SeededEntropy::new(scenario.seed)) };
+        let authority = Arc::new(ca.clone());
+        let mut parts = EngineParts::new(options, store, authority, zone.clone(), Arc::new(records), ambient);
+        parts.authenticator = Arc::new(ClaimedIdentity);
+        parts.labels = Arc::new(AskedLabels::except([]));
+        parts.events = Arc::new(NoEvents);
         Self { parts, zone, running: None }
     }
 

@@ -144,7 +144,7 @@ impl Engine {
             }
             let longest = PAUSE / TRIES * (attempt + 1);
             let part = u32::try_from(self.random() % 1000).unwrap_or_default();
-            self.parts().clock.sleep(longest / 1000 * part).await;
+            self.parts().ambient.clock.sleep(longest / 1000 * part).await;
         }
         Err(EngineError::new(EngineErrorKind::Unavailable, "too many orders of other nodes at the same time"))
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fleetcert_acme::NewOrder;
 use fleetcert_names::{DomainName, HostName};
 use fleetcert_schedule::budget::{
     Account, BucketKey, Charges, Limit, LimitKind, Limits, NameSet, OrderKind, Override, Reservation, Rule,
@@ -86,6 +87,11 @@ impl Known {
         }
         Some(limits)
     }
+}
+
+/// Returns the names that the budgets count: a wildcard counts as its base.
+pub(crate) fn host_names(order: &NewOrder) -> Vec<HostName> {
+    order.identifiers.iter().map(|identifier| identifier.base().clone()).collect()
 }
 
 impl Holding {

@@ -6,7 +6,7 @@ use fleetcert_acme::NewOrder;
 use fleetcert_names::HostName;
 use fleetcert_schedule::budget::OrderKind;
 
-use super::Holding;
+use super::{Holding, host_names};
 use crate::known_ca::origin;
 use crate::records::{self, CERTIFICATES, CertificateRecord};
 use crate::{Engine, EngineError};
@@ -19,7 +19,12 @@ impl Engine {
         order: &NewOrder,
     ) -> Result<Holding, EngineError> {
         let kind = self.order_kind(name, order).await?;
-        Ok(Holding::to_order(&self.limits().await?, kind, self.parts().authority.account_url(), &order.names))
+        Ok(Holding::to_order(
+            &self.limits().await?,
+            kind,
+            self.parts().authority.account_url(),
+            &host_names(order),
+        ))
     }
 
     /// What an order holds that the CA has, and that holds nothing: it was set aside, or is from before there were
@@ -34,14 +39,14 @@ impl Engine {
             &self.limits().await?,
             kind,
             self.parts().authority.account_url(),
-            &order.names,
+            &host_names(order),
         ))
     }
 
     async fn order_kind(&self, name: &HostName, order: &NewOrder) -> Result<OrderKind, EngineError> {
         let found = self.parts().store.read(CERTIFICATES, name.as_str()).await?;
         let certificate: Option<CertificateRecord> = found.as_ref().map(records::decode).transpose()?;
-        let before = certificate.as_ref().filter(|_| order.names == [name.clone()]);
+        let before = certificate.as_ref().filter(|_| order.identifiers == name.clone().into());
         Ok(kind_of(before, order, self.parts().authority.account_url(), self.now()))
     }
 }
@@ -92,7 +97,7 @@ mod tests {
             issued_at: vec![at(0)],
         };
         let replaces = replaces.map(|id| id.parse().unwrap());
-        let order = NewOrder { replaces, ..NewOrder::new(["x.fleet.test".parse().unwrap()]) };
+        let order = NewOrder { replaces, ..NewOrder::new("x.fleet.test".parse().unwrap()) };
         kind_of(Some(&certificate), &order, account, now)
     }
 
@@ -114,7 +119,7 @@ mod tests {
         assert_eq!(kind(ACCOUNT, None, at(119) - DAY / 2), OrderKind::SameSet);
         assert_eq!(kind(ACCOUNT, None, at(119) + DAY / 2), OrderKind::New);
         assert_eq!(kind(ACCOUNT, None, at(130)), OrderKind::New);
-        let order = NewOrder::new(["x.fleet.test".parse().unwrap()]);
+        let order = NewOrder::new("x.fleet.test".parse().unwrap());
         assert_eq!(kind_of(None, &order, ACCOUNT, at(1)), OrderKind::New);
     }
 }

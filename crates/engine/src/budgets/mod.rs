@@ -22,7 +22,7 @@ use fleetcert_schedule::budget::{Account, Limits};
 use tokio::sync::Mutex;
 
 pub(crate) use commit::{Change, Committed};
-pub(crate) use holding::Holding;
+pub(crate) use holding::{Holding, host_names};
 pub(crate) use refusal::refused;
 pub(crate) use rows::StoredRow;
 pub(crate) use settlement::{Decision, Settlement, decide, on_pause, on_setting_aside};

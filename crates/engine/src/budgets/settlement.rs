@@ -140,7 +140,7 @@ mod tests {
     }
 
     fn order() -> NewOrder {
-        NewOrder::new([name()])
+        NewOrder::new(name().into())
     }
 
     fn placed() -> Placed {
@@ -166,7 +166,7 @@ mod tests {
         let problem = Problem {
             kind: ProblemKind::Malformed,
             detail: String::new(),
-            name: None,
+            identifier: None,
             subproblems: Vec::new(),
         };
         Fault { status: Some(400), problem: Some(problem), ..Fault::new(kind, "") }

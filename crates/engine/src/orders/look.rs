@@ -9,7 +9,7 @@ use fleetcert_schedule::queue::{Pool, Tenant};
 use fleetcert_store::{Record, Version};
 
 use super::waiting::WaitingOrder;
-use crate::budgets::Holding;
+use crate::budgets::{Holding, host_names};
 use crate::records::{self, ORDERS, OrderRecord, Previous};
 use crate::{Engine, EngineError};
 
@@ -101,7 +101,7 @@ impl Engine {
         order: &OrderRecord,
         now: SystemTime,
     ) -> Result<Option<Charges>, EngineError> {
-        let names = &order.state.order().names;
+        let names = &host_names(order.state.order());
         let limits = self.limits().await?;
         let account = self.parts().authority.account_url();
         Ok(Holding::to_order(&limits, order.likely_kind(now), account, names).charges())

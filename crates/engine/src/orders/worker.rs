@@ -207,7 +207,7 @@ impl Engine {
             outcome = driven => Some(outcome),
             () = shutdown.cancelled() => None,
             // The driver ends before, if nothing that it calls hangs.
-            () = self.parts().clock.sleep(lease) => None,
+            () = self.parts().ambient.clock.sleep(lease) => None,
         };
         let Last { mut record, version, held_up } = journal.into_last();
         if let Some(held_up) = held_up {
@@ -265,7 +265,7 @@ impl Engine {
         Driver {
             authority: Arc::clone(&parts.authority),
             challenges: parts.challenges.clone(),
-            clock: Arc::clone(&parts.clock),
+            clock: Arc::clone(&parts.ambient.clock),
             options: DriverOptions { patience: parts.options.order_deadline, ..DriverOptions::default() },
         }
     }

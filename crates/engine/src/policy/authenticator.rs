@@ -16,6 +16,8 @@ use crate::records::{self, DEVICES, DeviceRecord};
 /// device's own, above all that it was meant for this URL. Whether the device is suspended is for the engine to look
 /// at.
 ///
+/// [`conformance::authenticator`](crate::conformance::authenticator) checks an authenticator of yours.
+///
 /// ```
 /// use async_trait::async_trait;
 /// use fleetcert_engine::{

@@ -28,6 +28,8 @@ use crate::{EngineError, RequestOrigin};
 ///   [`AlreadyAdmitted`](EnrolmentDecision::AlreadyAdmitted) with the device of that admission.
 /// - **Repetition.** The engine calls `decide` again when its commit lost against another write.
 ///
+/// [`conformance::enroller`](crate::conformance::enroller) checks all of this for an enroller of yours.
+///
 /// ```
 /// use async_trait::async_trait;
 /// use fleetcert_engine::{

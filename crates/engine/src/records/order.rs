@@ -200,7 +200,7 @@ mod tests {
     /// The order for a certificate of 90 days that the CA wants to be renewed about day 60.
     fn order(previous: bool, window_end: u32, failures: u32) -> OrderRecord {
         let device = "AAAAAAAAAAAAAAAAAAAAAA".parse().unwrap();
-        let wanted = NewOrder::new(["x.fleet.test".parse().unwrap()]);
+        let wanted = NewOrder::new("x.fleet.test".parse().unwrap());
         let certificate = Previous {
             not_before: at(0),
             not_after: at(90),
