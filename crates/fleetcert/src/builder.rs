@@ -7,7 +7,7 @@ use std::sync::Arc;
 use fleetcert_acme::TermsOfService;
 use fleetcert_ambient::Ambient;
 use fleetcert_dns::DnsBackend;
-use fleetcert_engine::{EngineOptions, Events};
+use fleetcert_engine::{EngineOptions, Events, TracingEvents};
 use fleetcert_names::DomainName;
 use fleetcert_store::{SqliteStore, Store};
 
@@ -15,7 +15,6 @@ use crate::authority::{CaChoice, LETS_ENCRYPT, LETS_ENCRYPT_STAGING};
 use crate::control_server::ControlServer;
 use crate::error::{SetupError, SetupErrorKind};
 use crate::fleet_zone::ZoneSource;
-use crate::log_events::LogEvents;
 use crate::own_certificate::OwnCertificate;
 
 /// The settings of a [`ControlServer`]. A zone's server, a CA and a state folder must be named; all else has a default.
@@ -55,7 +54,7 @@ impl ControlServerBuilder {
             listen: (Ipv4Addr::LOCALHOST, 8443).into(),
             public_url: None,
             own_certificate: OwnCertificate::SelfSigned,
-            events: Arc::new(LogEvents),
+            events: Arc::new(TracingEvents),
             ambient: Ambient::system(),
         }
     }
@@ -169,7 +168,7 @@ impl ControlServerBuilder {
         self
     }
 
-    /// Notifies `events` of every decision. Default: [`LogEvents`].
+    /// Notifies `events` of every decision. Default: [`TracingEvents`], which writes them to the log.
     #[must_use]
     pub fn events(mut self, events: Arc<dyn Events>) -> Self {
         self.events = events;

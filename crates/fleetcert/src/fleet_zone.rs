@@ -55,9 +55,12 @@ impl ZoneSource {
                 let backend =
                     Rfc2136Backend::new(options, Arc::clone(&ambient.clock), Arc::clone(&ambient.entropy));
                 // What many devices want changed at the same time becomes few messages.
-                let writer =
-                    ZoneWriter::new(backend, Arc::clone(&ambient.clock), ZoneWriterOptions::default());
-                (Arc::new(writer), None, Box::new(|stop| Box::pin(stop.cancelled_owned())))
+                let (writer, driver) =
+                    ZoneWriter::new(backend, ZoneWriterOptions::default(), ambient.clone());
+                let driver = |stop: CancellationToken| async move {
+                    stop.run_until_cancelled(driver).await;
+                };
+                (Arc::new(writer), None, Box::new(|stop| Box::pin(driver(stop))))
             }
             Self::NameServer { listen, addresses } => {
                 let server = name_server(zone, addresses, ambient)?;

@@ -121,8 +121,6 @@ mod error;
 #[cfg(feature = "control-server")]
 mod fleet_zone;
 #[cfg(feature = "control-server")]
-mod log_events;
-#[cfg(feature = "control-server")]
 mod own_certificate;
 #[cfg(any(feature = "agent", feature = "control-server"))]
 mod signal;
@@ -135,8 +133,6 @@ pub use builder::ControlServerBuilder;
 pub use control_server::ControlServer;
 #[cfg(feature = "control-server")]
 pub use error::{SetupError, SetupErrorKind};
-#[cfg(feature = "control-server")]
-pub use log_events::LogEvents;
 #[cfg(any(feature = "agent", feature = "control-server"))]
 pub use signal::until_signal;
 

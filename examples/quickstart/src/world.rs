@@ -109,7 +109,10 @@ impl Zone {
             let options = Rfc2136Options::new(server, key);
             let backend = Rfc2136Backend::new(options, Arc::clone(clock), Arc::clone(entropy));
             // What many devices want changed at the same time becomes few messages.
-            let backend = ZoneWriter::new(backend, Arc::clone(clock), ZoneWriterOptions::default());
+            let ambient = Ambient { clock: Arc::clone(clock), entropy: Arc::clone(entropy) };
+            let (backend, driver) = ZoneWriter::new(backend, ZoneWriterOptions::default(), ambient);
+            // It ends with the writer, after the engine's last sweep.
+            tokio::spawn(driver);
             return Ok(Self { name, server, backend: Arc::new(backend) });
         }
         let host = NameServerHost {
