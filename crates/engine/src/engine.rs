@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use fleetcert_acme::PacedAuthority;
+use fleetcert_schedule::known_ca::pacer_for;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::budgets::CaBudgets;
-use crate::known_ca::pacer_for;
 use crate::orders::{Breakers, ClockWatch, Waiting};
 use crate::renewals::Planned;
 use crate::requests::Requests;

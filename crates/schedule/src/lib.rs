@@ -47,6 +47,7 @@
 //! | [`breaker`] | whether the CA or the zone is out of order |
 //! | [`pacer`] | how many requests a second the CA gets |
 //! | [`clock_guard`] | whether the clock can be trusted |
+//! | [`known_ca`] | which limits and rates a CA publishes |
 //!
 //! A renewal happens at a random moment of its [`Window`]. A [`Calendar`] spreads certificates that were issued on one day,
 //! a [`Margin`] leaves time for an outage, and a [`MassPlan`] paces the renewals after a mass revocation:
@@ -67,6 +68,7 @@
 pub mod breaker;
 pub mod budget;
 pub mod clock_guard;
+pub mod known_ca;
 mod moment;
 pub mod order_queue;
 pub mod pacer;

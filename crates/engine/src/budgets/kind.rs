@@ -5,9 +5,9 @@ use std::time::SystemTime;
 use fleetcert_acme::NewOrder;
 use fleetcert_names::HostName;
 use fleetcert_schedule::budget::OrderKind;
+use fleetcert_schedule::known_ca::origin;
 
 use super::{Holding, host_names};
-use crate::known_ca::origin;
 use crate::records::{self, CERTIFICATES, CertificateRecord};
 use crate::{Engine, EngineError};
 

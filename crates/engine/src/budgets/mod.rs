@@ -19,6 +19,7 @@ mod words;
 use std::time::SystemTime;
 
 use fleetcert_schedule::budget::{Account, Limits};
+use fleetcert_schedule::known_ca::{KnownCa, origin};
 use tokio::sync::Mutex;
 
 pub(crate) use commit::{Change, Committed};
@@ -28,7 +29,6 @@ pub(crate) use rows::StoredRow;
 pub(crate) use settlement::{Decision, Settlement, decide, on_pause, on_setting_aside};
 pub(crate) use words::words;
 
-use crate::known_ca::{KnownCa, origin};
 use crate::records;
 
 /// What one process knows of the budgets besides the store.

@@ -9,6 +9,7 @@ use fleetcert_acme::order::{Failure, FailureKind, Retry};
 use fleetcert_acme::{AcmeErrorKind, Driver, DriverOptions, Fault, Job, Outcome, Step};
 use fleetcert_names::HostName;
 use fleetcert_schedule::breaker::Admission;
+use fleetcert_schedule::known_ca::KnownCa;
 use fleetcert_store::Record;
 use fleetcert_x509::{CsrRefusal, VerifiedCsr};
 use futures_util::FutureExt;
@@ -17,7 +18,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::breakers::Verdict;
 use super::journal::{Last, OrderJournal};
-use crate::known_ca::KnownCa;
 use crate::records::{self, DEVICES, DeviceRecord, OrderRecord};
 use crate::{DeviceState, Engine, EngineError, EngineErrorKind, Event};
 
