@@ -1,4 +1,4 @@
-//! The device's steps, one method each.
+//! The agent: the device's steps, one method each.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -14,29 +14,44 @@ use fleetcert_x509::{Chain, Expectation, KeyKind, KeyPair, Roots};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::error::{AgentError, AgentErrorKind as Kind, Step};
+use crate::error::{AgentError, AgentErrorKind as Kind, AgentStep};
 use crate::exchange::Exchange;
+use crate::plan;
 use crate::state_folder::StateFolder;
-use crate::{Installer, Pair, StoredRequest};
+use crate::{CertificatePair, Installer, StoredRequest};
 
 /// The settings of an [`Agent`].
+///
+/// ```
+/// use fleetcert_agent::AgentOptions;
+/// use fleetcert_https::ClientBuilder;
+/// use fleetcert_jose::Algorithm;
+///
+/// let http = ClientBuilder::new("switch-24/1.3").build()?;
+/// let options = AgentOptions {
+///     identity: Algorithm::Es256, // for a key in P-256 hardware
+///     ..AgentOptions::new("https://control.example.com", http)
+/// };
+/// # drop(options);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct AgentOptions {
-    /// The control server's public base URL, exactly as it is configured there, without a slash at its end.
+    /// Public base URL of the control server, exactly as it is configured there. It begins with `https://`.
     pub server: String,
-    /// The HTTPS client, as [`fleetcert_https::ClientBuilder`] builds it: it decides which servers are trusted.
+    /// HTTPS client, as [`fleetcert_https::ClientBuilder`] builds it: it decides which servers are trusted.
     pub http: reqwest::Client,
-    /// The algorithm of an identity key that is still to be made: EdDSA (Ed25519), or ES256 where only P-256
-    /// hardware exists.
+    /// Algorithm of an identity key that is still to be made: EdDSA (Ed25519), or ES256 where only P-256 hardware
+    /// exists. Default: EdDSA.
     pub identity: Algorithm,
-    /// The kind of the TLS keys.
+    /// Kind of the TLS keys. Default: P-256.
     pub tls_key: KeyKind,
-    /// If given, chains must lead to one of these roots.
+    /// Roots to one of which a chain must lead. Default: `None`, no such check.
     pub roots: Option<Roots>,
 }
 
 impl AgentOptions {
-    /// Ed25519 identity, P-256 TLS keys, chains checked against key and name but no roots.
+    /// Makes the settings for the control server at `server`, with defaults for everything else.
     pub fn new(server: impl Into<String>, http: reqwest::Client) -> Self {
         Self { server: server.into(), http, identity: Algorithm::EdDsa, tls_key: KeyKind::P256, roots: None }
     }
@@ -45,7 +60,29 @@ impl AgentOptions {
 /// A device: its identity, what it remembers, and the steps of its journey.
 ///
 /// Each step is one method; [`run`](Agent::run) takes them all by itself for as long as the device is on. Every
-/// step may be taken again after a crash, a cancellation or an error.
+/// step may be repeated after a crash, a cancellation or an error.
+///
+/// Each thing that happened leaves one line in the log at `info`: enrolled, addresses reported, certificate
+/// requested, installed, renewed.
+///
+/// ```
+/// use fleetcert_agent::{Agent, AgentError, AgentOptions, EnrolmentToken, FileInstaller};
+/// use fleetcert_ambient::Ambient;
+/// use std::{net::IpAddr, path::Path};
+///
+/// /// A device's whole life, in a program that systemd restarts.
+/// async fn live(
+///     options: AgentOptions,
+///     token: EnrolmentToken,
+///     addresses: Vec<IpAddr>,
+/// ) -> Result<(), AgentError> {
+///     let state = Path::new("/var/lib/device");
+///     let mut agent = Agent::open(state, options, Ambient::system())?;
+///     agent.enrol(token).await?; // the token is used at the first start only
+///     let installer = FileInstaller::new("/etc/device/tls");
+///     agent.run(&addresses, &installer, std::future::pending()).await
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Agent {
     state: StateFolder,
@@ -53,22 +90,23 @@ pub struct Agent {
     identity: IdentityKey,
     enrolled: Option<Enrolled>,
     request: Option<StoredRequest>,
-    installed: Option<Pair>,
+    installed: Option<CertificatePair>,
     tls_key: KeyKind,
     roots: Option<Roots>,
     pub(crate) ambient: Ambient,
 }
 
 impl Agent {
-    /// Opens the state folder, makes it and the identity key if they are not there. No other agent can open it
-    /// while this one lives.
+    /// Opens the state folder; makes it and the identity key if they do not exist. No other agent can open it while
+    /// this one lives. Nothing is sent.
     ///
     /// # Errors
-    /// [`Kind::State`](crate::AgentErrorKind::State), and `Crypto` when no key can be made.
+    /// `InvalidInput` when the server's URL is not an HTTPS URL, `State`, and `Crypto` when no key can be made.
     pub fn open(folder: &Path, options: AgentOptions, ambient: Ambient) -> Result<Self, AgentError> {
+        let exchange = Exchange::new(options.http, &options.server)?;
         let state = StateFolder::open(folder)?;
         let installed = state.pair()?;
-        // Power that failed while a pair was being remembered leaves the request that it came from.
+        // A power cut while a pair was being remembered leaves the request that it came from.
         let done = |request: &StoredRequest| {
             installed.as_ref().is_some_and(|pair| pair.chain().leaf().spki() == request.csr().spki())
         };
@@ -77,7 +115,7 @@ impl Agent {
             enrolled: state.enrolled()?,
             request: state.request()?.filter(|request| !done(request)),
             installed,
-            exchange: Exchange::new(options.http, &options.server),
+            exchange,
             tls_key: options.tls_key,
             roots: options.roots,
             state,
@@ -85,50 +123,78 @@ impl Agent {
         })
     }
 
-    /// The public half of the identity key.
+    /// Returns the public half of the identity key.
     pub fn identity(&self) -> &Jwk {
         self.identity.jwk()
     }
 
-    /// The device id and name, once enrolled.
+    /// Returns the device id and name, once enrolled.
     pub fn enrolled(&self) -> Option<&Enrolled> {
         self.enrolled.as_ref()
     }
 
-    /// The request that waits for its certificate.
+    /// Returns the request that waits for its certificate.
     pub fn request(&self) -> Option<&StoredRequest> {
         self.request.as_ref()
     }
 
-    /// The pair that was installed last.
-    pub fn installed(&self) -> Option<&Pair> {
+    /// Returns the pair that was installed last.
+    pub fn installed(&self) -> Option<&CertificatePair> {
         self.installed.as_ref()
     }
 
     /// Enrols with a proof, such as a one-time token, and remembers the answer. A device that is enrolled already
     /// gets what it remembers; the proof stays unused.
     ///
-    /// While the server has not decided, it waits as long as the server says and asks again with the same proof and
-    /// the same key, without an end: an operator's approval may take days. Bound it by dropping the future.
+    /// While the server has not decided, it waits as long as the server asks and sends the same proof with the same
+    /// key again, without an end: an operator's approval may take days. Failures of the network meanwhile are waited
+    /// out too. Bound it by dropping the future.
     ///
     /// # Errors
     /// Those of an exchange. The same proof may be used again with the same identity key: an answer that was lost is
     /// given again.
+    ///
+    /// ```
+    /// use fleetcert_agent::{Agent, AgentError, DeviceClaims, EnrolRequest, EnrolmentProof};
+    ///
+    /// # async fn example(mut agent: Agent) -> Result<(), AgentError> {
+    /// // Waits for an operator, who recognises the device by its serial number.
+    /// let proof = EnrolmentProof::new("approval", &serde_json::json!({})).unwrap();
+    /// let claims = DeviceClaims::new([("serial", "A-1007")]).unwrap();
+    /// let enrolled = agent.enrol(EnrolRequest::new(proof).with_claims(claims)).await?;
+    /// println!("this is {}", enrolled.name);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn enrol(&mut self, request: impl Into<EnrolRequest>) -> Result<&Enrolled, AgentError> {
         let request = request.into();
+        let (mut is_pending, mut failures) = (false, 0);
         let enrolled = loop {
-            match self.try_enrol(&request).await? {
-                EnrolmentAnswer::Enrolled(enrolled) => break enrolled,
-                EnrolmentAnswer::Pending(pending) => {
+            let wait = match self.try_enrol(&request).await {
+                Ok(EnrolmentAnswer::Enrolled(enrolled)) => break enrolled,
+                Ok(EnrolmentAnswer::Pending(pending)) => {
+                    (is_pending, failures) = (true, 0);
                     let wait =
-                        Duration::from_secs(pending.retry_after).clamp(MIN_PENDING_WAIT, MAX_PENDING_WAIT);
+                        Duration::from_secs(pending.retry_after).clamp(MIN_PENDING_WAIT, plan::MAX_WAIT);
                     tracing::info!(code = pending.code, retry_in = ?wait, "the enrolment is pending");
-                    self.ambient.sleep(wait).await;
+                    wait
                 }
-                _ => return Err(AgentError::new(Step::Enrol, Kind::Protocol)),
-            }
+                Ok(_) => return Err(AgentError::new(AgentStep::Enrol, Kind::Protocol)),
+                Err(error) if is_pending && error.is_transient() => {
+                    failures += 1;
+                    tracing::warn!(%error, "asking for the pending enrolment failed");
+                    self.back_off(failures, &error)
+                }
+                Err(error) => return Err(error),
+            };
+            self.ambient.sleep(wait).await;
         };
         Ok(self.enrolled.insert(enrolled))
+    }
+
+    /// Returns the wait after `failures` in a row, at least as long as the server asks.
+    fn back_off(&self, failures: u32, error: &AgentError) -> Duration {
+        plan::BACKOFF.jittered(failures, self.ambient.random()).max(error.retry_after().unwrap_or_default())
     }
 
     /// Asks once to enrol, and remembers the answer if the device has joined.
@@ -140,42 +206,45 @@ impl Agent {
             return Ok(EnrolmentAnswer::Enrolled(enrolled.clone()));
         }
         let sender = KeyReference::Jwk(self.identity.jwk().clone());
-        let sent = self.exchange.post(Step::Enrol, route::ENROL, &sender, request, &self.identity);
+        let sent = self.exchange.post(AgentStep::Enrol, route::ENROL, &sender, request, &self.identity);
         let answer: EnrolmentAnswer = sent.await?;
         if let EnrolmentAnswer::Enrolled(enrolled) = &answer {
             self.state.set_enrolled(enrolled)?;
+            tracing::info!(device = %enrolled.device, name = %enrolled.name, "enrolled");
             self.enrolled = Some(enrolled.clone());
         }
         Ok(answer)
     }
 
-    /// Tells the server the device's addresses; they become its A and AAAA records.
+    /// Reports the device's addresses to the server; they become its A and AAAA records.
     ///
     /// # Errors
-    /// Those of an exchange; `Refused` when the address policy forbids one of them.
+    /// `InvalidInput` for more than four, those of an exchange, and `Refused` when the address policy forbids one.
     pub async fn report_addresses(&mut self, addresses: &[IpAddr]) -> Result<AddressesAccepted, AgentError> {
         let report = AddressReport::new(addresses.iter().copied())
-            .map_err(|error| AgentError::because(Step::ReportAddresses, Kind::RefusedHere, error))?;
-        self.post(Step::ReportAddresses, route::ADDRESSES, &report).await
+            .map_err(|error| AgentError::because(AgentStep::ReportAddresses, Kind::InvalidInput, error))?;
+        let accepted: AddressesAccepted =
+            self.post(AgentStep::ReportAddresses, route::ADDRESSES, &report).await?;
+        tracing::info!(?addresses, changed = accepted.changed, "addresses reported");
+        Ok(accepted)
     }
 
-    /// Makes a new TLS key and a CSR for the device's name and stores both. A request that was stored before is
-    /// forgotten.
+    /// Makes a new TLS key and a CSR for the device's name, and stores both in the place of an earlier request.
     ///
     /// # Errors
     /// `NotEnrolled`, `Crypto`, `State`.
     pub fn make_request(&mut self) -> Result<&StoredRequest, AgentError> {
-        let request = StoredRequest::make(&self.known(Step::MakeRequest)?.name, self.tls_key)?;
+        let request = StoredRequest::make(&self.known(AgentStep::MakeRequest)?.name, self.tls_key)?;
         self.store(request)
     }
 
-    /// Stores a CSR that was made elsewhere (DER or PEM), with its key or without. It must name the device and
-    /// nothing else. A request that was stored before is forgotten.
+    /// Stores a CSR that was made elsewhere (DER or PEM), with its key or without, in the place of an earlier request.
+    /// It must name the device and nothing else.
     ///
     /// # Errors
-    /// `NotEnrolled`, `State`, and `RefusedHere` when the CSR breaks a rule or the key is not its own.
+    /// `NotEnrolled`, `State`, and `InvalidInput` when the CSR breaks a rule or the key does not belong to it.
     pub fn use_request(&mut self, csr: &[u8], key: Option<KeyPair>) -> Result<&StoredRequest, AgentError> {
-        let request = StoredRequest::take_over(&self.known(Step::MakeRequest)?.name, csr, key)?;
+        let request = StoredRequest::take_over(&self.known(AgentStep::MakeRequest)?.name, csr, key)?;
         self.store(request)
     }
 
@@ -189,22 +258,25 @@ impl Agent {
     /// # Errors
     /// `NoRequest` and those of an exchange.
     pub async fn submit(&mut self) -> Result<CertificateStatus, AgentError> {
-        let request = self.request.as_ref().ok_or_else(|| AgentError::new(Step::Submit, Kind::NoRequest))?;
+        let request =
+            self.request.as_ref().ok_or_else(|| AgentError::new(AgentStep::Submit, Kind::NoRequest))?;
         let csr = CsrBytes::new(request.csr().der().to_vec())
-            .map_err(|error| AgentError::because(Step::Submit, Kind::RefusedHere, error))?;
-        self.post(Step::Submit, route::CERTIFICATE, &CertificateRequest { csr }).await
+            .map_err(|error| AgentError::because(AgentStep::Submit, Kind::InvalidInput, error))?;
+        let status = self.post(AgentStep::Submit, route::CERTIFICATE, &CertificateRequest { csr }).await?;
+        tracing::info!("certificate request sent");
+        Ok(status)
     }
 
-    /// Asks once how it stands.
+    /// Asks once for the status of the certificate.
     ///
     /// # Errors
     /// Those of an exchange.
     pub async fn ask(&mut self) -> Result<CertificateStatus, AgentError> {
-        self.post(Step::Ask, route::CERTIFICATE_STATUS, &StatusRequest {}).await
+        self.post(AgentStep::Ask, route::CERTIFICATE_STATUS, &StatusRequest {}).await
     }
 
-    /// Asks until the chain is there, as often as the server wants to be asked, for at most `limit`; `seen` is
-    /// shown every answer. Faults of the network and of a busy server are waited out too.
+    /// Asks until the chain is there, as often as the server wants to be asked, for at most `limit`. Calls `seen` with
+    /// every answer. Failures of the network and of a busy server are waited out.
     ///
     /// # Errors
     /// `Deadline`, `OrderFailed`, and those of an exchange that waiting does not cure.
@@ -215,9 +287,11 @@ impl Agent {
     ) -> Result<String, AgentError> {
         let ambient = self.ambient.clone();
         let polling = async {
+            let mut failures = 0;
             loop {
                 let wait = match self.ask().await {
                     Ok(status) => {
+                        failures = 0;
                         seen(&status);
                         match status {
                             CertificateStatus::Issued { chain, .. } if self.is_answer(&chain) => {
@@ -225,93 +299,106 @@ impl Agent {
                             }
                             CertificateStatus::Failed { problem, retry_at: None, .. } => {
                                 let kind = Kind::OrderFailed;
-                                return Err(AgentError::of_server(Step::Ask, kind, Some(problem), None));
+                                return Err(AgentError::of_server(AgentStep::Ask, kind, Some(problem), None));
                             }
                             status => poll_after(&status),
                         }
                     }
-                    Err(error) if error.is_transient() => error.retry_after().unwrap_or(FAULT_PAUSE),
+                    Err(error) if error.is_transient() => {
+                        failures += 1;
+                        self.back_off(failures, &error)
+                    }
                     Err(error) => return Err(error),
                 };
-                self.ambient.sleep(wait.max(SHORTEST_POLL)).await;
+                self.ambient.sleep(wait.max(MIN_POLL)).await;
             }
         };
         match fleetcert_ambient::timeout(&*ambient.clock, limit, polling).await {
             Ok(done) => done,
-            Err(elapsed) => Err(AgentError::because(Step::Ask, Kind::Deadline, elapsed)),
+            Err(elapsed) => Err(AgentError::because(AgentStep::Ask, Kind::Deadline, elapsed)),
         }
     }
 
-    /// Whether `chain` can be the answer to the stored request: anything but the certificate in use, which the
-    /// server goes on showing while it renews.
+    /// Returns whether `chain` can be the answer to the stored request: anything but the certificate in use, which the
+    /// server still shows while it renews.
     pub(crate) fn is_answer(&self, chain: &str) -> bool {
-        let in_use = self.installed.as_ref().map(Pair::chain_pem);
+        let in_use = self.installed.as_ref().map(CertificatePair::chain_pem);
         self.request.is_some() && in_use.as_deref() != Some(chain)
     }
 
-    /// Checks `chain` (PEM) against the stored request's key, the device's name, the time and, where they are
-    /// given, the roots.
+    /// Checks `chain` (PEM) against the stored request's key, the device's name, the time and, where given, the roots.
     ///
     /// # Errors
     /// `NotEnrolled`, `NoRequest`, and `WrongChain` with the difference as its source.
-    pub fn check(&self, chain: &str) -> Result<Pair, AgentError> {
-        let request = self.request.as_ref().ok_or_else(|| AgentError::new(Step::Check, Kind::NoRequest))?;
-        let names = std::slice::from_ref(&self.known(Step::Check)?.name);
-        let wrong = |error| AgentError::because(Step::Check, Kind::WrongChain, error);
+    pub fn check(&self, chain: &str) -> Result<CertificatePair, AgentError> {
+        let request =
+            self.request.as_ref().ok_or_else(|| AgentError::new(AgentStep::Check, Kind::NoRequest))?;
+        let names = std::slice::from_ref(&self.known(AgentStep::Check)?.name);
+        let wrong = |error| AgentError::because(AgentStep::Check, Kind::WrongChain, error);
         let parsed = Chain::from_pem(chain.as_bytes())
-            .map_err(|error| AgentError::because(Step::Check, Kind::WrongChain, error))?;
+            .map_err(|error| AgentError::because(AgentStep::Check, Kind::WrongChain, error))?;
         let now = self.ambient.now();
         let roots = self.roots.as_ref();
         let expected = Expectation { spki: request.csr().spki(), names, wildcards: &[], now, roots };
         parsed.check(&expected).map_err(wrong)?;
-        Pair::new(parsed, request.key())
-            .map_err(|error| AgentError::because(Step::Check, Kind::Crypto, error))
+        CertificatePair::new(parsed, request.key())
+            .map_err(|error| AgentError::because(AgentStep::Check, Kind::Crypto, error))
     }
 
-    /// Installs `pair`, and remembers it as the one in use. When the installer fails, the pair before is
-    /// installed again.
+    /// Installs `pair`, and remembers it as the one in use. When the installer fails, the previous pair is installed
+    /// again.
     ///
     /// # Errors
-    /// `Install`: the pair before is in use, and `pair` may be tried again. `RollBack`: that failed as well.
+    /// `Install`: the previous pair is in use, and `pair` may be tried again. `RollBack`: that failed as well.
     /// `State`: it is installed, but not remembered; the same chain will be installed again.
-    pub async fn install(&mut self, pair: Pair, installer: &dyn Installer) -> Result<&Pair, AgentError> {
+    pub async fn install(
+        &mut self,
+        pair: CertificatePair,
+        installer: &dyn Installer,
+    ) -> Result<&CertificatePair, AgentError> {
         if let Err(error) = installer.install(&pair).await {
-            if let Some(before) = &self.installed
-                && let Err(roll_back) = installer.install(before).await
+            if let Some(previous) = &self.installed
+                && let Err(roll_back) = installer.install(previous).await
             {
-                tracing::error!(%error, "the new pair was not installed");
-                return Err(AgentError::because(Step::Install, Kind::RollBack, roll_back));
+                tracing::error!(%error, "the new certificate was not installed");
+                return Err(AgentError::because(AgentStep::Install, Kind::RollBack, roll_back));
             }
             return Err(AgentError::install(error));
         }
         self.state.set_pair(&pair)?;
+        let leaf = pair.chain().leaf();
+        let (names, until) = (leaf.names(), leaf.validity());
+        match self.installed {
+            Some(_) => tracing::info!(?names, ?until, "certificate renewed and installed"),
+            None => tracing::info!(?names, ?until, "certificate installed"),
+        }
         self.request = None;
         Ok(self.installed.insert(pair))
     }
 
-    pub(crate) fn known(&self, step: Step) -> Result<&Enrolled, AgentError> {
+    pub(crate) fn known(&self, step: AgentStep) -> Result<&Enrolled, AgentError> {
         self.enrolled.as_ref().ok_or_else(|| AgentError::new(step, Kind::NotEnrolled))
     }
 
     async fn post<T: DeserializeOwned>(
         &mut self,
-        step: Step,
+        step: AgentStep,
         route: &str,
         payload: &impl Serialize,
     ) -> Result<T, AgentError> {
-        let who = KeyReference::Kid(self.known(step)?.device.to_string());
-        self.exchange.post(step, route, &who, payload, &self.identity).await
+        let sender = KeyReference::Kid(self.known(step)?.device.to_string());
+        self.exchange.post(step, route, &sender, payload, &self.identity).await
     }
 }
 
-/// A server that answers "at once" is not asked without a pause.
-const SHORTEST_POLL: Duration = Duration::from_millis(100);
-/// Bounds of the wait of a pending enrolment, for any answer of a server.
+/// Minimum poll interval, for a server that asks for none.
+const MIN_POLL: Duration = Duration::from_millis(100);
+/// Minimum wait between two requests of a pending enrolment.
 const MIN_PENDING_WAIT: Duration = Duration::from_secs(1);
-const MAX_PENDING_WAIT: Duration = Duration::from_secs(24 * 3600);
-const FAULT_PAUSE: Duration = Duration::from_secs(5);
+/// Poll interval where the answer names none.
 const UNKNOWN_POLL: Duration = Duration::from_secs(5);
 
+/// Returns when the server wants to be asked again.
 pub(crate) fn poll_after(status: &CertificateStatus) -> Duration {
     match status {
         CertificateStatus::Queued { poll_after, .. }

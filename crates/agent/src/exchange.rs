@@ -1,4 +1,4 @@
-//! One signed request and its answer.
+//! The exchange of one signed request and its answer.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use reqwest::{Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::error::{AgentError, AgentErrorKind as Kind, Step};
+use crate::error::{AgentError, AgentErrorKind as Kind, AgentStep};
 
 /// Talks to one control server.
 #[derive(Debug)]
@@ -21,34 +21,44 @@ pub(crate) struct Exchange {
     nonces: VecDeque<String>,
 }
 
-/// Requests that the server refuses for their nonce are sent so many times in all.
-const TRIES: usize = 10;
-/// One is in use at a time; a few more do no harm.
+/// Maximum attempts of one request that the server refuses for its nonce.
+const MAX_ATTEMPTS: usize = 10;
+/// Maximum nonces kept for later requests. One request is under way at a time.
 const MAX_NONCES: usize = 4;
 const MAX_NONCE_LENGTH: usize = 256;
-/// A chain of ten certificates fits well.
+/// Maximum size of an answer: room for a chain of more than ten certificates.
 const MAX_ANSWER: usize = 256 * 1024;
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 impl Exchange {
-    pub(crate) fn new(http: reqwest::Client, base: &str) -> Self {
-        Self { http, base: base.trim_end_matches('/').to_owned(), nonces: VecDeque::new() }
+    /// Makes the exchange with the server at `base`, which must be an HTTPS URL.
+    pub(crate) fn new(http: reqwest::Client, base: &str) -> Result<Self, AgentError> {
+        let invalid = |why: String| AgentError::because(AgentStep::Open, Kind::InvalidInput, why);
+        let url = reqwest::Url::parse(base);
+        let url = url.map_err(|error| invalid(format!("the server URL {base:?} is not a URL: {error}")))?;
+        if url.scheme() != "https" {
+            return Err(invalid(format!("the server URL {base} does not begin with https://; use HTTPS")));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(invalid(format!("the server URL {base} has a query or a fragment; leave them out")));
+        }
+        Ok(Self { http, base: base.trim_end_matches('/').to_owned(), nonces: VecDeque::new() })
     }
 
     /// Sends `payload` to `route`, signed, and reads the answer.
     pub(crate) async fn post<T: DeserializeOwned>(
         &mut self,
-        step: Step,
+        step: AgentStep,
         route: &str,
-        who: &KeyReference,
+        sender: &KeyReference,
         payload: &impl Serialize,
         signer: &dyn Signer,
     ) -> Result<T, AgentError> {
         let url = format!("{}{route}", self.base);
         let mut refused = None;
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             let nonce = self.nonce(step).await?;
-            let body = request::sign(&url, &nonce, who, payload, signer)
+            let body = request::sign(&url, &nonce, sender, payload, signer)
                 .map_err(|error| AgentError::because(step, Kind::Crypto, error))?;
             let sent =
                 self.http.post(&url).header(CONTENT_TYPE, request::CONTENT_TYPE).body(body).send().await;
@@ -60,7 +70,7 @@ impl Exchange {
                         .map_err(|error| AgentError::because(step, Kind::Protocol, error));
                 }
                 Answer::BadNonce(problem, fresh) => {
-                    // Those in the pool are older than this answer: likely bad as well.
+                    // The kept ones are older than this answer: likely bad as well.
                     self.nonces = fresh.into_iter().collect();
                     refused = Some(problem);
                 }
@@ -69,7 +79,7 @@ impl Exchange {
         Err(AgentError::of_server(step, Kind::Protocol, refused, None))
     }
 
-    async fn nonce(&mut self, step: Step) -> Result<String, AgentError> {
+    async fn nonce(&mut self, step: AgentStep) -> Result<String, AgentError> {
         if let Some(nonce) = self.nonces.pop_front() {
             return Ok(nonce);
         }
@@ -94,7 +104,7 @@ enum Answer {
     BadNonce(Problem, Option<String>),
 }
 
-async fn answer(step: Step, response: Response) -> Result<Answer, AgentError> {
+async fn answer(step: AgentStep, response: Response) -> Result<Answer, AgentError> {
     let status = response.status();
     let retry_after = retry_after(response.headers());
     let nonce = nonce_in(response.headers());
@@ -105,7 +115,7 @@ async fn answer(step: Step, response: Response) -> Result<Answer, AgentError> {
     if status.is_success() {
         return Ok(Answer::Ok(body));
     }
-    // What is no problem document comes from something between us and the server; the status still counts.
+    // An answer without a problem document comes from something in between, such as a proxy; its status still counts.
     let problem = match serde_json::from_slice::<Problem>(&body).ok() {
         Some(problem) if problem.kind == ProblemKind::BadNonce => {
             return Ok(Answer::BadNonce(problem, nonce));
@@ -127,11 +137,11 @@ fn nonce_in(headers: &HeaderMap) -> Option<String> {
     (!nonce.is_empty() && nonce.len() <= MAX_NONCE_LENGTH).then(|| nonce.to_owned())
 }
 
-/// Seconds only: the other form, a date, would have to be compared with a clock that cannot be trusted.
+/// Returns a wait in seconds. The other form, a date, would have to be compared with a clock that cannot be trusted.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok().map(Duration::from_secs)
 }
 
-fn unreachable(step: Step, error: impl std::error::Error + Send + Sync + 'static) -> AgentError {
+fn unreachable(step: AgentStep, error: impl std::error::Error + Send + Sync + 'static) -> AgentError {
     AgentError::because(step, Kind::Unreachable, error)
 }

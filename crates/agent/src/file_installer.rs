@@ -1,4 +1,4 @@
-//! A pair on the disk, changed at once.
+//! The installer that writes files and switches them by one rename.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,36 +7,45 @@ use async_trait::async_trait;
 use zeroize::Zeroizing;
 
 use crate::private_files::{new_private_folder, private_folder, remove, sync_folder, write_new};
-use crate::{InstallError, Installer, Pair};
+use crate::{CertificatePair, InstallError, Installer};
 
-/// Keeps the pair as files for other programs:
+/// An installer that keeps the pair as files for other programs:
 ///
 /// ```text
 /// folder/current -> pair-7          switched by one rename
 /// folder/pair-7/privkey.pem         0600, absent when the key is not here
 /// folder/pair-7/fullchain.pem       0600
-/// folder/pair-6/...                 the pair before, until the next install
+/// folder/pair-6/...                 previous pair, until the next install
 /// ```
 ///
-/// A program that reads both files through one handle on `current` never gets a key and a chain that do not
-/// belong together. After a power cut at any moment `current` names a complete pair; what was half written is
-/// swept by the next install. Needs a file system with symbolic links and rename (Unix).
+/// `current` names a complete pair at any time, also after a power cut; the next install removes what was half
+/// written. A program that opens the two files one after the other, as nginx does, may open them before and after a
+/// switch: reload it after each install. Needs a file system with symbolic links and rename (Unix).
+///
+/// ```
+/// use fleetcert_agent::FileInstaller;
+///
+/// let installer = FileInstaller::new("/etc/device/tls");
+/// // nginx: ssl_certificate     /etc/device/tls/current/fullchain.pem;
+/// //        ssl_certificate_key /etc/device/tls/current/privkey.pem;
+/// # drop(installer);
+/// ```
 #[derive(Clone, Debug)]
 pub struct FileInstaller {
     folder: PathBuf,
 }
 
-/// The link that programs follow.
+/// Link that programs follow.
 const CURRENT: &str = "current";
-/// Where the next link is made before it is renamed.
+/// Name of the next link until it is renamed.
 const NEXT: &str = ".current.new";
 const PREFIX: &str = "pair-";
 const KEY: &str = "privkey.pem";
 const CHAIN: &str = "fullchain.pem";
 
 impl FileInstaller {
-    /// Installs into `folder`, which is made with mode 0700 when it is not there. Two installers must not share
-    /// one.
+    /// Makes an installer for `folder`, which is made with mode 0700 if it does not exist. Two installers must not
+    /// share one.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into() }
     }
@@ -44,22 +53,22 @@ impl FileInstaller {
 
 #[async_trait]
 impl Installer for FileInstaller {
-    async fn install(&self, pair: &Pair) -> Result<(), InstallError> {
+    async fn install(&self, pair: &CertificatePair) -> Result<(), InstallError> {
         let (folder, files) =
-            (self.folder.clone(), Files { chain: pair.chain_pem(), key: pair.key_pem().cloned() });
-        // Once begun it runs to its end even if the caller gives up: a sync to disk cannot be cancelled.
+            (self.folder.clone(), PairFiles { chain: pair.chain_pem(), key: pair.key_pem().cloned() });
+        // It runs to its end even if the caller drops the future: a sync to disk cannot be cancelled.
         let done = tokio::task::spawn_blocking(move || install(&folder, &files)).await;
         done.unwrap_or_else(|stopped| Err(failed("the runtime stopped")(io::Error::other(stopped))))
     }
 }
 
-/// What one pair folder holds.
-struct Files {
+/// Contents of one pair folder.
+struct PairFiles {
     chain: String,
     key: Option<Zeroizing<String>>,
 }
 
-fn install(folder: &Path, files: &Files) -> Result<(), InstallError> {
+fn install(folder: &Path, files: &PairFiles) -> Result<(), InstallError> {
     if !folder.exists() {
         private_folder(folder).map_err(failed("making the folder"))?;
     }
@@ -85,7 +94,7 @@ fn failed(step: &'static str) -> impl Fn(io::Error) -> InstallError {
     move |source| InstallError::Files { step, source }
 }
 
-impl Files {
+impl PairFiles {
     fn write_to(&self, folder: &Path) -> io::Result<()> {
         new_private_folder(folder)?;
         if let Some(key) = &self.key {
@@ -111,7 +120,7 @@ fn read_if_there(path: &Path) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     }
 }
 
-/// The number of the pair that is in use.
+/// Returns the number of the pair in use.
 fn current(folder: &Path) -> io::Result<Option<u64>> {
     match std::fs::read_link(folder.join(CURRENT)) {
         Ok(target) => match target.to_str().and_then(number) {
@@ -124,7 +133,7 @@ fn current(folder: &Path) -> io::Result<Option<u64>> {
 }
 
 /// Removes what was half written and the pairs before the current one; with `keep_previous`, all but the last of
-/// those. Entries that are not ours stay.
+/// those. Other entries stay.
 fn sweep(folder: &Path, current: Option<u64>, keep_previous: bool) -> io::Result<()> {
     remove(&folder.join(NEXT))?;
     let mut others = Vec::new();
@@ -151,7 +160,7 @@ fn name(number: u64) -> String {
     format!("{PREFIX}{number}")
 }
 
-/// The number in `name`, if it is exactly a name that we give.
+/// Returns the number in `text`, if it is exactly a name of ours.
 fn number(text: &str) -> Option<u64> {
     let number = text.strip_prefix(PREFIX)?.parse().ok()?;
     (name(number) == text).then_some(number)

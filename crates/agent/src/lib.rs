@@ -1,12 +1,12 @@
 //! The device's side: identity, enrolment, address reports, certificate requests, atomic installation.
 //!
-//! For whoever builds the software of a device: an [`Agent`] keeps an identity key and all that it must remember
-//! in one private folder, talks to one control server, and brings each certificate to where it is used by an
-//! [`Installer`]: files that change at once ([`FileInstaller`]), a server in the same process
-//! ([`ReloadInstaller`]), several ([`All`]), or one of yours. Private keys are made here and never leave.
+//! Use this crate to build the software of a device. An [`Agent`] keeps an identity key and all that it must
+//! remember in one private folder, talks to one control server, and brings each certificate into use by an
+//! [`Installer`]: files that are switched by one rename ([`FileInstaller`]), a server in the same process
+//! ([`ReloadInstaller`]), several ([`AllInstallers`]), or one of yours. Private keys are made here and never leave.
 //!
-//! The steps are methods, to be taken one by one, or all by [`Agent::run`] for as long as the device is on. What
-//! `run` does when is a pure function, [`plan::plan`]. Power may fail at any moment: the next start goes on.
+//! The steps are methods, to be called one by one, or all by [`Agent::run`] for as long as the device is on. The
+//! order of its steps is a pure function, [`plan::plan`]. Power may fail at any time: the next start continues.
 //! Needs Unix (file modes, symbolic links).
 //!
 //! ```
@@ -44,12 +44,13 @@ mod stored_request;
 
 pub use addresses::AddressSource;
 pub use agent::{Agent, AgentOptions};
-pub use error::{AgentError, AgentErrorKind, Step};
+pub use error::{AgentError, AgentErrorKind, AgentStep};
 pub use file_installer::FileInstaller;
-pub use installer::{All, InstallError, Installer, ReloadInstaller};
-pub use pair::Pair;
+pub use installer::{AllInstallers, InstallError, Installer, ReloadInstaller};
+pub use pair::CertificatePair;
 pub use stored_request::StoredRequest;
 
+// What an enrolment needs; see `EnrolmentToken::expose` for how a token is shown once.
 pub use fleetcert_protocol::{
     DeviceClaims, EnrolRequest, Enrolled, EnrolmentAnswer, EnrolmentProof, EnrolmentToken,
 };

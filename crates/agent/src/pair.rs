@@ -9,49 +9,49 @@ use zeroize::Zeroizing;
 ///
 /// Only [`Agent::check`](crate::Agent::check) and the agent's own memory build one, so an
 /// [`Installer`](crate::Installer) never sees a chain of another key or another name.
-pub struct Pair {
+pub struct CertificatePair {
     chain: Chain,
-    key: Option<Key>,
+    key: Option<EncodedKey>,
 }
 
-struct Key {
+struct EncodedKey {
     der: Zeroizing<Vec<u8>>,
     pem: Zeroizing<String>,
 }
 
-impl Pair {
+impl CertificatePair {
     pub(crate) fn new(chain: Chain, key: Option<&KeyPair>) -> Result<Self, X509Error> {
         let key = match key {
-            Some(key) => Some(Key { der: key.to_pkcs8_der()?, pem: key.to_pkcs8_pem()? }),
+            Some(key) => Some(EncodedKey { der: key.to_pkcs8_der()?, pem: key.to_pkcs8_pem()? }),
             None => None,
         };
         Ok(Self { chain, key })
     }
 
-    /// The chain, leaf first.
+    /// Returns the chain, leaf first.
     pub fn chain(&self) -> &Chain {
         &self.chain
     }
 
-    /// `fullchain.pem`.
+    /// Returns the chain in PEM: `fullchain.pem`.
     pub fn chain_pem(&self) -> String {
         self.chain.to_pem()
     }
 
-    /// `privkey.pem`, PKCS#8; `None` when the CSR came from outside without its key.
+    /// Returns the key in PEM, PKCS#8: `privkey.pem`. `None` when the CSR came from outside without its key.
     pub fn key_pem(&self) -> Option<&Zeroizing<String>> {
         self.key.as_ref().map(|key| &key.pem)
     }
 
-    /// The key in DER, PKCS#8; `None` when the CSR came from outside without its key.
+    /// Returns the key in DER, PKCS#8; `None` when the CSR came from outside without its key.
     pub fn key_der(&self) -> Option<&Zeroizing<Vec<u8>>> {
         self.key.as_ref().map(|key| &key.der)
     }
 }
 
-impl fmt::Debug for Pair {
+impl fmt::Debug for CertificatePair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pair")
+        f.debug_struct("CertificatePair")
             .field("names", &self.chain.leaf().names())
             .field("has_key", &self.key.is_some())
             .finish_non_exhaustive()

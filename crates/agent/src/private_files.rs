@@ -1,4 +1,4 @@
-//! Files that only their owner can read, and that are there whole or not at all.
+//! Files that only their owner can read, and that are written completely or not at all.
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
@@ -11,7 +11,7 @@ const FILE_MODE: u32 = 0o600;
 const FOLDER_MODE: u32 = 0o700;
 const OF_OTHERS: u32 = 0o077;
 
-/// Makes `folder` with mode 0700, or takes all rights of others away from one that is there.
+/// Makes `folder` with mode 0700, or removes the rights of others from an existing one.
 pub(crate) fn private_folder(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder)?;
     let mode = folder.metadata()?.permissions().mode();
@@ -21,24 +21,24 @@ pub(crate) fn private_folder(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes `folder`, which must not be there, with mode 0700.
+/// Makes `folder`, which must not exist, with mode 0700.
 pub(crate) fn new_private_folder(folder: &Path) -> io::Result<()> {
     DirBuilder::new().mode(FOLDER_MODE).create(folder)
 }
 
-/// Writes a file, which must not be there, with mode 0600, down to the disk.
+/// Writes a file, which must not exist, with mode 0600, and syncs it to the disk.
 pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }
 
-/// Opens a file for its lock alone.
+/// Opens a file to lock it.
 pub(crate) fn lock_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(false).mode(FILE_MODE).open(path)
 }
 
-/// Puts `folder/name` in the place of what stands there: after a power cut it is the old file or the new one.
+/// Replaces `folder/name`: after a power cut it is the old file or the new one.
 pub(crate) fn replace(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let temporary = folder.join(format!(".{name}.new"));
     remove(&temporary)?;
@@ -47,8 +47,8 @@ pub(crate) fn replace(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()>
     sync_folder(folder)
 }
 
-/// Reads a file of at most `limit` bytes; `None` when it is not there. A file that others can read is refused:
-/// a key in it is no secret any more.
+/// Reads a file of at most `limit` bytes; `None` when it does not exist. A file that others can read is refused: a key
+/// in it is no longer a secret.
 pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     let file = match File::open(path) {
         Ok(file) => file,
@@ -57,19 +57,22 @@ pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Option<Zeroizing<Vec<u
     };
     let metadata = file.metadata()?;
     if metadata.permissions().mode() & OF_OTHERS != 0 {
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "others have rights on this file"));
+        return Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            "other users have rights on this file; its key may be known to them",
+        ));
     }
     if metadata.len() > limit {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file is too large"));
     }
-    // The room is taken at once: a buffer that grows leaves copies of a secret behind.
+    // Allocated once: a buffer that grows leaves copies of a secret behind.
     let room = usize::try_from(metadata.len()).map_err(io::Error::other)?;
     let mut bytes = Zeroizing::new(Vec::with_capacity(room.saturating_add(1)));
     file.take(limit).read_to_end(&mut bytes)?;
     Ok(Some(bytes))
 }
 
-/// Removes a file; that it is not there is no error.
+/// Removes a file, if it exists.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -77,7 +80,7 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Brings the names in `folder` to the disk; without it a rename may be lost with the power.
+/// Syncs the names in `folder` to the disk; without it a power cut may undo a rename.
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
@@ -91,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn modes_are_private_and_replacing_is_whole() {
+    fn replaced_file_is_private_and_leaves_no_temporary_file() {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().join("state");
         private_folder(&folder).unwrap();
@@ -101,11 +104,11 @@ mod tests {
         replace(&folder, "key", b"second").unwrap();
         assert_eq!(mode(&folder.join("key")), 0o600);
         assert_eq!(read(&folder.join("key"), 100).unwrap().unwrap().as_slice(), b"second");
-        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "no temporary file is left");
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "a temporary file is left");
     }
 
     #[test]
-    fn an_open_folder_is_closed_and_an_open_file_refused() {
+    fn folder_of_others_is_closed_and_file_of_others_refused() {
         let home = tempfile::tempdir().unwrap();
         std::fs::set_permissions(home.path(), Permissions::from_mode(0o755)).unwrap();
         private_folder(home.path()).unwrap();
@@ -117,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_file_is_none_and_a_large_one_refused() {
+    fn missing_file_is_none_and_large_file_is_refused() {
         let home = tempfile::tempdir().unwrap();
         assert!(read(&home.path().join("none"), 100).unwrap().is_none());
         write_new(&home.path().join("large"), &[0; 101]).unwrap();

@@ -8,32 +8,43 @@ use fleetcert_x509::Validity;
 
 use crate::addresses::{AddressSource, AddressWatch};
 use crate::agent::{Agent, poll_after};
-use crate::error::{AgentError, AgentErrorKind, Step};
-use crate::plan::{Action, Event, State, plan};
-use crate::{Installer, Pair};
+use crate::error::{AgentError, AgentErrorKind, AgentStep};
+use crate::plan::{PlanAction, PlanEvent, PlanState, plan};
+use crate::{CertificatePair, Installer};
 
-/// The addresses are looked at so often.
-const LOOK: Duration = Duration::from_secs(30);
-/// The wait after a failed report when the server names none.
-const REPORT_PAUSE: Duration = Duration::from_secs(60);
+/// Poll interval of the address source.
+const ADDRESS_POLL: Duration = Duration::from_secs(30);
 
 impl Agent {
-    /// Keeps an enrolled device going until `shutdown` ends: installs the remembered pair at the start, reports
+    /// Keeps an enrolled device going until `shutdown` completes: installs the remembered pair at the start, reports
     /// addresses when they change, requests a certificate when there is none or the server says that it is due,
-    /// always with a new key, and installs it. Errors are logged and waited out; the waits grow, have some
-    /// randomness and obey the server.
+    /// always with a new key, and installs it. Failures are logged and waited out; the waits grow, are spread at
+    /// random and obey the server.
     ///
-    /// Cancellation: dropped or shut down at any moment, it goes on from there at the next start.
+    /// # Cancellation
+    /// Dropped or shut down at any point, it goes on from there at the next start.
     ///
     /// # Errors
     /// `NotEnrolled`, at once. Nothing else ends it.
+    ///
+    /// ```
+    /// use fleetcert_agent::{Agent, AgentError, FileInstaller};
+    /// use std::net::IpAddr;
+    ///
+    /// # async fn example(mut agent: Agent) -> Result<(), AgentError> {
+    /// let addresses: Vec<IpAddr> = vec!["10.1.1.4".parse().unwrap()];
+    /// let installer = FileInstaller::new("/etc/device/tls");
+    /// let interrupted = async { drop(tokio::signal::ctrl_c().await) };
+    /// agent.run(&addresses, &installer, interrupted).await
+    /// # }
+    /// ```
     pub async fn run(
         &mut self,
         addresses: &dyn AddressSource,
         installer: &dyn Installer,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), AgentError> {
-        self.known(Step::Open)?;
+        self.known(AgentStep::Open)?;
         tokio::select! {
             never = self.keep_going(addresses, installer) => match never {},
             () = shutdown => Ok(()),
@@ -44,23 +55,23 @@ impl Agent {
         if let Some(pair) = self.installed()
             && let Err(error) = installer.install(pair).await
         {
-            tracing::warn!(%error, "the remembered certificate was not installed");
+            tracing::warn!(%error, "the remembered certificate was not installed at the start");
         }
-        let mut state = State::at_start(self.request().is_some(), self.installed().map(validity));
+        let mut state = PlanState::at_start(self.request().is_some(), self.installed().map(validity));
         let mut watch = AddressWatch::default();
-        self.look(addresses, &mut watch).await;
-        let mut event = Event::Woke;
+        self.report_changes(addresses, &mut watch).await;
+        let mut event = PlanEvent::Woke;
         let mut chain = String::new();
         loop {
-            let (next, action) = plan(state, event, self.ambient.now());
+            let (next, action) = plan(state, event, self.ambient.now(), self.ambient.random());
             state = next;
             tracing::debug!(?event, ?action, "next step");
             let done = match action {
-                Action::Wait(wait) => Ok(self.wait(wait, addresses, &mut watch).await),
-                Action::MakeRequest => self.make_request().map(|_| Event::Stored),
-                Action::Submit => self.submit().await.map(|status| self.event_of(status, &mut chain)),
-                Action::Ask => self.ask().await.map(|status| self.event_of(status, &mut chain)),
-                Action::Install => self.check_and_install(&chain, installer).await,
+                PlanAction::Wait(wait) => Ok(self.wait(wait, addresses, &mut watch).await),
+                PlanAction::MakeRequest => self.make_request().map(|_| PlanEvent::Stored),
+                PlanAction::Submit => self.submit().await.map(|status| self.event_of(status, &mut chain)),
+                PlanAction::Ask => self.ask().await.map(|status| self.event_of(status, &mut chain)),
+                PlanAction::Install => self.check_and_install(&chain, installer).await,
             };
             event = done.unwrap_or_else(|error| event_of_error(&error));
         }
@@ -70,10 +81,10 @@ impl Agent {
         &mut self,
         chain: &str,
         installer: &dyn Installer,
-    ) -> Result<Event, AgentError> {
+    ) -> Result<PlanEvent, AgentError> {
         let pair = self.check(chain)?;
         let pair = self.install(pair, installer).await?;
-        Ok(Event::Installed(validity(pair)))
+        Ok(PlanEvent::Installed(validity(pair)))
     }
 
     async fn wait(
@@ -81,70 +92,70 @@ impl Agent {
         wait: Duration,
         addresses: &dyn AddressSource,
         watch: &mut AddressWatch,
-    ) -> Event {
-        // Counted down, not compared with a time: the clock may be set while we wait.
-        let mut left = wait.saturating_add(self.some_of(wait / 10));
+    ) -> PlanEvent {
+        // Counted down, not compared with a time: the clock may be set during the wait.
+        let mut left = wait.saturating_add(self.up_to(wait / 10));
         while !left.is_zero() {
-            let slice = left.min(LOOK);
+            let slice = left.min(ADDRESS_POLL);
             self.ambient.sleep(slice).await;
             left -= slice;
-            self.look(addresses, watch).await;
+            self.report_changes(addresses, watch).await;
         }
-        Event::Woke
+        PlanEvent::Woke
     }
 
-    /// A random part of `most`, so that a fleet that was switched on together does not ask together.
-    fn some_of(&self, most: Duration) -> Duration {
-        let mut byte = [0];
-        self.ambient.entropy.fill(&mut byte);
-        most / 256 * u32::from(byte[0])
+    /// Returns a random duration up to `max`, so that devices that were switched on together do not ask together.
+    fn up_to(&self, max: Duration) -> Duration {
+        let share = u32::try_from(self.ambient.random() & 0xff).expect("8 bits fit");
+        max / 256 * share
     }
 
-    async fn look(&mut self, addresses: &dyn AddressSource, watch: &mut AddressWatch) {
+    async fn report_changes(&mut self, addresses: &dyn AddressSource, watch: &mut AddressWatch) {
         let seen = match addresses.addresses().await {
             Ok(seen) => seen,
-            Err(error) => return tracing::warn!(%error, "the device's addresses are not known"),
+            Err(error) => return tracing::warn!(%error, "the device's addresses cannot be determined"),
         };
         let Some(changed) = watch.see(seen, self.ambient.now()) else { return };
         match self.report_addresses(&changed).await {
             Ok(_) => watch.reported(changed),
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "the addresses were not reported");
-                watch.failed(error.retry_after().unwrap_or(REPORT_PAUSE), self.ambient.now());
+                tracing::warn!(%error, "the addresses were not reported");
+                watch.failed(error.retry_after(), self.ambient.now(), self.ambient.random());
             }
         }
     }
 
-    fn event_of(&self, status: CertificateStatus, answer: &mut String) -> Event {
+    fn event_of(&self, status: CertificateStatus, answer: &mut String) -> PlanEvent {
         let poll_after = poll_after(&status);
         match status {
-            CertificateStatus::Queued { .. } => Event::Queued { poll_after },
+            CertificateStatus::Queued { .. } => PlanEvent::Queued { poll_after },
             CertificateStatus::Issued { chain, renew_at, due, .. } => {
                 if self.request().is_some() && !self.is_answer(&chain) {
-                    return Event::NotOurs;
+                    return PlanEvent::NotOurs;
                 }
                 *answer = chain;
-                Event::Issued { due, renew_at: renew_at.and_then(time), poll_after }
+                PlanEvent::Issued { due, renew_at: renew_at.and_then(time), poll_after }
             }
             CertificateStatus::Failed { problem, retry_at, .. } => {
-                tracing::warn!(%problem, "the order failed");
-                Event::Failed { retried: retry_at.is_some(), poll_after }
+                tracing::warn!(%problem, "the certificate order failed");
+                PlanEvent::Failed { retried: retry_at.is_some(), poll_after }
             }
-            _ => Event::Nothing,
+            _ => PlanEvent::Nothing,
         }
     }
 }
 
-fn event_of_error(error: &AgentError) -> Event {
-    tracing::warn!(error = error as &dyn std::error::Error, "a step failed");
-    match error.kind() {
+fn event_of_error(error: &AgentError) -> PlanEvent {
+    tracing::warn!(%error, "a step failed");
+    match (error.kind(), error.step()) {
         // A chain for another key is the certificate of an older request.
-        AgentErrorKind::WrongChain => Event::NotOurs,
-        _ => Event::Fault { retry_after: error.retry_after() },
+        (AgentErrorKind::WrongChain, _) => PlanEvent::NotOurs,
+        (_, AgentStep::Check | AgentStep::Install) => PlanEvent::InstallFailure,
+        _ => PlanEvent::Failure { retry_after: error.retry_after() },
     }
 }
 
-fn validity(pair: &Pair) -> Validity {
+fn validity(pair: &CertificatePair) -> Validity {
     pair.chain().leaf().validity()
 }
 

@@ -1,4 +1,4 @@
-//! What the device remembers, in one private folder.
+//! The state folder: what the device remembers, in one private folder.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -9,22 +9,24 @@ use fleetcert_protocol::Enrolled;
 use fleetcert_x509::{Chain, KeyPair, VerifiedCsr};
 use zeroize::Zeroizing;
 
-use crate::error::{AgentError, AgentErrorKind, Step};
+use crate::error::{AgentError, AgentErrorKind, AgentStep};
 use crate::private_files::{lock_file, private_folder, read, remove, replace};
 use crate::stored_request::own_policy;
-use crate::{Pair, StoredRequest};
+use crate::{CertificatePair, StoredRequest};
 
+/// The files of the folder:
+///
 /// ```text
-/// identity.der     the identity key, PKCS#8
+/// identity.der     identity key, PKCS#8
 /// enrolled.json    device id and name
 /// request.pem      key (where we have it) and CSR of the request under way
 /// certificate.pem  key (where we have it) and chain in use
 /// ```
-/// One file, one fact: each is replaced whole, so that a key and what belongs to it cannot come apart.
+/// One file, one fact: each is replaced as a whole, so a key and what belongs to it stay together.
 #[derive(Debug)]
 pub(crate) struct StateFolder {
     folder: PathBuf,
-    /// Held for as long as the agent lives: two agents with one identity would undo each other's steps.
+    /// Held while the agent lives: two agents with one identity would undo each other's steps.
     _lock: File,
 }
 
@@ -41,17 +43,19 @@ impl StateFolder {
         let lock = lock_file(&folder.join(LOCK)).map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { folder: folder.to_owned(), _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(failed(io::Error::other("another agent uses the folder"))),
+            Err(TryLockError::WouldBlock) => {
+                Err(failed(io::Error::other("another agent uses the folder; stop it first")))
+            }
             Err(TryLockError::Error(error)) => Err(failed(error)),
         }
     }
 
-    /// The identity key; made and stored with `algorithm` when there is none.
+    /// Returns the identity key; makes and stores one with `algorithm` if there is none.
     pub(crate) fn identity(&self, algorithm: Algorithm) -> Result<IdentityKey, AgentError> {
         if let Some(stored) = self.read(IDENTITY)? {
             return IdentityKey::from_pkcs8_der(&stored).map_err(failed);
         }
-        let crypto = |error| AgentError::because(Step::Open, AgentErrorKind::Crypto, error);
+        let crypto = |error| AgentError::because(AgentStep::Open, AgentErrorKind::Crypto, error);
         let key = IdentityKey::generate(algorithm).map_err(crypto)?;
         self.replace(IDENTITY, &key.to_pkcs8_der().map_err(crypto)?)?;
         Ok(key)
@@ -77,15 +81,15 @@ impl StateFolder {
         self.replace(REQUEST, &joined(request.key_pem()?.as_ref(), &csr))
     }
 
-    pub(crate) fn pair(&self) -> Result<Option<Pair>, AgentError> {
+    pub(crate) fn pair(&self) -> Result<Option<CertificatePair>, AgentError> {
         let Some(bytes) = self.read(CERTIFICATE)? else { return Ok(None) };
         let (key, chain) = split(&bytes, "-----BEGIN CERTIFICATE-----")?;
         let chain = Chain::from_pem(chain).map_err(failed)?;
-        Pair::new(chain, key.as_ref()).map(Some).map_err(failed)
+        CertificatePair::new(chain, key.as_ref()).map(Some).map_err(failed)
     }
 
     /// Remembers `pair` as installed; the request that it came from is done.
-    pub(crate) fn set_pair(&self, pair: &Pair) -> Result<(), AgentError> {
+    pub(crate) fn set_pair(&self, pair: &CertificatePair) -> Result<(), AgentError> {
         self.replace(CERTIFICATE, &joined(pair.key_pem(), &pair.chain_pem()))?;
         remove(&self.folder.join(REQUEST)).map_err(failed)
     }
@@ -100,7 +104,7 @@ impl StateFolder {
 }
 
 fn failed(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> AgentError {
-    AgentError::because(Step::Open, AgentErrorKind::State, source)
+    AgentError::because(AgentStep::Open, AgentErrorKind::State, source)
 }
 
 fn joined(key: Option<&Zeroizing<String>>, rest: &str) -> Zeroizing<Vec<u8>> {
@@ -111,7 +115,7 @@ fn joined(key: Option<&Zeroizing<String>>, rest: &str) -> Zeroizing<Vec<u8>> {
     bytes
 }
 
-/// The key before `marker`, if there is one, and the rest from there.
+/// Splits a file into the key before `marker`, if there is one, and the rest.
 fn split<'a>(bytes: &'a [u8], marker: &str) -> Result<(Option<KeyPair>, &'a [u8]), AgentError> {
     let text = std::str::from_utf8(bytes).map_err(failed)?;
     let (key, rest) = text.split_at(text.find(marker).unwrap_or(text.len()));

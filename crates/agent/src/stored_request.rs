@@ -1,14 +1,14 @@
-//! A key and a CSR that wait for their certificate.
+//! The certificate request under way: a CSR with its key.
 
 use fleetcert_names::HostName;
 use fleetcert_x509::{CsrPolicy, KeyKind, KeyPair, SigningKey, VerifiedCsr, csr_for};
 use zeroize::Zeroizing;
 
-use crate::error::{AgentError, AgentErrorKind, Step};
+use crate::error::{AgentError, AgentErrorKind, AgentStep};
 
 /// A CSR for the device's own name, with its private key where the device has it.
 ///
-/// It is on the disk before the CSR is sent, so that the certificate that comes back always finds its key.
+/// It is on the disk before the CSR is sent, so the certificate always finds its key.
 #[derive(Debug)]
 pub struct StoredRequest {
     csr: VerifiedCsr,
@@ -20,16 +20,16 @@ impl StoredRequest {
         Self { csr, key }
     }
 
-    /// A new key of `kind`, and the CSR for `name` signed with it.
+    /// Makes a new key of `kind`, and the CSR for `name`.
     pub(crate) fn make(name: &HostName, kind: KeyKind) -> Result<Self, AgentError> {
-        let crypto = |error| AgentError::because(Step::MakeRequest, AgentErrorKind::Crypto, error);
+        let crypto = |error| AgentError::because(AgentStep::MakeRequest, AgentErrorKind::Crypto, error);
         let key = KeyPair::generate(kind).map_err(crypto)?;
         let csr = csr_for(std::slice::from_ref(name), &key).map_err(crypto)?;
         Self::take_over(name, &csr, Some(key))
     }
 
-    /// A CSR from outside, DER or PEM: it must pass the rules for devices, name exactly `name`, and belong to
-    /// `key`.
+    /// Takes a CSR that was made elsewhere, DER or PEM: it must pass the rules for devices, name exactly `name`, and
+    /// belong to `key`.
     pub(crate) fn take_over(name: &HostName, csr: &[u8], key: Option<KeyPair>) -> Result<Self, AgentError> {
         let csr = VerifiedCsr::parse(csr, &own_policy()).map_err(refused)?;
         csr.require_names(std::slice::from_ref(name)).map_err(refused)?;
@@ -39,12 +39,12 @@ impl StoredRequest {
         Ok(Self { csr, key })
     }
 
-    /// The CSR.
+    /// Returns the CSR.
     pub fn csr(&self) -> &VerifiedCsr {
         &self.csr
     }
 
-    /// Whether the private key is here too.
+    /// Returns whether the private key is here too.
     pub fn has_key(&self) -> bool {
         self.key.is_some()
     }
@@ -54,7 +54,7 @@ impl StoredRequest {
     }
 
     pub(crate) fn key_pem(&self) -> Result<Option<Zeroizing<String>>, AgentError> {
-        let crypto = |error| AgentError::because(Step::MakeRequest, AgentErrorKind::Crypto, error);
+        let crypto = |error| AgentError::because(AgentStep::MakeRequest, AgentErrorKind::Crypto, error);
         self.key.as_ref().map(KeyPair::to_pkcs8_pem).transpose().map_err(crypto)
     }
 }
@@ -64,12 +64,12 @@ impl StoredRequest {
 #[error("the private key is not the one in the CSR")]
 struct OtherKey;
 
-/// The rules for a request on its own device. RSA keys pass here, where one was made elsewhere: which keys the fleet
-/// takes is for the control server to say.
+/// Returns the rules for a request on its own device. A CSR that was made elsewhere may have an RSA key: the control
+/// server decides which keys the fleet accepts.
 pub(crate) fn own_policy() -> CsrPolicy {
     CsrPolicy::device().with_keys(&KeyKind::ALL)
 }
 
 fn refused(source: impl std::error::Error + Send + Sync + 'static) -> AgentError {
-    AgentError::because(Step::MakeRequest, AgentErrorKind::RefusedHere, source)
+    AgentError::because(AgentStep::MakeRequest, AgentErrorKind::InvalidInput, source)
 }

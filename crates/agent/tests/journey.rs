@@ -7,14 +7,14 @@ mod server;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use fleetcert_agent::{
-    Agent, AgentErrorKind, AgentOptions, All, EnrolRequest, FileInstaller, InstallError, Installer, Pair,
-    ReloadInstaller,
+    Agent, AgentErrorKind, AgentOptions, AllInstallers, CertificatePair, EnrolRequest, EnrolmentToken,
+    FileInstaller, InstallError, Installer, ReloadInstaller,
 };
-use fleetcert_ambient::Ambient;
+use fleetcert_ambient::{Ambient, Clock, SystemEntropy};
 use fleetcert_https::Certificates;
 use fleetcert_jose::Algorithm;
 use fleetcert_protocol::{CertificateStatus, ProblemKind};
@@ -22,7 +22,7 @@ use fleetcert_x509::{KeyKind, KeyPair, SigningKey, csr_for};
 use server::{ControlServer, NAME, Reply};
 use tempfile::TempDir;
 
-const LONG: Duration = Duration::from_secs(10);
+const DEADLINE: Duration = Duration::from_secs(10);
 
 struct Device {
     home: TempDir,
@@ -59,7 +59,7 @@ impl Device {
 async fn certify(agent: &mut Agent, installer: &dyn Installer) -> String {
     agent.make_request().unwrap();
     agent.submit().await.unwrap();
-    let chain = agent.poll(LONG, |_| ()).await.unwrap();
+    let chain = agent.poll(DEADLINE, |_| ()).await.unwrap();
     let pair = agent.check(&chain).unwrap();
     agent.install(pair, installer).await.unwrap();
     chain
@@ -71,7 +71,7 @@ fn belong_together(key: &str, chain: &str) -> bool {
 }
 
 #[tokio::test]
-async fn from_nothing_to_files_and_a_server() {
+async fn new_device_gets_files_and_a_served_certificate() {
     let (server, device) = (ControlServer::start().await, Device::new());
     let mut agent = device.enrolled(&server).await;
     assert_eq!(agent.enrolled().unwrap().name.as_str(), NAME);
@@ -83,10 +83,10 @@ async fn from_nothing_to_files_and_a_server() {
     let status = agent.submit().await.unwrap();
     assert!(matches!(status, CertificateStatus::Queued { position: 0, .. }));
     let mut seen = 0;
-    let chain = agent.poll(LONG, |_| seen += 1).await.unwrap();
+    let chain = agent.poll(DEADLINE, |_| seen += 1).await.unwrap();
     assert_eq!(seen, 2, "queued once more, then issued");
     let certificates = Certificates::empty();
-    let both = All::new([
+    let both = AllInstallers::new([
         Arc::new(device.installer()) as Arc<dyn Installer>,
         Arc::new(ReloadInstaller::new(certificates.clone())),
     ]);
@@ -103,7 +103,7 @@ async fn from_nothing_to_files_and_a_server() {
 }
 
 #[tokio::test]
-async fn nonces_come_from_answers_and_bad_ones_are_repeated() {
+async fn nonces_come_from_answers_and_a_bad_one_is_replaced() {
     let (server, device) = (ControlServer::start().await, Device::new());
     let mut agent = device.enrolled(&server).await;
     for _ in 0..5 {
@@ -122,7 +122,7 @@ async fn nonces_come_from_answers_and_bad_ones_are_repeated() {
 }
 
 #[tokio::test]
-async fn a_busy_server_says_when_and_a_refusal_says_why() {
+async fn busy_server_says_when_and_a_refusal_says_why() {
     let (server, device) = (ControlServer::start().await, Device::new());
     let mut agent = device.enrolled(&server).await;
     for status in [429, 503] {
@@ -149,7 +149,7 @@ async fn a_busy_server_says_when_and_a_refusal_says_why() {
 }
 
 #[tokio::test]
-async fn what_is_remembered_survives_and_is_held_by_one_agent() {
+async fn state_survives_a_restart_and_belongs_to_one_agent() {
     let (server, device) = (ControlServer::start().await, Device::new());
     let mut agent = device.enrolled(&server).await;
     let identity = agent.identity().clone();
@@ -164,7 +164,7 @@ async fn what_is_remembered_survives_and_is_held_by_one_agent() {
     assert_eq!(agent.identity(), &identity);
     assert_eq!(agent.request().unwrap().csr().der(), csr);
     agent.submit().await.unwrap();
-    let chain = agent.poll(LONG, |_| ()).await.unwrap();
+    let chain = agent.poll(DEADLINE, |_| ()).await.unwrap();
     let pair = agent.check(&chain).unwrap();
     let request = device.home.path().join("state/request.pem");
     let kept = device.home.path().join("state/kept");
@@ -175,7 +175,7 @@ async fn what_is_remembered_survives_and_is_held_by_one_agent() {
     let secret = device.installed("privkey.pem");
     assert!(secret.lines().all(|line| !shown.contains(line)), "no secret in {shown}");
     drop(agent);
-    std::fs::rename(&kept, &request).unwrap(); // the power failed before it was removed
+    std::fs::rename(&kept, &request).unwrap(); // as after a power cut before it was removed
 
     let agent = device.open(Device::options(&server));
     assert!(agent.request().is_none());
@@ -189,7 +189,7 @@ async fn what_is_remembered_survives_and_is_held_by_one_agent() {
 }
 
 #[tokio::test]
-async fn a_token_is_good_for_one_key_and_a_p256_identity_works() {
+async fn token_admits_one_key_and_a_p256_identity_works() {
     let (server, device) = (ControlServer::start().await, Device::new());
     let options = AgentOptions { identity: Algorithm::Es256, ..Device::options(&server) };
     let mut agent = device.open(options);
@@ -206,20 +206,20 @@ async fn a_token_is_good_for_one_key_and_a_p256_identity_works() {
 }
 
 #[tokio::test]
-async fn a_csr_from_outside_with_its_key_and_without() {
+async fn csr_made_elsewhere_is_used_with_its_key_and_without() {
     let (server, device) = (ControlServer::start().await, Device::new());
     let mut agent = device.enrolled(&server).await;
     let key = || KeyPair::generate(KeyKind::P256).unwrap();
     let (own, other) = (key(), key());
     let csr = csr_for(&[NAME.parse().unwrap()], &own).unwrap();
     let foreign = csr_for(&["other.fleet.test".parse().unwrap()], &own).unwrap();
-    assert_eq!(agent.use_request(&foreign, None).unwrap_err().kind(), AgentErrorKind::RefusedHere);
-    assert_eq!(agent.use_request(&csr, Some(other)).unwrap_err().kind(), AgentErrorKind::RefusedHere);
-    assert_eq!(agent.use_request(b"none", None).unwrap_err().kind(), AgentErrorKind::RefusedHere);
+    assert_eq!(agent.use_request(&foreign, None).unwrap_err().kind(), AgentErrorKind::InvalidInput);
+    assert_eq!(agent.use_request(&csr, Some(other)).unwrap_err().kind(), AgentErrorKind::InvalidInput);
+    assert_eq!(agent.use_request(b"none", None).unwrap_err().kind(), AgentErrorKind::InvalidInput);
 
     agent.use_request(&csr, None).unwrap();
     agent.submit().await.unwrap();
-    let chain = agent.poll(LONG, |_| ()).await.unwrap();
+    let chain = agent.poll(DEADLINE, |_| ()).await.unwrap();
     let pair = agent.check(&chain).unwrap();
     let reload = ReloadInstaller::new(Certificates::empty());
     assert!(matches!(reload.install(&pair).await, Err(InstallError::NoKey)));
@@ -236,7 +236,7 @@ async fn a_csr_from_outside_with_its_key_and_without() {
 }
 
 #[tokio::test]
-async fn a_wrong_chain_is_not_installed() {
+async fn wrong_chain_is_refused() {
     let (server, device) = (ControlServer::start().await, Device::new());
     let mut agent = device.enrolled(&server).await;
     assert_eq!(agent.submit().await.unwrap_err().kind(), AgentErrorKind::NoRequest);
@@ -252,29 +252,29 @@ async fn a_wrong_chain_is_not_installed() {
 }
 
 #[tokio::test]
-async fn an_order_that_failed_and_a_deadline_end_the_polling() {
+async fn failed_order_and_deadline_end_the_polling() {
     let (server, device) = (ControlServer::start().await, Device::new());
     let mut agent = device.enrolled(&server).await;
     agent.make_request().unwrap();
     agent.submit().await.unwrap();
     server.reply_next(Reply::Failed);
-    let error = agent.poll(LONG, |_| ()).await.unwrap_err();
+    let error = agent.poll(DEADLINE, |_| ()).await.unwrap_err();
     assert_eq!(error.kind(), AgentErrorKind::OrderFailed);
     server.reply_always(Reply::Queued);
     let error = agent.poll(Duration::from_millis(300), |_| ()).await.unwrap_err();
     assert_eq!(error.kind(), AgentErrorKind::Deadline);
 }
 
-/// Fails from the given install on, so many times.
+/// Installs, and then says that it failed, a number of times.
 struct Failing<'a> {
-    inner: &'a dyn Installer,
+    installer: &'a dyn Installer,
     left: AtomicUsize,
 }
 
 #[async_trait]
 impl Installer for Failing<'_> {
-    async fn install(&self, pair: &Pair) -> Result<(), InstallError> {
-        self.inner.install(pair).await?;
+    async fn install(&self, pair: &CertificatePair) -> Result<(), InstallError> {
+        self.installer.install(pair).await?;
         match self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)) {
             Ok(_) => Err(InstallError::Other("the reload failed".into())),
             Err(_) => Ok(()),
@@ -283,16 +283,16 @@ impl Installer for Failing<'_> {
 }
 
 #[tokio::test]
-async fn a_failed_install_brings_the_old_pair_back_and_can_be_repeated() {
+async fn failed_install_brings_the_previous_pair_back_and_can_be_repeated() {
     let (server, device) = (ControlServer::start().await, Device::new());
     let mut agent = device.enrolled(&server).await;
     let old = certify(&mut agent, &device.installer()).await;
     agent.make_request().unwrap();
     agent.submit().await.unwrap();
-    let chain = agent.poll(LONG, |_| ()).await.unwrap();
+    let chain = agent.poll(DEADLINE, |_| ()).await.unwrap();
     let files = device.installer();
     for (failures, kind) in [(1, AgentErrorKind::Install), (2, AgentErrorKind::RollBack)] {
-        let failing = Failing { inner: &files, left: failures.into() };
+        let failing = Failing { installer: &files, left: failures.into() };
         let error = agent.install(agent.check(&chain).unwrap(), &failing).await.unwrap_err();
         assert_eq!(error.kind(), kind);
         assert_eq!(device.installed("fullchain.pem"), old);
@@ -324,7 +324,97 @@ async fn run_takes_all_steps_and_renews_when_the_server_says_so() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(LONG, agent.run(&addresses, &device.installer(), renewed)).await.unwrap().unwrap();
+    tokio::time::timeout(DEADLINE, agent.run(&addresses, &device.installer(), renewed))
+        .await
+        .unwrap()
+        .unwrap();
     assert!(belong_together(&device.installed("privkey.pem"), &device.installed("fullchain.pem")));
     assert_eq!(server.issued(), 2);
+}
+
+/// A clock whose waits end at once, and move its time.
+#[derive(Clone, Debug, Default)]
+struct SkippingClock(Arc<parking_lot::Mutex<Duration>>);
+
+impl Clock for SkippingClock {
+    fn now(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + *self.0.lock()
+    }
+
+    fn sleep(&self, duration: Duration) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        *self.0.lock() += duration;
+        Box::pin(async {})
+    }
+}
+
+#[tokio::test]
+async fn pending_enrolment_asks_again_with_the_same_proof_and_key() {
+    let (server, device) = (ControlServer::start().await, Device::new());
+    let ambient = Ambient { clock: Arc::new(SkippingClock::default()), ..Ambient::system() };
+    let folder = device.home.path().join("state");
+    let mut agent = Agent::open(&folder, Device::options(&server), ambient.clone()).unwrap();
+    let answer = agent.try_enrol(&EnrolRequest::new(server.token())).await;
+    drop(answer); // lost: the server has the device
+    server.reply_next(Reply::Pending { retry_after: 3600 });
+    server.reply_next(Reply::Busy { status: 503, retry_after: "7" });
+    server.reply_next(Reply::Rubbish { status: 502 });
+    server.reply_next(Reply::Pending { retry_after: 0 });
+    std::fs::remove_file(folder.join("enrolled.json")).unwrap();
+    drop(agent);
+    let mut agent = Agent::open(&folder, Device::options(&server), ambient.clone()).unwrap();
+    let start = ambient.now();
+    let enrolled = agent.enrol(server.token()).await.unwrap().clone();
+    let waited = ambient.now().duration_since(start).unwrap();
+    let expected = Duration::from_secs(3600 + 7 + 5 + 1)..Duration::from_secs(3600 + 7 + 10 + 2);
+    assert!(expected.contains(&waited), "{waited:?}");
+    assert_eq!(agent.enrol(server.token()).await.unwrap(), &enrolled);
+
+    // Without a pending answer before it, a failure is the caller's.
+    let other = Device::new();
+    server.reply_next(Reply::Busy { status: 503, retry_after: "7" });
+    let error = other.open(Device::options(&server)).enrol(server.token()).await.unwrap_err();
+    assert_eq!(error.kind(), AgentErrorKind::Busy);
+}
+
+#[tokio::test]
+async fn url_that_is_not_https_is_invalid_input_at_once() {
+    let device = Device::new();
+    for (url, reason) in [
+        ("http://control.example.com", "use HTTPS"),
+        ("control.example.com", "not a URL"),
+        ("", "not a URL"),
+        ("https://", "not a URL"),
+        ("https://control.example.com/?a=b", "query"),
+    ] {
+        let options = AgentOptions::new(url, reqwest::Client::new());
+        let opened = Agent::open(&device.home.path().join("state"), options, Ambient::system());
+        let error = opened.unwrap_err();
+        assert_eq!((error.kind(), error.is_transient()), (AgentErrorKind::InvalidInput, false));
+        assert!(error.to_string().contains(reason), "{error}");
+    }
+    assert!(!device.home.path().join("state").exists(), "nothing was made");
+}
+
+#[tokio::test]
+async fn error_names_the_url_the_cause_and_the_remedy() {
+    let (server, device) = (ControlServer::start().await, Device::new());
+    let untrusting = AgentOptions::new(&server.url, reqwest::Client::new());
+    let error = device.open(untrusting).enrol(server.token()).await.unwrap_err();
+    let text = error.to_string();
+    for part in
+        ["enrolling: cannot reach the control server", &server.url, "UnknownIssuer", "give the HTTPS client"]
+    {
+        assert!(text.contains(part), "no {part:?} in {text}");
+    }
+    server.reply_next(Reply::Refused(ProblemKind::EnrolmentRefused));
+    let error = device.open(Device::options(&server)).enrol(server.token()).await.unwrap_err();
+    assert_eq!(error.to_string(), "enrolling: the control server refuses: no");
+
+    let url = server.url.clone();
+    let client = server.client();
+    drop(server);
+    let mut agent = device.open(AgentOptions::new(&url, client));
+    let error = agent.enrol(EnrolmentToken::generate(&SystemEntropy)).await;
+    let text = error.unwrap_err().to_string();
+    assert!(text.contains(&url) && text.contains("tcp connect error"), "{text}");
 }

@@ -72,11 +72,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod backend;
 mod client_secret;
 mod messages;
+mod provider;
 
-pub use backend::{AzureBackend, AzureCredentials, AzureOptions};
+pub use provider::{AzureBackend, AzureCredentials, AzureOptions};
 
 #[cfg(doc)]
 use crate::TokenSource;

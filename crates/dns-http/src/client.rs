@@ -5,18 +5,30 @@
 //! `Call` has the deadline and sends `Request`s, each of which says whether it may be repeated.
 
 mod api;
-mod authorize;
+pub(crate) mod authorize;
 mod call;
 mod endpoint;
 mod error;
 mod excerpt;
 mod http_client;
 mod options;
+#[cfg(feature = "__pages")]
 mod pages;
 mod reply;
 mod request;
 mod retry;
 mod retry_after;
+#[cfg(feature = "__sets")]
+mod rounds;
+#[cfg(any(
+    feature = "cloudflare",
+    feature = "desec",
+    feature = "digitalocean",
+    feature = "hetzner",
+    feature = "powerdns",
+    feature = "webhook"
+))]
+mod token;
 
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{ApiError, ApiFault};
@@ -24,11 +36,21 @@ pub use http_client::{HttpClient, HttpClientError};
 pub use options::HttpOptions;
 
 pub(crate) use api::Api;
-pub(crate) use authorize::{Authorizer, Outgoing, Token, concealed, secret_header};
+pub(crate) use authorize::{Authorizer, Outgoing};
 pub(crate) use call::Call;
+#[cfg(feature = "__pages")]
 pub(crate) use pages::PageCount;
 pub(crate) use reply::Reply;
 pub(crate) use request::{Repeat, Request};
+#[cfg(any(
+    feature = "cloudflare",
+    feature = "desec",
+    feature = "digitalocean",
+    feature = "hetzner",
+    feature = "powerdns",
+    feature = "webhook"
+))]
+pub(crate) use token::Token;
 
 #[cfg(test)]
 mod tests;

@@ -51,10 +51,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod backend;
 mod messages;
+mod provider;
 
-pub use backend::{CloudflareBackend, CloudflareOptions};
+pub use provider::{CloudflareBackend, CloudflareOptions};
 
 #[cfg(test)]
 mod imitation;

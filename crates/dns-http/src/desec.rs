@@ -35,10 +35,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod backend;
 mod links;
+mod provider;
 
-pub use backend::{DesecBackend, DesecOptions};
+pub use provider::{DesecBackend, DesecOptions};
 
 #[cfg(test)]
 mod imitation;

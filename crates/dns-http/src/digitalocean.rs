@@ -34,10 +34,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod backend;
 mod messages;
+mod provider;
 
-pub use backend::{DigitalOceanBackend, DigitalOceanOptions};
+pub use provider::{DigitalOceanBackend, DigitalOceanOptions};
 
 #[cfg(test)]
 mod imitation;

@@ -63,11 +63,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod backend;
 mod messages;
+mod provider;
 mod service_account;
 
-pub use backend::{GoogleBackend, GoogleCredentials, GoogleOptions};
+pub use provider::{GoogleBackend, GoogleCredentials, GoogleOptions};
 pub use service_account::{ServiceAccountKey, ServiceAccountKeyError};
 
 #[cfg(doc)]

@@ -35,10 +35,10 @@
 //! ```
 
 mod actions;
-mod backend;
 mod messages;
+mod provider;
 
-pub use backend::{HetznerBackend, HetznerOptions};
+pub use provider::{HetznerBackend, HetznerOptions};
 
 #[cfg(test)]
 mod imitation;

@@ -37,26 +37,14 @@
 //! ```
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![cfg_attr(
-    not(all(
-        feature = "powerdns",
-        feature = "desec",
-        feature = "hetzner",
-        feature = "digitalocean",
-        feature = "acme-dns",
-        feature = "webhook",
-        feature = "cloudflare",
-        feature = "route53",
-        feature = "google",
-        feature = "azure"
-    )),
-    allow(dead_code, unused_imports, reason = "no provider alone uses all that is shared")
-)]
 
 #[cfg(feature = "acme-dns")]
 pub mod acme_dns;
 #[cfg(feature = "azure")]
 pub mod azure;
+#[cfg(feature = "__sets")]
+mod backend;
+#[cfg(feature = "__http")]
 mod client;
 #[cfg(feature = "cloudflare")]
 pub mod cloudflare;
@@ -66,26 +54,32 @@ mod credentials;
 pub mod desec;
 #[cfg(feature = "digitalocean")]
 pub mod digitalocean;
-#[cfg(any(feature = "acme-dns", feature = "digitalocean"))]
-mod dns01;
 #[cfg(feature = "google")]
 pub mod google;
 #[cfg(feature = "hetzner")]
 pub mod hetzner;
+#[cfg(any(feature = "__sets", feature = "long-tail"))]
+mod locks;
 #[cfg(feature = "long-tail")]
 pub mod long_tail;
 #[cfg(feature = "powerdns")]
 pub mod powerdns;
+#[cfg(feature = "__sets")]
 mod record_sets;
 #[cfg(feature = "route53")]
 pub mod route53;
 #[cfg(any(feature = "google", feature = "azure"))]
 mod tokens;
+#[cfg(feature = "__sets")]
 mod txt;
 #[cfg(feature = "webhook")]
 pub mod webhook;
+#[cfg(feature = "__sets")]
 mod zones;
 
+#[cfg(feature = "__sets")]
+pub use backend::HttpBackend;
+#[cfg(feature = "__http")]
 pub use client::{ApiError, ApiFault, Endpoint, EndpointError, HttpClient, HttpClientError, HttpOptions};
 #[cfg(any(feature = "route53", feature = "google", feature = "azure"))]
 pub use credentials::CredentialError;

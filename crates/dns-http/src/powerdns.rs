@@ -47,11 +47,11 @@
 
 mod advice;
 mod api;
-mod backend;
+mod provider;
 mod reads;
 mod version;
 
-pub use backend::{PowerDnsBackend, PowerDnsOptions};
+pub use provider::{PowerDnsBackend, PowerDnsOptions};
 
 #[cfg(test)]
 mod tests;

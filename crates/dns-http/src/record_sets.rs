@@ -1,20 +1,21 @@
 //! Changing values in APIs whose unit is a record set: read, merge by value, write.
 
-mod call;
 mod edit;
 mod guesses;
-mod locks;
-mod raw;
-mod rewrite;
-mod spelled;
+#[cfg(any(feature = "__spelling", feature = "powerdns"))]
+mod read;
+#[cfg(feature = "__spelling")]
+mod spelling;
+mod text;
 
-pub(crate) use call::{begin, read_each, shown};
-pub(crate) use edit::{Edit, Key, edits};
-pub(crate) use guesses::{Guesses, Held, Remembered};
-pub(crate) use locks::{Locks, lock_within};
-pub(crate) use raw::{content, parsed, type_name};
-pub(crate) use rewrite::{RecordSets, SetChange, rewrite};
-pub(crate) use spelled::{Respelled, Spelled, Spelling};
-
-#[cfg(test)]
-mod tests;
+pub(crate) use edit::{Edit, Key, SetChange, edits};
+pub(crate) use guesses::{Guesses, Held, Remembered, Sets};
+#[cfg(any(feature = "__spelling", feature = "powerdns"))]
+pub(crate) use read::read_each;
+#[cfg(any(feature = "route53", feature = "google"))]
+pub(crate) use spelling::Respelled;
+#[cfg(feature = "__spelling")]
+pub(crate) use spelling::{Spelled, Spelling};
+#[cfg(any(feature = "__spelling", feature = "cloudflare", feature = "powerdns"))]
+pub(crate) use text::content;
+pub(crate) use text::{parsed, type_name};

@@ -73,15 +73,15 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod backend;
 mod credentials;
 mod messages;
 mod pace;
+mod provider;
 mod signature;
 mod xml;
 
-pub use backend::{Route53Backend, Route53Options};
 pub use credentials::{AwsCredentialSource, AwsCredentials};
+pub use provider::{Route53Backend, Route53Options};
 
 #[cfg(test)]
 mod imitation;

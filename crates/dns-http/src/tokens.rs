@@ -15,7 +15,8 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::CredentialError;
-use crate::client::{Api, Authorizer, Call, Outgoing, Repeat, Request, concealed, secret_header};
+use crate::client::authorize::{concealed, secret_header};
+use crate::client::{Api, Authorizer, Call, Outgoing, Repeat, Request};
 use crate::credentials::within;
 
 /// A token, and for how long it is good.

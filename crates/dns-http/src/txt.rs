@@ -8,16 +8,19 @@ pub(crate) enum Digits {
     /// `\DDD`, as in zone files.
     Decimal,
     /// `\OOO`, as Amazon Route 53 has it.
+    #[cfg_attr(not(feature = "route53"), allow(dead_code, reason = "only Route 53 has it"))]
     Octal,
 }
 
-/// The value as quoted strings of at most 255 octets: `"first 255 octets" "the rest"`. Quotes and backslashes are
+/// Returns the value as quoted strings of at most 255 octets: `"first 255 octets" "the rest"`. Quotes and backslashes are
 /// escaped with a backslash, what is not printable ASCII as `\DDD`.
+#[cfg(any(feature = "__spelling", feature = "cloudflare", feature = "powerdns"))]
 pub(crate) fn quoted(value: &TxtValue) -> String {
     quoted_in(Digits::Decimal, value)
 }
 
 /// As [`quoted`], in these digits.
+#[cfg(any(feature = "__spelling", feature = "cloudflare", feature = "powerdns"))]
 pub(crate) fn quoted_in(digits: Digits, value: &TxtValue) -> String {
     let mut text = String::with_capacity(value.as_bytes().len() + 8);
     for string in value.strings() {

@@ -1,47 +1,51 @@
-//! What a provider calls a zone, remembered for a while.
+//! Facts about zones, cached: a provider's id of a zone, its time to live.
 
 use parking_lot::{Mutex, MutexGuard};
-use std::collections::{BTreeMap, HashMap};
+#[cfg(feature = "__accounts")]
+use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
+#[cfg(feature = "__accounts")]
 use fleetcert_dns::{BackendError, BackendErrorKind};
 use fleetcert_names::DomainName;
 
+#[cfg(feature = "__accounts")]
 use crate::client::Call;
 
-/// The provider's ids of zones, each kept for an hour at most. After an answer that the zone is not there,
-/// [`forget`](Self::forget) it: it may have been made anew under another id.
+/// One fact about each zone, kept for an hour at most. After an answer that the zone does not exist,
+/// [`forget`](Self::forget) it: it may have been created again under another id.
 #[derive(Debug)]
-pub(crate) struct ZoneIds<T> {
+pub(crate) struct ZoneCache<T> {
     known: Mutex<HashMap<DomainName, (T, SystemTime)>>,
 }
 
-const KEPT: Duration = Duration::from_secs(3600);
-/// More zones than a backend has.
-const MOST: usize = 10_000;
+const MAX_AGE: Duration = Duration::from_secs(3600);
+/// Maximum zones cached; more than a backend has.
+const MAX_ZONES: usize = 10_000;
 
-impl<T> Default for ZoneIds<T> {
+impl<T> Default for ZoneCache<T> {
     fn default() -> Self {
         Self { known: Mutex::default() }
     }
 }
 
-impl<T: Clone> ZoneIds<T> {
-    /// The id, if it is known and not too old.
+impl<T: Clone> ZoneCache<T> {
+    /// Returns the fact if it is known and not too old.
     pub(crate) fn get(&self, zone: &DomainName, now: SystemTime) -> Option<T> {
         let known = self.lock();
-        let (id, since) = known.get(zone)?;
-        // A clock that went back makes it old, too.
+        let (fact, since) = known.get(zone)?;
+        // A clock that was set back makes it old, too.
         let age = now.duration_since(*since).ok()?;
-        (age < KEPT).then(|| id.clone())
+        (age < MAX_AGE).then(|| fact.clone())
     }
 
-    pub(crate) fn put(&self, zone: &DomainName, id: T, now: SystemTime) {
+    pub(crate) fn put(&self, zone: &DomainName, fact: T, now: SystemTime) {
         let mut known = self.lock();
-        if known.len() >= MOST {
+        if known.len() >= MAX_ZONES {
             known.clear();
         }
-        known.insert(zone.clone(), (id, now));
+        known.insert(zone.clone(), (fact, now));
     }
 
     pub(crate) fn forget(&self, zone: &DomainName) {
@@ -53,73 +57,46 @@ impl<T: Clone> ZoneIds<T> {
     }
 }
 
-/// The zones of an account that calls them by ids of its own: those that the options name, and those that were found.
-#[derive(Debug)]
-pub(crate) struct AccountZones {
-    configured: BTreeMap<DomainName, String>,
-    found: ZoneIds<String>,
-}
-
-/// How an error speaks of an account's zones.
+/// Words for errors about an account's zones.
+#[cfg(feature = "__accounts")]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ZoneWords {
-    /// What is said when there is none, as a sentence.
+    /// Error text if there is none.
     pub(crate) none: &'static str,
-    /// What the provider calls several of them.
+    /// The provider's word for several of them.
     pub(crate) several: &'static str,
-    /// The option that names one.
+    /// Option that names one.
     pub(crate) option: &'static str,
 }
 
-impl AccountZones {
-    pub(crate) fn new(configured: BTreeMap<DomainName, String>) -> Self {
-        Self { configured, found: ZoneIds::default() }
+/// Returns the provider's id of the call's zone: the configured one, or the one that `look_up` finds.
+///
+/// # Errors
+/// `NotInZone` if there is none, `InvalidInput` if there are several.
+#[cfg(feature = "__accounts")]
+pub(crate) async fn account_zone(
+    call: &Call<'_>,
+    configured: &BTreeMap<DomainName, String>,
+    words: ZoneWords,
+    look_up: impl Future<Output = Result<Vec<String>, BackendError>>,
+) -> Result<String, BackendError> {
+    if let Some(id) = configured.get(call.zone) {
+        return Ok(id.clone());
     }
-
-    /// The id of the call's zone: as the options say, as it was found before, or the one that `look_up` finds.
-    ///
-    /// # Errors
-    /// `NotInZone` when there is none, `InvalidInput` when there are several.
-    pub(crate) async fn id(
-        &self,
-        call: &Call<'_>,
-        words: ZoneWords,
-        look_up: impl Future<Output = Result<Vec<String>, BackendError>>,
-    ) -> Result<String, BackendError> {
-        let known = self.configured.get(call.zone).cloned();
-        if let Some(id) = known.or_else(|| self.found.get(call.zone, call.now())) {
-            return Ok(id);
+    match &look_up.await?[..] {
+        [id] => Ok(id.clone()),
+        [] => Err(call.error(BackendErrorKind::NotInZone, words.none)),
+        ids => {
+            let ZoneWords { several, option, .. } = words;
+            let ids = ids.join(", ");
+            let why = format!("several {several} have this name; set one of {ids} in `{option}`");
+            Err(call.error(BackendErrorKind::InvalidInput, why))
         }
-        match &look_up.await?[..] {
-            [id] => {
-                self.found.put(call.zone, id.clone(), call.now());
-                Ok(id.clone())
-            }
-            [] => Err(call.error(BackendErrorKind::NotInZone, words.none)),
-            ids => {
-                let ZoneWords { several, option, .. } = words;
-                let ids = ids.join(", ");
-                let why = format!("several {several} have this name; set one of {ids} in `{option}`");
-                Err(call.error(BackendErrorKind::InvalidInput, why))
-            }
-        }
-    }
-
-    /// The answer to a request that named the zone. One that is not there any more may have been made anew under another
-    /// id, and is looked up the next time.
-    pub(crate) fn judged<T>(
-        &self,
-        call: &Call<'_>,
-        answer: Result<T, BackendError>,
-    ) -> Result<T, BackendError> {
-        if answer.as_ref().is_err_and(|error| error.kind() == BackendErrorKind::NotInZone) {
-            self.found.forget(call.zone);
-        }
-        answer
     }
 }
 
-/// The owner name relative to the zone, as many APIs want it; `None` at the apex.
+/// Returns the owner name relative to the zone, as many APIs want it; `None` at the apex.
+#[cfg(any(feature = "azure", feature = "desec", feature = "digitalocean", feature = "hetzner"))]
 pub(crate) fn relative<'a>(name: &'a DomainName, zone: &DomainName) -> Option<&'a str> {
     name.as_str().strip_suffix(zone.as_str()).and_then(|rest| rest.strip_suffix('.'))
 }
@@ -130,13 +107,13 @@ mod tests {
 
     #[test]
     fn an_id_is_kept_for_an_hour_or_until_it_is_forgotten() {
-        let ids = ZoneIds::default();
+        let ids = ZoneCache::default();
         let zone: DomainName = "fleet.test".parse().unwrap();
-        let now = SystemTime::UNIX_EPOCH + KEPT * 2;
+        let now = SystemTime::UNIX_EPOCH + MAX_AGE * 2;
         assert_eq!(ids.get(&zone, now), None);
         ids.put(&zone, 7, now);
-        assert_eq!(ids.get(&zone, now + KEPT - Duration::from_secs(1)), Some(7));
-        assert_eq!(ids.get(&zone, now + KEPT), None);
+        assert_eq!(ids.get(&zone, now + MAX_AGE - Duration::from_secs(1)), Some(7));
+        assert_eq!(ids.get(&zone, now + MAX_AGE), None);
         assert_eq!(ids.get(&zone, now - Duration::from_secs(1)), None);
         ids.forget(&zone);
         assert_eq!(ids.get(&zone, now), None);

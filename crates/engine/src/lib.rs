@@ -53,6 +53,7 @@ mod admission;
 mod budgets;
 mod certificates;
 pub mod conformance;
+mod context;
 mod engine;
 mod enrolment;
 mod error;

@@ -1,4 +1,4 @@
-//! Where a device is.
+//! Address reports.
 
 use std::net::IpAddr;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::ProtocolError;
 use crate::object::Object;
 
-/// All addresses that the device's name should have; none takes the name out of the zone. At most four.
+/// All addresses that the device's name should have, at most four. An empty report removes the name from the zone.
 ///
 /// ```
 /// use fleetcert_protocol::AddressReport;
@@ -17,22 +17,22 @@ use crate::object::Object;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Object<Unbounded>")]
+#[serde(try_from = "Object<AnyAddresses>")]
 pub struct AddressReport {
     addresses: Vec<IpAddr>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Unbounded {
+struct AnyAddresses {
     addresses: Vec<IpAddr>,
 }
 
 impl AddressReport {
-    /// The most addresses of one device.
+    /// Maximum addresses of one device.
     pub const MAX: usize = 4;
 
-    /// A report of these addresses.
+    /// Makes a report.
     ///
     /// # Errors
     /// [`Malformed`](crate::ProtocolErrorKind::Malformed) for more than [`MAX`](Self::MAX).
@@ -44,23 +44,23 @@ impl AddressReport {
         Ok(Self { addresses })
     }
 
-    /// The addresses, as reported.
+    /// Returns the addresses, as reported.
     pub fn addresses(&self) -> &[IpAddr] {
         &self.addresses
     }
 }
 
-impl TryFrom<Object<Unbounded>> for AddressReport {
+impl TryFrom<Object<AnyAddresses>> for AddressReport {
     type Error = ProtocolError;
 
-    fn try_from(Object(unbounded): Object<Unbounded>) -> Result<Self, ProtocolError> {
-        Self::new(unbounded.addresses)
+    fn try_from(Object(reported): Object<AnyAddresses>) -> Result<Self, ProtocolError> {
+        Self::new(reported.addresses)
     }
 }
 
-/// The addresses are noted; the zone follows.
+/// The answer to an [`AddressReport`]: the addresses are stored, and the zone follows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AddressesAccepted {
-    /// Whether they differ from those before.
+    /// Whether the addresses differ from the previous ones.
     pub changed: bool,
 }

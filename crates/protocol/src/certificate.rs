@@ -1,4 +1,4 @@
-//! Certificate requests and how they stand.
+//! Certificate requests and their status.
 
 use std::fmt;
 
@@ -9,11 +9,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::object::Object;
 use crate::{Problem, ProtocolError, ProtocolErrorKind, private_key};
 
-/// A wish for a certificate.
+/// A request for a certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Object<Members>")]
 pub struct CertificateRequest {
-    /// The request in PKCS#10.
+    /// Certificate request in PKCS#10.
     pub csr: CsrBytes,
 }
 
@@ -29,8 +29,8 @@ impl From<Object<Members>> for CertificateRequest {
     }
 }
 
-/// The DER of a certificate request (RFC 2986), base64url in JSON. It is not empty, its size is bounded, and it is no
-/// private key in PEM; all else is for the gate to judge.
+/// The DER of a certificate request (RFC 2986), base64url in JSON. It is not empty, its size is bounded, and it is not
+/// a private key in PEM; the gate checks everything else.
 ///
 /// ```
 /// use fleetcert_protocol::{CsrBytes, ProtocolErrorKind};
@@ -43,10 +43,10 @@ impl From<Object<Members>> for CertificateRequest {
 pub struct CsrBytes(Vec<u8>);
 
 impl CsrBytes {
-    /// The most octets: 16 KiB.
+    /// Maximum size: 16 KiB.
     pub const MAX_LEN: usize = 16 * 1024;
 
-    /// The request of these octets.
+    /// Wraps the octets of a request.
     ///
     /// # Errors
     /// [`TooLarge`](ProtocolErrorKind::TooLarge) above [`MAX_LEN`](Self::MAX_LEN),
@@ -66,7 +66,7 @@ impl CsrBytes {
         Ok(Self(der))
     }
 
-    /// The octets.
+    /// Returns the octets.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -92,7 +92,7 @@ impl<'de> Deserialize<'de> for CsrBytes {
     }
 }
 
-/// A question how the certificate stands. It says nothing: who asks is known.
+/// A question for the status of the certificate. It has no members: the sender is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Object<NoMembers>")]
 pub struct StatusRequest {}
@@ -107,43 +107,43 @@ impl From<Object<NoMembers>> for StatusRequest {
     }
 }
 
-/// How the certificate of a device stands. Times are seconds since 1970 by the server's clock, waits are seconds.
+/// The status of a device's certificate. Times are seconds since 1970 by the server's clock; waits are seconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum CertificateStatus {
-    /// Nothing was asked for yet.
+    /// No certificate was requested yet.
     None,
     /// The request is accepted and waits for its order, or for the CA.
     Queued {
-        /// How many are before it.
+        /// Number of orders before it.
         position: u64,
-        /// When it is expected to be done: an estimate.
+        /// Time at which it is expected to be done: an estimate.
         expected_at: u64,
-        /// Ask again after so long.
+        /// Time after which to ask again.
         poll_after: u64,
-        /// The limit of the CA that holds it back and until when, for people; `None` when nothing does.
+        /// Limit of the CA that delays it, and until when, for people; `None` when nothing does.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         waits_for: Option<String>,
     },
     /// There is a certificate.
     Issued {
-        /// The chain, PEM, the device's own certificate first.
+        /// Chain in PEM, the device's own certificate first.
         chain: String,
-        /// When it should be renewed; not known right after it was issued.
+        /// Time of its renewal; `None` right after it was issued.
         renew_at: Option<u64>,
-        /// Whether it should be renewed now.
+        /// Whether it is due for renewal now.
         due: bool,
-        /// Ask again after so long.
+        /// Time after which to ask again.
         poll_after: u64,
     },
     /// The order failed.
     Failed {
-        /// Why.
+        /// Reason.
         problem: Problem,
-        /// When the server tries again by itself; `None` for when the device asks again.
+        /// Time at which the server tries again by itself; `None` when it waits for a new request.
         retry_at: Option<u64>,
-        /// Ask again after so long.
+        /// Time after which to ask again.
         poll_after: u64,
     },
 }
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_request_by_its_octets() {
+    fn octets_that_cannot_be_a_request_are_refused() {
         let kind = |octets: &[u8]| CsrBytes::new(octets.to_vec()).unwrap_err().kind();
         assert_eq!(kind(b""), ProtocolErrorKind::Malformed);
         assert_eq!(kind(&[0x30; CsrBytes::MAX_LEN + 1]), ProtocolErrorKind::TooLarge);
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn how_it_stands_on_the_wire() {
+    fn status_has_its_form_on_the_wire() {
         let queued = |waits_for: Option<&str>| CertificateStatus::Queued {
             position: 3,
             expected_at: 1_800_000_000,

@@ -1,4 +1,4 @@
-//! How an enrolled device is known.
+//! The id of an enrolled device.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ProtocolError;
 
-/// The id of a device: 16 random octets, as 22 characters of base64url. It is no secret and proves nothing.
+/// The id of a device: 16 random octets, as 22 characters of base64url. It is not a secret and proves nothing.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct DeviceId(String);
@@ -18,14 +18,14 @@ pub struct DeviceId(String);
 const OCTETS: usize = 16;
 
 impl DeviceId {
-    /// A new id.
+    /// Makes a new id.
     pub fn generate(entropy: &dyn Entropy) -> Self {
         let mut bytes = [0; OCTETS];
         entropy.fill(&mut bytes);
         Self(URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    /// The id as text.
+    /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

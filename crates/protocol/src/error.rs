@@ -1,4 +1,4 @@
-//! What can be wrong with a message.
+//! Errors of messages.
 
 use std::fmt;
 
@@ -11,19 +11,19 @@ pub struct ProtocolError {
     source: Source,
 }
 
-/// What the refusal means.
+/// The kind of a [`ProtocolError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ProtocolErrorKind {
-    /// It is not what it should be.
+    /// It does not have the form that the protocol requires.
     Malformed,
-    /// It is over a bound.
+    /// It exceeds a bound.
     TooLarge,
-    /// Its algorithm or kind of key is not spoken here.
+    /// Its algorithm, its kind of key or its type is not supported.
     Unsupported,
-    /// Its signature is not of this key, or it was meant for another URL.
+    /// Its signature does not verify with this key, or it was signed for another URL.
     Unauthenticated,
-    /// It holds a private key. Nothing was looked at any further.
+    /// It holds a private key. Nothing else was checked.
     PrivateKeySent,
     /// It could not be signed.
     Signing,
@@ -38,7 +38,7 @@ impl ProtocolError {
         Self::new(ProtocolErrorKind::Malformed, source)
     }
 
-    /// What the refusal means.
+    /// Returns the kind.
     pub fn kind(&self) -> ProtocolErrorKind {
         self.kind
     }
@@ -49,8 +49,8 @@ impl fmt::Display for ProtocolError {
         let what = match self.kind {
             ProtocolErrorKind::Malformed => "the message is malformed",
             ProtocolErrorKind::TooLarge => "the message is too large",
-            ProtocolErrorKind::Unsupported => "the message's algorithm or key is not supported",
-            ProtocolErrorKind::Unauthenticated => "the message is not the sender's",
+            ProtocolErrorKind::Unsupported => "the message's algorithm, key or type is not supported",
+            ProtocolErrorKind::Unauthenticated => "the message is not authentic",
             ProtocolErrorKind::PrivateKeySent => "the message holds a private key",
             ProtocolErrorKind::Signing => "the message could not be signed",
         };

@@ -1,4 +1,4 @@
-//! Strict JSON for what devices sign.
+//! Strict JSON objects for what devices sign.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -6,8 +6,8 @@ use std::marker::PhantomData;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
-/// A `T` that was written as an object. What serde derives for a struct takes an array as well, so that one payload
-/// had two forms.
+/// A `T` that was written as an object. What serde derives for a struct accepts an array as well, so one payload would
+/// have two forms.
 pub(crate) struct Object<T>(pub(crate) T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
@@ -30,7 +30,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
     }
 }
 
-/// For a member that may be absent, but not `null`.
+/// Reads a member that may be absent, but not `null`.
 pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
@@ -51,7 +51,7 @@ mod tests {
     const TOKEN: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
     #[test]
-    fn objects_with_each_known_member_once() {
+    fn payloads_are_objects_with_each_known_member_at_most_once() {
         let proof = format!(r#""proof":{{"type":"token","token":"{TOKEN}"}}"#);
         assert!(!refused::<EnrolRequest>(&format!("{{{proof}}}")));
         let full = format!(r#"{{"label":"xi8qz",{proof},"claims":{{"serial":"7"}}}}"#);

@@ -1,23 +1,25 @@
-//! No message has a place for a private key; who sends one has misunderstood, and must be told at once.
+//! The check for private keys: no message has a place for one, so a sender of one has made a mistake that must
+//! come to light at once.
 
 use crate::{ProtocolError, ProtocolErrorKind};
 
-/// What stands in the PEM of every kind of private key; then what its base64 holds wherever it begins, without the
-/// characters that depend on its neighbours.
+/// Text in the PEM of every kind of private key; then its base64 at each of the three alignments, without the
+/// characters that depend on their neighbours.
 const SIGNS: [&[u8]; 4] = [b"PRIVATE KEY", b"UFJJVkFURSBL", b"SVZBVEUgS0VZ", b"UklWQVRFIEtF"];
 
-/// Refuses octets that hold a private key in PEM, plain or in base64. A warning for the honest, not a filter: what
-/// is escaped or encrypted passes.
+/// Refuses octets that hold a private key in PEM, plain or in base64. It catches mistakes and is no filter: an escaped
+/// or encrypted key passes.
 pub(crate) fn refuse(octets: &[u8]) -> Result<(), ProtocolError> {
     if SIGNS.iter().any(|sign| octets.windows(sign.len()).any(|window| window == *sign)) {
-        return Err(sent("it stands there in PEM"));
+        return Err(sent("in PEM"));
     }
     Ok(())
 }
 
 pub(crate) fn sent(how: &str) -> ProtocolError {
-    let why =
-        format!("{how}; it must never leave its device: make a new one, and send a certificate request only");
+    let why = format!(
+        "{how}; a private key must never leave its device: make a new one, and send only a certificate request"
+    );
     ProtocolError::new(ProtocolErrorKind::PrivateKeySent, why)
 }
 
@@ -28,7 +30,7 @@ mod tests {
     use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
     #[test]
-    fn plain_and_in_base64_wherever_it_begins() {
+    fn private_key_is_found_plain_and_in_base64_at_each_alignment() {
         for kind in ["", "EC ", "RSA ", "ENCRYPTED ", "OPENSSH "] {
             for before in 0..4 {
                 let pem = format!("{}-----BEGIN {kind}PRIVATE KEY-----\nMAA=\n", "\n".repeat(before));

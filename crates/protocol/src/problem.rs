@@ -1,4 +1,4 @@
-//! Why a request was refused (RFC 9457).
+//! Problem documents: why a request was refused (RFC 9457).
 
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;
@@ -20,20 +20,20 @@ use crate::text::{cut, is_unprintable};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
-    /// What kind of refusal it is.
+    /// Kind of the refusal.
     #[serde(rename = "type")]
     pub kind: ProblemKind,
-    /// What is wrong and what to do, at most 500 characters. `Display` escapes its control characters.
+    /// Reason and remedy, at most 500 characters. `Display` escapes its control characters.
     #[serde(deserialize_with = "detail")]
     pub detail: String,
     /// Stable code of the reason: the rule of the gate that refused a certificate request, or what an enroller
     /// found. At most 64 characters.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "code")]
     pub code: Option<String>,
-    /// The address that was refused.
+    /// Address that was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<IpAddr>,
-    /// When the same request may succeed, in seconds.
+    /// Time after which the same request may succeed, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u64>,
 }
@@ -42,7 +42,7 @@ const MAX_DETAIL: usize = 500;
 const MAX_CODE: usize = 64;
 
 impl Problem {
-    /// A problem of `kind`; a longer `detail` is cut.
+    /// Makes a problem; a longer `detail` is cut.
     pub fn new(kind: ProblemKind, detail: &str) -> Self {
         Self { kind, detail: cut(detail, MAX_DETAIL), code: None, address: None, retry_after: None }
     }
@@ -107,7 +107,7 @@ macro_rules! kinds {
         }
 
         impl ProblemKind {
-            /// The name of the kind, without the prefix.
+            /// Returns the name of the kind, without the prefix.
             pub fn name(&self) -> &str {
                 match self {
                     $(Self::$kind => $name,)*
@@ -126,11 +126,11 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// The nonce is not good: sign again with that of the answer.
+    /// The nonce is not valid: sign again with the nonce of the answer.
     BadNonce = "bad_nonce",
-    /// The request is not what it should be.
+    /// The request does not have the form that the protocol requires.
     Malformed = "malformed",
-    /// The device is not known, or the signature is not its own.
+    /// The device is unknown, or the signature is not its own.
     Unauthenticated = "unauthenticated",
     /// The device may not do this.
     Denied = "denied",
@@ -139,23 +139,23 @@ kinds! {
     EnrolmentRefused = "enrolment_refused",
     /// The key belongs to a device already.
     KeyInUse = "key_in_use",
-    /// The label was given out before.
+    /// The label belongs to another device.
     LabelTaken = "label_taken",
     /// The label is not allowed.
     LabelNotAllowed = "label_not_allowed",
-    /// An address may not be published; `address` is the first such.
+    /// An address may not be published; `address` is the first of them.
     AddressNotAllowed = "address_not_allowed",
     /// The certificate request was refused; `code` names the rule.
     CsrRefused = "csr_refused",
     /// The order failed at the CA or in the zone.
     OrderFailed = "order_failed",
-    /// Too many requests; `retry_after` says until when.
+    /// Too many requests; `retry_after` says how long to wait.
     RateLimited = "rate_limited",
-    /// The server cannot do it now.
+    /// The server is temporarily unavailable.
     Unavailable = "unavailable",
     /// There is no such thing.
     NotFound = "not_found",
-    /// The request holds a private key, which nobody else may ever see. Make a new one.
+    /// The request holds a private key, which must never leave its device. Make a new one.
     PrivateKeySent = "private_key_sent",
 }
 
@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_form_on_the_wire() {
+    fn problem_has_its_form_on_the_wire() {
         let problem = Problem::new(ProblemKind::CsrRefused, "no").with_code("san_missing");
         let json = serde_json::to_string(&problem).unwrap();
         assert_eq!(json, r#"{"type":"urn:fleetcert:error:csr_refused","detail":"no","code":"san_missing"}"#);
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_kind_is_kept_and_bounded() {
+    fn unknown_kind_is_kept_and_bounded() {
         let json = format!(r#"{{"type":"urn:fleetcert:error:{}","detail":"d","later":1}}"#, "x".repeat(999));
         let problem: Problem = serde_json::from_str(&json).unwrap();
         assert_eq!(problem.kind.name().len(), 64);
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_parsed_is_bounded() {
+    fn parsed_texts_are_bounded() {
         let json = format!(
             r#"{{"type":"urn:fleetcert:error:csr_refused","detail":"{}","code":"{}"}}"#,
             "ä".repeat(999),
@@ -208,14 +208,14 @@ mod tests {
     }
 
     #[test]
-    fn display_escapes_what_a_terminal_would_obey() {
+    fn display_escapes_control_characters() {
         let problem =
             Problem::new(ProblemKind::Denied, "a\u{1b}[2J\r\nb\u{202e}\u{9b}ä \"\\").with_code("c\n");
         assert_eq!(problem.to_string(), r#"a\u{1b}[2J\r\nb\u{202e}\u{9b}ä "\ (c\n)"#);
     }
 
     #[test]
-    fn the_refused_address_is_told() {
+    fn refused_address_is_part_of_the_problem() {
         let address = "fe80::1".parse().unwrap();
         let problem = Problem::new(ProblemKind::AddressNotAllowed, "no").with_address(address);
         let json = serde_json::to_string(&problem).unwrap();

@@ -1,4 +1,4 @@
-//! Signing requests, and opening them.
+//! Signing requests, and verifying them.
 
 use std::fmt;
 
@@ -21,13 +21,13 @@ pub const PLAIN_CONTENT_TYPE: &str = "application/json";
 pub const PROBLEM_TYPE: &str = "application/problem+json";
 /// Header with the nonce for the next request (RFC 8555 section 6.5).
 pub const REPLAY_NONCE: &str = "replay-nonce";
-/// The type in the protected header, so that no message of another protocol is taken for one of this.
+/// Type in the protected header: a message of another protocol is not accepted as one of this.
 const TYPE: &str = "fleetcert+jws";
-/// What devices sign with: small keys and nothing that old ones need.
+/// Algorithms that devices sign with: small keys, nothing for old ones.
 const ALGORITHMS: [Algorithm; 3] = [Algorithm::Es256, Algorithm::Es384, Algorithm::EdDsa];
-const FOREIGN_ALGORITHM: &str = "requests are signed by ES256, ES384 or EdDSA";
+const FOREIGN_ALGORITHM: &str = "requests are signed with ES256, ES384 or EdDSA";
 
-/// Signs `payload` for `url`; the octets are the body to send.
+/// Signs `payload` for `url`, and returns the body to send.
 ///
 /// ```
 /// use fleetcert_jose::{Algorithm, KeyPair, KeyReference, Signer};
@@ -44,12 +44,12 @@ const FOREIGN_ALGORITHM: &str = "requests are signed by ES256, ES384 or EdDSA";
 /// ```
 ///
 /// # Errors
-/// [`Signing`](ProtocolErrorKind::Signing) when the key fails, is not `who`'s, or is for none of ES256, ES384 and
-/// EdDSA; [`TooLarge`](ProtocolErrorKind::TooLarge).
+/// [`Signing`](ProtocolErrorKind::Signing) when the key fails, is not the sender's, or is for none of ES256, ES384
+/// and EdDSA; [`TooLarge`](ProtocolErrorKind::TooLarge).
 pub fn sign(
     url: &str,
     nonce: &str,
-    who: &KeyReference,
+    sender: &KeyReference,
     payload: &impl Serialize,
     signer: &dyn Signer,
 ) -> Result<Vec<u8>, ProtocolError> {
@@ -57,7 +57,7 @@ pub fn sign(
         return Err(ProtocolError::new(ProtocolErrorKind::Signing, FOREIGN_ALGORITHM));
     }
     let payload = serde_json::to_vec(payload).map_err(ProtocolError::malformed)?;
-    let header = ProtectedHeader::new(signer, who.clone()).nonce(nonce).url(url).typ(TYPE);
+    let header = ProtectedHeader::new(signer, sender.clone()).nonce(nonce).url(url).typ(TYPE);
     let signing = |error| ProtocolError::new(ProtocolErrorKind::Signing, error);
     let body = FlattenedJws::sign(&header, &payload, signer).map_err(signing)?.to_json();
     if body.len() > MAX_BODY {
@@ -66,8 +66,8 @@ pub fn sign(
     Ok(body)
 }
 
-/// A request that was parsed and not verified. Its payload comes out by opening it with the right key alone, and is
-/// not shown by `Debug`.
+/// A request that was parsed and not verified. Only opening it with the right key gives its payload, and `Debug` does
+/// not show it.
 #[derive(Clone)]
 pub struct SignedRequest {
     jws: UnverifiedJws,
@@ -77,7 +77,7 @@ pub struct SignedRequest {
 
 #[derive(Clone, Debug)]
 enum Sender {
-    /// A device that enrols, with the key that it brings.
+    /// A device that enrols, with its key.
     New(Jwk),
     /// An enrolled device.
     Device(DeviceId),
@@ -88,8 +88,8 @@ impl SignedRequest {
     ///
     /// # Errors
     /// [`Malformed`](ProtocolErrorKind::Malformed), [`TooLarge`](ProtocolErrorKind::TooLarge),
-    /// [`Unsupported`](ProtocolErrorKind::Unsupported), or [`PrivateKeySent`](ProtocolErrorKind::PrivateKeySent),
-    /// whoever signed.
+    /// [`Unsupported`](ProtocolErrorKind::Unsupported), or [`PrivateKeySent`](ProtocolErrorKind::PrivateKeySent), also
+    /// when the signature is wrong.
     pub fn parse(body: &[u8]) -> Result<Self, ProtocolError> {
         private_key::refuse(body)?;
         let jws = UnverifiedJws::parse(body).map_err(unreadable)?;
@@ -109,12 +109,12 @@ impl SignedRequest {
         Ok(Self { jws, sender, nonce })
     }
 
-    /// The nonce, to be redeemed before anything else is done.
+    /// Returns the nonce, to be redeemed before anything else.
     pub fn nonce(&self) -> &str {
         &self.nonce
     }
 
-    /// The enrolled device that it claims to come from; `None` for one that enrols.
+    /// Returns the enrolled device that it claims to come from; `None` for one that enrols.
     pub fn device(&self) -> Option<&DeviceId> {
         match &self.sender {
             Sender::Device(device) => Some(device),
@@ -122,7 +122,7 @@ impl SignedRequest {
         }
     }
 
-    /// The payload, if `key` signed it for `url`.
+    /// Returns the payload, if `key` signed it for `url`.
     ///
     /// # Errors
     /// [`Unauthenticated`](ProtocolErrorKind::Unauthenticated), also for a good signature for another URL;
@@ -131,7 +131,7 @@ impl SignedRequest {
         read(&self.open_bytes(key, url)?)
     }
 
-    /// The payload as it was sent, if `key` signed it for `url`. [`read`] reads it.
+    /// Returns the payload as it was sent, if `key` signed it for `url`. [`read`] parses it.
     ///
     /// # Errors
     /// As for [`open`](Self::open).
@@ -145,13 +145,13 @@ impl SignedRequest {
         Ok(payload)
     }
 
-    /// The enrolment, and the key whose possession it proves, if it was signed for `url`.
+    /// Returns the enrolment, and the key whose possession it proves, if it was signed for `url`.
     ///
     /// # Errors
     /// As for [`open`](Self::open); `Malformed` when the sender is enrolled already.
     pub fn open_enrolment(self, url: &str) -> Result<(EnrolRequest, Jwk), ProtocolError> {
         let Sender::New(key) = self.sender.clone() else {
-            return Err(ProtocolError::malformed("an enrolment brings its key as jwk"));
+            return Err(ProtocolError::malformed("an enrolment is signed with a jwk, not with a kid"));
         };
         Ok((self.open(&key, url)?, key))
     }
@@ -169,7 +169,7 @@ impl fmt::Debug for SignedRequest {
 
 fn unreadable(error: JoseError) -> ProtocolError {
     let kind = match error.kind() {
-        JoseErrorKind::PrivateKey => return private_key::sent("it stands in the header"),
+        JoseErrorKind::PrivateKey => return private_key::sent("in the header"),
         JoseErrorKind::TooLarge => ProtocolErrorKind::TooLarge,
         JoseErrorKind::Unsupported => ProtocolErrorKind::Unsupported,
         _ => ProtocolErrorKind::Malformed,
@@ -186,7 +186,7 @@ pub fn refuse_private_key(body: &[u8]) -> Result<(), ProtocolError> {
     private_key::refuse(body)
 }
 
-/// Reads a payload that was opened.
+/// Parses a payload that was opened.
 ///
 /// # Errors
 /// [`Malformed`](ProtocolErrorKind::Malformed).

@@ -1,6 +1,6 @@
-//! Where requests go: paths below the control server's public URL.
+//! The routes: paths below the control server's public URL.
 
-/// A nonce for the first request.
+/// Nonce for the first request.
 pub const NONCE: &str = "/v1/nonce";
 /// Enrolment.
 pub const ENROL: &str = "/v1/enrol";
@@ -8,5 +8,5 @@ pub const ENROL: &str = "/v1/enrol";
 pub const ADDRESSES: &str = "/v1/addresses";
 /// Certificate requests.
 pub const CERTIFICATE: &str = "/v1/certificate";
-/// How the certificate stands.
+/// Status of the certificate.
 pub const CERTIFICATE_STATUS: &str = "/v1/certificate/status";

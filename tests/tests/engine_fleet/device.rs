@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use fleetcert_agent::plan::{Action, Event, State, plan};
+use fleetcert_agent::plan::{PlanAction, PlanEvent, PlanState, plan};
 use fleetcert_names::HostName;
 use fleetcert_protocol::{CertificateRequest, CertificateStatus, CsrBytes};
 use fleetcert_x509::{Chain, KeyKind, KeyPair, Validity, csr_for};
@@ -12,7 +12,7 @@ use crate::control_server::{ControlServer, Member, Unanswered};
 pub(crate) struct Device {
     pub(crate) member: Member,
     pub(crate) name: HostName,
-    state: State,
+    state: PlanState,
     request: Option<(CertificateRequest, Vec<u8>)>,
     chain: String,
     answer: String,
@@ -44,7 +44,7 @@ impl Device {
         Self {
             member,
             name,
-            state: State::at_start(false, None),
+            state: PlanState::at_start(false, None),
             request: None,
             chain: String::new(),
             answer: String::new(),
@@ -61,7 +61,7 @@ impl Device {
         self.lost_files_at = Some(now);
         self.installed = None;
         self.renew_at = None;
-        self.state = State::at_start(false, None);
+        self.state = PlanState::at_start(false, None);
         self.request = None;
         self.chain.clear();
     }
@@ -70,7 +70,7 @@ impl Device {
     pub(crate) fn wake(&mut self, now: SystemTime) {
         self.awake_since = Some(now);
         let validity = self.installed.map(|installed| installed.validity);
-        self.state = State::at_start(self.request.is_some(), validity);
+        self.state = PlanState::at_start(self.request.is_some(), validity);
     }
 
     /// Whether the device has been on since its certificate fell due, so that the certificate must not expire.
@@ -82,33 +82,33 @@ impl Device {
     /// Acts until the plan says to wait.
     pub(crate) async fn act(&mut self, server: &ControlServer, now: SystemTime) -> Round {
         let mut round = Round { wait: Duration::ZERO, replaced_with_left: None, installed: false };
-        let mut event = Event::Woke;
+        let mut event = PlanEvent::Woke;
         loop {
-            let (state, action) = plan(self.state.clone(), event, now);
+            let (state, action) = plan(self.state.clone(), event, now, u64::MAX);
             self.state = state;
             event = match action {
-                Action::Wait(wait) => {
+                PlanAction::Wait(wait) => {
                     round.wait = wait;
                     return round;
                 }
-                Action::MakeRequest => self.make_request(),
-                Action::Submit => {
+                PlanAction::MakeRequest => self.make_request(),
+                PlanAction::Submit => {
                     let (request, _) = self.request.as_ref().expect("the plan submits what is stored");
                     let answer = server.request(&self.member, request).await;
                     self.event_of(answer)
                 }
-                Action::Ask => {
+                PlanAction::Ask => {
                     let answer = server.status(&self.member).await;
                     self.event_of(answer)
                 }
-                Action::Install => self.install(now, &mut round),
+                PlanAction::Install => self.install(now, &mut round),
             };
         }
     }
 
-    fn make_request(&mut self) -> Event {
+    fn make_request(&mut self) -> PlanEvent {
         self.request = Some(self.new_request());
-        Event::Stored
+        PlanEvent::Stored
     }
 
     /// A request for a key of its own, and that key's SubjectPublicKeyInfo.
@@ -118,36 +118,36 @@ impl Device {
         (CertificateRequest { csr: CsrBytes::new(csr).unwrap() }, spki_of(&key))
     }
 
-    fn event_of(&mut self, answer: Result<CertificateStatus, Unanswered>) -> Event {
+    fn event_of(&mut self, answer: Result<CertificateStatus, Unanswered>) -> PlanEvent {
         let seconds = Duration::from_secs;
         match answer {
-            Err(Unanswered { retry_after }) => Event::Fault { retry_after },
+            Err(Unanswered { retry_after }) => PlanEvent::Failure { retry_after },
             Ok(CertificateStatus::Queued { poll_after, .. }) => {
-                Event::Queued { poll_after: seconds(poll_after) }
+                PlanEvent::Queued { poll_after: seconds(poll_after) }
             }
             Ok(CertificateStatus::Issued { chain, renew_at, due, poll_after }) => {
                 if self.request.is_some() && chain == self.chain {
-                    return Event::NotOurs;
+                    return PlanEvent::NotOurs;
                 }
                 let renew_at = renew_at.map(|at| SystemTime::UNIX_EPOCH + seconds(at));
                 if self.request.is_none() {
                     self.renew_at = renew_at;
                 }
                 self.answer = chain;
-                Event::Issued { due, renew_at, poll_after: seconds(poll_after) }
+                PlanEvent::Issued { due, renew_at, poll_after: seconds(poll_after) }
             }
             Ok(CertificateStatus::Failed { retry_at, poll_after, .. }) => {
-                Event::Failed { retried: retry_at.is_some(), poll_after: seconds(poll_after) }
+                PlanEvent::Failed { retried: retry_at.is_some(), poll_after: seconds(poll_after) }
             }
-            Ok(_) => Event::Nothing,
+            Ok(_) => PlanEvent::Nothing,
         }
     }
 
-    fn install(&mut self, now: SystemTime, round: &mut Round) -> Event {
+    fn install(&mut self, now: SystemTime, round: &mut Round) -> PlanEvent {
         let chain = Chain::from_pem(self.answer.as_bytes()).unwrap();
         let (_, spki) = self.request.as_ref().expect("the plan installs what was requested");
         if chain.leaf().spki() != spki {
-            return Event::NotOurs;
+            return PlanEvent::NotOurs;
         }
         let validity = chain.leaf().validity();
         let was_reachable = self.installed.is_some_and(|installed| self.was_reachable(&installed));
@@ -160,7 +160,7 @@ impl Device {
         self.request = None;
         self.renew_at = None;
         self.chain = std::mem::take(&mut self.answer);
-        Event::Installed(validity)
+        PlanEvent::Installed(validity)
     }
 }
 

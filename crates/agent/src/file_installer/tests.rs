@@ -3,8 +3,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 
-fn files(text: &str) -> Files {
-    Files { chain: format!("chain {text}"), key: Some(Zeroizing::new(format!("key {text}"))) }
+fn files(text: &str) -> PairFiles {
+    PairFiles { chain: format!("chain {text}"), key: Some(Zeroizing::new(format!("key {text}"))) }
 }
 
 fn names(folder: &Path) -> Vec<String> {
@@ -50,7 +50,7 @@ fn the_same_pair_again_changes_nothing() {
 fn without_its_key_only_the_chain_is_written() {
     let home = tempfile::tempdir().unwrap();
     install(home.path(), &files("one")).unwrap();
-    install(home.path(), &Files { key: None, ..files("two") }).unwrap();
+    install(home.path(), &PairFiles { key: None, ..files("two") }).unwrap();
     assert_eq!(names(&home.path().join(CURRENT)), [CHAIN]);
 }
 

@@ -1,4 +1,4 @@
-//! A control server with one device, whose next answers a test can choose.
+//! A control server with one device; a test can choose its next answers.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::{HashSet, VecDeque};
@@ -17,7 +17,8 @@ use fleetcert_https::{Certificates, ClientBuilder, Limits, Server};
 use fleetcert_jose::Jwk;
 use fleetcert_protocol::{
     AddressReport, AddressesAccepted, CertificateRequest, CertificateStatus, DeviceId, Enrolled,
-    EnrolmentAnswer, EnrolmentToken, Problem, ProblemKind, StatusRequest, request::SignedRequest, route,
+    EnrolmentAnswer, EnrolmentPending, EnrolmentToken, Problem, ProblemKind, StatusRequest,
+    request::SignedRequest, route,
 };
 use fleetcert_x509::{CsrPolicy, Roots, VerifiedCsr};
 use rcgen::{
@@ -31,7 +32,7 @@ use tokio::sync::watch;
 
 pub(crate) const NAME: &str = "xi8qz.fleet.test";
 
-/// What the server says instead of the truth.
+/// An answer that a test chooses.
 #[derive(Clone)]
 pub(crate) enum Reply {
     BadNonce,
@@ -41,24 +42,25 @@ pub(crate) enum Reply {
     Endless,
     Failed,
     Queued,
+    Pending { retry_after: u64 },
 }
 
 pub(crate) struct ControlServer {
     pub(crate) url: String,
-    shared: Arc<Shared>,
+    shared: Arc<ServerState>,
     serving: tokio::task::JoinHandle<()>,
 }
 
-struct Shared {
+struct ServerState {
     url: String,
     authority: CertifiedIssuer<'static, KeyPair>,
     token: EnrolmentToken,
-    state: Mutex<Known>,
+    state: Mutex<ServerRecords>,
     issued: watch::Sender<usize>,
 }
 
 #[derive(Default)]
-struct Known {
+struct ServerRecords {
     nonces: HashSet<String>,
     nonces_asked: usize,
     device: Option<(DeviceId, Jwk)>,
@@ -82,7 +84,7 @@ impl ControlServer {
         let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
         let certificates = Certificates::new(vec![own.der().clone()], key).unwrap();
         let server = Server::bind("127.0.0.1:0".parse().unwrap(), certificates).await.unwrap();
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(ServerState {
             url: format!("https://{}", server.local_addr()),
             authority,
             token: EnrolmentToken::generate(&SystemEntropy),
@@ -161,8 +163,8 @@ impl Drop for ControlServer {
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Known> {
+impl ServerState {
+    fn lock(&self) -> MutexGuard<'_, ServerRecords> {
         self.state.lock()
     }
 
@@ -229,6 +231,11 @@ impl Shared {
                 let failed = CertificateStatus::Failed { problem, retry_at: None, poll_after: 0 };
                 self.respond(200, serde_json::to_vec(&failed).unwrap().into())
             }
+            Reply::Pending { retry_after } => {
+                let pending = EnrolmentPending { code: "awaiting_approval".into(), retry_after };
+                let answer = serde_json::to_vec(&EnrolmentAnswer::Pending(pending)).unwrap();
+                self.respond(202, answer.into())
+            }
             Reply::Queued => self.respond(200, serde_json::to_vec(&queued()).unwrap().into()),
         }
     }
@@ -247,12 +254,12 @@ fn queued() -> CertificateStatus {
     CertificateStatus::Queued { position: 0, expected_at: 0, poll_after: 0, waits_for: None }
 }
 
-async fn nonce(State(shared): State<Arc<Shared>>) -> Response {
+async fn nonce(State(shared): State<Arc<ServerState>>) -> Response {
     shared.lock().nonces_asked += 1;
     shared.respond(200, Body::empty())
 }
 
-async fn enrol(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
+async fn enrol(State(shared): State<Arc<ServerState>>, body: Bytes) -> Response {
     shared.answer(route::ENROL, &body, |request: fleetcert_protocol::EnrolRequest, key| {
         assert_eq!(request.proof.token().unwrap().hash(), shared.token.hash());
         let mut known = shared.lock();
@@ -265,7 +272,7 @@ async fn enrol(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
     })
 }
 
-async fn addresses(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
+async fn addresses(State(shared): State<Arc<ServerState>>, body: Bytes) -> Response {
     shared.answer(route::ADDRESSES, &body, |report: AddressReport, _| {
         let mut known = shared.lock();
         let changed = known.addresses != report.addresses();
@@ -275,7 +282,7 @@ async fn addresses(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
 }
 
 /// A new CSR is queued; the one that was last answered is answered again.
-async fn certificate(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
+async fn certificate(State(shared): State<Arc<ServerState>>, body: Bytes) -> Response {
     shared.answer(route::CERTIFICATE, &body, |request: CertificateRequest, _| {
         let csr = VerifiedCsr::parse(request.csr.as_bytes(), &CsrPolicy::device()).unwrap();
         let mut known = shared.lock();
@@ -288,7 +295,7 @@ async fn certificate(State(shared): State<Arc<Shared>>, body: Bytes) -> Response
 }
 
 /// Issues at the second question.
-async fn status(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
+async fn status(State(shared): State<Arc<ServerState>>, body: Bytes) -> Response {
     shared.answer(route::CERTIFICATE_STATUS, &body, |_: StatusRequest, _| {
         let mut known = shared.lock();
         known.questions += 1;
@@ -300,7 +307,7 @@ async fn status(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
     })
 }
 
-fn state_of(known: &Known) -> CertificateStatus {
+fn state_of(known: &ServerRecords) -> CertificateStatus {
     match (&known.chain, &known.csr) {
         (Some(chain), _) => {
             let chain = chain.clone();

@@ -4,7 +4,6 @@
 
 mod bad_signatures;
 mod enrolment;
-mod log;
 mod mutual_tls;
 mod setting;
 

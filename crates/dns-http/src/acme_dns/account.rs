@@ -8,7 +8,8 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::client::{Api, Authorizer, Call, Outgoing, Repeat, Request, concealed, secret_header};
+use crate::client::authorize::{concealed, secret_header};
+use crate::client::{Api, Authorizer, Call, Outgoing, Repeat, Request};
 use crate::{Endpoint, HttpClient};
 
 /// What may change the values of one name. `Debug` shows no secret.

@@ -16,7 +16,6 @@ use tokio::sync::Mutex;
 
 use super::AcmeDnsAccount;
 use crate::client::{Api, Repeat, Request};
-use crate::dns01::require_dns01_texts;
 use crate::{Endpoint, HttpClient};
 
 /// Publishes dns-01 values at one acme-dns server. See the [page of the module](super) for its limits. A clone is the
@@ -71,12 +70,11 @@ impl AcmeDnsBackend {
 impl DnsBackend for AcmeDnsBackend {
     async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
         let call = self.nobody.call(Operation::Apply, zone);
-        call.require_fit(changes, &self.capabilities())?;
-        require_dns01_texts(&call, changes)?;
+        call.check_changes(&self.capabilities(), changes)?;
         let mut values = Vec::with_capacity(changes.len());
         for change in changes {
             let Change::AddTxt { name, value, .. } = change else {
-                return Err(call.error(BackendErrorKind::InvalidInput, "acme-dns removes nothing"));
+                continue; // The capabilities admit no other change.
             };
             let account = self.names.get(name).ok_or_else(|| {
                 call.error(BackendErrorKind::NotInZone, format!("there is no acme-dns account for {name}"))
@@ -96,8 +94,8 @@ impl DnsBackend for AcmeDnsBackend {
         _: RecordType,
     ) -> Result<Option<RecordSet>, BackendError> {
         let call = self.nobody.call(Operation::Read, zone);
-        call.require_within(name)?;
-        Err(call.error(BackendErrorKind::InvalidInput, "acme-dns cannot be read by its API"))
+        // Always an error, because the capabilities have no reads.
+        call.check_read(&self.capabilities(), name).map(|()| None)
     }
 
     fn capabilities(&self) -> Capabilities {

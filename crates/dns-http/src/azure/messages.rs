@@ -61,8 +61,8 @@ pub(super) struct SentRecordSet {
 }
 
 /// A set as it was read: what is needed to write it again, on condition and without losing what is not ours.
-#[derive(Clone, Debug)]
-pub(super) struct Stored {
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Stored {
     pub(super) spelled: Spelled,
     pub(super) etag: String,
     pub(super) metadata: Map<String, Value>,

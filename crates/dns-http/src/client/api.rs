@@ -40,6 +40,15 @@ impl Api {
     }
 
     /// With a reader of the API's own error codes.
+    #[cfg(any(
+        test,
+        feature = "azure",
+        feature = "cloudflare",
+        feature = "google",
+        feature = "hetzner",
+        feature = "route53",
+        feature = "webhook"
+    ))]
     pub(crate) fn reading_kinds(mut self, read_kind: ReadKind) -> Self {
         self.read_kind = read_kind;
         self

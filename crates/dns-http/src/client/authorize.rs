@@ -4,9 +4,8 @@ use std::fmt;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use fleetcert_dns::{BackendError, BackendErrorKind};
-use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use fleetcert_dns::BackendError;
+use http::{HeaderMap, HeaderValue, Method};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -35,49 +34,6 @@ pub(crate) trait Authorizer: Send + Sync + fmt::Debug {
     /// then the request is sent once more.
     fn refused(&self) -> bool {
         false
-    }
-}
-
-/// A secret in a header.
-#[derive(Debug)]
-pub(crate) struct Token {
-    header: HeaderName,
-    scheme: &'static str,
-    secret: SecretString,
-}
-
-impl Token {
-    /// `Authorization: Bearer …` (RFC 6750 section 2.1).
-    pub(crate) fn bearer(secret: SecretString) -> Self {
-        Self::with_scheme("Bearer ", secret)
-    }
-
-    /// `Authorization:` with another scheme; a space ends it.
-    pub(crate) fn with_scheme(scheme: &'static str, secret: SecretString) -> Self {
-        Self { header: AUTHORIZATION, scheme, secret }
-    }
-
-    /// The bare secret in a header of the provider's.
-    pub(crate) fn in_header(name: &'static str, secret: SecretString) -> Self {
-        Self { header: HeaderName::from_static(name), scheme: "", secret }
-    }
-}
-
-#[async_trait]
-impl Authorizer for Token {
-    async fn authorize(&self, outgoing: &mut Outgoing, call: &Call<'_>) -> Result<(), BackendError> {
-        let value = secret_header(self.scheme, &self.secret).ok_or_else(|| {
-            call.error(
-                BackendErrorKind::Unauthenticated,
-                "the token is empty or has characters that a header cannot have",
-            )
-        })?;
-        outgoing.headers.insert(self.header.clone(), value);
-        Ok(())
-    }
-
-    fn conceal(&self, text: &str) -> String {
-        concealed(text, &self.secret)
     }
 }
 

@@ -7,12 +7,10 @@ use bytes::{Bytes, BytesMut};
 use fleetcert_ambient::timeout;
 use fleetcert_dns::{BackendError, BackendErrorKind, Capabilities, Change, Operation};
 use fleetcert_names::DomainName;
-use futures_util::future::BoxFuture;
-use futures_util::{StreamExt, TryStreamExt, stream};
 use http::StatusCode;
 
 use super::error::{kind_of, without_query};
-use super::retry::{Failure, backed_off, pause};
+use super::retry::{Failure, pause};
 use super::retry_after::retry_after;
 use super::{Api, ApiError, ApiFault, HttpClient, Outgoing, Reply, Request};
 
@@ -42,6 +40,7 @@ impl<'a> Call<'a> {
     }
 
     /// The same call with the same deadline, through another API: one that gives out tokens.
+    #[cfg(any(test, feature = "azure", feature = "google"))]
     pub(crate) fn through<'b>(&self, api: &'b Api) -> Call<'b>
     where
         'a: 'b,
@@ -62,21 +61,6 @@ impl<'a> Call<'a> {
         self.deadline.duration_since(self.now()).unwrap_or_default()
     }
 
-    /// A pause before the round after this one: short, and different for everybody.
-    pub(crate) fn pause_after(&self, round: u32) -> Duration {
-        backed_off(round, self.http().options(), self.http().random())
-    }
-
-    /// Runs all of `work`, as much of it at the same time as requests may be, and returns the results in their
-    /// order. The first error ends it.
-    pub(crate) async fn side_by_side<T: Send>(
-        &self,
-        work: Vec<BoxFuture<'_, Result<T, BackendError>>>,
-    ) -> Result<Vec<T>, BackendError> {
-        let at_once = self.http().options().requests_at_once.max(1);
-        stream::iter(work).buffered(at_once).try_collect().await
-    }
-
     /// An error of this call.
     pub(crate) fn error(
         &self,
@@ -90,33 +74,22 @@ impl<'a> Call<'a> {
         self.api.authorizer.conceal(text)
     }
 
-    /// That a list of changes is one that a backend with these capabilities takes: not too long, all of it in the
-    /// zone, no addresses where there are none.
-    pub(crate) fn require_fit(
+    /// Checks the changes against the capabilities of the backend.
+    pub(crate) fn check_changes(
         &self,
-        changes: &[Change],
         capabilities: &Capabilities,
+        changes: &[Change],
     ) -> Result<(), BackendError> {
-        if changes.len() > capabilities.max_changes {
-            let most = capabilities.max_changes;
-            let why = format!("{} changes in one call, and at most {most} are allowed", changes.len());
-            return Err(self.error(BackendErrorKind::InvalidInput, why));
-        }
-        for change in changes {
-            self.require_within(change.name())?;
-            if matches!(change, Change::SetAddresses { .. }) && !capabilities.addresses {
-                return Err(self.error(BackendErrorKind::InvalidInput, "it takes no addresses"));
-            }
-        }
-        Ok(())
+        capabilities.check(self.zone, changes).map_err(|error| error.at_server(self.api.endpoint.server()))
     }
 
-    /// That the name is in the zone.
-    pub(crate) fn require_within(&self, name: &DomainName) -> Result<(), BackendError> {
-        if name.is_within(self.zone) {
-            return Ok(());
-        }
-        Err(self.error(BackendErrorKind::NotInZone, format!("{name} is outside the zone")))
+    /// Checks that the backend can read records of the name.
+    pub(crate) fn check_read(
+        &self,
+        capabilities: &Capabilities,
+        name: &DomainName,
+    ) -> Result<(), BackendError> {
+        capabilities.check_read(self.zone, name).map_err(|error| error.at_server(self.api.endpoint.server()))
     }
 
     /// Sends the request until it is successful, cannot be or the time is over. Every other status is an error.

@@ -63,6 +63,15 @@ impl Endpoint {
     }
 
     /// The endpoint of a public API.
+    #[cfg(any(
+        feature = "azure",
+        feature = "cloudflare",
+        feature = "desec",
+        feature = "digitalocean",
+        feature = "google",
+        feature = "hetzner",
+        feature = "route53"
+    ))]
     pub(crate) fn of_provider(url: &'static str) -> Self {
         url.parse().expect("the providers' base URLs are https URLs")
     }

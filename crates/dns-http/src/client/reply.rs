@@ -22,22 +22,21 @@ pub(crate) struct Reply<'a> {
 }
 
 impl Reply<'_> {
-    /// The body, parsed.
+    /// Parses the body as JSON.
     ///
     /// # Errors
     /// `Unavailable` with an [`ApiError`] that says what came instead. The text of the parser is not shown: it
     /// repeats values.
+    #[allow(dead_code, reason = "Route 53 has XML instead")]
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, BackendError> {
-        serde_json::from_slice(&self.body).map_err(|_| self.unusable(self.why_not_expected()))
-    }
-
-    fn why_not_expected(&self) -> ApiFault {
-        match serde_json::from_slice::<IgnoredAny>(&self.body) {
-            _ if self.is_html() => ApiFault::Html,
-            Ok(_) => ApiFault::UnexpectedJson,
-            Err(error) if error.is_eof() => ApiFault::TruncatedJson,
-            Err(_) => ApiFault::NotJson,
-        }
+        serde_json::from_slice(&self.body).map_err(|_| {
+            self.unusable(match serde_json::from_slice::<IgnoredAny>(&self.body) {
+                _ if self.is_html() => ApiFault::Html,
+                Ok(_) => ApiFault::UnexpectedJson,
+                Err(error) if error.is_eof() => ApiFault::TruncatedJson,
+                Err(_) => ApiFault::NotJson,
+            })
+        })
     }
 
     /// The error for an answer that cannot be used.

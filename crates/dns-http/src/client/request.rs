@@ -13,6 +13,10 @@ pub(crate) enum Repeat {
     /// Done twice is as done once: after any failure that may pass it is sent again.
     Harmless,
     /// Done twice is wrong. It is sent again only when the server has certainly not done it.
+    #[cfg_attr(
+        not(any(feature = "acme-dns", feature = "digitalocean")),
+        allow(dead_code, reason = "other providers have no such request")
+    )]
     Harmful,
 }
 
@@ -34,6 +38,7 @@ enum Target {
     Url(Url),
 }
 
+#[allow(dead_code, reason = "most providers use a part of it")]
 impl Request {
     /// A request to the path of these segments below the base URL. A last segment that is empty ends the path with
     /// a slash.

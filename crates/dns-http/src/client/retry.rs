@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fleetcert_ambient::Backoff;
 use http::StatusCode;
 
 use super::Repeat;
@@ -50,13 +51,9 @@ pub(super) fn pause(
     (pause < left).then_some(pause)
 }
 
-/// Between the half and the whole of the longest pause for this attempt, so that those who failed together do not
-/// come back together.
+/// Returns a back-off with jitter, so that callers that failed together do not return together.
 pub(super) fn backed_off(attempt: u32, options: &HttpOptions, random: u64) -> Duration {
-    let doubled = options.first_pause.saturating_mul(1 << (attempt - 1).min(16));
-    let longest = doubled.min(options.longest_pause);
-    let part = u32::try_from(random % 1000).expect("a number below a thousand");
-    longest / 2 + longest / 2 * part / 1000
+    Backoff::new(options.first_pause, options.longest_pause).jittered(attempt, random)
 }
 
 #[cfg(test)]

@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use fleetcert_ambient::{Clock, ManualClock};
 use fleetcert_dns::{BackendError, BackendErrorKind, Operation};
 use fleetcert_names::DomainName;
-use http::{Method, StatusCode};
+use http::header::AUTHORIZATION;
+use http::{HeaderName, Method, StatusCode};
 use secrecy::SecretString;
 use serde_json::json;
 
@@ -24,7 +25,7 @@ fn zone() -> DomainName {
 }
 
 fn token() -> Token {
-    Token::bearer(SecretString::from("s3cret-token"))
+    Token::new(AUTHORIZATION, "Bearer ", SecretString::from("s3cret-token"))
 }
 
 fn api(script: &Script) -> Api {
@@ -187,7 +188,11 @@ async fn an_answer_that_is_secret_is_not_shown() {
 async fn a_token_that_no_header_can_hold_is_not_sent() {
     for bad in ["", "line\nfeed"] {
         let script = Script::new([]).await;
-        let api = Api::new(&client(|_| {}), script.endpoint("/"), Token::in_header("x-api-key", bad.into()));
+        let api = Api::new(
+            &client(|_| {}),
+            script.endpoint("/"),
+            Token::new(HeaderName::from_static("x-api-key"), "", bad.into()),
+        );
         let error = api.call(Operation::Read, &zone()).send(&zones()).await.unwrap_err();
         assert_eq!(error.kind(), BackendErrorKind::Unauthenticated);
         script.finish();

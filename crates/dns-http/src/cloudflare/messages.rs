@@ -50,8 +50,8 @@ pub(super) struct Zone {
 }
 
 /// A record as it is listed.
-#[derive(Clone, Debug, Deserialize)]
-pub(super) struct Listed {
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub(crate) struct Listed {
     id: String,
     name: String,
     #[serde(rename = "type")]

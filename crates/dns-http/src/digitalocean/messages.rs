@@ -34,7 +34,7 @@ impl Page {
 
 /// A record that there is.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub(super) struct Record {
+pub(crate) struct Record {
     pub(super) id: u64,
     #[serde(rename = "type")]
     record_type: String,

@@ -15,7 +15,7 @@ use fleetcert_dns::{
 use fleetcert_names::DomainName;
 
 use super::LongTailFault;
-use crate::record_sets::Locks;
+use crate::locks::Locks;
 
 /// What a [`LongTailBackend`] may and can do.
 #[derive(Clone, Debug)]
@@ -66,8 +66,6 @@ struct Inner {
 
 /// Each is several requests, one after the other.
 const MAX_CHANGES: usize = 20;
-/// A SHA-256 in base64url (RFC 8555 section 8.4).
-const VALUE_LEN: usize = 43;
 
 impl LongTailBackend {
     /// A backend over this provider. Nothing is sent before the first call.
@@ -80,11 +78,8 @@ impl LongTailBackend {
 impl DnsBackend for LongTailBackend {
     async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
         let call = Call { inner: &self.inner, operation: Operation::Apply, zone };
-        if changes.len() > MAX_CHANGES {
-            let why = format!("{} changes in one call, and at most {MAX_CHANGES} are allowed", changes.len());
-            return Err(call.error(BackendErrorKind::InvalidInput, why));
-        }
-        changes.iter().try_for_each(|change| call.require_fit(change))?;
+        call.require_zone()?;
+        self.capabilities().check(zone, changes)?;
         if changes.is_empty() {
             return Ok(());
         }
@@ -106,11 +101,9 @@ impl DnsBackend for LongTailBackend {
         record_type: RecordType,
     ) -> Result<Option<RecordSet>, BackendError> {
         let call = Call { inner: &self.inner, operation: Operation::Read, zone };
-        call.require_within(name)?;
-        let LongTailOptions { reads, min_ttl, .. } = self.inner.options;
-        if !reads {
-            return Err(call.error(BackendErrorKind::InvalidInput, "the provider's records cannot be listed"));
-        }
+        call.require_zone()?;
+        self.capabilities().check_read(zone, name)?;
+        let min_ttl = self.inner.options.min_ttl;
         if record_type != RecordType::Txt {
             return Err(call.error(BackendErrorKind::InvalidInput, "it knows only TXT records"));
         }
@@ -154,25 +147,11 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
-    fn require_within(&self, name: &DomainName) -> Result<(), BackendError> {
-        if !self.inner.options.zones.contains(self.zone) {
-            return Err(self.error(BackendErrorKind::NotInZone, "the backend was not given this zone"));
-        }
-        if name.is_within(self.zone) {
+    fn require_zone(&self) -> Result<(), BackendError> {
+        if self.inner.options.zones.contains(self.zone) {
             return Ok(());
         }
-        Err(self.error(BackendErrorKind::NotInZone, format!("{name} is outside the zone")))
-    }
-
-    fn require_fit(&self, change: &Change) -> Result<(), BackendError> {
-        self.require_within(change.name())?;
-        let why = match change {
-            Change::SetAddresses { .. } => "it takes no addresses",
-            Change::AddTxt { value, .. } if !is_dns01(value) => "it takes only dns-01 values",
-            // A value that cannot be added is not there.
-            Change::AddTxt { .. } | Change::RemoveTxt { .. } => return Ok(()),
-        };
-        Err(self.error(BackendErrorKind::InvalidInput, why))
+        Err(self.error(BackendErrorKind::NotInZone, "the backend was not given this zone"))
     }
 
     async fn make(&self, change: &Change) -> Result<(), BackendError> {
@@ -182,7 +161,7 @@ impl Call<'_> {
                 let ttl = (*ttl).max(self.inner.options.min_ttl).as_secs();
                 provider.add_to_rrset(name.as_str(), DnsRecordType::TXT, ttl, vec![txt(value)], origin).await
             }
-            Change::RemoveTxt { name, value } if is_dns01(value) => {
+            Change::RemoveTxt { name, value } if value.is_dns01() => {
                 provider.remove_from_rrset(name.as_str(), DnsRecordType::TXT, vec![txt(value)], origin).await
             }
             Change::RemoveTxt { .. } => Ok(()),
@@ -214,12 +193,6 @@ impl Call<'_> {
     ) -> BackendError {
         BackendError::new(kind, self.operation, self.zone, source)
     }
-}
-
-fn is_dns01(value: &TxtValue) -> bool {
-    let octets = value.as_bytes();
-    octets.len() == VALUE_LEN
-        && octets.iter().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_'))
 }
 
 fn txt(value: &TxtValue) -> DnsRecord {

@@ -54,7 +54,7 @@ pub(super) struct HeldSet {
 
 /// A record as the server spells it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Record {
+pub(crate) struct Record {
     content: String,
     #[serde(default)]
     disabled: bool,

@@ -1,16 +1,15 @@
 //! Reading record sets: one by one, or many challenge names by one search.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
-use fleetcert_dns::{BackendError, RecordSet};
+use fleetcert_dns::BackendError;
 
 use super::api::{self, Record, SearchedRecord, Zone};
-use super::backend::Inner;
+use super::provider::PowerDns;
 use crate::client::{Call, Request};
-use crate::record_sets::{Key, read_each, type_name};
+use crate::record_sets::{Held, Key, Sets, read_each, type_name};
 
-/// What there is, as it is spelt.
-pub(super) type Held = BTreeMap<Key, (RecordSet, Vec<Record>)>;
+type Read = Sets<Vec<Record>>;
 
 /// From so many names on, one search of the zone costs less than reading them one by one: a search takes as long as
 /// some ten reads.
@@ -19,12 +18,8 @@ const WORTH_A_SEARCH: usize = 16;
 const MOST_FOUND: usize = 5000;
 const CHALLENGES: &str = "_acme-challenge.";
 
-impl Inner {
-    pub(super) async fn held_set(
-        &self,
-        call: &Call<'_>,
-        key: &Key,
-    ) -> Result<Option<(RecordSet, Vec<Record>)>, BackendError> {
+impl PowerDns {
+    async fn read_set(&self, call: &Call<'_>, key: &Key) -> Result<Held<Vec<Record>>, BackendError> {
         let request = self
             .zone_request(&api::absolute(call.zone))
             .query("rrset_name", api::absolute(&key.0))
@@ -33,17 +28,16 @@ impl Inner {
         Ok(zone.set(key).and_then(|set| set.into_set(key.1)))
     }
 
-    pub(super) async fn held_sets(&self, call: &Call<'_>, keys: &[Key]) -> Result<Held, BackendError> {
+    pub(super) async fn read_sets(&self, call: &Call<'_>, keys: &[Key]) -> Result<Read, BackendError> {
         if let Some(held) = self.searched(call, keys).await? {
             return Ok(held);
         }
-        let read = |key| async move { self.held_set(call, &key).await };
-        read_each(call, keys.iter().cloned(), read).await
+        read_each(call, keys, |key| self.read_set(call, key)).await
     }
 
     /// The sets of many challenge names by one search; `None` when they are few, or other names, or the search
     /// cannot be trusted to find all.
-    async fn searched(&self, call: &Call<'_>, keys: &[Key]) -> Result<Option<Held>, BackendError> {
+    async fn searched(&self, call: &Call<'_>, keys: &[Key]) -> Result<Option<Read>, BackendError> {
         let challenges = keys.iter().all(|(name, _)| name.as_str().starts_with(CHALLENGES));
         if keys.len() < WORTH_A_SEARCH || !challenges || !self.search_works(call).await? {
             return Ok(None);

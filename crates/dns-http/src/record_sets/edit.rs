@@ -1,28 +1,36 @@
-//! What a list of changes means for each record set. Pure.
+//! Edits of record sets: the effect of a list of changes on each set. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use fleetcert_dns::{Change, RecordData, RecordSet, RecordType, Ttl, TxtValue};
 use fleetcert_names::DomainName;
 
-/// Which record set.
+/// The owner name and the type of a record set.
 pub(crate) type Key = (DomainName, RecordType);
 
-/// What is to be done to one record set.
+/// A record set as it was read and as it is to be written. The two differ, or the set was not read.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct SetChange<V> {
+    pub(crate) key: Key,
+    pub(crate) before: Option<(RecordSet, V)>,
+    pub(crate) after: Option<RecordSet>,
+}
+
+/// The edit of one record set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Edit {
-    /// Values come and go, others stay.
+    /// Adds and removes values; others stay.
     Values {
         add: BTreeSet<TxtValue>,
         remove: BTreeSet<TxtValue>,
-        /// The time to live of what was added last; `None` when nothing is added.
+        /// Time to live of the value that was added last; `None` if nothing is added.
         ttl: Option<Ttl>,
     },
-    /// The set is this; without values it is gone.
+    /// Replaces the set; without values it is deleted.
     Replace(RecordSet),
 }
 
-/// The edits that have the effect of the changes in their order, one for each record set. A time to live below
+/// Returns the edits that have the effect of the changes in their order, one for each record set. A time to live below
 /// `min_ttl` is raised to it.
 pub(crate) fn edits(changes: &[Change], min_ttl: Ttl) -> BTreeMap<Key, Edit> {
     let mut edits = BTreeMap::new();
@@ -65,12 +73,12 @@ fn values<'a>(edits: &'a mut BTreeMap<Key, Edit>, name: &DomainName) -> Values<'
 }
 
 impl Edit {
-    /// Whether no value goes and none is replaced.
+    /// Returns whether the edit removes and replaces nothing.
     pub(crate) fn only_adds(&self) -> bool {
         matches!(self, Self::Values { remove, .. } if remove.is_empty())
     }
 
-    /// What the set is afterwards; `None` for no set. When nothing changes, it is what it was, with its time to live.
+    /// Returns the set after the edit; `None` for no set. If no value changes, the set keeps its time to live.
     pub(crate) fn applied_to(&self, before: Option<&RecordSet>) -> Option<RecordSet> {
         match self {
             Self::Replace(after) => Some(after.clone()).filter(|set| !set.values.is_empty()),

@@ -1,8 +1,8 @@
-//! Writing without reading first, where the API compares before it writes.
+//! Guesses: conditional writes without reading first.
 //!
-//! A provider's API allows few requests a second, and to read a hundred names takes a hundred of them. So a backend
-//! guesses what it would read: what it wrote itself, and for a name that it does not know that there is nothing. A
-//! write on condition fails when the guess was wrong; then it is read. No guess ever decides that nothing is to do.
+//! A provider's API allows few requests per second, and reading a hundred names takes a hundred of them. So a backend
+//! guesses what it would read: what it wrote itself, and nothing at a name that it does not know. A conditional write
+//! fails if the guess was wrong; then the backend reads. A guess never decides that there is nothing to write.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, HashMap};
@@ -11,21 +11,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use fleetcert_dns::{BackendError, RecordSet};
 use fleetcert_names::DomainName;
 
-use super::call::read_each;
 use super::{Edit, Key};
-use crate::client::Call;
 
-/// A record set with what is needed to write it on condition; `None` for no set.
+/// A record set with the version that a conditional write names; `None` for no set.
 pub(crate) type Held<V> = Option<(RecordSet, V)>;
 
-/// The record sets as this backend wrote or read them last.
+/// Record sets that exist, with their versions.
+pub(crate) type Sets<V> = BTreeMap<Key, (RecordSet, V)>;
+
+/// Record sets as this backend wrote them last.
 #[derive(Debug)]
 pub(crate) struct Remembered<V> {
     sets: Mutex<HashMap<(DomainName, Key), Held<V>>>,
 }
 
-/// A set takes some hundred octets; all of them a few MiB.
-const MOST: usize = 10_000;
+/// Maximum sets remembered. A set takes some hundred octets; all of them a few MiB.
+const MAX_REMEMBERED: usize = 10_000;
 
 impl<V> Default for Remembered<V> {
     fn default() -> Self {
@@ -53,12 +54,13 @@ impl<'a, V: Clone + Send> Guesses<'a, V> {
         remembered: &'a Remembered<V>,
         zone: &'a DomainName,
         edits: &'a BTreeMap<Key, Edit>,
+        allowed: bool,
     ) -> Self {
-        Self { remembered, zone, edits, allowed: AtomicBool::new(true) }
+        Self { remembered, zone, edits, allowed: AtomicBool::new(allowed) }
     }
 
-    /// The sets that need not be read, and the keys of those that must.
-    pub(crate) fn split(&self, keys: &[Key]) -> (BTreeMap<Key, (RecordSet, V)>, Vec<Key>) {
+    /// Returns the sets that need not be read, and the keys of those that must.
+    pub(crate) fn split(&self, keys: &[Key]) -> (Sets<V>, Vec<Key>) {
         let mut guessed = BTreeMap::new();
         let mut unknown = Vec::new();
         for key in keys {
@@ -85,23 +87,7 @@ impl<'a, V: Clone + Send> Guesses<'a, V> {
         writes.then_some(guess)
     }
 
-    /// The sets that there are of these: guessed, or read by `read`, each by itself.
-    pub(crate) async fn held<'r, F>(
-        &self,
-        call: &Call<'_>,
-        keys: &[Key],
-        read: impl Fn(Key) -> F,
-    ) -> Result<BTreeMap<Key, (RecordSet, V)>, BackendError>
-    where
-        V: Send + 'r,
-        F: Future<Output = Result<Held<V>, BackendError>> + Send + 'r,
-    {
-        let (mut held, unknown) = self.split(keys);
-        held.extend(read_each(call, unknown, read).await?);
-        Ok(held)
-    }
-
-    /// What came of a write: the sets as they are now, or a failure, after which this call reads.
+    /// Learns from a write: remembers the sets that it made, or stops guessing for this call.
     pub(crate) fn settle(
         &self,
         made: Result<impl IntoIterator<Item = (Key, Held<V>)>, BackendError>,
@@ -120,7 +106,7 @@ impl<'a, V: Clone + Send> Guesses<'a, V> {
 
     fn learn(&self, key: Key, held: Held<V>) {
         let mut sets = self.remembered.lock();
-        if sets.len() >= MOST {
+        if sets.len() >= MAX_REMEMBERED {
             sets.clear();
         }
         sets.insert((self.zone.clone(), key), held);
@@ -134,7 +120,7 @@ impl<'a, V: Clone + Send> Guesses<'a, V> {
         }
     }
 
-    /// Whether this call still guesses.
+    /// Returns whether this call still guesses.
     pub(crate) fn are_allowed(&self) -> bool {
         self.allowed.load(Ordering::Relaxed)
     }
@@ -176,7 +162,7 @@ mod tests {
         let zone: DomainName = "fleet.test".parse().unwrap();
         let remembered = Remembered::<u8>::default();
         let reads = |edits: &BTreeMap<Key, Edit>| {
-            let (guessed, unknown) = Guesses::new(&remembered, &zone, edits).split(&[key()]);
+            let (guessed, unknown) = Guesses::new(&remembered, &zone, edits, true).split(&[key()]);
             (guessed.len(), unknown.len())
         };
         // Nothing is known: there is nothing to add to, but what is to be removed must be seen.
@@ -184,7 +170,7 @@ mod tests {
         assert_eq!(reads(&remove()), (0, 1));
 
         let edits = add();
-        let guesses = Guesses::new(&remembered, &zone, &edits);
+        let guesses = Guesses::new(&remembered, &zone, &edits, true);
         guesses.learn(key(), Some((set(), 7)));
         assert_eq!(reads(&remove()), (1, 0));
         // It may have gone since, so that there is something to do.
@@ -205,13 +191,13 @@ mod tests {
         let (zone, parent) = ("fleet.test".parse().unwrap(), "test".parse().unwrap());
         let remembered = Remembered::<u8>::default();
         let edits = remove();
-        Guesses::new(&remembered, &zone, &edits).learn(key(), Some((set(), 1)));
-        assert_eq!(Guesses::new(&remembered, &parent, &edits).split(&[key()]).1, [key()]);
+        Guesses::new(&remembered, &zone, &edits, true).learn(key(), Some((set(), 1)));
+        assert_eq!(Guesses::new(&remembered, &parent, &edits, true).split(&[key()]).1, [key()]);
 
-        let guesses = Guesses::new(&remembered, &zone, &edits);
-        for number in 0..=MOST {
+        let guesses = Guesses::new(&remembered, &zone, &edits, true);
+        for number in 0..=MAX_REMEMBERED {
             guesses.learn((format!("d{number}.fleet.test").parse().unwrap(), RecordType::Txt), None);
         }
-        assert!(remembered.lock().len() <= MOST);
+        assert!(remembered.lock().len() <= MAX_REMEMBERED);
     }
 }

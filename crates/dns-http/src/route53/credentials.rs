@@ -12,7 +12,8 @@ use secrecy::SecretString;
 use super::pace::Pace;
 use super::signature::{Scope, sign};
 use crate::CredentialError;
-use crate::client::{Authorizer, Call, Outgoing, concealed};
+use crate::client::authorize::concealed;
+use crate::client::{Authorizer, Call, Outgoing};
 use crate::credentials::within;
 
 /// Keys of an IAM user, or those that a role has for a while.

@@ -7,6 +7,7 @@ use std::fmt::Write;
 use std::time::SystemTime;
 
 use aws_lc_rs::{digest, hmac};
+use data_encoding::HEXLOWER;
 use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
@@ -14,7 +15,8 @@ use time::OffsetDateTime;
 use url::Url;
 
 use super::AwsCredentials;
-use crate::client::{Outgoing, secret_header};
+use crate::client::Outgoing;
+use crate::client::authorize::secret_header;
 
 const DATE: HeaderName = HeaderName::from_static("x-amz-date");
 const SESSION_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
@@ -45,7 +47,7 @@ pub(super) fn sign(outgoing: &mut Outgoing, credentials: &AwsCredentials, scope:
     let place = format!("{day}/{}/{}/aws4_request", scope.region, scope.service);
     let to_sign = format!("AWS4-HMAC-SHA256\n{moment}\n{place}\n{}", hashed(request.as_bytes()));
     let key = signing_key(&credentials.secret_access_key, &day, scope);
-    let signature = hex(hmac::sign(&key, to_sign.as_bytes()).as_ref());
+    let signature = HEXLOWER.encode(hmac::sign(&key, to_sign.as_bytes()).as_ref());
     let access_key = &credentials.access_key_id;
     let authorization = format!(
         "AWS4-HMAC-SHA256 Credential={access_key}/{place}, SignedHeaders={names}, Signature={signature}"
@@ -110,14 +112,7 @@ fn signing_key(secret: &SecretString, day: &str, scope: Scope<'_>) -> hmac::Key 
 }
 
 fn hashed(octets: &[u8]) -> String {
-    hex(digest::digest(&digest::SHA256, octets).as_ref())
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().fold(String::with_capacity(2 * octets.len()), |mut text, octet| {
-        write!(text, "{octet:02x}").expect("a string takes all that is written");
-        text
-    })
+    HEXLOWER.encode(digest::digest(&digest::SHA256, octets).as_ref())
 }
 
 #[cfg(test)]

@@ -63,7 +63,7 @@ fn read_kind(_: StatusCode, body: &[u8]) -> Option<BackendErrorKind> {
 impl DnsBackend for WebhookBackend {
     async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
         let call = self.api.call(Operation::Apply, zone);
-        call.require_fit(changes, &self.capabilities)?;
+        call.check_changes(&self.capabilities, changes)?;
         if changes.is_empty() {
             return Ok(());
         }
@@ -81,7 +81,7 @@ impl DnsBackend for WebhookBackend {
         record_type: RecordType,
     ) -> Result<Option<RecordSet>, BackendError> {
         let call = self.api.call(Operation::Read, zone);
-        call.require_within(name)?;
+        call.check_read(&self.capabilities, name)?;
         let body = ReadRequest { zone: zone.clone(), name: name.clone(), record_type: record_type.into() };
         let request = Request::new(Method::POST, ["read"], Repeat::Harmless).json(&body);
         let reply = call.send(&request).await?;

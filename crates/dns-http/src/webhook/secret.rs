@@ -3,11 +3,13 @@
 use async_trait::async_trait;
 use fleetcert_dns::BackendError;
 use http::HeaderValue;
+use http::header::AUTHORIZATION;
 use secrecy::SecretString;
 use url::Position;
 
 use super::signature::{SIGNATURE_HEADER, sign};
-use crate::client::{Authorizer, Call, Outgoing, Token, concealed};
+use crate::client::authorize::concealed;
+use crate::client::{Authorizer, Call, Outgoing, Token};
 
 /// What both sides know. `Debug` shows no secret.
 #[derive(Clone, Debug)]
@@ -23,7 +25,9 @@ pub enum WebhookSecret {
 impl Authorizer for WebhookSecret {
     async fn authorize(&self, outgoing: &mut Outgoing, call: &Call<'_>) -> Result<(), BackendError> {
         let key = match self {
-            Self::Bearer(token) => return Token::bearer(token.clone()).authorize(outgoing, call).await,
+            Self::Bearer(token) => {
+                return Token::new(AUTHORIZATION, "Bearer ", token.clone()).authorize(outgoing, call).await;
+            }
             Self::Hmac(key) => key,
         };
         let target = &outgoing.url[Position::BeforePath..Position::AfterQuery];

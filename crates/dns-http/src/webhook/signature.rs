@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::{digest, hmac};
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use secrecy::{ExposeSecret, SecretString};
 
 /// The header of the signature: `t=SECONDS,v1=HEX`.
@@ -12,7 +13,7 @@ pub const SIGNATURE_HEADER: &str = "fleetcert-signature";
 /// What was signed, besides the key: method, path with query, seconds since 1970, and the SHA-256 of the body, each on
 /// a line of its own.
 fn message(method: &str, target: &str, seconds: u64, body: &[u8]) -> String {
-    let body = hex(digest::digest(&digest::SHA256, body).as_ref());
+    let body = HEXLOWER.encode(digest::digest(&digest::SHA256, body).as_ref());
     format!("fleetcert-webhook-v1\n{method}\n{target}\n{seconds}\n{body}")
 }
 
@@ -20,7 +21,7 @@ fn message(method: &str, target: &str, seconds: u64, body: &[u8]) -> String {
 pub(super) fn sign(key: &SecretString, method: &str, target: &str, now: SystemTime, body: &[u8]) -> String {
     let seconds = seconds(now);
     let tag = hmac::sign(&hmac_key(key), message(method, target, seconds, body).as_bytes());
-    format!("t={seconds},v1={}", hex(tag.as_ref()))
+    format!("t={seconds},v1={}", HEXLOWER.encode(tag.as_ref()))
 }
 
 /// Checks the signature of requests, for a server in Rust.
@@ -80,7 +81,10 @@ impl SignatureVerifier {
             .and_then(|rest| rest.split_once(",v1="))
             .ok_or(SignatureFault::Malformed)?;
         let signed: u64 = time.parse().map_err(|_| SignatureFault::Malformed)?;
-        let tag = unhex(tag).ok_or(SignatureFault::Malformed)?;
+        let tag = HEXLOWER_PERMISSIVE.decode(tag.as_bytes()).map_err(|_| SignatureFault::Malformed)?;
+        if tag.len() != digest::SHA256_OUTPUT_LEN {
+            return Err(SignatureFault::Malformed);
+        }
         if seconds(now).abs_diff(signed) > self.max_age.as_secs() {
             return Err(SignatureFault::WrongTime);
         }
@@ -102,17 +106,6 @@ fn hmac_key(key: &SecretString) -> hmac::Key {
 
 fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    if text.len() != 64 || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return None;
-    }
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok()).collect()
 }
 
 #[cfg(test)]

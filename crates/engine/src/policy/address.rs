@@ -1,23 +1,32 @@
-//! Which addresses a device may publish.
+//! The decision which addresses a device may publish.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Decides whether an address may stand in the zone.
+/// Decides whether an address may be published in the zone.
+///
+/// ```
+/// use fleetcert_engine::{AddressPolicy, PrivateAddresses};
+///
+/// assert!(PrivateAddresses.check("10.1.1.4".parse()?).is_ok());
+/// let refused = PrivateAddresses.check("127.0.0.1".parse()?).unwrap_err();
+/// assert!(refused.to_string().starts_with("127.0.0.1 is not in a private network"));
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 pub trait AddressPolicy: Send + Sync + fmt::Debug {
-    /// `Ok` when the address may be published.
+    /// Returns whether the address may be published.
     ///
     /// # Errors
-    /// The address and why not, as its owner may read it.
+    /// The address and the reason, as its owner may read it.
     fn check(&self, address: IpAddr) -> Result<(), AddressRefusal>;
 }
 
 /// An address that may not be published.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AddressRefusal {
-    /// The address.
+    /// Address that was refused.
     pub address: IpAddr,
-    /// Why, as the end of a sentence that begins with the address.
+    /// Reason, as the end of a sentence that begins with the address.
     pub why: &'static str,
 }
 
@@ -29,15 +38,15 @@ impl fmt::Display for AddressRefusal {
 
 impl std::error::Error for AddressRefusal {}
 
-/// The default: addresses of private networks only, `10/8`, `172.16/12`, `192.168/16` (RFC 1918) and `fd00::/8`
+/// The default policy: addresses of private networks only, `10/8`, `172.16/12`, `192.168/16` (RFC 1918) and `fd00::/8`
 /// (RFC 4193).
 ///
-/// A name that points at a foreign host would make the zone a tool for attacks on it, and one that points at the
-/// loopback makes the key that belongs to it a shared one.
+/// A name that points at a foreign host would make the zone a tool for attacks on that host. A name that points at
+/// the loopback address invites software to ship its key to every user.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PrivateAddresses;
 
-/// Amazon's metadata service under `fd00::/8`, which hands out credentials to who asks.
+/// Metadata service of AWS under `fd00::/8`, which gives credentials to every client.
 const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
 
 impl AddressPolicy for PrivateAddresses {
@@ -71,14 +80,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn private_addresses_pass() {
+    fn private_addresses_are_allowed() {
         for address in ["10.1.1.4", "172.16.0.1", "172.31.255.254", "192.168.0.1", "fd12:3456::1"] {
             assert_eq!(PrivateAddresses.check(address.parse().unwrap()), Ok(()), "{address}");
         }
     }
 
     #[test]
-    fn everything_else_is_refused() {
+    fn every_other_address_is_refused() {
         for address in [
             "0.0.0.0",
             "127.0.0.1",

@@ -1,4 +1,4 @@
-//! May the device do this.
+//! The decision whether a device may do something.
 
 use std::fmt;
 
@@ -6,17 +6,36 @@ use async_trait::async_trait;
 
 use crate::{Action, Caller};
 
-/// Decides what an authenticated device may do. An `Err` of any kind is a no.
+/// Decides what an authenticated device may do to its own identifiers; nobody may touch another's.
+///
+/// ```
+/// use async_trait::async_trait;
+/// use fleetcert_engine::{Action, Authorizer, Caller, Denial};
+///
+/// /// Devices report addresses and read certificates; nothing new is ordered.
+/// #[derive(Debug)]
+/// struct NoOrders;
+///
+/// #[async_trait]
+/// impl Authorizer for NoOrders {
+///     async fn decide(&self, _: &Caller, action: Action) -> Result<(), Denial> {
+///         match action {
+///             Action::RequestCertificate => Err(Denial("orders are closed".into())),
+///             _ => Ok(()),
+///         }
+///     }
+/// }
+/// ```
 #[async_trait]
 pub trait Authorizer: Send + Sync + fmt::Debug {
-    /// `Ok` when the caller may do it, to its own name; to another's nobody may.
+    /// Returns whether the caller may do `action`.
     ///
     /// # Errors
-    /// Why not, as the device's owner may read it.
+    /// The reason why not, as the device's owner may read it. Every `Err` is a no.
     async fn decide(&self, caller: &Caller, action: Action) -> Result<(), Denial>;
 }
 
-/// A no, with its reason.
+/// A refusal, with its reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denial(pub String);
 
@@ -28,7 +47,7 @@ impl fmt::Display for Denial {
 
 impl std::error::Error for Denial {}
 
-/// The default: an active device may do everything to its own name.
+/// The default authorizer: an active device may do everything to its own name.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OwnName;
 

@@ -1,4 +1,4 @@
-//! How a device is called.
+//! The choice of a device's label.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -6,12 +6,12 @@ use std::fmt;
 use fleetcert_ambient::Entropy;
 use fleetcert_names::Label;
 
-/// Chooses the label of a new device. The engine sees to it that no label is given out twice.
+/// Chooses the label of a new device. The engine ensures that no label is used twice.
 pub trait LabelPolicy: Send + Sync + fmt::Debug {
-    /// The label for a device that asked for `asked`, or for none.
+    /// Returns the label for a device that asked for `asked`, or for none.
     ///
     /// # Errors
-    /// Why it cannot have the label that it asked for.
+    /// The reason why it cannot have the label that it asked for.
     fn choose(&self, asked: Option<&Label>, entropy: &dyn Entropy) -> Result<Label, LabelRefusal>;
 }
 
@@ -27,30 +27,41 @@ impl fmt::Display for LabelRefusal {
 
 impl std::error::Error for LabelRefusal {}
 
-/// The default: a random label for every device, and no choice.
+/// The default policy: a random label for every device, without a choice.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RandomLabels;
 
 impl LabelPolicy for RandomLabels {
     fn choose(&self, asked: Option<&Label>, entropy: &dyn Entropy) -> Result<Label, LabelRefusal> {
         if asked.is_some() {
-            return Err(LabelRefusal("this fleet gives out random labels; enrol without asking for one"));
+            return Err(LabelRefusal("this fleet assigns random labels; enrol without asking for one"));
         }
         Ok(random(entropy))
     }
 }
 
-/// For a dozen servers in an office: the label that was asked for, else a random one.
+/// The label that the device asks for, or a random one if it asks for none: for some dozen servers in an office.
 ///
-/// Labels with an underscore are refused, since no certificate can hold them, and so are the reserved ones: those of
-/// the zone's own servers, which no device may be called.
+/// Labels with an underscore are refused, because no certificate can hold them, and so are the reserved ones, such as
+/// those of the zone's own servers.
+///
+/// ```
+/// use fleetcert_ambient::SystemEntropy;
+/// use fleetcert_engine::{AskedLabels, LabelPolicy};
+///
+/// let labels = AskedLabels::except(["ns1".parse()?]);
+/// let wished = "printer".parse()?;
+/// assert_eq!(labels.choose(Some(&wished), &SystemEntropy)?, wished);
+/// assert!(labels.choose(Some(&"ns1".parse()?), &SystemEntropy).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct AskedLabels {
     reserved: BTreeSet<Label>,
 }
 
 impl AskedLabels {
-    /// Every label but these.
+    /// Allows every label but these.
     pub fn except(reserved: impl IntoIterator<Item = Label>) -> Self {
         Self { reserved: reserved.into_iter().collect() }
     }
@@ -60,10 +71,10 @@ impl LabelPolicy for AskedLabels {
     fn choose(&self, asked: Option<&Label>, entropy: &dyn Entropy) -> Result<Label, LabelRefusal> {
         match asked {
             Some(label) if label.as_str().contains('_') => {
-                Err(LabelRefusal("a label with an underscore cannot stand in a certificate"))
+                Err(LabelRefusal("a certificate cannot hold a label with an underscore; ask for another"))
             }
             Some(label) if self.reserved.contains(label) => {
-                Err(LabelRefusal("the zone itself uses this label; ask for another"))
+                Err(LabelRefusal("the label is reserved for the zone; ask for another"))
             }
             Some(label) => Ok(label.clone()),
             None => Ok(random(entropy)),
@@ -88,14 +99,14 @@ mod tests {
     }
 
     #[test]
-    fn the_label_that_was_asked_for_unless_it_is_the_zones_own() {
+    fn wished_label_is_given_unless_reserved_or_with_an_underscore() {
         assert_eq!(asked("web1").unwrap().as_str(), "web1");
         assert!(asked("NS1").is_err());
         assert!(asked("_acme-challenge").is_err());
     }
 
     #[test]
-    fn random_labels_are_not_chosen() {
+    fn random_labels_refuse_a_wish_and_differ() {
         let entropy = SeededEntropy::new(1);
         let web1 = "web1".parse().unwrap();
         assert!(RandomLabels.choose(Some(&web1), &entropy).is_err());

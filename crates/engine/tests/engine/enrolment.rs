@@ -1,4 +1,4 @@
-//! How keys become devices.
+//! Enrolment.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -68,7 +68,7 @@ async fn dump(store: &dyn Store) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_200_racing_keys_one_wins_the_token() {
+async fn one_of_200_concurrent_keys_gets_the_token() {
     let folder = tempfile::tempdir().unwrap();
     for store in both_stores(folder.path()) {
         let engine = Engine::new(parts(&store));
@@ -88,7 +88,7 @@ async fn of_200_racing_keys_one_wins_the_token() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_same_token_and_key_get_the_same_answer() {
+async fn same_token_and_key_get_the_same_answer() {
     let folder = tempfile::tempdir().unwrap();
     for store in both_stores(folder.path()) {
         let engine = Engine::new(parts(&store));
@@ -106,7 +106,7 @@ async fn the_same_token_and_key_get_the_same_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_key_is_one_device_however_many_tokens_it_has() {
+async fn key_is_one_device_with_any_number_of_tokens() {
     let folder = tempfile::tempdir().unwrap();
     for store in both_stores(folder.path()) {
         let engine = Engine::new(parts(&store));
@@ -128,7 +128,7 @@ async fn a_key_is_one_device_however_many_tokens_it_has() {
 }
 
 #[tokio::test]
-async fn a_token_expires_and_an_unknown_one_admits_nobody() {
+async fn expired_or_unknown_token_admits_nobody() {
     let folder = tempfile::tempdir().unwrap();
     for store in both_stores(folder.path()) {
         let clock = ManualClock::starting_at(SystemTime::UNIX_EPOCH + DAY * 20_000);
@@ -148,7 +148,7 @@ async fn a_token_expires_and_an_unknown_one_admits_nobody() {
 }
 
 #[tokio::test]
-async fn the_store_does_not_hold_the_token() {
+async fn store_does_not_hold_the_token() {
     let folder = tempfile::tempdir().unwrap();
     for store in both_stores(folder.path()) {
         let engine = Engine::new(parts(&store));
@@ -165,7 +165,7 @@ async fn the_store_does_not_hold_the_token() {
 }
 
 #[tokio::test]
-async fn labels_are_given_by_policy_and_never_twice() {
+async fn labels_follow_the_policy_and_are_never_used_twice() {
     let folder = tempfile::tempdir().unwrap();
     for store in both_stores(folder.path()) {
         // The default gives no choice.
@@ -207,7 +207,7 @@ impl LabelPolicy for FewLabels {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_two_devices_get_one_label_even_when_labels_collide() {
+async fn colliding_labels_are_never_used_twice() {
     let folder = tempfile::tempdir().unwrap();
     for store in both_stores(folder.path()) {
         let engine = Engine::new(EngineParts { labels: Arc::new(FewLabels), ..parts(&store) });

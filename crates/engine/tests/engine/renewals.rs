@@ -288,7 +288,7 @@ async fn an_answer_that_does_not_come_is_not_waited_for_for_ever() {
     let device = enrol(&running.engine).await;
     device.request(&running.engine, &request_for(&device.name)).await.unwrap();
     device.wait(&running.engine, |status| renew_at(status).is_some()).await;
-    assert!(told.mentions("the CA gave no answer in time"));
+    assert!(told.mentions("the CA did not answer within 120 s"));
     running.end().await;
     world.end().await;
 }

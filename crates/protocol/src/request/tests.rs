@@ -20,7 +20,7 @@ fn kind<T>(result: Result<T, ProtocolError>) -> ProtocolErrorKind {
 }
 
 #[test]
-fn a_request_is_good_for_its_key_and_url_alone() {
+fn request_opens_only_with_its_key_and_url() {
     let key = key();
     let report = AddressReport::new(["10.0.0.1".parse().unwrap()]).unwrap();
     let body = sign(URL, NONCE, &kid(), &report, &key).unwrap();
@@ -46,9 +46,9 @@ fn messages_of_other_protocols_are_refused() {
     }
 }
 
-/// Before anything is verified: it does not matter who signed, or whether anybody did.
+/// It is noticed before the signature is verified.
 #[test]
-fn a_private_key_is_refused_wherever_it_stands() {
+fn private_key_in_the_payload_or_the_body_is_refused() {
     let key = key();
     let pem = "-----BEGIN EC PRIVATE KEY-----\nMAA=\n-----END EC PRIVATE KEY-----";
     let encoded = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(pem);
@@ -63,7 +63,7 @@ fn a_private_key_is_refused_wherever_it_stands() {
     assert_eq!(kind(SignedRequest::parse(pem.as_bytes())), ProtocolErrorKind::PrivateKeySent);
 }
 
-/// A body with a header of our choice, which nobody signed.
+/// An unsigned body with this header.
 fn with_header(header: &serde_json::Value) -> Vec<u8> {
     let encode = |text: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text);
     let protected = encode(&header.to_string());
@@ -73,7 +73,7 @@ fn with_header(header: &serde_json::Value) -> Vec<u8> {
 }
 
 #[test]
-fn a_private_key_in_the_header_is_told_apart() {
+fn private_key_in_the_header_is_refused_as_such() {
     let mut jwk = serde_json::to_value(key().jwk()).unwrap();
     jwk["d"] = "AAAA".into();
     let header = serde_json::json!({ "alg": "EdDSA", "jwk": jwk, "nonce": NONCE, "url": URL, "typ": TYPE });
@@ -81,7 +81,7 @@ fn a_private_key_in_the_header_is_told_apart() {
 }
 
 #[test]
-fn devices_sign_by_es256_es384_or_eddsa() {
+fn devices_sign_with_es256_es384_or_eddsa() {
     for algorithm in ALGORITHMS {
         let key = KeyPair::generate(algorithm).unwrap();
         let body = sign(URL, NONCE, &kid(), &serde_json::json!({}), &key).unwrap();
@@ -118,7 +118,7 @@ impl Signer for Rsa {
 }
 
 #[test]
-fn nothing_is_signed_that_no_server_takes() {
+fn signing_refuses_a_foreign_algorithm_and_a_foreign_key() {
     let n = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode([0xff; 256]);
     let jwk = serde_json::from_value(serde_json::json!({ "kty": "RSA", "n": n, "e": "AQAB" })).unwrap();
     let signed = sign(URL, NONCE, &kid(), &serde_json::json!({}), &Rsa(jwk));
@@ -129,7 +129,7 @@ fn nothing_is_signed_that_no_server_takes() {
 }
 
 #[test]
-fn a_payload_is_not_printed() {
+fn debug_does_not_show_the_payload() {
     let key = key();
     let token = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3I";
     let wish = EnrolRequest::new(token.parse::<crate::EnrolmentToken>().unwrap());
@@ -161,7 +161,7 @@ fn unknown_members_and_too_many_addresses_are_refused() {
 
 proptest! {
     #[test]
-    fn no_octets_panic(octets in proptest::collection::vec(any::<u8>(), 0..200)) {
+    fn parsing_any_octets_does_not_panic(octets in proptest::collection::vec(any::<u8>(), 0..200)) {
         let _ = SignedRequest::parse(&octets);
     }
 }

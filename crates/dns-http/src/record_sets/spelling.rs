@@ -1,10 +1,12 @@
-//! Record sets as a provider spells them, which must come back letter by letter.
+//! Record sets in a provider's spelling, which must be sent back octet for octet.
 
 use std::collections::BTreeSet;
 
 use fleetcert_dns::{RecordData, RecordSet, RecordType, Ttl, TxtValue};
 
-use super::{Held, Key, SetChange, content, parsed};
+#[cfg(any(feature = "route53", feature = "google"))]
+use super::{Held, Key, SetChange};
+use super::{content, parsed};
 
 /// A record set of a provider that deletes a set only when it is given as it stands: the time to live, and the values
 /// in the provider's own spelling.
@@ -21,7 +23,8 @@ pub(crate) struct Spelling {
     pub(crate) read: fn(&str) -> Option<TxtValue>,
 }
 
-/// A set as it stands and as it is to be, in the provider's spelling. The two differ.
+/// A set as it is and as it is to be, in the provider's spelling. The two differ.
+#[cfg(any(feature = "route53", feature = "google"))]
 #[derive(Debug)]
 pub(crate) struct Respelled<'a> {
     pub(crate) key: &'a Key,
@@ -29,8 +32,9 @@ pub(crate) struct Respelled<'a> {
     pub(crate) after: Option<Spelled>,
 }
 
+#[cfg(any(feature = "route53", feature = "google"))]
 impl Spelling {
-    /// The changes in the provider's spelling, without those that change no letter.
+    /// Returns the changes in the provider's spelling, without those that change nothing in it.
     pub(crate) fn respelled(self, changes: &[SetChange<Spelled>]) -> Vec<Respelled<'_>> {
         let respelled = changes.iter().map(|SetChange { key, before, after }| {
             let before = before.as_ref().map(|(_, spelled)| spelled);
@@ -39,12 +43,14 @@ impl Spelling {
         respelled.filter(|it| it.before != it.after.as_ref()).collect()
     }
 
-    /// What is held once the change is made.
+    /// Returns the set that exists after the change.
     pub(crate) fn held(self, Respelled { key, after, .. }: Respelled<'_>) -> (Key, Held<Spelled>) {
         (key.clone(), after.map(|spelled| (self.record_set(&spelled, key.1), spelled)))
     }
+}
 
-    /// The set as the contract has it. Values that no change of ours can make, such as an empty text, are not in it.
+impl Spelling {
+    /// Returns the set as the contract has it, without values that the contract has no form for, such as an empty text.
     pub(crate) fn record_set(self, spelled: &Spelled, record_type: RecordType) -> RecordSet {
         // RFC 2181 section 8: a time to live with the highest bit is zero.
         let ttl = Ttl::from_secs(spelled.ttl).unwrap_or(Ttl::ZERO);
@@ -52,8 +58,8 @@ impl Spelling {
         RecordSet { ttl, values }
     }
 
-    /// The set that is to be, where `before` was read: what stays keeps its spelling, also what we cannot read.
-    /// `None` for no set.
+    /// Returns the set to write where `before` was read: values that stay keep their spelling, also those that cannot be
+    /// parsed. `None` for no set.
     pub(crate) fn merged(
         self,
         before: Option<&Spelled>,

@@ -1,4 +1,10 @@
-//! What the API leaves in the log.
+//! The log of the device API. In a program of its own: tests beside it would decide with it which lines are written.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // a test may
+
+#[allow(dead_code)] // the other tests use all of it
+#[path = "device_api/setting.rs"]
+mod setting;
 
 use std::io;
 use std::sync::Arc;
@@ -9,7 +15,7 @@ use fleetcert_protocol::route;
 use parking_lot::Mutex;
 use serde_json::json;
 
-use crate::setting::{Setting, device_key};
+use setting::{Setting, device_key};
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);

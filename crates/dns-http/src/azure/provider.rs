@@ -1,26 +1,21 @@
-//! The backend.
+//! The API of the provider.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use fleetcert_dns::{
-    BackendError, BackendErrorKind, Capabilities, Change, DnsBackend, Operation, RecordSet, RecordType, Ttl,
-};
-use fleetcert_names::DomainName;
+use fleetcert_dns::{BackendError, BackendErrorKind, Capabilities, Change, RecordSet, Ttl};
 use futures_util::FutureExt;
 use http::{HeaderValue, Method, StatusCode, header};
 use secrecy::SecretString;
 
 use super::client_secret::ClientSecret;
 use super::messages::{RecordSetReply, SPELLING, SentRecordSet, Stored, code, is_printable};
+use crate::backend::Provider;
 use crate::client::{Api, Call, Repeat, Reply, Request};
-use crate::record_sets::{
-    Guesses, Held, Key, Locks, RecordSets, Remembered, SetChange, begin, edits, rewrite, shown, type_name,
-};
+use crate::record_sets::{Held, Key, SetChange, Sets, read_each, type_name};
 use crate::tokens::{Fetch, Fetched};
 use crate::zones::relative;
-use crate::{Endpoint, HttpClient, TokenSource};
+use crate::{Endpoint, HttpBackend, HttpClient, TokenSource};
 
 /// How an [`AzureBackend`] reaches its zones. `Debug` shows no secret.
 #[derive(Clone, Debug)]
@@ -72,20 +67,15 @@ impl AzureOptions {
     }
 }
 
-/// Changes zones of one resource group. See the [page of the module](super) for what that costs. A clone is the same
-/// backend.
-#[derive(Clone, Debug)]
-pub struct AzureBackend {
-    inner: Arc<Inner>,
-}
+/// Changes zones of one resource group. See the [page of the module](super) for what that costs.
+pub type AzureBackend = HttpBackend<Azure>;
 
+/// The API of Azure DNS.
 #[derive(Debug)]
-struct Inner {
+pub struct Azure {
     api: Api,
     subscription_id: String,
     resource_group: String,
-    locks: Locks<DomainName>,
-    remembered: Remembered<Stored>,
 }
 
 const MAX_CHANGES: usize = 100;
@@ -93,66 +83,7 @@ const MAX_VALUES: usize = 20;
 /// The API takes no zero.
 const MIN_TTL: Ttl = Ttl::CHALLENGE;
 
-impl AzureBackend {
-    /// A backend for this resource group. Nothing is sent before the first call.
-    pub fn new(options: AzureOptions, http: &HttpClient) -> Self {
-        let AzureOptions { subscription_id, resource_group, credentials, endpoint, authority } = options;
-        let fetch: Box<dyn Fetch> = match credentials {
-            AzureCredentials::ClientSecret { tenant_id, client_id, client_secret } => {
-                Box::new(ClientSecret::new([tenant_id, client_id], client_secret, authority, &endpoint, http))
-            }
-            AzureCredentials::Source(source) => Box::new(source),
-        };
-        let inner = Inner {
-            api: Api::new(http, endpoint, Fetched::new(fetch)),
-            subscription_id,
-            resource_group,
-            locks: Locks::default(),
-            remembered: Remembered::default(),
-        };
-        Self { inner: Arc::new(inner) }
-    }
-}
-
-#[async_trait]
-impl DnsBackend for AzureBackend {
-    async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
-        let inner = &*self.inner;
-        let begun = begin(&inner.api, zone, changes, &self.capabilities(), &inner.locks).await?;
-        let Some((call, _locked)) = begun else { return Ok(()) };
-        if changes.iter().any(|change| matches!(change, Change::AddTxt { value, .. } if !is_printable(value)))
-        {
-            let why = "a text has other characters than printable ASCII, which JSON does not carry as octets";
-            return Err(call.error(BackendErrorKind::InvalidInput, why));
-        }
-        let edits = edits(changes, MIN_TTL);
-        let guesses = Guesses::new(&inner.remembered, zone, &edits);
-        rewrite(&Sets { inner, guesses }, &call, &edits).await
-    }
-
-    async fn read(
-        &self,
-        zone: &DomainName,
-        name: &DomainName,
-        record_type: RecordType,
-    ) -> Result<Option<RecordSet>, BackendError> {
-        let call = self.inner.api.call(Operation::Read, zone);
-        call.require_within(name)?;
-        Ok(shown(self.inner.stored(&call, &(name.clone(), record_type)).await?))
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            atomic: false,
-            max_values: MAX_VALUES,
-            max_changes: MAX_CHANGES,
-            min_ttl: MIN_TTL,
-            ..Capabilities::ALL
-        }
-    }
-}
-
-impl Inner {
+impl Azure {
     fn request(&self, method: Method, call: &Call<'_>, (name, record_type): &Key) -> Request {
         let segments = [
             "subscriptions",
@@ -170,8 +101,7 @@ impl Inner {
         Request::new(method, segments, Repeat::Harmless).query("api-version", "2018-05-01")
     }
 
-    /// The set, read from the API.
-    async fn stored(&self, call: &Call<'_>, key: &Key) -> Result<Held<Stored>, BackendError> {
+    async fn read_set(&self, call: &Call<'_>, key: &Key) -> Result<Held<Stored>, BackendError> {
         let request = self.request(Method::GET, call, key);
         let reply = call.send_allowing(&request, &[StatusCode::NOT_FOUND]).await?;
         if reply.status == StatusCode::NOT_FOUND {
@@ -187,7 +117,7 @@ impl Inner {
     }
 
     /// Writes one set on the condition that it is as it was; `None` when it would be the same.
-    async fn write_one(
+    async fn write_set(
         &self,
         call: &Call<'_>,
         SetChange { key, before, after }: &SetChange<Stored>,
@@ -233,28 +163,71 @@ fn etag(call: &Call<'_>, text: &str) -> Result<HeaderValue, BackendError> {
         .map_err(|_| call.error(BackendErrorKind::Unavailable, "the ETag of a set has control characters"))
 }
 
-/// The record sets of one call.
-struct Sets<'a> {
-    inner: &'a Inner,
-    guesses: Guesses<'a, Stored>,
+impl AzureBackend {
+    /// Returns a backend with these options. Sends nothing before the first call.
+    pub fn new(options: AzureOptions, http: &HttpClient) -> Self {
+        let AzureOptions { subscription_id, resource_group, credentials, endpoint, authority } = options;
+        let fetch: Box<dyn Fetch> = match credentials {
+            AzureCredentials::ClientSecret { tenant_id, client_id, client_secret } => {
+                Box::new(ClientSecret::new([tenant_id, client_id], client_secret, authority, &endpoint, http))
+            }
+            AzureCredentials::Source(source) => Box::new(source),
+        };
+        Self::over(Azure {
+            api: Api::new(http, endpoint, Fetched::new(fetch)),
+            subscription_id,
+            resource_group,
+        })
+    }
 }
 
 #[async_trait]
-impl RecordSets for Sets<'_> {
+impl Provider for Azure {
+    /// Each request names the zone itself.
+    type Zone = ();
+    /// The set as Azure spells it, with its ETag.
     type Version = Stored;
 
-    async fn held(
-        &self,
-        call: &Call<'_>,
-        keys: &[Key],
-    ) -> Result<BTreeMap<Key, (RecordSet, Stored)>, BackendError> {
-        let read = |key| async move { self.inner.stored(call, &key).await };
-        self.guesses.held(call, keys, read).await
+    const GUESSES: bool = true;
+
+    fn api(&self) -> &Api {
+        &self.api
     }
 
-    async fn write(&self, call: &Call<'_>, changes: &[SetChange<Stored>]) -> Result<(), BackendError> {
-        let writes = changes.iter().map(|change| self.inner.write_one(call, change).boxed());
-        let made = call.side_by_side(writes.collect()).await;
-        self.guesses.settle(made.map(|written| written.into_iter().flatten()))
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            atomic: false,
+            max_values: MAX_VALUES,
+            max_changes: MAX_CHANGES,
+            min_ttl: MIN_TTL,
+            ..Capabilities::ALL
+        }
+    }
+
+    fn refuses(&self, changes: &[Change]) -> Option<&'static str> {
+        let is_unprintable =
+            |change: &Change| matches!(change, Change::AddTxt { value, .. } if !is_printable(value));
+        changes.iter().any(is_unprintable).then_some(
+            "a text has other characters than printable ASCII, which JSON does not carry as octets",
+        )
+    }
+
+    async fn zone(&self, _: &Call<'_>) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    async fn read(&self, call: &Call<'_>, (): &(), keys: &[Key]) -> Result<Sets<Stored>, BackendError> {
+        read_each(call, keys, |key| self.read_set(call, key)).await
+    }
+
+    async fn write(
+        &self,
+        call: &Call<'_>,
+        (): &(),
+        changes: &[SetChange<Stored>],
+    ) -> Result<Vec<(Key, Held<Stored>)>, BackendError> {
+        let writes = changes.iter().map(|change| self.write_set(call, change).boxed());
+        let written = call.side_by_side(writes.collect()).await?;
+        Ok(written.into_iter().flatten().collect())
     }
 }

@@ -1,27 +1,23 @@
-//! The backend.
+//! The API of the provider.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use fleetcert_dns::{
-    BackendError, BackendErrorKind, Capabilities, Change, DnsBackend, Operation, RecordSet, RecordType, Ttl,
-};
+use fleetcert_dns::{BackendError, BackendErrorKind, Capabilities, RecordSet, RecordType};
 use fleetcert_names::DomainName;
 use http::Method;
 
 use super::ServiceAccountKey;
 use super::messages::{MadeChange, RrSet, RrSetPage, SentChange, ZonePage, kind_of};
 use super::service_account::ServiceAccount;
+use crate::backend::Provider;
 use crate::client::{Api, Call, PageCount, Repeat, Request};
-use crate::record_sets::{
-    Guesses, Key, Locks, RecordSets, Remembered, Respelled, SetChange, Spelled, Spelling, begin, edits,
-    rewrite, shown, type_name,
-};
+use crate::record_sets::{Held, Key, Respelled, SetChange, Sets, Spelled, Spelling, read_each, type_name};
 use crate::tokens::{Fetch, Fetched};
 use crate::txt::{quoted, unquoted};
-use crate::zones::{AccountZones, ZoneWords};
-use crate::{Endpoint, HttpClient, TokenSource};
+use crate::zones::{ZoneWords, account_zone};
+use crate::{Endpoint, HttpBackend, HttpClient, TokenSource};
 
 /// How a [`GoogleBackend`] reaches its project. `Debug` shows no secret.
 #[derive(Clone, Debug)]
@@ -57,20 +53,15 @@ impl GoogleOptions {
     }
 }
 
-/// Changes managed zones of one project. See the [page of the module](super) for what that costs. A clone is the same
-/// backend.
-#[derive(Clone, Debug)]
-pub struct GoogleBackend {
-    inner: Arc<Inner>,
-}
+/// Changes managed zones of one project. See the [page of the module](super) for what that costs.
+pub type GoogleBackend = HttpBackend<Google>;
 
+/// The API of Google Cloud DNS.
 #[derive(Debug)]
-struct Inner {
+pub struct Google {
     api: Api,
     project: String,
-    zones: AccountZones,
-    locks: Locks<DomainName>,
-    remembered: Remembered<Spelled>,
+    managed_zones: BTreeMap<DomainName, String>,
 }
 
 const WORDS: ZoneWords = ZoneWords {
@@ -82,62 +73,7 @@ const MAX_CHANGES: usize = 100;
 const MAX_VALUES: usize = 100;
 const SPELLING: Spelling = Spelling { write: quoted, read: unquoted };
 
-impl GoogleBackend {
-    /// A backend for this project. Nothing is sent before the first call.
-    pub fn new(options: GoogleOptions, http: &HttpClient) -> Self {
-        let fetch: Box<dyn Fetch> = match options.credentials {
-            GoogleCredentials::Key(key) => Box::new(ServiceAccount::new(key, http)),
-            GoogleCredentials::Source(source) => Box::new(source),
-        };
-        let inner = Inner {
-            api: Api::new(http, options.endpoint, Fetched::new(fetch)).reading_kinds(kind_of),
-            project: options.project,
-            zones: AccountZones::new(options.managed_zones),
-            locks: Locks::default(),
-            remembered: Remembered::default(),
-        };
-        Self { inner: Arc::new(inner) }
-    }
-}
-
-#[async_trait]
-impl DnsBackend for GoogleBackend {
-    async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
-        let inner = &*self.inner;
-        let begun = begin(&inner.api, zone, changes, &self.capabilities(), &inner.locks).await?;
-        let Some((call, _locked)) = begun else { return Ok(()) };
-        let managed_zone = inner.managed_zone(&call).await?;
-        let edits = edits(changes, Ttl::ZERO);
-        let guesses = Guesses::new(&inner.remembered, zone, &edits);
-        let made = rewrite(&Sets { inner, managed_zone, guesses }, &call, &edits).await;
-        inner.zones.judged(&call, made)
-    }
-
-    async fn read(
-        &self,
-        zone: &DomainName,
-        name: &DomainName,
-        record_type: RecordType,
-    ) -> Result<Option<RecordSet>, BackendError> {
-        let inner = &*self.inner;
-        let call = inner.api.call(Operation::Read, zone);
-        call.require_within(name)?;
-        let managed_zone = inner.managed_zone(&call).await?;
-        let held = inner.listed(&call, &managed_zone, &(name.clone(), record_type)).await;
-        Ok(shown(inner.zones.judged(&call, held)?))
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        Capabilities { max_values: MAX_VALUES, max_changes: MAX_CHANGES, ..Capabilities::ALL }
-    }
-}
-
-impl Inner {
-    /// What the project calls the zone.
-    async fn managed_zone(&self, call: &Call<'_>) -> Result<String, BackendError> {
-        self.zones.id(call, WORDS, self.look_up(call)).await
-    }
-
+impl Google {
     async fn look_up(&self, call: &Call<'_>) -> Result<Vec<String>, BackendError> {
         let mut pages = PageCount::new(*call);
         let mut names = Vec::new();
@@ -181,6 +117,26 @@ impl Inner {
         }
     }
 
+    /// Sends the change. If it is sent twice, the second is refused, and the sets are read.
+    async fn send(
+        &self,
+        call: &Call<'_>,
+        managed_zone: &str,
+        change: &SentChange,
+    ) -> Result<(), BackendError> {
+        let path = self.path(&["managedZones", managed_zone, "changes"]);
+        let request = Request::new(Method::POST, path, Repeat::Harmless).json(change);
+        match call.send(&request).await {
+            Ok(reply) => reply.json::<MadeChange>().map(drop),
+            // The set that was to be deleted does not exist any more, or the zone does not: reading shows which.
+            Err(error) if error.kind() == BackendErrorKind::NotInZone && !change.deletions.is_empty() => {
+                let said = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+                Err(call.error(BackendErrorKind::Conflict, said))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     fn path<'a>(&'a self, rest: &[&'a str]) -> Vec<&'a str> {
         [&["dns", "v1", "projects", &self.project], rest].concat()
     }
@@ -210,27 +166,55 @@ fn plain(
     Ok((SPELLING.record_set(&spelled, record_type), spelled))
 }
 
-/// The record sets of one call.
-struct Sets<'a> {
-    inner: &'a Inner,
-    managed_zone: String,
-    guesses: Guesses<'a, Spelled>,
+impl GoogleBackend {
+    /// Returns a backend with these options. Sends nothing before the first call.
+    pub fn new(options: GoogleOptions, http: &HttpClient) -> Self {
+        let GoogleOptions { project, credentials, endpoint, managed_zones } = options;
+        let fetch: Box<dyn Fetch> = match credentials {
+            GoogleCredentials::Key(key) => Box::new(ServiceAccount::new(key, http)),
+            GoogleCredentials::Source(source) => Box::new(source),
+        };
+        let api = Api::new(http, endpoint, Fetched::new(fetch)).reading_kinds(kind_of);
+        Self::over(Google { api, project, managed_zones })
+    }
 }
 
 #[async_trait]
-impl RecordSets for Sets<'_> {
+impl Provider for Google {
+    /// The name of the managed zone.
+    type Zone = String;
+    /// The set as Google spells it.
     type Version = Spelled;
 
-    async fn held(
-        &self,
-        call: &Call<'_>,
-        keys: &[Key],
-    ) -> Result<BTreeMap<Key, (RecordSet, Spelled)>, BackendError> {
-        let read = |key| async move { self.inner.listed(call, &self.managed_zone, &key).await };
-        self.guesses.held(call, keys, read).await
+    const GUESSES: bool = true;
+
+    fn api(&self) -> &Api {
+        &self.api
     }
 
-    async fn write(&self, call: &Call<'_>, changes: &[SetChange<Spelled>]) -> Result<(), BackendError> {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { max_values: MAX_VALUES, max_changes: MAX_CHANGES, ..Capabilities::ALL }
+    }
+
+    async fn zone(&self, call: &Call<'_>) -> Result<String, BackendError> {
+        account_zone(call, &self.managed_zones, WORDS, self.look_up(call)).await
+    }
+
+    async fn read(
+        &self,
+        call: &Call<'_>,
+        managed_zone: &String,
+        keys: &[Key],
+    ) -> Result<Sets<Spelled>, BackendError> {
+        read_each(call, keys, |key| self.listed(call, managed_zone, key)).await
+    }
+
+    async fn write(
+        &self,
+        call: &Call<'_>,
+        managed_zone: &String,
+        changes: &[SetChange<Spelled>],
+    ) -> Result<Vec<(Key, Held<Spelled>)>, BackendError> {
         let respelled = SPELLING.respelled(changes);
         let mut change = SentChange::default();
         for Respelled { key: (name, record_type), before, after } in &respelled {
@@ -241,27 +225,9 @@ impl RecordSets for Sets<'_> {
             change.deletions.extend(before.map(|set| RrSet::new(name.as_str(), *record_type, set)));
             change.additions.extend(after.as_ref().map(|set| RrSet::new(name.as_str(), *record_type, set)));
         }
-        if respelled.is_empty() {
-            return Ok(());
+        if !respelled.is_empty() {
+            self.send(call, managed_zone, &change).await?;
         }
-        let made = self.send(call, &change).await;
-        self.guesses.settle(made.map(|()| respelled.into_iter().map(|set| SPELLING.held(set))))
-    }
-}
-
-impl Sets<'_> {
-    /// Sent twice, a change is refused the second time, and the sets are read.
-    async fn send(&self, call: &Call<'_>, change: &SentChange) -> Result<(), BackendError> {
-        let path = self.inner.path(&["managedZones", &self.managed_zone, "changes"]);
-        let request = Request::new(Method::POST, path, Repeat::Harmless).json(change);
-        match call.send(&request).await {
-            Ok(reply) => reply.json::<MadeChange>().map(drop),
-            // The set that was to be deleted is gone, or the zone is: reading tells.
-            Err(error) if error.kind() == BackendErrorKind::NotInZone && !change.deletions.is_empty() => {
-                let said = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-                Err(call.error(BackendErrorKind::Conflict, said))
-            }
-            Err(error) => Err(error),
-        }
+        Ok(respelled.into_iter().map(|set| SPELLING.held(set)).collect())
     }
 }

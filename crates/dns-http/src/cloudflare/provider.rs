@@ -1,25 +1,22 @@
-//! The backend.
+//! The API of the provider.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use async_trait::async_trait;
-use fleetcert_dns::{
-    BackendError, BackendErrorKind, Capabilities, Change, DnsBackend, Operation, RecordSet, RecordType, Ttl,
-};
+use fleetcert_dns::{BackendError, BackendErrorKind, Capabilities, RecordType, Ttl};
 use fleetcert_names::DomainName;
 use futures_util::FutureExt;
 use http::Method;
+use http::header::AUTHORIZATION;
 use secrecy::SecretString;
 use serde::de::IgnoredAny;
 
 use super::messages::{Batch, Envelope, Listed, Zone, kind_of, record_set};
+use crate::backend::Provider;
 use crate::client::{Api, Call, PageCount, Repeat, Request, Token};
-use crate::record_sets::{
-    Guesses, Key, Locks, RecordSets, Remembered, SetChange, begin, edits, rewrite, shown,
-};
-use crate::zones::{AccountZones, ZoneWords};
-use crate::{Endpoint, HttpClient};
+use crate::record_sets::{Held, Key, SetChange, Sets};
+use crate::zones::{ZoneWords, account_zone};
+use crate::{Endpoint, HttpBackend, HttpClient};
 
 /// How a [`CloudflareBackend`] reaches its zones. `Debug` shows no secret.
 #[derive(Clone, Debug)]
@@ -50,89 +47,66 @@ impl CloudflareOptions {
     }
 }
 
-/// Changes zones at Cloudflare. See the [page of the module](super) for what that costs. A clone is the same backend.
-#[derive(Clone, Debug)]
-pub struct CloudflareBackend {
-    inner: Arc<Inner>,
-}
+/// Changes zones at Cloudflare. See the [page of the module](super) for what that costs.
+pub type CloudflareBackend = HttpBackend<Cloudflare>;
 
+/// The API of Cloudflare.
 #[derive(Debug)]
-struct Inner {
+pub struct Cloudflare {
     api: Api,
-    zones: AccountZones,
+    zone_ids: BTreeMap<DomainName, String>,
     max_operations: usize,
     min_ttl: Ttl,
-    locks: Locks<DomainName>,
-    /// It stays empty: what is to be deleted is always read, because an id does not say that its record is as it was.
-    nothing: Remembered<Vec<Listed>>,
 }
 
 const WORDS: ZoneWords =
     ZoneWords { none: "the token sees no zone of this name", several: "zones", option: "zone_ids" };
-/// More challenge names than these are read by one list.
-const READ_ONE_BY_ONE: usize = 4;
+/// Maximum challenge names that are read by a request each; more are read by one list.
+const MAX_SINGLE_READS: usize = 4;
 const CHALLENGE: &str = "_acme-challenge.";
 const PER_PAGE: &str = "1000";
 
 impl CloudflareBackend {
-    /// A backend with this token. Nothing is sent before the first call.
+    /// Returns a backend with these options. Sends nothing before the first call.
     pub fn new(options: CloudflareOptions, http: &HttpClient) -> Self {
-        let inner = Inner {
-            api: Api::new(http, options.endpoint, Token::bearer(options.token)).reading_kinds(kind_of),
-            zones: AccountZones::new(options.zone_ids),
-            max_operations: options.max_operations,
-            min_ttl: options.min_ttl,
-            locks: Locks::default(),
-            nothing: Remembered::default(),
-        };
-        Self { inner: Arc::new(inner) }
+        let CloudflareOptions { token, endpoint, zone_ids, max_operations, min_ttl } = options;
+        let api =
+            Api::new(http, endpoint, Token::new(AUTHORIZATION, "Bearer ", token)).reading_kinds(kind_of);
+        Self::over(Cloudflare { api, zone_ids, max_operations, min_ttl })
     }
 }
 
 #[async_trait]
-impl DnsBackend for CloudflareBackend {
-    async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
-        let inner = &*self.inner;
-        let begun = begin(&inner.api, zone, changes, &self.capabilities(), &inner.locks).await?;
-        let Some((call, _locked)) = begun else { return Ok(()) };
-        let zone_id = inner.zone_id(&call).await?;
-        let edits = edits(changes, inner.min_ttl);
-        let guesses = Guesses::new(&inner.nothing, zone, &edits);
-        inner.zones.judged(&call, rewrite(&Sets { inner, zone_id, guesses }, &call, &edits).await)
-    }
+impl Provider for Cloudflare {
+    /// The id of the zone.
+    type Zone = String;
+    /// The records of the set, by whose ids they are deleted.
+    type Version = Vec<Listed>;
 
-    async fn read(
-        &self,
-        zone: &DomainName,
-        name: &DomainName,
-        record_type: RecordType,
-    ) -> Result<Option<RecordSet>, BackendError> {
-        let inner = &*self.inner;
-        let call = inner.api.call(Operation::Read, zone);
-        call.require_within(name)?;
-        let zone_id = inner.zone_id(&call).await?;
-        let held = inner.held(&call, &zone_id, &[(name.clone(), record_type)]).await;
-        Ok(shown(inner.zones.judged(&call, held)?.into_values().next()))
+    /// A text that is added is assumed to be new: if it is not, the batch is refused. What is to be deleted is always
+    /// read, because an id does not say that its record is unchanged: so a write gives nothing to guess from.
+    const GUESSES: bool = true;
+
+    fn api(&self) -> &Api {
+        &self.api
     }
 
     fn capabilities(&self) -> Capabilities {
-        let Inner { max_operations, min_ttl, .. } = *self.inner;
+        let Self { max_operations, min_ttl, .. } = *self;
         Capabilities { max_changes: (max_operations / 4).max(1), min_ttl, ..Capabilities::ALL }
     }
-}
 
-impl Inner {
-    async fn zone_id(&self, call: &Call<'_>) -> Result<String, BackendError> {
-        self.zones.id(call, WORDS, look_up(call)).await
+    async fn zone(&self, call: &Call<'_>) -> Result<String, BackendError> {
+        account_zone(call, &self.zone_ids, WORDS, look_up(call)).await
     }
 
-    /// The records of these names and types, in as few requests as may be.
-    async fn held(
+    /// Reads the records of these names and types in as few requests as possible.
+    async fn read(
         &self,
         call: &Call<'_>,
-        zone_id: &str,
+        zone_id: &String,
         keys: &[Key],
-    ) -> Result<BTreeMap<Key, (RecordSet, Vec<Listed>)>, BackendError> {
+    ) -> Result<Sets<Vec<Listed>>, BackendError> {
         let reads = queries(keys).into_iter().map(|query| {
             async move {
                 let request = Request::get(["zones", zone_id, "dns_records"]);
@@ -149,6 +123,33 @@ impl Inner {
             (!records.is_empty()).then(|| (key.clone(), (record_set(&records, key.1), records)))
         };
         Ok(keys.iter().filter_map(of_key).collect())
+    }
+
+    async fn write(
+        &self,
+        call: &Call<'_>,
+        zone_id: &String,
+        changes: &[SetChange<Vec<Listed>>],
+    ) -> Result<Vec<(Key, Held<Vec<Listed>>)>, BackendError> {
+        let mut batch = Batch::default();
+        for SetChange { key: (name, record_type), before, after } in changes {
+            let before = before.as_ref().map(|(_, records)| &records[..]).unwrap_or_default();
+            batch.change(name, *record_type, before, after.as_ref());
+        }
+        let (operations, max) = (batch.operations(), self.max_operations);
+        if operations == 0 {
+            return Ok(Vec::new());
+        }
+        if operations > max {
+            let why = format!(
+                "the changes take {operations} operations, and one batch has at most {max}; make fewer in one call"
+            );
+            return Err(call.error(BackendErrorKind::InvalidInput, why));
+        }
+        // If a batch is sent twice, the second is refused, and the records are read.
+        let segments = ["zones", zone_id, "dns_records", "batch"];
+        let request = Request::new(Method::POST, segments, Repeat::Harmless).json(&batch);
+        call.send(&request).await?.json::<Envelope<IgnoredAny>>().map(|_| Vec::new())
     }
 }
 
@@ -171,7 +172,7 @@ fn queries(keys: &[Key]) -> Vec<Query> {
     let mut texts = names(|(_, record_type)| *record_type == RecordType::Txt);
     let mut queries = Vec::new();
     let is_challenge = |name: &&DomainName| name.as_str().starts_with(CHALLENGE);
-    if texts.iter().copied().filter(is_challenge).count() > READ_ONE_BY_ONE {
+    if texts.iter().copied().filter(is_challenge).count() > MAX_SINGLE_READS {
         texts.retain(|name| !is_challenge(name));
         queries.push(vec![("name.startswith", CHALLENGE.to_owned()), of_type.clone(), page.clone()]);
     }
@@ -198,50 +199,4 @@ async fn pages<T: serde::de::DeserializeOwned>(
         all.extend(envelope.result);
     }
     Ok(all)
-}
-
-/// The record sets of one call.
-struct Sets<'a> {
-    inner: &'a Inner,
-    zone_id: String,
-    guesses: Guesses<'a, Vec<Listed>>,
-}
-
-#[async_trait]
-impl RecordSets for Sets<'_> {
-    type Version = Vec<Listed>;
-
-    async fn held(
-        &self,
-        call: &Call<'_>,
-        keys: &[Key],
-    ) -> Result<BTreeMap<Key, (RecordSet, Vec<Listed>)>, BackendError> {
-        // A text that is added is guessed to be new. If it is not, the batch is refused.
-        let (_, unknown) = self.guesses.split(keys);
-        self.inner.held(call, &self.zone_id, &unknown).await
-    }
-
-    async fn write(&self, call: &Call<'_>, changes: &[SetChange<Vec<Listed>>]) -> Result<(), BackendError> {
-        let mut batch = Batch::default();
-        for SetChange { key: (name, record_type), before, after } in changes {
-            let before = before.as_ref().map(|(_, records)| &records[..]).unwrap_or_default();
-            batch.change(name, *record_type, before, after.as_ref());
-        }
-        let operations = batch.operations();
-        if operations == 0 {
-            return Ok(());
-        }
-        if operations > self.inner.max_operations {
-            let why = format!(
-                "the changes take {operations} operations, and one batch has at most {}; make fewer in one call",
-                self.inner.max_operations
-            );
-            return Err(call.error(BackendErrorKind::InvalidInput, why));
-        }
-        // Sent twice, a batch is refused the second time, and the records are read.
-        let segments = ["zones", &self.zone_id, "dns_records", "batch"];
-        let request = Request::new(Method::POST, segments, Repeat::Harmless).json(&batch);
-        let made = call.send(&request).await.and_then(|reply| reply.json::<Envelope<IgnoredAny>>());
-        self.guesses.settle(made.map(|_| None))
-    }
 }

@@ -1,4 +1,4 @@
-//! Edits, and their rewriting over sets that others change in between.
+//! Edits, and rounds of reading and writing while another process writes.
 
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -6,14 +6,18 @@ use std::net::IpAddr;
 
 use async_trait::async_trait;
 use fleetcert_dns::{
-    Addresses, BackendError, BackendErrorKind, Change, Operation, RecordData, RecordSet, RecordType, Ttl,
+    Addresses, BackendError, BackendErrorKind, Capabilities, Change, DnsBackend, RecordData, RecordSet,
+    RecordType, Ttl,
 };
 use fleetcert_names::DomainName;
+use http::header::AUTHORIZATION;
 use secrecy::SecretString;
 
-use super::{Edit, Key, RecordSets, SetChange, edits, rewrite};
+use super::{HttpBackend, Provider};
+use crate::Endpoint;
 use crate::client::{Api, Call, Token};
-use crate::fixture::{Script, client};
+use crate::fixture::client;
+use crate::record_sets::{Edit, Held, Key, SetChange, Sets, edits};
 
 fn name() -> DomainName {
     "a.fleet.test".parse().unwrap()
@@ -40,7 +44,7 @@ fn the_edit(changes: &[Change]) -> Edit {
 }
 
 #[test]
-fn values_come_and_go_and_neighbours_stay() {
+fn edit_adds_and_removes_values_and_keeps_others() {
     for (changes, before, after) in [
         (vec![add("1", 60)], None, set(60, &["1"])),
         (vec![add("1", 1)], None, set(5, &["1"])),
@@ -61,7 +65,7 @@ fn values_come_and_go_and_neighbours_stay() {
 }
 
 #[test]
-fn addresses_are_two_sets_and_the_last_counts() {
+fn last_addresses_become_an_a_and_an_aaaa_set() {
     let set_addresses = |texts: &[&str]| Change::SetAddresses {
         name: name(),
         addresses: Addresses::new(texts.iter().map(|text| text.parse::<IpAddr>().unwrap())).unwrap(),
@@ -74,28 +78,43 @@ fn addresses_are_two_sets_and_the_last_counts() {
     assert_eq!(edits[&(name(), RecordType::Aaaa)].applied_to(None), None);
 }
 
-/// Sets with versions. Before each write, somebody else may write.
-#[derive(Default)]
+/// An API whose sets have versions. Before each write, another process may write.
+#[derive(Debug)]
 struct Versioned {
+    api: Api,
     sets: Mutex<BTreeMap<Key, (RecordSet, u32)>>,
     others: Mutex<VecDeque<Option<RecordSet>>>,
     writes: Mutex<Vec<usize>>,
 }
 
 #[async_trait]
-impl RecordSets for Versioned {
+impl Provider for Versioned {
+    type Zone = ();
     type Version = u32;
 
-    async fn held(
-        &self,
-        _: &Call<'_>,
-        keys: &[Key],
-    ) -> Result<BTreeMap<Key, (RecordSet, u32)>, BackendError> {
+    fn api(&self) -> &Api {
+        &self.api
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::ALL
+    }
+
+    async fn zone(&self, _: &Call<'_>) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    async fn read(&self, _: &Call<'_>, (): &(), keys: &[Key]) -> Result<Sets<u32>, BackendError> {
         let sets = self.sets.lock();
         Ok(keys.iter().filter_map(|key| Some((key.clone(), sets.get(key)?.clone()))).collect())
     }
 
-    async fn write(&self, call: &Call<'_>, changes: &[SetChange<u32>]) -> Result<(), BackendError> {
+    async fn write(
+        &self,
+        call: &Call<'_>,
+        (): &(),
+        changes: &[SetChange<u32>],
+    ) -> Result<Vec<(Key, Held<u32>)>, BackendError> {
         self.writes.lock().push(changes.len());
         let mut sets = self.sets.lock();
         let key = (name(), RecordType::Txt);
@@ -116,42 +135,48 @@ impl RecordSets for Versioned {
                 None => drop(sets.remove(&change.key)),
             }
         }
-        Ok(())
+        Ok(Vec::new())
     }
 }
 
-async fn rewritten(sets: &Versioned, changes: &[Change]) -> Result<(), BackendError> {
-    let script = Script::new([]).await;
-    let api = Api::new(&client(|_| {}), script.endpoint("/"), Token::bearer(SecretString::from("t")));
-    let zone = "fleet.test".parse().unwrap();
-    let result = rewrite(sets, &api.call(Operation::Apply, &zone), &edits(changes, Ttl::ZERO)).await;
-    script.finish();
-    result
+fn backend() -> HttpBackend<Versioned> {
+    let endpoint = Endpoint::of_provider("https://api.test");
+    let api =
+        Api::new(&client(|_| {}), endpoint, Token::new(AUTHORIZATION, "Bearer ", SecretString::from("t")));
+    let (sets, others, writes) = (Mutex::default(), Mutex::default(), Mutex::default());
+    HttpBackend::over(Versioned { api, sets, others, writes })
+}
+
+async fn apply(backend: &HttpBackend<Versioned>, changes: &[Change]) -> Result<(), BackendError> {
+    backend.apply(&"fleet.test".parse().unwrap(), changes).await
 }
 
 #[tokio::test]
-async fn what_others_write_in_between_is_kept() {
-    let sets = Versioned::default();
+async fn conflicting_writes_of_others_are_read_and_kept() {
+    let backend = backend();
+    let sets = &backend.inner.provider;
     *sets.others.lock() = [set(60, &["theirs"]), set(60, &["theirs", "again"]), None].into();
-    rewritten(&sets, &[add("mine", 60)]).await.unwrap();
+    apply(&backend, &[add("mine", 60)]).await.unwrap();
     assert_eq!(*sets.writes.lock(), [1, 1, 1, 1]);
     let held = sets.sets.lock().values().next().cloned();
     assert_eq!(held.map(|(set, _)| set), set(60, &["mine"]), "they were removed by their owner");
 }
 
 #[tokio::test]
-async fn what_is_so_already_is_not_written() {
-    let sets = Versioned::default();
-    rewritten(&sets, &[add("1", 60), add("2", 60)]).await.unwrap();
-    rewritten(&sets, &[add("2", 90), remove("3")]).await.unwrap();
+async fn unchanged_set_is_not_written() {
+    let backend = backend();
+    let sets = &backend.inner.provider;
+    apply(&backend, &[add("1", 60), add("2", 60)]).await.unwrap();
+    apply(&backend, &[add("2", 90), remove("3")]).await.unwrap();
     assert_eq!(*sets.writes.lock(), [1]);
 }
 
 #[tokio::test]
-async fn who_never_gets_through_is_told() {
-    let sets = Versioned::default();
+async fn conflict_in_every_round_is_reported_after_eight() {
+    let backend = backend();
+    let sets = &backend.inner.provider;
     *sets.others.lock() = (0..100).map(|number| set(60, &[&number.to_string()])).collect();
-    let error = rewritten(&sets, &[add("mine", 60)]).await.unwrap_err();
+    let error = apply(&backend, &[add("mine", 60)]).await.unwrap_err();
     assert_eq!((error.kind(), error.attempt()), (BackendErrorKind::Conflict, 8));
     assert_eq!(sets.writes.lock().len(), 8);
 }

@@ -1,22 +1,21 @@
-//! The backend.
+//! The API of the provider.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use async_trait::async_trait;
-use fleetcert_dns::{BackendError, Capabilities, Change, DnsBackend, Operation, RecordSet, RecordType, Ttl};
+use fleetcert_dns::{BackendError, Capabilities, RecordSet, RecordType, Ttl};
 use fleetcert_names::DomainName;
+use http::header::AUTHORIZATION;
 use http::{Method, StatusCode};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use super::links;
+use crate::backend::Provider;
 use crate::client::{Api, Call, PageCount, Repeat, Request, Token};
-use crate::record_sets::{
-    Key, Locks, RecordSets, SetChange, Spelled, Spelling, begin, edits, read_each, rewrite, shown, type_name,
-};
-use crate::zones::{ZoneIds, relative};
-use crate::{Endpoint, HttpClient, txt};
+use crate::record_sets::{Held, Key, SetChange, Sets, Spelled, Spelling, read_each, type_name};
+use crate::zones::relative;
+use crate::{Endpoint, HttpBackend, HttpClient, txt};
 
 /// With which token. `Debug` shows no secret.
 #[derive(Clone, Debug)]
@@ -44,64 +43,18 @@ impl DesecOptions {
     }
 }
 
-/// Changes domains at deSEC. See the [page of the module](super) for its limits. A clone is the same backend.
-#[derive(Clone, Debug)]
-pub struct DesecBackend {
-    inner: Arc<Inner>,
-}
+/// Changes domains at deSEC. See the [page of the module](super) for its limits.
+pub type DesecBackend = HttpBackend<Desec>;
 
+/// The API of deSEC.
 #[derive(Debug)]
-struct Inner {
+pub struct Desec {
     api: Api,
     min_ttl: Ttl,
     max_changes: usize,
-    names: Locks<DomainName>,
-    /// The shortest time to live of each domain.
-    domains: ZoneIds<Ttl>,
 }
 
-impl DesecBackend {
-    /// A backend with this token. Nothing is sent before the first call.
-    pub fn new(options: DesecOptions, http: &HttpClient) -> Self {
-        let inner = Inner {
-            api: Api::new(http, options.endpoint, Token::with_scheme("Token ", options.token)),
-            min_ttl: options.min_ttl,
-            max_changes: options.max_changes,
-            names: Locks::default(),
-            domains: ZoneIds::default(),
-        };
-        Self { inner: Arc::new(inner) }
-    }
-}
-
-#[async_trait]
-impl DnsBackend for DesecBackend {
-    async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
-        let inner = &*self.inner;
-        let begun = begin(&inner.api, zone, changes, &self.capabilities(), &inner.names).await?;
-        let Some((call, _locked)) = begun else { return Ok(()) };
-        let shortest_ttl = inner.shortest_ttl(&call).await?;
-        rewrite(inner, &call, &edits(changes, shortest_ttl)).await
-    }
-
-    async fn read(
-        &self,
-        zone: &DomainName,
-        name: &DomainName,
-        record_type: RecordType,
-    ) -> Result<Option<RecordSet>, BackendError> {
-        let call = self.inner.api.call(Operation::Read, zone);
-        call.require_within(name)?;
-        self.inner.shortest_ttl(&call).await?;
-        Ok(shown(self.inner.held_set(&call, &(name.clone(), record_type)).await?))
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        Capabilities { min_ttl: self.inner.min_ttl, max_changes: self.inner.max_changes, ..Capabilities::ALL }
-    }
-}
-
-/// `GET /domains/{name}/`, of which we need this.
+/// The part of `GET /domains/{name}/` that is used.
 #[derive(Debug, Deserialize)]
 struct Domain {
     minimum_ttl: u32,
@@ -118,24 +71,13 @@ struct Rrset {
 }
 
 const SPELLING: Spelling = Spelling { write: txt::quoted, read: txt::unquoted };
-/// Up to so many sets are read by a request each. More would use up the reads of a minute.
-const READ_ONE_BY_ONE: usize = 3;
+/// Maximum sets that are read by a request each. More would use up the reads of a minute.
+const MAX_SINGLE_READS: usize = 3;
 
 type Set = (RecordSet, Spelled);
 
-impl Inner {
-    /// What the domain has as its shortest time to live; and that the account has the domain.
-    async fn shortest_ttl(&self, call: &Call<'_>) -> Result<Ttl, BackendError> {
-        if let Some(ttl) = self.domains.get(call.zone, call.now()) {
-            return Ok(ttl);
-        }
-        let domain: Domain = call.send(&Request::get(["domains", call.zone.as_str(), ""])).await?.json()?;
-        let ttl = Ttl::from_secs(domain.minimum_ttl).unwrap_or(self.min_ttl);
-        self.domains.put(call.zone, ttl, call.now());
-        Ok(ttl)
-    }
-
-    async fn held_set(&self, call: &Call<'_>, key: &Key) -> Result<Option<Set>, BackendError> {
+impl Desec {
+    async fn read_set(&self, call: &Call<'_>, key: &Key) -> Result<Option<Set>, BackendError> {
         let subname = relative(&key.0, call.zone).unwrap_or("@");
         let request = Request::get(["domains", call.zone.as_str(), "rrsets", subname, type_name(key.1), ""]);
         let reply = call.send_allowing(&request, &[StatusCode::NOT_FOUND]).await?;
@@ -171,36 +113,68 @@ impl Inner {
     }
 }
 
+impl DesecBackend {
+    /// Returns a backend with these options. Sends nothing before the first call.
+    pub fn new(options: DesecOptions, http: &HttpClient) -> Self {
+        let DesecOptions { token, endpoint, min_ttl, max_changes } = options;
+        let api = Api::new(http, endpoint, Token::new(AUTHORIZATION, "Token ", token));
+        Self::over(Desec { api, min_ttl, max_changes })
+    }
+}
+
 #[async_trait]
-impl RecordSets for Inner {
+impl Provider for Desec {
+    /// The minimum time to live of the domain.
+    type Zone = Ttl;
     /// The set as deSEC spells it.
     type Version = Spelled;
 
-    async fn held(&self, call: &Call<'_>, keys: &[Key]) -> Result<BTreeMap<Key, Set>, BackendError> {
-        if keys.len() <= READ_ONE_BY_ONE {
-            let read = |key| async move { self.held_set(call, &key).await };
-            return read_each(call, keys.iter().cloned(), read).await;
+    fn api(&self) -> &Api {
+        &self.api
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { min_ttl: self.min_ttl, max_changes: self.max_changes, ..Capabilities::ALL }
+    }
+
+    fn min_ttl(&self, domain_minimum: &Ttl) -> Ttl {
+        *domain_minimum
+    }
+
+    async fn zone(&self, call: &Call<'_>) -> Result<Ttl, BackendError> {
+        let domain: Domain = call.send(&Request::get(["domains", call.zone.as_str(), ""])).await?.json()?;
+        Ok(Ttl::from_secs(domain.minimum_ttl).unwrap_or(self.min_ttl))
+    }
+
+    async fn read(&self, call: &Call<'_>, _: &Ttl, keys: &[Key]) -> Result<Sets<Spelled>, BackendError> {
+        if keys.len() <= MAX_SINGLE_READS {
+            return read_each(call, keys, |key| self.read_set(call, key)).await;
         }
-        let mut held = BTreeMap::new();
+        let mut sets = BTreeMap::new();
         let types: BTreeSet<_> = keys.iter().map(|(_, record_type)| *record_type).collect();
         for record_type in types {
             let mut listed = self.listed(call, record_type).await?;
             for key in keys.iter().filter(|key| key.1 == record_type) {
                 let subname = relative(&key.0, call.zone).unwrap_or_default();
                 if let Some(set) = listed.remove(subname) {
-                    held.insert(key.clone(), set);
+                    sets.insert(key.clone(), set);
                 }
             }
         }
-        Ok(held)
+        Ok(sets)
     }
 
-    async fn write(&self, call: &Call<'_>, changes: &[SetChange<Spelled>]) -> Result<(), BackendError> {
+    async fn write(
+        &self,
+        call: &Call<'_>,
+        _: &Ttl,
+        changes: &[SetChange<Spelled>],
+    ) -> Result<Vec<(Key, Held<Spelled>)>, BackendError> {
         let sets: Vec<Rrset> = changes.iter().map(|change| Rrset::after(change, call.zone)).collect();
         let path = ["domains", call.zone.as_str(), "rrsets", ""];
-        // It says what the sets are afterwards, so twice is as once.
+        // It states the sets as they are to be, so that sending it twice has the same effect.
         let request = Request::new(Method::PATCH, path, Repeat::Harmless).json(&sets);
-        call.send(&request).await.map(drop)
+        call.send(&request).await.map(|_| Vec::new())
     }
 }
 

@@ -1,10 +1,11 @@
-//! Record data as text (RFC 1035 section 5.1), as most APIs have it.
+//! Record data as text (RFC 1035 section 5.1), the form of most APIs.
 
 use fleetcert_dns::{RecordData, RecordType};
 
 use crate::txt;
 
-/// The data as text.
+/// Returns the data as text.
+#[cfg(any(feature = "__spelling", feature = "cloudflare", feature = "powerdns"))]
 pub(crate) fn content(data: &RecordData) -> String {
     match data {
         RecordData::A(address) => address.to_string(),
@@ -13,7 +14,7 @@ pub(crate) fn content(data: &RecordData) -> String {
     }
 }
 
-/// The data of a text; `None` for what we have no value for, such as an empty TXT string.
+/// Returns the data of a text; `None` if the contract has no value for it, such as an empty TXT string.
 pub(crate) fn parsed(record_type: RecordType, content: &str) -> Option<RecordData> {
     match record_type {
         RecordType::A => content.parse().ok().map(RecordData::A),
@@ -22,7 +23,7 @@ pub(crate) fn parsed(record_type: RecordType, content: &str) -> Option<RecordDat
     }
 }
 
-/// The name of the type.
+/// Returns the name of the type.
 pub(crate) fn type_name(record_type: RecordType) -> &'static str {
     match record_type {
         RecordType::A => "A",

@@ -1,25 +1,28 @@
-//! One writer at a time for each key, inside this process.
+//! Locks by key: one writer at a time for each key, inside this process.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 use std::sync::Arc;
 
+#[cfg(feature = "__sets")]
 use fleetcert_ambient::timeout;
+#[cfg(feature = "__sets")]
 use fleetcert_dns::{BackendError, BackendErrorKind};
 use tokio::sync::OwnedMutexGuard;
 
+#[cfg(feature = "__sets")]
 use crate::client::Call;
 
 type Map<K> = Arc<Mutex<HashMap<K, Arc<tokio::sync::Mutex<()>>>>>;
 
-/// Locks by key. Those that nobody holds or waits for take no memory.
+/// Locks by key. A key that no call holds or waits for takes no memory.
 #[derive(Debug)]
 pub(crate) struct Locks<K> {
     by_key: Map<K>,
 }
 
-/// Keys that are locked until this is dropped.
+/// Keys that stay locked until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Locked<K: Eq + Hash> {
     _claims: Vec<Claim<K>>,
@@ -32,8 +35,8 @@ impl<K> Default for Locks<K> {
 }
 
 impl<K: Clone + Ord + Hash> Locks<K> {
-    /// Waits until each of these keys is free and locks it. They are taken in their order, so that no two callers
-    /// wait for each other; who comes first to a key gets it first. Dropping the call gives up the place.
+    /// Waits until each of these keys is free, and locks it. Keys are taken in their order, so that no two callers wait
+    /// for each other; calls get a key in the order in which they came. Dropping the future gives up its place.
     pub(crate) async fn lock(&self, keys: BTreeSet<K>) -> Locked<K> {
         let mut claims = Vec::with_capacity(keys.len());
         for key in keys {
@@ -45,23 +48,23 @@ impl<K: Clone + Ord + Hash> Locks<K> {
     }
 }
 
-/// Locks the keys within the time of the call.
+/// Locks the keys within the deadline of the call.
 ///
 /// # Errors
-/// `Unavailable` when the time is over first: nothing was changed.
+/// `Unavailable` if the deadline passes first: nothing was changed.
+#[cfg(feature = "__sets")]
 pub(crate) async fn lock_within<K: Clone + Ord + Hash>(
     call: &Call<'_>,
     locks: &Locks<K>,
     keys: BTreeSet<K>,
 ) -> Result<Locked<K>, BackendError> {
     timeout(call.http().clock(), call.left(), locks.lock(keys)).await.map_err(|_| {
-        let why =
-            "other calls of this process changed the same records for all of the time; nothing was changed";
+        let why = "other calls of this process held the same records until the deadline; nothing was changed";
         call.error(BackendErrorKind::Unavailable, why)
     })
 }
 
-/// A key that somebody holds or waits for.
+/// A key that a call holds or waits for.
 #[derive(Debug)]
 struct Claim<K: Eq + Hash> {
     by_key: Map<K>,

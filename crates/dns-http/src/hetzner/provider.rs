@@ -1,26 +1,20 @@
-//! The backend.
-
-use std::collections::BTreeMap;
-use std::sync::Arc;
+//! The API of the provider.
 
 use async_trait::async_trait;
-use fleetcert_dns::{
-    BackendError, BackendErrorKind, Capabilities, Change, DnsBackend, Operation, RecordSet, RecordType, Ttl,
-};
-use fleetcert_names::DomainName;
+use fleetcert_dns::{BackendError, BackendErrorKind, Capabilities, RecordType, Ttl};
 use futures_util::FutureExt;
+use http::header::AUTHORIZATION;
 use http::{Method, StatusCode};
 use secrecy::SecretString;
 use serde::Serialize;
 
 use super::actions;
 use super::messages::{ActionReply, ChangeTtl, Record, Records, Rrset, RrsetReply, ZoneReply, read_kind};
+use crate::backend::Provider;
 use crate::client::{Api, Call, Repeat, Request, Token};
-use crate::record_sets::{
-    Key, Locks, RecordSets, SetChange, Spelled, Spelling, begin, edits, read_each, rewrite, shown, type_name,
-};
-use crate::zones::{ZoneIds, relative};
-use crate::{Endpoint, HttpClient, txt};
+use crate::record_sets::{Held, Key, SetChange, Sets, Spelled, Spelling, read_each, type_name};
+use crate::zones::relative;
+use crate::{Endpoint, HttpBackend, HttpClient, txt};
 
 /// With which token. `Debug` shows no secret.
 #[derive(Clone, Debug)]
@@ -41,92 +35,26 @@ impl HetznerOptions {
     }
 }
 
-/// Changes zones of one Hetzner project. See the [page of the module](super) for its limits. A clone is the same
-/// backend.
-#[derive(Clone, Debug)]
-pub struct HetznerBackend {
-    inner: Arc<Inner>,
-}
+/// Changes zones of one Hetzner project. See the [page of the module](super) for its limits.
+pub type HetznerBackend = HttpBackend<Hetzner>;
 
+/// The Hetzner Cloud API.
 #[derive(Debug)]
-struct Inner {
+pub struct Hetzner {
     api: Api,
     max_changes: usize,
-    names: Locks<DomainName>,
-    /// The zones that there are, and their own time to live.
-    zones: ZoneIds<u32>,
-}
-
-impl HetznerBackend {
-    /// A backend with this token. Nothing is sent before the first call.
-    pub fn new(options: HetznerOptions, http: &HttpClient) -> Self {
-        let inner = Inner {
-            api: Api::new(http, options.endpoint, Token::bearer(options.token)).reading_kinds(read_kind),
-            max_changes: options.max_changes,
-            names: Locks::default(),
-            zones: ZoneIds::default(),
-        };
-        Self { inner: Arc::new(inner) }
-    }
 }
 
 const MIN_TTL: u32 = 60;
 const SPELLING: Spelling = Spelling { write: txt::quoted, read: txt::unquoted };
 
-#[async_trait]
-impl DnsBackend for HetznerBackend {
-    async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
-        let inner = &*self.inner;
-        let capabilities = self.capabilities();
-        let begun = begin(&inner.api, zone, changes, &capabilities, &inner.names).await?;
-        let Some((call, _locked)) = begun else { return Ok(()) };
-        inner.zone_ttl(&call).await?;
-        rewrite(inner, &call, &edits(changes, capabilities.min_ttl)).await
-    }
-
-    async fn read(
-        &self,
-        zone: &DomainName,
-        name: &DomainName,
-        record_type: RecordType,
-    ) -> Result<Option<RecordSet>, BackendError> {
-        let call = self.inner.api.call(Operation::Read, zone);
-        call.require_within(name)?;
-        Ok(shown(self.inner.held_set(&call, &(name.clone(), record_type)).await?))
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            atomic: false,
-            min_ttl: Ttl::from_secs(MIN_TTL).expect("a minute is below the longest time to live"),
-            max_changes: self.inner.max_changes,
-            ..Capabilities::ALL
-        }
-    }
-}
-
-impl Inner {
-    /// The zone's own time to live; and that the project has the zone and it can be changed.
-    async fn zone_ttl(&self, call: &Call<'_>) -> Result<u32, BackendError> {
-        if let Some(ttl) = self.zones.get(call.zone, call.now()) {
-            return Ok(ttl);
-        }
-        let request = Request::get(["zones", call.zone.as_str()]);
-        let zone = call.send(&request).await?.json::<ZoneReply>()?.zone;
-        if zone.mode != "primary" {
-            let why = "the zone is in secondary mode: its primary server is elsewhere";
-            return Err(call.error(BackendErrorKind::Refused, why));
-        }
-        self.zones.put(call.zone, zone.ttl, call.now());
-        Ok(zone.ttl)
-    }
-
-    async fn held_set(
+impl Hetzner {
+    async fn read_set(
         &self,
         call: &Call<'_>,
+        zone_ttl: u32,
         key: &Key,
-    ) -> Result<Option<(RecordSet, Spelled)>, BackendError> {
-        let zone_ttl = self.zone_ttl(call).await?;
+    ) -> Result<Held<Spelled>, BackendError> {
         let reply = call.send_allowing(&Request::get(path(call, key, &[])), &[StatusCode::NOT_FOUND]).await?;
         if reply.status == StatusCode::NOT_FOUND {
             return Ok(None);
@@ -198,22 +126,64 @@ fn records(values: Vec<String>) -> Vec<Record> {
     values.into_iter().map(|value| Record { value }).collect()
 }
 
+impl HetznerBackend {
+    /// Returns a backend with these options. Sends nothing before the first call.
+    pub fn new(options: HetznerOptions, http: &HttpClient) -> Self {
+        let HetznerOptions { token, endpoint, max_changes } = options;
+        Self::over(Hetzner {
+            api: Api::new(http, endpoint, Token::new(AUTHORIZATION, "Bearer ", token))
+                .reading_kinds(read_kind),
+            max_changes,
+        })
+    }
+}
+
 #[async_trait]
-impl RecordSets for Inner {
+impl Provider for Hetzner {
+    /// The time to live of sets that have none of their own.
+    type Zone = u32;
     /// The set as Hetzner spells it.
     type Version = Spelled;
 
-    async fn held(
-        &self,
-        call: &Call<'_>,
-        keys: &[Key],
-    ) -> Result<BTreeMap<Key, (RecordSet, Spelled)>, BackendError> {
-        let read = |key| async move { self.held_set(call, &key).await };
-        read_each(call, keys.iter().cloned(), read).await
+    fn api(&self) -> &Api {
+        &self.api
     }
 
-    async fn write(&self, call: &Call<'_>, changes: &[SetChange<Spelled>]) -> Result<(), BackendError> {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            atomic: false,
+            min_ttl: Ttl::from_secs(MIN_TTL).expect("a minute is below the longest time to live"),
+            max_changes: self.max_changes,
+            ..Capabilities::ALL
+        }
+    }
+
+    async fn zone(&self, call: &Call<'_>) -> Result<u32, BackendError> {
+        let request = Request::get(["zones", call.zone.as_str()]);
+        let zone = call.send(&request).await?.json::<ZoneReply>()?.zone;
+        if zone.mode != "primary" {
+            let why = "the zone is in secondary mode: its primary server is elsewhere";
+            return Err(call.error(BackendErrorKind::Refused, why));
+        }
+        Ok(zone.ttl)
+    }
+
+    async fn read(
+        &self,
+        call: &Call<'_>,
+        zone_ttl: &u32,
+        keys: &[Key],
+    ) -> Result<Sets<Spelled>, BackendError> {
+        read_each(call, keys, |key| self.read_set(call, *zone_ttl, key)).await
+    }
+
+    async fn write(
+        &self,
+        call: &Call<'_>,
+        _: &u32,
+        changes: &[SetChange<Spelled>],
+    ) -> Result<Vec<(Key, Held<Spelled>)>, BackendError> {
         let writes = changes.iter().map(|change| self.write_set(call, change).boxed()).collect();
-        call.side_by_side(writes).await.map(drop)
+        call.side_by_side(writes).await.map(|_| Vec::new())
     }
 }

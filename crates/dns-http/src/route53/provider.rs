@@ -1,14 +1,11 @@
-//! The backend.
+//! The API of the provider.
 
-use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use fleetcert_dns::{
-    BackendError, BackendErrorKind, Capabilities, Change, DnsBackend, Operation, RecordSet, RecordType, Ttl,
-};
+use fleetcert_dns::{BackendError, BackendErrorKind, Capabilities, RecordSet};
 use fleetcert_names::DomainName;
 use http::{HeaderValue, Method, header};
 
@@ -16,14 +13,12 @@ use super::AwsCredentialSource;
 use super::credentials::Signer;
 use super::messages::{Batch, Listed, bare_id, kind_of, listed, zone_page};
 use super::xml::{Element, XmlFault};
+use crate::backend::Provider;
 use crate::client::{Api, Call, PageCount, Repeat, Reply, Request};
-use crate::record_sets::{
-    Guesses, Key, Locks, RecordSets, Remembered, Respelled, SetChange, Spelled, Spelling, begin, edits,
-    rewrite, shown, type_name,
-};
+use crate::record_sets::{Held, Key, Respelled, SetChange, Sets, Spelled, Spelling, read_each, type_name};
 use crate::txt::{Digits, quoted_in, unquoted_in};
-use crate::zones::{AccountZones, ZoneWords};
-use crate::{ApiFault, Endpoint, HttpClient};
+use crate::zones::{ZoneWords, account_zone};
+use crate::{ApiFault, Endpoint, HttpBackend, HttpClient};
 
 /// How a [`Route53Backend`] reaches its account. `Debug` shows no secret.
 #[derive(Clone, Debug)]
@@ -56,19 +51,14 @@ impl Route53Options {
     }
 }
 
-/// Changes hosted zones of one AWS account. See the [page of the module](super) for what that costs. A clone is the
-/// same backend.
-#[derive(Clone, Debug)]
-pub struct Route53Backend {
-    inner: Arc<Inner>,
-}
+/// Changes hosted zones of one AWS account. See the [page of the module](super) for what that costs.
+pub type Route53Backend = HttpBackend<Route53>;
 
+/// The API of Amazon Route 53.
 #[derive(Debug)]
-struct Inner {
+pub struct Route53 {
     api: Api,
-    zones: AccountZones,
-    locks: Locks<DomainName>,
-    remembered: Remembered<Spelled>,
+    zone_ids: BTreeMap<DomainName, String>,
 }
 
 const WORDS: ZoneWords = ZoneWords {
@@ -78,70 +68,14 @@ const WORDS: ZoneWords = ZoneWords {
 };
 /// A batch of these fits when the names have few other values.
 const MAX_CHANGES: usize = 100;
-/// A batch that is refused so often although its sets are as they were read is wrong in itself.
-const REFUSALS: u32 = 3;
 const VERSION: &str = "2013-04-01";
 const SPELLING: Spelling = Spelling {
     write: |value| quoted_in(Digits::Octal, value),
     read: |text| unquoted_in(Digits::Octal, text),
 };
 
-impl Route53Backend {
-    /// A backend for the account of these credentials. Nothing is sent before the first call.
-    pub fn new(options: Route53Options, http: &HttpClient) -> Self {
-        let signer = Signer::new(options.credentials, options.region, options.min_interval);
-        let inner = Inner {
-            api: Api::new(http, options.endpoint, signer).reading_kinds(kind_of),
-            zones: AccountZones::new(options.zone_ids),
-            locks: Locks::default(),
-            remembered: Remembered::default(),
-        };
-        Self { inner: Arc::new(inner) }
-    }
-}
-
-#[async_trait]
-impl DnsBackend for Route53Backend {
-    async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
-        let inner = &*self.inner;
-        let begun = begin(&inner.api, zone, changes, &self.capabilities(), &inner.locks).await?;
-        let Some((call, _locked)) = begun else { return Ok(()) };
-        let zone_id = inner.zone_id(&call).await?;
-        let edits = edits(changes, Ttl::ZERO);
-        let guesses = Guesses::new(&inner.remembered, zone, &edits);
-        let sets = Sets { inner, zone_id, guesses, refused: Mutex::default() };
-        inner.zones.judged(&call, rewrite(&sets, &call, &edits).await)
-    }
-
-    async fn read(
-        &self,
-        zone: &DomainName,
-        name: &DomainName,
-        record_type: RecordType,
-    ) -> Result<Option<RecordSet>, BackendError> {
-        let inner = &*self.inner;
-        let call = inner.api.call(Operation::Read, zone);
-        call.require_within(name)?;
-        let zone_id = inner.zone_id(&call).await?;
-        let held = inner.listed(&call, &zone_id, &(name.clone(), record_type)).await;
-        Ok(shown(inner.zones.judged(&call, held)?))
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        Capabilities { max_values: 340, max_changes: MAX_CHANGES, ..Capabilities::ALL }
-    }
-}
-
-impl Inner {
-    async fn zone_id(&self, call: &Call<'_>) -> Result<String, BackendError> {
-        let id = self.zones.id(call, WORDS, look_up(call)).await?;
-        bare_id(&id).map(str::to_owned).ok_or_else(|| {
-            call.error(BackendErrorKind::InvalidInput, format!("`{id}` is no id of a hosted zone"))
-        })
-    }
-
-    /// The set, read from the API.
-    async fn listed(
+impl Route53 {
+    async fn read_set(
         &self,
         call: &Call<'_>,
         zone_id: &str,
@@ -187,29 +121,56 @@ async fn look_up(call: &Call<'_>) -> Result<Vec<String>, BackendError> {
     Ok(ids)
 }
 
-/// The record sets of one call.
-struct Sets<'a> {
-    inner: &'a Inner,
-    zone_id: String,
-    guesses: Guesses<'a, Spelled>,
-    /// The batch that was refused last although its sets had been read, and how often.
-    refused: Mutex<(String, u32)>,
+impl Route53Backend {
+    /// Returns a backend with these options. Sends nothing before the first call.
+    pub fn new(options: Route53Options, http: &HttpClient) -> Self {
+        let Route53Options { credentials, endpoint, region, zone_ids, min_interval } = options;
+        let signer = Signer::new(credentials, region, min_interval);
+        Self::over(Route53 { api: Api::new(http, endpoint, signer).reading_kinds(kind_of), zone_ids })
+    }
 }
 
 #[async_trait]
-impl RecordSets for Sets<'_> {
+impl Provider for Route53 {
+    /// The id of the hosted zone.
+    type Zone = String;
+    /// The set as Route 53 spells it.
     type Version = Spelled;
 
-    async fn held(
-        &self,
-        call: &Call<'_>,
-        keys: &[Key],
-    ) -> Result<BTreeMap<Key, (RecordSet, Spelled)>, BackendError> {
-        let read = |key| async move { self.inner.listed(call, &self.zone_id, &key).await };
-        self.guesses.held(call, keys, read).await
+    const GUESSES: bool = true;
+    /// Route 53 has one code for a batch that conflicts and for one that is invalid.
+    const MAX_REFUSALS: u32 = 3;
+
+    fn api(&self) -> &Api {
+        &self.api
     }
 
-    async fn write(&self, call: &Call<'_>, changes: &[SetChange<Spelled>]) -> Result<(), BackendError> {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { max_values: 340, max_changes: MAX_CHANGES, ..Capabilities::ALL }
+    }
+
+    async fn zone(&self, call: &Call<'_>) -> Result<String, BackendError> {
+        let id = account_zone(call, &self.zone_ids, WORDS, look_up(call)).await?;
+        bare_id(&id).map(str::to_owned).ok_or_else(|| {
+            call.error(BackendErrorKind::InvalidInput, format!("`{id}` is no id of a hosted zone"))
+        })
+    }
+
+    async fn read(
+        &self,
+        call: &Call<'_>,
+        zone_id: &String,
+        keys: &[Key],
+    ) -> Result<Sets<Spelled>, BackendError> {
+        read_each(call, keys, |key| self.read_set(call, zone_id, key)).await
+    }
+
+    async fn write(
+        &self,
+        call: &Call<'_>,
+        zone_id: &String,
+        changes: &[SetChange<Spelled>],
+    ) -> Result<Vec<(Key, Held<Spelled>)>, BackendError> {
         let respelled = SPELLING.respelled(changes);
         let mut batch = Batch::default();
         for Respelled { key: (name, record_type), before, after } in &respelled {
@@ -221,46 +182,20 @@ impl RecordSets for Sets<'_> {
             }
         }
         if batch.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         if let Some(why) = batch.excess() {
             return Err(call.error(BackendErrorKind::InvalidInput, why));
         }
-        let made = self.send(call, batch.document()).await;
-        self.guesses.settle(made.map(|()| respelled.into_iter().map(|set| SPELLING.held(set))))
-    }
-}
-
-impl Sets<'_> {
-    /// Sent twice, a batch is refused the second time, and the sets are read.
-    async fn send(&self, call: &Call<'_>, document: String) -> Result<(), BackendError> {
-        let segments = [VERSION, "hostedzone", &self.zone_id, "rrset", ""];
+        // If a batch is sent twice, the second is refused, and the sets are read.
+        let segments = [VERSION, "hostedzone", zone_id, "rrset", ""];
         let request = xml(Request::new(Method::POST, segments, Repeat::Harmless))
-            .body("application/xml", document.clone().into());
-        match call.send(&request).await {
-            Ok(reply) => {
-                let answer = self::document(&reply)?;
-                let made = answer.name == "ChangeResourceRecordSetsResponse";
-                if made { Ok(()) } else { Err(reply.unusable(ApiFault::UnexpectedXml)) }
-            }
-            Err(error) if error.kind() == BackendErrorKind::Conflict && self.is_wrong(document) => {
-                let said = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-                let why = format!("refused {REFUSALS} times although no set changed in between: {said}");
-                Err(call.error(BackendErrorKind::InvalidInput, why))
-            }
-            Err(error) => Err(error),
+            .body("application/xml", batch.document().into());
+        let reply = call.send(&request).await?;
+        if document(&reply)?.name != "ChangeResourceRecordSetsResponse" {
+            return Err(reply.unusable(ApiFault::UnexpectedXml));
         }
-    }
-
-    /// Whether a batch that was refused is wrong in itself.
-    fn is_wrong(&self, document: String) -> bool {
-        if self.guesses.are_allowed() {
-            return false;
-        }
-        let mut refused = self.refused.lock();
-        let times = if refused.0 == document { refused.1 + 1 } else { 1 };
-        *refused = (document, times);
-        times >= REFUSALS
+        Ok(respelled.into_iter().map(|set| SPELLING.held(set)).collect())
     }
 }
 
