@@ -62,7 +62,12 @@ impl Engine {
         let zone = &options.zone;
         let services = Services {
             enrolment: Enrolment::new(context.clone(), zone.clone(), parts.enroller, parts.labels),
-            admission: DeviceAdmission::new(context.clone(), parts.authenticator, parts.authorizer),
+            admission: DeviceAdmission::new(
+                context.clone(),
+                parts.authenticator,
+                parts.authorizer,
+                options.wildcards,
+            ),
             addresses: Addresses::new(context.clone(), &options, backend, parts.addresses, breakers),
             sweeper: Sweeper::new(context.clone(), zone.clone(), challenges),
             certificates: Certificates::new(context, options, authority, Arc::clone(&orders)),
