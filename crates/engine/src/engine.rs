@@ -10,6 +10,7 @@ use fleetcert_protocol::{
     AddressReport, AddressesAccepted, CertificateRequest, CertificateStatus, DeviceId, EnrolRequest,
     EnrolmentAnswer, EnrolmentToken,
 };
+use fleetcert_schedule::known_ca::pacer_for;
 use fleetcert_schedule::queue::Tenant;
 use tokio_util::sync::CancellationToken;
 
@@ -18,7 +19,6 @@ use crate::admission::DeviceAdmission;
 use crate::certificates::Certificates;
 use crate::context::ServiceContext;
 use crate::enrolment::Enrolment;
-use crate::known_ca::pacer_for;
 use crate::orders::{Breakers, Orders};
 use crate::renewals::Renewals;
 use crate::sweeper::Sweeper;

@@ -58,7 +58,6 @@ mod enrolment;
 mod error;
 mod event;
 mod grant;
-mod known_ca;
 mod options;
 mod orders;
 mod parts;

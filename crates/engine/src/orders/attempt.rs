@@ -7,6 +7,7 @@ use std::sync::Arc;
 use fleetcert_acme::order::{Failure, FailureKind, Retry};
 use fleetcert_acme::{AcmeErrorKind, Driver, DriverOptions, Fault, Job, Outcome, Step};
 use fleetcert_names::HostName;
+use fleetcert_schedule::known_ca::KnownCa;
 use fleetcert_x509::{CsrRefusal, VerifiedCsr};
 use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +17,6 @@ use super::breakers::{Subject, Verdict};
 use super::ended::EndedAttempt;
 use super::journal::{JournalEnd, OrderJournal};
 use crate::grant::policy_for;
-use crate::known_ca::KnownCa;
 use crate::records::{CertificateRecord, DEVICES, DeviceRecord, OrderRecord, Stored};
 use crate::{DeviceState, EngineError, EngineErrorKind, Event};
 

@@ -10,7 +10,7 @@ use fleetcert_ambient::Clock;
 use fleetcert_engine::Engine;
 use fleetcert_protocol::CertificateStatus;
 use fleetcert_schedule::budget::{Limit, LimitKind, Limits, Rule};
-use fleetcert_schedule::scheduler::Reserve;
+use fleetcert_schedule::order_queue::Reserve;
 use fleetcert_store::{Collection, Expect, MemoryStore, Record, Store, StoreError, Transaction, Version};
 
 use crate::setting::{DAY, Device, Running, Told, World, both_stores, enrol, records, request_for, until};
