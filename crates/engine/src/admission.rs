@@ -42,6 +42,8 @@ pub(crate) struct DeviceAdmission {
     context: ServiceContext,
     authenticator: Arc<dyn DeviceAuthenticator>,
     authorizer: Arc<dyn Authorizer>,
+    /// Whether a grant covers the wildcard below the host name.
+    wildcards: bool,
 }
 
 impl DeviceAdmission {
@@ -49,8 +51,9 @@ impl DeviceAdmission {
         context: ServiceContext,
         authenticator: Arc<dyn DeviceAuthenticator>,
         authorizer: Arc<dyn Authorizer>,
+        wildcards: bool,
     ) -> Self {
-        Self { context, authenticator, authorizer }
+        Self { context, authenticator, authorizer, wildcards }
     }
 
     /// Returns the device that sent a request, if it is active.
@@ -100,7 +103,7 @@ impl DeviceAdmission {
     /// Asks the authorizer whether the caller may do `action` to its own name.
     pub(crate) async fn authorize(&self, caller: &Caller, action: Action) -> Result<Grant, EngineError> {
         match self.authorizer.decide(caller, action).await {
-            Ok(()) => Ok(Grant::new(caller.device.clone(), caller.name.clone(), action)),
+            Ok(()) => Ok(Grant::new(caller.device.clone(), caller.name.clone(), self.wildcards, action)),
             Err(denial) => {
                 self.context.notify(&Event::Denied { device: &caller.device, why: &denial.0 });
                 Err(EngineError::new(EngineErrorKind::Denied, denial))

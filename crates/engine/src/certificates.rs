@@ -11,6 +11,7 @@ use fleetcert_store::{Expect, Transaction};
 use fleetcert_x509::{Chain, CsrRefusal, KnownKeys, VerifiedCsr};
 
 use crate::context::ServiceContext;
+use crate::grant::granted_csr;
 use crate::orders::{Orders, Turn};
 use crate::records::{
     self, CERTIFICATE_KEYS, CERTIFICATES, CertificateRecord, DEVICES, DeviceRecord, ORDERS, OrderRecord,
@@ -101,10 +102,12 @@ impl Certificates {
         }
         let account = self.authority.account_url();
         let replaces = certificate.filter(|old| old.account_url == account);
+        let corrupt = |error| EngineError::new(EngineErrorKind::Corrupt, error);
+        let identifiers = csr.identifiers().clone();
         let wanted = NewOrder {
             replaces: replaces.and_then(|old| old.certificate_id.as_deref()?.parse().ok()),
             profile: self.options.profile.clone(),
-            ..NewOrder::new(name.clone().into())
+            ..NewOrder::new(identifiers)
         };
         let mut order = OrderRecord::new(grant.device().clone(), csr.der(), sha256, wanted, now);
         order.tenant = tenant;
@@ -148,8 +151,7 @@ impl Certificates {
     /// the device's tenant.
     async fn gate(&self, grant: &Grant, csr: &[u8]) -> Result<(VerifiedCsr, u32), EngineError> {
         let name = grant.name();
-        let verified = VerifiedCsr::parse(csr, &self.options.csr_policy)
-            .and_then(|csr| csr.require_identifiers(&name.clone().into()).map(|()| csr));
+        let verified = granted_csr(csr, &self.options.csr_policy, grant);
         let csr = verified.map_err(|refusal| self.refuse(name, refusal))?;
         let (mut known, mut tenant) = (KnownKeys::new(), 0);
         if let Some(found) = self.context.store.read(DEVICES, grant.device().as_str()).await? {

@@ -10,6 +10,7 @@ use fleetcert_protocol::{
     AddressReport, AddressesAccepted, CertificateRequest, CertificateStatus, DeviceId, EnrolRequest,
     EnrolmentAnswer, EnrolmentToken,
 };
+use fleetcert_schedule::known_ca::pacer_for;
 use fleetcert_schedule::queue::Tenant;
 use tokio_util::sync::CancellationToken;
 
@@ -18,7 +19,6 @@ use crate::admission::DeviceAdmission;
 use crate::certificates::Certificates;
 use crate::context::ServiceContext;
 use crate::enrolment::Enrolment;
-use crate::known_ca::pacer_for;
 use crate::orders::{Breakers, Orders};
 use crate::renewals::Renewals;
 use crate::sweeper::Sweeper;
@@ -62,7 +62,12 @@ impl Engine {
         let zone = &options.zone;
         let services = Services {
             enrolment: Enrolment::new(context.clone(), zone.clone(), parts.enroller, parts.labels),
-            admission: DeviceAdmission::new(context.clone(), parts.authenticator, parts.authorizer),
+            admission: DeviceAdmission::new(
+                context.clone(),
+                parts.authenticator,
+                parts.authorizer,
+                options.wildcards,
+            ),
             addresses: Addresses::new(context.clone(), &options, backend, parts.addresses, breakers),
             sweeper: Sweeper::new(context.clone(), zone.clone(), challenges),
             certificates: Certificates::new(context, options, authority, Arc::clone(&orders)),

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use fleetcert_acme::Authority;
-use fleetcert_ambient::timeout;
+use fleetcert_acme::{AcmeErrorKind, Authority};
+use fleetcert_ambient::{Backoff, timeout};
 use fleetcert_names::HostName;
 use fleetcert_schedule::{Calendar, Margin, Window, renewal_time, smear_from, window_without_ari};
 use fleetcert_store::{Expect, Record, Transaction};
@@ -32,6 +32,43 @@ const CLAIM_LEASE: Duration = Duration::from_secs(300);
 const POLL_TIMEOUT: Duration = Duration::from_secs(120);
 /// Back-off after an answer that will not change soon (RFC 9773 section 4.3.3).
 const POLL_BACKOFF: Duration = Duration::from_secs(6 * 3600);
+/// Back-off of all polls while the CA does not answer. The renewal times are stored, so nothing is lost by waiting.
+const OUTAGE_BACKOFF: Backoff = Backoff::new(Duration::from_secs(60), Duration::from_secs(3600));
+
+/// What a poll says of the CA itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum CaState {
+    /// It answered.
+    Answers,
+    /// It was not reached, or cannot serve now, and wants to be left alone for this time if it says so.
+    Away(Option<Duration>),
+}
+
+/// The outage of the CA as the polls see it: one for all certificates, because the fault belongs to none of them.
+#[derive(Debug, Default)]
+struct Outage {
+    failures: u32,
+    until: Option<SystemTime>,
+}
+
+impl Outage {
+    fn record(&mut self, state: CaState, now: SystemTime, random: u64) {
+        match state {
+            CaState::Answers => *self = Self::default(),
+            // The polls that were in flight together are one failure.
+            CaState::Away(_) if self.lasts(now) => {}
+            CaState::Away(asked) => {
+                self.failures = self.failures.saturating_add(1);
+                let wait = OUTAGE_BACKOFF.jittered(self.failures, random).max(asked.unwrap_or_default());
+                self.until = now.checked_add(wait);
+            }
+        }
+    }
+
+    fn lasts(&self, now: SystemTime) -> bool {
+        self.until.is_some_and(|until| now < until)
+    }
+}
 
 /// The planned renewals, so that those of one day are not all due on one later day; `None` leaves each in its window.
 #[derive(Debug)]
@@ -144,9 +181,13 @@ impl Renewals {
         // Dropped with this future, it ends the polls in flight.
         let mut polls = JoinSet::new();
         let mut waiting = VecDeque::new();
+        let mut outage = Outage::default();
         loop {
             let mut failed = None;
-            if waiting.is_empty() && polls.len() < MAX_POLLS {
+            if outage.lasts(self.context.now()) {
+                // Their leases end, and they are claimed again.
+                waiting.clear();
+            } else if waiting.is_empty() && polls.len() < MAX_POLLS {
                 match self.claim_windows().await {
                     Ok(claimed) => waiting.extend(claimed),
                     Err(error) => failed = Some(error),
@@ -165,7 +206,11 @@ impl Renewals {
                 }
             };
             tokio::select! {
-                Some(_) = polls.join_next(), if failed.is_none() => {}
+                Some(polled) = polls.join_next(), if failed.is_none() => {
+                    if let Ok(Some(Some(state))) = polled {
+                        outage.record(state, self.context.now(), self.context.random());
+                    }
+                }
                 () = rest, if polls.len() < MAX_POLLS => {}
             }
         }
@@ -195,8 +240,9 @@ impl Renewals {
         Ok(self.context.store.claim(CERTIFICATES, now, now + CLAIM_LEASE, CLAIM_SIZE).await?)
     }
 
-    /// Polls the CA for the window of one certificate, and stores the answer.
-    async fn poll(&self, stored: Record) -> Result<(), EngineError> {
+    /// Polls the CA for the window of one certificate, and stores the answer. Returns what that says of the CA; `None`
+    /// when it was not asked.
+    async fn poll(&self, stored: Record) -> Result<Option<CaState>, EngineError> {
         let name: HostName = stored
             .key
             .parse()
@@ -205,13 +251,16 @@ impl Renewals {
         let (before, planned_before) = (record.window(), record.renew_at);
         let now = self.context.now();
         // RFC 9773 section 4.3.3: expired certificates are not polled.
-        let next = if record.not_after <= now { None } else { self.ask_ca(&name, &mut record).await };
+        let (next, state) = match record.not_after <= now {
+            true => (None, None),
+            false => self.ask_ca(&name, &mut record).await,
+        };
         let expect = Expect::Version(stored.version);
         let write = Transaction::new().put(CERTIFICATES, stored.key, expect, records::encode(&record), next);
         if let Err(error) = self.context.store.commit(write).await {
             self.calendar.replace(record.renew_at, planned_before);
             // A newer certificate was stored meanwhile, or an operator wants another poll: that write counts.
-            return if error.is_conflict() { Ok(()) } else { Err(error.into()) };
+            return if error.is_conflict() { Ok(state) } else { Err(error.into()) };
         }
         // After the write, so that a listener finds the record as the event says.
         if let (Some(window), Some(renew_at)) = (record.window(), record.renew_at)
@@ -219,33 +268,44 @@ impl Renewals {
         {
             self.context.notify(&Event::RenewalWindow { name: &name, window, renew_at });
         }
-        Ok(())
+        Ok(state)
     }
 
-    /// Asks for the window and notes it in the record. Returns when to ask again.
-    async fn ask_ca(&self, name: &HostName, record: &mut CertificateRecord) -> Option<SystemTime> {
+    /// Asks for the window and notes it in the record. Returns when to ask again, and how the CA is.
+    async fn ask_ca(
+        &self,
+        name: &HostName,
+        record: &mut CertificateRecord,
+    ) -> (Option<SystemTime>, Option<CaState>) {
         let now = self.context.now();
         let id = record.certificate_id.as_deref().and_then(|id| id.parse::<CertificateId>().ok());
         let Some(id) = id else {
             self.note_window(record, None);
-            return None;
+            return (None, None);
         };
         let asked = self.authority.renewal_info(&id);
         match timeout(&*self.context.ambient.clock, POLL_TIMEOUT, asked).await {
             Ok(Ok(info)) => {
                 self.note_window(record, Window::new(info.start, info.end));
-                Some(now + info.poll_after)
+                (Some(now + info.poll_after), Some(CaState::Answers))
             }
             Err(_) => {
                 self.context
                     .notify(&Event::RenewalUnknown { name, why: "the CA did not answer within 120 s" });
                 self.note_window(record, None);
-                Some(now + POLL_BACKOFF)
+                (Some(now + POLL_BACKOFF), Some(CaState::Away(None)))
             }
             Ok(Err(error)) => {
                 self.context.notify(&Event::RenewalUnknown { name, why: &error.to_string() });
                 self.note_window(record, None);
-                Some(now + error.retry_after().unwrap_or(POLL_BACKOFF).max(Duration::from_secs(1)))
+                let state = match error.kind() {
+                    AcmeErrorKind::Unreachable | AcmeErrorKind::Unavailable | AcmeErrorKind::RateLimited => {
+                        CaState::Away(error.fault().retry_after)
+                    }
+                    _ => CaState::Answers,
+                };
+                let wait = error.retry_after().unwrap_or(POLL_BACKOFF).max(Duration::from_secs(1));
+                (Some(now + wait), Some(state))
             }
         }
     }
@@ -267,5 +327,39 @@ impl Renewals {
             let renew_at = self.calendar.place(record.renew_at, window, earliest, now, self.context.random());
             record.renew_at = Some(renew_at);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOON: SystemTime = SystemTime::UNIX_EPOCH;
+
+    fn at(seconds: u64) -> SystemTime {
+        NOON + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn outage_backs_off_once_for_polls_in_flight_together_and_ends_with_an_answer() {
+        let mut outage = Outage::default();
+        for _ in 0..4 {
+            outage.record(CaState::Away(None), NOON, u64::MAX);
+        }
+        assert_eq!((outage.failures, outage.until), (1, Some(at(60))));
+        assert!(outage.lasts(at(59)) && !outage.lasts(at(60)));
+        outage.record(CaState::Away(None), at(60), u64::MAX);
+        assert_eq!(outage.until, Some(at(60 + 120)));
+        outage.record(CaState::Answers, at(180), u64::MAX);
+        assert!(!outage.lasts(at(180)));
+    }
+
+    #[test]
+    fn outage_is_polled_once_an_hour_at_least_unless_the_ca_asks_for_more() {
+        let mut outage = Outage { failures: 50, until: None };
+        outage.record(CaState::Away(None), NOON, u64::MAX);
+        assert_eq!(outage.until, Some(at(3600)));
+        outage.record(CaState::Away(Some(Duration::from_secs(7200))), at(3600), 0);
+        assert_eq!(outage.until, Some(at(3600 + 7200)));
     }
 }

@@ -4,8 +4,8 @@ use std::time::SystemTime;
 
 use fleetcert_acme::NewOrder;
 use fleetcert_schedule::budget::OrderKind;
+use fleetcert_schedule::known_ca::origin;
 
-use crate::known_ca::origin;
 use crate::records::CertificateRecord;
 
 /// Returns the kind of an order that is sent at `now`; `before` is the last certificate for exactly its names.

@@ -19,6 +19,7 @@ use std::time::{Duration, SystemTime};
 use fleetcert_acme::NewOrder;
 use fleetcert_names::HostName;
 use fleetcert_schedule::budget::{Account, BucketKey, Charges, Leave, Limits, OrderKind, SharedDenial};
+use fleetcert_schedule::known_ca::{KnownCa, origin};
 use fleetcert_schedule::order_queue::Reserve;
 use fleetcert_schedule::queue::Lane;
 use fleetcert_store::Transaction;
@@ -37,7 +38,6 @@ pub(crate) use rows::StoredRow;
 pub(crate) use settlement::{Decision, Settlement, decide, on_pause, on_setting_aside};
 
 use crate::context::ServiceContext;
-use crate::known_ca::{KnownCa, origin};
 use crate::records::{self, CertificateRecord, OrderRecord};
 use crate::{EngineError, EngineErrorKind, EngineOptions, Event};
 

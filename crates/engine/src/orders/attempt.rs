@@ -7,6 +7,7 @@ use std::sync::Arc;
 use fleetcert_acme::order::{Failure, FailureKind, Retry};
 use fleetcert_acme::{AcmeErrorKind, Driver, DriverOptions, Fault, Job, Outcome, Step};
 use fleetcert_names::HostName;
+use fleetcert_schedule::known_ca::KnownCa;
 use fleetcert_x509::{CsrRefusal, VerifiedCsr};
 use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +16,7 @@ use super::Orders;
 use super::breakers::{Subject, Verdict};
 use super::ended::EndedAttempt;
 use super::journal::{JournalEnd, OrderJournal};
-use crate::known_ca::KnownCa;
+use crate::grant::policy_for;
 use crate::records::{CertificateRecord, DEVICES, DeviceRecord, OrderRecord, Stored};
 use crate::{DeviceState, EngineError, EngineErrorKind, Event};
 
@@ -151,7 +152,9 @@ impl Attempt {
     /// that was changed in the store.
     fn csr(&self) -> Result<Result<VerifiedCsr, CsrRefusal>, EngineError> {
         let checked = self.order.value.checked_sha256()?;
-        let csr = VerifiedCsr::parse(&self.order.value.csr_der()?, &self.orders.options.csr_policy);
+        let identifiers = &self.order.value.state.order().identifiers;
+        let policy = policy_for(&self.orders.options.csr_policy, &self.name, identifiers);
+        let csr = VerifiedCsr::parse(&self.order.value.csr_der()?, &policy);
         Ok(csr.and_then(|csr| csr.require_sha256(&checked).map(|()| csr)))
     }
 
