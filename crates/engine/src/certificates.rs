@@ -102,7 +102,6 @@ impl Certificates {
         }
         let account = self.authority.account_url();
         let replaces = certificate.filter(|old| old.account_url == account);
-        let corrupt = |error| EngineError::new(EngineErrorKind::Corrupt, error);
         let identifiers = csr.identifiers().clone();
         let wanted = NewOrder {
             replaces: replaces.and_then(|old| old.certificate_id.as_deref()?.parse().ok()),

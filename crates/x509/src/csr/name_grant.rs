@@ -76,7 +76,9 @@ impl NameGrant {
 
     /// Returns the maximum number of names, or `None` when only the policy bounds it.
     pub(super) fn max_names(&self) -> Option<usize> {
-        self.subtrees.is_empty().then(|| self.exact.len() + self.optional.len())
+        let is_more = |identifier: &&Identifier| self.exact.binary_search(identifier).is_err();
+        let more = || self.optional.iter().filter(is_more).count();
+        self.subtrees.is_empty().then(|| self.exact.len() + more())
     }
 
     pub(super) fn allows(&self, identifier: &Identifier) -> bool {

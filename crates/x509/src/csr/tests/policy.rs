@@ -190,6 +190,9 @@ fn grants_of_each_kind() {
     assert_eq!(code(&of(&[NAME, "fleet.test", "*.fleet.test"]), &strict), None);
     assert_eq!(code(&of(&[NAME, "*.fleet.test"]), &strict), Some(Code::NameNotGranted));
     assert_eq!(code(&of(&[NAME, "fleet.test", "*.fleet.test", "b.test"]), &strict), Some(Code::SanTooMany));
+    let overlapping = NameGrant::exact(&own).and_optional(&own).and_optional(&base);
+    let strict_too = CsrPolicy::device().with_grant(overlapping);
+    assert_eq!(code(&of(&[NAME, "fleet.test", "b.test"]), &strict_too), Some(Code::SanTooMany));
     let star_in_cn = with_subject(&[cn("*.fleet.test")]);
     assert_eq!(code(&star_in_cn, &strict), Some(Code::CommonNameMismatch));
 }
