@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::Arc;
 
-use fleetcert_ambient::{SystemClock, SystemEntropy};
+use fleetcert_ambient::{Ambient, SystemClock, SystemEntropy};
 use fleetcert_dns::conformance::{Report, Subject, check};
 use fleetcert_dns::{DnsBackend, ZoneWriter, ZoneWriterOptions};
 use fleetcert_dns_rfc2136::{Rfc2136Backend, Rfc2136Options};
@@ -32,9 +32,11 @@ pub fn backend(server: &NameServer, transport: Transport) -> Result<Rfc2136Backe
     Ok(Rfc2136Backend::new(options, Arc::new(SystemClock), Arc::new(SystemEntropy)))
 }
 
-/// The zone writer on top of a backend, as it is by default.
+/// Returns the zone writer with its defaults on top of a backend. Its driver runs as a task of the current runtime.
 pub fn writer<B: DnsBackend + 'static>(backend: B) -> ZoneWriter<B> {
-    ZoneWriter::new(backend, Arc::new(SystemClock), ZoneWriterOptions::default())
+    let (writer, driver) = ZoneWriter::new(backend, ZoneWriterOptions::default(), Ambient::system());
+    tokio::spawn(driver);
+    writer
 }
 
 /// Runs the suite on the server's zone by RFC 2136.

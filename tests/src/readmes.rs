@@ -1,4 +1,4 @@
-//! The code in the crates' README files, compiled and run as doc tests.
+//! The code in the README files of the repository and of the crates, compiled and run as doc tests.
 
 macro_rules! readmes {
     ($($name:ident = $path:literal),* $(,)?) => {
@@ -7,6 +7,8 @@ macro_rules! readmes {
 }
 
 readmes! {
+    repository = "",
+    fleetcert = "crates/fleetcert/",
     acme = "crates/acme/",
     acme_server = "crates/acme-server/",
     agent = "crates/agent/",

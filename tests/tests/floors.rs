@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-const FLOORS: [&[&str]; 6] = [
+const FLOORS: [&[&str]; 7] = [
     &["ambient", "names", "jose"],
     &["dns", "x509", "schedule", "store", "protocol", "https"],
     &["dns-wire", "acme", "acme-server", "agent", "store-postgres"],
     &["dns-lookup", "dns-rfc2136", "dns-http", "nameserver"],
     &["engine", "testkit"],
     &["control"],
+    &["fleetcert"],
 ];
 
 #[test]

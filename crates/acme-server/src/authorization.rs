@@ -70,12 +70,16 @@ fn not_found() -> Problem {
 }
 
 fn document(shared: &Shared, id: Id, authorization: &Authorization) -> Value {
-    json!({
-        "identifier": { "type": "dns", "value": authorization.name },
+    let mut document = json!({
+        "identifier": { "type": "dns", "value": authorization.identifier.base() },
         "status": status(&authorization.state),
         "expires": rfc3339(authorization.expires),
         "challenges": [challenge::document(shared, id, authorization)],
-    })
+    });
+    if authorization.identifier.is_wildcard() {
+        document["wildcard"] = json!(true);
+    }
+    document
 }
 
 fn status(state: &AuthorizationState) -> &'static str {

@@ -8,7 +8,8 @@ use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fleetcert_ambient::timeout;
-use fleetcert_x509::{CsrPolicy, VerifiedCsr};
+use fleetcert_names::{Identifier, IdentifierSet};
+use fleetcert_x509::{CsrPolicy, CsrRefusalCode, NameGrant, VerifiedCsr};
 use http::{Request, StatusCode};
 use serde::Deserialize;
 use tokio::sync::oneshot;
@@ -50,10 +51,7 @@ fn start(shared: &Shared, caller: &Caller, id: &str, csr: &str) -> Result<onesho
         let detail = format!("the order is not ready to be finalized, it is {}", status.as_str());
         return Err(Problem::new(ProblemKind::OrderNotReady, detail));
     }
-    let csr = verified(csr, caller)?;
-    if let Err(refusal) = csr.require_names(&order.key.names) {
-        return Err(Problem::unauthorized(format!("the CSR and the order differ in their names: {refusal}")));
-    }
+    let csr = verified(csr, caller, &order.key.identifiers)?;
 
     objects.sweep(shared.now());
     if !objects.certificates.has_room_for(1) {
@@ -67,7 +65,8 @@ fn start(shared: &Shared, caller: &Caller, id: &str, csr: &str) -> Result<onesho
     Ok(is_done)
 }
 
-fn verified(csr: &str, caller: &Caller) -> Result<VerifiedCsr, Problem> {
+/// Checks a CSR against the rules of public CAs, and that it is for exactly the identifiers.
+fn verified(csr: &str, caller: &Caller, identifiers: &IdentifierSet) -> Result<VerifiedCsr, Problem> {
     /// The tag of a SEQUENCE: what is encoded must be DER and not PEM.
     const SEQUENCE: u8 = 0x30;
 
@@ -78,10 +77,29 @@ fn verified(csr: &str, caller: &Caller) -> Result<VerifiedCsr, Problem> {
     if der.first() != Some(&SEQUENCE) {
         return Err(refused("the CSR is not in DER".to_owned()));
     }
-    let csr = VerifiedCsr::parse(&der, &CsrPolicy::lets_encrypt())
-        .map_err(|refusal| refused(format!("{refusal} ({})", refusal.code())))?;
+    let policy = CsrPolicy::lets_encrypt().with_grant(grant(identifiers));
+    let csr = VerifiedCsr::parse(&der, &policy).map_err(|refusal| match refusal.code() {
+        CsrRefusalCode::NameNotGranted | CsrRefusalCode::WildcardNotGranted | CsrRefusalCode::SanTooMany => {
+            differs(&refusal.to_string())
+        }
+        code => refused(format!("{refusal} ({code})")),
+    })?;
+    // A grant allows its wildcards; here each must be there.
+    if csr.names().len() + csr.wildcards().len() != identifiers.len() {
+        return Err(differs("a wildcard is missing"));
+    }
     if csr.spki() == caller.key.spki_der() {
         return Err(refused("the key of the certificate must not be the key of the account".to_owned()));
     }
     Ok(csr)
+}
+
+fn grant(identifiers: &IdentifierSet) -> NameGrant {
+    let hosts = NameGrant::exact(identifiers.iter().filter_map(Identifier::host).cloned());
+    let wildcards = identifiers.iter().filter(|identifier| identifier.is_wildcard());
+    wildcards.fold(hosts, |grant, identifier| grant.and_wildcard(identifier.base().clone()))
+}
+
+fn differs(how: &str) -> Problem {
+    Problem::unauthorized(format!("the CSR and the order differ in their identifiers: {how}"))
 }

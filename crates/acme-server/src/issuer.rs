@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use fleetcert_names::HostName;
+use fleetcert_names::{Identifier, IdentifierSet};
 use fleetcert_x509::{CertificateId, Chain, Leaf, VerifiedCsr};
 
 use crate::{Problem, Resource};
@@ -50,7 +50,7 @@ pub trait Issuer: Send + Sync + Debug {
         let _ = order;
     }
 
-    /// Whether a new order may be made: names (`rejectedIdentifier`, see [`Problem::of_names`]) and whatever else
+    /// Whether a new order may be made: names (`rejectedIdentifier`, see [`Problem::of_identifiers`]) and whatever else
     /// is the issuer's own. Not asked when an order is used again.
     async fn admit_order(&self, order: &OrderRequest<'_>) -> Result<(), Problem>;
 
@@ -58,7 +58,7 @@ pub trait Issuer: Send + Sync + Debug {
     /// CAA records. The problem is one of type `dns`, `unauthorized` or `caa`, or `serverInternal`.
     async fn validate(&self, challenge: &Dns01Challenge) -> Result<(), Problem>;
 
-    /// Signs: a chain whose leaf has exactly the key and the names of the CSR.
+    /// Signs: a chain whose leaf has exactly the key of the CSR and the identifiers of the request.
     async fn issue(&self, request: &IssueRequest) -> Result<Chain, Problem>;
 
     /// When a certificate that this server issued, and nobody revoked, should be renewed.
@@ -73,8 +73,8 @@ const _: Option<&dyn Issuer> = None;
 pub struct OrderRequest<'a> {
     /// The URL of the account.
     pub account_url: &'a str,
-    /// The names, sorted, each once.
-    pub names: &'a [HostName],
+    /// Identifiers to be certified.
+    pub identifiers: &'a IdentifierSet,
     /// One of the profiles of the directory.
     pub profile: Option<&'a str>,
     /// The certificate that this one is to replace; it is known, the account's own, and shares a name.
@@ -84,9 +84,8 @@ pub struct OrderRequest<'a> {
 /// A dns-01 challenge to validate (RFC 8555 section 8.4).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dns01Challenge {
-    /// The name that is to be validated; the record stands at its
-    /// [`challenge_name`](fleetcert_names::HostName::challenge_name).
-    pub name: HostName,
+    /// Identifier to validate; the record stands at its [`challenge_name`](Identifier::challenge_name).
+    pub identifier: Identifier,
     /// The value that one of the TXT records must have.
     pub txt_value: String,
     /// The URL of the account, for CAA `accounturi` (RFC 8657 section 3).
@@ -96,8 +95,10 @@ pub struct Dns01Challenge {
 /// A certificate to issue: everything about it was validated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IssueRequest {
-    /// Its key and names.
+    /// CSR with the key.
     pub csr: VerifiedCsr,
+    /// Identifiers of the order; those of the CSR are the same.
+    pub identifiers: IdentifierSet,
     /// One of the profiles of the directory.
     pub profile: Option<String>,
     /// The URL of the account.

@@ -4,7 +4,7 @@
 //! a public one. The server keeps the protocol: nonces, signatures, accounts, orders, authorizations, states,
 //! problem documents. What is decided, validated and signed is an [`Issuer`]'s, behind a trait of its own.
 //!
-//! It offers dns-01 and no other challenge, identifiers of type `dns`, no wildcards. It has no key change, no
+//! It offers dns-01 and no other challenge, identifiers of type `dns`, wildcards included. It has no key change, no
 //! external account binding, no pre-authorization and no list of an account's orders, and does not advertise
 //! them. Its objects live in memory, in bounded tables, and end with it. It limits no rates itself: an
 //! [`Issuer`] does, in [`admit`](Issuer::admit), [`admit_account`](Issuer::admit_account) and

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use fleetcert_names::HostName;
+use fleetcert_names::{Identifier, IdentifierSet, NameError};
 use fleetcert_x509::CertificateId;
 use http::{Request, StatusCode};
 use serde::Deserialize;
@@ -24,7 +24,7 @@ use crate::{Problem, ProblemKind};
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct NewOrder {
-    identifiers: Vec<Identifier>,
+    identifiers: Vec<IdentifierObject>,
     not_before: Option<String>,
     not_after: Option<String>,
     profile: Option<String>,
@@ -32,7 +32,7 @@ struct NewOrder {
 }
 
 #[derive(Deserialize)]
-struct Identifier {
+struct IdentifierObject {
     #[serde(rename = "type")]
     kind: String,
     value: String,
@@ -47,9 +47,9 @@ pub(crate) async fn create(
     if asked.not_before.is_some() || asked.not_after.is_some() {
         return Err(Problem::malformed("notBefore and notAfter are not supported"));
     }
-    let names = names(asked.identifiers, shared.options.max_names)?;
+    let identifiers = identifiers(asked.identifiers, shared.options.max_names)?;
     let replaces = match asked.replaces {
-        Some(text) => Some(check_replacement(&shared.objects(), &caller, &names, &text, shared.now())?),
+        Some(text) => Some(check_replacement(&shared.objects(), &caller, &identifiers, &text, shared.now())?),
         None => None,
     };
     if let Some(profile) = &asked.profile
@@ -58,10 +58,10 @@ pub(crate) async fn create(
         return Err(Problem::new(ProblemKind::InvalidProfile, "the directory has no such profile"));
     }
 
-    let key = OrderKey { account: caller.id, profile: asked.profile, names };
+    let key = OrderKey { account: caller.id, profile: asked.profile, identifiers };
     let order = OrderRequest {
         account_url: &caller.url,
-        names: &key.names,
+        identifiers: &key.identifiers,
         profile: key.profile.as_deref(),
         replaces: replaces.as_ref(),
     };
@@ -86,27 +86,26 @@ async fn reuse_or_open(
     open(shared, caller, key.clone(), order.replaces.cloned())
 }
 
-/// The names, sorted, each once.
-fn names(identifiers: Vec<Identifier>, most: usize) -> Result<Vec<HostName>, Problem> {
-    if identifiers.is_empty() || identifiers.len() > most {
+/// Reads the identifiers; all that are refused are named at once.
+fn identifiers(objects: Vec<IdentifierObject>, most: usize) -> Result<IdentifierSet, Problem> {
+    let most = most.min(IdentifierSet::MAX_IDENTIFIERS);
+    if objects.is_empty() || objects.len() > most {
         return Err(Problem::malformed(format!("an order has 1 to {most} identifiers")));
     }
-    let (mut names, mut refused) = (Vec::new(), Vec::new());
-    for identifier in identifiers {
-        match name(&identifier) {
-            Ok(name) => names.push(name),
-            Err(problem) => refused.push((identifier.value, problem)),
+    let (mut identifiers, mut refused) = (Vec::new(), Vec::new());
+    for object in objects {
+        match identifier(&object) {
+            Ok(identifier) => identifiers.push(identifier),
+            Err(problem) => refused.push((object.value, problem)),
         }
     }
-    names.sort();
-    names.dedup();
-    match Problem::of_identifiers(refused) {
+    match Problem::of_values(refused) {
         Some(problem) => Err(problem),
-        None => Ok(names),
+        None => IdentifierSet::new(identifiers).map_err(|error| Problem::malformed(error.to_string())),
     }
 }
 
-fn name(identifier: &Identifier) -> Result<HostName, Problem> {
+fn identifier(identifier: &IdentifierObject) -> Result<Identifier, Problem> {
     if identifier.kind != "dns" {
         return Err(Problem::new(
             ProblemKind::UnsupportedIdentifier,
@@ -114,20 +113,17 @@ fn name(identifier: &Identifier) -> Result<HostName, Problem> {
         ));
     }
     let rejected = |detail: String| Problem::new(ProblemKind::RejectedIdentifier, detail);
-    if identifier.value.starts_with("*.") {
-        return Err(rejected("no wildcard certificates are issued here".to_owned()));
-    }
     if identifier.value.ends_with('.') {
         return Err(rejected("an identifier has no dot at its end".to_owned()));
     }
-    identifier.value.parse().map_err(|error: fleetcert_names::NameError| rejected(error.to_string()))
+    identifier.value.parse().map_err(|error: NameError| rejected(error.to_string()))
 }
 
 /// The checks of Boulder, in its order: a failed one fails the whole order.
 fn check_replacement(
     objects: &Objects,
     caller: &Caller,
-    names: &[HostName],
+    identifiers: &IdentifierSet,
     text: &str,
     now: SystemTime,
 ) -> Result<CertificateId, Problem> {
@@ -140,7 +136,10 @@ fn check_replacement(
     if certificate.account != caller.id {
         return Err(Problem::unauthorized("the certificate to be replaced belongs to another account"));
     }
-    if !certificate.chain.leaf().names().iter().any(|name| names.contains(name)) {
+    let leaf = certificate.chain.leaf();
+    let hosts = leaf.names().iter().cloned().map(Identifier::from);
+    let mut replaced = hosts.chain(leaf.wildcards().iter().cloned().map(Identifier::wildcard));
+    if !replaced.any(|identifier| identifiers.contains(&identifier)) {
         return Err(Problem::malformed("the order and the certificate that it replaces share no name"));
     }
     if objects.is_replaced(&certificate_id, now) {
@@ -162,7 +161,7 @@ fn reused(shared: &Shared, key: &OrderKey) -> Option<Response> {
     Some(shown(shared, &objects, id, objects.orders.get(id)?, StatusCode::CREATED))
 }
 
-/// Makes the order, with an authorization for each name: a new one, or one that is valid and may be used again.
+/// Makes the order, with an authorization for each identifier: a new one, or one that is valid and may be used again.
 fn open(
     shared: &Shared,
     caller: &Caller,
@@ -176,16 +175,16 @@ fn open(
     if replaces.as_ref().is_some_and(|certificate| objects.is_replaced(certificate, now)) {
         return Err(already_replaced());
     }
-    if !objects.orders.has_room_for(1) || !objects.authorizations.has_room_for(key.names.len()) {
+    if !objects.orders.has_room_for(1) || !objects.authorizations.has_room_for(key.identifiers.len()) {
         return Err(Problem::busy());
     }
 
     let mut expires = now + shared.options.order_lifetime;
-    let mut authorizations = Vec::with_capacity(key.names.len());
-    for name in &key.names {
-        let (id, ends) = match valid_authorization(shared, &objects, &key, name, now) {
+    let mut authorizations = Vec::with_capacity(key.identifiers.len());
+    for identifier in &key.identifiers {
+        let (id, ends) = match valid_authorization(shared, &objects, &key, identifier, now) {
             Some(found) => found,
-            None => (new_authorization(shared, &mut objects, caller, &key, name, expires)?, expires),
+            None => (new_authorization(shared, &mut objects, caller, &key, identifier, expires)?, expires),
         };
         authorizations.push(id);
         expires = expires.min(ends);
@@ -201,10 +200,10 @@ fn valid_authorization(
     shared: &Shared,
     objects: &Objects,
     key: &OrderKey,
-    name: &HostName,
+    identifier: &Identifier,
     now: SystemTime,
 ) -> Option<(Id, SystemTime)> {
-    let one = OrderKey { names: vec![name.clone()], ..key.clone() };
+    let one = OrderKey { identifiers: identifier.clone().into(), ..key.clone() };
     let (id, validated) = objects.valid_authorization(&one, now)?;
     let ends = validated + shared.options.authorization_reuse;
     (now < ends).then_some((id, ends))
@@ -215,7 +214,7 @@ fn new_authorization(
     objects: &mut Objects,
     caller: &Caller,
     key: &OrderKey,
-    name: &HostName,
+    identifier: &Identifier,
     expires: SystemTime,
 ) -> Result<Id, Problem> {
     let id = Id::random(&*shared.entropy);
@@ -224,7 +223,7 @@ fn new_authorization(
     let authorization = Authorization {
         account: caller.id,
         profile: key.profile.clone(),
-        name: name.clone(),
+        identifier: identifier.clone(),
         expires,
         token: URL_SAFE_NO_PAD.encode(token),
         state: AuthorizationState::Pending,

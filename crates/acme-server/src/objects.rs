@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use fleetcert_jose::{Jwk, Thumbprint};
-use fleetcert_names::HostName;
+use fleetcert_names::{Identifier, IdentifierSet};
 use fleetcert_x509::{CertificateId, Chain};
 
 use crate::table::{Full, Id, Table};
@@ -24,8 +24,7 @@ pub(crate) struct Account {
 pub(crate) struct OrderKey {
     pub(crate) account: Id,
     pub(crate) profile: Option<String>,
-    /// Sorted, each once.
-    pub(crate) names: Vec<HostName>,
+    pub(crate) identifiers: IdentifierSet,
 }
 
 /// RFC 8555 section 7.1.3.
@@ -78,7 +77,7 @@ impl OrderStatus {
 pub(crate) struct Authorization {
     pub(crate) account: Id,
     pub(crate) profile: Option<String>,
-    pub(crate) name: HostName,
+    pub(crate) identifier: Identifier,
     pub(crate) expires: SystemTime,
     pub(crate) token: String,
     pub(crate) state: AuthorizationState,
@@ -266,7 +265,11 @@ impl Objects {
 
 impl Authorization {
     fn key(&self) -> OrderKey {
-        OrderKey { account: self.account, profile: self.profile.clone(), names: vec![self.name.clone()] }
+        OrderKey {
+            account: self.account,
+            profile: self.profile.clone(),
+            identifiers: self.identifier.clone().into(),
+        }
     }
 }
 

@@ -58,7 +58,7 @@ pub(crate) fn shown(shared: &Shared, objects: &Objects, id: Id, order: &Order, c
 fn document(shared: &Shared, id: Id, order: &Order, status: OrderStatus) -> Value {
     let urls = &shared.urls;
     let identifiers: Vec<Value> =
-        order.key.names.iter().map(|name| json!({ "type": "dns", "value": name })).collect();
+        order.key.identifiers.iter().map(|it| json!({ "type": "dns", "value": it })).collect();
     let authorizations: Vec<String> =
         order.authorizations.iter().map(|id| urls.one(Resource::Authorization, *id)).collect();
     let mut document = json!({

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
-use fleetcert_names::HostName;
+use fleetcert_names::Identifier;
 use http::header::{CONTENT_TYPE, LINK, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
@@ -130,20 +130,18 @@ impl Problem {
         }
     }
 
-    /// The problem of an order some of whose names are refused: for one name its own, for more a problem with
-    /// one subproblem for each (RFC 8555 section 6.7.1), as Boulder does it. `None` when no name is refused.
-    pub fn of_names(refusals: Vec<(HostName, Problem)>) -> Option<Self> {
-        Self::of_identifiers(
-            refusals.into_iter().map(|(name, problem)| (name.to_string(), problem)).collect(),
-        )
+    /// Returns the problem of an order whose identifiers are refused in part, as Boulder does: one refusal is the
+    /// problem itself, several are subproblems (RFC 8555 section 6.7.1). Returns `None` without a refusal.
+    pub fn of_identifiers(refusals: Vec<(Identifier, Problem)>) -> Option<Self> {
+        Self::of_values(refusals.into_iter().map(|(it, problem)| (it.to_string(), problem)).collect())
     }
 
-    pub(crate) fn of_identifiers(mut refusals: Vec<(String, Problem)>) -> Option<Self> {
+    pub(crate) fn of_values(mut refusals: Vec<(String, Problem)>) -> Option<Self> {
         if refusals.len() == 1 {
             return refusals.pop().map(|(_, problem)| problem);
         }
         let (kind, status) = refusals.first().map(|(_, problem)| (problem.kind, problem.status))?;
-        let detail = format!("{} of the names are refused; see the subproblems", refusals.len());
+        let detail = format!("{} identifiers are refused; see the subproblems", refusals.len());
         let subproblems = refusals
             .into_iter()
             .map(|(identifier, problem)| Problem {
@@ -277,20 +275,20 @@ pub(crate) fn seconds(wait: Duration) -> HeaderValue {
 mod tests {
     use super::*;
 
-    fn refused(name: &str) -> (HostName, Problem) {
+    fn refused(name: &str) -> (Identifier, Problem) {
         (name.parse().unwrap(), Problem::new(ProblemKind::RejectedIdentifier, "not ours"))
     }
 
     #[test]
     fn one_refused_name_has_no_subproblems() {
-        assert_eq!(Problem::of_names(Vec::new()), None);
-        let one = Problem::of_names(vec![refused("a.test")]).unwrap();
+        assert_eq!(Problem::of_identifiers(Vec::new()), None);
+        let one = Problem::of_identifiers(vec![refused("a.test")]).unwrap();
         assert_eq!((one.detail(), one.subproblems().len()), ("not ours", 0));
     }
 
     #[test]
     fn several_refused_names_have_one_each() {
-        let two = Problem::of_names(vec![refused("a.test"), refused("b.test")]).unwrap();
+        let two = Problem::of_identifiers(vec![refused("a.test"), refused("b.test")]).unwrap();
         let document = two.to_json();
         assert_eq!(document["type"], "urn:ietf:params:acme:error:rejectedIdentifier");
         assert_eq!(document["subproblems"][1]["identifier"]["value"], "b.test");

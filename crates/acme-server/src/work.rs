@@ -89,7 +89,7 @@ fn challenge(shared: &Shared, id: Id) -> Option<Dns01Challenge> {
     let account = objects.accounts.get(authorization.account)?;
     let key_authorization = format!("{}.{}", authorization.token, account.thumbprint);
     Some(Dns01Challenge {
-        name: authorization.name.clone(),
+        identifier: authorization.identifier.clone(),
         txt_value: URL_SAFE_NO_PAD.encode(digest(&SHA256, key_authorization.as_bytes())),
         account_url: shared.urls.one(Resource::Account, authorization.account),
     })
@@ -116,6 +116,7 @@ fn issue_request(shared: &Shared, id: Id, csr: VerifiedCsr) -> Option<IssueReque
     let order = objects.orders.get(id)?;
     Some(IssueRequest {
         csr,
+        identifiers: order.key.identifiers.clone(),
         profile: order.key.profile.clone(),
         account_url: shared.urls.one(Resource::Account, order.key.account),
         replaces: order.replaces.clone(),

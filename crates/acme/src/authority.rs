@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use fleetcert_dns::TxtValue;
-use fleetcert_names::HostName;
+use fleetcert_names::{Identifier, IdentifierSet};
 use fleetcert_x509::CertificateId;
 use serde::{Deserialize, Serialize};
 
@@ -69,17 +69,17 @@ pub trait OrderHandle: Send + fmt::Debug {
         self.reading().status
     }
 
-    /// The dns-01 challenge of each name, read once from the CA after each [`refresh`](Self::refresh).
+    /// Returns the dns-01 challenge of each identifier, read from the CA once after each [`refresh`](Self::refresh).
     ///
     /// # Errors
-    /// Of all kinds; `Protocol` also when the CA offers no dns-01 for a name, or speaks of other names.
+    /// Of all kinds; `Protocol` also when the CA offers no dns-01 challenge, or for other identifiers.
     async fn challenges(&mut self) -> Result<Vec<Dns01>, AcmeError>;
 
-    /// Tells the CA to look at the challenge record of `name`.
+    /// Asks the CA to validate the challenge record of `identifier`.
     ///
     /// # Errors
-    /// Of all kinds; `InvalidInput` when the order is not for `name`.
-    async fn answer(&mut self, name: &HostName) -> Result<(), AcmeError>;
+    /// Of all kinds; `InvalidInput` when the order is not for `identifier`.
+    async fn answer(&mut self, identifier: &Identifier) -> Result<(), AcmeError>;
 
     /// Reads the order once.
     ///
@@ -100,24 +100,32 @@ pub trait OrderHandle: Send + fmt::Debug {
     async fn certificate(&mut self) -> Result<Vec<u8>, AcmeError>;
 }
 
-/// What is ordered.
+/// What to order.
+///
+/// ```
+/// use fleetcert_acme::NewOrder;
+///
+/// let order = NewOrder::new("xi8qz.fleet.test,*.xi8qz.fleet.test".parse()?);
+/// assert_eq!(order.identifiers.challenge_names().len(), 1, "one record set, two values");
+/// # Ok::<(), fleetcert_names::NameError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewOrder {
-    /// The names of the certificate; at least one, at most 100.
-    pub names: Vec<HostName>,
-    /// The certificate that this one replaces (RFC 9773 section 5). A hint: a CA that refuses it gets the same
-    /// order without.
+    /// Identifiers of the certificate.
+    pub identifiers: IdentifierSet,
+    /// Certificate that this one replaces (RFC 9773 section 5). A hint: a CA that refuses it gets the same order
+    /// without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaces: Option<CertificateId>,
-    /// The profile, one of those that the CA's directory lists.
+    /// Profile: one of those that the CA's directory lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
 }
 
 impl NewOrder {
-    /// An order for these names, and nothing special.
-    pub fn new(names: impl IntoIterator<Item = HostName>) -> Self {
-        Self { names: names.into_iter().collect(), replaces: None, profile: None }
+    /// Returns an order for these identifiers, with the CA's default profile.
+    pub fn new(identifiers: IdentifierSet) -> Self {
+        Self { identifiers, replaces: None, profile: None }
     }
 }
 
@@ -148,20 +156,21 @@ pub enum OrderStatus {
     Invalid,
 }
 
-/// The dns-01 challenge of one name (RFC 8555 section 8.4).
+/// The dns-01 challenge of one identifier (RFC 8555 section 8.4).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dns01 {
-    /// The name to be proved. The record goes to its [`challenge_name`](HostName::challenge_name).
-    pub name: HostName,
-    /// What the TXT record says; a name whose status is not `Pending` needs none.
+    /// Identifier to validate. The record goes to its [`challenge_name`](Identifier::challenge_name), which a wildcard
+    /// shares with its base.
+    pub identifier: Identifier,
+    /// Value of the TXT record; `None` unless the status is `Pending`.
     pub value: Option<TxtValue>,
-    /// Where the authorization of the name stands.
+    /// Status of the authorization.
     pub status: AuthorizationStatus,
-    /// What the CA did not like, if it has looked.
+    /// Problem that the CA found when it validated.
     pub problem: Option<Problem>,
 }
 
-/// Where the authorization of a name stands (RFC 8555 section 7.1.6).
+/// Status of the authorization of an identifier (RFC 8555 section 7.1.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AuthorizationStatus {
     /// The challenge is to be answered, or the CA is looking.

@@ -1,6 +1,7 @@
 //! A CA, reached by HTTPS.
 
 mod account;
+mod account_file;
 mod directory;
 mod key;
 mod nonce_pool;
@@ -14,6 +15,7 @@ mod traffic;
 mod wire;
 
 pub use account::{Account, TermsOfService};
+pub use account_file::AccountFile;
 pub use key::{AccountKey, Credentials};
 pub use traffic::Traffic;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Problem;
+use crate::{Problem, RateLimit};
 
 type Source = Box<dyn Error + Send + Sync + 'static>;
 
@@ -87,8 +87,11 @@ pub struct Fault {
     pub status: Option<u16>,
     /// How long the CA asked us to wait (RFC 9110 section 10.2.3), at most 30 days.
     pub retry_after: Option<Duration>,
-    /// What the CA said, when it said it as RFC 8555 section 6.7 asks.
+    /// Problem document of the CA (RFC 8555 section 6.7), if there is one.
     pub problem: Option<Problem>,
+    /// The limit that is reached, for [`RateLimited`](AcmeErrorKind::RateLimited) and
+    /// [`Paused`](AcmeErrorKind::Paused) as the CA reports them.
+    pub limit: Option<RateLimit>,
     /// What happened, where no problem document says it.
     pub detail: String,
 }
@@ -99,8 +102,7 @@ const PAUSE: Duration = Duration::from_secs(60);
 impl AcmeError {
     /// An error of this kind, for who implements an [`Authority`](crate::Authority).
     pub fn new(kind: AcmeErrorKind, operation: Operation, detail: impl Into<String>) -> Self {
-        Fault { kind, status: None, retry_after: None, problem: None, detail: detail.into() }
-            .during(operation)
+        Fault::new(kind, detail).during(operation)
     }
 
     pub(crate) fn protocol(detail: impl Into<String>) -> Self {
@@ -149,6 +151,11 @@ impl AcmeError {
 }
 
 impl Fault {
+    /// Returns a fault that is not an answer of the CA.
+    pub fn new(kind: AcmeErrorKind, detail: impl Into<String>) -> Self {
+        Self { kind, status: None, retry_after: None, problem: None, limit: None, detail: detail.into() }
+    }
+
     /// The error that this is when it happens in `operation`.
     pub fn during(self, operation: Operation) -> AcmeError {
         AcmeError { operation, fault: Box::new(self), source: None }
@@ -232,11 +239,9 @@ impl From<instant_acme::Error> for AcmeError {
                 Err(other) => Self::protocol(crate::problem::bounded(&other.to_string(), 400)),
             },
             instant_acme::Error::Api(problem) => Fault {
-                kind: AcmeErrorKind::Refused,
                 status: problem.status,
-                retry_after: None,
                 problem: Some(Problem::from(&problem)),
-                detail: String::new(),
+                ..Fault::new(AcmeErrorKind::Refused, "")
             }
             .during(Operation::Setup),
             instant_acme::Error::KeyRejected => Self::new(

@@ -27,16 +27,22 @@ mod client;
 mod driver;
 mod error;
 pub mod order;
+mod paced;
 mod problem;
+mod rate_limit;
 
 pub use authority::{
     Authority, AuthorizationStatus, Dns01, NewOrder, OrderHandle, OrderStatus, Reading, RenewalInfo,
     RevocationReason,
 };
-pub use client::{Account, AccountKey, Client, ClientOptions, Credentials, TermsOfService, Traffic};
+pub use client::{
+    Account, AccountFile, AccountKey, Client, ClientOptions, Credentials, TermsOfService, Traffic,
+};
 pub use driver::{
     Driver, DriverOptions, Entry, Job, Journal, JournalError, MemoryJournal, NoObserver, Observer, Outcome,
     Step,
 };
 pub use error::{AcmeError, AcmeErrorKind, Fault, Operation};
+pub use paced::PacedAuthority;
 pub use problem::{Problem, ProblemKind};
+pub use rate_limit::{NamePause, RateLimit};

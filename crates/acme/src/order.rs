@@ -12,7 +12,7 @@
 //! use fleetcert_acme::order::{Action, Event, State, step};
 //! use std::time::SystemTime;
 //!
-//! let wanted = State::Wanted { order: NewOrder::new(["xi8qz.fleet.test".parse()?]) };
+//! let wanted = State::Wanted { order: NewOrder::new("xi8qz.fleet.test".parse()?) };
 //! let (state, action) = step(wanted, Event::Started, SystemTime::UNIX_EPOCH);
 //! assert!(matches!(state, State::Ordering { .. }));
 //! assert!(matches!(action, Action::PlaceOrder));

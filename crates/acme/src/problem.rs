@@ -2,8 +2,10 @@
 
 use std::fmt;
 
-use fleetcert_names::HostName;
+use fleetcert_names::Identifier;
 use serde::{Deserialize, Serialize};
+
+use crate::rate_limit::without_url;
 
 /// A problem document of an ACME server (RFC 8555 section 6.7, RFC 7807), cut to sizes that can be stored and
 /// logged.
@@ -15,9 +17,9 @@ pub struct Problem {
     /// The server's sentence, at most 1,024 characters, control characters escaped; may be empty.
     #[serde(default)]
     pub detail: String,
-    /// The name that it is about, where the server says so.
+    /// Identifier that it is about, where the server says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<HostName>,
+    pub identifier: Option<Identifier>,
     /// One for each name that has a problem of its own (RFC 8555 section 6.7.1); at most 100.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub subproblems: Vec<Problem>,
@@ -28,10 +30,11 @@ const MAX_KIND: usize = 200;
 const MAX_SUBPROBLEMS: usize = 100;
 
 impl Problem {
-    /// The problem in a reply's body, if there is one.
-    pub(crate) fn parse(body: &[u8]) -> Option<Self> {
+    /// Reads the problem in a reply's body, and its `detail` at full length.
+    pub(crate) fn parse(body: &[u8]) -> Option<(Self, String)> {
         let document: Document = serde_json::from_slice(body).ok()?;
-        Some(document.problem(true))
+        let detail = document.detail.clone().unwrap_or_default();
+        Some((document.problem(true), detail))
     }
 }
 
@@ -40,7 +43,7 @@ impl From<&instant_acme::Problem> for Problem {
         let subproblem = |sub: &instant_acme::Subproblem| Self {
             kind: kind(sub.r#type.as_deref()),
             detail: bounded(sub.detail.as_deref().unwrap_or_default(), MAX_DETAIL),
-            name: match &sub.identifier {
+            identifier: match &sub.identifier {
                 Some(instant_acme::Identifier::Dns(name)) => name.parse().ok(),
                 _ => None,
             },
@@ -48,8 +51,8 @@ impl From<&instant_acme::Problem> for Problem {
         };
         Self {
             kind: kind(problem.r#type.as_deref()),
-            detail: bounded(problem.detail.as_deref().unwrap_or_default(), MAX_DETAIL),
-            name: None,
+            detail: bounded(without_url(problem.detail.as_deref().unwrap_or_default()), MAX_DETAIL),
+            identifier: None,
             subproblems: problem.subproblems.iter().take(MAX_SUBPROBLEMS).map(subproblem).collect(),
         }
     }
@@ -57,8 +60,8 @@ impl From<&instant_acme::Problem> for Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(name) = &self.name {
-            write!(f, "{name}: ")?;
+        if let Some(identifier) = &self.identifier {
+            write!(f, "{identifier}: ")?;
         }
         match self.detail.as_str() {
             "" => write!(f, "{}", self.kind)?,
@@ -77,24 +80,24 @@ struct Document {
     #[serde(rename = "type")]
     kind: Option<String>,
     detail: Option<String>,
-    identifier: Option<Identifier>,
+    identifier: Option<IdentifierObject>,
     #[serde(default)]
     subproblems: Vec<Document>,
 }
 
 #[derive(Deserialize)]
-struct Identifier {
+struct IdentifierObject {
     value: Option<String>,
 }
 
 impl Document {
     fn problem(self, with_subproblems: bool) -> Problem {
-        let name = self.identifier.and_then(|identifier| identifier.value?.parse().ok());
+        let identifier = self.identifier.and_then(|identifier| identifier.value?.parse().ok());
         let subproblems = self.subproblems.into_iter().filter(|_| with_subproblems).take(MAX_SUBPROBLEMS);
         Problem {
             kind: kind(self.kind.as_deref()),
-            detail: bounded(self.detail.as_deref().unwrap_or_default(), MAX_DETAIL),
-            name,
+            detail: bounded(without_url(self.detail.as_deref().unwrap_or_default()), MAX_DETAIL),
+            identifier,
             subproblems: subproblems.map(|document| document.problem(false)).collect(),
         }
     }
@@ -216,15 +219,16 @@ mod tests {
 
     #[test]
     fn a_document_with_subproblems() {
-        let problem = Problem::parse(
+        let (problem, detail) = Problem::parse(
             br#"{"type":"urn:ietf:params:acme:error:compound","detail":"two\nnames","status":403,"subproblems":[
                 {"type":"urn:ietf:params:acme:error:caa","detail":"no","identifier":{"type":"dns","value":"A.test.example"}},
                 {"type":"urn:example:odd"}]}"#,
         )
         .unwrap();
+        assert_eq!(detail, "two\nnames");
         assert_eq!(problem.kind, ProblemKind::Compound);
         assert_eq!(problem.detail, "two\\nnames");
-        assert_eq!(problem.subproblems[0].name, Some("a.test.example".parse().unwrap()));
+        assert_eq!(problem.subproblems[0].identifier, Some("a.test.example".parse().unwrap()));
         assert_eq!(problem.subproblems[1].kind, ProblemKind::Other("urn:example:odd".into()));
         let json = serde_json::to_string(&problem).unwrap();
         assert_eq!(serde_json::from_str::<Problem>(&json).unwrap(), problem);
@@ -234,14 +238,14 @@ mod tests {
     fn what_is_no_document() {
         assert_eq!(Problem::parse(b"<html>503</html>"), None);
         assert_eq!(Problem::parse(b"[]"), None);
-        assert_eq!(Problem::parse(b"{}").unwrap().kind, ProblemKind::Other("about:blank".into()));
+        assert_eq!(Problem::parse(b"{}").unwrap().0.kind, ProblemKind::Other("about:blank".into()));
     }
 
     proptest! {
         #[test]
         fn no_document_is_too_long(detail: String, kind: String) {
             let body = serde_json::json!({"type": kind, "detail": detail.repeat(50)}).to_string();
-            let problem = Problem::parse(body.as_bytes()).unwrap();
+            let (problem, _) = Problem::parse(body.as_bytes()).unwrap();
             prop_assert!(problem.detail.chars().count() <= MAX_DETAIL);
             prop_assert!(!problem.to_string().contains(char::is_control));
         }

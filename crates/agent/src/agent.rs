@@ -2,15 +2,13 @@
 
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use fleetcert_ambient::{Clock, Entropy};
+use fleetcert_ambient::Ambient;
 use fleetcert_jose::{Algorithm, Jwk, KeyPair as IdentityKey, KeyReference, Signer};
-use fleetcert_names::Label;
 use fleetcert_protocol::{
     AddressReport, AddressesAccepted, CertificateRequest, CertificateStatus, CsrBytes, EnrolRequest,
-    Enrolled, EnrolmentToken, StatusRequest, route,
+    Enrolled, EnrolmentAnswer, StatusRequest, route,
 };
 use fleetcert_x509::{Chain, Expectation, KeyKind, KeyPair, Roots};
 use serde::Serialize;
@@ -21,9 +19,9 @@ use crate::exchange::Exchange;
 use crate::state_folder::StateFolder;
 use crate::{Installer, Pair, StoredRequest};
 
-/// What an agent is told when it is opened.
+/// The settings of an [`Agent`].
 #[derive(Debug)]
-pub struct Options {
+pub struct AgentOptions {
     /// The control server's public base URL, exactly as it is configured there, without a slash at its end.
     pub server: String,
     /// The HTTPS client, as [`fleetcert_https::ClientBuilder`] builds it: it decides which servers are trusted.
@@ -37,7 +35,7 @@ pub struct Options {
     pub roots: Option<Roots>,
 }
 
-impl Options {
+impl AgentOptions {
     /// Ed25519 identity, P-256 TLS keys, chains checked against key and name but no roots.
     pub fn new(server: impl Into<String>, http: reqwest::Client) -> Self {
         Self { server: server.into(), http, identity: Algorithm::EdDsa, tls_key: KeyKind::P256, roots: None }
@@ -58,8 +56,7 @@ pub struct Agent {
     installed: Option<Pair>,
     tls_key: KeyKind,
     roots: Option<Roots>,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) ambient: Ambient,
 }
 
 impl Agent {
@@ -68,12 +65,7 @@ impl Agent {
     ///
     /// # Errors
     /// [`Kind::State`](crate::AgentErrorKind::State), and `Crypto` when no key can be made.
-    pub fn open(
-        folder: &Path,
-        options: Options,
-        clock: Arc<dyn Clock>,
-        entropy: Arc<dyn Entropy>,
-    ) -> Result<Self, AgentError> {
+    pub fn open(folder: &Path, options: AgentOptions, ambient: Ambient) -> Result<Self, AgentError> {
         let state = StateFolder::open(folder)?;
         let installed = state.pair()?;
         // Power that failed while a pair was being remembered leaves the request that it came from.
@@ -89,8 +81,7 @@ impl Agent {
             tls_key: options.tls_key,
             roots: options.roots,
             state,
-            clock,
-            entropy,
+            ambient,
         })
     }
 
@@ -114,29 +105,48 @@ impl Agent {
         self.installed.as_ref()
     }
 
-    /// Enrols with a one-time token, asking for `label` or leaving the choice to the server. The answer is
-    /// remembered; a device that is enrolled already gets what it remembers, and the token stays unused.
+    /// Enrols with a proof, such as a one-time token, and remembers the answer. A device that is enrolled already
+    /// gets what it remembers; the proof stays unused.
+    ///
+    /// While the server has not decided, it waits as long as the server says and asks again with the same proof and
+    /// the same key, without an end: an operator's approval may take days. Bound it by dropping the future.
     ///
     /// # Errors
-    /// Those of an exchange; the same token may be used again with the same identity key.
-    pub async fn enrol(
-        &mut self,
-        token: EnrolmentToken,
-        label: Option<Label>,
-    ) -> Result<&Enrolled, AgentError> {
-        let enrolled = match self.enrolled.take() {
-            Some(enrolled) => enrolled,
-            None => {
-                let who = KeyReference::Jwk(self.identity.jwk().clone());
-                let request = EnrolRequest { token, label };
-                let signer = &self.identity;
-                let answer: Enrolled =
-                    self.exchange.post(Step::Enrol, route::ENROL, &who, &request, signer).await?;
-                self.state.set_enrolled(&answer)?;
-                answer
+    /// Those of an exchange. The same proof may be used again with the same identity key: an answer that was lost is
+    /// given again.
+    pub async fn enrol(&mut self, request: impl Into<EnrolRequest>) -> Result<&Enrolled, AgentError> {
+        let request = request.into();
+        let enrolled = loop {
+            match self.try_enrol(&request).await? {
+                EnrolmentAnswer::Enrolled(enrolled) => break enrolled,
+                EnrolmentAnswer::Pending(pending) => {
+                    let wait =
+                        Duration::from_secs(pending.retry_after).clamp(MIN_PENDING_WAIT, MAX_PENDING_WAIT);
+                    tracing::info!(code = pending.code, retry_in = ?wait, "the enrolment is pending");
+                    self.ambient.sleep(wait).await;
+                }
+                _ => return Err(AgentError::new(Step::Enrol, Kind::Protocol)),
             }
         };
         Ok(self.enrolled.insert(enrolled))
+    }
+
+    /// Asks once to enrol, and remembers the answer if the device has joined.
+    ///
+    /// # Errors
+    /// As [`enrol`](Self::enrol).
+    pub async fn try_enrol(&mut self, request: &EnrolRequest) -> Result<EnrolmentAnswer, AgentError> {
+        if let Some(enrolled) = &self.enrolled {
+            return Ok(EnrolmentAnswer::Enrolled(enrolled.clone()));
+        }
+        let sender = KeyReference::Jwk(self.identity.jwk().clone());
+        let sent = self.exchange.post(Step::Enrol, route::ENROL, &sender, request, &self.identity);
+        let answer: EnrolmentAnswer = sent.await?;
+        if let EnrolmentAnswer::Enrolled(enrolled) = &answer {
+            self.state.set_enrolled(enrolled)?;
+            self.enrolled = Some(enrolled.clone());
+        }
+        Ok(answer)
     }
 
     /// Tells the server the device's addresses; they become its A and AAAA records.
@@ -203,7 +213,7 @@ impl Agent {
         limit: Duration,
         mut seen: impl FnMut(&CertificateStatus),
     ) -> Result<String, AgentError> {
-        let clock = self.clock.clone();
+        let ambient = self.ambient.clone();
         let polling = async {
             loop {
                 let wait = match self.ask().await {
@@ -223,10 +233,10 @@ impl Agent {
                     Err(error) if error.is_transient() => error.retry_after().unwrap_or(FAULT_PAUSE),
                     Err(error) => return Err(error),
                 };
-                self.clock.sleep(wait.max(SHORTEST_POLL)).await;
+                self.ambient.sleep(wait.max(SHORTEST_POLL)).await;
             }
         };
-        match fleetcert_ambient::timeout(&*clock, limit, polling).await {
+        match fleetcert_ambient::timeout(&*ambient.clock, limit, polling).await {
             Ok(done) => done,
             Err(elapsed) => Err(AgentError::because(Step::Ask, Kind::Deadline, elapsed)),
         }
@@ -250,7 +260,7 @@ impl Agent {
         let wrong = |error| AgentError::because(Step::Check, Kind::WrongChain, error);
         let parsed = Chain::from_pem(chain.as_bytes())
             .map_err(|error| AgentError::because(Step::Check, Kind::WrongChain, error))?;
-        let now = self.clock.now();
+        let now = self.ambient.now();
         let roots = self.roots.as_ref();
         let expected = Expectation { spki: request.csr().spki(), names, wildcards: &[], now, roots };
         parsed.check(&expected).map_err(wrong)?;
@@ -296,6 +306,9 @@ impl Agent {
 
 /// A server that answers "at once" is not asked without a pause.
 const SHORTEST_POLL: Duration = Duration::from_millis(100);
+/// Bounds of the wait of a pending enrolment, for any answer of a server.
+const MIN_PENDING_WAIT: Duration = Duration::from_secs(1);
+const MAX_PENDING_WAIT: Duration = Duration::from_secs(24 * 3600);
 const FAULT_PAUSE: Duration = Duration::from_secs(5);
 const UNKNOWN_POLL: Duration = Duration::from_secs(5);
 

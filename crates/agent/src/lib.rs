@@ -10,18 +10,21 @@
 //! Needs Unix (file modes, symbolic links).
 //!
 //! ```
-//! use fleetcert_agent::{Agent, AgentError, FileInstaller, Options};
-//! use std::{path::Path, sync::Arc, time::Duration};
+//! use fleetcert_agent::{Agent, AgentError, AgentOptions, EnrolmentToken, FileInstaller};
+//! use fleetcert_ambient::Ambient;
+//! use std::path::Path;
+//! use std::time::Duration;
 //!
-//! # async fn example(http: reqwest::Client, token: fleetcert_protocol::EnrolmentToken) -> Result<(), AgentError> {
-//! let options = Options::new("https://control.example.com", http);
-//! let (clock, entropy) = (fleetcert_ambient::SystemClock, fleetcert_ambient::SystemEntropy);
-//! let mut agent = Agent::open(Path::new("/var/lib/device"), options, Arc::new(clock), Arc::new(entropy))?;
-//! agent.enrol(token, None).await?;
+//! # async fn example(http: reqwest::Client, token: EnrolmentToken) -> Result<(), AgentError> {
+//! let options = AgentOptions::new("https://control.example.com", http);
+//! let state = Path::new("/var/lib/device");
+//! let mut agent = Agent::open(state, options, Ambient::system())?;
+//! agent.enrol(token).await?;
 //! agent.make_request()?;
 //! agent.submit().await?;
 //! let chain = agent.poll(Duration::from_secs(600), |_| ()).await?;
-//! agent.install(agent.check(&chain)?, &FileInstaller::new("/etc/device/tls")).await?;
+//! let installer = FileInstaller::new("/etc/device/tls");
+//! agent.install(agent.check(&chain)?, &installer).await?;
 //! # Ok(())
 //! # }
 //! ```
@@ -40,9 +43,13 @@ mod state_folder;
 mod stored_request;
 
 pub use addresses::AddressSource;
-pub use agent::{Agent, Options};
+pub use agent::{Agent, AgentOptions};
 pub use error::{AgentError, AgentErrorKind, Step};
 pub use file_installer::FileInstaller;
 pub use installer::{All, InstallError, Installer, ReloadInstaller};
 pub use pair::Pair;
 pub use stored_request::StoredRequest;
+
+pub use fleetcert_protocol::{
+    DeviceClaims, EnrolRequest, Enrolled, EnrolmentAnswer, EnrolmentProof, EnrolmentToken,
+};

@@ -52,7 +52,7 @@ impl Agent {
         let mut event = Event::Woke;
         let mut chain = String::new();
         loop {
-            let (next, action) = plan(state, event, self.clock.now());
+            let (next, action) = plan(state, event, self.ambient.now());
             state = next;
             tracing::debug!(?event, ?action, "next step");
             let done = match action {
@@ -86,7 +86,7 @@ impl Agent {
         let mut left = wait.saturating_add(self.some_of(wait / 10));
         while !left.is_zero() {
             let slice = left.min(LOOK);
-            self.clock.sleep(slice).await;
+            self.ambient.sleep(slice).await;
             left -= slice;
             self.look(addresses, watch).await;
         }
@@ -96,7 +96,7 @@ impl Agent {
     /// A random part of `most`, so that a fleet that was switched on together does not ask together.
     fn some_of(&self, most: Duration) -> Duration {
         let mut byte = [0];
-        self.entropy.fill(&mut byte);
+        self.ambient.entropy.fill(&mut byte);
         most / 256 * u32::from(byte[0])
     }
 
@@ -105,12 +105,12 @@ impl Agent {
             Ok(seen) => seen,
             Err(error) => return tracing::warn!(%error, "the device's addresses are not known"),
         };
-        let Some(changed) = watch.see(seen, self.clock.now()) else { return };
+        let Some(changed) = watch.see(seen, self.ambient.now()) else { return };
         match self.report_addresses(&changed).await {
             Ok(_) => watch.reported(changed),
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "the addresses were not reported");
-                watch.failed(error.retry_after().unwrap_or(REPORT_PAUSE), self.clock.now());
+                watch.failed(error.retry_after().unwrap_or(REPORT_PAUSE), self.ambient.now());
             }
         }
     }

@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fleetcert_agent::{
-    Agent, AgentErrorKind, All, FileInstaller, InstallError, Installer, Options, Pair, ReloadInstaller,
+    Agent, AgentErrorKind, AgentOptions, All, EnrolRequest, FileInstaller, InstallError, Installer, Pair,
+    ReloadInstaller,
 };
-use fleetcert_ambient::{SystemClock, SystemEntropy};
+use fleetcert_ambient::Ambient;
 use fleetcert_https::Certificates;
 use fleetcert_jose::Algorithm;
 use fleetcert_protocol::{CertificateStatus, ProblemKind};
@@ -32,18 +33,17 @@ impl Device {
         Self { home: tempfile::tempdir().unwrap() }
     }
 
-    fn options(server: &ControlServer) -> Options {
-        Options { roots: Some(server.roots()), ..Options::new(&server.url, server.client()) }
+    fn options(server: &ControlServer) -> AgentOptions {
+        AgentOptions { roots: Some(server.roots()), ..AgentOptions::new(&server.url, server.client()) }
     }
 
-    fn open(&self, options: Options) -> Agent {
-        Agent::open(&self.home.path().join("state"), options, Arc::new(SystemClock), Arc::new(SystemEntropy))
-            .unwrap()
+    fn open(&self, options: AgentOptions) -> Agent {
+        Agent::open(&self.home.path().join("state"), options, Ambient::system()).unwrap()
     }
 
     async fn enrolled(&self, server: &ControlServer) -> Agent {
         let mut agent = self.open(Self::options(server));
-        agent.enrol(server.token(), None).await.unwrap();
+        agent.enrol(server.token()).await.unwrap();
         agent
     }
 
@@ -156,12 +156,7 @@ async fn what_is_remembered_survives_and_is_held_by_one_agent() {
     agent.make_request().unwrap();
     agent.submit().await.unwrap();
     let csr = agent.request().unwrap().csr().der().to_vec();
-    let second = Agent::open(
-        &device.home.path().join("state"),
-        Device::options(&server),
-        Arc::new(SystemClock),
-        Arc::new(SystemEntropy),
-    );
+    let second = Agent::open(&device.home.path().join("state"), Device::options(&server), Ambient::system());
     assert_eq!(second.unwrap_err().kind(), AgentErrorKind::State);
     drop(agent);
 
@@ -196,14 +191,18 @@ async fn what_is_remembered_survives_and_is_held_by_one_agent() {
 #[tokio::test]
 async fn a_token_is_good_for_one_key_and_a_p256_identity_works() {
     let (server, device) = (ControlServer::start().await, Device::new());
-    let options = Options { identity: Algorithm::Es256, ..Device::options(&server) };
+    let options = AgentOptions { identity: Algorithm::Es256, ..Device::options(&server) };
     let mut agent = device.open(options);
     assert_eq!(agent.identity().algorithm(), Algorithm::Es256);
     let token = server.token();
-    agent.enrol(token.clone(), Some("xi8qz".parse().unwrap())).await.unwrap();
+    agent.enrol(EnrolRequest::new(token.clone()).with_label("xi8qz".parse().unwrap())).await.unwrap();
     let thief = Device::new();
-    let error = thief.open(Device::options(&server)).enrol(token, None).await.unwrap_err();
-    assert_eq!(error.problem().unwrap().kind, ProblemKind::TokenUsed);
+    let error = thief.open(Device::options(&server)).enrol(token).await.unwrap_err();
+    let problem = error.problem().unwrap();
+    assert_eq!(
+        (&problem.kind, problem.code.as_deref()),
+        (&ProblemKind::EnrolmentRefused, Some("token_used"))
+    );
 }
 
 #[tokio::test]

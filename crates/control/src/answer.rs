@@ -1,15 +1,15 @@
-//! What every answer has: a new nonce, and no place in a cache.
+//! Answers: each has a new nonce and no place in a cache, and a server error leaves a line in the log.
 
 use std::time::SystemTime;
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use fleetcert_protocol::{Problem, request};
+use fleetcert_ambient::Ambient;
+use fleetcert_protocol::{EnrolmentAnswer, request};
 use serde::Serialize;
 
 use crate::nonces::{NonceRefusal, Nonces};
-use crate::problem;
-use fleetcert_ambient::Ambient;
+use crate::refusal::Refusal;
 
 /// Makes answers.
 pub(crate) struct Answers {
@@ -36,18 +36,40 @@ impl Answers {
         self.with_nonce(StatusCode::NO_CONTENT.into_response())
     }
 
-    pub(crate) fn give(&self, outcome: Result<impl Serialize, Problem>) -> Response {
-        let response = match outcome {
-            Ok(value) => axum::Json(value).into_response(),
-            Err(problem) => refusal(&problem),
-        };
-        self.with_nonce(response)
+    pub(crate) fn give(&self, outcome: Result<impl Serialize, Refusal>) -> Response {
+        match outcome {
+            Ok(value) => self.with_nonce(axum::Json(value).into_response()),
+            Err(refusal) => self.refuse(refusal),
+        }
     }
 
-    /// A refusal with a status of its own, for what HTTP itself has a word.
-    pub(crate) fn refuse(&self, status: StatusCode, problem: &Problem) -> Response {
-        let mut response = refusal(problem);
-        *response.status_mut() = status;
+    /// Gives the answer to an enrolment: 202 with `Retry-After` while it is pending.
+    pub(crate) fn give_enrolment(&self, outcome: Result<EnrolmentAnswer, Refusal>) -> Response {
+        let wait = match &outcome {
+            Ok(EnrolmentAnswer::Pending(pending)) => Some(pending.retry_after),
+            _ => None,
+        };
+        let mut response = self.give(outcome);
+        if let Some(seconds) = wait {
+            *response.status_mut() = StatusCode::ACCEPTED;
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+
+    pub(crate) fn refuse(&self, refusal: Refusal) -> Response {
+        let Refusal { status, problem, cause } = refusal;
+        if status.is_server_error() {
+            let cause = cause.as_deref().unwrap_or(&problem.detail);
+            tracing::error!(status = status.as_u16(), cause, "a request of a device failed");
+        }
+        let retry_after = problem.retry_after;
+        let mut response = (status, axum::Json(problem)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(request::PROBLEM_TYPE));
+        if let Some(seconds) = retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
         self.with_nonce(response)
     }
 
@@ -60,14 +82,4 @@ impl Answers {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response
     }
-}
-
-fn refusal(problem: &Problem) -> Response {
-    let mut response = (problem::status(problem), axum::Json(problem)).into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(request::PROBLEM_TYPE));
-    if let Some(seconds) = problem.retry_after {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    }
-    response
 }

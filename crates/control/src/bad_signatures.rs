@@ -1,38 +1,40 @@
-//! Who sends wrong signature after wrong signature is heard no more for a while.
+//! A limit on wrong signatures: an address that sends one after another has to wait.
 
-use parking_lot::{Mutex, MutexGuard};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::Response;
-use fleetcert_ambient::Entropy;
 use fleetcert_protocol::{Problem, ProblemKind};
 use fleetcert_schedule::budget::Limit;
 use fleetcert_schedule::quota::{Quota, QuotaDecision};
+use parking_lot::{Mutex, MutexGuard};
 
-use crate::device_api::Api;
+use crate::answer::Answers;
+use crate::origin::client_address;
+use crate::refusal::Refusal;
 
-/// What is left of each address's quota. It takes a mebibyte, however many addresses come.
+/// The quota of each address, in one mebibyte for any number of addresses.
 ///
-/// Only addresses are counted: who counted by device would let everybody lock out a device whose id he knows.
-pub(crate) struct BadSignatures(Option<Mutex<Quota>>);
+/// Only addresses are counted: with a count by device, anyone who knows a device's id could lock it out.
+pub(crate) struct BadSignatures {
+    quota: Option<Mutex<Quota>>,
+    answers: Arc<Answers>,
+}
 
-/// So many addresses at a time are told apart.
-const ADDRESSES: usize = 65_536;
+/// Addresses with a count of their own at one time.
+const MAX_ADDRESSES: usize = 65_536;
 
 impl BadSignatures {
-    pub(crate) fn new(limit: Option<Limit>, entropy: &dyn Entropy) -> Self {
-        let mut secret = [0; 8];
-        entropy.fill(&mut secret);
-        Self(limit.map(|limit| Mutex::new(Quota::new(limit, ADDRESSES, u64::from_le_bytes(secret)))))
+    pub(crate) fn new(limit: Option<Limit>, secret: u64, answers: Arc<Answers>) -> Self {
+        Self { quota: limit.map(|limit| Mutex::new(Quota::new(limit, MAX_ADDRESSES, secret))), answers }
     }
 
-    /// How long an address is not heard.
-    fn refused(&self, source: &Source, now: SystemTime) -> Option<Duration> {
+    /// Returns how long an address has to wait.
+    fn wait(&self, source: &Source, now: SystemTime) -> Option<Duration> {
         match self.quota()?.look(source, now) {
             QuotaDecision::Allowed { .. } => None,
             QuotaDecision::Denied { retry_at } => {
@@ -44,17 +46,17 @@ impl BadSignatures {
 
     fn count(&self, source: &Source, now: SystemTime) {
         if let Some(mut quota) = self.quota() {
-            // Those that were under way together may be more than what was left.
+            // Requests that were under way together may be more than what was left.
             let _ = quota.spend(source, now);
         }
     }
 
     fn quota(&self) -> Option<MutexGuard<'_, Quota>> {
-        Some(self.0.as_ref()?.lock())
+        Some(self.quota.as_ref()?.lock())
     }
 }
 
-/// Whom an address belongs to: with IPv6 one subscriber has a network of 64 bits at the least.
+/// The network that counts as one sender: with IPv6 one subscriber has at least a network of 64 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Source {
     V4([u8; 4]),
@@ -73,21 +75,26 @@ impl Source {
     }
 }
 
-/// Stands around the routes that take signed requests. Where the server does not say who the peer is, nothing is counted.
-pub(crate) async fn limited(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    let Some(source) = peer.map(|ConnectInfo(peer)| Source::of(peer.ip())) else {
+/// Stands around the routes that take signed requests. Where the address of the client is not known, nothing is
+/// counted.
+pub(crate) async fn limited(
+    State(bad_signatures): State<Arc<BadSignatures>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let Some(source) = client_address(request.extensions()).map(Source::of) else {
         return next.run(request).await;
     };
-    if let Some(wait) = api.bad_signatures.refused(&source, api.answers.now()) {
-        let why = "too many requests with wrong signatures came from this address";
+    let answers = &bad_signatures.answers;
+    if let Some(wait) = bad_signatures.wait(&source, answers.now()) {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-        let problem = Problem::new(ProblemKind::RateLimited, why).with_retry_after(seconds.max(1));
-        return api.answers.give(Err::<(), _>(problem));
+        let detail = "too many requests with wrong signatures came from this address; try again later";
+        let problem = Problem::new(ProblemKind::RateLimited, detail).with_retry_after(seconds.max(1));
+        return answers.refuse(Refusal::new(problem));
     }
     let response = next.run(request).await;
     if response.status() == StatusCode::UNAUTHORIZED {
-        api.bad_signatures.count(&source, api.answers.now());
+        bad_signatures.count(&source, answers.now());
     }
     response
 }

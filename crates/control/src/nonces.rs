@@ -1,6 +1,5 @@
-//! Nonces: chosen by the server, good once, for a few minutes of the server's clock.
+//! Nonces: chosen by the server, valid once, for a few minutes of the server's clock.
 
-use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -9,6 +8,7 @@ use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fleetcert_ambient::Entropy;
+use parking_lot::Mutex;
 
 /// Issues nonces and takes each back once.
 ///
@@ -18,43 +18,44 @@ use fleetcert_ambient::Entropy;
 pub(crate) struct Nonces {
     key: hmac::Key,
     lifetime: Duration,
-    used: Mutex<Used>,
+    used: Mutex<UsedNonces>,
 }
 
-/// What came back, in two generations of one lifetime each: when the younger is a lifetime old, no nonce of the
-/// elder can be valid any more and it is forgotten as a whole.
+/// Nonces that came back, in two generations of one lifetime each: when the younger is a lifetime old, every nonce
+/// of the elder has expired, and the elder is dropped as a whole.
 #[derive(Debug)]
-struct Used {
+struct UsedNonces {
     turned_at: SystemTime,
     younger: HashSet<[u8; RANDOM]>,
     elder: HashSet<[u8; RANDOM]>,
 }
 
-/// Why a nonce is not taken.
+/// Why a nonce is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NonceRefusal {
     /// It is not ours, or expired, or came back before: ask for a new one.
     Bad,
-    /// More came back of late than are remembered.
+    /// More nonces came back within a lifetime than fit in memory.
     Full,
 }
 
 const RANDOM: usize = 16;
 const EXPIRY: usize = 8;
 const MAC: usize = 16;
-/// About 100 bytes each; a fleet of 90,000 that reports once in five minutes uses a tenth of it.
-const MOST_REMEMBERED: usize = 1_000_000;
+/// Maximum nonces in one generation, about 100 bytes each. A fleet of 90,000 that reports every five minutes uses a
+/// tenth of it.
+const MAX_USED: usize = 1_000_000;
 
 impl Nonces {
-    /// Nonces that are good for `lifetime`; five minutes are usual.
+    /// Makes a source of nonces that are valid for `lifetime`.
     pub(crate) fn new(lifetime: Duration, now: SystemTime, entropy: &dyn Entropy) -> Self {
         let mut key = [0; 32];
         entropy.fill(&mut key);
-        let used = Used { turned_at: now, younger: HashSet::new(), elder: HashSet::new() };
+        let used = UsedNonces { turned_at: now, younger: HashSet::new(), elder: HashSet::new() };
         Self { key: hmac::Key::new(hmac::HMAC_SHA256, &key), lifetime, used: Mutex::new(used) }
     }
 
-    /// A new nonce.
+    /// Returns a new nonce.
     pub(crate) fn issue(&self, now: SystemTime, entropy: &dyn Entropy) -> String {
         let mut nonce = [0; RANDOM + EXPIRY + MAC];
         entropy.fill(&mut nonce[..RANDOM]);
@@ -76,15 +77,15 @@ impl Nonces {
         if used.elder.contains(&random) {
             return Err(NonceRefusal::Bad);
         }
-        if used.younger.len() >= MOST_REMEMBERED {
+        if used.younger.len() >= MAX_USED {
             return Err(NonceRefusal::Full);
         }
         if used.younger.insert(random) { Ok(()) } else { Err(NonceRefusal::Bad) }
     }
 
-    /// The random part of a nonce that this server issued and that has not expired.
+    /// Returns the random part of a nonce that this server issued and that has not expired.
     fn authentic(&self, nonce: &str, now: SystemTime) -> Option<[u8; RANDOM]> {
-        // One length is right; nothing else is decoded.
+        // Nothing of another length is decoded.
         if nonce.len() != (RANDOM + EXPIRY + MAC).div_ceil(3) * 4 - 2 {
             return None;
         }
@@ -98,7 +99,7 @@ impl Nonces {
     }
 }
 
-impl Used {
+impl UsedNonces {
     fn turn(&mut self, now: SystemTime, lifetime: Duration) {
         let age = now.duration_since(self.turned_at).unwrap_or_default();
         if age < lifetime {
@@ -139,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_nonce_is_good_once_however_late() {
+    fn nonce_is_valid_once_within_its_lifetime() {
         let (nonces, entropy) = nonces();
         for wait in [0, 1, 150, 299] {
             let nonce = nonces.issue(start(), &entropy);
@@ -153,14 +154,14 @@ mod tests {
     }
 
     #[test]
-    fn a_nonce_expires() {
+    fn nonce_expires_after_its_lifetime() {
         let (nonces, entropy) = nonces();
         let nonce = nonces.issue(start(), &entropy);
         assert_eq!(nonces.redeem(&nonce, start() + LIFETIME), Err(NonceRefusal::Bad));
     }
 
     #[test]
-    fn a_changed_or_foreign_nonce_is_bad() {
+    fn changed_or_foreign_nonce_is_refused() {
         let (nonces, entropy) = nonces();
         let nonce = nonces.issue(start(), &entropy);
         for index in 0..nonce.len() {
@@ -177,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thousand_at_once_and_one_wins() {
+    fn one_of_a_thousand_concurrent_redemptions_succeeds() {
         let (nonces, entropy) = nonces();
         let nonce = nonces.issue(start(), &entropy);
         let won: usize = std::thread::scope(|scope| {

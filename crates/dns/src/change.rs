@@ -1,5 +1,7 @@
 //! What can be done to a zone.
 
+use std::collections::HashMap;
+
 use fleetcert_names::DomainName;
 
 use crate::{Addresses, Ttl, TxtValue};
@@ -68,6 +70,31 @@ impl Change {
         match self {
             Self::AddTxt { name, value, .. } | Self::RemoveTxt { name, value } => (name, Some(value)),
             Self::SetAddresses { name, .. } => (name, None),
+        }
+    }
+    /// Returns the changes of all lists in their order, without those that repeat the last one of their subject. A single
+    /// list stays as it is.
+    pub(crate) fn merged<'a>(mut lists: impl ExactSizeIterator<Item = &'a [Self]>) -> Vec<Self> {
+        if lists.len() == 1 {
+            return lists.next().unwrap_or_default().to_vec();
+        }
+        let mut last = HashMap::new();
+        let is_new = |change: &&'a Self| last.insert(change.subject(), *change) != Some(*change);
+        lists.flatten().filter(is_new).cloned().collect()
+    }
+
+    /// Returns the octets that the change takes in a DNS UPDATE message without compression: owner name, and type,
+    /// class, time to live and length of the data (RFC 1035 section 3.2.1).
+    pub(crate) fn wire_octets(&self) -> usize {
+        let record = |data: usize| self.name().as_str().len() + 2 + 10 + data;
+        match self {
+            Self::AddTxt { value, .. } | Self::RemoveTxt { value, .. } => {
+                record(value.as_bytes().len() + value.strings().count())
+            }
+            // Two deletions go before the addresses (RFC 2136 section 2.5.2).
+            Self::SetAddresses { addresses, .. } => {
+                2 * record(0) + addresses.v4().count() * record(4) + addresses.v6().count() * record(16)
+            }
         }
     }
 }

@@ -1,9 +1,14 @@
-//! The conformance suite: what [`DnsBackend`](crate::DnsBackend) promises, tried on a real backend.
+//! The conformance suite: checks what [`DnsBackend`](crate::DnsBackend) promises on a real backend.
 //!
-//! For who writes a backend, in this workspace or elsewhere. It needs no test framework: [`check`] takes a factory of
-//! backends and returns a [`Report`], which prints as a table; a [`Matrix`] puts several reports side by side.
-//! Everything happens below one label of the zone and is cleaned up again; give the suite a zone to play in all the
-//! same.
+//! If you write a backend, run it. It needs no test framework: [`check`] takes a factory of backends and returns a
+//! [`Report`], which prints as a table; a [`Matrix`] puts several reports side by side. All records are below one label
+//! of the zone and are removed again; still, give the suite a zone of its own.
+//!
+//! Checks of concurrent changes make their calls from one task, and then from several OS threads at the same time. So a
+//! backend that reads, changes and writes without a lock fails, even if it never awaits in between. **Run the suite in
+//! the tokio runtime that your backend uses**, of either kind: the threads enter that runtime, so that sockets, timers
+//! and spawned tasks belong to it, and it must not be blocked meanwhile. Without a runtime, each thread has one of its
+//! own; that suits a backend that needs none.
 //!
 //! A check that cannot be run is reported as not run or unsupported, never as passed.
 //!
@@ -30,6 +35,7 @@ mod page_checks;
 mod report;
 mod stress_checks;
 mod subject;
+mod threads;
 mod trial;
 mod txt_checks;
 

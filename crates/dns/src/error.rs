@@ -174,6 +174,25 @@ impl BackendError {
         self.context.clock_skew
     }
 
+    /// Returns whether a part of the changes may succeed although the whole list failed.
+    pub(crate) fn may_concern_one_change(&self) -> bool {
+        match self.kind {
+            BackendErrorKind::InvalidInput
+            | BackendErrorKind::NotInZone
+            | BackendErrorKind::Conflict
+            | BackendErrorKind::Refused => true,
+            // Without a retry time it means too many records at one name.
+            BackendErrorKind::Quota => self.retry_after() == Some(Duration::ZERO),
+            BackendErrorKind::Unauthenticated | BackendErrorKind::Unavailable => false,
+        }
+    }
+
+    /// Returns whether the server fails for now, whatever it is asked.
+    pub(crate) fn concerns_all_changes(&self) -> bool {
+        matches!(self.kind, BackendErrorKind::Unavailable | BackendErrorKind::Quota)
+            && !self.may_concern_one_change()
+    }
+
     /// When the same call may succeed: `None` for never as it is, else the time to wait, which is zero when
     /// nothing speaks against trying at once.
     pub fn retry_after(&self) -> Option<Duration> {

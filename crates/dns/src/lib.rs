@@ -41,4 +41,4 @@ pub use error::{BackendError, BackendErrorKind, Operation};
 pub use memory::MemoryBackend;
 pub use record::{Addresses, RecordData, RecordSet, RecordType, Ttl, TxtValue, ValueError};
 pub use visibility::{Quorum, ServerVerdict, Sighting, Verdict, Visibility};
-pub use zone_writer::{ZoneWriter, ZoneWriterOptions};
+pub use zone_writer::{ZoneWriter, ZoneWriterDriver, ZoneWriterOptions};

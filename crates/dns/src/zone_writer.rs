@@ -1,106 +1,147 @@
-//! The zone writer: many callers' changes as few calls.
+//! The zone writer: merges the changes of many callers into few calls of a backend.
 
-mod batch;
-mod lane;
 mod options;
 mod pace;
 mod queue;
+mod zone_loop;
 
-use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use fleetcert_ambient::Clock;
+use fleetcert_ambient::Ambient;
 use fleetcert_names::DomainName;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use parking_lot::Mutex;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use crate::{Advice, BackendError, Capabilities, Change, DnsBackend, RecordSet, RecordType};
-use lane::{Caller, Lane};
+use crate::{
+    Advice, BackendError, BackendErrorKind, Capabilities, Change, DnsBackend, Operation, RecordSet,
+    RecordType,
+};
+use queue::Call;
+use zone_loop::ZoneLoop;
 
 pub use options::ZoneWriterOptions;
 
-/// A backend on top of another that gathers what its callers want changed, zone by zone, into few calls.
+/// A backend on top of another that merges the changes of its callers, zone by zone, into few calls.
 ///
-/// For whoever changes a zone from many tasks at once. A server takes about as long for a hundred changes as for
-/// one, so the writer lets a call go at once when nothing of its zone is under way, and otherwise gathers what comes
-/// meanwhile (as Nagle's algorithm does, RFC 896). A list of changes is never cut: with an atomic backend it is made as a
-/// whole or not at all. The same change by several callers is sent once.
+/// Use it if many tasks change one zone: a server takes about as long for a hundred changes as for one. A call goes at
+/// once if nothing of its zone is in flight; otherwise the writer gathers what arrives meanwhile (as Nagle's algorithm
+/// does, RFC 896). A list of changes is never cut, and the same change by several callers is sent once.
 ///
-/// **Results.** Every caller gets its own. When the backend refuses a batch for a reason that may be one caller's
-/// alone ([`InvalidInput`](crate::BackendErrorKind::InvalidInput), [`NotInZone`](BackendErrorKind::NotInZone),
-/// [`Conflict`](crate::BackendErrorKind::Conflict), [`Refused`](BackendErrorKind::Refused), or
-/// [`Quota`](crate::BackendErrorKind::Quota) without a time to wait), its halves are tried on their own, and their halves,
-/// until only the guilty fail.
+/// **Driver.** [`new`](Self::new) returns the writer and its [`ZoneWriterDriver`], the future that does the work: spawn
+/// it. Once it is dropped, all calls fail with [`Unavailable`](BackendErrorKind::Unavailable).
 ///
-/// **Order.** Changes of one name are made in the order in which the calls were first polled, also when several
-/// batches are under way.
+/// **Results.** Each caller gets its own. If a batch fails for a reason that may concern one caller alone
+/// (`InvalidInput`, `NotInZone`, `Conflict`, `Refused`, or `Quota` without a retry time), its halves are sent
+/// separately, and their halves, until only the calls at fault fail.
 ///
-/// **Pace.** After failures of the server the writer rests, and sends one batch at a time until one succeeds. While
-/// a server wants to be left alone for longer than [`ZoneWriterOptions::longest_rest`], calls fail at once with the
-/// server's error and the time that is left.
+/// **Order.** Changes of one name are made in the order in which the calls were first polled, even with several
+/// batches in flight.
 ///
-/// **Cancellation.** A dropped call that still waited is never made; one that is under way may be made or not. Others
-/// are not touched: nothing is spawned, the waiting calls themselves drive the work of their zone, each of them can,
-/// and a batch that is under way goes on as long as anybody waits for the zone.
+/// **Pace.** After a failure of the server the writer backs off, and sends one batch at a time until one succeeds. If
+/// the server asks for a longer wait than [`ZoneWriterOptions::longest_rest`], calls fail at once with its error and the
+/// time that is left.
 ///
-/// **Bounds.** [`ZoneWriterOptions::max_waiting`] changes wait for a zone; more are refused with
-/// [`Quota`](crate::BackendErrorKind::Quota) at once. A waiting change takes less than 4 KiB of memory.
+/// **Cancellation.** A dropped call that still waits is never made; one in flight may be made or not. Other calls are
+/// not affected. A batch in flight runs to its end, but at most 5 seconds beyond its last caller.
+///
+/// **Panics.** If the backend panics, the calls of the batch fail with `Unavailable`, and the driver continues.
+///
+/// **Bounds.** At most [`ZoneWriterOptions::max_waiting`] changes wait for a zone, each with less than 4 KiB of memory; a
+/// call above that fails at once with [`Quota`](BackendErrorKind::Quota).
 ///
 /// ```
-/// use std::sync::Arc;
-///
-/// use fleetcert_ambient::SystemClock;
+/// use fleetcert_ambient::Ambient;
 /// use fleetcert_dns::{DnsBackendExt, MemoryBackend, Ttl, ZoneWriter, ZoneWriterOptions};
 /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
 /// # runtime.block_on(async {
 /// let zone = "fleet.test".parse()?;
 /// let backend = MemoryBackend::new([&zone]);
-/// let writer = ZoneWriter::new(backend.clone(), Arc::new(SystemClock), ZoneWriterOptions::default());
+/// let options = ZoneWriterOptions::default();
+/// let (writer, driver) = ZoneWriter::new(backend.clone(), options, Ambient::system());
+/// tokio::spawn(driver);
 ///
-/// let (a, b) = ("_acme-challenge.a.fleet.test".parse()?, "_acme-challenge.b.fleet.test".parse()?);
+/// let names = ["a.fleet.test".parse()?, "b.fleet.test".parse()?];
 /// let value = "gfj9Xq…Rg85nM".parse()?;
-/// let additions = [&a, &b].map(|name| writer.add_txt(&zone, name, &value, Ttl::CHALLENGE));
+/// let additions = names.each_ref().map(|name| writer.add_txt(&zone, name, &value, Ttl::CHALLENGE));
 /// futures_util::future::try_join_all(additions).await?;
 /// assert_eq!(backend.record_sets(), 2);
 /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
 /// ```
+#[derive(Debug)]
 pub struct ZoneWriter<B> {
-    parts: Arc<Parts<B>>,
-    lanes: Mutex<BTreeMap<DomainName, Arc<Lane<B>>>>,
+    backend: Arc<B>,
+    max_waiting: usize,
+    zones: Arc<ActiveZones>,
+    starts: mpsc::UnboundedSender<(DomainName, mpsc::Receiver<Call>)>,
 }
 
-/// What all lanes use.
-struct Parts<B> {
-    backend: B,
-    clock: Arc<dyn Clock>,
-    options: ZoneWriterOptions,
-}
+/// The future that does the work of a [`ZoneWriter`]. Dropped, it gives up the calls in flight, and all waiting and
+/// later calls fail.
+pub type ZoneWriterDriver = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// From so many zones on, those that nobody waits for are forgotten.
-const REMEMBERED_ZONES: usize = 64;
+/// The zones that have a loop in the driver, with the way to it. A loop ends under this lock, so that no call is lost.
+type ActiveZones = Mutex<BTreeMap<DomainName, mpsc::Sender<Call>>>;
 
 impl<B: DnsBackend + 'static> ZoneWriter<B> {
-    /// A writer on top of `backend`. The clock measures rests and the time to gather.
-    pub fn new(backend: B, clock: Arc<dyn Clock>, options: ZoneWriterOptions) -> Self {
-        Self { parts: Arc::new(Parts { backend, clock, options }), lanes: Mutex::default() }
+    /// Returns a writer on top of `backend`, and the driver that does its work. The driver ends when the writer is
+    /// dropped and nothing is in flight.
+    pub fn new(backend: B, options: ZoneWriterOptions, ambient: Ambient) -> (Self, ZoneWriterDriver) {
+        let (backend, zones) = (Arc::new(backend), Arc::<ActiveZones>::default());
+        let (starts, mut started) = mpsc::unbounded_channel();
+        let driver = {
+            let (backend, zones) = (backend.clone(), Arc::downgrade(&zones));
+            async move {
+                let mut loops = FuturesUnordered::new();
+                loop {
+                    tokio::select! {
+                        biased;
+                        Some(()) = loops.next() => {}
+                        Some((zone, calls)) = started.recv() => {
+                            let zone = ZoneLoop { backend: &*backend, zone, options, ambient: &ambient };
+                            loops.push(zone.run(calls, &zones));
+                        }
+                        else => return,
+                    }
+                }
+            }
+        };
+        let max_waiting = options.max_waiting.clamp(1, Semaphore::MAX_PERMITS);
+        (Self { backend, max_waiting, zones, starts }, Box::pin(driver))
     }
 
-    /// The backend below.
+    /// Returns the backend below.
     pub fn backend(&self) -> &B {
-        &self.parts.backend
+        &self.backend
     }
 
-    /// A place in the queue of the zone.
-    fn enter(&self, zone: &DomainName, changes: &[Change]) -> Result<Caller<B>, BackendError> {
-        let mut lanes = self.lanes.lock();
-        if !lanes.contains_key(zone) && lanes.len() >= REMEMBERED_ZONES {
-            let now = self.parts.clock.now();
-            lanes.retain(|_, lane| lane.is_needed(now));
+    /// Returns the way to the loop of the zone, after starting it if there is none.
+    fn zone(&self, zone: &DomainName) -> mpsc::Sender<Call> {
+        let mut zones = self.zones.lock();
+        if let Some(known) = zones.get(zone) {
+            return known.clone();
         }
-        let lane = lanes.entry(zone.clone()).or_insert_with(|| Lane::new(self.parts.clone(), zone.clone()));
-        // Under the lock of the lanes, so that no lane is forgotten before its first caller is in it.
-        Caller::enter(lane, changes)
+        let (sender, calls) = mpsc::channel(self.max_waiting);
+        zones.insert(zone.clone(), sender.clone());
+        drop(zones);
+        // Without a driver the receiver is dropped, and the caller finds the channel closed.
+        let _ = self.starts.send((zone.clone(), calls));
+        sender
+    }
+
+    fn send(&self, zone: &DomainName, call: Call) -> Result<(), BackendError> {
+        let way = self.zone(zone);
+        #[cfg(test)]
+        tests::liveness::switch_point();
+        way.try_send(call).map_err(|error| match error {
+            TrySendError::Full(_) => queue::full(zone, self.max_waiting, self.max_waiting),
+            TrySendError::Closed(_) => without_driver(zone),
+        })
     }
 }
 
@@ -108,12 +149,14 @@ impl<B: DnsBackend + 'static> ZoneWriter<B> {
 #[async_trait]
 impl<B: DnsBackend + 'static> DnsBackend for ZoneWriter<B> {
     async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
-        // What is wrong on the face of it must not spoil a batch.
+        // An invalid call must not make a batch fail.
         self.capabilities().check(zone, changes)?;
         if changes.is_empty() {
             return Ok(());
         }
-        self.enter(zone, changes)?.await
+        let (reply, result) = oneshot::channel();
+        self.send(zone, Call { changes: changes.to_vec(), reply })?;
+        result.await.unwrap_or_else(|_| Err(without_driver(zone)))
     }
 
     async fn read(
@@ -122,27 +165,21 @@ impl<B: DnsBackend + 'static> DnsBackend for ZoneWriter<B> {
         name: &DomainName,
         record_type: RecordType,
     ) -> Result<Option<RecordSet>, BackendError> {
-        self.parts.backend.read(zone, name, record_type).await
+        self.backend.read(zone, name, record_type).await
     }
 
     fn capabilities(&self) -> Capabilities {
-        self.parts.backend.capabilities()
+        self.backend.capabilities()
     }
 
     async fn advice(&self, zone: &DomainName) -> Result<Vec<Advice>, BackendError> {
-        self.parts.backend.advice(zone).await
+        self.backend.advice(zone).await
     }
 }
 
-impl<B: fmt::Debug> fmt::Debug for ZoneWriter<B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Parts { backend, clock, options } = &*self.parts;
-        f.debug_struct("ZoneWriter")
-            .field("backend", backend)
-            .field("clock", clock)
-            .field("options", options)
-            .finish_non_exhaustive()
-    }
+fn without_driver(zone: &DomainName) -> BackendError {
+    let why = "the driver of the zone writer has ended; run it for as long as the writer is used";
+    BackendError::new(BackendErrorKind::Unavailable, Operation::Apply, zone, why)
 }
 
 #[cfg(test)]

@@ -72,7 +72,7 @@ impl Engine {
         // One name that the server does not take must not keep the others out of the zone.
         let zone = &self.parts().options.zone;
         let applied = self.parts().backend.apply_each(zone, &changes);
-        let Ok(parts) = timeout(&*self.parts().clock, APPLY_WITHIN, applied).await else {
+        let Ok(parts) = timeout(&*self.parts().ambient.clock, APPLY_WITHIN, applied).await else {
             let why = format!("no answer within {} s", APPLY_WITHIN.as_secs());
             let error = BackendError::new(BackendErrorKind::Unavailable, Operation::Apply, zone, why);
             self.postpone(&batch, &error).await?;

@@ -2,21 +2,11 @@
 
 use fleetcert_names::HostName;
 use fleetcert_protocol::DeviceId;
-use fleetcert_protocol::request::SignedRequest;
 use fleetcert_store::{Expect, Transaction};
 
 use crate::policy::AuthenticationError;
 use crate::records::{self, DEVICES, DeviceRecord, DeviceState};
-use crate::{Action, Engine, EngineError, EngineErrorKind, Event, Grant};
-
-/// A request as an authenticator sees it. Its nonce was checked.
-#[derive(Debug)]
-pub struct RequestView {
-    /// What was sent.
-    pub request: SignedRequest,
-    /// The URL at which it arrived, made from the configured base and the route, never from a header.
-    pub url: String,
-}
+use crate::{Action, Engine, EngineError, EngineErrorKind, Event, Grant, RequestParts};
 
 /// A device that was authenticated, and may exist and still be told no.
 #[derive(Debug)]
@@ -49,7 +39,7 @@ impl Engine {
     /// # Errors
     /// `Unauthenticated` when no device did, `Denied` when it is suspended, `Unavailable` when it cannot be
     /// known.
-    pub async fn authenticate(&self, request: RequestView) -> Result<Caller, EngineError> {
+    pub async fn authenticate(&self, request: RequestParts) -> Result<Caller, EngineError> {
         let parts = self.parts();
         let rejected = || EngineError::new(EngineErrorKind::Unauthenticated, "enrol again if it was reset");
         let identified = match parts.authenticator.authenticate(request).await {

@@ -86,7 +86,7 @@ impl Engine {
         let wanted = NewOrder {
             replaces: replaces.and_then(|old| old.certificate_id.as_deref()?.parse().ok()),
             profile: self.parts().options.profile.clone(),
-            ..NewOrder::new([name.clone()])
+            ..NewOrder::new(name.clone().into())
         };
         let mut order = OrderRecord::new(grant.device().clone(), csr.der(), sha256, wanted, now);
         order.tenant = tenant;

@@ -4,52 +4,16 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use fleetcert_acme::Authority;
-use fleetcert_ambient::{Clock, Entropy};
-use fleetcert_dns::DnsBackend;
-use fleetcert_dns::challenge::Challenges;
-use fleetcert_store::Store;
+use fleetcert_acme::PacedAuthority;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::budgets::CaBudgets;
+use crate::known_ca::pacer_for;
 use crate::orders::{Breakers, ClockWatch, Waiting};
-use crate::pacing;
-use crate::policy::{AddressPolicy, Authorizer, DeviceAuthenticator, Enroller, LabelPolicy};
 use crate::renewals::Planned;
 use crate::requests::Requests;
-use crate::{EngineError, EngineErrorKind, EngineOptions, Event, Events, PacedAuthority};
-
-/// What an engine is made of. Each part can be replaced.
-#[derive(Clone, Debug)]
-pub struct EngineParts {
-    /// The settings.
-    pub options: EngineOptions,
-    /// Where the state is.
-    pub store: Arc<dyn Store>,
-    /// The CA, with an account.
-    pub authority: Arc<dyn Authority>,
-    /// What changes the fleet zone.
-    pub backend: Arc<dyn DnsBackend>,
-    /// How challenge records are published, seen and withdrawn.
-    pub challenges: Challenges,
-    /// Who may join.
-    pub enroller: Arc<dyn Enroller>,
-    /// Who a request comes from.
-    pub authenticator: Arc<dyn DeviceAuthenticator>,
-    /// What a device may do.
-    pub authorizer: Arc<dyn Authorizer>,
-    /// How a device is called.
-    pub labels: Arc<dyn LabelPolicy>,
-    /// Which addresses it may publish.
-    pub addresses: Arc<dyn AddressPolicy>,
-    /// Who hears what happens.
-    pub events: Arc<dyn Events>,
-    /// The time.
-    pub clock: Arc<dyn Clock>,
-    /// Randomness.
-    pub entropy: Arc<dyn Entropy>,
-}
+use crate::{EngineError, EngineErrorKind, EngineParts, Event};
 
 /// Takes what devices and operators want, and makes it real. Clones are the same engine.
 #[derive(Clone, Debug)]
@@ -84,11 +48,11 @@ impl Engine {
     /// An engine of these parts. Nothing runs yet: see [`run`](Self::run).
     pub fn new(mut parts: EngineParts) -> Self {
         let pacer = parts.options.pacer.clone();
-        let pacer = pacer.unwrap_or_else(|| pacing::published_by(parts.authority.account_url()));
-        let paced = PacedAuthority::new(parts.authority, pacer, Arc::clone(&parts.clock));
+        let pacer = pacer.unwrap_or_else(|| pacer_for(parts.authority.account_url()));
+        let paced = PacedAuthority::new(parts.authority, pacer, Arc::clone(&parts.ambient.clock));
         parts.authority = Arc::new(paced);
-        let clock_watch = ClockWatch::new(parts.options.clock_rule, parts.clock.now());
-        let requests = Requests::new(parts.options.requests_per_device, parts.entropy.as_ref());
+        let clock_watch = ClockWatch::new(parts.options.clock_rule, parts.ambient.now());
+        let requests = Requests::new(parts.options.requests_per_device, parts.ambient.entropy.as_ref());
         let planned = Planned::new(parts.options.unnoticed_renewals);
         let breakers = Breakers::new(parts.options.breaker);
         let budgets = CaBudgets::new(parts.options.limits.as_ref(), parts.authority.account_url());
@@ -171,13 +135,11 @@ impl Engine {
     }
 
     pub(crate) fn now(&self) -> SystemTime {
-        self.parts().clock.now()
+        self.parts().ambient.now()
     }
 
     pub(crate) fn random(&self) -> u64 {
-        let mut bytes = [0; 8];
-        self.parts().entropy.fill(&mut bytes);
-        u64::from_le_bytes(bytes)
+        self.parts().ambient.random()
     }
 
     pub(crate) fn notify(&self, event: &Event<'_>) {
@@ -208,14 +170,14 @@ impl Engine {
     pub(crate) async fn rest(&self, work: &Notify) {
         tokio::select! {
             () = work.notified() => {}
-            () = self.parts().clock.sleep(self.parts().options.idle) => {}
+            () = self.parts().ambient.sleep(self.parts().options.idle) => {}
         }
     }
 
     /// Tells of a failure and waits.
     pub(crate) async fn rest_after(&self, error: &EngineError) {
         self.notify(&Event::StoreFailed { why: &error.to_string() });
-        self.parts().clock.sleep(REST).await;
+        self.parts().ambient.sleep(REST).await;
     }
 
     /// Whether the store was away, told and after a rest: for what must be done once, before the work. What is damaged

@@ -1,24 +1,26 @@
-//! How a key becomes a device with a name.
+//! Enrolment: a key becomes a device with a name.
 
 use std::time::Duration;
 
-use fleetcert_jose::Jwk;
+use fleetcert_jose::{Jwk, Thumbprint};
 use fleetcert_names::{HostName, Label};
-use fleetcert_protocol::{DeviceId, EnrolRequest, Enrolled, EnrolmentToken};
+use fleetcert_protocol::{
+    DeviceId, EnrolRequest, Enrolled, EnrolmentAnswer, EnrolmentPending, EnrolmentToken,
+};
 use fleetcert_schedule::queue::Tenant;
 use fleetcert_store::{Expect, Transaction};
 
-use crate::policy::EnrolmentDecision;
+use crate::policy::{Admission, Applicant, EnrolmentDecision, EnrolmentRefusal, PendingEnrolment};
 use crate::records::{self, DEVICE_KEYS, DEVICES, DeviceRecord, DeviceState, LABELS, TOKENS, TokenRecord};
-use crate::{Engine, EngineError, EngineErrorKind, Event};
+use crate::{Engine, EngineError, EngineErrorKind, Event, RequestOrigin};
 
-/// Random labels collide never; somebody else's token or key may be written at the same moment.
-const TRIES: usize = 4;
-const LONGEST_LIFE: Duration = Duration::from_secs(10 * 365 * 86_400);
+/// A commit loses against a concurrent use of the same token, key or label, each at most once.
+const MAX_ATTEMPTS: usize = 4;
+const MAX_TOKEN_LIFETIME: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 impl Engine {
-    /// Makes a token that admits one device within `lifetime`, of which the first ten years count. It is shown here
-    /// once; the store has its hash.
+    /// Makes a token that admits one device within `lifetime`, at most ten years. The store keeps its hash alone:
+    /// hand the text ([`EnrolmentToken::expose`]) to the device now.
     ///
     /// # Errors
     /// `Unavailable` when the store does not answer.
@@ -26,7 +28,7 @@ impl Engine {
         self.issue_token_of(Tenant::default(), lifetime).await
     }
 
-    /// The same for a device of this tenant: a customer, a site, a team. See
+    /// Makes a token for a device of this tenant: a customer, a site, a team. See
     /// [`tenant_weights`](crate::EngineOptions::tenant_weights).
     ///
     /// # Errors
@@ -36,8 +38,8 @@ impl Engine {
         tenant: Tenant,
         lifetime: Duration,
     ) -> Result<EnrolmentToken, EngineError> {
-        let token = EnrolmentToken::generate(self.parts().entropy.as_ref());
-        let expires = self.now() + lifetime.min(LONGEST_LIFE);
+        let token = EnrolmentToken::generate(self.parts().ambient.entropy.as_ref());
+        let expires = self.now() + lifetime.min(MAX_TOKEN_LIFETIME);
         let record = records::encode(&TokenRecord { expires, used: None, tenant: tenant.0 });
         let key = crate::policy::token_key(&token);
         let write = Transaction::new().put(TOKENS, key, Expect::Absent, record, Some(expires));
@@ -45,52 +47,123 @@ impl Engine {
         Ok(token)
     }
 
-    /// Makes a device of `key`, whose possession the request has proved, and gives it its name.
+    /// Makes a device of `key`, whose possession the request has proved, and gives it its name, if the
+    /// [`Enroller`](crate::Enroller) admits it.
     ///
-    /// The same token with the same key gets the same answer again, since the first may have been lost.
+    /// The same proof with the same key gets the same answer again, since the first may have been lost. A pending
+    /// enrolment is decided when the device asks again.
     ///
     /// # Errors
-    /// `TokenUnknown`, `TokenUsed`, `KeyInUse`, `LabelTaken`, `LabelNotAllowed`, `Unavailable`.
-    pub async fn enrol(&self, request: &EnrolRequest, key: &Jwk) -> Result<Enrolled, EngineError> {
-        for _ in 0..TRIES {
-            let device = DeviceId::generate(self.parts().entropy.as_ref());
-            let thumbprint = key.thumbprint();
-            let decision =
-                self.parts().enroller.decide(&request.token, &thumbprint, &device, self.now()).await?;
-            let (admission, tenant) = match decision {
-                EnrolmentDecision::Again(device) => return self.enrolled(device).await,
-                EnrolmentDecision::Admit { write, tenant } => (write, tenant),
+    /// `EnrolmentRefused` with a code, `KeyInUse`, `LabelTaken`, `LabelNotAllowed`, `Unavailable`, `Corrupt`.
+    pub async fn enrol(
+        &self,
+        request: &EnrolRequest,
+        key: &Jwk,
+        origin: &RequestOrigin,
+    ) -> Result<EnrolmentAnswer, EngineError> {
+        let thumbprint = key.thumbprint();
+        let mut label_taken = false;
+        for _ in 0..MAX_ATTEMPTS {
+            let device = DeviceId::generate(self.parts().ambient.entropy.as_ref());
+            // Read before the decision: a device that joined by this very proof is known to the enroller by then.
+            let known_as = self.device_of(&thumbprint).await?;
+            let applicant = Applicant {
+                proof: &request.proof,
+                key,
+                thumbprint: &thumbprint,
+                known_as: known_as.as_ref(),
+                origin,
+                claims: &request.claims,
+                label: request.label.as_ref(),
+                device: &device,
+                now: self.now(),
             };
-            let label = self.label_for(request.label.as_ref())?;
-            let name = self.name_of(&label)?;
-            let record = DeviceRecord {
-                key: key.clone(),
-                name: name.clone(),
-                state: DeviceState::Active,
-                enrolled_at: self.now(),
-                tenant: tenant.0,
+            let admission = match self.parts().enroller.decide(&applicant).await? {
+                EnrolmentDecision::Admit(admission) => admission,
+                EnrolmentDecision::AlreadyAdmitted(device) => {
+                    return self.enrolled(device).await.map(EnrolmentAnswer::Enrolled);
+                }
+                EnrolmentDecision::Refused(refusal) => {
+                    self.notify(&Event::EnrolmentRefused { code: &refusal.code });
+                    return Err(EngineError::enrolment_refused(refusal));
+                }
+                EnrolmentDecision::Pending(pending) => match self.commit_pending(pending).await? {
+                    Some(pending) => return Ok(EnrolmentAnswer::Pending(pending)),
+                    None => continue,
+                },
             };
-            let id = device.as_str().as_bytes().to_vec();
-            let write = admission
-                .put(DEVICES, device.as_str(), Expect::Absent, records::encode(&record), None)
-                .put(DEVICE_KEYS, thumbprint.as_str(), Expect::Absent, id.clone(), None)
-                .put(LABELS, label.as_str(), Expect::Absent, id, None);
-            match self.parts().store.commit(write).await {
-                Ok(_) => {
-                    self.notify(&Event::Enrolled { device: &device, name: &name });
-                    return Ok(Enrolled { device, name });
-                }
-                Err(error) if error.is_conflict() => {
-                    self.explain_conflict(thumbprint.as_str(), &label, request).await?;
-                }
-                Err(error) => return Err(error.into()),
+            if known_as.is_some() {
+                let remedy = "make a new identity key for each device";
+                return Err(EngineError::new(EngineErrorKind::KeyInUse, remedy));
             }
+            if label_taken {
+                return Err(EngineError::new(EngineErrorKind::LabelTaken, "ask for another, or for none"));
+            }
+            let fixed_label = admission.label.is_some() || request.label.is_some();
+            let label = self.label_for(&admission, request.label.as_ref())?;
+            if let Some(enrolled) = self.commit_device(&applicant, admission, &label).await? {
+                return Ok(EnrolmentAnswer::Enrolled(enrolled));
+            }
+            label_taken = fixed_label && self.parts().store.read(LABELS, label.as_str()).await?.is_some();
         }
         Err(EngineError::new(EngineErrorKind::Unavailable, "too many enrolments at the same time"))
     }
 
-    fn label_for(&self, asked: Option<&Label>) -> Result<Label, EngineError> {
-        let chosen = self.parts().labels.choose(asked, self.parts().entropy.as_ref());
+    /// Commits the device with what its enroller writes; `None` when another write came first.
+    async fn commit_device(
+        &self,
+        applicant: &Applicant<'_>,
+        admission: Admission,
+        label: &Label,
+    ) -> Result<Option<Enrolled>, EngineError> {
+        let (device, name) = (applicant.device.clone(), self.name_of(label)?);
+        let record = DeviceRecord {
+            key: applicant.key.clone(),
+            name: name.clone(),
+            state: DeviceState::Active,
+            enrolled_at: applicant.now,
+            tenant: admission.tenant.0,
+        };
+        let id = device.as_str().as_bytes().to_vec();
+        let write = admission
+            .write
+            .put(DEVICES, device.as_str(), Expect::Absent, records::encode(&record), None)
+            .put(DEVICE_KEYS, applicant.thumbprint.as_str(), Expect::Absent, id.clone(), None)
+            .put(LABELS, label.as_str(), Expect::Absent, id, None);
+        if !self.committed(write).await? {
+            return Ok(None);
+        }
+        self.notify(&Event::Enrolled { device: &device, name: &name });
+        Ok(Some(Enrolled { device, name }))
+    }
+
+    /// Commits what remembers a pending enrolment; `None` when another write came first.
+    async fn commit_pending(
+        &self,
+        pending: PendingEnrolment,
+    ) -> Result<Option<EnrolmentPending>, EngineError> {
+        if !pending.write.writes().is_empty() && !self.committed(pending.write).await? {
+            return Ok(None);
+        }
+        self.notify(&Event::EnrolmentPending { code: &pending.code });
+        let retry_after = pending.retry_after.as_secs().max(1);
+        Ok(Some(EnrolmentPending { code: pending.code.into_owned(), retry_after }))
+    }
+
+    /// Returns whether `write` went through: `false` for a conflict with another write.
+    async fn committed(&self, write: Transaction) -> Result<bool, EngineError> {
+        match self.parts().store.commit(write).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_conflict() => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn label_for(&self, admission: &Admission, wished: Option<&Label>) -> Result<Label, EngineError> {
+        if let Some(assigned) = &admission.label {
+            return Ok(assigned.clone());
+        }
+        let chosen = self.parts().labels.choose(wished, self.parts().ambient.entropy.as_ref());
         chosen.map_err(|refusal| EngineError::new(EngineErrorKind::LabelNotAllowed, refusal))
     }
 
@@ -99,36 +172,20 @@ impl Engine {
         name.map_err(|error| EngineError::new(EngineErrorKind::LabelNotAllowed, error))
     }
 
-    async fn enrolled(&self, device: DeviceId) -> Result<Enrolled, EngineError> {
-        let found = self.parts().store.read(DEVICES, device.as_str()).await?;
-        let gone = || EngineError::new(EngineErrorKind::TokenUsed, "its device is gone");
-        let record: DeviceRecord = records::decode(&found.ok_or_else(gone)?)?;
-        Ok(Enrolled { device, name: record.name })
+    /// Returns the device that a key is.
+    async fn device_of(&self, thumbprint: &Thumbprint) -> Result<Option<DeviceId>, EngineError> {
+        let found = self.parts().store.read(DEVICE_KEYS, thumbprint.as_str()).await?;
+        let id = found.map(|record| String::from_utf8_lossy(&record.value).parse());
+        id.transpose().map_err(|error| EngineError::new(EngineErrorKind::Corrupt, error))
     }
 
-    /// What stood in the way, if trying again does not help.
-    async fn explain_conflict(
-        &self,
-        thumbprint: &str,
-        label: &Label,
-        request: &EnrolRequest,
-    ) -> Result<(), EngineError> {
-        let store = &self.parts().store;
-        // With the same token this is a lost answer, which the next try gives again.
-        let by_token = store.read(TOKENS, &crate::policy::token_key(&request.token)).await?;
-        let used = match &by_token {
-            Some(found) => records::decode::<TokenRecord>(found)?.used.is_some(),
-            None => false,
+    async fn enrolled(&self, device: DeviceId) -> Result<Enrolled, EngineError> {
+        let found = self.parts().store.read(DEVICES, device.as_str()).await?;
+        let Some(found) = found else {
+            let gone = EnrolmentRefusal::new("device_gone", "its device was removed; ask the operator");
+            return Err(EngineError::enrolment_refused(gone));
         };
-        if !used && store.read(DEVICE_KEYS, thumbprint).await?.is_some() {
-            return Err(EngineError::new(
-                EngineErrorKind::KeyInUse,
-                "make a new identity key for each device",
-            ));
-        }
-        if !used && request.label.is_some() && store.read(LABELS, label.as_str()).await?.is_some() {
-            return Err(EngineError::new(EngineErrorKind::LabelTaken, "ask for another, or for none"));
-        }
-        Ok(())
+        let record: DeviceRecord = records::decode(&found)?;
+        Ok(Enrolled { device, name: record.name })
     }
 }

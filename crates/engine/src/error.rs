@@ -1,9 +1,12 @@
 //! What the engine could not do, by outcome.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use fleetcert_store::StoreError;
+
+use crate::EnrolmentRefusal;
 
 type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
 
@@ -11,7 +14,7 @@ type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
 #[derive(Debug)]
 pub struct EngineError {
     kind: EngineErrorKind,
-    code: Option<&'static str>,
+    code: Option<Cow<'static, str>>,
     retry_after: Option<Duration>,
     source: Source,
 }
@@ -24,10 +27,8 @@ pub enum EngineErrorKind {
     Unauthenticated,
     /// The device is known and may not do this.
     Denied,
-    /// The enrolment token is not known, or has expired.
-    TokenUnknown,
-    /// The enrolment token was used by another key.
-    TokenUsed,
+    /// The device may not join; [`EngineError::code`] says why.
+    EnrolmentRefused,
     /// The key belongs to a device already.
     KeyInUse,
     /// The label that was asked for was given out before.
@@ -56,7 +57,11 @@ impl EngineError {
 
     /// The refusal of a certificate request by the rule `code`.
     pub(crate) fn refused(code: &'static str, source: impl Into<Source>) -> Self {
-        Self { code: Some(code), ..Self::new(EngineErrorKind::CsrRefused, source) }
+        Self { code: Some(code.into()), ..Self::new(EngineErrorKind::CsrRefused, source) }
+    }
+
+    pub(crate) fn enrolment_refused(refusal: EnrolmentRefusal) -> Self {
+        Self { code: Some(refusal.code.clone()), ..Self::new(EngineErrorKind::EnrolmentRefused, refusal) }
     }
 
     pub(crate) fn limited(now: SystemTime, until: SystemTime, what: &'static str) -> Self {
@@ -69,9 +74,10 @@ impl EngineError {
         self.kind
     }
 
-    /// The rule that refused a certificate request, such as `name_not_granted`. It never changes between versions.
-    pub fn code(&self) -> Option<&'static str> {
-        self.code
+    /// Returns the code of a refused certificate request, such as `name_not_granted`, or of a refused enrolment, such
+    /// as `token_used`. Codes do not change between versions.
+    pub fn code(&self) -> Option<&str> {
+        self.code.as_deref()
     }
 
     /// When the same call may succeed: `None` for never as it is.
@@ -100,8 +106,7 @@ impl fmt::Display for EngineError {
         let outcome = match self.kind {
             EngineErrorKind::Unauthenticated => "the request is not signed by a device that is known",
             EngineErrorKind::Denied => "the device may not do this",
-            EngineErrorKind::TokenUnknown => "the enrolment token is not known or has expired",
-            EngineErrorKind::TokenUsed => "the enrolment token was used by another key",
+            EngineErrorKind::EnrolmentRefused => "the device may not join",
             EngineErrorKind::KeyInUse => "the key belongs to a device already",
             EngineErrorKind::LabelTaken => "the label was given out before",
             EngineErrorKind::LabelNotAllowed => "the label is not allowed",

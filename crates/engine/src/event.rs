@@ -4,10 +4,10 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
+use fleetcert_acme::NamePause;
 use fleetcert_names::{DomainName, HostName};
 use fleetcert_protocol::DeviceId;
 use fleetcert_schedule::Window;
-use fleetcert_schedule::budget::refusal::Pause;
 use fleetcert_schedule::budget::{BucketKey, DeniedBy, Limit};
 use fleetcert_schedule::clock_guard::Doubt;
 
@@ -48,6 +48,16 @@ pub enum Event<'a> {
         device: &'a DeviceId,
         /// Its name.
         name: &'a HostName,
+    },
+    /// The enroller refused a key.
+    EnrolmentRefused {
+        /// Stable code of the reason.
+        code: &'a str,
+    },
+    /// An enrolment waits for a decision.
+    EnrolmentPending {
+        /// Stable code of what it waits for.
+        code: &'a str,
     },
     /// A request was refused before it was known whose it is.
     Unauthenticated,
@@ -162,7 +172,7 @@ pub enum Event<'a> {
         /// The name.
         name: &'a HostName,
         /// What the CA said. Its page to visit is for operators who have signed in, and for no log.
-        pause: &'a Pause,
+        pause: &'a NamePause,
         /// When the CA is asked again all the same.
         until: SystemTime,
     },

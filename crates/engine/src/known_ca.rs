@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use fleetcert_schedule::budget::Limits;
-use fleetcert_schedule::pacer::Rates;
+use fleetcert_schedule::pacer::{Pacer, Rates};
 use fleetcert_schedule::rollout::Profile;
 
 /// A CA that is known by the address of its accounts.
@@ -32,7 +32,7 @@ impl KnownCa {
         }
     }
 
-    pub(crate) fn rates(self) -> Rates {
+    fn rates(self) -> Rates {
         match self {
             Self::LetsEncrypt => Rates::lets_encrypt_production(),
             Self::LetsEncryptStaging => Rates::lets_encrypt_staging(),
@@ -52,6 +52,11 @@ impl KnownCa {
     }
 }
 
+/// Returns a pacer at four fifths of the rates that the account's CA is known to have.
+pub(crate) fn pacer_for(account_url: &str) -> Pacer {
+    Pacer::new(KnownCa::of(account_url).map_or_else(Rates::none, KnownCa::rates), 800)
+}
+
 /// Scheme and host of an account's URL.
 pub(crate) fn origin(account_url: &str) -> &str {
     account_url.match_indices('/').nth(2).map_or(account_url, |(end, _)| &account_url[..end])
@@ -60,6 +65,19 @@ pub(crate) fn origin(account_url: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fleetcert_schedule::pacer::Endpoint;
+
+    #[test]
+    fn known_ca_has_a_rate() {
+        let now = SystemTime::UNIX_EPOCH;
+        for (ca, known) in [
+            ("https://acme-v02.api.letsencrypt.org", true),
+            ("https://acme-staging-v02.api.letsencrypt.org", true),
+            ("https://ca.test", false),
+        ] {
+            assert_eq!(pacer_for(ca).limit(Endpoint::NewOrder, now).is_some(), known, "{ca}");
+        }
+    }
 
     #[test]
     fn the_life_of_a_certificate_is_known_by_the_account_and_the_profile() {

@@ -17,40 +17,34 @@
 //!
 //! ```
 //! use fleetcert_acme::Account;
-//! use fleetcert_ambient::{SystemClock, SystemEntropy};
-//! use fleetcert_dns::{MemoryBackend, challenge::{ChallengeOptions, Challenges}};
-//! use fleetcert_engine::{
-//!     DeviceKeys, Engine, EngineOptions, EngineParts, NoEvents, OneTimeTokens, OwnName, PrivateAddresses, RandomLabels,
-//! };
+//! use fleetcert_ambient::Ambient;
+//! use fleetcert_dns::MemoryBackend;
+//! use fleetcert_engine::{Engine, EngineOptions, EngineParts};
 //! use fleetcert_names::DomainName;
 //! use fleetcert_store::MemoryStore;
 //! use std::sync::Arc;
+//! use std::time::Duration;
 //!
 //! fn engine(zone: DomainName, account: Account) -> Engine {
-//!     let store = Arc::new(MemoryStore::new()); // SqliteStore, for more than a try
-//!     let backend = Arc::new(MemoryBackend::new([&zone])); // or NameServer, Rfc2136Backend
-//!     let clock = Arc::new(SystemClock);
-//!     let options = ChallengeOptions::default();
-//!     Engine::new(EngineParts {
-//!         challenges: Challenges::new(backend.clone(), backend.clone(), clock.clone(), options),
-//!         options: EngineOptions::new(zone),
-//!         authority: Arc::new(account),
+//!     // For a try. A real zone takes a NameServer or an Rfc2136Backend,
+//!     // and an AuthoritativeVisibility that looks at its name servers.
+//!     let backend = Arc::new(MemoryBackend::new([&zone]));
+//!     Engine::new(EngineParts::new(
+//!         EngineOptions::new(zone),
+//!         Arc::new(MemoryStore::new()), // SqliteStore, to survive a restart
+//!         Arc::new(account),
+//!         backend.clone(),
 //!         backend,
-//!         enroller: Arc::new(OneTimeTokens::new(store.clone())),
-//!         authenticator: Arc::new(DeviceKeys::new(store.clone())),
-//!         authorizer: Arc::new(OwnName),
-//!         labels: Arc::new(RandomLabels),
-//!         addresses: Arc::new(PrivateAddresses),
-//!         events: Arc::new(NoEvents),
-//!         clock,
-//!         entropy: Arc::new(SystemEntropy),
-//!         store,
-//!     })
+//!         Ambient::system(),
+//!     ))
 //! }
 //!
-//! # async fn operate(engine: Engine) -> Result<(), fleetcert_engine::EngineError> {
-//! let token = engine.issue_token(std::time::Duration::from_secs(86_400)).await?; // for the device
-//! engine.run(Default::default()).await; // until its shutdown token is cancelled
+//! # async fn operate(
+//! #     engine: Engine,
+//! # ) -> Result<(), fleetcert_engine::EngineError> {
+//! let day = Duration::from_secs(86_400);
+//! let token = engine.issue_token(day).await?; // for the device
+//! engine.run(Default::default()).await; // until its token is cancelled
 //! # Ok(()) }
 //! ```
 
@@ -58,6 +52,7 @@ mod addresses;
 mod admission;
 mod budgets;
 mod certificates;
+pub mod conformance;
 mod engine;
 mod enrolment;
 mod error;
@@ -66,23 +61,26 @@ mod grant;
 mod known_ca;
 mod options;
 mod orders;
-mod pacing;
+mod parts;
 mod policy;
 mod records;
 mod renewals;
 mod requests;
 mod sweeper;
+mod tracing_events;
 
-pub use admission::{Caller, RequestView};
-pub use engine::{Engine, EngineParts};
+pub use admission::Caller;
+pub use engine::Engine;
 pub use error::{EngineError, EngineErrorKind};
 pub use event::{Dependency, Event, Events, NoEvents, OrderStep};
 pub use grant::{Action, Grant};
 pub use options::EngineOptions;
-pub use pacing::PacedAuthority;
+pub use parts::EngineParts;
 pub use policy::{
-    AddressPolicy, AddressRefusal, AskedLabels, AuthenticationError, Authorizer, Denial, DeviceAuthenticator,
-    DeviceKeys, Enroller, EnrolmentDecision, Identified, LabelPolicy, LabelRefusal, OneTimeTokens, OwnName,
-    PrivateAddresses, RandomLabels,
+    AddressPolicy, AddressRefusal, Admission, Applicant, AskedLabels, AuthenticationError, Authorizer,
+    ByProofKind, Denial, DeviceAuthenticator, DeviceKeys, Enroller, EnrolmentDecision, EnrolmentRefusal,
+    Identified, LabelPolicy, LabelRefusal, OneTimeTokens, OwnName, PendingEnrolment, PrivateAddresses,
+    RandomLabels, RequestOrigin, RequestParts, TlsClientIdentity,
 };
 pub use records::DeviceState;
+pub use tracing_events::TracingEvents;

@@ -189,7 +189,7 @@ impl Engine {
             return None;
         };
         let asked = self.parts().authority.renewal_info(&id);
-        match timeout(&*self.parts().clock, ASK_WITHIN, asked).await {
+        match timeout(&*self.parts().ambient.clock, ASK_WITHIN, asked).await {
             Ok(Ok(info)) => {
                 self.note_window(record, Window::new(info.start, info.end));
                 Some(now + info.poll_after)

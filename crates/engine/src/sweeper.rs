@@ -30,7 +30,7 @@ impl Engine {
             self.readable(self.sweep_expired().await);
             self.readable(self.forget_tokens().await);
             self.readable(self.forget_budgets().await);
-            self.parts().clock.sleep(ROUND).await;
+            self.parts().ambient.clock.sleep(ROUND).await;
         }
     }
 

@@ -1,132 +1,149 @@
-//! How a key becomes a device.
+//! The messages by which a key becomes a device.
 
-use std::fmt;
-use std::str::FromStr;
-
-use aws_lc_rs::digest;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use fleetcert_ambient::Entropy;
 use fleetcert_names::{HostName, Label};
-use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::object::{self, Object};
-use crate::{DeviceId, ProtocolError};
+use crate::{DeviceClaims, DeviceId, EnrolmentProof, EnrolmentToken};
 
-/// A wish to join the fleet, signed with the key that the device will have.
+/// A request to join the fleet, signed with the key that the device will have.
+///
+/// ```
+/// use fleetcert_protocol::{DeviceClaims, EnrolRequest, EnrolmentToken};
+///
+/// # let text = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+/// let token: EnrolmentToken = text.parse()?;
+/// let request = EnrolRequest::new(token)
+///     .with_label("xi8qz".parse()?)
+///     .with_claims(DeviceClaims::new([("serial", "A-1007")])?);
+/// assert_eq!(request.proof.kind(), "token");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(from = "Object<Members>")]
+#[non_exhaustive]
 pub struct EnrolRequest {
-    /// The operator's permission.
-    pub token: EnrolmentToken,
-    /// The label that the device would like to have; the server may say no.
+    /// Proof that the device may join.
+    pub proof: EnrolmentProof,
+    /// Label that the device would like to have; the server decides.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<Label>,
+    /// What the device says of itself. Untrusted.
+    #[serde(skip_serializing_if = "DeviceClaims::is_empty")]
+    pub claims: DeviceClaims,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Members {
-    token: EnrolmentToken,
+    proof: EnrolmentProof,
     #[serde(default, deserialize_with = "object::present")]
     label: Option<Label>,
+    #[serde(default)]
+    claims: DeviceClaims,
 }
 
 impl From<Object<Members>> for EnrolRequest {
-    fn from(Object(Members { token, label }): Object<Members>) -> Self {
-        Self { token, label }
+    fn from(Object(Members { proof, label, claims }): Object<Members>) -> Self {
+        Self { proof, label, claims }
     }
 }
 
-/// The device's id and name, for ever.
+impl EnrolRequest {
+    /// Makes a request with `proof`, or with a token.
+    pub fn new(proof: impl Into<EnrolmentProof>) -> Self {
+        Self { proof: proof.into(), label: None, claims: DeviceClaims::default() }
+    }
+
+    /// Returns the request with the label that the device would like to have.
+    #[must_use]
+    pub fn with_label(self, label: Label) -> Self {
+        Self { label: Some(label), ..self }
+    }
+
+    /// Returns the request with what the device says of itself.
+    #[must_use]
+    pub fn with_claims(self, claims: DeviceClaims) -> Self {
+        Self { claims, ..self }
+    }
+}
+
+impl From<EnrolmentProof> for EnrolRequest {
+    fn from(proof: EnrolmentProof) -> Self {
+        Self::new(proof)
+    }
+}
+
+impl From<EnrolmentToken> for EnrolRequest {
+    fn from(token: EnrolmentToken) -> Self {
+        Self::new(token)
+    }
+}
+
+/// The answer to an [`EnrolRequest`] that is not refused.
+///
+/// `Enrolled` is sent with status 200, `Pending` with status 202 and a `Retry-After` header.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Enrolled {
-    /// What its requests are signed as.
-    pub device: DeviceId,
-    /// How it is called.
-    pub name: HostName,
+#[serde(tag = "status", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum EnrolmentAnswer {
+    /// The device has joined. The same request gets the same answer again.
+    Enrolled(Enrolled),
+    /// Nothing is decided yet: send the same proof, signed with the same key, again later.
+    Pending(EnrolmentPending),
 }
 
-/// A secret of 256 random bits that admits one device. Shown once, and wiped when dropped.
-///
-/// ```
-/// use fleetcert_ambient::SystemEntropy;
-/// use fleetcert_protocol::EnrolmentToken;
-///
-/// let token = EnrolmentToken::generate(&SystemEntropy);
-/// let kept = token.hash(); // the server keeps this, the device gets the text
-/// let arrived: EnrolmentToken = token.expose().parse()?;
-/// assert_eq!(arrived.hash(), kept);
-/// # Ok::<(), fleetcert_protocol::ProtocolError>(())
-/// ```
-#[derive(Clone)]
-pub struct EnrolmentToken(SecretString);
-
-const OCTETS: usize = 32;
-
-impl EnrolmentToken {
-    /// A new token.
-    pub fn generate(entropy: &dyn Entropy) -> Self {
-        let mut bytes = [0; OCTETS];
-        entropy.fill(&mut bytes);
-        Self(URL_SAFE_NO_PAD.encode(bytes).into())
-    }
-
-    /// SHA-256 of the token: what a server keeps.
-    pub fn hash(&self) -> [u8; 32] {
-        let hash = digest::digest(&digest::SHA256, self.0.expose_secret().as_bytes());
-        hash.as_ref().try_into().expect("SHA-256 has 32 octets")
-    }
-
-    /// The token as text, to be handed to the device. Whoever has it can enrol.
-    pub fn expose(&self) -> &str {
-        self.0.expose_secret()
-    }
-}
-
-impl FromStr for EnrolmentToken {
-    type Err = ProtocolError;
-
-    fn from_str(text: &str) -> Result<Self, ProtocolError> {
-        match URL_SAFE_NO_PAD.decode(text) {
-            Ok(bytes) if bytes.len() == OCTETS => Ok(Self(text.into())),
-            // The text may be a secret with a typing error: it is not repeated.
-            _ => Err(ProtocolError::malformed("an enrolment token is 43 characters of base64url")),
+impl EnrolmentAnswer {
+    /// Returns the device, if it has joined.
+    pub fn enrolled(self) -> Option<Enrolled> {
+        match self {
+            Self::Enrolled(enrolled) => Some(enrolled),
+            Self::Pending(_) => None,
         }
     }
 }
 
-impl fmt::Debug for EnrolmentToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("EnrolmentToken(…)")
-    }
+/// The permanent id and name of a device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Enrolled {
+    /// Id that the device's requests are signed as.
+    pub device: DeviceId,
+    /// Host name of the device.
+    pub name: HostName,
 }
 
-impl Serialize for EnrolmentToken {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.expose().serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for EnrolmentToken {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
+/// An enrolment that waits for a decision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnrolmentPending {
+    /// Stable code of the reason, such as `awaiting_approval`.
+    pub code: String,
+    /// Time after which to ask again, in seconds.
+    pub retry_after: u64,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fleetcert_ambient::SeededEntropy;
 
     #[test]
-    fn a_token_is_not_printed() {
-        let token = EnrolmentToken::generate(&SeededEntropy::new(1));
-        let request = EnrolRequest { token: token.clone(), label: None };
-        assert!(!format!("{request:?}").contains(token.expose()));
-        assert_eq!(token.expose().parse::<EnrolmentToken>().unwrap().hash(), token.hash());
-        let broken = &token.expose()[1..];
-        assert!(!broken.parse::<EnrolmentToken>().unwrap_err().to_string().contains(broken));
+    fn answers_have_their_form_on_the_wire() {
+        let enrolled = Enrolled {
+            device: "AAAAAAAAAAAAAAAAAAAAAA".parse().unwrap(),
+            name: "xi8qz.fleet.test".parse().unwrap(),
+        };
+        let pending = EnrolmentPending { code: "awaiting_approval".into(), retry_after: 60 };
+        for (answer, json) in [
+            (
+                EnrolmentAnswer::Enrolled(enrolled),
+                r#"{"status":"enrolled","device":"AAAAAAAAAAAAAAAAAAAAAA","name":"xi8qz.fleet.test"}"#,
+            ),
+            (
+                EnrolmentAnswer::Pending(pending),
+                r#"{"status":"pending","code":"awaiting_approval","retry_after":60}"#,
+            ),
+        ] {
+            assert_eq!(serde_json::to_string(&answer).unwrap(), json);
+            assert_eq!(serde_json::from_str::<EnrolmentAnswer>(json).unwrap(), answer);
+        }
     }
 }

@@ -52,16 +52,21 @@ mod tests {
 
     #[test]
     fn objects_with_each_known_member_once() {
-        assert!(!refused::<EnrolRequest>(&format!(r#"{{"token":"{TOKEN}"}}"#)));
-        assert!(!refused::<EnrolRequest>(&format!(r#"{{"label":"xi8qz","token":"{TOKEN}"}}"#)));
+        let proof = format!(r#""proof":{{"type":"token","token":"{TOKEN}"}}"#);
+        assert!(!refused::<EnrolRequest>(&format!("{{{proof}}}")));
+        let full = format!(r#"{{"label":"xi8qz",{proof},"claims":{{"serial":"7"}}}}"#);
+        assert!(!refused::<EnrolRequest>(&full));
         for payload in [
-            format!(r#"["{TOKEN}"]"#),
-            format!(r#"["{TOKEN}","xi8qz"]"#),
-            format!(r#"{{"token":"{TOKEN}","label":null}}"#),
-            format!(r#"{{"token":"{TOKEN}","label":["xi8qz"]}}"#),
-            format!(r#"{{"token":"{TOKEN}","token":"{TOKEN}"}}"#),
-            format!(r#"{{"token":"{TOKEN}","name":"x"}}"#),
-            r#"{"token":null}"#.into(),
+            format!(r#"[{{"type":"token","token":"{TOKEN}"}}]"#),
+            format!(r#"[{{"type":"token","token":"{TOKEN}"}},"xi8qz"]"#),
+            format!(r#"{{{proof},"label":null}}"#),
+            format!(r#"{{{proof},"label":["xi8qz"]}}"#),
+            format!(r#"{{{proof},"claims":null}}"#),
+            format!(r#"{{{proof},"claims":["serial"]}}"#),
+            format!("{{{proof},{proof}}}"),
+            format!(r#"{{{proof},"name":"x"}}"#),
+            format!(r#"{{"token":"{TOKEN}"}}"#),
+            r#"{"proof":null}"#.into(),
             "{}".into(),
             "null".into(),
         ] {

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::text::{cut, is_unprintable};
+
 /// A refusal that a device can act on and its owner can read.
 ///
 /// ```
@@ -24,7 +26,8 @@ pub struct Problem {
     /// What is wrong and what to do, at most 500 characters. `Display` escapes its control characters.
     #[serde(deserialize_with = "detail")]
     pub detail: String,
-    /// The rule of the gate that refused a certificate request, at most 64 characters.
+    /// Stable code of the reason: the rule of the gate that refused a certificate request, or what an enroller
+    /// found. At most 64 characters.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "code")]
     pub code: Option<String>,
     /// The address that was refused.
@@ -44,27 +47,23 @@ impl Problem {
         Self { kind, detail: cut(detail, MAX_DETAIL), code: None, address: None, retry_after: None }
     }
 
-    /// The same with the rule that refused a certificate request; a longer one is cut.
+    /// Returns the problem with the stable code of its reason; a longer one is cut.
     #[must_use]
     pub fn with_code(self, code: impl Into<String>) -> Self {
         Self { code: Some(cut(&code.into(), MAX_CODE)), ..self }
     }
 
-    /// The same with the address that was refused.
+    /// Returns the problem with the address that was refused.
     #[must_use]
     pub fn with_address(self, address: IpAddr) -> Self {
         Self { address: Some(address), ..self }
     }
 
-    /// The same with the time to wait.
+    /// Returns the problem with the time to wait.
     #[must_use]
     pub fn with_retry_after(self, seconds: u64) -> Self {
         Self { retry_after: Some(seconds), ..self }
     }
-}
-
-fn cut(text: &str, limit: usize) -> String {
-    text.chars().take(limit).collect()
 }
 
 fn detail<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
@@ -88,13 +87,11 @@ impl fmt::Display for Problem {
     }
 }
 
-/// A text of the other side goes to terminals and logs: it must not move the cursor, begin a line, or turn the
-/// direction of what follows.
+/// Writes text of the other side so that it is safe for terminals and logs.
 fn escaped(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    text.chars().try_for_each(|character| match character {
-        '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => write!(f, "{}", character.escape_unicode()),
-        _ if character.is_control() => write!(f, "{}", character.escape_default()),
-        _ => f.write_char(character),
+    text.chars().try_for_each(|character| match is_unprintable(character) {
+        true => write!(f, "{}", character.escape_default()),
+        false => f.write_char(character),
     })
 }
 
@@ -137,10 +134,9 @@ kinds! {
     Unauthenticated = "unauthenticated",
     /// The device may not do this.
     Denied = "denied",
-    /// The enrolment token was used by another key.
-    TokenUsed = "token_used",
-    /// The enrolment token is not known, or has expired.
-    TokenUnknown = "token_unknown",
+    /// The device may not join; `code` says why: `token_unknown`, `token_used`, `proof_type_unsupported`, or a code of
+    /// the server's own enroller.
+    EnrolmentRefused = "enrolment_refused",
     /// The key belongs to a device already.
     KeyInUse = "key_in_use",
     /// The label was given out before.

@@ -11,13 +11,15 @@ use serde::de::DeserializeOwned;
 
 use crate::{DeviceId, EnrolRequest, ProtocolError, ProtocolErrorKind, private_key};
 
-/// The most octets of a request: 64 KiB.
+/// Maximum size of a request: 64 KiB.
 pub const MAX_BODY: usize = MAX_JWS;
-/// The content type of a request.
+/// Content type of a signed request.
 pub const CONTENT_TYPE: &str = "application/jose+json";
-/// The content type of a refusal (RFC 9457).
+/// Content type of a request without an envelope, whose sender authenticates by mutual TLS: the payload alone.
+pub const PLAIN_CONTENT_TYPE: &str = "application/json";
+/// Content type of a refusal (RFC 9457).
 pub const PROBLEM_TYPE: &str = "application/problem+json";
-/// The header with the nonce for the next request (RFC 8555 section 6.5).
+/// Header with the nonce for the next request (RFC 8555 section 6.5).
 pub const REPLAY_NONCE: &str = "replay-nonce";
 /// The type in the protected header, so that no message of another protocol is taken for one of this.
 const TYPE: &str = "fleetcert+jws";
@@ -29,14 +31,15 @@ const FOREIGN_ALGORITHM: &str = "requests are signed by ES256, ES384 or EdDSA";
 ///
 /// ```
 /// use fleetcert_jose::{Algorithm, KeyPair, KeyReference, Signer};
-/// use fleetcert_protocol::{EnrolRequest, request::{self, SignedRequest}};
+/// use fleetcert_protocol::{EnrolRequest, EnrolmentToken, request::{self, SignedRequest}};
 ///
 /// let key = KeyPair::generate(Algorithm::Es256)?;
-/// let wish = EnrolRequest { token: "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".parse()?, label: None };
-/// let who = KeyReference::Jwk(key.jwk().clone());
-/// let body = request::sign("https://control.test/v1/enrol", "bm9uY2U", &who, &wish, &key)?;
-/// let (wish, device_key) = SignedRequest::parse(&body)?.open_enrolment("https://control.test/v1/enrol")?;
-/// assert_eq!((wish.label, &device_key), (None, key.jwk()));
+/// # let token: EnrolmentToken = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".parse()?;
+/// let url = "https://control.test/v1/enrol";
+/// let sender = KeyReference::Jwk(key.jwk().clone());
+/// let body = request::sign(url, "bm9uY2U", &sender, &EnrolRequest::new(token), &key)?;
+/// let (arrived, device_key) = SignedRequest::parse(&body)?.open_enrolment(url)?;
+/// assert_eq!((arrived.label, &device_key), (None, key.jwk()));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
@@ -172,6 +175,15 @@ fn unreadable(error: JoseError) -> ProtocolError {
         _ => ProtocolErrorKind::Malformed,
     };
     ProtocolError::new(kind, error)
+}
+
+/// Refuses a body that holds a private key in PEM. [`SignedRequest::parse`] does so by itself; call it for a body
+/// without an envelope, before anything else looks at it.
+///
+/// # Errors
+/// [`PrivateKeySent`](ProtocolErrorKind::PrivateKeySent).
+pub fn refuse_private_key(body: &[u8]) -> Result<(), ProtocolError> {
+    private_key::refuse(body)
 }
 
 /// Reads a payload that was opened.

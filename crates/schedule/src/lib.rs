@@ -55,6 +55,7 @@ pub mod budget;
 pub mod clock_guard;
 pub mod failures;
 mod moment;
+pub mod order_queue;
 pub mod pacer;
 pub mod queue;
 pub mod quota;

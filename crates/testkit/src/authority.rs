@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::SystemTime;
 
-use fleetcert_names::HostName;
+use fleetcert_names::IdentifierSet;
 use fleetcert_x509::Chain;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, Error,
@@ -27,7 +27,7 @@ pub(crate) struct Authority {
 pub(crate) struct LeafTerms<'a> {
     /// A DER SubjectPublicKeyInfo.
     pub(crate) spki: &'a [u8],
-    pub(crate) names: &'a [HostName],
+    pub(crate) identifiers: &'a IdentifierSet,
     pub(crate) serial: [u8; 16],
     pub(crate) not_before: SystemTime,
     pub(crate) not_after: SystemTime,
@@ -69,8 +69,8 @@ impl Authority {
         params.use_authority_key_identifier_extension = true;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        for name in terms.names {
-            params.subject_alt_names.push(SanType::DnsName(name.as_str().try_into()?));
+        for identifier in terms.identifiers {
+            params.subject_alt_names.push(SanType::DnsName(identifier.as_str().try_into()?));
         }
         let key = SubjectPublicKeyInfo::from_der(terms.spki)?;
         let leaf = params.signed_by(&key, &self.issuer)?;
@@ -129,12 +129,12 @@ mod tests {
     use fleetcert_x509::{CsrPolicy, Expectation, KeyKind, Roots, VerifiedCsr, csr_for};
     use std::time::Duration;
 
-    fn terms<'a>(csr: &'a VerifiedCsr, first_octet: u8) -> LeafTerms<'a> {
+    fn terms<'a>(csr: &'a VerifiedCsr, identifiers: &'a IdentifierSet, first_octet: u8) -> LeafTerms<'a> {
         let not_before = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
         let mut serial = [7; 16];
         serial[0] = first_octet;
         let not_after = not_before + Duration::from_secs(86_399);
-        LeafTerms { spki: csr.spki(), names: csr.names(), serial, not_before, not_after }
+        LeafTerms { spki: csr.spki(), identifiers, serial, not_before, not_after }
     }
 
     /// Every kind of key keeps its SubjectPublicKeyInfo to the byte, and the chain leads to the root.
@@ -143,11 +143,12 @@ mod tests {
         let authority = Authority::generate().unwrap();
         let roots = Roots::from_pem(authority.root_pem().as_bytes()).unwrap();
         let names = ["a.fleet.test".parse().unwrap(), "b.fleet.test".parse().unwrap()];
+        let identifiers = "a.fleet.test,b.fleet.test".parse().unwrap();
         for kind in [KeyKind::P256, KeyKind::P384, KeyKind::Rsa2048] {
             let key = fleetcert_x509::KeyPair::generate(kind).unwrap();
             let csr = csr_for(&names, &key).unwrap();
             let csr = VerifiedCsr::parse(&csr, &CsrPolicy::lets_encrypt()).unwrap();
-            let terms = terms(&csr, 0x01);
+            let terms = terms(&csr, &identifiers, 0x01);
             let chain = authority.sign(&terms).unwrap();
             let now = terms.not_before + Duration::from_secs(60);
             let expected =
@@ -171,7 +172,10 @@ mod tests {
             -----END CERTIFICATE REQUEST-----\n";
         let csr = VerifiedCsr::parse(CSR.as_bytes(), &CsrPolicy::lets_encrypt()).unwrap();
         assert_eq!(csr.key_kind(), KeyKind::P256);
-        let chain = Authority::generate().unwrap().sign(&terms(&csr, 0x01)).unwrap();
+        let chain = Authority::generate()
+            .unwrap()
+            .sign(&terms(&csr, &"a.fleet.test".parse().unwrap(), 0x01))
+            .unwrap();
         assert_eq!(chain.leaf().spki(), csr.spki());
     }
 
@@ -180,7 +184,10 @@ mod tests {
         let key = fleetcert_x509::KeyPair::generate(KeyKind::P256).unwrap();
         let csr = csr_for(&["a.fleet.test".parse().unwrap()], &key).unwrap();
         let csr = VerifiedCsr::parse(&csr, &CsrPolicy::lets_encrypt()).unwrap();
-        let chain = Authority::generate().unwrap().sign(&terms(&csr, 0x87)).unwrap();
+        let chain = Authority::generate()
+            .unwrap()
+            .sign(&terms(&csr, &"a.fleet.test".parse().unwrap(), 0x87))
+            .unwrap();
         assert_eq!(chain.leaf().serial()[..2], [0x00, 0x87]);
         assert_eq!(chain.leaf().serial().len(), 17);
     }

@@ -46,8 +46,8 @@ struct Verdict<'a> {
 impl Drop for Verdict<'_> {
     fn drop(&mut self) {
         if let Some(limiting) = &self.issuer.limiting {
-            let Dns01Challenge { account_url, name, .. } = self.challenge;
-            limiting.validated(account_url, name, self.succeeded, self.issuer.clock.now());
+            let Dns01Challenge { account_url, identifier, .. } = self.challenge;
+            limiting.validated(account_url, identifier.base(), self.succeeded, self.issuer.clock.now());
         }
     }
 }
@@ -84,20 +84,21 @@ impl Issuer for TestIssuer {
 
     async fn admit_order(&self, order: &OrderRequest<'_>) -> Result<(), Problem> {
         let zones = &self.options.zones;
-        let is_ours = |name: &fleetcert_names::HostName| {
-            zones.is_empty() || zones.iter().any(|zone| name.as_domain().is_within(zone))
+        let is_ours = |identifier: &fleetcert_names::Identifier| {
+            zones.is_empty() || zones.iter().any(|zone| identifier.is_within(zone))
         };
-        let refusals = order.names.iter().filter(|name| !is_ours(name)).map(|name| {
-            let detail = format!("this CA issues nothing for {name}");
-            (name.clone(), Problem::new(ProblemKind::RejectedIdentifier, detail))
+        let refused = order.identifiers.iter().filter(|identifier| !is_ours(identifier));
+        let refusals = refused.map(|identifier| {
+            let detail = format!("this CA issues nothing for {identifier}");
+            (identifier.clone(), Problem::new(ProblemKind::RejectedIdentifier, detail))
         });
-        if let Some(problem) = Problem::of_names(refusals.collect()) {
+        if let Some(problem) = Problem::of_identifiers(refusals.collect()) {
             return Err(problem);
         }
         self.ledger.add_order(OrderEntry {
             at: self.clock.now(),
             account_url: order.account_url.to_owned(),
-            names: order.names.to_vec(),
+            identifiers: order.identifiers.clone(),
             profile: order.profile.map(str::to_owned),
             replaces: order.replaces.cloned(),
         });
@@ -117,7 +118,7 @@ impl Issuer for TestIssuer {
         self.ledger.add_validation(ValidationEntry {
             at: self.clock.now(),
             account_url: challenge.account_url.clone(),
-            name: challenge.name.clone(),
+            identifier: challenge.identifier.clone(),
             outcome: outcome.clone(),
         });
         outcome
@@ -135,7 +136,7 @@ impl Issuer for TestIssuer {
             .authority
             .sign(&LeafTerms {
                 spki: request.csr.spki(),
-                names: request.csr.names(),
+                identifiers: &request.identifiers,
                 serial,
                 not_before,
                 // The last second belongs to the validity (RFC 5280 section 4.1.2.5).
@@ -151,7 +152,7 @@ impl Issuer for TestIssuer {
             replaces: request.replaces.clone(),
         });
         if let Some(limiting) = &self.limiting {
-            limiting.issued(&request.account_url, request.csr.names(), now);
+            limiting.issued(&request.account_url, &request.identifiers, now);
         }
         Ok(chain)
     }

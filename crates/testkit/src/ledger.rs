@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::SystemTime;
 
 use fleetcert_acme_server::{Problem, Resource};
-use fleetcert_names::HostName;
+use fleetcert_names::{Identifier, IdentifierSet};
 use fleetcert_x509::{CertificateId, Chain, Validity};
 
 use crate::limiter::Limit;
@@ -36,8 +36,8 @@ pub struct OrderEntry {
     pub at: SystemTime,
     /// By whom.
     pub account_url: String,
-    /// For which names, sorted.
-    pub names: Vec<HostName>,
+    /// Identifiers that were ordered.
+    pub identifiers: IdentifierSet,
     /// Of which profile.
     pub profile: Option<String>,
     /// In whose place.
@@ -51,8 +51,8 @@ pub struct ValidationEntry {
     pub at: SystemTime,
     /// For whom.
     pub account_url: String,
-    /// Of which name.
-    pub name: HostName,
+    /// Identifier that was validated.
+    pub identifier: Identifier,
     /// How it went.
     pub outcome: Result<(), Problem>,
 }
@@ -175,7 +175,7 @@ mod tests {
             ledger.add_order(OrderEntry {
                 at: SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(day),
                 account_url: String::new(),
-                names: Vec::new(),
+                identifiers: "a.fleet.test".parse().unwrap(),
                 profile: None,
                 replaces: None,
             });

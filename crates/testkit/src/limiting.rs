@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use fleetcert_acme_server::{OrderRequest, Problem, ProblemKind, Resource};
-use fleetcert_names::HostName;
+use fleetcert_names::{HostName, IdentifierSet};
 
 use crate::Ledger;
 use crate::limiter::{Limiter, OrderFacts, Refused};
@@ -67,9 +67,9 @@ impl Limiting {
         self.lock().order_not_created(&facts, now);
     }
 
-    pub(crate) fn issued(&self, account: &str, names: &[HostName], now: SystemTime) {
+    pub(crate) fn issued(&self, account: &str, identifiers: &IdentifierSet, now: SystemTime) {
         // At issuance it makes no difference whether a certificate is replaced.
-        self.lock().issued(&OrderFacts { account, names, replaces_in_window: false }, now);
+        self.lock().issued(&OrderFacts { account, identifiers, replaces_in_window: false }, now);
     }
 
     pub(crate) fn validated(&self, account: &str, name: &HostName, succeeded: bool, now: SystemTime) {
@@ -89,7 +89,7 @@ impl Limiting {
         });
         OrderFacts {
             account: order.account_url,
-            names: order.names,
+            identifiers: order.identifiers,
             replaces_in_window: window.is_some_and(|(start, end)| start <= now && now < end),
         }
     }

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use fleetcert_agent::{Agent, AgentError, All, FileInstaller, Installer, Options, Pair, ReloadInstaller};
+use fleetcert_agent::{
+    Agent, AgentError, AgentOptions, All, EnrolRequest, FileInstaller, Installer, Pair, ReloadInstaller,
+};
+use fleetcert_ambient::Ambient;
 use fleetcert_dns_lookup::{QueryType, Transport, lookup};
 use fleetcert_https::{Certificates, ClientBuilder};
 use fleetcert_names::{HostName, Label};
@@ -105,11 +108,16 @@ impl<'a> Device<'a> {
             .only_roots_pem(world.control.root_pem.as_bytes())
             .and_then(ClientBuilder::build)
             .map_err(Failure::at(Step::Start))?;
-        let options =
-            Options { roots: world.ca.roots.clone(), ..Options::new(world.control.base.as_str(), http) };
-        let agent =
-            Agent::open(&home.join("state"), options, Arc::clone(&world.clock), Arc::clone(&world.entropy))
-                .map_err(Failure::at(Step::Start))?;
+        let options = AgentOptions {
+            roots: world.ca.roots.clone(),
+            ..AgentOptions::new(world.control.base.as_str(), http)
+        };
+        let agent = Agent::open(
+            &home.join("state"),
+            options,
+            Ambient { clock: world.clock.clone(), entropy: world.entropy.clone() },
+        )
+        .map_err(Failure::at(Step::Start))?;
         Ok(Self {
             world,
             agent,
@@ -129,7 +137,9 @@ impl<'a> Device<'a> {
     async fn join(&mut self, label: Option<Label>, story: &mut Story) -> Result<(), Failure> {
         let failed = Failure::at(Step::Enrolled);
         let token = self.world.engine.issue_token(Duration::from_secs(600)).await.map_err(&failed)?;
-        let enrolled = self.agent.enrol(token, label).await.map_err(agent_error(Step::Enrolled))?;
+        let mut request = EnrolRequest::new(token);
+        request.label = label;
+        let enrolled = self.agent.enrol(request).await.map_err(agent_error(Step::Enrolled))?;
         story.tell(Step::Enrolled, format_args!("device {}", enrolled.device));
         story.tell(Step::Labelled, &enrolled.name);
         self.told = Some(self.world.listener.about(&enrolled.name));

@@ -7,15 +7,11 @@ use std::time::Duration;
 
 use fleetcert_ambient::{Ambient, Clock, Entropy, SystemClock, SystemEntropy};
 use fleetcert_control::{DeviceApiOptions, device_api};
-use fleetcert_dns::challenge::{ChallengeOptions, Challenges};
 use fleetcert_dns::{DnsBackend, ZoneWriter, ZoneWriterOptions};
 use fleetcert_dns_lookup::{AuthoritativeVisibility, LookOptions, Servers};
 use fleetcert_dns_rfc2136::{Rfc2136Backend, Rfc2136Options};
 use fleetcert_dns_wire::TsigKey;
-use fleetcert_engine::{
-    AskedLabels, DeviceKeys, Engine, EngineOptions, EngineParts, LabelPolicy, OneTimeTokens, OwnName,
-    PrivateAddresses, RandomLabels,
-};
+use fleetcert_engine::{AskedLabels, Engine, EngineOptions, EngineParts, LabelPolicy, RandomLabels};
 use fleetcert_https::{Certificates, Limits, Server};
 use fleetcert_names::{DomainName, Label};
 use fleetcert_nameserver::{NameServer, NameServerHost, Options, ZoneSettings};
@@ -113,7 +109,10 @@ impl Zone {
             let options = Rfc2136Options::new(server, key);
             let backend = Rfc2136Backend::new(options, Arc::clone(clock), Arc::clone(entropy));
             // What many devices want changed at the same time becomes few messages.
-            let backend = ZoneWriter::new(backend, Arc::clone(clock), ZoneWriterOptions::default());
+            let ambient = Ambient { clock: Arc::clone(clock), entropy: Arc::clone(entropy) };
+            let (backend, driver) = ZoneWriter::new(backend, ZoneWriterOptions::default(), ambient);
+            // It ends with the writer, after the engine's last sweep.
+            tokio::spawn(driver);
             return Ok(Self { name, server, backend: Arc::new(backend) });
         }
         let host = NameServerHost {
@@ -145,12 +144,6 @@ fn engine(
     let servers = Servers::given(vec![zone.server]).map_err(Failure::at(Step::Start))?;
     let visibility =
         AuthoritativeVisibility::new(servers, LookOptions::default(), Arc::clone(clock), Arc::clone(entropy));
-    let challenges = Challenges::new(
-        Arc::clone(&zone.backend),
-        Arc::new(visibility),
-        Arc::clone(clock),
-        ChallengeOptions::default(),
-    );
     let store = Arc::new(SqliteStore::open(&folder.join("control.db")).map_err(Failure::at(Step::Start))?);
     // A request that was made elsewhere may have an RSA key; our own agent's never has.
     let keys: &[KeyKind] = if flags.csr.is_some() { &KeyKind::ALL } else { &[KeyKind::P256] };
@@ -163,21 +156,17 @@ fn engine(
         orders_in_flight: ca.orders_in_flight,
         ..EngineOptions::new(zone.name.clone())
     };
-    Ok(Engine::new(EngineParts {
+    let mut parts = EngineParts::new(
         options,
-        authority: Arc::new(ca.account.clone()),
-        backend: Arc::clone(&zone.backend),
-        challenges,
-        enroller: Arc::new(OneTimeTokens::new(store.clone())),
-        authenticator: Arc::new(DeviceKeys::new(store.clone())),
-        authorizer: Arc::new(OwnName),
-        labels,
-        addresses: Arc::new(PrivateAddresses),
-        events: Arc::new(listener.clone()),
-        clock: Arc::clone(clock),
-        entropy: Arc::clone(entropy),
         store,
-    }))
+        Arc::new(ca.account.clone()),
+        Arc::clone(&zone.backend),
+        Arc::new(visibility),
+        Ambient { clock: Arc::clone(clock), entropy: Arc::clone(entropy) },
+    );
+    parts.labels = labels;
+    parts.events = Arc::new(listener.clone());
+    Ok(Engine::new(parts))
 }
 
 impl Control {

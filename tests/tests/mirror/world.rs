@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
-use fleetcert_names::{HostName, registered_domain};
+use fleetcert_names::{HostName, IdentifierSet, registered_domain};
 use fleetcert_schedule::budget::{
     Account, BucketKey, Budgets, Limit, LimitKind, Limits, NameSet, Override, Rule,
 };
@@ -61,6 +61,7 @@ pub(crate) struct Owner {
 #[derive(Clone, Debug)]
 pub(crate) struct Names {
     pub(crate) hosts: Vec<HostName>,
+    pub(crate) identifiers: IdentifierSet,
     pub(crate) set: NameSet,
 }
 
@@ -69,7 +70,7 @@ pub(crate) struct World {
     pub(crate) mirror: Budgets,
     pub(crate) owners: Vec<Owner>,
     pub(crate) sets: Vec<Names>,
-    hosts_of: HashMap<NameSet, Vec<HostName>>,
+    identifiers_of: HashMap<NameSet, IdentifierSet>,
     /// The overrides that the CA has, and the limits that the mirror must come to.
     pub(crate) real: HashMap<Override, Limit>,
 }
@@ -103,7 +104,8 @@ impl World {
             hosts.sort();
             hosts.dedup();
             if sets.iter().all(|names| names.hosts != hosts) {
-                sets.push(Names { set: NameSet::new(&hosts).unwrap(), hosts });
+                let identifiers = IdentifierSet::new(hosts.iter().cloned().map(Into::into)).unwrap();
+                sets.push(Names { set: NameSet::new(&hosts).unwrap(), hosts, identifiers });
             }
         }
 
@@ -121,13 +123,14 @@ impl World {
                 mirrored.set_override(scope, limit.unwrap());
             }
         }
-        let hosts_of = sets.iter().map(|names| (names.set.clone(), names.hosts.clone())).collect();
+        let identifiers_of =
+            sets.iter().map(|names| (names.set.clone(), names.identifiers.clone())).collect();
         Self {
             ca: Limiter::new(limits),
             mirror: Budgets::new(mirrored, 10_000),
             owners,
             sets,
-            hosts_of,
+            identifiers_of,
             real,
         }
     }
@@ -169,7 +172,9 @@ impl World {
             BucketKey::CertificatesPerDomainPerAccount(account, domain) => {
                 Bucket::CertificatesOfAccount { account: account.as_str(), domain }
             }
-            BucketKey::CertificatesPerFqdnSet(set) => Bucket::ExactSet { names: &self.hosts_of[set] },
+            BucketKey::CertificatesPerFqdnSet(set) => {
+                Bucket::ExactSet { identifiers: &self.identifiers_of[set] }
+            }
             BucketKey::FailedAuthorizationsForPausingPerDomainPerAccount(account, name) => {
                 Bucket::ConsecutiveFailures { account: account.as_str(), name }
             }

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fleetcert_acme_server::{AcmeOptions, AcmeServer};
 use fleetcert_ambient::{ManualClock, SeededEntropy};
 use fleetcert_jose::{Algorithm, FlattenedJws, KeyPair, KeyReference, ProtectedHeader, Signer};
-use fleetcert_names::HostName;
+use fleetcert_names::{HostName, Identifier};
 use fleetcert_x509::{KeyKind, VerifiedCsr, csr_for};
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt;
@@ -179,8 +179,15 @@ impl Client {
         let challenge = &answer["challenges"][0];
         let value = format!("{}.{}", challenge["token"].as_str().unwrap(), self.key.jwk().thumbprint());
         let value = URL_SAFE_NO_PAD.encode(digest(&SHA256, value.as_bytes()));
-        let name = host(answer["identifier"]["value"].as_str().unwrap());
-        self.issuer.decide(|decisions| decisions.texts.entry(name).or_default().push(value));
+        let base = host(answer["identifier"]["value"].as_str().unwrap());
+        let identifier = match answer.get("wildcard") {
+            Some(wildcard) => {
+                assert_eq!(wildcard, true);
+                Identifier::wildcard(base)
+            }
+            None => base.into(),
+        };
+        self.issuer.decide(|decisions| decisions.texts.entry(identifier).or_default().push(value));
         path(challenge["url"].as_str().unwrap())
     }
 

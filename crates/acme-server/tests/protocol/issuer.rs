@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use fleetcert_acme_server::{
     Dns01Challenge, IssueRequest, Issuer, OrderRequest, Problem, ProblemKind, RenewalInfo, Resource,
 };
-use fleetcert_names::HostName;
+use fleetcert_names::Identifier;
 use fleetcert_x509::{Chain, Leaf};
 use rcgen::{
     BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, KeyPair, SanType, SerialNumber,
@@ -25,12 +25,12 @@ pub(crate) struct TestIssuer {
 #[derive(Debug, Default)]
 pub(crate) struct Decisions {
     /// What stands in the TXT records of a name.
-    pub(crate) texts: HashMap<HostName, Vec<String>>,
+    pub(crate) texts: HashMap<Identifier, Vec<String>>,
     /// How validation fails, whatever stands there.
     pub(crate) validation: Option<Problem>,
     pub(crate) issuance: Option<Problem>,
     pub(crate) admission: Option<Problem>,
-    pub(crate) refused_names: Vec<HostName>,
+    pub(crate) refused_names: Vec<Identifier>,
     /// Validation never ends.
     pub(crate) hangs: bool,
     pub(crate) issued: u64,
@@ -63,10 +63,10 @@ impl Issuer for TestIssuer {
 
     async fn admit_order(&self, order: &OrderRequest<'_>) -> Result<(), Problem> {
         let refused = self.decisions(|decisions| decisions.refused_names.clone());
-        let refusals = order.names.iter().filter(|name| refused.contains(name)).map(|name| {
+        let refusals = order.identifiers.iter().filter(|name| refused.contains(name)).map(|name| {
             (name.clone(), Problem::new(ProblemKind::RejectedIdentifier, format!("{name} is not ours")))
         });
-        Problem::of_names(refusals.collect()).map_or(Ok(()), Err)
+        Problem::of_identifiers(refusals.collect()).map_or(Ok(()), Err)
     }
 
     async fn validate(&self, challenge: &Dns01Challenge) -> Result<(), Problem> {
@@ -78,7 +78,7 @@ impl Issuer for TestIssuer {
             Some(problem) => Err(problem.clone()),
             None if decisions
                 .texts
-                .get(&challenge.name)
+                .get(&challenge.identifier)
                 .is_some_and(|t| t.contains(&challenge.txt_value)) =>
             {
                 Ok(())
@@ -100,7 +100,7 @@ impl Issuer for TestIssuer {
         params.serial_number = Some(SerialNumber::from(serial));
         params.use_authority_key_identifier_extension = true;
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        let names = request.csr.names();
+        let names = &request.identifiers;
         params.subject_alt_names =
             names.iter().map(|name| SanType::DnsName(name.as_str().try_into().unwrap())).collect();
         let key = SubjectPublicKeyInfo::from_der(request.csr.spki()).unwrap();

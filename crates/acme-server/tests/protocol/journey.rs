@@ -30,6 +30,42 @@ async fn a_nonce_comes_by_head_and_by_get() {
 }
 
 #[tokio::test]
+async fn a_wildcard_and_its_base_in_one_certificate() {
+    let mut client = World::new().client().await;
+    let names = ["*.a.fleet.test", "a.fleet.test"];
+    let csr_for = |names: &[&str]| {
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        let mut params = rcgen::CertificateParams::new(names).unwrap();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.serialize_request(&rcgen::KeyPair::generate().unwrap()).unwrap().der().to_vec()
+    };
+    let order = client.order(&names).await;
+    assert_eq!(order.json()["identifiers"][0]["value"], names[0]);
+    let authorizations = order.json()["authorizations"].as_array().unwrap().clone();
+    let wildcards = {
+        let mut wildcards = Vec::new();
+        for url in &authorizations {
+            let authorization = client.read(&path(url.as_str().unwrap())).await.json();
+            assert_eq!(authorization["identifier"]["value"], "a.fleet.test");
+            wildcards.push(authorization.get("wildcard").cloned());
+        }
+        wildcards
+    };
+    assert_eq!(wildcards, [Some(json!(true)), None]);
+    let order = client.make_ready(&order).await;
+    for (other, detail) in [(&names[..1], "a.fleet.test"), (&names[1..], "a wildcard is missing")] {
+        let refused = client.finalize(&order, &csr_for(other)).await;
+        assert_eq!((refused.status, refused.error()), (403, "unauthorized".to_owned()));
+        assert!(refused.json()["detail"].as_str().unwrap().contains(detail), "{refused:?}");
+    }
+    let answer = client.finalize(&order, &csr_for(&names)).await;
+    assert_eq!(answer.json()["status"], "valid", "{answer:?}");
+    let chain = Chain::from_pem(&client.read(&answer.path("certificate")).await.body).unwrap();
+    assert_eq!(chain.leaf().wildcards(), [host("a.fleet.test")]);
+    assert_eq!(chain.leaf().names(), [host("a.fleet.test")]);
+}
+
+#[tokio::test]
 async fn from_an_order_to_a_certificate() {
     let world = World::new();
     let mut client = world.client().await;

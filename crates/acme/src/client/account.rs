@@ -26,9 +26,6 @@ pub enum TermsOfService {
     Agreed,
 }
 
-/// Nobody takes more (Let's Encrypt: 100).
-const MAX_NAMES: usize = 100;
-
 impl Account {
     pub(super) fn new(client: Client, credentials: Credentials) -> Self {
         Self { client, credentials }
@@ -49,11 +46,8 @@ impl Account {
     }
 
     async fn place(&self, order: &NewOrder) -> Result<PlacedOrder, AcmeError> {
-        if order.names.is_empty() || order.names.len() > MAX_NAMES {
-            return Err(invalid("an order has 1 to 100 names"));
-        }
         let identifiers: Vec<_> =
-            order.names.iter().map(|name| Identifier::Dns(name.as_str().to_owned())).collect();
+            order.identifiers.iter().map(|it| Identifier::Dns(it.as_str().to_owned())).collect();
         // A hint that the CA has no use for must not cost the order.
         let speaks_ari = self.client.directory().await?.renewal_info.is_some();
         let replaces = order.replaces.as_ref().filter(|_| speaks_ari).map(CertificateId::to_string);
@@ -73,7 +67,7 @@ impl Account {
                 request = request.profile(profile);
             }
             match account.new_order(&request).await {
-                Ok(placed) => return PlacedOrder::new(placed, last, Some(&order.names)),
+                Ok(placed) => return PlacedOrder::new(placed, last, Some(&order.identifiers)),
                 Err(error) => {
                     // The library gives up an order whose answer does not repeat `replaces`. It is placed all the
                     // same.
@@ -153,8 +147,4 @@ impl Authority for Account {
             }
         }
     }
-}
-
-fn invalid(detail: &str) -> AcmeError {
-    AcmeError::new(AcmeErrorKind::InvalidInput, Operation::NewOrder, detail)
 }

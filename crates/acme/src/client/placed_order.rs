@@ -1,11 +1,10 @@
 //! An order at the CA, over RFC 8555.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 use async_trait::async_trait;
-use fleetcert_names::HostName;
-use instant_acme::{ChallengeType, Identifier, Order};
+use fleetcert_names::{HostName, Identifier, IdentifierSet};
+use instant_acme::{AuthorizedIdentifier, ChallengeType, Order};
 use serde::Deserialize;
 
 use super::signer::NonceRetries;
@@ -19,20 +18,24 @@ use crate::{
 pub(super) struct PlacedOrder {
     order: Order,
     last: LastReply,
-    names: BTreeSet<HostName>,
+    identifiers: IdentifierSet,
     reading: Reading,
 }
 
 impl PlacedOrder {
-    /// The order whose reply was the last through the tap. It must be for the names that were asked for.
-    pub(super) fn new(order: Order, last: LastReply, asked: Option<&[HostName]>) -> Result<Self, AcmeError> {
+    /// Returns the order whose reply was the last through the tap. It must be for the identifiers that were asked for.
+    pub(super) fn new(
+        order: Order,
+        last: LastReply,
+        asked: Option<&IdentifierSet>,
+    ) -> Result<Self, AcmeError> {
         let reply = last.take().ok_or_else(|| AcmeError::protocol("there is no order"))?;
-        let names = names_of(&reply.body)?;
-        if asked.is_some_and(|asked| asked.iter().collect::<BTreeSet<_>>() != names.iter().collect()) {
-            return Err(AcmeError::protocol("the order is for other names"));
+        let identifiers = identifiers_of(&reply.body)?;
+        if asked.is_some_and(|asked| *asked != identifiers) {
+            return Err(AcmeError::protocol("the order is for other identifiers than were asked for"));
         }
         let reading = Reading { status: OrderStatus::Pending, retry_after: reply.retry_after, problem: None };
-        let mut placed = Self { order, last, names, reading };
+        let mut placed = Self { order, last, identifiers, reading };
         placed.read(reply.retry_after);
         Ok(placed)
     }
@@ -78,28 +81,28 @@ impl PlacedOrder {
                     }
                 }
             }
-            let named: BTreeSet<_> = found.iter().map(|challenge| challenge.name.clone()).collect();
-            if named != self.names || named.len() != found.len() {
-                return Err(AcmeError::protocol("the authorizations are for other names than the order"));
+            let named = found.iter().map(|challenge| challenge.identifier.clone());
+            if found.len() != self.identifiers.len()
+                || IdentifierSet::new(named).ok().as_ref() != Some(&self.identifiers)
+            {
+                let detail = "the authorizations are for other identifiers than the order";
+                return Err(AcmeError::protocol(detail));
             }
             return Ok(found);
         }
     }
 
-    /// Answers the challenge of `name`; `false` when the order has none for it.
-    async fn set_ready(&mut self, name: &HostName) -> Result<bool, AcmeError> {
+    /// Answers the challenge of `wanted`; returns `false` when the order has none for it.
+    async fn set_ready(&mut self, wanted: &Identifier) -> Result<bool, AcmeError> {
         let mut nonces = NonceRetries::default();
         'again: loop {
             let mut authorizations = self.order.authorizations();
             while let Some(authorization) = authorizations.next().await {
                 let answered = match authorization {
                     Ok(mut authorization) => {
-                        let for_name = matches!(
-                            authorization.identifier().identifier,
-                            Identifier::Dns(text) if text.eq_ignore_ascii_case(name.as_str())
-                        );
+                        let is_wanted = identifier(&authorization.identifier()).as_ref() == Some(wanted);
                         match authorization.challenge(ChallengeType::Dns01) {
-                            Some(mut challenge) if for_name => challenge.set_ready().await,
+                            Some(mut challenge) if is_wanted => challenge.set_ready().await,
                             _ => continue,
                         }
                     }
@@ -118,8 +121,8 @@ impl PlacedOrder {
     }
 }
 
-/// The names of an order object, which the library drops.
-fn names_of(body: &[u8]) -> Result<BTreeSet<HostName>, AcmeError> {
+/// Reads the identifiers of an order object, which the library drops.
+fn identifiers_of(body: &[u8]) -> Result<IdentifierSet, AcmeError> {
     #[derive(Deserialize)]
     struct OrderObject {
         identifiers: Vec<IdentifierObject>,
@@ -131,17 +134,21 @@ fn names_of(body: &[u8]) -> Result<BTreeSet<HostName>, AcmeError> {
     }
     let order: OrderObject = serde_json::from_slice(body)
         .map_err(|error| AcmeError::protocol("the answer is no order").because(error))?;
-    let name = |identifier: &IdentifierObject| match identifier.r#type.as_str() {
-        "dns" => identifier.value.parse().ok(),
+    let identifier = |object: &IdentifierObject| match object.r#type.as_str() {
+        "dns" => object.value.parse::<Identifier>().ok(),
         _ => None,
     };
-    order
-        .identifiers
-        .iter()
-        .map(|identifier| {
-            name(identifier).ok_or_else(|| AcmeError::protocol("the order is for what is no name"))
-        })
-        .collect()
+    let identifiers: Option<Vec<_>> = order.identifiers.iter().map(identifier).collect();
+    identifiers
+        .and_then(|identifiers| IdentifierSet::new(identifiers).ok())
+        .ok_or_else(|| AcmeError::protocol("the order has an identifier that is not a host name or wildcard"))
+}
+
+/// Returns the identifier of an authorization: for a wildcard, the CA names its base (RFC 8555 section 7.1.4).
+fn identifier(authorized: &AuthorizedIdentifier<'_>) -> Option<Identifier> {
+    let instant_acme::Identifier::Dns(text) = authorized.identifier else { return None };
+    let base: HostName = text.parse().ok()?;
+    Some(if authorized.wildcard { Identifier::wildcard(base) } else { base.into() })
 }
 
 fn dns01(authorization: instant_acme::AuthorizationHandle<'_>) -> Result<Dns01, AcmeError> {
@@ -155,29 +162,23 @@ fn dns01(authorization: instant_acme::AuthorizationHandle<'_>) -> Result<Dns01, 
             AuthorizationStatus::Dead
         }
     };
-    let name = match authorization.identifier() {
-        identifier if identifier.wildcard => None,
-        identifier => match identifier.identifier {
-            Identifier::Dns(text) => text.parse::<HostName>().ok(),
-            _ => None,
-        },
-    };
-    let name = name.ok_or_else(|| AcmeError::protocol("an authorization is for what is no name"))?;
+    let identifier = identifier(&authorization.identifier())
+        .ok_or_else(|| AcmeError::protocol("an authorization is not for a host name"))?;
     let problem =
         authorization.challenges.iter().find_map(|challenge| challenge.error.as_ref()).map(Problem::from);
     if status != AuthorizationStatus::Pending {
-        return Ok(Dns01 { name, value: None, status, problem });
+        return Ok(Dns01 { identifier, value: None, status, problem });
     }
     let challenge = authorization
         .challenge(ChallengeType::Dns01)
-        .ok_or_else(|| AcmeError::protocol(format!("the CA offers no dns-01 for {name}")))?;
+        .ok_or_else(|| AcmeError::protocol(format!("the CA offers no dns-01 challenge for {identifier}")))?;
     if challenge.token.is_empty() {
         return Err(AcmeError::protocol("a challenge has no token"));
     }
     let value = challenge.key_authorization().dns_value();
     let value =
         value.parse().map_err(|error| AcmeError::protocol("the digest is no TXT value").because(error))?;
-    Ok(Dns01 { name, value: Some(value), status, problem })
+    Ok(Dns01 { identifier, value: Some(value), status, problem })
 }
 
 #[async_trait]
@@ -194,11 +195,11 @@ impl OrderHandle for PlacedOrder {
         self.read_challenges().await.map_err(|error| error.during(Operation::ReadChallenges))
     }
 
-    async fn answer(&mut self, name: &HostName) -> Result<(), AcmeError> {
-        match self.set_ready(name).await {
+    async fn answer(&mut self, identifier: &Identifier) -> Result<(), AcmeError> {
+        match self.set_ready(identifier).await {
             Ok(true) => Ok(()),
             Ok(false) => {
-                let detail = format!("the order has no dns-01 challenge for {name}");
+                let detail = format!("the order has no dns-01 challenge for {identifier}");
                 Err(AcmeError::new(AcmeErrorKind::InvalidInput, Operation::Answer, detail))
             }
             Err(error) => Err(error.during(Operation::Answer)),
@@ -240,7 +241,7 @@ impl fmt::Debug for PlacedOrder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PlacedOrder")
             .field("url", &self.order.url())
-            .field("names", &self.names)
+            .field("identifiers", &self.identifiers)
             .field("reading", &self.reading)
             .finish_non_exhaustive()
     }

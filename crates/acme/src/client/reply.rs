@@ -1,12 +1,12 @@
 //! One answer of the CA.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
 use crate::error::Fault;
-use crate::{AcmeError, AcmeErrorKind, Operation, Problem, ProblemKind};
+use crate::{AcmeError, AcmeErrorKind, Operation, Problem, ProblemKind, RateLimit};
 
 /// An answer, whole, and already known to be a good one.
 #[derive(Clone, Debug)]
@@ -18,16 +18,22 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    /// The answer, if its status is a good one.
-    pub(super) fn accepted(self) -> Result<Self, AcmeError> {
+    /// Returns the answer if its status is 2xx, else the fault that it is.
+    pub(super) fn accepted(self, now: SystemTime) -> Result<Self, AcmeError> {
         if self.status.is_success() {
             return Ok(self);
         }
-        let problem = Problem::parse(&self.body);
-        let kind = kind(self.status, problem.as_ref(), self.retry_after);
+        let (problem, detail) = Problem::parse(&self.body).unzip();
+        let kind = kind(self.status, problem.as_ref());
+        // A busy server says 503, Boulder under the type of a limit: no limit of the account is reached.
+        let limited = kind == AcmeErrorKind::RateLimited && self.status != StatusCode::SERVICE_UNAVAILABLE;
+        let limit =
+            limited.then(|| RateLimit::read(detail.as_deref().unwrap_or_default(), self.retry_after, now));
+        let kind = if matches!(limit, Some(RateLimit::Paused(_))) { AcmeErrorKind::Paused } else { kind };
         let status = Some(self.status.as_u16());
-        let detail = if problem.is_none() { "there is no problem document" } else { "" };
-        let fault = Fault { kind, status, retry_after: self.retry_after, problem, detail: detail.to_owned() };
+        let detail = if problem.is_none() { "the answer has no problem document" } else { "" };
+        let retry_after = self.retry_after;
+        let fault = Fault { status, retry_after, problem, limit, ..Fault::new(kind, detail) };
         Err(fault.during(Operation::Setup))
     }
 
@@ -37,18 +43,11 @@ impl Reply {
     }
 }
 
-/// What Let's Encrypt writes, with the status and type of a reached limit, when it has paused a name.
-const PAUSED: &str = "temporarily prevented from requesting certificates";
-
-fn kind(status: StatusCode, problem: Option<&Problem>, retry_after: Option<Duration>) -> AcmeErrorKind {
-    // Proxies and load balancers answer in HTML, or not at all: then the status alone speaks.
+fn kind(status: StatusCode, problem: Option<&Problem>) -> AcmeErrorKind {
+    // Proxies and load balancers answer in HTML or without a body: then the status decides.
     match problem.map(|problem| &problem.kind) {
         Some(ProblemKind::BadNonce) => AcmeErrorKind::BadNonce,
-        Some(ProblemKind::RateLimited) => {
-            let paused =
-                retry_after.is_none() && problem.is_some_and(|problem| problem.detail.contains(PAUSED));
-            if paused { AcmeErrorKind::Paused } else { AcmeErrorKind::RateLimited }
-        }
+        Some(ProblemKind::RateLimited) => AcmeErrorKind::RateLimited,
         Some(
             ProblemKind::AccountDoesNotExist
             | ProblemKind::ExternalAccountRequired
@@ -67,14 +66,14 @@ fn kind(status: StatusCode, problem: Option<&Problem>, retry_after: Option<Durat
 mod tests {
     use super::*;
 
-    fn kind_of(status: u16, body: &str, retry_after: Option<u64>) -> AcmeErrorKind {
+    fn fault(status: u16, body: &str, retry_after: Option<u64>) -> Fault {
         let reply = Reply {
             status: StatusCode::from_u16(status).unwrap(),
             headers: HeaderMap::new(),
             retry_after: retry_after.map(Duration::from_secs),
             body: Bytes::copy_from_slice(body.as_bytes()),
         };
-        reply.accepted().unwrap_err().kind()
+        reply.accepted(SystemTime::UNIX_EPOCH).unwrap_err().into()
     }
 
     fn acme(kind: &str, detail: &str) -> String {
@@ -100,7 +99,30 @@ mod tests {
             (302, String::new(), None, AcmeErrorKind::Protocol),
             (403, "<html>proxy</html>".to_owned(), None, AcmeErrorKind::Protocol),
         ] {
-            assert_eq!(kind_of(status, &body, retry_after), kind, "{status} {body}");
+            let fault = fault(status, &body, retry_after);
+            assert_eq!(fault.kind, kind, "{status} {body}");
+            let limited = matches!(kind, AcmeErrorKind::RateLimited | AcmeErrorKind::Paused);
+            assert_eq!(fault.limit.is_some(), limited, "{status} {body}");
+            // The page that lifts a pause is for operators only.
+            assert!(!fault.to_string().contains("unpause"), "{fault}");
         }
+        let shed = fault(503, &acme("rateLimited", "Service busy; retry later."), None);
+        assert_eq!((shed.kind, shed.limit), (AcmeErrorKind::RateLimited, None));
+        let forbidden = fault(403, &acme("rateLimited", ""), None);
+        assert!(matches!(forbidden.limit, Some(RateLimit::Reached(_))));
+    }
+
+    #[test]
+    fn long_url_of_a_pause_is_whole() {
+        let url = format!("https://ca.test/unpause?jwt={}", "x".repeat(4000));
+        let paused = format!(
+            "Your account is temporarily prevented from requesting certificates for a.example and possibly \
+             others. Please visit: {url}"
+        );
+        let fault = fault(429, &acme("rateLimited", &paused), None);
+        let Some(RateLimit::Paused(pause)) = fault.limit else { panic!("{fault:?}") };
+        assert_eq!(pause.unpause_url(), Some(&*url));
+        let problem = fault.problem.unwrap();
+        assert!(problem.detail.ends_with("and possibly others."), "{problem}");
     }
 }

@@ -59,7 +59,7 @@ impl Wire {
         if let Some(nonce) = nonce {
             self.nonces.put(nonce, self.now());
         }
-        reply.accepted()
+        reply.accepted(self.now())
     }
 
     /// A nonce: the newest of the pool, or else one that is asked for.
@@ -73,7 +73,7 @@ impl Wire {
             return Ok(nonce);
         }
         let (reply, nonce) = self.send(Purpose::NewNonce, Method::HEAD, new_nonce_url, None).await?;
-        reply.accepted()?;
+        reply.accepted(self.now())?;
         nonce.ok_or_else(|| AcmeError::protocol("newNonce gives no nonce"))
     }
 

@@ -2,7 +2,7 @@
 
 use fleetcert_dns::Sighting;
 use fleetcert_dns::challenge::ChallengeRecord;
-use fleetcert_names::HostName;
+use fleetcert_names::Identifier;
 
 use crate::{Fault, OrderStatus};
 
@@ -42,10 +42,10 @@ pub enum Step {
         /// What the servers said, for each record.
         sightings: Vec<Sighting>,
     },
-    /// The CA was told to look at a name.
+    /// The CA was asked to validate an identifier.
     Answered {
-        /// The name.
-        name: HostName,
+        /// The identifier.
+        identifier: Identifier,
     },
     /// The CA has found every name proved.
     Validated,

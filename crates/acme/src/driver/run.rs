@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use fleetcert_dns::challenge::{ChallengeError, ChallengeRecord, Published};
-use fleetcert_names::HostName;
+use fleetcert_names::{HostName, Identifier};
 use fleetcert_x509::{Chain, ChainFault, Expectation};
 
 use super::pace::Pace;
@@ -22,8 +22,8 @@ pub(super) struct Run<'a> {
     deadline: SystemTime,
     pace: Pace,
     order: Option<Box<dyn OrderHandle>>,
-    /// Names whose challenges are to be answered.
-    unproved: Vec<HostName>,
+    /// Identifiers whose challenges are to be answered.
+    unproved: Vec<Identifier>,
     /// Answers for the records that are out there, or may be. Dropped, it leaves them to the next sweep.
     published: Option<Published>,
     /// The fault that the next pause is for.
@@ -129,16 +129,17 @@ impl<'a> Run<'a> {
 
     async fn read_challenges(&mut self, state: &State) -> Result<Event, AcmeError> {
         let challenges = self.order()?.challenges().await?;
-        let named: BTreeSet<&HostName> = challenges.iter().map(|challenge| &challenge.name).collect();
-        if named != state.order().names.iter().collect() {
-            return Err(AcmeError::protocol("the order is for other names").during(Operation::ReadChallenges));
+        let named: BTreeSet<&Identifier> = challenges.iter().map(|it| &it.identifier).collect();
+        if named != state.order().identifiers.iter().collect() {
+            let detail = "the challenges are for other identifiers than the order";
+            return Err(AcmeError::protocol(detail).during(Operation::ReadChallenges));
         }
         if let Some(dead) = challenges.iter().find(|challenge| challenge.status == AuthorizationStatus::Dead)
         {
             return Ok(Event::ChallengeDead { problem: dead.problem.clone() });
         }
         let unproved = challenges.iter().filter(|challenge| challenge.status == AuthorizationStatus::Pending);
-        self.unproved = unproved.map(|challenge| challenge.name.clone()).collect();
+        self.unproved = unproved.map(|challenge| challenge.identifier.clone()).collect();
         let records = challenges.iter().filter_map(|challenge| self.record(challenge, state).transpose());
         Ok(Event::Challenges { records: records.collect::<Result<_, _>>()? })
     }
@@ -149,7 +150,7 @@ impl<'a> Run<'a> {
         let now = self.driver.clock.now();
         Ok(Some(ChallengeRecord {
             zone: self.job.zone.clone(),
-            name: challenge.name.challenge_name(),
+            name: challenge.identifier.challenge_name(),
             value: value.clone(),
             owner: owner
                 .parse()
@@ -185,9 +186,9 @@ impl<'a> Run<'a> {
     }
 
     async fn answer(&mut self) -> Result<Event, AcmeError> {
-        for name in std::mem::take(&mut self.unproved) {
-            self.order()?.answer(&name).await?;
-            self.notify(&Step::Answered { name });
+        for identifier in std::mem::take(&mut self.unproved) {
+            self.order()?.answer(&identifier).await?;
+            self.notify(&Step::Answered { identifier });
         }
         Ok(Event::Answered)
     }
@@ -216,10 +217,14 @@ impl<'a> Run<'a> {
 
     fn check(&self, state: &State) -> Event {
         let State::Downloaded { chain, .. } = state else { return Event::Started };
+        let (wildcards, hosts): (Vec<&Identifier>, Vec<&Identifier>) =
+            state.order().identifiers.iter().partition(|identifier| identifier.is_wildcard());
+        let bases =
+            |of: Vec<&Identifier>| of.into_iter().map(|it| it.base().clone()).collect::<Vec<HostName>>();
         let expected = Expectation {
             spki: self.job.csr.spki(),
-            names: &state.order().names,
-            wildcards: &[],
+            names: &bases(hosts),
+            wildcards: &bases(wildcards),
             now: self.driver.clock.now(),
             roots: self.job.roots,
         };

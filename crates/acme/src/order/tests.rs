@@ -12,7 +12,7 @@ const URL: &str = "https://ca.test/order/1";
 fn order() -> NewOrder {
     NewOrder {
         replaces: Some("aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE".parse().unwrap()),
-        ..NewOrder::new(["a.fleet.test".parse().unwrap()])
+        ..NewOrder::new("a.fleet.test".parse().unwrap())
     }
 }
 
@@ -36,8 +36,8 @@ fn reading(status: OrderStatus) -> Reading {
 
 fn fault(kind: AcmeErrorKind, problem: Option<ProblemKind>) -> Fault {
     let problem =
-        problem.map(|kind| Problem { kind, detail: "d".into(), name: None, subproblems: Vec::new() });
-    Fault { kind, status: Some(400), retry_after: None, problem, detail: String::new() }
+        problem.map(|kind| Problem { kind, detail: "d".into(), identifier: None, subproblems: Vec::new() });
+    Fault { status: Some(400), problem, ..Fault::new(kind, "") }
 }
 
 fn failure() -> Failure {
@@ -161,7 +161,7 @@ fn check(before: &State, event: &Event, after: &State, action: &Action) {
         Action::Stop => after.is_terminal(),
     };
     assert!(fits, "{context}");
-    assert_eq!(before.order().names, after.order().names, "{context}");
+    assert_eq!(before.order().identifiers, after.order().identifiers, "{context}");
     if let Some(url) = before.url() {
         assert_eq!(after.url(), Some(url), "{context}");
     }

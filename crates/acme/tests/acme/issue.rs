@@ -9,7 +9,7 @@ use fleetcert_acme::{
 };
 
 use crate::scripted_ca::{Canned, Script};
-use crate::setting::{Setting, issued, names, wanted};
+use crate::setting::{Setting, identifiers, issued, names, wanted, wildcard};
 
 async fn drive(setting: &Setting) -> Outcome {
     setting.drive(wanted(), &MemoryJournal::default()).await.unwrap()
@@ -61,6 +61,36 @@ async fn names_that_are_proved_cost_three_requests() {
     issued(drive(&setting).await);
     assert_eq!(setting.account.client().traffic().orders, 3, "{:#?}", setting.ca.log());
     assert_eq!(setting.ca.answers(), (0, 0));
+}
+
+#[tokio::test]
+async fn both_values_of_a_wildcard_and_its_base_stay_until_both_are_validated() {
+    let setting = Setting::with_wildcard(Script::default()).await;
+    let wanted = State::Wanted { order: NewOrder::new(wildcard()) };
+    let outcome = setting.drive(wanted, &MemoryJournal::default()).await.unwrap();
+    let Outcome::Issued { chain, .. } = outcome else { panic!("{outcome:?}") };
+    assert_eq!(chain.leaf().names(), ["a.fleet.test".parse().unwrap()]);
+    assert_eq!(chain.leaf().wildcards(), ["a.fleet.test".parse().unwrap()]);
+    // The CA counts an answer as early unless both values are there, at the second answer too.
+    assert_eq!(setting.ca.answers(), (2, 0));
+    let steps = setting.steps.lock();
+    let published = steps.iter().find_map(|step| match step {
+        Step::Published { records } => Some(records),
+        _ => None,
+    });
+    let [first, second] = &published.unwrap()[..] else { panic!("{steps:#?}") };
+    assert_eq!(first.name, second.name);
+    assert_ne!(first.value, second.value);
+    assert_eq!(setting.zone.record_sets(), 0);
+}
+
+#[tokio::test]
+async fn certificate_without_the_wildcard_is_not_delivered() {
+    let setting = Setting::new(Script::default()).await;
+    let wanted = State::Wanted { order: NewOrder::new("b.fleet.test,*.a.fleet.test".parse().unwrap()) };
+    let outcome = setting.drive(wanted, &MemoryJournal::default()).await.unwrap();
+    let Outcome::Failed { failure, .. } = outcome else { panic!("{outcome:?}") };
+    assert_eq!(failure.kind, FailureKind::WrongCertificate);
 }
 
 #[tokio::test]
@@ -135,7 +165,7 @@ async fn what_is_no_certificate_is_not_delivered() {
 
 fn replacing() -> State {
     let replaces = Some("aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE".parse().unwrap());
-    State::Wanted { order: NewOrder { replaces, ..NewOrder::new(names()) } }
+    State::Wanted { order: NewOrder { replaces, ..NewOrder::new(identifiers()) } }
 }
 
 #[tokio::test]
@@ -208,12 +238,16 @@ async fn a_wait_that_is_too_long_suspends_and_the_order_goes_on() {
 #[tokio::test]
 async fn the_order_that_the_ca_forgot_is_gone() {
     let setting = Setting::new(Script::default()).await;
-    let order = setting.account.new_order(&NewOrder::new(names())).await.unwrap();
+    let order = setting.account.new_order(&NewOrder::new(identifiers())).await.unwrap();
     assert_eq!(order.status(), OrderStatus::Pending);
     let url = order.url().replace("/order/0", "/order/77");
     let placed_at = std::time::UNIX_EPOCH;
-    let placed =
-        fleetcert_acme::order::Placed { order: NewOrder::new(names()), url, placed_at, records: Vec::new() };
+    let placed = fleetcert_acme::order::Placed {
+        order: NewOrder::new(identifiers()),
+        url,
+        placed_at,
+        records: Vec::new(),
+    };
     let outcome = setting.drive(State::Ordered(placed), &MemoryJournal::default()).await.unwrap();
     let Outcome::Failed { failure, .. } = outcome else { panic!() };
     assert_eq!((failure.kind, failure.retry), (FailureKind::OrderGone, Retry::Backoff));
@@ -249,7 +283,7 @@ async fn twenty_orders_at_once_share_their_nonces() {
             let account = setting.account.clone();
             all.spawn(async move {
                 let name = format!("n{number}-{round}.fleet.test").parse().unwrap();
-                let mut order = account.new_order(&NewOrder::new([name])).await.unwrap();
+                let mut order = account.new_order(&NewOrder::new(name)).await.unwrap();
                 order.refresh().await.unwrap();
             });
         }

@@ -1,6 +1,8 @@
 //! The client and the driver against a small scripted CA, over HTTPS on loopback.
 
 #[cfg(test)]
+mod account_file;
+#[cfg(test)]
 mod crashes;
 #[cfg(test)]
 mod issue;

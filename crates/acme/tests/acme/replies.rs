@@ -10,7 +10,7 @@ use fleetcert_acme::{
 use fleetcert_ambient::SystemClock;
 
 use crate::scripted_ca::{Canned, Script};
-use crate::setting::{Setting, client, names};
+use crate::setting::{Setting, client, identifiers};
 
 fn canned(status: u16, retry_after: Option<&'static str>, body: &str) -> Canned {
     Canned { done: false, status, retry_after, body: body.into() }
@@ -21,14 +21,14 @@ async fn what_the_ca_says_about_waiting_is_data() {
     let setting = Setting::new(Script::default()).await;
     let limited = r#"{"type":"urn:ietf:params:acme:error:rateLimited","detail":"too many new orders (300)"}"#;
     setting.ca.instead("new-order", canned(429, Some("36"), limited));
-    let error = setting.account.new_order(&NewOrder::new(names())).await.unwrap_err();
+    let error = setting.account.new_order(&NewOrder::new(identifiers())).await.unwrap_err();
     assert_eq!((error.kind(), error.operation()), (AcmeErrorKind::RateLimited, Operation::NewOrder));
     assert_eq!(error.retry_after(), Some(Duration::from_secs(36)));
     assert_eq!(error.problem().unwrap().kind, ProblemKind::RateLimited);
     assert!(error.to_string().contains("too many new orders (300)"), "{error}");
 
     setting.ca.instead("new-order", canned(503, Some("Fri, 31 Dec 9999 23:59:59 GMT"), "<html>busy</html>"));
-    let error = setting.account.new_order(&NewOrder::new(names())).await.unwrap_err();
+    let error = setting.account.new_order(&NewOrder::new(identifiers())).await.unwrap_err();
     assert_eq!(error.kind(), AcmeErrorKind::Unavailable);
     assert_eq!(error.retry_after(), Some(Duration::from_secs(30 * 86_400)));
     assert_eq!(error.problem(), None);
@@ -39,11 +39,11 @@ async fn what_is_no_order() {
     let setting = Setting::new(Script::default()).await;
     for body in ["<html>", "{}", "[]", r#"{"status":"odd"}"#, ""] {
         setting.ca.instead("new-order", canned(201, None, body));
-        let error = setting.account.new_order(&NewOrder::new(names())).await.unwrap_err();
+        let error = setting.account.new_order(&NewOrder::new(identifiers())).await.unwrap_err();
         assert_eq!(error.kind(), AcmeErrorKind::Protocol, "{body}");
     }
     setting.ca.instead("new-order", canned(302, None, ""));
-    let error = setting.account.new_order(&NewOrder::new(names())).await.unwrap_err();
+    let error = setting.account.new_order(&NewOrder::new(identifiers())).await.unwrap_err();
     assert_eq!(error.kind(), AcmeErrorKind::Protocol, "no redirect is followed");
     assert_eq!(setting.ca.orders(), 0);
 }
@@ -52,7 +52,7 @@ async fn what_is_no_order() {
 async fn an_answer_is_at_most_a_mebibyte() {
     let setting = Setting::new(Script::default()).await;
     setting.ca.instead("new-order", canned(201, None, &" ".repeat((1 << 20) + 1)));
-    let error = setting.account.new_order(&NewOrder::new(names())).await.unwrap_err();
+    let error = setting.account.new_order(&NewOrder::new(identifiers())).await.unwrap_err();
     assert_eq!(error.kind(), AcmeErrorKind::Protocol);
     assert!(error.to_string().contains("too large"), "{error}");
 }
@@ -60,9 +60,9 @@ async fn an_answer_is_at_most_a_mebibyte() {
 #[tokio::test]
 async fn no_url_elsewhere_is_asked() {
     let setting = Setting::new(Script { foreign_challenge: true, ..Script::default() }).await;
-    let mut order = setting.account.new_order(&NewOrder::new(names())).await.unwrap();
+    let mut order = setting.account.new_order(&NewOrder::new(identifiers())).await.unwrap();
     order.challenges().await.unwrap();
-    let error = order.answer(&names()[0]).await.unwrap_err();
+    let error = order.answer(&identifiers().as_slice()[0]).await.unwrap_err();
     assert_eq!((error.kind(), error.operation()), (AcmeErrorKind::Protocol, Operation::Answer));
     assert!(error.to_string().contains("https://other.test"), "{error}");
 
@@ -97,7 +97,7 @@ async fn an_account_that_is_not_valid_is_no_account() {
     // Restored from what was stored, it orders without a word before.
     let stored = serde_json::to_string(account.credentials()).unwrap();
     let restored = client(&setting.ca).account(serde_json::from_str(&stored).unwrap()).unwrap();
-    restored.new_order(&NewOrder::new(names())).await.unwrap();
+    restored.new_order(&NewOrder::new(identifiers())).await.unwrap();
     assert_eq!(restored.client().traffic().account, 0);
 }
 

@@ -15,7 +15,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fleetcert_dns::{DnsBackend, MemoryBackend, RecordType};
 use fleetcert_https::{Certificates, Limits, Server};
-use fleetcert_names::HostName;
+use fleetcert_names::{Identifier, IdentifierSet};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, CertifiedIssuer,
     ExtendedKeyUsagePurpose, IsCa, KeyPair,
@@ -85,7 +85,7 @@ struct Objects {
 }
 
 struct Order {
-    names: Vec<String>,
+    names: IdentifierSet,
     replaces: Option<String>,
     status: &'static str,
     proved: HashSet<String>,
@@ -231,14 +231,17 @@ impl Shared {
         .into_response()
     }
 
-    /// Notes whether the zone has a value for a challenge that is being answered.
+    /// Notes whether the zone has the values of all challenges at the name of the one that is being answered.
     async fn look(&self, id: &str) {
-        let name: HostName = id.split_once('/').unwrap().1.parse().unwrap();
+        let (number, name) = id.split_once('/').unwrap();
+        let name = name.parse::<Identifier>().unwrap().challenge_name();
+        let ordered = self.state.lock().orders[number.parse::<usize>().unwrap()].names.clone();
+        let at_name = ordered.iter().filter(|it| it.challenge_name() == name).count();
         let zone = "fleet.test".parse().unwrap();
-        let found = self.zone.read(&zone, &name.challenge_name(), RecordType::Txt).await.unwrap();
+        let found = self.zone.read(&zone, &name, RecordType::Txt).await.unwrap();
         let mut state = self.state.lock();
         state.answers += 1;
-        state.early_answers += u32::from(found.is_none());
+        state.early_answers += u32::from(found.is_none_or(|set| set.values.len() < at_name));
     }
 
     fn object(&self, route: &str, id: &str, payload: &Value) -> Response {
@@ -270,14 +273,18 @@ impl Shared {
                 };
                 let host = if state.script.foreign_challenge { "https://other.test" } else { &self.base };
                 let error = json!({"type": "urn:ietf:params:acme:error:unauthorized", "detail": "Incorrect TXT record"});
-                json!({"identifier": {"type": "dns", "value": name}, "status": status, "challenges": [
+                let identifier: Identifier = name.parse().unwrap();
+                let token = format!("token{}", identifier.is_wildcard());
+                let mut authorization = json!({"identifier": {"type": "dns", "value": identifier.base()}, "status": status, "challenges": [
                     {"type": "http-01", "url": format!("{host}/none"), "token": "t", "status": "pending"},
-                    {"type": "dns-01", "url": format!("{host}/chall/{number}/{name}"), "token": "token",
+                    {"type": "dns-01", "url": format!("{host}/chall/{number}/{name}"), "token": token,
                      "status": status, "error": order.failed.then_some(error)},
                     {"type": "odd-99", "url": format!("{host}/none"), "status": "pending"},
-                ]})
-                .to_string()
-                .into_response()
+                ]});
+                if identifier.is_wildcard() {
+                    authorization["wildcard"] = true.into();
+                }
+                authorization.to_string().into_response()
             }
             "chall" => {
                 order.failed = state.script.fails_validation;
@@ -309,12 +316,9 @@ impl Shared {
     }
 
     fn new_order(&self, state: &mut Objects, payload: &Value) -> Response {
-        let names: Vec<String> = payload["identifiers"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|identifier| identifier["value"].as_str().unwrap().to_owned())
-            .collect();
+        let identifiers = payload["identifiers"].as_array().unwrap().iter();
+        let identifiers = identifiers.map(|it| it["value"].as_str().unwrap().parse::<Identifier>().unwrap());
+        let names = IdentifierSet::new(identifiers).unwrap();
         let replaces = payload["replaces"].as_str().map(str::to_owned);
         if replaces.is_some() && state.script.already_replaced {
             return problem(409, "alreadyReplaced");
@@ -326,7 +330,11 @@ impl Shared {
             .position(|order| order.names == names && matches!(order.status, "pending" | "ready"));
         let number = open.unwrap_or_else(|| {
             state.orders.push(Order {
-                proved: if state.script.reuses { names.iter().cloned().collect() } else { HashSet::new() },
+                proved: if state.script.reuses {
+                    names.iter().map(Identifier::to_string).collect()
+                } else {
+                    HashSet::new()
+                },
                 names,
                 replaces: replaces.filter(|_| !state.script.forgets_replaces),
                 status: "pending",

@@ -12,8 +12,8 @@ use fleetcert_acme::{
 use fleetcert_ambient::SystemClock;
 use fleetcert_dns::MemoryBackend;
 use fleetcert_dns::challenge::{ChallengeOptions, Challenges};
-use fleetcert_names::{DomainName, HostName};
-use fleetcert_x509::{CsrPolicy, KeyKind, KeyPair, Roots, VerifiedCsr, csr_for};
+use fleetcert_names::{DomainName, HostName, IdentifierSet};
+use fleetcert_x509::{CsrPolicy, KeyKind, KeyPair, NameGrant, Roots, VerifiedCsr, csr_for};
 
 use crate::scripted_ca::{Script, ScriptedCa};
 
@@ -31,14 +31,28 @@ pub(crate) struct Setting {
 
 impl Setting {
     pub(crate) async fn new(script: Script) -> Self {
+        Self::with_csr(script, csr_for(&names(), &KeyPair::generate(KeyKind::P256).unwrap()).unwrap()).await
+    }
+
+    /// With the CSR of a client that orders a wildcard and its base.
+    pub(crate) async fn with_wildcard(script: Script) -> Self {
+        let names = wildcard().iter().map(ToString::to_string).collect::<Vec<_>>();
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new(names).unwrap();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        let csr = params.serialize_request(&key).unwrap().der().to_vec();
+        Self::with_csr(script, csr).await
+    }
+
+    async fn with_csr(script: Script, csr: Vec<u8>) -> Self {
         let zone_name: DomainName = "fleet.test".parse().unwrap();
         let zone = MemoryBackend::new([&zone_name]);
         let ca = ScriptedCa::start(script, &zone).await;
         let account =
             client(&ca).register(AccountKey::generate().unwrap(), TermsOfService::Agreed).await.unwrap();
-        let names = names();
-        let csr = csr_for(&names, &KeyPair::generate(KeyKind::P256).unwrap()).unwrap();
-        let csr = VerifiedCsr::parse(&csr, &CsrPolicy::lets_encrypt()).unwrap();
+        let [a, b] = names().try_into().unwrap();
+        let granted = NameGrant::subtree(zone_name.clone()).and_wildcard(a).and_wildcard(b);
+        let csr = VerifiedCsr::parse(&csr, &CsrPolicy::lets_encrypt().with_grant(granted)).unwrap();
         let clock = Arc::new(SystemClock);
         let backend = Arc::new(zone.clone());
         let challenges =
@@ -75,8 +89,17 @@ pub(crate) fn names() -> Vec<HostName> {
     vec!["a.fleet.test".parse().unwrap(), "b.fleet.test".parse().unwrap()]
 }
 
+/// A wildcard and its base, which share a challenge name.
+pub(crate) fn wildcard() -> IdentifierSet {
+    "a.fleet.test,*.a.fleet.test".parse().unwrap()
+}
+
+pub(crate) fn identifiers() -> IdentifierSet {
+    "a.fleet.test,b.fleet.test".parse().unwrap()
+}
+
 pub(crate) fn wanted() -> State {
-    State::Wanted { order: NewOrder::new(names()) }
+    State::Wanted { order: NewOrder::new(identifiers()) }
 }
 
 pub(crate) fn issued(outcome: Outcome) -> State {

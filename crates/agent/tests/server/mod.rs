@@ -17,7 +17,7 @@ use fleetcert_https::{Certificates, ClientBuilder, Limits, Server};
 use fleetcert_jose::Jwk;
 use fleetcert_protocol::{
     AddressReport, AddressesAccepted, CertificateRequest, CertificateStatus, DeviceId, Enrolled,
-    EnrolmentToken, Problem, ProblemKind, StatusRequest, request::SignedRequest, route,
+    EnrolmentAnswer, EnrolmentToken, Problem, ProblemKind, StatusRequest, request::SignedRequest, route,
 };
 use fleetcert_x509::{CsrPolicy, Roots, VerifiedCsr};
 use rcgen::{
@@ -254,14 +254,14 @@ async fn nonce(State(shared): State<Arc<Shared>>) -> Response {
 
 async fn enrol(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
     shared.answer(route::ENROL, &body, |request: fleetcert_protocol::EnrolRequest, key| {
-        assert_eq!(request.token.hash(), shared.token.hash());
+        assert_eq!(request.proof.token().unwrap().hash(), shared.token.hash());
         let mut known = shared.lock();
         let (device, owner) =
             known.device.get_or_insert_with(|| (DeviceId::generate(&SystemEntropy), key.clone()));
         if owner != key {
-            return Err(Problem::new(ProblemKind::TokenUsed, "used"));
+            return Err(Problem::new(ProblemKind::EnrolmentRefused, "used").with_code("token_used"));
         }
-        Ok(Enrolled { device: device.clone(), name: NAME.parse().unwrap() })
+        Ok(EnrolmentAnswer::Enrolled(Enrolled { device: device.clone(), name: NAME.parse().unwrap() }))
     })
 }
 

@@ -1,4 +1,4 @@
-//! Who signs wrongly again and again is told to wait.
+//! The limit on wrong signatures.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{Request, StatusCode};
+use fleetcert_control::ClientAddress;
 use fleetcert_protocol::{request, route};
 use serde_json::json;
 
@@ -27,7 +28,7 @@ fn forged(device: &Device) -> Device {
 }
 
 #[tokio::test]
-async fn an_address_is_heard_again_when_its_time_has_come_and_others_meanwhile() {
+async fn address_over_the_limit_waits_and_others_do_not() {
     let setting = Setting::new();
     let device = setting.enrol().await;
     let forged = forged(&device);
@@ -45,7 +46,7 @@ async fn an_address_is_heard_again_when_its_time_has_come_and_others_meanwhile()
         );
         assert_eq!(answer.retry_after.as_deref(), Some("3"));
     }
-    // The device is not locked out elsewhere, and good requests are not counted.
+    // The device is not locked out at another address, and good requests are not counted.
     for _ in 0..30 {
         let answer = setting.send(from("192.0.2.2:7", signed(&setting, &device).await)).await;
         assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
@@ -56,7 +57,7 @@ async fn an_address_is_heard_again_when_its_time_has_come_and_others_meanwhile()
 }
 
 #[tokio::test]
-async fn a_nonce_is_given_all_the_same_and_without_a_peer_nobody_is_counted() {
+async fn limit_spares_nonces_and_needs_a_known_address() {
     let setting = Setting::new();
     let device = setting.enrol().await;
     let forged = forged(&device);
@@ -70,4 +71,22 @@ async fn a_nonce_is_given_all_the_same_and_without_a_peer_nobody_is_counted() {
     assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS, "of the same network");
     let nonce = Request::builder().uri(route::NONCE).body(Body::empty()).unwrap();
     assert_eq!(setting.send(from("[2001:db8::2]:7", nonce)).await.status, StatusCode::NO_CONTENT);
+}
+
+#[tokio::test]
+async fn limit_counts_the_client_address_and_not_the_proxy() {
+    let setting = Setting::new();
+    let device = setting.enrol().await;
+    let forged = forged(&device);
+    let behind_proxy = |client: &str, mut request: Request<Body>| {
+        request.extensions_mut().insert(ClientAddress(client.parse().unwrap()));
+        from("192.0.2.250:7", request)
+    };
+    for _ in 0..20 {
+        setting.send(behind_proxy("198.51.100.1", signed(&setting, &forged).await)).await;
+    }
+    let answer = setting.send(behind_proxy("198.51.100.1", signed(&setting, &device).await)).await;
+    assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
+    let answer = setting.send(behind_proxy("198.51.100.2", signed(&setting, &device).await)).await;
+    assert_eq!(answer.status, StatusCode::OK);
 }

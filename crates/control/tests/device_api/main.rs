@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // a test may
 
 mod bad_signatures;
+mod enrolment;
+mod log;
+mod mutual_tls;
 mod setting;
 
 use std::sync::Arc;
@@ -13,7 +16,7 @@ use axum::body::Body;
 use axum::http::{Method, Request, StatusCode, header};
 use fleetcert_engine::DeviceState;
 use fleetcert_jose::{Algorithm, FlattenedJws, KeyPair, KeyReference, ProtectedHeader, Signer};
-use fleetcert_protocol::{request, route};
+use fleetcert_protocol::{EnrolmentProof, EnrolmentToken, request, route};
 use fleetcert_x509::{KeyKind, csr_for};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -21,7 +24,7 @@ use tokio::task::JoinSet;
 use setting::*;
 
 #[tokio::test]
-async fn every_recorded_request_is_good_once_and_at_its_route_alone() {
+async fn recorded_request_is_accepted_once_and_only_at_its_route() {
     let setting = Setting::new();
     let (device, other) = (setting.enrol().await, setting.enrol().await);
     let key = KeyPair::generate(Algorithm::EdDsa).unwrap();
@@ -68,10 +71,10 @@ async fn every_recorded_request_is_good_once_and_at_its_route_alone() {
 }
 
 #[tokio::test]
-async fn another_server_is_not_meant() {
+async fn request_signed_for_another_base_url_is_refused() {
     let setting = Setting::new();
     let device = setting.enrol().await;
-    let who = KeyReference::Kid(device.id.to_string());
+    let sender = KeyReference::Kid(device.id.to_string());
     for base in [
         "https://control.example",
         "http://control.test",
@@ -79,9 +82,9 @@ async fn another_server_is_not_meant() {
         "https://control.test/",
     ] {
         let url = format!("{base}{}", route::CERTIFICATE_STATUS);
-        let body = request::sign(&url, &setting.nonce().await, &who, &json!({}), &device.key).unwrap();
+        let body = request::sign(&url, &setting.nonce().await, &sender, &json!({}), &device.key).unwrap();
         let mut request = posting(route::CERTIFICATE_STATUS, request::CONTENT_TYPE, body);
-        // No header says who we are.
+        // Headers do not change which URL is ours.
         request.headers_mut().insert(header::HOST, "control.example".parse().unwrap());
         request.headers_mut().insert("x-forwarded-host", "control.example".parse().unwrap());
         assert_eq!(setting.send(request).await.problem(), "unauthenticated", "{base}");
@@ -89,7 +92,7 @@ async fn another_server_is_not_meant() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_at_once_with_one_nonce_and_one_succeeds() {
+async fn one_of_a_thousand_concurrent_uses_of_a_nonce_succeeds() {
     let setting = Arc::new(Setting::new());
     let device = setting.enrol().await;
     let nonce = setting.nonce().await;
@@ -108,7 +111,7 @@ async fn a_thousand_at_once_with_one_nonce_and_one_succeeds() {
 }
 
 #[tokio::test]
-async fn who_is_unknown_and_who_signs_badly_hear_the_same() {
+async fn unknown_device_and_wrong_key_get_the_same_answer() {
     let setting = Setting::new();
     let device = setting.enrol().await;
     let unknown = Device {
@@ -145,15 +148,16 @@ async fn who_is_unknown_and_who_signs_badly_hear_the_same() {
 }
 
 #[tokio::test]
-async fn enrolment_brings_its_own_key_and_nothing_else_does() {
+async fn enrolment_is_signed_by_jwk_and_every_other_request_by_kid() {
     let setting = Setting::new();
     let device = setting.enrol().await;
-    let payload = json!({ "token": setting.engine.issue_token(DAY).await.unwrap() });
+    let payload = json!({ "proof": proof(&setting.engine.issue_token(DAY).await.unwrap()) });
     let by_kid = setting.post(route::ENROL, setting.signed(&device, route::ENROL, &payload).await).await;
     assert_eq!((by_kid.status, by_kid.problem().as_str()), (StatusCode::BAD_REQUEST, "malformed"));
     for route in &POSTS[1..] {
-        let who = KeyReference::Jwk(device.key.jwk().clone());
-        let body = request::sign(&url(route), &setting.nonce().await, &who, &json!({}), &device.key).unwrap();
+        let sender = KeyReference::Jwk(device.key.jwk().clone());
+        let body =
+            request::sign(&url(route), &setting.nonce().await, &sender, &json!({}), &device.key).unwrap();
         let by_key = setting.post(route, body).await;
         assert_eq!(by_key.problem(), "unauthenticated", "{route}");
     }
@@ -168,7 +172,7 @@ async fn enrolment_brings_its_own_key_and_nothing_else_does() {
 }
 
 #[tokio::test]
-async fn a_private_key_is_told_and_goes_nowhere() {
+async fn request_with_a_private_key_is_refused_before_anything_else() {
     let setting = Setting::new();
     let device = setting.enrol().await;
     let pem = "-----BEGIN PRIVATE KEY-----\nMC4CAQ==\n-----END PRIVATE KEY-----\n";
@@ -183,18 +187,18 @@ async fn a_private_key_is_told_and_goes_nowhere() {
         &url(route::ENROL),
         &setting.nonce().await,
         &KeyReference::Jwk(device.key.jwk().clone()),
-        &json!({ "token": pem }),
+        &json!({ "proof": { "type": "token", "token": pem } }),
         &device.key,
     );
     assert_eq!(setting.post(route::ENROL, inside.unwrap()).await.problem(), "private_key_sent");
-    // It is read before the store is asked for anything.
+    // It is noticed before the store is asked.
     setting.store.down.store(true, Ordering::SeqCst);
     let body = setting.signed(&device, route::CERTIFICATE, &json!({ "csr": pem })).await;
     assert_eq!(setting.post(route::CERTIFICATE, body).await.problem(), "private_key_sent");
 }
 
 #[tokio::test]
-async fn bodies_types_and_methods_are_bounded() {
+async fn body_size_content_type_and_method_are_checked() {
     let setting = Setting::new();
     let device = setting.enrol().await;
     for route in POSTS {
@@ -218,13 +222,13 @@ async fn bodies_types_and_methods_are_bounded() {
         let body = setting.signed(&device, route::CERTIFICATE_STATUS, &json!({})).await;
         let answer = setting.send(posting(route::CERTIFICATE_STATUS, content_type, body.clone())).await;
         assert_eq!((answer.status, answer.problem().as_str()), (StatusCode::BAD_REQUEST, "malformed"));
-        // It was not looked at: the nonce is not spent.
+        // The nonce was not spent.
         assert_eq!(setting.post(route::CERTIFICATE_STATUS, body).await.status, StatusCode::OK);
     }
 }
 
 #[tokio::test]
-async fn when_the_store_is_away_nobody_is_let_in_and_nothing_is_told() {
+async fn unavailable_store_is_503_without_its_cause() {
     let setting = Setting::new();
     let device = setting.enrol().await;
     let key = device_key();
@@ -273,25 +277,38 @@ async fn refusals_have_their_kind_code_and_status() {
     let enrol = async |key: &KeyPair, payload: Value| {
         let body = request::sign(&url(route::ENROL), &setting.nonce().await, &who(key), &payload, key);
         let answer = setting.post(route::ENROL, body.unwrap()).await;
-        (answer.status, if answer.status == StatusCode::OK { String::new() } else { answer.problem() })
+        let code = |answer: &Answer| {
+            answer.json()["code"].as_str().map(|code| format!(" {code}")).unwrap_or_default()
+        };
+        match answer.status {
+            StatusCode::OK => (answer.status, String::new()),
+            status => (status, answer.problem() + &code(&answer)),
+        }
     };
     let expected = |status, problem: &str| (status, problem.to_owned());
     assert_eq!(
-        enrol(&device.key, json!({ "token": token })).await,
+        enrol(&device.key, json!({ "proof": proof(&token) })).await,
         expected(StatusCode::CONFLICT, "key_in_use")
     );
-    let asking = json!({ "token": token, "label": "printer" });
+    let asking = json!({ "proof": proof(&token), "label": "printer" });
     assert_eq!(enrol(&device_key(), asking).await, expected(StatusCode::BAD_REQUEST, "label_not_allowed"));
     let first = device_key();
     for _ in 0..2 {
-        assert_eq!(enrol(&first, json!({ "token": token })).await, expected(StatusCode::OK, ""));
+        assert_eq!(enrol(&first, json!({ "proof": proof(&token) })).await, expected(StatusCode::OK, ""));
     }
     assert_eq!(
-        enrol(&device_key(), json!({ "token": token })).await,
-        expected(StatusCode::FORBIDDEN, "token_used")
+        enrol(&device_key(), json!({ "proof": proof(&token) })).await,
+        expected(StatusCode::FORBIDDEN, "enrolment_refused token_used")
     );
-    let unknown = json!({ "token": "A".repeat(43) });
-    assert_eq!(enrol(&device_key(), unknown).await, expected(StatusCode::FORBIDDEN, "token_unknown"));
+    let unknown = json!({ "proof": { "type": "token", "token": "A".repeat(43) } });
+    assert_eq!(
+        enrol(&device_key(), unknown).await,
+        expected(StatusCode::FORBIDDEN, "enrolment_refused token_unknown")
+    );
+}
+
+fn proof(token: &EnrolmentToken) -> Value {
+    serde_json::to_value(EnrolmentProof::from(token.clone())).unwrap()
 }
 
 /// What a signature covers, by hand: base64url of the header and the payload as they are.
@@ -304,7 +321,7 @@ fn by_hand(key: &KeyPair, header: &str, payload: &[u8]) -> Value {
 }
 
 #[tokio::test]
-async fn malformed_envelopes_are_refused_and_never_a_server_error() {
+async fn malformed_envelopes_are_client_errors() {
     let setting = Setting::new();
     let device = setting.enrol().await;
     let key = &device.key;
@@ -320,9 +337,9 @@ async fn malformed_envelopes_are_refused_and_never_a_server_error() {
         good["alg"] = json!("EdDSA");
         good
     };
-    // The yardstick: made by hand, it is accepted, so that what follows is refused for its one fault.
-    let yardstick = by_hand(key, &good.to_string(), b"{}");
-    assert_eq!(setting.post(target, yardstick.to_string().into_bytes()).await.status, StatusCode::OK);
+    // Made by hand without a fault it is accepted, so each of the following is refused for its one fault.
+    let flawless = by_hand(key, &good.to_string(), b"{}");
+    assert_eq!(setting.post(target, flawless.to_string().into_bytes()).await.status, StatusCode::OK);
 
     let changes: [(&str, &str, Value); 14] = [
         ("alg none", "alg", json!("none")),
@@ -410,7 +427,6 @@ async fn malformed_envelopes_are_refused_and_never_a_server_error() {
     ] {
         bodies.push((what.to_owned(), body));
     }
-    // The same again with the foreign name server's nonce, a made up one and an expired one.
     for nonce in ["", "x", "bm9uY2U", &"A".repeat(54), &"A".repeat(5_000)] {
         let mut header = good.clone();
         header["nonce"] = json!(nonce);
@@ -431,7 +447,7 @@ async fn malformed_envelopes_are_refused_and_never_a_server_error() {
             assert!(answer.status.is_client_error(), "{what} at {route}: {answer:?}");
         }
     }
-    // And after all that it works.
+    // The device still works after all that.
     let answer = setting.post(target, setting.signed(&device, target, &json!({})).await).await;
     assert_eq!(answer.status, StatusCode::OK);
 }

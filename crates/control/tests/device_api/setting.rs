@@ -1,4 +1,4 @@
-//! An engine without a CA behind the API, and devices that speak to it.
+//! An engine without a CA behind the API, and devices that use it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,23 +8,15 @@ use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode, header};
-use fleetcert_acme::{
-    AcmeError, AcmeErrorKind, Authority, NewOrder, Operation, OrderHandle, RenewalInfo, RevocationReason,
-};
 use fleetcert_ambient::{Ambient, ManualClock, SystemEntropy};
 use fleetcert_control::{DeviceApiOptions, device_api};
-use fleetcert_dns::MemoryBackend;
-use fleetcert_dns::challenge::{ChallengeOptions, Challenges};
-use fleetcert_engine::{
-    DeviceKeys, Engine, EngineOptions, EngineParts, NoEvents, OneTimeTokens, OwnName, PrivateAddresses,
-    RandomLabels,
-};
+use fleetcert_engine::{Engine, EngineParts, conformance};
 use fleetcert_jose::{Algorithm, KeyPair, KeyReference, Signer};
-use fleetcert_protocol::{DeviceId, EnrolRequest, Enrolled, request, route};
+use fleetcert_protocol::{DeviceId, EnrolRequest, EnrolmentAnswer, request, route};
 use fleetcert_store::{
     Collection, MemoryStore, Record, Store, StoreError, StoreErrorKind, Transaction, Version,
 };
-use fleetcert_x509::{CertificateId, KeyKind, csr_for};
+use fleetcert_x509::{KeyKind, csr_for};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -33,57 +25,26 @@ pub(crate) const BASE: &str = "https://control.test";
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 pub(crate) const TYP: &str = "fleetcert+jws";
 
-/// Nothing is ordered here: no worker runs.
-#[derive(Debug)]
-pub(crate) struct NoCa;
-
-pub(crate) fn nobody() -> AcmeError {
-    AcmeError::new(AcmeErrorKind::InvalidInput, Operation::NewOrder, "there is no CA in this test")
-}
-
-#[async_trait]
-impl Authority for NoCa {
-    fn account_url(&self) -> &str {
-        "https://ca.test/nobody"
-    }
-
-    async fn new_order(&self, _: &NewOrder) -> Result<Box<dyn OrderHandle>, AcmeError> {
-        Err(nobody())
-    }
-
-    async fn resume(&self, _: &str) -> Result<Box<dyn OrderHandle>, AcmeError> {
-        Err(nobody())
-    }
-
-    async fn renewal_info(&self, _: &CertificateId) -> Result<RenewalInfo, AcmeError> {
-        Err(nobody())
-    }
-
-    async fn revoke(&self, _: &[u8], _: RevocationReason) -> Result<(), AcmeError> {
-        Err(nobody())
-    }
-}
-
-/// A store in memory that can be away.
+/// A store in memory that can be unavailable.
 #[derive(Debug, Default)]
-pub(crate) struct Fragile {
-    inner: MemoryStore,
+pub(crate) struct FragileStore {
+    store: MemoryStore,
     pub(crate) down: AtomicBool,
 }
 
-impl Fragile {
-    fn up(&self) -> Result<&MemoryStore, StoreError> {
+impl FragileStore {
+    fn available(&self) -> Result<&MemoryStore, StoreError> {
         if self.down.load(Ordering::SeqCst) {
             return Err(StoreError::new(StoreErrorKind::Unavailable, "the password is hunter2"));
         }
-        Ok(&self.inner)
+        Ok(&self.store)
     }
 }
 
 #[async_trait]
-impl Store for Fragile {
+impl Store for FragileStore {
     async fn read(&self, collection: Collection, key: &str) -> Result<Option<Record>, StoreError> {
-        self.up()?.read(collection, key).await
+        self.available()?.read(collection, key).await
     }
 
     async fn page(
@@ -92,11 +53,11 @@ impl Store for Fragile {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<Record>, StoreError> {
-        self.up()?.page(collection, after, limit).await
+        self.available()?.page(collection, after, limit).await
     }
 
     async fn commit(&self, transaction: Transaction) -> Result<Version, StoreError> {
-        self.up()?.commit(transaction).await
+        self.available()?.commit(transaction).await
     }
 
     async fn claim(
@@ -106,7 +67,7 @@ impl Store for Fragile {
         until: SystemTime,
         limit: usize,
     ) -> Result<Vec<Record>, StoreError> {
-        self.up()?.claim(collection, now, until, limit).await
+        self.available()?.claim(collection, now, until, limit).await
     }
 
     async fn count_due(
@@ -115,14 +76,14 @@ impl Store for Fragile {
         time: SystemTime,
         limit: usize,
     ) -> Result<usize, StoreError> {
-        self.up()?.count_due(collection, time, limit).await
+        self.available()?.count_due(collection, time, limit).await
     }
 }
 
 pub(crate) struct Setting {
     pub(crate) router: Router,
     pub(crate) engine: Engine,
-    pub(crate) store: Arc<Fragile>,
+    pub(crate) store: Arc<FragileStore>,
     pub(crate) clock: ManualClock,
     nonces_seen: parking_lot::Mutex<std::collections::HashSet<String>>,
 }
@@ -133,7 +94,7 @@ pub(crate) struct Device {
     pub(crate) key: KeyPair,
 }
 
-/// What came back.
+/// An answer as it arrived.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -156,43 +117,30 @@ impl Answer {
 
 impl Setting {
     pub(crate) fn new() -> Self {
+        Self::with(|parts| parts)
+    }
+
+    /// A setting whose engine has other parts.
+    pub(crate) fn with(change: impl FnOnce(EngineParts) -> EngineParts) -> Self {
         let clock = ManualClock::starting_at(SystemTime::UNIX_EPOCH + DAY * 20_000);
-        let store = Arc::new(Fragile::default());
-        let zone = "fleet.test".parse().unwrap();
-        let backend = Arc::new(MemoryBackend::new([&zone]));
-        let shared: Arc<ManualClock> = Arc::new(clock.clone());
-        let options = ChallengeOptions::default();
-        let engine = Engine::new(EngineParts {
-            options: EngineOptions::new(zone),
-            authority: Arc::new(NoCa),
-            challenges: Challenges::new(backend.clone(), backend.clone(), shared.clone(), options),
-            backend,
-            enroller: Arc::new(OneTimeTokens::new(store.clone())),
-            authenticator: Arc::new(DeviceKeys::new(store.clone())),
-            authorizer: Arc::new(OwnName),
-            labels: Arc::new(RandomLabels),
-            addresses: Arc::new(PrivateAddresses),
-            events: Arc::new(NoEvents),
-            clock: shared.clone(),
-            entropy: Arc::new(SystemEntropy),
-            store: store.clone(),
-        });
-        let ambient = Ambient { clock: shared, entropy: Arc::new(SystemEntropy) };
+        let store = Arc::new(FragileStore::default());
+        let ambient = Ambient { clock: Arc::new(clock.clone()), entropy: Arc::new(SystemEntropy) };
+        let engine = Engine::new(change(conformance::parts_without_ca(store.clone(), ambient.clone())));
         let router = device_api(engine.clone(), DeviceApiOptions::new(BASE), ambient);
         Self { router, engine, store, clock, nonces_seen: parking_lot::Mutex::default() }
     }
 
-    /// Every answer, whatever it is, has a nonce that was never seen before and is not for a cache.
+    /// Sends a request. Every answer must have a new nonce and no place in a cache.
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         let (parts, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
         let text = |name| parts.headers.get(name).map(|value: &header::HeaderValue| value.to_str().unwrap());
         assert_eq!(text("cache-control"), Some("no-store"), "{parts:?}");
         let nonce = text("replay-nonce").unwrap_or_else(|| panic!("no nonce: {parts:?}")).to_owned();
-        assert!(self.nonces_seen.lock().insert(nonce.clone()), "an old nonce");
+        assert!(self.nonces_seen.lock().insert(nonce.clone()), "a nonce that was seen before");
         let body = body.collect().await.unwrap().to_bytes().to_vec();
         let kind = text("content-type");
         match parts.status {
-            StatusCode::OK => assert_eq!(kind, Some("application/json")),
+            StatusCode::OK | StatusCode::ACCEPTED => assert_eq!(kind, Some("application/json")),
             StatusCode::NO_CONTENT => assert_eq!((kind, body.len()), (None, 0)),
             // The answer to HEAD has no body.
             _ => assert_eq!(kind, Some("application/problem+json"), "{}", String::from_utf8_lossy(&body)),
@@ -216,14 +164,18 @@ impl Setting {
         let key = KeyPair::generate(Algorithm::EdDsa).unwrap();
         let answer = self.post(route::ENROL, self.enrolment(&key).await).await;
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.json());
-        let enrolled: Enrolled = serde_json::from_slice(&answer.body).unwrap();
+        let answer: EnrolmentAnswer = serde_json::from_slice(&answer.body).unwrap();
+        let enrolled = answer.enrolled().unwrap();
         Device { id: enrolled.device, name: enrolled.name.to_string(), key }
     }
 
     pub(crate) async fn enrolment(&self, key: &KeyPair) -> Vec<u8> {
-        let payload = EnrolRequest { token: self.engine.issue_token(DAY).await.unwrap(), label: None };
-        let who = KeyReference::Jwk(key.jwk().clone());
-        request::sign(&url(route::ENROL), &self.nonce().await, &who, &payload, key).unwrap()
+        self.enrolment_with(EnrolRequest::new(self.engine.issue_token(DAY).await.unwrap()), key).await
+    }
+
+    pub(crate) async fn enrolment_with(&self, request: EnrolRequest, key: &KeyPair) -> Vec<u8> {
+        let sender = KeyReference::Jwk(key.jwk().clone());
+        request::sign(&url(route::ENROL), &self.nonce().await, &sender, &request, key).unwrap()
     }
 
     /// A request of this device, with a new nonce.
@@ -250,8 +202,8 @@ impl Setting {
 
 impl Device {
     pub(crate) fn sign(&self, route: &str, nonce: &str, payload: &Value) -> Vec<u8> {
-        let who = KeyReference::Kid(self.id.to_string());
-        request::sign(&url(route), nonce, &who, payload, &self.key).unwrap()
+        let sender = KeyReference::Kid(self.id.to_string());
+        request::sign(&url(route), nonce, &sender, payload, &self.key).unwrap()
     }
 }
 

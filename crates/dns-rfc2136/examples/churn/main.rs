@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use fleetcert_ambient::{SystemClock, SystemEntropy};
+use fleetcert_ambient::{Ambient, SystemClock, SystemEntropy};
 use fleetcert_dns::{DnsBackend, ZoneWriter, ZoneWriterOptions};
 use fleetcert_dns_rfc2136::{Rfc2136Backend, Rfc2136Options};
 use fleetcert_dns_wire::{Transport, TsigKey};
@@ -91,8 +91,10 @@ async fn run(flags: &Flags) -> Result<Figures, String> {
         (0..flags.tasks).map(|_| backend()).map(|own| (own.clone(), own as Arc<dyn DnsBackend>)).unzip()
     } else {
         let sender = backend();
-        let writer: Arc<dyn DnsBackend> =
-            Arc::new(ZoneWriter::new(sender.clone(), Arc::new(SystemClock), ZoneWriterOptions::default()));
+        let options = ZoneWriterOptions::default();
+        let (writer, driver) = ZoneWriter::new(sender.clone(), options, Ambient::system());
+        tokio::spawn(driver);
+        let writer: Arc<dyn DnsBackend> = Arc::new(writer);
         (vec![sender], vec![writer; flags.tasks as usize])
     };
     let work = Work::new(flags.zone.clone(), flags.changes, flags.at_once(), backends);

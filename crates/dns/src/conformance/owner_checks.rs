@@ -1,10 +1,8 @@
-//! Checks of several who write at one name.
+//! Checks of several writers at one name.
 
-use futures_util::future::join;
+use super::trial::{Fault, Instance, On, Trial, add, remove, text};
 
-use super::trial::{Fault, Instance, Trial, add, remove, text};
-
-/// What goes wrong only now and then is tried so often.
+/// Number of attempts to make calls meet.
 const ROUNDS: usize = 5;
 
 pub(super) async fn two_owners(trial: &Trial<'_>) -> Result<(), Fault> {
@@ -17,13 +15,10 @@ pub(super) async fn two_instances(trial: &Trial<'_>) -> Result<(), Fault> {
 
 async fn both_add(trial: &Trial<'_>, label: &str, [mine, yours]: [Instance; 2]) -> Result<(), Fault> {
     trial.require_values(2)?;
-    for round in 0..ROUNDS {
+    for (round, on) in rounds() {
         let name = trial.clean_name(&format!("{label}{round}")).await?;
         let (one, two) = (text("mine"), text("yours"));
-        let additions = ([add(&name, &one)], [add(&name, &two)]);
-        let (first, second) =
-            join(trial.apply_by(mine, &additions.0), trial.apply_by(yours, &additions.1)).await;
-        first.and(second)?;
+        trial.all_at_once(&[(mine, add(&name, &one)), (yours, add(&name, &two))], on).await?;
         // Each sees what the other wrote.
         trial.require_txt_by(mine, &name, &[&one, &two]).await?;
         trial.require_txt_by(yours, &name, &[&one, &two]).await?;
@@ -35,17 +30,21 @@ async fn both_add(trial: &Trial<'_>, label: &str, [mine, yours]: [Instance; 2]) 
 pub(super) async fn come_and_go(trial: &Trial<'_>) -> Result<(), Fault> {
     trial.require_values(2)?;
     let name = trial.clean_name("handover").await?;
-    let value = |round: usize| text(&format!("round{round}"));
-    trial.apply(&[add(&name, &value(0))]).await?;
-    for round in 1..=ROUNDS {
-        let changes = ([remove(&name, &value(round - 1))], [add(&name, &value(round))]);
-        let (first, second) =
-            join(trial.apply_by(Instance::First, &changes.0), trial.apply_by(Instance::Second, &changes.1))
-                .await;
-        first.and(second)?;
+    let mut old = text("first");
+    trial.apply(&[add(&name, &old)]).await?;
+    for (round, on) in rounds() {
+        let new = text(&format!("round{round}"));
+        let changes = [(Instance::First, remove(&name, &old)), (Instance::Second, add(&name, &new))];
+        trial.all_at_once(&changes, on).await?;
         for instance in Instance::BOTH {
-            trial.require_txt_by(instance, &name, &[&value(round)]).await?;
+            trial.require_txt_by(instance, &name, &[&new]).await?;
         }
+        old = new;
     }
     Ok(())
+}
+
+/// The rounds in one task and those on several threads, numbered.
+fn rounds() -> impl Iterator<Item = (usize, On)> {
+    On::BOTH.into_iter().flat_map(|on| std::iter::repeat_n(on, ROUNDS)).enumerate()
 }

@@ -9,24 +9,25 @@ use std::time::Duration;
 use fleetcert_names::DomainName;
 use futures_util::FutureExt;
 
-use super::trial::{Fault, Instance, Trial, add, remove, text};
+use super::trial::{Fault, Instance, On, Trial, add, remove, text};
 use crate::{Change, RecordType, TxtValue};
 
 pub(super) async fn concurrent_changes(trial: &Trial<'_>) -> Result<(), Fault> {
     trial.require_values(2)?;
     let names = trial.clean_names("n", trial.calls_at_once()).await?;
     let (first, second) = (text("first"), text("second"));
-    let additions: Vec<Change> = names.iter().map(|name| add(name, &first)).collect();
-    trial.all_at_once(&additions).await?;
+    let by_turns = || Instance::BOTH.into_iter().cycle();
+    let additions: Vec<_> = by_turns().zip(names.iter().map(|name| add(name, &first))).collect();
+    trial.all_at_once(&additions, On::OneTask).await?;
 
     // Now one half is removed while the other half gets a second value.
     let removed = |number: usize| number.is_multiple_of(2);
-    let mixed: Vec<Change> = names
+    let mixed = names
         .iter()
         .enumerate()
-        .map(|(number, name)| if removed(number) { remove(name, &first) } else { add(name, &second) })
-        .collect();
-    trial.all_at_once(&mixed).await?;
+        .map(|(number, name)| if removed(number) { remove(name, &first) } else { add(name, &second) });
+    let mixed: Vec<_> = by_turns().skip(1).zip(mixed).collect();
+    trial.all_at_once(&mixed, On::SeveralThreads).await?;
     let (none, both): ([&TxtValue; 0], _) = ([], [&first, &second]);
     let expected = names.iter().enumerate().map(|(number, name)| {
         let wanted: &[&TxtValue] = if removed(number) { &none } else { &both };

@@ -53,7 +53,7 @@ impl<'a> Subject<'a> {
     ///
     /// `factory` makes instances of the backend that share nothing but the service, as two processes would have
     /// them. It is called twice.
-    pub fn new<B: DnsBackend + 'a>(
+    pub fn new<B: DnsBackend + 'static>(
         factory: impl Fn() -> B + Send + Sync + 'a,
         zone: DomainName,
         clock: &'a dyn Clock,
@@ -72,15 +72,15 @@ impl<'a> Subject<'a> {
 
 /// Makes instances of a backend.
 #[derive(Clone)]
-pub struct Factory<'a>(Arc<dyn Fn() -> Box<dyn DnsBackend + 'a> + Send + Sync + 'a>);
+pub struct Factory<'a>(Arc<dyn Fn() -> Arc<dyn DnsBackend> + Send + Sync + 'a>);
 
 impl<'a> Factory<'a> {
     /// A factory that calls `make` for each instance.
-    pub fn new<B: DnsBackend + 'a>(make: impl Fn() -> B + Send + Sync + 'a) -> Self {
-        Self(Arc::new(move || Box::new(make())))
+    pub fn new<B: DnsBackend + 'static>(make: impl Fn() -> B + Send + Sync + 'a) -> Self {
+        Self(Arc::new(move || Arc::new(make())))
     }
 
-    pub(super) fn make(&self) -> Box<dyn DnsBackend + 'a> {
+    pub(super) fn make(&self) -> Arc<dyn DnsBackend> {
         (self.0)()
     }
 }

@@ -2,6 +2,7 @@
 
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fleetcert_ambient::{Clock, timeout};
@@ -10,6 +11,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::Subject;
+use super::threads::on_threads;
 use crate::side_by_side::side_by_side;
 use crate::{
     Addresses, BackendError, BackendErrorKind, Capabilities, Change, DnsBackend, RecordData, RecordType, Ttl,
@@ -35,13 +37,26 @@ impl Instance {
     pub(super) const BOTH: [Self; 2] = [Self::First, Self::Second];
 }
 
+/// Where calls run that are made at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum On {
+    /// They meet where a backend awaits.
+    OneTask,
+    /// They meet anywhere.
+    SeveralThreads,
+}
+
+impl On {
+    pub(super) const BOTH: [Self; 2] = [Self::OneTask, Self::SeveralThreads];
+}
+
 /// One run of the suite.
 #[derive(Debug)]
 pub(super) struct Trial<'a> {
     pub(super) zone: &'a DomainName,
     pub(super) clock: &'a dyn Clock,
     pub(super) capabilities: Capabilities,
-    instances: [Box<dyn DnsBackend + 'a>; 2],
+    instances: [Arc<dyn DnsBackend>; 2],
     below: DomainName,
     call_within: Duration,
     calls_at_once: usize,
@@ -82,10 +97,10 @@ impl<'a> Trial<'a> {
         })
     }
 
-    pub(super) fn backend(&self, instance: Instance) -> &(dyn DnsBackend + 'a) {
+    pub(super) fn backend(&self, instance: Instance) -> &Arc<dyn DnsBackend> {
         match instance {
-            Instance::First => &*self.instances[0],
-            Instance::Second => &*self.instances[1],
+            Instance::First => &self.instances[0],
+            Instance::Second => &self.instances[1],
         }
     }
 
@@ -163,12 +178,29 @@ impl<'a> Trial<'a> {
         Ok(())
     }
 
-    /// Makes each change in a call of its own, all of them at the same time, by turns of the instances.
-    pub(super) async fn all_at_once(&self, changes: &[Change]) -> Result<(), Fault> {
-        let by_turns = changes.chunks(1).zip(Instance::BOTH.into_iter().cycle());
-        let calls = by_turns.map(|(change, instance)| self.apply_by(instance, change).boxed()).collect();
-        // Every call is waited for, so that none is still under way when a check ends.
-        side_by_side(changes.len(), calls).await.into_iter().collect()
+    /// Makes each change in a call of its own by the instance beside it, all of them at the same time.
+    pub(super) async fn all_at_once(&self, changes: &[(Instance, Change)], on: On) -> Result<(), Fault> {
+        match on {
+            On::OneTask => {
+                let calls = changes
+                    .iter()
+                    .map(|(instance, change)| self.apply_by(*instance, std::slice::from_ref(change)).boxed());
+                // Every call is waited for, so that none is still in flight when a check ends.
+                side_by_side(changes.len(), calls.collect()).await.into_iter().collect()
+            }
+            On::SeveralThreads => {
+                let call = |(instance, change): &(Instance, Change)| {
+                    let (backend, zone) = (self.backend(*instance).clone(), self.zone.clone());
+                    let change = [change.clone()];
+                    async move { backend.apply(&zone, &change).await }.boxed()
+                };
+                let calls = on_threads(changes.iter().map(call).collect());
+                let results = self.call(calls, "change").await?;
+                let results =
+                    results.ok_or_else(|| Fault::Failed("a call on another thread panicked".into()))?;
+                results.into_iter().try_for_each(|result| result.map_err(|error| failed(&error)))
+            }
+        }
     }
 
     /// That all of these hold, some of them looked at at the same time.

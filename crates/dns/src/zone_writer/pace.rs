@@ -1,144 +1,124 @@
-//! When the next batch may go.
+//! The pace of a zone: when its next batch may go.
 
 use std::time::{Duration, SystemTime};
 
+use fleetcert_ambient::Backoff;
+use fleetcert_names::DomainName;
+
 use super::ZoneWriterOptions;
-use super::queue::{Limits, Queue};
+use super::queue::{Queue, Size};
 use crate::BackendError;
 
-/// The rest after the first failure in a row.
+/// Back-off after the first failure in a row.
 const FIRST_REST: Duration = Duration::from_millis(10);
 
-/// What a batch that has ended tells.
-#[derive(Debug)]
-pub(super) struct Ended {
-    /// How many calls it had.
-    pub(super) calls: usize,
-    pub(super) took: Duration,
-    /// Why the server could not, if it could not.
-    pub(super) failure: Option<BackendError>,
-}
+/// Time without calls after which a zone, and what its pace has learned, is forgotten.
+pub(super) const IDLE_LIMIT: Duration = Duration::from_secs(10);
 
-/// What the batches before teach about the next.
-#[derive(Debug, Default)]
+/// What earlier batches tell about the next.
+#[derive(Debug)]
 pub(super) struct Pace {
+    options: ZoneWriterOptions,
+    /// Size of a full batch.
+    limit: Size,
     /// Failures since the last success.
     failures: u32,
-    /// The calls that were there when the last batch ended: its own, which may come back, and those that waited.
+    /// Calls at the end of the last batch: its own, whose callers may come back, and those that waited.
     expected: usize,
-    gather_until: Option<SystemTime>,
-    rest_until: Option<SystemTime>,
-    /// Until when the server wants to be left alone, and how it said so.
-    alone: Option<(SystemTime, BackendError)>,
+    gather_until: SystemTime,
+    rest_until: SystemTime,
+    /// Time until which the server asked for no calls, and its error.
+    closed_until: Option<(SystemTime, BackendError)>,
+}
+
+/// The end of a batch.
+#[derive(Debug)]
+pub(super) struct BatchEnd {
+    pub(super) names: Vec<DomainName>,
+    /// Number of its calls.
+    pub(super) calls: usize,
+    pub(super) took: Duration,
+    /// The server's failure, if it failed.
+    pub(super) failure: Option<BackendError>,
 }
 
 /// Whether a batch may go.
 #[derive(Debug)]
 pub(super) enum Turn {
-    /// Now.
+    /// A batch may go now.
     Go,
-    /// When a batch has ended, or more calls have come.
-    Later,
-    /// After this time, or as for `Later` if that is earlier.
-    After(Duration),
-    /// None may; whoever waits is told why.
-    Never(BackendError, Duration),
+    /// None may until a batch ends, a call arrives, or this time is over.
+    Wait(Option<Duration>),
+    /// None may; the waiting calls fail with this error.
+    Refuse(BackendError),
 }
 
 impl Pace {
-    pub(super) fn learn(
-        &mut self,
-        ended: Ended,
-        waiting: usize,
-        now: SystemTime,
-        options: &ZoneWriterOptions,
-    ) {
-        self.expected = ended.calls + waiting;
-        self.gather_until = Some(now + ended.took.min(options.gather));
-        let Some(failure) = ended.failure else {
+    pub(super) fn new(options: ZoneWriterOptions, limit: Size) -> Self {
+        let (gather_until, rest_until) = (SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH);
+        Self { options, limit, failures: 0, expected: 0, gather_until, rest_until, closed_until: None }
+    }
+
+    pub(super) fn learn(&mut self, end: BatchEnd, waiting: usize, now: SystemTime) {
+        self.expected = end.calls + waiting;
+        self.gather_until = now + end.took.min(self.options.gather);
+        let Some(failure) = end.failure else {
             self.failures = 0;
-            self.rest_until = None;
+            self.rest_until = now;
             return;
         };
         self.failures = self.failures.saturating_add(1);
-        let doubled = FIRST_REST.saturating_mul(1 << (self.failures - 1).min(16));
+        let longest = self.options.longest_rest;
         let asked_for = failure.retry_after().unwrap_or_default();
-        if asked_for > options.longest_rest {
-            self.alone = now.checked_add(asked_for).map(|until| (until, failure));
+        let rest = Backoff::new(FIRST_REST, longest).delay(self.failures).max(asked_for);
+        self.rest_until = now + rest.min(longest);
+        if asked_for > longest {
+            self.closed_until = now.checked_add(asked_for).map(|until| (until, failure));
         }
-        self.rest_until = Some(now + doubled.max(asked_for).min(options.longest_rest));
     }
 
-    /// Nothing is waited for any longer: a timer has said that the time is over.
-    pub(super) fn waited(&mut self) {
-        self.gather_until = None;
-        self.rest_until = None;
+    /// Ends the current wait. The timer decides, not the clock, which may be set back.
+    pub(super) fn end_wait(&mut self) {
+        self.gather_until = SystemTime::UNIX_EPOCH;
+        self.rest_until = SystemTime::UNIX_EPOCH;
     }
 
-    /// Whether there is anything to remember about the zone.
-    pub(super) fn remembers(&self, now: SystemTime) -> bool {
-        self.rest_until.is_some_and(|until| until > now) || self.left_alone(now).is_some()
-    }
-
-    /// How the server said that it wants to be left alone, and for how long yet. Never for longer than it said, also
-    /// when the clock is set back.
-    fn left_alone(&self, now: SystemTime) -> Option<(&BackendError, Duration)> {
-        let (until, failure) = self.alone.as_ref()?;
+    /// Returns the server's request for no calls, with the time left: never more than it asked for, even if the clock is
+    /// set back.
+    fn closed(&self, now: SystemTime) -> Option<(Duration, BackendError)> {
+        let (until, failure) = self.closed_until.as_ref()?;
         let left = until.duration_since(now).ok()?;
-        (!left.is_zero() && Some(left) <= failure.retry_after()).then_some((failure, left))
+        let is_valid = !left.is_zero() && Some(left) <= failure.retry_after();
+        is_valid.then(|| (left, failure.clone().with_retry_after(left)))
     }
 
-    pub(super) fn turn(
-        &mut self,
-        queue: &Queue,
-        in_flight: usize,
-        limits: Limits,
-        now: SystemTime,
-        options: &ZoneWriterOptions,
-    ) -> Turn {
+    pub(super) fn turn(&mut self, queue: &Queue, in_flight: usize, now: SystemTime) -> Turn {
+        let options = &self.options;
         let left = |until: SystemTime| until.duration_since(now).unwrap_or_default();
-        if let Some((failure, left)) = self.left_alone(now) {
-            return Turn::Never(failure.clone(), left);
+        let closed = self.closed(now);
+        if queue.calls() == 0 {
+            let remembered = closed.map_or(IDLE_LIMIT, |(left, _)| left.max(IDLE_LIMIT));
+            return Turn::Wait((in_flight == 0).then_some(remembered));
         }
-        self.alone = None;
-        if let Some(rest) = self.rest_until.map(left).filter(|rest| !rest.is_zero()) {
-            return Turn::After(rest.min(options.longest_rest));
+        if let Some((_, failure)) = closed {
+            return Turn::Refuse(failure);
+        }
+        self.closed_until = None;
+        let rest = left(self.rest_until).min(options.longest_rest);
+        if !rest.is_zero() {
+            return Turn::Wait(Some(rest));
         }
         if in_flight > 0 {
             let window = if self.failures > 0 { 1 } else { options.batches_in_flight };
-            return if in_flight < window && queue.fills(limits) { Turn::Go } else { Turn::Later };
+            return if in_flight < window && queue.fills(self.limit) { Turn::Go } else { Turn::Wait(None) };
         }
-        if queue.calls() < self.expected && !queue.fills(limits) {
-            let gather = self.gather_until.map(left).unwrap_or_default();
-            if !gather.is_zero() {
-                return Turn::After(gather.min(options.gather));
-            }
+        let gather = left(self.gather_until).min(options.gather);
+        if queue.calls() < self.expected && !queue.fills(self.limit) && !gather.is_zero() {
+            return Turn::Wait(Some(gather));
         }
         Turn::Go
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{BackendErrorKind, Operation};
-
-    #[test]
-    fn a_clock_that_is_set_back_leaves_no_server_alone_for_longer() {
-        let (hour, noon) = (Duration::from_secs(3600), SystemTime::UNIX_EPOCH + Duration::from_secs(43200));
-        let zone = "fleet.test".parse().unwrap();
-        let failure = BackendError::new(BackendErrorKind::Quota, Operation::Apply, &zone, "enough")
-            .with_retry_after(hour);
-        let mut pace = Pace::default();
-        let options = ZoneWriterOptions::default();
-        let ended = Ended { calls: 1, took: Duration::ZERO, failure: Some(failure) };
-        pace.learn(ended, 0, noon, &options);
-        pace.waited();
-        let limits = Limits { changes: 1, octets: 1 };
-        let mut turn = |now| pace.turn(&Queue::default(), 0, limits, now, &options);
-        assert!(matches!(turn(noon), Turn::Never(_, left) if left == hour));
-        assert!(matches!(turn(noon + hour / 4), Turn::Never(_, left) if left == hour * 3 / 4));
-        assert!(matches!(turn(noon - hour), Turn::Go));
-        assert!(matches!(turn(noon), Turn::Go), "it was asked since");
-    }
-}
+mod tests;

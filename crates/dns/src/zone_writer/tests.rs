@@ -2,12 +2,14 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, SystemTime};
 
-use fleetcert_ambient::{ManualClock, SystemClock};
+use fleetcert_ambient::{Clock, ManualClock, SeededEntropy};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
+use tokio::task::unconstrained;
 
 use super::*;
 use crate::scripted::{Fault, Scripted};
@@ -16,14 +18,15 @@ use crate::{BackendErrorKind, DnsBackendExt, MemoryBackend, Ttl, TxtValue};
 mod bounds;
 mod cancellation;
 mod contract;
+mod driver;
+pub(super) mod liveness;
 mod merging;
 mod order;
 mod pace;
 mod splitting;
-mod wakers;
 
 const TAKES: Duration = Duration::from_millis(10);
-/// The default: how long is waited for who may come back.
+/// Default time to wait for the callers of the last batch.
 const GATHER: Duration = Duration::from_millis(2);
 
 fn zone() -> DomainName {
@@ -46,9 +49,14 @@ fn scripted() -> Scripted {
     Scripted::new([&zone()]).taking(100)
 }
 
-/// A writer and its time.
+fn ambient(clock: impl Clock + 'static) -> Ambient {
+    Ambient { clock: Arc::new(clock), entropy: Arc::new(SeededEntropy::new(1)) }
+}
+
+/// A writer, its driver, and its time.
 struct Stage {
     writer: ZoneWriter<Scripted>,
+    driver: Mutex<ZoneWriterDriver>,
     clock: ManualClock,
 }
 
@@ -57,7 +65,7 @@ impl Stage {
         Self::with(backend, ZoneWriterOptions::default())
     }
 
-    /// Each call of the backend takes its time, and panics when the name of a change wants it.
+    /// Each call of the backend takes its time, and panics if the name of a change begins with `panic`.
     fn with(backend: Scripted, options: ZoneWriterOptions) -> Self {
         let clock = ManualClock::starting_at(SystemTime::UNIX_EPOCH);
         let time = clock.clone();
@@ -68,18 +76,42 @@ impl Stage {
             let time = time.clone();
             async move { time.sleep(TAKES).await }
         });
-        Self { writer: ZoneWriter::new(backend, Arc::new(clock.clone()), options), clock }
+        let (writer, driver) = ZoneWriter::new(backend, options, ambient(clock.clone()));
+        Self { writer, driver: Mutex::new(driver), clock }
     }
 
     fn call(&self, changes: Vec<Change>) -> BoxFuture<'_, Result<(), BackendError>> {
         async move { self.writer.apply(&zone(), &changes).await }.boxed()
     }
 
+    /// Polls the work and the driver for as long as they wake each other. The task does not yield to tokio meanwhile, so
+    /// its budget must not count.
+    fn poll<F: Future + Unpin>(&self, work: &mut F) -> Poll<F::Output> {
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(woken.clone());
+        let mut context = Context::from_waker(&waker);
+        loop {
+            woken.0.store(false, SeqCst);
+            if let Poll::Ready(done) = unconstrained(&mut *work).poll_unpin(&mut context) {
+                return Poll::Ready(done);
+            }
+            let _ = unconstrained(&mut *self.driver.lock()).poll_unpin(&mut context);
+            if !woken.0.load(SeqCst) {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Lets the driver work alone.
+    fn drive(&self) {
+        let _ = self.poll(&mut std::future::pending::<()>());
+    }
+
     /// Polls the work until it is done, and lets a millisecond pass each time that it waits.
     async fn run<T>(&self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         for _ in 0..100_000 {
-            if let Poll::Ready(done) = poll_once(&mut work) {
+            if let Poll::Ready(done) = self.poll(&mut work) {
                 return done;
             }
             self.clock.advance(Duration::from_millis(1));
@@ -109,8 +141,14 @@ fn two_at_a_time() -> ZoneWriterOptions {
     ZoneWriterOptions { batches_in_flight: 2, ..ZoneWriterOptions::default() }
 }
 
-fn poll_once<F: Future + Unpin>(work: &mut F) -> Poll<F::Output> {
-    work.poll_unpin(&mut Context::from_waker(Waker::noop()))
+/// A waker that remembers that it was woken.
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, SeqCst);
+    }
 }
 
 fn kinds(results: &[Result<(), BackendError>]) -> Vec<Option<BackendErrorKind>> {

@@ -2,30 +2,15 @@
 
 use std::time::{Duration, SystemTime};
 
-use fleetcert_schedule::budget::{Charges, Denied, Leave, Limit};
+use fleetcert_schedule::budget::{Charges, Leave, Limit, SharedDenial};
 use fleetcert_schedule::queue::Lane;
 
 use crate::{Engine, EngineError};
 
-/// Above this part of a bucket nothing is kept for others, so that a full one has a token for each lane.
-const MOST_KEPT: u16 = 900;
-/// When time alone does not help, an order under way has to end: it is looked again after this time.
-const NO_TIME: Duration = Duration::from_secs(60);
-
-/// Why an order cannot go now that shares its buckets with others.
-#[derive(Debug)]
-pub(crate) struct SharedDenial {
-    pub denied: Denied,
-    /// When a token is there.
-    pub until: SystemTime,
-    /// There is one, and it is kept for more urgent lanes.
-    pub reserve: bool,
-}
-
 impl Engine {
     /// What orders of a lane leave of the shared buckets to others.
     pub(crate) fn leave(&self, lane: Lane) -> Leave {
-        Leave::PerMille(self.kept_of(lane))
+        self.parts().options.reserve.leave_of(lane)
     }
 
     /// Why an order would be denied a token of a shared bucket, when `starting` others take one before it.
@@ -38,12 +23,11 @@ impl Engine {
         let now = self.now();
         let mut rows = self.rows(charges.shared().cloned(), self.limits().await?, now).await?;
         rows.hold_more(|_| starting, now);
-        let Some(denied) = rows.budgets.denial_leaving(charges, leave, now) else { return Ok(None) };
-        let reserve = rows.budgets.denial(charges, now).is_none();
-        let until = denied.retry_at().unwrap_or(now + NO_TIME);
-        // The store keeps whole milliseconds, rounded down.
-        let until = until.checked_add(Duration::from_millis(1)).unwrap_or(until);
-        Ok(Some(SharedDenial { denied, until, reserve }))
+        Ok(rows.budgets.shared_denial(charges, leave, now).map(|denial| {
+            // The store keeps whole milliseconds, rounded down.
+            let until = denial.until.checked_add(Duration::from_millis(1)).unwrap_or(denial.until);
+            SharedDenial { until, ..denial }
+        }))
     }
 
     /// When the shared buckets have a token for an order that so many go before; `None` when they do not say.
@@ -54,14 +38,9 @@ impl Engine {
         ahead: usize,
     ) -> Result<Option<SystemTime>, EngineError> {
         let now = self.now();
-        let part = u64::from(self.kept_of(lane));
+        let leave = self.leave(lane);
         let mut rows = self.rows(charges.shared().cloned(), self.limits().await?, now).await?;
-        let kept = |limit: &Limit| u32::try_from(u64::from(limit.burst()) * part / 1000).unwrap_or(u32::MAX);
-        rows.hold_more(kept, now);
+        rows.hold_more(|limit: &Limit| leave.of(limit), now);
         Ok(rows.budgets.available_at(charges, (ahead as u64).saturating_add(1), now))
-    }
-
-    fn kept_of(&self, lane: Lane) -> u16 {
-        (*self.parts().options.reserve.leave.get(lane)).min(MOST_KEPT)
     }
 }

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
+use fleetcert_acme::NamePause;
 use fleetcert_names::HostName;
-use fleetcert_schedule::budget::refusal::Pause;
 use fleetcert_schedule::budget::{
-    Account, BucketKey, Charges, Correction, Denied, DeniedBy, Leave, Limit, Outcome, Refusal,
+    Account, BucketKey, Charges, Correction, Denied, DeniedBy, HELD_TOKEN_RETRY, Leave, Limit, Outcome,
+    Refusal,
 };
 use fleetcert_store::{Transaction, Version};
 
@@ -42,7 +43,7 @@ pub(crate) enum Refused {
         /// The buckets of their failures in a row.
         keys: Vec<BucketKey>,
         /// What it said.
-        pause: Pause,
+        pause: NamePause,
         /// When to look again.
         until: SystemTime,
     },
@@ -66,8 +67,6 @@ pub(crate) enum Committed {
 const TRIES: u32 = 32;
 /// The longest pause before a try.
 const PAUSE: Duration = Duration::from_millis(40);
-/// When time alone does not help, an order under way has to end: it is looked again after this time.
-const NO_TIME: Duration = Duration::from_secs(60);
 
 impl Default for Change {
     fn default() -> Self {
@@ -145,7 +144,7 @@ impl Engine {
             }
             let longest = PAUSE / TRIES * (attempt + 1);
             let part = u32::try_from(self.random() % 1000).unwrap_or_default();
-            self.parts().clock.sleep(longest / 1000 * part).await;
+            self.parts().ambient.clock.sleep(longest / 1000 * part).await;
         }
         Err(EngineError::new(EngineErrorKind::Unavailable, "too many orders of other nodes at the same time"))
     }
@@ -189,7 +188,7 @@ fn until(denied: &Denied, rows: &Rows, now: SystemTime) -> SystemTime {
         DeniedBy::Paused { account, name } => rows.paused_until(&pausing(account.clone(), name.clone())),
         _ => denied.retry_at(),
     };
-    let until = until.unwrap_or(now + NO_TIME);
+    let until = until.unwrap_or(now + HELD_TOKEN_RETRY);
     // The store keeps whole milliseconds, rounded down.
     until.checked_add(Duration::from_millis(1)).unwrap_or(until)
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use fleetcert_names::HostName;
+use fleetcert_acme::NewOrder;
+use fleetcert_names::{DomainName, HostName};
 use fleetcert_schedule::budget::{
     Account, BucketKey, Charges, Limit, LimitKind, Limits, NameSet, OrderKind, Override, Reservation, Rule,
 };
@@ -46,6 +47,9 @@ struct Known {
     domains_for_account: bool,
     /// The limits of which nothing is known, so that no order is exempt.
     nothing_of: Vec<String>,
+    /// The configured public suffixes above the names: each changes the domain on which a name counts.
+    #[serde(default)]
+    suffixes: Vec<DomainName>,
 }
 
 impl Known {
@@ -56,12 +60,22 @@ impl Known {
             .flat_map(Charges::iter)
             .any(|charge| matches!(charge.key, BucketKey::CertificatesPerDomainPerAccount(..)));
         let nothing_of = LimitKind::ALL.into_iter().filter(|kind| limits.rule(*kind) == Rule::Unknown);
-        Self { domains_for_account, nothing_of: nothing_of.map(|kind| kind.to_string()).collect() }
+        let above = |suffix: &DomainName| {
+            names.is_some_and(|names| names.names().iter().any(|name| name.as_domain().is_within(suffix)))
+        };
+        Self {
+            domains_for_account,
+            nothing_of: nothing_of.map(|kind| kind.to_string()).collect(),
+            suffixes: limits.added_suffixes().filter(|suffix| above(suffix)).cloned().collect(),
+        }
     }
 
     /// Limits of other numbers, of which the same is known.
     fn limits(&self, account: &Account) -> Option<Limits> {
         let mut limits = Limits::lets_encrypt_production();
+        for suffix in &self.suffixes {
+            limits = limits.with_public_suffix(suffix.clone());
+        }
         for kind in LimitKind::ALL {
             if self.nothing_of.iter().any(|unknown| unknown == kind.as_str()) {
                 limits = limits.with_rule(kind, Rule::Unknown);
@@ -73,6 +87,11 @@ impl Known {
         }
         Some(limits)
     }
+}
+
+/// Returns the names that the budgets count: a wildcard counts as its base.
+pub(crate) fn host_names(order: &NewOrder) -> Vec<HostName> {
+    order.identifiers.iter().map(|identifier| identifier.base().clone()).collect()
 }
 
 impl Holding {
@@ -167,7 +186,10 @@ mod tests {
         let set = NameSet::new(&names()).unwrap();
         let half_known =
             Limits::lets_encrypt_staging().with_rule(LimitKind::CertificatesPerFqdnSet, Rule::Unknown);
-        let all = [Limits::lets_encrypt_production(), Limits::unknown(), with_override, half_known];
+        let listed = Limits::lets_encrypt_production()
+            .with_public_suffix("fleet.example.com".parse().unwrap())
+            .with_public_suffix("elsewhere.example".parse().unwrap());
+        let all = [Limits::lets_encrypt_production(), Limits::unknown(), with_override, half_known, listed];
         for limits in all {
             for kind in [
                 OrderKind::New,

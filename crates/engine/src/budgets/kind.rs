@@ -1,20 +1,15 @@
 //! What an order is in the eyes of the CA.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use fleetcert_acme::NewOrder;
 use fleetcert_names::HostName;
 use fleetcert_schedule::budget::OrderKind;
 
-use super::Holding;
+use super::{Holding, host_names};
 use crate::known_ca::origin;
 use crate::records::{self, CERTIFICATES, CertificateRecord};
 use crate::{Engine, EngineError};
-
-/// An order may take so long: then it is given up.
-const LONGEST: Duration = Duration::from_secs(86_400);
-/// The CA's clock may differ from ours by so much: near an end of the window an order counts as outside.
-const MARGIN: Duration = Duration::from_secs(60);
 
 impl Engine {
     /// What the order holds that is about to be sent now.
@@ -24,7 +19,12 @@ impl Engine {
         order: &NewOrder,
     ) -> Result<Holding, EngineError> {
         let kind = self.order_kind(name, order).await?;
-        Ok(Holding::to_order(&self.limits().await?, kind, self.parts().authority.account_url(), &order.names))
+        Ok(Holding::to_order(
+            &self.limits().await?,
+            kind,
+            self.parts().authority.account_url(),
+            &host_names(order),
+        ))
     }
 
     /// What an order holds that the CA has, and that holds nothing: it was set aside, or is from before there were
@@ -39,14 +39,14 @@ impl Engine {
             &self.limits().await?,
             kind,
             self.parts().authority.account_url(),
-            &order.names,
+            &host_names(order),
         ))
     }
 
     async fn order_kind(&self, name: &HostName, order: &NewOrder) -> Result<OrderKind, EngineError> {
         let found = self.parts().store.read(CERTIFICATES, name.as_str()).await?;
         let certificate: Option<CertificateRecord> = found.as_ref().map(records::decode).transpose()?;
-        let before = certificate.as_ref().filter(|_| order.names == [name.clone()]);
+        let before = certificate.as_ref().filter(|_| order.identifiers == name.clone().into());
         Ok(kind_of(before, order, self.parts().authority.account_url(), self.now()))
     }
 }
@@ -61,18 +61,19 @@ fn kind_of(
     let before = before.filter(|certificate| origin(&certificate.account_url) == origin(account_url));
     // Let's Encrypt reckons from the begin of the validity, which is a little before the issuance.
     let issued = before.map(|certificate| certificate.not_before);
-    let in_window = before.is_some_and(|certificate| {
-        let replaces = order.replaces.as_ref().map(ToString::to_string);
-        replaces.is_some()
-            && replaces == certificate.certificate_id
-            && certificate.account_url == account_url
-            && certificate.window.is_some_and(|(start, end)| start + MARGIN <= now && now + MARGIN < end)
+    let replaces = order.replaces.as_ref().map(ToString::to_string);
+    let replaced = before.filter(|certificate| {
+        replaces.is_some() && replaces == certificate.certificate_id && certificate.account_url == account_url
     });
-    OrderKind::of(in_window, issued, now + LONGEST)
+    OrderKind::at(replaced.and_then(|certificate| certificate.window), issued, now)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use fleetcert_schedule::budget::WINDOW_MARGIN;
+
     use super::*;
 
     const DAY: Duration = Duration::from_secs(86_400);
@@ -96,7 +97,7 @@ mod tests {
             issued_at: vec![at(0)],
         };
         let replaces = replaces.map(|id| id.parse().unwrap());
-        let order = NewOrder { replaces, ..NewOrder::new(["x.fleet.test".parse().unwrap()]) };
+        let order = NewOrder { replaces, ..NewOrder::new("x.fleet.test".parse().unwrap()) };
         kind_of(Some(&certificate), &order, account, now)
     }
 
@@ -109,8 +110,8 @@ mod tests {
         // Outside the window, and so near its ends that a clock may say otherwise.
         assert_eq!(kind(ACCOUNT, Some(ID), at(59)), OrderKind::SameSet);
         assert_eq!(kind(ACCOUNT, Some(ID), at(60)), OrderKind::SameSet);
-        assert_eq!(kind(ACCOUNT, Some(ID), at(60) + MARGIN), in_window);
-        assert_eq!(kind(ACCOUNT, Some(ID), at(62) - MARGIN), OrderKind::SameSet);
+        assert_eq!(kind(ACCOUNT, Some(ID), at(60) + WINDOW_MARGIN), in_window);
+        assert_eq!(kind(ACCOUNT, Some(ID), at(62) - WINDOW_MARGIN), OrderKind::SameSet);
         // Another account of the same CA replaces nothing; another CA knows nothing.
         assert_eq!(kind("https://ca.test/acct/2", Some(ID), at(61)), OrderKind::SameSet);
         assert_eq!(kind("https://cb.test/acct/1", Some(ID), at(61)), OrderKind::New);
@@ -118,7 +119,7 @@ mod tests {
         assert_eq!(kind(ACCOUNT, None, at(119) - DAY / 2), OrderKind::SameSet);
         assert_eq!(kind(ACCOUNT, None, at(119) + DAY / 2), OrderKind::New);
         assert_eq!(kind(ACCOUNT, None, at(130)), OrderKind::New);
-        let order = NewOrder::new(["x.fleet.test".parse().unwrap()]);
+        let order = NewOrder::new("x.fleet.test".parse().unwrap());
         assert_eq!(kind_of(None, &order, ACCOUNT, at(1)), OrderKind::New);
     }
 }

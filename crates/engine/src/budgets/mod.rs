@@ -21,9 +21,8 @@ use std::time::SystemTime;
 use fleetcert_schedule::budget::{Account, Limits};
 use tokio::sync::Mutex;
 
-pub(crate) use ahead::SharedDenial;
 pub(crate) use commit::{Change, Committed};
-pub(crate) use holding::Holding;
+pub(crate) use holding::{Holding, host_names};
 pub(crate) use refusal::refused;
 pub(crate) use rows::StoredRow;
 pub(crate) use settlement::{Decision, Settlement, decide, on_pause, on_setting_aside};

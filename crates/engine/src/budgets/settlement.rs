@@ -140,7 +140,7 @@ mod tests {
     }
 
     fn order() -> NewOrder {
-        NewOrder::new([name()])
+        NewOrder::new(name().into())
     }
 
     fn placed() -> Placed {
@@ -166,10 +166,10 @@ mod tests {
         let problem = Problem {
             kind: ProblemKind::Malformed,
             detail: String::new(),
-            name: None,
+            identifier: None,
             subproblems: Vec::new(),
         };
-        Fault { kind, status: Some(400), retry_after: None, problem: Some(problem), detail: String::new() }
+        Fault { status: Some(400), problem: Some(problem), ..Fault::new(kind, "") }
     }
 
     fn settled(before: &State, after: &State) -> Option<Settlement> {

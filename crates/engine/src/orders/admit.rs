@@ -2,17 +2,15 @@
 
 use std::time::Duration;
 
+use fleetcert_schedule::order_queue::pool_of;
 use fleetcert_store::{Expect, Record, Transaction};
 
-use super::waiting::{Candidate, Closed, pool_of};
-use crate::budgets::{SharedDenial, words};
+use super::waiting::Candidate;
 use crate::records::{self, ORDERS, OrderRecord};
 use crate::{Engine, EngineError, Event};
 
 /// Somebody else writes the order at this moment.
 const A_MOMENT: Duration = Duration::from_millis(50);
-/// A closed pool is looked at so often all the same: limits change, and other nodes give tokens back.
-const LOOK_AGAIN: Duration = Duration::from_secs(600);
 
 impl Engine {
     /// Takes the order whose turn it is, for as long as the lease; `None` when it is not to be had now, and then the
@@ -30,13 +28,13 @@ impl Engine {
                 self.waiting().forget(name);
                 return Ok(None);
             }
-            Some(due) if due > now || order.is_placed() != candidate.placed => {
+            Some(due) if due > now || order.is_placed() != candidate.is_placed => {
                 self.put_in_queue(name, stored.version, &order, due).await?;
                 return Ok(None);
             }
             Some(_) => {}
         }
-        if !candidate.placed && !self.may_start(candidate, &order).await? {
+        if !candidate.is_placed && !self.may_start(candidate, &order).await? {
             return Ok(None);
         }
         let due = Some(now + self.order_lease());
@@ -63,25 +61,15 @@ impl Engine {
             return Ok(true);
         };
         let (lane, pool) = (order.lane(now), pool_of(&charges));
-        if (lane, pool) != (candidate.lane, candidate.pool) {
-            self.waiting().change(&candidate.name, lane, pool);
+        if !self.waiting().confirm(candidate, lane, pool) {
             return Ok(false);
         }
         let starting = self.waiting().starting(pool);
         let Some(denial) = self.shared_denial(&charges, self.leave(lane), starting).await? else {
             return Ok(true);
         };
-        let SharedDenial { denied, until, reserve } = denial;
-        let closed = Closed {
-            pool,
-            lane: reserve.then_some(lane),
-            until,
-            look_at: until.min(now + LOOK_AGAIN),
-            why: words(&denied, until),
-            certain: starting == 0,
-        };
-        if self.waiting().close(&closed) {
-            self.notify(&Event::OrdersHeld { by: denied.by(), until });
+        if self.waiting().close(candidate, &denial, starting, now) {
+            self.notify(&Event::OrdersHeld { by: denial.denied.by(), until: denial.until });
         }
         Ok(false)
     }

@@ -175,8 +175,7 @@ mod tests {
     }
 
     fn fault(status: u16, retry_after: Option<Duration>) -> Fault {
-        let (problem, detail) = (None, String::new());
-        Fault { kind: AcmeErrorKind::Unavailable, status: Some(status), retry_after, problem, detail }
+        Fault { status: Some(status), retry_after, ..Fault::new(AcmeErrorKind::Unavailable, "") }
     }
 
     #[test]

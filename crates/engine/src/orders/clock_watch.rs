@@ -109,7 +109,7 @@ impl Engine {
         let watch = self.clock_watch();
         let Some(step) = watch.step() else { return std::future::pending().await };
         loop {
-            self.parts().clock.sleep(step).await;
+            self.parts().ambient.clock.sleep(step).await;
             let now = self.now();
             watch.with(|watched| watched.waited(step, now));
         }

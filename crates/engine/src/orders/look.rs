@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use fleetcert_schedule::budget::Charges;
+use fleetcert_schedule::order_queue::pool_of;
 use fleetcert_schedule::queue::{Pool, Tenant};
 use fleetcert_store::{Record, Version};
 
-use super::waiting::{Waits, pool_of};
-use crate::budgets::Holding;
+use super::waiting::WaitingOrder;
+use crate::budgets::{Holding, host_names};
 use crate::records::{self, ORDERS, OrderRecord, Previous};
 use crate::{Engine, EngineError};
 
@@ -29,7 +30,7 @@ impl Engine {
             self.readable(found);
         }
         let there: BTreeSet<&str> = page.iter().map(|stored| stored.key.as_str()).collect();
-        self.waiting().forget_others(after, last.as_deref(), &there, mark);
+        self.waiting().forget_missing(after, last.as_deref(), &there, mark);
         Ok(last)
     }
 
@@ -39,7 +40,7 @@ impl Engine {
         if !self.waiting().knows(&stored.key, stored.version) {
             let order = records::decode(stored)?;
             let waits = self.waits(&stored.key, stored.version, &order, due).await?;
-            self.waiting().found(&waits, self.now());
+            self.waiting().found(waits, self.now());
         }
         Ok(())
     }
@@ -66,7 +67,7 @@ impl Engine {
     ) -> Result<(), EngineError> {
         if self.waiting().is_open() {
             let waits = self.waits(name, version, order, due).await?;
-            self.waiting().note(&waits, self.now());
+            self.waiting().note(waits, self.now());
         }
         Ok(())
     }
@@ -77,13 +78,13 @@ impl Engine {
         version: Version,
         order: &OrderRecord,
         due: SystemTime,
-    ) -> Result<Waits, EngineError> {
+    ) -> Result<WaitingOrder, EngineError> {
         let now = self.now();
         let charges = self.likely_charges(order, now).await?;
-        Ok(Waits {
+        Ok(WaitingOrder {
             name: name.to_owned(),
             version,
-            placed: order.is_placed(),
+            is_placed: order.is_placed(),
             lane: order.lane(now),
             expiring_from: order.previous.as_ref().map(Previous::expiring_from),
             pool: charges.as_ref().map_or(Pool::default(), pool_of),
@@ -100,7 +101,7 @@ impl Engine {
         order: &OrderRecord,
         now: SystemTime,
     ) -> Result<Option<Charges>, EngineError> {
-        let names = &order.state.order().names;
+        let names = &host_names(order.state.order());
         let limits = self.limits().await?;
         let account = self.parts().authority.account_url();
         Ok(Holding::to_order(&limits, order.likely_kind(now), account, names).charges())

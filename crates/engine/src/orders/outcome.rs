@@ -11,7 +11,7 @@ use fleetcert_x509::Chain;
 
 use super::journal::HeldUp;
 use super::journal::with_leftovers;
-use crate::budgets::{Change, on_pause, on_setting_aside, words};
+use crate::budgets::{Change, host_names, on_pause, on_setting_aside, words};
 use crate::records::{self, CERTIFICATES, CertificateRecord, HeldBack, ORDERS, OrderRecord, ignore_conflict};
 use crate::{Engine, EngineError, EngineErrorKind, Event};
 
@@ -163,7 +163,7 @@ impl Engine {
         let HeldUp { denied, until, state, settle } = held_up;
         let change = settle.map(|settlement| order.settle(settlement)).unwrap_or_default();
         order.state = state;
-        let alone = !is_shared(&denied, &order.state.order().names);
+        let alone = !is_shared(&denied, &host_names(order.state.order()));
         let now = self.now();
         let due = if alone { until } else { now };
         order.held_back = alone.then(|| HeldBack { why: words(&denied, until), until });

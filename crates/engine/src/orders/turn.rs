@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use fleetcert_schedule::expected_completion;
+use fleetcert_schedule::order_queue::{Hold, HoldReason};
 use fleetcert_store::Record;
 
 use crate::budgets::words;
@@ -47,16 +48,13 @@ impl Engine {
             return Ok(Turn { ahead, expected_at, waits_for: waits_for.or(why) });
         };
         let token = match self.likely_charges(order, now).await? {
-            Some(charges) if !place.goes_on => self.token_at(&charges, place.lane, place.in_pool).await?,
+            Some(charges) if !place.is_exempt => self.token_at(&charges, place.lane, place.in_pool).await?,
             _ => None,
         };
-        let start = [held_until, place.held_until, token].into_iter().flatten().fold(now, SystemTime::max);
-        let by_turns = expected_completion(now, place.ahead + place.under_way, in_flight, each);
-        Ok(Turn {
-            ahead: place.ahead,
-            expected_at: start.checked_add(each).unwrap_or(start).max(by_turns),
-            waits_for: waits_for.or(place.why),
-        })
+        let start = [held_until, token].into_iter().flatten().fold(now, SystemTime::max);
+        let expected_at = place.expected_at(start, in_flight, each, now);
+        let waits_for = waits_for.or_else(|| place.held.as_ref().and_then(describe));
+        Ok(Turn { ahead: place.ahead, expected_at, waits_for })
     }
 
     /// When the shared buckets have a token for an order, and what holds it, where there is no queue.
@@ -76,6 +74,18 @@ impl Engine {
     /// Whether a limit keeps the order that was just read, and all that are like it: nobody works on it.
     pub(crate) fn is_kept(&self, stored: &Record) -> bool {
         let is_due = stored.due.is_some_and(|due| due <= self.now());
-        is_due && self.waiting().place(&stored.key).is_some_and(|place| place.why.is_some())
+        is_due
+            && self
+                .waiting()
+                .place(&stored.key)
+                .is_some_and(|place| place.held.as_ref().and_then(describe).is_some())
+    }
+}
+
+/// Describes the limit that holds an order, for its owner; `None` when no limit does.
+fn describe(hold: &Hold) -> Option<String> {
+    match &hold.reason {
+        HoldReason::Limit { denied, until } => Some(words(denied, *until)),
+        _ => None,
     }
 }

@@ -133,7 +133,7 @@ impl Engine {
                 admitted => admitted?,
             };
             let Some(order) = order else { continue };
-            if !candidate.placed {
+            if !candidate.is_placed {
                 self.breakers().started(&candidate.name, now);
                 self.clock_watch().started();
             }
@@ -207,7 +207,7 @@ impl Engine {
             outcome = driven => Some(outcome),
             () = shutdown.cancelled() => None,
             // The driver ends before, if nothing that it calls hangs.
-            () = self.parts().clock.sleep(lease) => None,
+            () = self.parts().ambient.clock.sleep(lease) => None,
         };
         let Last { mut record, version, held_up } = journal.into_last();
         if let Some(held_up) = held_up {
@@ -265,7 +265,7 @@ impl Engine {
         Driver {
             authority: Arc::clone(&parts.authority),
             challenges: parts.challenges.clone(),
-            clock: Arc::clone(&parts.clock),
+            clock: Arc::clone(&parts.ambient.clock),
             options: DriverOptions { patience: parts.options.order_deadline, ..DriverOptions::default() },
         }
     }

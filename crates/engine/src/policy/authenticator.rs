@@ -1,4 +1,4 @@
-//! Who is this.
+//! The decision which device sent a request.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,29 +7,60 @@ use async_trait::async_trait;
 use fleetcert_protocol::DeviceId;
 use fleetcert_store::Store;
 
-use crate::RequestView;
+use crate::RequestParts;
 use crate::records::{self, DEVICES, DeviceRecord};
 
 /// Finds out which device a request comes from.
 ///
-/// The nonce was checked before. An implementation checks everything else that makes the request the device's
-/// own, above all that it was meant for this URL.
+/// The nonce of an envelope was checked before. An implementation checks everything else that makes the request the
+/// device's own, above all that it was meant for this URL. Whether the device is suspended is for the engine to look
+/// at.
+///
+/// [`conformance::authenticator`](crate::conformance::authenticator) checks an authenticator of yours.
+///
+/// ```
+/// use async_trait::async_trait;
+/// use fleetcert_engine::{
+///     AuthenticationError, DeviceAuthenticator, Identified, RequestParts,
+/// };
+/// use fleetcert_protocol::DeviceId;
+/// use std::collections::HashMap;
+///
+/// /// Mutual TLS: each device's certificate is known.
+/// #[derive(Debug)]
+/// struct KnownCertificates(HashMap<Vec<u8>, DeviceId>);
+///
+/// #[async_trait]
+/// impl DeviceAuthenticator for KnownCertificates {
+///     async fn authenticate(
+///         &self,
+///         request: RequestParts,
+///     ) -> Result<Identified, AuthenticationError> {
+///         let identity = request.origin.tls_identity;
+///         let device = identity.and_then(|shown| self.0.get(shown.leaf()).cloned());
+///         match (device, request.envelope) {
+///             (Some(device), None) => Ok(Identified { device, payload: request.body }),
+///             _ => Err(AuthenticationError::Rejected),
+///         }
+///     }
+/// }
+/// ```
 #[async_trait]
 pub trait DeviceAuthenticator: Send + Sync + fmt::Debug {
-    /// The device, and the payload that it vouches for.
+    /// Returns the device, and the payload that it vouches for.
     ///
     /// # Errors
-    /// [`AuthenticationError::Rejected`] whatever was wrong, so that nobody can find out which devices there
-    /// are; [`AuthenticationError::Unavailable`] when it cannot be known, which is never taken for a yes.
-    async fn authenticate(&self, request: RequestView) -> Result<Identified, AuthenticationError>;
+    /// [`AuthenticationError::Rejected`] for every fault of the request, so that nobody can find out which devices
+    /// there are; [`AuthenticationError::Unavailable`] when the device cannot be looked up, which is never a yes.
+    async fn authenticate(&self, request: RequestParts) -> Result<Identified, AuthenticationError>;
 }
 
 /// A device that a request was found to come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identified {
-    /// The device.
+    /// Device.
     pub device: DeviceId,
-    /// What it vouches for, as it was sent.
+    /// Payload that it vouches for, as it was sent.
     pub payload: Vec<u8>,
 }
 
@@ -37,22 +68,22 @@ pub struct Identified {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthenticationError {
-    /// The request is no known device's.
-    #[error("the request is no known device's")]
+    /// The request does not come from a known device.
+    #[error("the request does not come from a known device")]
     Rejected,
-    /// It cannot be known now.
-    #[error("devices cannot be looked up now: {0}")]
+    /// Devices cannot be looked up.
+    #[error("devices cannot be looked up: {0}")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// The default: the key that the device enrolled with signs each request.
+/// The default authenticator: the key that the device enrolled with signs each request's envelope.
 #[derive(Debug)]
 pub struct DeviceKeys {
     store: Arc<dyn Store>,
 }
 
 impl DeviceKeys {
-    /// The devices of this store.
+    /// Makes an authenticator for the devices in `store`.
     pub fn new(store: Arc<dyn Store>) -> Self {
         Self { store }
     }
@@ -60,15 +91,16 @@ impl DeviceKeys {
 
 #[async_trait]
 impl DeviceAuthenticator for DeviceKeys {
-    async fn authenticate(&self, request: RequestView) -> Result<Identified, AuthenticationError> {
-        let RequestView { request, url } = request;
-        let device = request.device().cloned().ok_or(AuthenticationError::Rejected)?;
+    async fn authenticate(&self, request: RequestParts) -> Result<Identified, AuthenticationError> {
+        let envelope = request.envelope.ok_or(AuthenticationError::Rejected)?;
+        let device = envelope.device().cloned().ok_or(AuthenticationError::Rejected)?;
         let found = self.store.read(DEVICES, device.as_str()).await;
         let found = found.map_err(|error| AuthenticationError::Unavailable(error.into()))?;
         let found = found.ok_or(AuthenticationError::Rejected)?;
         let record: DeviceRecord =
             records::decode(&found).map_err(|error| AuthenticationError::Unavailable(error.into()))?;
-        let payload = request.open_bytes(&record.key, &url).map_err(|_| AuthenticationError::Rejected)?;
+        let opened = envelope.open_bytes(&record.key, &request.url);
+        let payload = opened.map_err(|_| AuthenticationError::Rejected)?;
         Ok(Identified { device, payload })
     }
 }

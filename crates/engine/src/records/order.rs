@@ -1,6 +1,6 @@
 //! The order of a name.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,8 +8,8 @@ use fleetcert_acme::NewOrder;
 use fleetcert_acme::order::State;
 use fleetcert_protocol::DeviceId;
 use fleetcert_schedule::budget::OrderKind;
+use fleetcert_schedule::order_queue::{Predecessor, lane_of};
 use fleetcert_schedule::queue::Lane;
-use fleetcert_schedule::window_without_ari;
 use serde::{Deserialize, Serialize};
 
 use super::CertificateRecord;
@@ -60,28 +60,20 @@ pub(crate) struct Previous {
     window_end: Option<SystemTime>,
 }
 
-/// After so many failures in a row a name waits among those that fail.
-const FAILING: u32 = 3;
-/// An order may take so long.
-const LONGEST: Duration = Duration::from_secs(86_400);
-
 impl Previous {
     pub(crate) fn of(certificate: &CertificateRecord) -> Self {
         let CertificateRecord { not_before, not_after, renew_at, window, .. } = *certificate;
         Self { not_before, not_after, renew_at, window_end: window.map(|(_, end)| end) }
     }
 
-    /// From then on less than half of the time is left that was left at the moment of its renewal.
+    /// Returns the moment from which its renewal is urgent.
     pub(crate) fn expiring_from(&self) -> SystemTime {
-        let renew_at = self.renew_at.unwrap_or(self.not_before).min(self.not_after);
-        let left = self.not_after.duration_since(renew_at).unwrap_or_default();
-        self.not_after.checked_sub(left / 2).unwrap_or(self.not_after)
+        self.predecessor().expiring_from()
     }
 
-    /// The CA wanted it renewed before its time, and that time is over: it is revoked, or soon will be.
-    fn is_revoked(&self, now: SystemTime) -> bool {
-        let in_time = window_without_ari(self.not_before, self.not_after);
-        self.window_end.is_some_and(|end| end <= now && in_time.is_some_and(|window| end < window.start()))
+    fn predecessor(&self) -> Predecessor {
+        let Self { not_before, not_after, renew_at, window_end } = *self;
+        Predecessor { not_before, not_after, renew_at, window_end }
     }
 }
 
@@ -126,19 +118,13 @@ impl OrderRecord {
 
     /// The lane of the queue in which it waits.
     pub(crate) fn lane(&self, now: SystemTime) -> Lane {
-        match &self.previous {
-            _ if self.failures >= FAILING => Lane::Failing,
-            None => Lane::New,
-            Some(previous) if previous.expiring_from() <= now => Lane::Expiring,
-            Some(previous) if previous.is_revoked(now) => Lane::Revoked,
-            Some(_) => Lane::Routine,
-        }
+        lane_of(self.failures, self.previous.map(|previous| previous.predecessor()).as_ref(), now)
     }
 
     /// What it is in the eyes of the CA, as far as its record tells.
     pub(crate) fn likely_kind(&self, now: SystemTime) -> OrderKind {
         let issued = self.previous.map(|previous| previous.not_before);
-        OrderKind::of(false, issued, now + LONGEST)
+        OrderKind::at(None, issued, now)
     }
 
     /// The same, in the place of an order that failed or is held back: it has to wait as that one had to. Says when it
@@ -201,6 +187,8 @@ impl OrderRecord {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const DAY: Duration = Duration::from_secs(86_400);
@@ -212,7 +200,7 @@ mod tests {
     /// The order for a certificate of 90 days that the CA wants to be renewed about day 60.
     fn order(previous: bool, window_end: u32, failures: u32) -> OrderRecord {
         let device = "AAAAAAAAAAAAAAAAAAAAAA".parse().unwrap();
-        let wanted = NewOrder::new(["x.fleet.test".parse().unwrap()]);
+        let wanted = NewOrder::new("x.fleet.test".parse().unwrap());
         let certificate = Previous {
             not_before: at(0),
             not_after: at(90),
@@ -221,27 +209,6 @@ mod tests {
         };
         let previous = previous.then_some(certificate);
         OrderRecord { failures, previous, ..OrderRecord::new(device, &[], String::new(), wanted, at(60)) }
-    }
-
-    #[test]
-    fn each_order_has_its_lane() {
-        for (order, day, lane) in [
-            (order(false, 0, 0), 60, Lane::New),
-            (order(false, 0, 2), 60, Lane::New),
-            (order(false, 0, 3), 60, Lane::Failing),
-            (order(true, 61, 0), 60, Lane::Routine),
-            // A device that slept through its window is not revoked.
-            (order(true, 61, 0), 74, Lane::Routine),
-            (order(true, 61, 0), 75, Lane::Expiring),
-            (order(true, 61, 0), 91, Lane::Expiring),
-            (order(true, 10, 0), 11, Lane::Revoked),
-            (order(true, 10, 0), 9, Lane::Routine),
-            (order(true, 10, 0), 80, Lane::Expiring),
-            // What fails keeps nobody waiting, however urgent it is.
-            (order(true, 10, 3), 80, Lane::Failing),
-        ] {
-            assert_eq!(order.lane(at(day)), lane, "{:?} on day {day}", order.previous);
-        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use fleetcert_ambient::SystemClock;
 use fleetcert_dns::{DnsBackend, RecordType};
 use fleetcert_engine::{
     Action, AuthenticationError, Authorizer, Caller, Denial, DeviceAuthenticator, DeviceState, Engine,
-    EngineErrorKind, EngineParts, Identified, RequestView,
+    EngineErrorKind, EngineParts, Identified, RequestParts,
 };
 use fleetcert_jose::{Algorithm, KeyPair};
 use fleetcert_protocol::{AddressReport, CertificateStatus};
@@ -137,7 +137,7 @@ struct Away;
 
 #[async_trait]
 impl DeviceAuthenticator for Away {
-    async fn authenticate(&self, _: RequestView) -> Result<Identified, AuthenticationError> {
+    async fn authenticate(&self, _: RequestParts) -> Result<Identified, AuthenticationError> {
         Err(AuthenticationError::Unavailable("the directory of devices does not answer".into()))
     }
 }
@@ -148,7 +148,7 @@ struct Dreaming;
 
 #[async_trait]
 impl DeviceAuthenticator for Dreaming {
-    async fn authenticate(&self, _: RequestView) -> Result<Identified, AuthenticationError> {
+    async fn authenticate(&self, _: RequestParts) -> Result<Identified, AuthenticationError> {
         Ok(Identified { device: "AAAAAAAAAAAAAAAAAAAAAA".parse().unwrap(), payload: Vec::new() })
     }
 }

@@ -310,8 +310,8 @@ async fn renewals_go_past_a_limit_that_holds_new_devices() {
     mirrors(&world, &*store).await;
 
     // The exact set is spent by each of them, and as at the CA.
-    let (now, names) = (world.clock.now(), [device.name.clone()]);
-    let exact = Bucket::ExactSet { names: &names };
+    let (now, identifiers) = (world.clock.now(), device.name.clone().into());
+    let exact = Bucket::ExactSet { identifiers: &identifiers };
     let of_the_ca = world.ca.limiter(|limiter| limiter.bucket(&exact, now)).unwrap().unwrap();
     let (ours, _) = row(&*store, "CertificatesPerFQDNSet").await.unwrap();
     assert!(ours.duration_since(of_the_ca).unwrap() < Duration::from_secs(10));

@@ -174,8 +174,9 @@ async fn the_gate_says_which_rule() {
     let engine =
         Engine::new(parts_without_ca(Arc::new(MemoryStore::new()), Arc::new(ShiftedClock::default())));
     let identity = KeyPair::generate(Algorithm::Es256).unwrap();
-    let request = EnrolRequest { token: engine.issue_token(DAY).await.unwrap(), label: None };
-    let enrolled = engine.enrol(&request, identity.jwk()).await.unwrap();
+    let request = EnrolRequest::new(engine.issue_token(DAY).await.unwrap());
+    let answer = engine.enrol(&request, identity.jwk(), &Default::default()).await.unwrap();
+    let enrolled = answer.enrolled().unwrap();
     let as_tls = fleetcert_x509::KeyPair::from_pkcs8_der(&identity.to_pkcs8_der().unwrap()).unwrap();
     let device = Device { id: enrolled.device, name: enrolled.name, key: identity };
     let bytes = |bytes: &[u8]| CertificateRequest { csr: CsrBytes::new(bytes.to_vec()).unwrap() };

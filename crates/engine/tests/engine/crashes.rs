@@ -176,7 +176,10 @@ async fn kill_and_go_on(world: &World, kind: Kind, n: usize, side: Side, down: D
     }
     assert_eq!(records(&*store, "budget").await.len(), 3, "{about}: what is full again is forgotten");
     let validations = world.ca.ledger().validations();
-    let failed = validations.iter().filter(|one| one.name == device.name && one.outcome.is_err()).count();
+    let failed = validations
+        .iter()
+        .filter(|one| *one.identifier.base() == device.name && one.outcome.is_err())
+        .count();
     assert_eq!(failed, 0, "{about}");
     let text = world.server.read(&zone(), &device.name.challenge_name(), RecordType::Txt).await.unwrap();
     assert_eq!(text, None, "{about}");

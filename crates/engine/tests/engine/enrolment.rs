@@ -5,10 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use fleetcert_ambient::{ManualClock, SystemClock};
-use fleetcert_engine::{AskedLabels, Engine, EngineErrorKind, EngineParts, LabelPolicy, LabelRefusal};
+use fleetcert_engine::{
+    AskedLabels, Engine, EngineError, EngineErrorKind, EngineParts, LabelPolicy, LabelRefusal, OneTimeTokens,
+    RequestOrigin,
+};
 use fleetcert_jose::{Algorithm, Jwk, KeyPair, Signer};
 use fleetcert_names::Label;
-use fleetcert_protocol::{EnrolRequest, EnrolmentToken};
+use fleetcert_protocol::{EnrolRequest, Enrolled, EnrolmentToken};
 use fleetcert_store::Store;
 use tokio::task::JoinSet;
 
@@ -19,11 +22,22 @@ fn key() -> Jwk {
 }
 
 fn with(token: &EnrolmentToken) -> EnrolRequest {
-    EnrolRequest { token: token.clone(), label: None }
+    EnrolRequest::new(token.clone())
 }
 
 fn asking(token: EnrolmentToken, label: &str) -> EnrolRequest {
-    EnrolRequest { token, label: Some(label.parse().unwrap()) }
+    EnrolRequest::new(token).with_label(label.parse().unwrap())
+}
+
+async fn enrol(engine: &Engine, request: &EnrolRequest, key: &Jwk) -> Result<Enrolled, EngineError> {
+    let answer = engine.enrol(request, key, &RequestOrigin::default()).await?;
+    Ok(answer.enrolled().expect("a token is decided at once"))
+}
+
+/// The enroller refuses with this code.
+#[track_caller]
+fn refused_as(result: Result<Enrolled, EngineError>, code: &str) {
+    assert_eq!(refused(result, EngineErrorKind::EnrolmentRefused).code(), Some(code));
 }
 
 fn parts(store: &Arc<dyn Store>) -> EngineParts {
@@ -62,11 +76,11 @@ async fn of_200_racing_keys_one_wins_the_token() {
         let mut race = JoinSet::new();
         for key in std::iter::repeat_with(key).take(200) {
             let (engine, request) = (engine.clone(), with(&token));
-            race.spawn(async move { engine.enrol(&request, &key).await });
+            race.spawn(async move { enrol(&engine, &request, &key).await });
         }
         let (won, lost): (Vec<_>, Vec<_>) = race.join_all().await.into_iter().partition(Result::is_ok);
         assert_eq!(won.len(), 1);
-        assert!(lost.into_iter().all(|one| one.unwrap_err().kind() == EngineErrorKind::TokenUsed));
+        lost.into_iter().for_each(|one| refused_as(one, OneTimeTokens::USED));
         for collection in ["device", "device-key", "label", "token"] {
             assert_eq!(records(&*store, collection).await.len(), 1, "{collection}");
         }
@@ -82,11 +96,11 @@ async fn the_same_token_and_key_get_the_same_answer() {
         let mut race = JoinSet::new();
         for _ in 0..50 {
             let (engine, request, key) = (engine.clone(), with(&token), key.clone());
-            race.spawn(async move { engine.enrol(&request, &key).await.unwrap() });
+            race.spawn(async move { enrol(&engine, &request, &key).await.unwrap() });
         }
         let answers = race.join_all().await;
         assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
-        assert_eq!(engine.enrol(&with(&token), &key).await.unwrap(), answers[0]);
+        assert_eq!(enrol(&engine, &with(&token), &key).await.unwrap(), answers[0]);
         assert_eq!(records(&*store, "device").await.len(), 1);
     }
 }
@@ -101,15 +115,15 @@ async fn a_key_is_one_device_however_many_tokens_it_has() {
         for _ in 0..20 {
             let (engine, key) = (engine.clone(), key.clone());
             let request = with(&engine.issue_token(DAY).await.unwrap());
-            race.spawn(async move { engine.enrol(&request, &key).await });
+            race.spawn(async move { enrol(&engine, &request, &key).await });
         }
         let (won, lost): (Vec<_>, Vec<_>) = race.join_all().await.into_iter().partition(Result::is_ok);
         assert_eq!(won.len(), 1);
         assert!(lost.into_iter().all(|one| one.unwrap_err().kind() == EngineErrorKind::KeyInUse));
         let another = with(&engine.issue_token(DAY).await.unwrap());
-        refused(engine.enrol(&another, &key).await, EngineErrorKind::KeyInUse);
+        refused(enrol(&engine, &another, &key).await, EngineErrorKind::KeyInUse);
         // The token that it was refused with is still good.
-        engine.enrol(&another, &self::key()).await.unwrap();
+        enrol(&engine, &another, &self::key()).await.unwrap();
     }
 }
 
@@ -123,13 +137,13 @@ async fn a_token_expires_and_an_unknown_one_admits_nobody() {
         clock.advance(DAY - Duration::from_millis(1));
         let (in_time, late) = (engine.issue_token(DAY).await.unwrap(), token.clone());
         clock.advance(Duration::from_millis(1));
-        refused(engine.enrol(&with(&late), &key()).await, EngineErrorKind::TokenUnknown);
-        engine.enrol(&with(&in_time), &key()).await.unwrap();
+        refused_as(enrol(&engine, &with(&late), &key()).await, OneTimeTokens::UNKNOWN);
+        enrol(&engine, &with(&in_time), &key()).await.unwrap();
         let foreign = EnrolmentToken::generate(&fleetcert_ambient::SystemEntropy);
-        refused(engine.enrol(&with(&foreign), &key()).await, EngineErrorKind::TokenUnknown);
+        refused_as(enrol(&engine, &with(&foreign), &key()).await, OneTimeTokens::UNKNOWN);
         // A lifetime that no clock can show is cut, and does not panic.
         let endless = engine.issue_token(Duration::MAX).await.unwrap();
-        engine.enrol(&with(&endless), &key()).await.unwrap();
+        enrol(&engine, &with(&endless), &key()).await.unwrap();
     }
 }
 
@@ -140,7 +154,7 @@ async fn the_store_does_not_hold_the_token() {
         let engine = Engine::new(parts(&store));
         let token = engine.issue_token(DAY).await.unwrap();
         let unused = dump(&*store).await;
-        engine.enrol(&with(&token), &key()).await.unwrap();
+        enrol(&engine, &with(&token), &key()).await.unwrap();
         let used = dump(&*store).await;
         for dump in [unused, used] {
             assert!(!dump.is_empty() && !dump.contains(token.expose()));
@@ -157,21 +171,21 @@ async fn labels_are_given_by_policy_and_never_twice() {
         // The default gives no choice.
         let engine = Engine::new(parts(&store));
         let request = asking(engine.issue_token(DAY).await.unwrap(), "printer");
-        refused(engine.enrol(&request, &key()).await, EngineErrorKind::LabelNotAllowed);
+        refused(enrol(&engine, &request, &key()).await, EngineErrorKind::LabelNotAllowed);
 
         let asked = EngineParts { labels: Arc::new(AskedLabels::default()), ..parts(&store) };
         let engine = Engine::new(asked);
-        let first = engine.enrol(&request, &key()).await.unwrap();
+        let first = enrol(&engine, &request, &key()).await.unwrap();
         assert_eq!(first.name.as_str(), "printer.fleet.test");
         for label in ["printer", "PRINTER"] {
             let again = asking(engine.issue_token(DAY).await.unwrap(), label);
-            refused(engine.enrol(&again, &key()).await, EngineErrorKind::LabelTaken);
+            refused(enrol(&engine, &again, &key()).await, EngineErrorKind::LabelTaken);
         }
         for label in ["_acme-challenge", "a_b"] {
             let underscore = asking(engine.issue_token(DAY).await.unwrap(), label);
-            refused(engine.enrol(&underscore, &key()).await, EngineErrorKind::LabelNotAllowed);
+            refused(enrol(&engine, &underscore, &key()).await, EngineErrorKind::LabelNotAllowed);
         }
-        let random = engine.enrol(&with(&engine.issue_token(DAY).await.unwrap()), &key()).await.unwrap();
+        let random = enrol(&engine, &with(&engine.issue_token(DAY).await.unwrap()), &key()).await.unwrap();
         assert_eq!(random.name.as_str().len(), 20 + ".fleet.test".len());
     }
 }
@@ -201,7 +215,7 @@ async fn no_two_devices_get_one_label_even_when_labels_collide() {
         for key in std::iter::repeat_with(key).take(60) {
             let engine = engine.clone();
             let request = with(&engine.issue_token(DAY).await.unwrap());
-            race.spawn(async move { engine.enrol(&request, &key).await });
+            race.spawn(async move { enrol(&engine, &request, &key).await });
         }
         let mut names = BTreeSet::new();
         let mut devices = 0;

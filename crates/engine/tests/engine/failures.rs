@@ -288,7 +288,7 @@ async fn a_ca_that_never_answers_keeps_no_place_for_ever() {
     let world = World::start().await;
     let mut parts = world.parts(Arc::new(MemoryStore::new()));
     parts.authority = Arc::new(OddCa::without_its_first_order(&world.account));
-    parts.clock = Arc::new(InHaste(world.clock.clone()));
+    parts.ambient.clock = Arc::new(InHaste(world.clock.clone()));
     parts.options.orders_in_flight = 1;
     let running = Running::start(parts);
     let device = enrol(&running.engine).await;

@@ -17,4 +17,5 @@ mod quotas;
 mod renewals;
 mod setting;
 mod stopping_store;
+mod store_calls;
 mod sweeper;

@@ -282,7 +282,7 @@ async fn an_answer_that_does_not_come_is_not_waited_for_for_ever() {
     let told = Told::default();
     let mut parts = world.parts(Arc::new(MemoryStore::new()));
     parts.authority = Arc::new(OddCa::silent_about_the_first(&world.account));
-    parts.clock = Arc::new(InHaste(world.clock.clone()));
+    parts.ambient.clock = Arc::new(InHaste(world.clock.clone()));
     parts.events = Arc::new(told.clone());
     let running = Running::start(parts);
     let device = enrol(&running.engine).await;

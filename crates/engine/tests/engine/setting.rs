@@ -9,13 +9,12 @@ use fleetcert_acme::{
     Account, AccountKey, AcmeError, AcmeErrorKind, Authority, Client, ClientOptions, NewOrder, Operation,
     OrderHandle, RenewalInfo, RevocationReason, TermsOfService,
 };
-use fleetcert_ambient::{Clock, SystemClock, SystemEntropy};
-use fleetcert_dns::challenge::{ChallengeOptions, Challenges};
-use fleetcert_dns::{DnsBackend, MemoryBackend, RecordType};
+use fleetcert_ambient::{Ambient, Clock, SystemClock, SystemEntropy};
+use fleetcert_dns::{DnsBackend, MemoryBackend, RecordType, Visibility};
 use fleetcert_dns_lookup::{AuthoritativeVisibility, LookOptions, Servers};
 use fleetcert_engine::{
-    Action, DeviceKeys, Engine, EngineError, EngineErrorKind, EngineOptions, EngineParts, Event, Events,
-    Grant, OneTimeTokens, OwnName, PrivateAddresses, RandomLabels, RequestView,
+    Action, Engine, EngineError, EngineErrorKind, EngineOptions, EngineParts, Event, Events, Grant,
+    RequestOrigin, RequestParts,
 };
 use fleetcert_jose::{Algorithm, KeyPair, KeyReference, Signer};
 use fleetcert_names::{DomainName, HostName};
@@ -127,9 +126,7 @@ impl Authority for NoCa {
 /// An engine without a CA over a zone in memory.
 pub(crate) fn parts_without_ca(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> EngineParts {
     let backend = Arc::new(MemoryBackend::new([&zone()]));
-    let challenges =
-        Challenges::new(backend.clone(), backend.clone(), clock.clone(), ChallengeOptions::default());
-    parts(store, clock, Arc::new(NoCa), backend, challenges)
+    parts(store, clock, Arc::new(NoCa), backend.clone(), backend)
 }
 
 fn parts(
@@ -137,7 +134,7 @@ fn parts(
     clock: Arc<dyn Clock>,
     authority: Arc<dyn Authority>,
     backend: Arc<dyn DnsBackend>,
-    challenges: Challenges,
+    visibility: Arc<dyn Visibility>,
 ) -> EngineParts {
     let options = EngineOptions {
         idle: Duration::from_millis(20),
@@ -149,21 +146,10 @@ fn parts(
         between_certificates: Duration::ZERO,
         ..EngineOptions::new(zone())
     };
-    EngineParts {
-        options,
-        authority,
-        backend,
-        challenges,
-        enroller: Arc::new(OneTimeTokens::new(store.clone())),
-        authenticator: Arc::new(DeviceKeys::new(store.clone())),
-        authorizer: Arc::new(OwnName),
-        labels: Arc::new(RandomLabels),
-        addresses: Arc::new(PrivateAddresses),
-        events: Arc::new(Told::default()),
-        clock,
-        entropy: Arc::new(SystemEntropy),
-        store,
-    }
+    let ambient = Ambient { clock, entropy: Arc::new(SystemEntropy) };
+    let mut parts = EngineParts::new(options, store, authority, backend, visibility, ambient);
+    parts.events = Arc::new(Told::default());
+    parts
 }
 
 /// A store in memory and one in a file: what is true is true of both.
@@ -261,9 +247,7 @@ impl World {
         let clock: Arc<dyn Clock> = Arc::new(clock.clone());
         let backend = Arc::new(self.server.clone());
         let visibility = self.visibility(clock.clone());
-        let challenges =
-            Challenges::new(backend.clone(), visibility, clock.clone(), ChallengeOptions::default());
-        let mut parts = parts(store, clock, Arc::new(self.account.clone()), backend, challenges);
+        let mut parts = parts(store, clock, Arc::new(self.account.clone()), backend, visibility);
         parts.options.roots = Some(Roots::from_pem(self.ca.issuing_root_pem().as_bytes()).unwrap());
         parts
     }
@@ -276,7 +260,7 @@ impl World {
 
     /// How many orders the CA has seen for a name.
     pub(crate) fn orders(&self, name: &HostName) -> usize {
-        self.ca.ledger().orders().iter().filter(|order| order.names == [name.clone()]).count()
+        self.ca.ledger().orders().iter().filter(|order| order.identifiers == name.clone().into()).count()
     }
 
     /// How many certificates it has issued for it.
@@ -337,17 +321,19 @@ pub(crate) async fn enrol(engine: &Engine) -> Device {
 
 pub(crate) async fn enrol_of(engine: &Engine, tenant: Tenant) -> Device {
     let key = KeyPair::generate(Algorithm::Es256).unwrap();
-    let request = EnrolRequest { token: engine.issue_token_of(tenant, DAY).await.unwrap(), label: None };
-    let enrolled = engine.enrol(&request, key.jwk()).await.unwrap();
+    let request = EnrolRequest::new(engine.issue_token_of(tenant, DAY).await.unwrap());
+    let answer = engine.enrol(&request, key.jwk(), &RequestOrigin::default()).await.unwrap();
+    let enrolled = answer.enrolled().unwrap();
     Device { id: enrolled.device, name: enrolled.name, key }
 }
 
 impl Device {
     /// A request that this device signed, as it arrives.
-    pub(crate) fn view(&self, url: &str) -> RequestView {
+    pub(crate) fn view(&self, url: &str) -> RequestParts {
         let who = KeyReference::Kid(self.id.to_string());
         let body = request::sign(url, "bm9uY2U", &who, &serde_json::json!({}), &self.key).unwrap();
-        RequestView { request: SignedRequest::parse(&body).unwrap(), url: URL.to_owned() }
+        let envelope = Some(SignedRequest::parse(&body).unwrap());
+        RequestParts { url: URL.to_owned(), envelope, body, origin: RequestOrigin::default() }
     }
 
     pub(crate) async fn grant(&self, engine: &Engine, action: Action) -> Result<Grant, EngineError> {

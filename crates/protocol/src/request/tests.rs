@@ -132,7 +132,7 @@ fn nothing_is_signed_that_no_server_takes() {
 fn a_payload_is_not_printed() {
     let key = key();
     let token = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3I";
-    let wish = EnrolRequest { token: token.parse().unwrap(), label: None };
+    let wish = EnrolRequest::new(token.parse::<crate::EnrolmentToken>().unwrap());
     let body = sign(URL, NONCE, &KeyReference::Jwk(key.jwk().clone()), &wish, &key).unwrap();
     let shown = format!("{:?}", SignedRequest::parse(&body).unwrap());
     let payload = serde_json::to_vec(&wish).unwrap();

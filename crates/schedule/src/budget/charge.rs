@@ -11,6 +11,10 @@ use super::limits::{Limits, Rule};
 
 /// How long after its last issuance a set of names is a renewal for Let's Encrypt.
 pub const SAME_SET_WINDOW: Duration = Duration::from_secs(120 * 86_400);
+/// Longest time that an order may take, from the request to the certificate. After it the order is given up.
+pub const MAX_ORDER_AGE: Duration = Duration::from_secs(86_400);
+/// Largest difference between the CA's clock and ours: this near an end of the window an order counts as outside.
+pub const WINDOW_MARGIN: Duration = Duration::from_secs(60);
 
 /// What an order is in the eyes of the CA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +33,18 @@ pub enum OrderKind {
 }
 
 impl OrderKind {
+    /// Returns the kind of an order that is sent at `now` and may take [`MAX_ORDER_AGE`].
+    ///
+    /// `replaces_window` is the window that the CA named for the predecessor, if the order names that one in `replaces`.
+    pub fn at(
+        replaces_window: Option<(SystemTime, SystemTime)>,
+        last_issued: Option<SystemTime>,
+        now: SystemTime,
+    ) -> Self {
+        let is_inside = |(start, end)| start + WINDOW_MARGIN <= now && now + WINDOW_MARGIN < end;
+        Self::of(replaces_window.is_some_and(is_inside), last_issued, now + MAX_ORDER_AGE)
+    }
+
     /// The kind of an order that will be done at `done_at`.
     ///
     /// The CA asks for the age of the last certificate with the exact set twice, at the order and at issuance; so
@@ -150,13 +166,17 @@ impl Charges {
     /// The buckets that orders for other names draw on as well, as far as the CA looks at them, and the account's
     /// [`LimitKind::WholeAccount`]: when one of these is empty, all that share it wait for the same time.
     pub fn shared(&self) -> impl Iterator<Item = &BucketKey> {
+        self.shared_charges().map(|charge| &charge.key).chain(&self.whole)
+    }
+
+    pub(super) fn shared_charges(&self) -> impl Iterator<Item = &Charge> {
         let names = self.charges.iter().find_map(|charge| match &charge.key {
             BucketKey::CertificatesPerFqdnSet(set) => Some(set.names()),
             _ => None,
         });
         let names = names.unwrap_or_default();
-        let checked = self.charges.iter().filter(|charge| charge.checked).map(|charge| &charge.key);
-        checked.filter(move |key| key.is_shared_beyond(names)).chain(&self.whole)
+        let checked = self.charges.iter().filter(|charge| charge.checked);
+        checked.filter(move |charge| charge.key.is_shared_beyond(names))
     }
 
     pub(super) fn whole_account(&self) -> Option<&BucketKey> {

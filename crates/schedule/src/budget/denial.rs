@@ -1,6 +1,6 @@
 //! What there is to be had now, and when.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::budgets::{Budgets, State};
 use super::charge::{Charge, Charges};
@@ -8,6 +8,20 @@ use super::denied::{Denied, DeniedBy};
 use super::key::BucketKey;
 use super::leave::Leave;
 use super::limits::Rule;
+
+/// Time after which to look again when a denial names no moment: an order in flight holds the token.
+pub const HELD_TOKEN_RETRY: Duration = Duration::from_secs(60);
+
+/// Why a bucket that several orders share denies a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedDenial {
+    /// The limit.
+    pub denied: Denied,
+    /// Moment at which a token is expected.
+    pub until: SystemTime,
+    /// Whether there is a token that is reserved for more urgent lanes.
+    pub is_reserved: bool,
+}
 
 impl Budgets {
     /// Why a reservation would be denied now; it takes nothing.
@@ -24,6 +38,27 @@ impl Budgets {
     ) -> Option<Denied> {
         let leave = leave.into();
         let of_charges = charges.iter().filter_map(|charge| self.denial_of(charge, leave, now));
+        of_charges
+            .chain(charges.whole_account().and_then(|key| self.closed(key, now)))
+            .reduce(Denied::stricter)
+    }
+
+    /// Returns why a shared bucket denies a token now to an order that has to leave some of it; `None` when each has one.
+    /// It takes nothing, and does not look at the buckets of the order's own names.
+    pub fn shared_denial(
+        &self,
+        charges: &Charges,
+        leave: impl Into<Leave>,
+        now: SystemTime,
+    ) -> Option<SharedDenial> {
+        let denied = self.denial_of_shared(charges, leave.into(), now)?;
+        let is_reserved = self.denial_of_shared(charges, Leave::NOTHING, now).is_none();
+        let until = denied.retry_at().unwrap_or(now + HELD_TOKEN_RETRY);
+        Some(SharedDenial { denied, until, is_reserved })
+    }
+
+    fn denial_of_shared(&self, charges: &Charges, leave: Leave, now: SystemTime) -> Option<Denied> {
+        let of_charges = charges.shared_charges().filter_map(|charge| self.denial_of(charge, leave, now));
         of_charges
             .chain(charges.whole_account().and_then(|key| self.closed(key, now)))
             .reduce(Denied::stricter)

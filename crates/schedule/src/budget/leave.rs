@@ -23,7 +23,8 @@ impl Leave {
     /// Each bucket may become empty.
     pub const NOTHING: Self = Self::Tokens(0);
 
-    pub(crate) fn of(self, limit: &Limit) -> u32 {
+    /// Returns the number of tokens that it means for a limit.
+    pub fn of(self, limit: &Limit) -> u32 {
         match self {
             Self::Tokens(tokens) => tokens,
             Self::PerMille(part) => {

@@ -129,6 +129,11 @@ impl Limits {
         self
     }
 
+    /// Iterates over the suffixes that [`with_public_suffix`](Self::with_public_suffix) added.
+    pub fn added_suffixes(&self) -> impl Iterator<Item = &DomainName> {
+        self.suffixes.iter()
+    }
+
     /// The domain on which the CA counts certificates for this name: the registered domain, or the name itself when
     /// it is a public suffix.
     pub fn counted_domain(&self, name: &HostName) -> DomainName {

@@ -1,7 +1,8 @@
 //! The rate limits of a CA, mirrored, so that it never has to refuse.
 //!
 //! [`Limit`] and [`Bucket`] are the arithmetic, [`Limits`] the numbers of a CA, [`Charges`] what an order costs,
-//! and [`Budgets`] all buckets together. What the CA says when it refuses all the same is read by [`refusal`].
+//! and [`Budgets`] all buckets together. What the CA says when it refuses all the same is a
+//! [`ReachedLimit`], and corrects the mirror.
 //!
 //! Names are those that [`HostName`](fleetcert_names::HostName) can hold: neither wildcards nor addresses.
 
@@ -15,19 +16,21 @@ mod key_text;
 mod leave;
 mod limit;
 mod limits;
-pub mod refusal;
+mod reached;
 mod reservation;
 mod suffix;
 #[cfg(test)]
 mod tests;
 
 pub use budgets::{Budgets, Row};
-pub use charge::{Charge, Charges, OrderKind, SAME_SET_WINDOW, Spent};
+pub use charge::{Charge, Charges, MAX_ORDER_AGE, OrderKind, SAME_SET_WINDOW, Spent, WINDOW_MARGIN};
 pub use correction::{Correction, Refusal};
+pub use denial::{HELD_TOKEN_RETRY, SharedDenial};
 pub use denied::{Denied, DeniedBy};
 pub use key::{Account, BucketKey, LimitKind, NameSet};
 pub use key_text::BucketKeyError;
 pub use leave::Leave;
 pub use limit::{Bucket, Decision, Limit, LimitError};
 pub use limits::{Limits, Override, Rule, SlowerThanDefault};
+pub use reached::ReachedLimit;
 pub use reservation::{Outcome, Reservation};

@@ -13,6 +13,10 @@ impl Suffixes {
         self.0.insert(suffix);
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &DomainName> {
+        self.0.iter()
+    }
+
     /// The registered domain, or the name itself when it is a public suffix.
     pub(super) fn counted_domain(&self, name: &HostName) -> DomainName {
         let name = name.as_domain();

@@ -72,7 +72,7 @@ impl<K: Copy + Ord + Hash> Scheduler<K> {
             self.move_to_its_pool(key, entry, &job, now);
             return None;
         }
-        match self.budgets.reserve_leaving(&charges, self.options.reserve.of(entry.lane), now) {
+        match self.budgets.reserve_leaving(&charges, self.options.reserve.leave_of(entry.lane), now) {
             Err(denied) => {
                 self.hold_denied(key, entry, &charges, denied, now);
                 None
@@ -164,7 +164,7 @@ impl<K: Copy + Ord + Hash> Scheduler<K> {
             (Cause::Limit | Cause::Reserve, By::Entry(key)) => {
                 let (entry, job) = self.queue.get(key)?;
                 let (_, charges) = self.charges(job, now);
-                let leave = self.options.reserve.of(entry.lane);
+                let leave = self.options.reserve.leave_of(entry.lane);
                 let reserved = || self.budgets.denial_leaving(&charges, leave, now).map(Why::Reserve);
                 self.budgets.denial(&charges, now).map(Why::Limit).or_else(reserved)
             }

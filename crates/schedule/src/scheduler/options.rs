@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use crate::budget::{Leave, Limits};
-use crate::queue::{Lane, PerLane, QueueOptions};
+use crate::budget::Limits;
+pub use crate::order_queue::Reserve;
+use crate::queue::{PerLane, QueueOptions};
 
 /// The limits, bounds and shares of a [`Scheduler`](super::Scheduler).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,33 +51,5 @@ impl SchedulerOptions {
             order_takes: Duration::from_secs(20),
             order_lasts: Duration::from_secs(3600),
         }
-    }
-}
-
-/// The part of each shared bucket, in thousandths of its burst, that a lane must leave to others.
-///
-/// Shared are the buckets of an account and of a registered domain
-/// ([`LimitKind::is_shared`](crate::budget::LimitKind::is_shared)).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reserve {
-    /// In thousandths, rounded down to whole tokens. Above 900 it counts as 900, so that a full bucket always has a
-    /// token for each lane.
-    pub leave: PerLane<u16>,
-}
-
-impl Reserve {
-    /// Nothing is kept for anybody.
-    pub const NONE: Self =
-        Self { leave: PerLane { expiring: 0, revoked: 0, new: 0, routine: 0, failing: 0 } };
-
-    pub(super) fn of(&self, lane: Lane) -> Leave {
-        Leave::PerMille((*self.leave.get(lane)).min(900))
-    }
-}
-
-impl Default for Reserve {
-    /// Routine and failing orders leave a fifth, new ones a tenth, the others nothing.
-    fn default() -> Self {
-        Self { leave: PerLane { expiring: 0, revoked: 0, new: 100, routine: 200, failing: 200 } }
     }
 }

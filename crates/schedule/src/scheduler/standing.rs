@@ -78,7 +78,7 @@ impl<K: Copy + Ord + Hash> Scheduler<K> {
         let (bucket, held) = self.budgets.row(key).map_or((Bucket::FULL, 0), |row| (row.bucket, row.held));
         let wait = match self.budgets.limits().rule_for(key) {
             Rule::Limited(limit) => {
-                let kept = self.options.reserve.of(lane).of(&limit);
+                let kept = self.options.reserve.leave_of(lane).of(&limit);
                 let tokens = nth as u128 + u128::from(held) + u128::from(kept);
                 let lacking = limit.emission_interval().as_nanos().saturating_mul(tokens);
                 // How long it takes to be full, if these are spent at once, without what it may lack then.

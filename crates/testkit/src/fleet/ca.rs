@@ -143,8 +143,8 @@ impl Ca for Books {
     fn place(&mut self, order: &Order<'_>, now: SystemTime) -> Result<(), Refused> {
         let in_window =
             order.replaces && self.window(order.device).is_some_and(|(start, end)| start <= now && now < end);
-        let names = std::slice::from_ref(order.name);
-        let facts = OrderFacts { account: &self.account, names, replaces_in_window: in_window };
+        let identifiers = &order.name.clone().into();
+        let facts = OrderFacts { account: &self.account, identifiers, replaces_in_window: in_window };
         let answer = self.limiter.new_order(&facts, now);
         let what = match answer {
             Ok(()) => What::Order { replaces: order.replaces },
@@ -166,8 +166,9 @@ impl Ca for Books {
             return Err(ValidationFailed);
         }
         self.limiter.validated(&self.account, order.name);
-        let names = std::slice::from_ref(order.name);
-        self.limiter.issued(&OrderFacts { account: &self.account, names, replaces_in_window: false }, now);
+        let identifiers = &order.name.clone().into();
+        let facts = OrderFacts { account: &self.account, identifiers, replaces_in_window: false };
+        self.limiter.issued(&facts, now);
         self.note(order.device, What::Certificate, now);
         // A certificate tells whole seconds.
         let not_before = whole_seconds(now) - BACKDATE;

@@ -1,11 +1,12 @@
 //! What is counted: the keys of the buckets.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use fleetcert_acme_server::Resource;
-use fleetcert_names::{DomainName, HostName, registered_domain};
+use fleetcert_names::{DomainName, HostName, Identifier, IdentifierSet, registered_domain};
 
 use super::limit::Limit;
 use super::limits::CaLimits;
@@ -41,10 +42,10 @@ pub enum Bucket<'a> {
         /// The registered domain.
         domain: &'a DomainName,
     },
-    /// Certificates for exactly these names, in any order.
+    /// Certificates for exactly these identifiers.
     ExactSet {
-        /// The names.
-        names: &'a [HostName],
+        /// The identifiers.
+        identifiers: &'a IdentifierSet,
     },
     /// Failed validations without a successful one.
     ConsecutiveFailures {
@@ -84,7 +85,7 @@ impl Bucket<'_> {
             }
             Self::Certificates { domain } => hash(limit, &[domain.as_str()]),
             Self::CertificatesOfAccount { account, domain } => hash(limit, &[account, domain.as_str()]),
-            Self::ExactSet { names } => set_key(names),
+            Self::ExactSet { identifiers } => set_key(identifiers),
         }
     }
 }
@@ -101,7 +102,7 @@ impl fmt::Display for Bucket<'_> {
             }
             Self::Certificates { domain } => write!(f, "{domain}"),
             Self::CertificatesOfAccount { account, domain } => write!(f, "{account}:{domain}"),
-            Self::ExactSet { names } => f.write_str(&sorted(names).join(",")),
+            Self::ExactSet { identifiers } => f.write_str(identifiers.canonical()),
         }
     }
 }
@@ -117,20 +118,14 @@ pub(super) fn account_key(account: &str) -> Key {
     hash(u8::MAX - 1, &[account])
 }
 
-/// As Boulder: the hash of the names, sorted, each once, lower case, with commas in between. A host name is lower
-/// case.
-pub(super) fn set_key(names: &[HostName]) -> Key {
-    if let [name] = names {
-        return hash(Limit::CertificatesPerExactSet as u8, &[name.as_str()]);
-    }
-    hash(Limit::CertificatesPerExactSet as u8, &[&sorted(names).join(",")])
+/// Returns what Boulder calls the exact set: the hash of the identifiers, sorted, lower case, joined by commas.
+pub(super) fn set_key(identifiers: &IdentifierSet) -> Key {
+    hash(Limit::CertificatesPerExactSet as u8, &[identifiers.canonical()])
 }
 
-fn sorted(names: &[HostName]) -> Vec<&str> {
-    let mut names: Vec<&str> = names.iter().map(HostName::as_str).collect();
-    names.sort_unstable();
-    names.dedup();
-    names
+/// Returns the names to validate, each once: a wildcard has its base's.
+pub(super) fn bases(identifiers: &IdentifierSet) -> BTreeSet<&HostName> {
+    identifiers.iter().map(Identifier::base).collect()
 }
 
 fn hash(kind: u8, parts: &[&str]) -> Key {
@@ -152,8 +147,9 @@ fn range(address: Ipv6Addr) -> Ipv6Addr {
 }
 
 /// The registered domains of an order, each once, sorted.
-pub(super) fn registered_domains(limits: &CaLimits, names: &[HostName]) -> Vec<DomainName> {
-    let mut domains: Vec<_> = names.iter().map(|name| registered(limits, name.as_domain())).collect();
+pub(super) fn registered_domains(limits: &CaLimits, identifiers: &IdentifierSet) -> Vec<DomainName> {
+    let mut domains: Vec<_> =
+        identifiers.iter().map(|identifier| registered(limits, identifier.base().as_domain())).collect();
     domains.sort_unstable();
     domains.dedup();
     domains
@@ -205,11 +201,11 @@ mod tests {
 
     #[test]
     fn a_set_has_no_order() {
-        let names = |names: &[&str]| -> Vec<HostName> { names.iter().map(|n| n.parse().unwrap()).collect() };
-        let key = set_key(&names(&["a.test", "b.test"]));
-        assert_eq!(key, set_key(&names(&["b.test", "a.test", "b.test"])));
-        assert_eq!(set_key(&names(&["a.test"])), set_key(&names(&["a.test", "a.test"])));
-        assert_ne!(key, set_key(&names(&["a.test"])));
+        let key = |identifiers: &str| set_key(&identifiers.parse().unwrap());
+        assert_eq!(key("a.test,b.test"), key("b.test,a.test,b.test"));
+        assert_eq!(key("a.test"), key("a.test,a.test"));
+        assert_ne!(key("a.test,b.test"), key("a.test"));
+        assert_ne!(key("*.a.test"), key("a.test"));
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use fleetcert_names::HostName;
+use fleetcert_names::{HostName, IdentifierSet};
 
-use super::key::{Key, account_key};
+use super::key::{Key, account_key, bases};
 use super::rate::Nanos;
 
 /// Which names of which accounts are paused, or were.
@@ -44,14 +44,14 @@ impl Pauses {
     }
 
     /// Those of the names that are paused.
-    pub(super) fn paused<'a>(&self, account: &str, names: &'a [HostName]) -> Vec<&'a HostName> {
+    pub(super) fn paused<'a>(&self, account: &str, identifiers: &'a IdentifierSet) -> Vec<&'a HostName> {
         if self.names.is_empty() {
             return Vec::new();
         }
         let account = account_key(account);
         let is_paused =
             |name: &&HostName| self.names.get(&(account, (*name).clone())) == Some(&Pause::Paused);
-        names.iter().filter(is_paused).collect()
+        bases(identifiers).into_iter().filter(is_paused).collect()
     }
 
     /// How many were unpaused.

@@ -5,11 +5,11 @@ use std::time::{Duration, SystemTime};
 
 use fleetcert_acme_server::Resource;
 use fleetcert_ambient::{Entropy, SeededEntropy};
-use fleetcert_names::{DomainName, HostName};
+use fleetcert_names::{DomainName, HostName, IdentifierSet};
 
 use super::buckets::Buckets;
 use super::counts::Counts;
-use super::key::{Bucket, Key, account_key, registered_domains, request_key, set_key};
+use super::key::{Bucket, Key, account_key, bases, registered_domains, request_key, set_key};
 use super::limit::Limit;
 use super::limits::CaLimits;
 use super::pauses::Pauses;
@@ -21,8 +21,8 @@ use super::refused::{Refused, Wait};
 pub struct OrderFacts<'a> {
     /// The account, by any text that is its own; a test CA takes its URL.
     pub account: &'a str,
-    /// The names, in any order.
-    pub names: &'a [HostName],
+    /// Identifiers of the order.
+    pub identifiers: &'a IdentifierSet,
     /// Whether it replaces a certificate of the same account that nothing else replaces, inside the window of that
     /// certificate: `start <= now < end` (RFC 9773 section 5).
     pub replaces_in_window: bool,
@@ -72,7 +72,7 @@ impl Limiter {
     /// The refusal. Of several, the one that clears last.
     pub fn new_order(&mut self, order: &OrderFacts<'_>, now: SystemTime) -> Result<(), Refused> {
         let now = self.see(now);
-        let paused = self.pauses.paused(order.account, order.names);
+        let paused = self.pauses.paused(order.account, order.identifiers);
         if !paused.is_empty() {
             let token = format!("{:032x}", account_key(order.account));
             let url = &self.limits.unpause_url;
@@ -85,7 +85,7 @@ impl Limiter {
             return Ok(());
         }
 
-        let set = set_key(order.names);
+        let set = set_key(order.identifiers);
         let is_renewal = self.is_renewal(set, now);
         let (orders, orders_rate) =
             (Bucket::Orders { account: order.account }, self.orders_rate(order.account));
@@ -100,17 +100,18 @@ impl Limiter {
             strictest.add(orders, orders_rate, decision);
         }
         let failures = self.limits.failed_authorizations;
-        for name in order.names {
+        for name in bases(order.identifiers) {
             let bucket = Bucket::Failures { account: order.account, name };
             strictest.add(bucket, failures, failures.decide(self.buckets.get(bucket.key()), now));
         }
-        let domains = if is_renewal { Vec::new() } else { registered_domains(&self.limits, order.names) };
+        let domains =
+            if is_renewal { Vec::new() } else { registered_domains(&self.limits, order.identifiers) };
         for domain in &domains {
             let (bucket, rate) = self.certificates_checked(order.account, domain);
             strictest.add(bucket, rate, rate.decide(self.buckets.get(bucket.key()), now));
         }
         let exact = self.limits.certificates_per_exact_set;
-        let bucket = Bucket::ExactSet { names: order.names };
+        let bucket = Bucket::ExactSet { identifiers: order.identifiers };
         strictest.add(bucket, exact, exact.decide(self.buckets.get(set), now));
 
         if let Some((bucket, rate, retry_in)) = strictest.denied {
@@ -128,7 +129,7 @@ impl Limiter {
     /// one. Must follow at the same time, for an order is a renewal or not by what was issued until then.
     pub fn order_not_created(&mut self, order: &OrderFacts<'_>, now: SystemTime) {
         let now = self.see(now);
-        if order.replaces_in_window || self.is_renewal(set_key(order.names), now) {
+        if order.replaces_in_window || self.is_renewal(set_key(order.identifiers), now) {
             return;
         }
         let rate = self.orders_rate(order.account);
@@ -139,9 +140,9 @@ impl Limiter {
     /// and, unless exactly these names were issued in the last 120 days, one of each registered domain.
     pub fn issued(&mut self, order: &OrderFacts<'_>, now: SystemTime) {
         let now = self.see(now);
-        let set = set_key(order.names);
+        let set = set_key(order.identifiers);
         if !self.is_renewal(set, now) {
-            for domain in registered_domains(&self.limits, order.names) {
+            for domain in registered_domains(&self.limits, order.identifiers) {
                 let (bucket, rate) = self.certificates_checked(order.account, &domain);
                 self.spend_if_there(&bucket, &rate, now);
                 if bucket.limit() == Limit::CertificatesPerDomainPerAccount {
@@ -249,7 +250,7 @@ impl Limiter {
 
     /// Whether the name is paused for the account.
     pub fn is_paused(&self, account: &str, name: &HostName) -> bool {
-        !self.pauses.paused(account, std::slice::from_ref(name)).is_empty()
+        !self.pauses.paused(account, &name.clone().into()).is_empty()
     }
 
     /// The measure of a bucket, overrides included.

@@ -8,7 +8,7 @@ mod year;
 
 use std::time::{Duration, SystemTime};
 
-use fleetcert_names::HostName;
+use fleetcert_names::{HostName, IdentifierSet};
 
 use super::{CaLimits, Limiter, OrderFacts};
 
@@ -26,26 +26,35 @@ fn limiter() -> Limiter {
     Limiter::new(CaLimits { jitter: None, ..CaLimits::production() })
 }
 
-fn names<const N: usize>(names: [&str; N]) -> Vec<HostName> {
-    names.map(|name| name.parse().unwrap()).into()
+fn names<const N: usize>(names: [&str; N]) -> IdentifierSet {
+    names.join(",").parse().unwrap()
+}
+
+fn host(identifiers: &IdentifierSet, index: usize) -> HostName {
+    identifiers.as_slice()[index].base().clone()
+}
+
+/// All but the first.
+fn rest(identifiers: &IdentifierSet) -> IdentifierSet {
+    IdentifierSet::new(identifiers.iter().skip(1).cloned()).unwrap()
 }
 
 /// A name under a registered domain of its own.
-fn elsewhere(number: u32) -> Vec<HostName> {
-    vec![format!("www.example{number}.com").parse().unwrap()]
+fn elsewhere(number: u32) -> IdentifierSet {
+    format!("www.example{number}.com").parse().unwrap()
 }
 
 /// A name under example.com.
-fn device(number: u32) -> Vec<HostName> {
-    vec![format!("device{number}.example.com").parse().unwrap()]
+fn device(number: u32) -> IdentifierSet {
+    format!("device{number}.example.com").parse().unwrap()
 }
 
-fn by<'a>(account: &'a str, names: &'a [HostName]) -> OrderFacts<'a> {
-    OrderFacts { account, names, replaces_in_window: false }
+fn by<'a>(account: &'a str, identifiers: &'a IdentifierSet) -> OrderFacts<'a> {
+    OrderFacts { account, identifiers, replaces_in_window: false }
 }
 
-fn replacing<'a>(account: &'a str, names: &'a [HostName]) -> OrderFacts<'a> {
-    OrderFacts { account, names, replaces_in_window: true }
+fn replacing<'a>(account: &'a str, identifiers: &'a IdentifierSet) -> OrderFacts<'a> {
+    OrderFacts { account, identifiers, replaces_in_window: true }
 }
 
 fn seconds(seconds: u64) -> Duration {

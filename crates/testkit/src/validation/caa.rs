@@ -15,18 +15,20 @@ pub(super) struct Asker<'a> {
 const KNOWN: &[&str] = &["issue", "issuewild", "iodef", "issuemail", "contactemail", "contactphone"];
 
 impl Asker<'_> {
-    /// Whether these records, the closest set to a name that is no wildcard, let a certificate be issued after a
-    /// dns-01 challenge; `Err` says why not.
-    pub(super) fn judge(&self, records: &[CAA]) -> Result<(), String> {
+    /// Returns why these records, the closest set to a name, forbid a certificate after a dns-01 challenge. For a
+    /// wildcard, `issuewild` properties replace those of `issue` (RFC 8659 section 4.3).
+    pub(super) fn judge(&self, records: &[CAA], wildcard: bool) -> Result<(), String> {
         let is_known = |record: &CAA| KNOWN.iter().any(|tag| record.tag.eq_ignore_ascii_case(tag));
         if records.iter().any(|record| record.issuer_critical && !is_known(record)) {
             return Err("a critical property is not understood".to_owned());
         }
-        let mut issue = records.iter().filter(|record| record.tag.eq_ignore_ascii_case("issue")).peekable();
+        let has = |tag| records.iter().any(|record| record.tag.eq_ignore_ascii_case(tag));
+        let tag = if wildcard && has("issuewild") { "issuewild" } else { "issue" };
+        let mut issue = records.iter().filter(|record| record.tag.eq_ignore_ascii_case(tag)).peekable();
         if issue.peek().is_none() || issue.any(|record| self.is_satisfied(&record.value)) {
             return Ok(());
         }
-        Err(format!("no issue property is for {} and this account", self.identity))
+        Err(format!("no {tag} property is for {} and this account", self.identity))
     }
 
     /// A value that does not follow the grammar allows nothing.
@@ -104,8 +106,25 @@ mod tests {
     }
 
     fn allows(records: &[(&str, &str)]) -> bool {
+        allows_for(records, false)
+    }
+
+    fn allows_for(records: &[(&str, &str)], wildcard: bool) -> bool {
         let records: Vec<CAA> = records.iter().map(|(tag, value)| record(false, tag, value)).collect();
-        Asker { identity: "ca.test", account_url: ACCOUNT }.judge(&records).is_ok()
+        Asker { identity: "ca.test", account_url: ACCOUNT }.judge(&records, wildcard).is_ok()
+    }
+
+    #[test]
+    fn issuewild_replaces_issue_for_a_wildcard() {
+        for (records, allowed) in [
+            (&[("issue", "ca.test")][..], true),
+            (&[("issue", "other.test")], false),
+            (&[("issue", "other.test"), ("issuewild", "ca.test")], true),
+            (&[("issue", "ca.test"), ("IssueWild", ";")], false),
+            (&[("issue", "ca.test"), ("issuewild", "other.test")], false),
+        ] {
+            assert_eq!(allows_for(records, true), allowed, "{records:?}");
+        }
     }
 
     #[test]
@@ -144,7 +163,7 @@ mod tests {
         assert!(allows(&[("tbs", "unknown")]));
         let critical = |tag| {
             Asker { identity: "ca.test", account_url: ACCOUNT }
-                .judge(&[record(true, "issue", "ca.test"), record(true, tag, "x")])
+                .judge(&[record(true, "issue", "ca.test"), record(true, tag, "x")], false)
                 .is_ok()
         };
         assert!(critical("iodef"));

@@ -45,7 +45,7 @@ impl Validator {
     }
 
     async fn check_txt(&self, challenge: &Dns01Challenge) -> Result<(), Problem> {
-        let name = challenge.name.challenge_name();
+        let name = challenge.identifier.challenge_name();
         let answers =
             self.lookup.ask(&name, RecordType::TXT).await.map_err(|failure| dns_problem(&failure))?;
         let texts: Vec<String> = answers.iter().filter_map(text).collect();
@@ -69,7 +69,7 @@ impl Validator {
     /// Where the DNS server refuses a name above one that it answered, the way ends there: it is an authoritative
     /// server then, and its zone is all that a test has.
     async fn check_caa(&self, challenge: &Dns01Challenge) -> Result<(), Problem> {
-        let mut name: DomainName = challenge.name.as_domain().clone();
+        let mut name: DomainName = challenge.identifier.base().as_domain().clone();
         let mut answered = false;
         loop {
             let records: Vec<CAA> = match self.lookup.ask(&name, RecordType::CAA).await {
@@ -80,7 +80,7 @@ impl Validator {
             };
             if !records.is_empty() {
                 let asker = Asker { identity: &self.caa_identity, account_url: &challenge.account_url };
-                return asker.judge(&records).map_err(|reason| {
+                return asker.judge(&records, challenge.identifier.is_wildcard()).map_err(|reason| {
                     Problem::new(
                         ProblemKind::Caa,
                         format!("CAA records for {name} prevent issuance: {reason}"),

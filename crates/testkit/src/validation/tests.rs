@@ -120,7 +120,7 @@ async fn validate_from(
         entropy: Arc::new(SystemEntropy),
     };
     let challenge = Dns01Challenge {
-        name: "a.fleet.test".parse().unwrap(),
+        identifier: "a.fleet.test".parse().unwrap(),
         txt_value: VALUE.to_owned(),
         account_url: "https://ca.test/acme/account/7".to_owned(),
     };

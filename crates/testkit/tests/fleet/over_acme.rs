@@ -91,7 +91,7 @@ impl OverAcme {
         let ledger = self.ca.ledger();
         let orders = ledger.orders().into_iter().map(|order| Entry {
             at: order.at,
-            device: device(order.names[0].as_str()),
+            device: device(order.identifiers.canonical()),
             what: What::Order { replaces: order.replaces.is_some() },
         });
         let certificates = ledger.certificates().into_iter().map(|certificate| Entry {
@@ -124,8 +124,11 @@ impl Ca for OverAcme {
     fn place(&mut self, order: &Order<'_>, now: SystemTime) -> Result<(), Refused> {
         self.at(now);
         let replaces = if order.replaces { self.last.get(&order.device).cloned() } else { None };
-        let wanted =
-            NewOrder { replaces, profile: Some(self.profile.clone()), ..NewOrder::new([order.name.clone()]) };
+        let wanted = NewOrder {
+            replaces,
+            profile: Some(self.profile.clone()),
+            ..NewOrder::new(order.name.clone().into())
+        };
         let placed = self.runtime.block_on(self.account.new_order(&wanted)).unwrap();
         self.open.insert(order.device, placed);
         Ok(())
@@ -146,11 +149,11 @@ impl Ca for OverAcme {
                 if challenge.status != AuthorizationStatus::Pending {
                     continue;
                 }
-                let name = challenge.name.challenge_name();
+                let name = challenge.identifier.challenge_name();
                 let value = challenge.value.unwrap();
                 let add = Change::AddTxt { name: name.clone(), value: value.clone(), ttl: Ttl::CHALLENGE };
                 self.server.apply(&self.zone, &[add]).await.unwrap();
-                handle.answer(&challenge.name).await.unwrap();
+                handle.answer(&challenge.identifier).await.unwrap();
                 until(&mut *handle, OrderStatus::Ready).await;
                 self.server.apply(&self.zone, &[Change::RemoveTxt { name, value }]).await.unwrap();
             }

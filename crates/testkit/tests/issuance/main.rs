@@ -39,10 +39,33 @@ async fn a_stock_client_gets_a_chain_that_leads_to_the_root() {
     let ledger = world.ca.ledger();
     assert_eq!(ledger.certificates().len(), 3);
     assert_eq!(ledger.certificates()[0].account_url, account.id());
-    assert_eq!(ledger.orders()[0].names, names);
+    assert_eq!(ledger.orders()[0].identifiers.canonical(), "a.fleet.test,b.fleet.test");
     assert!(ledger.validations().iter().all(|validation| validation.outcome.is_ok()));
     assert_eq!(ledger.requests(Resource::NewOrder), 3);
     assert!(ledger.all_requests() > 15);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_wildcard_and_its_base_come_in_one_certificate() {
+    let world = World::start(|_, _| {}).await;
+    let account = world.account().await;
+    let names = [format!("*.{NAME}"), NAME.to_owned()];
+    let mut order = world.order(&account, &[&names[0], &names[1]], None).await.unwrap();
+    world.answer(&mut order, |change| vec![change]).await;
+    assert_eq!(world.end_of(&mut order).await, OrderStatus::Ready);
+    let mut params = rcgen::CertificateParams::new(names).unwrap();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    let key = rcgen::KeyPair::generate().unwrap();
+    order.finalize_csr(params.serialize_request(&key).unwrap().der()).await.unwrap();
+    let chain = Chain::from_pem(order.certificate().await.unwrap().unwrap().as_bytes()).unwrap();
+    assert_eq!(chain.leaf().names(), [host(NAME)]);
+    assert_eq!(chain.leaf().wildcards(), [host(NAME)]);
+    let validated: Vec<_> = world.ca.ledger().validations().into_iter().map(|it| it.identifier).collect();
+    assert!(
+        validated.iter().any(fleetcert_names::Identifier::is_wildcard) && validated.len() == 2,
+        "{validated:?}"
+    );
     world.stop().await;
 }
 

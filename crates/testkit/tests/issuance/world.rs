@@ -127,7 +127,8 @@ impl World {
                 continue;
             }
             let mut challenge = authorization.challenge(ChallengeType::Dns01).unwrap();
-            let name = host(&challenge.identifier().to_string()).challenge_name();
+            let identifier: fleetcert_names::Identifier = challenge.identifier().to_string().parse().unwrap();
+            let name = identifier.challenge_name();
             let value = challenge.key_authorization().dns_value().parse().unwrap();
             let changes = records(Change::AddTxt { name, value, ttl: Ttl::CHALLENGE });
             if !changes.is_empty() {

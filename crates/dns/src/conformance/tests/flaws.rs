@@ -1,11 +1,11 @@
-//! What breaks a promise is caught.
+//! The suite catches each flaw.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::broken::{Broken, Flaw};
 use super::*;
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn every_flaw_is_caught_and_every_check_can_fail() {
     use Flaw::*;
     let mut caught = BTreeSet::new();
@@ -36,31 +36,31 @@ async fn every_flaw_is_caught_and_every_check_can_fail() {
         (RemovesNothing, "nothing is left behind"),
     ] {
         let inner = MemoryBackend::new([&zone()]);
-        let report = check(&Subject::new(|| Broken::new(flaw, inner.clone()), zone(), &SystemClock)).await;
+        let report = check(&Subject::new(|| Broken::new(flaw, inner.clone()), zone(), &HurriedClock)).await;
         let failed: BTreeSet<_> = report.failed().map(|check| check.name).collect();
         assert!(failed.contains(expected), "{flaw:?} was not caught:\n{report}");
         assert!(report.require_passed().is_err());
         caught.insert(expected);
     }
-    let report = report_on(&MemoryBackend::new([&zone()])).await;
+    let report = report_on(MemoryBackend::new([&zone()])).await;
     assert_eq!(report.checks().iter().map(|check| check.name).collect::<BTreeSet<_>>(), caught);
 }
 
-#[tokio::test(start_paused = true)]
-async fn what_is_safe_in_one_process_only_is_caught_by_a_second_instance() {
+#[tokio::test]
+async fn second_instance_catches_a_lock_of_one_process() {
     let inner = MemoryBackend::new([&zone()]);
-    let one = Broken::new(Flaw::LocksByInstance, inner.clone());
-    let alone = check(&Subject::new(|| &one, zone(), &SystemClock)).await;
+    let one = Arc::new(Broken::new(Flaw::LocksByInstance, inner.clone()));
+    let alone = check(&Subject::new(|| one.clone(), zone(), &HurriedClock)).await;
     alone.require_passed().unwrap();
     let factory = || Broken::new(Flaw::LocksByInstance, inner.clone());
-    let two = check(&Subject::new(factory, zone(), &SystemClock)).await;
+    let two = check(&Subject::new(factory, zone(), &HurriedClock)).await;
     assert!(two.require_passed().is_err(), "{two}");
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_backend_that_never_answers_fails_every_check() {
-    let subject = Subject::new(|| Silent, zone(), &SystemClock);
-    let report = check(&Subject { call_within: Duration::from_secs(1), ..subject }).await;
+#[tokio::test]
+async fn backend_that_never_answers_fails_every_check() {
+    let subject = Subject::new(|| Silent, zone(), &HurriedClock);
+    let report = check(&Subject { call_within: Duration::from_millis(400), ..subject }).await;
     assert!(report.checks().iter().all(|check| matches!(check.outcome, Outcome::Failed(_))), "{report}");
 }
 
@@ -85,5 +85,95 @@ impl DnsBackend for Silent {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities { max_changes: 10, ..Capabilities::ALL }
+    }
+}
+
+/// A backend that keeps its records in a map, and takes the lock for a read and for a write, but not in between. It waits
+/// there without an await, as a backend on a file does.
+#[derive(Clone, Debug)]
+struct Lockless {
+    records: Arc<parking_lot::Mutex<BTreeMap<DomainName, BTreeSet<RecordData>>>>,
+    waits: Duration,
+}
+
+impl Lockless {
+    fn new(waits: Duration) -> Self {
+        Self { records: Arc::default(), waits }
+    }
+}
+
+#[async_trait]
+impl DnsBackend for Lockless {
+    async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
+        if *zone != super::zone() {
+            Operation::Apply.check_name(&super::zone(), zone)?;
+        }
+        self.capabilities().check(zone, changes)?;
+        let mut records = self.records.lock().clone();
+        std::thread::sleep(self.waits);
+        for change in changes {
+            let values = records.entry(change.name().clone()).or_default();
+            match change {
+                Change::AddTxt { value, .. } => drop(values.insert(RecordData::Txt(value.clone()))),
+                Change::RemoveTxt { value, .. } => drop(values.remove(&RecordData::Txt(value.clone()))),
+                Change::SetAddresses { addresses, .. } => {
+                    values.retain(|value| value.record_type() == RecordType::Txt);
+                    values.extend(addresses.v4().map(RecordData::A));
+                    values.extend(addresses.v6().map(RecordData::Aaaa));
+                }
+            }
+        }
+        *self.records.lock() = records;
+        Ok(())
+    }
+
+    async fn read(
+        &self,
+        zone: &DomainName,
+        name: &DomainName,
+        record_type: RecordType,
+    ) -> Result<Option<RecordSet>, BackendError> {
+        self.capabilities().check_read(zone, name)?;
+        let values = self.records.lock().get(name).cloned().unwrap_or_default();
+        let values: BTreeSet<_> =
+            values.into_iter().filter(|value| value.record_type() == record_type).collect();
+        Ok((!values.is_empty()).then_some(RecordSet { ttl: Ttl::ADDRESS, values }))
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { max_changes: 100, ..Capabilities::ALL }
+    }
+}
+
+/// Runs the suite and returns the names of the checks that failed.
+async fn failures_of_lockless(calls_at_once: usize, waits: Duration) -> Vec<&'static str> {
+    let backend = Lockless::new(waits);
+    let subject = Subject::new(|| backend.clone(), zone(), &HurriedClock);
+    let report = check(&Subject { calls_at_once, more_than_a_page: 2, ..subject }).await;
+    report.failed().map(|check| check.name).collect()
+}
+
+const ON_THREADS: [&str; 4] = [
+    "two owners add a value each at one name at the same time",
+    "two instances add a value each at one name at the same time",
+    "an instance removes its value while another adds one",
+    "concurrent changes at distinct names",
+];
+
+#[tokio::test]
+async fn backend_without_a_lock_fails_every_concurrent_check_in_every_run() {
+    for _ in 0..20 {
+        let failed = failures_of_lockless(40, Duration::from_millis(1)).await;
+        for check in ON_THREADS {
+            assert!(failed.contains(&check), "{check} passed; failed: {failed:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn backend_without_a_lock_or_a_wait_fails_under_the_load_of_a_fleet() {
+    for _ in 0..5 {
+        let failed = failures_of_lockless(Subject::CALLS_AT_ONCE, Duration::ZERO).await;
+        assert!(failed.contains(&ON_THREADS[3]), "failed: {failed:?}");
     }
 }

@@ -1,9 +1,10 @@
 //! How much goes together, how much waits, and what is remembered.
 
+use super::super::pace::IDLE_LIMIT;
 use super::*;
 
 #[tokio::test]
-async fn octets_bound_a_batch() {
+async fn batch_is_bounded_by_its_octets() {
     let options = ZoneWriterOptions { max_octets: 4000, ..ZoneWriterOptions::default() };
     let stage = Stage::with(scripted(), options);
     let long = TxtValue::new(&[b'a'; TxtValue::MAX_LEN]).unwrap();
@@ -19,7 +20,7 @@ async fn octets_bound_a_batch() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_on_the_face_of_it_is_not_sent() {
+async fn invalid_call_is_refused_before_it_reaches_the_backend() {
     let stage = Stage::new(scripted().taking(2));
     let stray = Change::RemoveTxt { name: "a.other.test".parse().unwrap(), value: "1".parse().unwrap() };
     let error = stage.run(stage.call(vec![stray])).await.unwrap_err();
@@ -31,14 +32,14 @@ async fn what_is_wrong_on_the_face_of_it_is_not_sent() {
 }
 
 #[tokio::test]
-async fn the_queue_is_bounded() {
+async fn call_above_the_queue_bound_fails_at_once() {
     let options = ZoneWriterOptions { max_waiting: 4, ..ZoneWriterOptions::default() };
     let stage = Stage::with(scripted(), options);
     let mut first = stage.call(vec![add("first", "1")]);
-    assert!(poll_once(&mut first).is_pending());
+    assert!(stage.poll(&mut first).is_pending());
     // An empty queue takes a list that is longer than it.
     let mut long = stage.call((0..6).map(|number| add(&format!("n{number}"), "1")).collect());
-    assert!(poll_once(&mut long).is_pending());
+    assert!(stage.poll(&mut long).is_pending());
     let error = stage.run(stage.call(vec![add("late", "1")])).await.unwrap_err();
     assert_eq!(
         (error.kind(), error.retry_after()),
@@ -54,13 +55,28 @@ async fn the_queue_is_bounded() {
 }
 
 #[tokio::test]
-async fn zones_that_nobody_waits_for_are_forgotten() {
-    let zones: Vec<DomainName> =
-        (0..3 * REMEMBERED_ZONES).map(|number| format!("z{number}.test").parse().unwrap()).collect();
-    let clock = Arc::new(ManualClock::starting_at(SystemTime::UNIX_EPOCH));
-    let writer = ZoneWriter::new(MemoryBackend::new(&zones), clock, ZoneWriterOptions::default());
-    for zone in &zones {
-        writer.add_txt(zone, zone, &"1".parse().unwrap(), Ttl::CHALLENGE).await.unwrap();
+async fn calls_above_the_bound_fail_at_once_while_the_driver_does_not_run() {
+    let options = ZoneWriterOptions { max_waiting: 2, ..ZoneWriterOptions::default() };
+    let (writer, _driver) = ZoneWriter::new(MemoryBackend::new([&zone()]), options, Ambient::system());
+    let (zone, changes) = (zone(), [add("a", "1")]);
+    let mut calls: Vec<_> = (0..3).map(|_| writer.apply(&zone, &changes)).collect();
+    let results: Vec<_> = calls.iter_mut().map(FutureExt::now_or_never).collect();
+    assert!(results[0].is_none() && results[1].is_none());
+    assert_eq!(results[2].as_ref().unwrap().as_ref().unwrap_err().kind(), BackendErrorKind::Quota);
+}
+
+#[tokio::test]
+async fn idle_zones_are_forgotten_and_start_again() {
+    let zones: Vec<DomainName> = (0..100).map(|number| format!("z{number}.test").parse().unwrap()).collect();
+    let stage = Stage::new(Scripted::new(&zones));
+    for _ in 0..2 {
+        for zone in &zones {
+            let value = "1".parse().unwrap();
+            stage.run(stage.writer.add_txt(zone, zone, &value, Ttl::CHALLENGE)).await.unwrap();
+        }
+        assert!(!stage.writer.zones.lock().is_empty());
+        stage.clock.advance(IDLE_LIMIT);
+        stage.drive();
+        assert!(stage.writer.zones.lock().is_empty());
     }
-    assert!(writer.lanes.lock().len() <= REMEMBERED_ZONES);
 }

@@ -1,40 +1,43 @@
-//! The writer is a backend as any other.
+//! The writer as a backend.
 
 use super::*;
 use crate::conformance::{Subject, check};
+use fleetcert_ambient::SystemClock;
 
 #[tokio::test]
-async fn what_is_not_changed_goes_through() {
+async fn calls_without_changes_go_to_the_backend_directly() {
     let stage = Stage::new(scripted());
     assert_eq!(stage.writer.advice(&zone()).await.unwrap()[0].finding, "It is scripted.");
     assert_eq!(stage.writer.capabilities(), stage.writer.backend().capabilities());
     assert!(format!("{:?}", stage.writer).starts_with("ZoneWriter { backend: Scripted"));
     // It can be used as `dyn`, and on top of a `dyn`.
     let dynamic: Arc<dyn DnsBackend> = Arc::new(MemoryBackend::new([&zone()]));
-    let writer: Box<dyn DnsBackend> =
-        Box::new(ZoneWriter::new(dynamic, Arc::new(stage.clock.clone()), ZoneWriterOptions::default()));
+    let (writer, driver) = ZoneWriter::new(dynamic, ZoneWriterOptions::default(), Ambient::system());
+    tokio::spawn(driver);
+    let writer: Box<dyn DnsBackend> = Box::new(writer);
     writer.apply(&zone(), &[add("a", "1")]).await.unwrap();
 }
 
 #[tokio::test]
-async fn it_conforms() {
+async fn zone_writer_passes_the_conformance_suite() {
     let backend = MemoryBackend::new([&zone()]);
     let writer = || {
-        let clock = Arc::new(SystemClock);
-        ZoneWriter::new(backend.clone(), clock, ZoneWriterOptions::default())
+        let (writer, driver) =
+            ZoneWriter::new(backend.clone(), ZoneWriterOptions::default(), Ambient::system());
+        tokio::spawn(driver);
+        writer
     };
     check(&Subject::new(writer, zone(), &SystemClock)).await.require_passed().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn many_threads_lose_nothing() {
+async fn concurrent_and_cancelled_calls_lose_no_change() {
     // Answers after the executor had a turn, so that calls really meet.
     let backend = Scripted::new([&zone()]).after(|_| tokio::task::yield_now());
-    let writer = Arc::new(ZoneWriter::new(
-        backend,
-        Arc::new(SystemClock),
-        ZoneWriterOptions { max_octets: 2000, ..ZoneWriterOptions::default() },
-    ));
+    let options = ZoneWriterOptions { max_octets: 2000, ..ZoneWriterOptions::default() };
+    let (writer, driver) = ZoneWriter::new(backend, options, Ambient::system());
+    let driver = tokio::spawn(driver);
+    let writer = Arc::new(writer);
     let tasks: Vec<_> = (0..32)
         .map(|task| {
             let writer = writer.clone();
@@ -58,6 +61,7 @@ async fn many_threads_lose_nothing() {
         task.await.unwrap();
     }
     assert_eq!(writer.backend().inner.record_sets(), 0);
-    let lanes = writer.lanes.lock();
-    assert!(lanes.values().all(|lane| lane.is_idle()));
+    // Nothing is left in flight.
+    drop(writer);
+    driver.await.unwrap();
 }

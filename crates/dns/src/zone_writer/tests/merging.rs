@@ -1,9 +1,9 @@
-//! What waits goes together.
+//! Merging of calls.
 
 use super::*;
 
 #[tokio::test]
-async fn the_first_call_goes_at_once_and_the_others_together() {
+async fn first_call_goes_at_once_and_the_others_together() {
     let stage = Stage::new(scripted());
     let calls = (0..64).map(|number| stage.call(vec![add(&format!("n{number}"), "1")]));
     let results = stage.run(join_all(calls)).await;
@@ -14,7 +14,7 @@ async fn the_first_call_goes_at_once_and_the_others_together() {
 }
 
 #[tokio::test]
-async fn who_comes_back_at_once_is_waited_for() {
+async fn callers_that_come_back_at_once_share_a_batch() {
     let stage = Stage::new(scripted());
     // Each comes back a millisecond after its result.
     let task = async |number: usize| {
@@ -28,21 +28,21 @@ async fn who_comes_back_at_once_is_waited_for() {
 }
 
 #[tokio::test]
-async fn who_does_not_come_back_is_not_waited_for_long() {
+async fn callers_that_do_not_come_back_delay_a_batch_by_the_gather_time_once() {
     let stage = Stage::new(scripted());
     stage.run(join_all((0..16).map(|number| stage.call(vec![add(&format!("n{number}"), "1")])))).await;
     let before = stage.elapsed();
     stage.run(stage.call(vec![add("n0", "2")])).await.unwrap();
     assert_eq!(stage.elapsed() - before, TAKES + GATHER);
 
-    // One after the other is never waited for.
+    // A single caller never waits for others.
     let before = stage.elapsed();
     stage.run(stage.call(vec![add("n0", "3")])).await.unwrap();
     assert_eq!(stage.elapsed() - before, TAKES);
 }
 
 #[tokio::test]
-async fn a_second_batch_goes_only_when_it_is_full() {
+async fn second_batch_goes_only_when_it_is_full() {
     let stage = Stage::with(scripted().taking(4), two_at_a_time());
     let calls = (0..6)
         .map(|number| stage.call(vec![add(&format!("n{number}"), "1"), add(&format!("n{number}"), "2")]));
@@ -66,7 +66,7 @@ async fn a_second_batch_goes_only_when_it_is_full() {
 }
 
 #[tokio::test]
-async fn the_same_change_is_sent_once() {
+async fn same_change_by_several_callers_is_sent_once() {
     let stage = Stage::new(scripted());
     let calls = [
         vec![add("first", "1")],
@@ -83,7 +83,7 @@ async fn the_same_change_is_sent_once() {
 }
 
 #[tokio::test]
-async fn a_list_by_itself_is_sent_as_it_is() {
+async fn single_list_is_sent_as_it_is() {
     let stage = Stage::new(scripted());
     stage.run(stage.call(vec![add("a", "1"), add("a", "1")])).await.unwrap();
     assert_eq!(stage.sizes(), [2]);

@@ -1,4 +1,4 @@
-//! What waits for what.
+//! Order of changes.
 
 use super::*;
 
@@ -18,7 +18,7 @@ async fn changes_of_one_name_keep_their_order_over_batches() {
 }
 
 #[tokio::test]
-async fn zones_do_not_wait_for_each_other() {
+async fn zones_are_independent() {
     let other: DomainName = "other.test".parse().unwrap();
     let stage = Stage::new(Scripted::new([&zone(), &other]).taking(100));
     let add_other = [Change::AddTxt {

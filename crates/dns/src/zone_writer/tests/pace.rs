@@ -1,9 +1,9 @@
-//! Rests after failures.
+//! Back-off after failures.
 
 use super::*;
 
 #[tokio::test]
-async fn it_rests_longer_after_each_failure_and_not_after_a_success() {
+async fn back_off_doubles_with_each_failure_and_ends_with_a_success() {
     let stage = Stage::new(scripted().failing([Fault::Error(BackendErrorKind::Unavailable); 10]));
     let mut waits = Vec::new();
     for _ in 0..12 {
@@ -15,7 +15,7 @@ async fn it_rests_longer_after_each_failure_and_not_after_a_success() {
 }
 
 #[tokio::test]
-async fn after_a_failure_one_batch_goes_at_a_time() {
+async fn one_batch_goes_at_a_time_after_a_failure() {
     let backend = scripted().taking(1).failing([Fault::Error(BackendErrorKind::Unavailable)]);
     let stage = Stage::with(backend, two_at_a_time());
     let results =
@@ -27,7 +27,7 @@ async fn after_a_failure_one_batch_goes_at_a_time() {
 }
 
 #[tokio::test]
-async fn a_server_that_wants_to_be_left_alone_is() {
+async fn calls_fail_at_once_until_the_long_wait_of_a_server_is_over() {
     let minute = Duration::from_secs(60);
     let stage = Stage::new(scripted().failing([Fault::ErrorFor(BackendErrorKind::Quota, minute)]));
     let results =
@@ -46,7 +46,7 @@ async fn a_server_that_wants_to_be_left_alone_is() {
 }
 
 #[tokio::test]
-async fn a_short_time_to_wait_is_waited_for() {
+async fn short_wait_of_a_server_is_waited_for() {
     let fault = Fault::ErrorFor(BackendErrorKind::Quota, Duration::from_millis(300));
     let stage = Stage::new(scripted().failing([fault]));
     let results =

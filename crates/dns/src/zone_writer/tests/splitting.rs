@@ -1,11 +1,11 @@
-//! A batch that fails: who is told so, and who is tried again.
+//! Failed batches: which calls fail, and which are tried again.
 
 use std::error::Error;
 
 use super::*;
 
 #[tokio::test]
-async fn only_the_guilty_fail() {
+async fn only_the_calls_at_fault_fail() {
     for kind in [
         BackendErrorKind::Refused,
         BackendErrorKind::InvalidInput,
@@ -27,7 +27,7 @@ async fn only_the_guilty_fail() {
 }
 
 #[tokio::test]
-async fn what_the_server_refuses_to_all_is_told_to_all_and_not_split() {
+async fn failure_that_concerns_all_calls_is_not_split() {
     for kind in [BackendErrorKind::Unauthenticated, BackendErrorKind::Unavailable] {
         let stage = Stage::new(scripted().failing([Fault::Error(kind); 2]));
         let results =
@@ -42,12 +42,12 @@ async fn what_the_server_refuses_to_all_is_told_to_all_and_not_split() {
 }
 
 #[tokio::test]
-async fn a_split_ends_when_the_server_is_gone() {
+async fn split_ends_when_the_server_becomes_unavailable() {
     // The last first.
     let faults = [BackendErrorKind::Unavailable, BackendErrorKind::Refused].map(Fault::Error);
     let stage = Stage::new(scripted());
     let mut first = stage.call(vec![add("first", "1")]);
-    assert!(poll_once(&mut first).is_pending());
+    assert!(stage.poll(&mut first).is_pending());
     let others = (0..8).map(|number| stage.call(vec![add(&format!("n{number}"), "1")]));
     let script = async {
         let result = first.await;

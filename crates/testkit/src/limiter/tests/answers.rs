@@ -5,7 +5,7 @@ use crate::limiter::{Bucket, Limit, Refused};
 use std::collections::BTreeSet;
 
 /// What an emptied limiter says to one order of Alice for a name that is new.
-fn refusal(prepare: impl FnOnce(&mut Limiter, SystemTime), names: &[HostName]) -> Refused {
+fn refusal(prepare: impl FnOnce(&mut Limiter, SystemTime), names: &IdentifierSet) -> Refused {
     let (mut limiter, now) = (limiter(), start());
     prepare(&mut limiter, now);
     limiter.new_order(&by(ALICE, names), now).unwrap_err()
@@ -33,8 +33,10 @@ fn new_orders() {
 #[test]
 fn failed_authorizations() {
     let set = device(0);
-    let refused =
-        refusal(|limiter, now| (0..5).for_each(|_| limiter.validation_failed(ALICE, &set[0], now)), &set);
+    let refused = refusal(
+        |limiter, now| (0..5).for_each(|_| limiter.validation_failed(ALICE, &host(&set, 0), now)),
+        &set,
+    );
     assert_eq!(
         refused.detail,
         "too many failed authorizations (5) for \"device0.example.com\" in the last 1h0m0s, retry after 2027-01-15 \
@@ -97,7 +99,7 @@ fn paused() {
     let set = names(["a.example.com", "b.example.com", "c.example.com"]);
     let refused = refusal(
         |limiter, now| {
-            for name in &set[..2] {
+            for name in [&host(&set, 0), &host(&set, 1)] {
                 (0..1153).for_each(|_| limiter.validation_failed(ALICE, name, now));
             }
         },
@@ -149,7 +151,7 @@ fn retry_after_is_the_nearest_second() {
 
 #[test]
 fn every_limit_has_its_bucket_and_its_anchor() {
-    let (name, domain) = (&device(0)[0], "example.com".parse().unwrap());
+    let (name, domain) = (&host(&device(0), 0), "example.com".parse().unwrap());
     let buckets = [
         Bucket::RegistrationsFromAddress("192.0.2.1".parse().unwrap()),
         Bucket::RegistrationsFromRange("2001:db8::1".parse().unwrap()),
@@ -157,7 +159,7 @@ fn every_limit_has_its_bucket_and_its_anchor() {
         Bucket::Failures { account: ALICE, name },
         Bucket::Certificates { domain: &domain },
         Bucket::CertificatesOfAccount { account: ALICE, domain: &domain },
-        Bucket::ExactSet { names: &device(0) },
+        Bucket::ExactSet { identifiers: &device(0) },
         Bucket::ConsecutiveFailures { account: ALICE, name },
     ];
     assert_eq!(buckets.map(|bucket| bucket.limit()), Limit::ALL);

@@ -12,8 +12,8 @@ fn domain_left(limiter: &Limiter, domain: &str, now: SystemTime) -> u64 {
     limiter.remaining(&Bucket::Certificates { domain: &domain.parse().unwrap() }, now)
 }
 
-fn set_left(limiter: &Limiter, names: &[HostName], now: SystemTime) -> u64 {
-    limiter.remaining(&Bucket::ExactSet { names }, now)
+fn set_left(limiter: &Limiter, names: &IdentifierSet, now: SystemTime) -> u64 {
+    limiter.remaining(&Bucket::ExactSet { identifiers: names }, now)
 }
 
 #[test]
@@ -32,8 +32,8 @@ fn a_plain_order_spends_orders_at_once_and_certificates_at_issuance() {
     assert_eq!(set_left(&limiter, &both, now), 4);
     let domain = "example.com".parse().unwrap();
     assert_eq!(limiter.bucket(&Bucket::Certificates { domain: &domain }, now), Some(now + seconds(12_096)));
-    assert_eq!(limiter.bucket(&Bucket::ExactSet { names: &both }, now), Some(now + seconds(120_960)));
-    assert_eq!(limiter.bucket(&Bucket::ExactSet { names: &both }, now + seconds(120_960)), None);
+    assert_eq!(limiter.bucket(&Bucket::ExactSet { identifiers: &both }, now), Some(now + seconds(120_960)));
+    assert_eq!(limiter.bucket(&Bucket::ExactSet { identifiers: &both }, now + seconds(120_960)), None);
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn a_renewal_meets_the_exact_set_and_failures_alone() {
 
     let other = device(1);
     for _ in 0..5 {
-        limiter.validation_failed(ALICE, &other[0], now);
+        limiter.validation_failed(ALICE, &host(&other, 0), now);
     }
     let refused = limiter.new_order(&by(ALICE, &other), now).unwrap_err();
     assert_eq!(refused.limit, Limit::FailedAuthorizations);
@@ -155,7 +155,7 @@ fn a_replacement_in_its_window_meets_no_limit() {
         limiter.issued(&by(ALICE, &set), now);
     }
     for _ in 0..5 {
-        limiter.validation_failed(ALICE, &set[0], now);
+        limiter.validation_failed(ALICE, &host(&set, 0), now);
     }
     for number in 0..300 {
         limiter.new_order(&by(ALICE, &elsewhere(number)), now).unwrap();
@@ -209,14 +209,14 @@ fn failures_count_by_account_and_name() {
     let set = names(["a.example.com", "b.example.com"]);
     for _ in 0..5 {
         limiter.new_order(&by(ALICE, &set), now).unwrap();
-        limiter.validation_failed(ALICE, &set[0], now);
+        limiter.validation_failed(ALICE, &host(&set, 0), now);
     }
     let refused = limiter.new_order(&by(ALICE, &set), now).unwrap_err();
     assert_eq!((refused.limit, refused.retry_in), (Limit::FailedAuthorizations, Some(seconds(720))));
-    limiter.new_order(&by(ALICE, &set[1..]), now).unwrap();
+    limiter.new_order(&by(ALICE, &rest(&set)), now).unwrap();
     limiter.new_order(&by(BOB, &set), now).unwrap();
     // A success gives nothing back here.
-    limiter.validated(ALICE, &set[0]);
+    limiter.validated(ALICE, &host(&set, 0));
     limiter.new_order(&by(ALICE, &set), now + seconds(720) - Duration::from_nanos(1)).unwrap_err();
     limiter.new_order(&by(ALICE, &set), now + seconds(720)).unwrap();
 }
@@ -229,7 +229,7 @@ fn the_refusal_that_clears_last_is_told() {
     }
     let set = device(99);
     for _ in 0..5 {
-        limiter.validation_failed(ALICE, &set[0], now);
+        limiter.validation_failed(ALICE, &host(&set, 0), now);
     }
     for number in 0..300 {
         limiter.new_order(&by(ALICE, &elsewhere(number)), now).unwrap();

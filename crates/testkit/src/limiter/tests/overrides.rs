@@ -87,14 +87,14 @@ fn a_listed_suffix_gives_each_device_a_bucket() {
 fn staging() {
     let (mut limiter, now) = (Limiter::new(CaLimits { jitter: None, ..CaLimits::staging() }), start());
     assert_eq!(orders_at_once(&mut limiter, ALICE, now), (1500, Duration::from_millis(7200)));
-    let name = &device(0)[0];
+    let name = &host(&device(0), 0);
     (0..3600).for_each(|_| limiter.validation_failed(ALICE, name, now));
     assert!(!limiter.is_paused(ALICE, name));
     limiter.validation_failed(ALICE, name, now);
     assert!(limiter.is_paused(ALICE, name));
     let domain = "example.com".parse().unwrap();
     assert_eq!(limiter.remaining(&Bucket::Certificates { domain: &domain }, now), 30_000);
-    assert_eq!(limiter.remaining(&Bucket::ExactSet { names: &device(0) }, now), 30_000);
+    assert_eq!(limiter.remaining(&Bucket::ExactSet { identifiers: &device(0) }, now), 30_000);
     assert_eq!(limiter.remaining(&Bucket::Failures { account: BOB, name }, now), 200);
     assert_eq!(limiter.remaining(&Bucket::RegistrationsFromAddress("192.0.2.1".parse().unwrap()), now), 50);
 }

@@ -17,13 +17,13 @@ fn a_fleet_for_a_year_is_remembered_in_little() {
     for round in 0..13 {
         for device in 0..DEVICES {
             let now = start() + round * 28 * DAY + device * spread;
-            let names = [format!("device{device}.fleet.test").parse().unwrap()];
+            let names = format!("device{device}.fleet.test").parse().unwrap();
             let order = if device % 2 == 0 { by(ALICE, &names) } else { replacing(ALICE, &names) };
             if device % 50 == 0 {
-                limiter.validation_failed(ALICE, &names[0], now);
+                limiter.validation_failed(ALICE, &host(&names, 0), now);
             }
             limiter.new_order(&order, now).unwrap();
-            limiter.validated(ALICE, &names[0]);
+            limiter.validated(ALICE, &host(&names, 0));
             limiter.issued(&order, now);
             most = most.max(limiter.remembered());
         }
