@@ -130,7 +130,7 @@ impl<P: Provider> HttpBackend<P> {
 
 impl<P: Provider> Clone for HttpBackend<P> {
     fn clone(&self) -> Self {
-        Self { inner: self.state.clone() }
+        Self { state: self.state.clone() }
     }
 }
 

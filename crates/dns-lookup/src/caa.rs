@@ -7,6 +7,8 @@ mod issue_value;
 
 use std::fmt;
 
+use hickory_proto::rr::rdata::CAA;
+
 pub use issue_value::{IssueValue, IssueValueError};
 
 /// A CAA record (RFC 8659 section 4.1).
@@ -154,6 +156,12 @@ impl CaaRecord {
     /// instead, Let's Encrypt accepts that too.
     pub fn is_critical(&self) -> bool {
         self.flags & (128 | 1) != 0
+    }
+}
+
+impl From<&CAA> for CaaRecord {
+    fn from(caa: &CAA) -> Self {
+        Self { flags: caa.flags(), tag: caa.tag.to_ascii_lowercase(), value: caa.value.clone() }
     }
 }
 
