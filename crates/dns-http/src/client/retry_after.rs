@@ -1,24 +1,24 @@
-//! When a server wants to be asked again.
+//! The `Retry-After` header.
 
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, header};
 
-/// No server can keep us away for longer.
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+/// Maximum wait that is accepted from a server.
+const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The wait of a `Retry-After` header in either of its forms, seconds or a date (RFC 9110 section 10.2.3); `None`
-/// when there is none or it cannot be read.
+/// Returns the wait of a `Retry-After` header in either of its forms, seconds or a date (RFC 9110 section 10.2.3); `None`
+/// if there is none or it is malformed.
 pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = if !text.is_empty() && text.bytes().all(|octet| octet.is_ascii_digit()) {
-        // Too many digits for a number are longer than a day, too.
-        text.parse().map_or(LONGEST, Duration::from_secs)
+        // A number that does not fit is longer than a day, too.
+        text.parse().map_or(MAX_WAIT, Duration::from_secs)
     } else {
         let date = httpdate::parse_http_date(text).ok()?;
         date.duration_since(now).unwrap_or_default()
     };
-    Some(wait.min(LONGEST))
+    Some(wait.min(MAX_WAIT))
 }
 
 #[cfg(test)]
