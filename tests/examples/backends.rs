@@ -1,4 +1,4 @@
-//! Writes the table in `docs/backends.md` anew. It needs BIND, Knot and PowerDNS, as `tests/peers/install` links them.
+//! Rewrites the table in `docs/backends.md`. It needs BIND, Knot and PowerDNS, as `tests/peers/install` links them.
 
 use fleetcert_tests::backends_page::page;
 

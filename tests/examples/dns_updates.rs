@@ -15,7 +15,7 @@ use fleetcert_tests::powerdns::PowerDns;
 use fleetcert_tests::{Deadline, Fault, Finished, Process, Stopwatch};
 use serde::Deserialize;
 
-/// Each figure is the median of so many.
+/// Rounds; each figure is their median.
 const ROUNDS: usize = 3;
 /// Values that go through the writer.
 const VALUES: usize = 10_000;
@@ -43,7 +43,7 @@ struct Round {
     nsupdate: f64,
 }
 
-/// A server, and how many times the figure of 16 connections the writer is to reach, with so many values a call.
+/// A server, and the ratio to 16 connections that the writer must reach, for a number of values a call.
 struct Subject {
     name: &'static str,
     values_per_call: usize,
@@ -153,7 +153,7 @@ fn run_churn(churn: &Path, server: &NameServer, arguments: &[&str]) -> Result<Ch
     Ok(churned)
 }
 
-/// So many values added and removed by one `nsupdate`, each in a message of its own.
+/// Adds and removes this number of values with one `nsupdate`, each in its own message.
 fn run_nsupdate(server: &NameServer, changes: usize) -> Result<f64, Fault> {
     let line = |verb: &str, number: usize| {
         format!("{verb} _acme-challenge.n{number}.{ZONE} 1 TXT \"{number:_>43}\"\nsend")

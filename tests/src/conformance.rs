@@ -1,9 +1,8 @@
 //! The conformance suite of DNS backends on the name servers.
 
 use std::fs;
-use std::sync::Arc;
 
-use fleetcert_ambient::{Ambient, SystemClock, SystemEntropy};
+use fleetcert_ambient::{Ambient, SystemClock};
 use fleetcert_dns::conformance::{Report, Subject, check};
 use fleetcert_dns::{DnsBackend, ZoneWriter, ZoneWriterOptions};
 use fleetcert_dns_rfc2136::{Rfc2136Backend, Rfc2136Options};
@@ -29,7 +28,7 @@ pub fn backend(server: &NameServer, transport: Transport) -> Result<Rfc2136Backe
     let key = fs::read_to_string(server.key_file()).map_err(Fault::while_doing("reading the key file"))?;
     let key = TsigKey::parse(&key).map_err(Fault::while_doing("parsing the key file"))?;
     let options = Rfc2136Options { transport, ..Rfc2136Options::new(server.address(), key) };
-    Ok(Rfc2136Backend::new(options, Arc::new(SystemClock), Arc::new(SystemEntropy)))
+    Ok(Rfc2136Backend::new(options, Ambient::system()))
 }
 
 /// Returns the zone writer with its defaults on top of a backend. Its driver runs as a task of the current runtime.

@@ -125,7 +125,7 @@ impl Place {
         })
     }
 
-    /// The journey of so many devices.
+    /// The journey of this number of devices.
     ///
     /// # Errors
     /// If it fails, or does not end in time; the fault says whether Pebble still answers.

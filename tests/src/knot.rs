@@ -9,7 +9,7 @@ use crate::{Deadline, Fault, Process, setting, with_free_ports};
 /// Until knotd says that it runs.
 const START: Duration = Duration::from_secs(20);
 
-/// A running knotd with one zone, which keeps changes in its journal and does not write the zone file anew.
+/// A running knotd with one zone, which keeps changes in its journal and does not rewrite the zone file.
 #[derive(Debug)]
 pub struct Knot(NameServer);
 

@@ -15,12 +15,12 @@ const LONGEST_LINE: u64 = 64 * 1024;
 /// The output of one process, standard output and standard error apart or together.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
-    state: Mutex<State>,
+    state: Mutex<LinesState>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct LinesState {
     lines: VecDeque<String>,
     /// Lines that were dropped from the front.
     dropped: usize,
@@ -109,7 +109,7 @@ impl Lines {
         self.changed.notify_all();
     }
 
-    fn locked(&self) -> MutexGuard<'_, State> {
+    fn locked(&self) -> MutexGuard<'_, LinesState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

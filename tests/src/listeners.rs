@@ -1,4 +1,4 @@
-//! Whether a process listens, as the system tells (`/proc`): whoever answers at the port may be a stranger.
+//! Whether a process listens, from `/proc`: the program that answers at the port may be another one.
 
 use std::fs;
 use std::net::{SocketAddr, SocketAddrV4};

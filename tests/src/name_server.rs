@@ -115,7 +115,7 @@ impl NameServer {
     /// Kills the server, and lets a stranger have its TCP port for so long.
     ///
     /// # Errors
-    /// If the port is not to be had.
+    /// If the port is not available.
     pub fn lose_port(&mut self, held: Duration) -> Result<(), Fault> {
         self.kill();
         let stranger = TcpListener::bind(self.address()).map_err(Fault::while_doing("taking the port"))?;

@@ -31,7 +31,7 @@ pub struct PebbleConfig {
     /// Whether the up to five seconds' sleep before each validation is left out.
     pub no_sleep: bool,
     /// How many percent of the valid authorizations are used again; Pebble's own default is 50, 0 proves every
-    /// certificate anew.
+    /// certificate again.
     pub authz_reuse: u8,
     /// `Retry-After` in seconds on an authorization in progress and on an order in progress; 0 sends none. Pebble
     /// sends it as seconds or as a date, by chance.

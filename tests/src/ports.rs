@@ -15,7 +15,7 @@ const ATTEMPTS: usize = 3;
 /// How long a port may still be held that is needed again.
 const HELD: Duration = Duration::from_secs(20);
 /// Between two tries to have it.
-const PAUSE: Duration = Duration::from_millis(100);
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Ports that this process gave away and will not give again, as the taker may not listen yet.
 static TAKEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
@@ -62,7 +62,9 @@ pub fn with_port_as_before<T>(mut start: impl FnMut() -> Result<T, Fault>) -> Re
     let deadline = Deadline::after(HELD);
     loop {
         match start() {
-            Err(fault) if !deadline.has_passed() && port_is_taken(&fault.to_string()) => thread::sleep(PAUSE),
+            Err(fault) if !deadline.has_passed() && port_is_taken(&fault.to_string()) => {
+                thread::sleep(RETRY_INTERVAL);
+            }
             other => return other,
         }
     }

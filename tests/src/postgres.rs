@@ -187,7 +187,7 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        // A killed server would leave its segment of shared memory behind: it is told to end. If it does not, it is
+        // A killed server would leave its segment of shared memory behind: it is asked to end first. If it does not, it is
         // killed all the same.
         let _ = self.stop("QUIT");
     }

@@ -183,7 +183,7 @@ impl ServerProgram {
 
 impl Drop for ServerProgram {
     fn drop(&mut self) {
-        // It is told to end, and ends its own processes. If it does not, it is killed.
+        // SIGTERM ends it with its own processes. If it does not, it is killed.
         if let Some(process) = self.process.take()
             && process.signal("TERM").is_ok()
         {

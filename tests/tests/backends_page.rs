@@ -1,5 +1,5 @@
 //! The table in `docs/backends.md` is current.
-//! `cargo run -p fleetcert-tests --features bind,knot,powerdns --example backends` writes it anew.
+//! `cargo run -p fleetcert-tests --features bind,knot,powerdns --example backends` rewrites it.
 
 use fleetcert_tests::Fault;
 use fleetcert_tests::backends_page::page;

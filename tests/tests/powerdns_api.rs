@@ -98,7 +98,7 @@ async fn advice_knows_whether_changes_are_rectified() -> Outcome {
     Ok(())
 }
 
-/// So often one value is added in a call, and then so many in one.
+/// Calls with one value each, and values in one call.
 const ROUNDS: usize = 10;
 const BATCH: usize = 100;
 

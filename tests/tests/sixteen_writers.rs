@@ -34,20 +34,20 @@ const WRITERS: usize = 16;
 const PROCESSES: usize = 4;
 /// At the least, in three thirds: a server ends after each but the last.
 const LASTS: Duration = Duration::from_secs(60);
-/// More orders than that are made in each third.
+/// Minimum orders in each third.
 const ORDERS: usize = 100;
-/// Until they are, and until a server that was about to go has taken or given up a value, or shows it. A machine that is
-/// only slow to start a server must not meet it.
-const PATIENCE: Duration = Duration::from_secs(120);
-/// Writers meet at so few names.
+/// Deadline of each third, and of each publication and withdrawal. Generous, because a machine may be slow to start a
+/// server.
+const TIMEOUT: Duration = Duration::from_secs(120);
+/// Names that all writers share.
 const NAMES: usize = 7;
-/// For how long a server is away.
-const AWAY: Duration = Duration::from_millis(500);
-/// Between two steps of one order; this is no benchmark.
-const PAUSE: Duration = Duration::from_millis(10);
-/// Nothing here waits for so long. The test's own waits are no help where a lock is held for ever.
-const STANDS_STILL: Duration = Duration::from_secs(900);
-/// Until nobody answers for a value any more.
+/// Time between the kill and the restart of a server.
+const DOWNTIME: Duration = Duration::from_millis(500);
+/// Time between two steps of one order; this is no benchmark.
+const STEP_INTERVAL: Duration = Duration::from_millis(10);
+/// The test is stuck if it takes longer than this. Its own deadlines do not help where a lock is held for ever.
+const STALL_TIMEOUT: Duration = Duration::from_secs(900);
+/// Deadline until no server answers with a value any more.
 const SWEEP_WITHIN: Duration = Duration::from_secs(30);
 
 type Anything = Box<dyn std::error::Error + Send + Sync>;
@@ -70,7 +70,7 @@ async fn nothing_is_lost_and_nothing_is_left() {
     assert!(!servers.is_empty(), "the features bind, knot and powerdns bring the servers");
     let (_over, is_over) = mpsc::channel::<()>();
     thread::spawn(move || {
-        if is_over.recv_timeout(STANDS_STILL) == Err(RecvTimeoutError::Timeout) {
+        if is_over.recv_timeout(STALL_TIMEOUT) == Err(RecvTimeoutError::Timeout) {
             eprintln!("the writers stand still");
             process::abort();
         }
@@ -113,7 +113,7 @@ async fn trial(name: &str, mut server: Server) -> Result<(), Anything> {
         [NameServer::kill as fn(&mut NameServer), |server| server.stop().expect("the server stops")]
     {
         block_in_place(|| way_to_end(&mut server));
-        SystemClock.sleep(AWAY).await;
+        SystemClock.sleep(DOWNTIME).await;
         block_in_place(|| server.start_again())?;
         // Work goes on after each start.
         orders.push(write_on(&mut writers, &done).await?);
@@ -128,7 +128,7 @@ async fn trial(name: &str, mut server: Server) -> Result<(), Anything> {
     for process in &processes {
         while process.challenges.orphans() > 0 && !patience.has_passed() {
             swept += process.challenges.sweep().await?;
-            SystemClock.sleep(AWAY).await;
+            SystemClock.sleep(DOWNTIME).await;
         }
         assert_eq!(process.challenges.orphans(), 0, "{name}");
     }
@@ -142,10 +142,10 @@ async fn trial(name: &str, mut server: Server) -> Result<(), Anything> {
 
 /// Lets the writers go on for a third of the time at the least, until they have made enough orders. Returns how many.
 async fn write_on(writers: &mut JoinSet<Result<(), Anything>>, done: &Done) -> Result<usize, Anything> {
-    let (third, patience) = (Deadline::after(LASTS / 3), Deadline::after(PATIENCE));
+    let (third, patience) = (Deadline::after(LASTS / 3), Deadline::after(TIMEOUT));
     let before = done.orders.load(SeqCst);
     loop {
-        SystemClock.sleep(PAUSE).await;
+        SystemClock.sleep(STEP_INTERVAL).await;
         if let Some(writer) = writers.try_join_next() {
             writer??;
             return Err("a writer ended before it was told to".into());
@@ -155,7 +155,7 @@ async fn write_on(writers: &mut JoinSet<Result<(), Anything>>, done: &Done) -> R
             return Ok(made);
         }
         if patience.has_passed() {
-            return Err(format!("{made} orders were made within {PATIENCE:?}, of more than {ORDERS}").into());
+            return Err(format!("{made} orders were made within {TIMEOUT:?}, of more than {ORDERS}").into());
         }
     }
 }
@@ -172,9 +172,9 @@ impl Process {
         let backend: Arc<dyn DnsBackend> = Arc::new(writer(backend(server, Transport::Tcp)?));
         let visibility = Arc::new(AsTheServerHasIt(backend.clone()));
         let options = ChallengeOptions {
-            publish_within: PATIENCE,
-            visible_within: PATIENCE,
-            withdraw_within: PATIENCE,
+            publish_within: TIMEOUT,
+            visible_within: TIMEOUT,
+            withdraw_within: TIMEOUT,
             ..ChallengeOptions::default()
         };
         let challenges = Challenges::new(backend.clone(), visibility, Arc::new(SystemClock), options);
@@ -211,7 +211,7 @@ async fn write(writer: usize, process: &Process, enough: &AtomicBool, done: &Don
         }
         let published = process.challenges.publish(records).await?;
         published.wait_until_visible().await?;
-        SystemClock.sleep(PAUSE).await;
+        SystemClock.sleep(STEP_INTERVAL).await;
         for record in published.records() {
             require(process, &record.name, &record.value).await?;
         }
@@ -230,13 +230,13 @@ async fn write(writer: usize, process: &Process, enough: &AtomicBool, done: &Don
 /// Nobody may have removed the value.
 async fn require(process: &Process, name: &DomainName, value: &TxtValue) -> Result<(), Anything> {
     let zone = ZONE.parse()?;
-    let patience = Deadline::after(PATIENCE);
+    let patience = Deadline::after(TIMEOUT);
     loop {
         match process.backend.texts(&zone, name).await {
             Ok(texts) if texts.contains(value) => return Ok(()),
             Ok(texts) => return Err(format!("{value} is lost at {name}, where {texts:?} are").into()),
             Err(error) if error.retry_after().is_some() && !patience.has_passed() => {
-                SystemClock.sleep(AWAY).await;
+                SystemClock.sleep(DOWNTIME).await;
             }
             Err(error) => return Err(error.into()),
         }

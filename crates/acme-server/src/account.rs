@@ -12,10 +12,11 @@ use http::{Request, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::front::{peer, text};
+use crate::answer::text;
+use crate::front::peer;
 use crate::objects::{Account, Objects};
 use crate::request::{from_account, from_key};
-use crate::server::Shared;
+use crate::shared::ServerState;
 use crate::table::{Full, Id};
 use crate::{Problem, ProblemKind, Resource};
 
@@ -35,7 +36,7 @@ struct NewAccount {
 }
 
 pub(crate) async fn create(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<ServerState>>,
     request: Request<Body>,
 ) -> Result<Response, Problem> {
     let from = peer(&request);
@@ -70,9 +71,9 @@ pub(crate) async fn create(
     Ok(response)
 }
 
-/// The answer to whoever has an account.
+/// Returns the answer that shows an account.
 fn existing(
-    shared: &Shared,
+    shared: &ServerState,
     objects: &Objects,
     thumbprint: &Thumbprint,
 ) -> Option<Result<Response, Problem>> {
@@ -92,7 +93,7 @@ struct Update {
 }
 
 pub(crate) async fn update(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<ServerState>>,
     Path(id): Path<String>,
     request: Request<Body>,
 ) -> Result<Response, Problem> {
@@ -139,7 +140,7 @@ fn check_contacts(contacts: &[String]) -> Result<(), Problem> {
     Ok(())
 }
 
-fn shown(shared: &Shared, id: Id, account: &Account, status: StatusCode) -> Response {
+fn shown(shared: &ServerState, id: Id, account: &Account, status: StatusCode) -> Response {
     let location = shared.urls.one(Resource::Account, id);
     (status, [(LOCATION, text(&location))], Json(document(account))).into_response()
 }

@@ -10,11 +10,11 @@ use http::header::CONTENT_TYPE;
 
 use crate::Problem;
 use crate::request::from_account;
-use crate::server::Shared;
+use crate::shared::ServerState;
 use crate::table::Id;
 
 pub(crate) async fn download(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<ServerState>>,
     Path(id): Path<String>,
     request: Request<Body>,
 ) -> Result<Response, Problem> {

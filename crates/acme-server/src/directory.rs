@@ -8,10 +8,10 @@ use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use crate::Resource;
-use crate::server::Shared;
+use crate::shared::ServerState;
 use crate::table::Id;
 
-pub(crate) async fn directory(State(shared): State<Arc<Shared>>) -> Json<Value> {
+pub(crate) async fn directory(State(shared): State<Arc<ServerState>>) -> Json<Value> {
     let mut directory = Map::new();
     for (name, resource) in [
         ("newNonce", Resource::NewNonce),
@@ -29,7 +29,7 @@ pub(crate) async fn directory(State(shared): State<Arc<Shared>>) -> Json<Value> 
     Json(Value::Object(directory))
 }
 
-fn meta(shared: &Shared) -> Map<String, Value> {
+fn meta(shared: &ServerState) -> Map<String, Value> {
     let options = &shared.options;
     let mut meta = Map::new();
     meta.insert("externalAccountRequired".to_owned(), false.into());

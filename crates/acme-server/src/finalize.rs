@@ -17,8 +17,7 @@ use tokio::sync::oneshot;
 use crate::objects::{OrderStatus, Progress};
 use crate::order::{own, shown};
 use crate::request::{Caller, from_account};
-use crate::server::Shared;
-use crate::work::Job;
+use crate::shared::{Job, ServerState};
 use crate::{Problem, ProblemKind};
 
 #[derive(Deserialize)]
@@ -27,7 +26,7 @@ struct Finalize {
 }
 
 pub(crate) async fn finalize(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<ServerState>>,
     Path(id): Path<String>,
     request: Request<Body>,
 ) -> Result<Response, Problem> {
@@ -43,7 +42,12 @@ pub(crate) async fn finalize(
 }
 
 /// Hands the CSR to the issuer. What is returned resolves when the issuer is done.
-fn start(shared: &Shared, caller: &Caller, id: &str, csr: &str) -> Result<oneshot::Receiver<()>, Problem> {
+fn start(
+    shared: &ServerState,
+    caller: &Caller,
+    id: &str,
+    csr: &str,
+) -> Result<oneshot::Receiver<()>, Problem> {
     let mut objects = shared.objects();
     let (id, order) = own(&objects, caller, id)?;
     let status = objects.status(order, shared.now());

@@ -10,7 +10,8 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, LINK, USER_AGENT};
 use http::{HeaderName, HeaderValue, Method, Request};
 
-use crate::server::Shared;
+use crate::answer::{link, text};
+use crate::shared::ServerState;
 use crate::{Problem, Resource};
 
 const REPLAY_NONCE: HeaderName = HeaderName::from_static("replay-nonce");
@@ -19,7 +20,11 @@ const REPLAY_NONCE: HeaderName = HeaderName::from_static("replay-nonce");
 ///
 /// An answer to a GET other than newNonce has no nonce: it would be wasted, as clients of the directory and of
 /// renewal information sign nothing (RFC 8555 section 6.5 asks for one only after a POST).
-pub(crate) async fn front(State(shared): State<Arc<Shared>>, request: Request<Body>, next: Next) -> Response {
+pub(crate) async fn front(
+    State(shared): State<Arc<ServerState>>,
+    request: Request<Body>,
+    next: Next,
+) -> Response {
     let resource = Resource::at(request.uri().path());
     let with_nonce = request.method() == Method::POST || resource == Some(Resource::NewNonce);
     let has_user_agent = request.headers().get(USER_AGENT).is_some_and(|agent| !agent.is_empty());
@@ -40,7 +45,7 @@ pub(crate) async fn front(State(shared): State<Arc<Shared>>, request: Request<Bo
 }
 
 async fn admit(
-    shared: &Shared,
+    shared: &ServerState,
     resource: Option<Resource>,
     from: Option<IpAddr>,
     has_user_agent: bool,
@@ -67,14 +72,4 @@ pub(crate) async fn no_such_resource() -> Problem {
 
 pub(crate) async fn wrong_method() -> Problem {
     Problem::malformed("this resource does not have that method").with_status(405)
-}
-
-/// A link header (RFC 8288).
-pub(crate) fn link(url: &str, relation: &str) -> HeaderValue {
-    text(&format!("<{url}>;rel=\"{relation}\""))
-}
-
-/// A header of text that is ours; a base URL that no header can carry makes an empty one.
-pub(crate) fn text(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
 }

@@ -1,4 +1,4 @@
-//! The seam: who decides, validates and signs.
+//! The issuer: decides, validates and signs.
 
 use std::fmt::Debug;
 use std::net::IpAddr;
@@ -10,17 +10,17 @@ use fleetcert_x509::{CertificateId, Chain, Leaf, VerifiedCsr};
 
 use crate::{Problem, Resource};
 
-/// What stands behind an [`AcmeServer`](crate::AcmeServer): a CA, or a control server that fronts one.
+/// The issuer behind an [`AcmeServer`](crate::AcmeServer): a CA, or a control server that fronts one.
 ///
-/// The server keeps the protocol; the issuer decides. A [`Problem`] that a method returns is what the client is
-/// told. `validate` and `issue` run in the background work of [`AcmeServer::run`](crate::AcmeServer::run), many at
+/// The server implements the protocol; the issuer decides. A [`Problem`] that a method returns goes to the client.
+/// `validate` and `issue` run in the background work of [`AcmeServer::run`](crate::AcmeServer::run), many at
 /// once, each under a deadline after which its future is dropped; the other methods run inside a request.
 #[async_trait]
 pub trait Issuer: Send + Sync + Debug {
     /// Asked first for every request to one of the server's resources, before anything of it is read. Here stand
     /// limits on requests, maintenance and scripted faults. Takes all by default.
     ///
-    /// `from` is the peer of the connection, if whoever serves the router says it in a
+    /// `from` is the peer of the connection, if the server of the router provides a
     /// [`ConnectInfo`](axum::extract::ConnectInfo) of a socket address.
     async fn admit(&self, resource: Resource, from: Option<IpAddr>) -> Result<(), Problem> {
         let _ = (resource, from);

@@ -1,6 +1,6 @@
 //! The server side of ACME (RFC 8555), with renewal information (RFC 9773), as an axum router.
 //!
-//! For whoever builds something that ACME clients talk to: a test CA, a private CA, a control server that fronts
+//! Use it to build something that ACME clients talk to: a test CA, a private CA, a control server that fronts
 //! a public one. The server keeps the protocol: nonces, signatures, accounts, orders, authorizations, states,
 //! problem documents. What is decided, validated and signed is an [`Issuer`]'s, behind a trait of its own.
 //!
@@ -24,9 +24,9 @@
 //! ```
 
 mod account;
+mod answer;
 mod authorization;
 mod certificate;
-mod challenge;
 mod directory;
 mod finalize;
 mod front;
@@ -42,6 +42,7 @@ mod request;
 mod revoke;
 mod route;
 mod server;
+mod shared;
 mod table;
 mod work;
 

@@ -14,10 +14,10 @@ use http::{Request, StatusCode};
 use serde::Deserialize;
 
 use crate::issuer::OrderRequest;
-use crate::objects::{Authorization, AuthorizationState, Objects, Order, OrderKey, Progress};
+use crate::objects::{AcmeOrder, Authorization, AuthorizationState, Objects, OrderKey, Progress};
 use crate::order::shown;
 use crate::request::{Caller, from_account};
-use crate::server::Shared;
+use crate::shared::ServerState;
 use crate::table::{Full, Id};
 use crate::{Problem, ProblemKind};
 
@@ -39,7 +39,7 @@ struct IdentifierObject {
 }
 
 pub(crate) async fn create(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<ServerState>>,
     request: Request<Body>,
 ) -> Result<Response, Problem> {
     let (caller, payload) = from_account(&shared, request).await?;
@@ -74,7 +74,7 @@ pub(crate) async fn create(
 }
 
 async fn reuse_or_open(
-    shared: &Shared,
+    shared: &ServerState,
     caller: &Caller,
     key: &OrderKey,
     order: &OrderRequest<'_>,
@@ -152,7 +152,7 @@ fn already_replaced() -> Problem {
     Problem::new(ProblemKind::AlreadyReplaced, "another order replaces this certificate already")
 }
 
-fn reused(shared: &Shared, key: &OrderKey) -> Option<Response> {
+fn reused(shared: &ServerState, key: &OrderKey) -> Option<Response> {
     if !shared.options.reuse_orders {
         return None;
     }
@@ -163,7 +163,7 @@ fn reused(shared: &Shared, key: &OrderKey) -> Option<Response> {
 
 /// Makes the order, with an authorization for each identifier: a new one, or one that is valid and may be used again.
 fn open(
-    shared: &Shared,
+    shared: &ServerState,
     caller: &Caller,
     key: OrderKey,
     replaces: Option<CertificateId>,
@@ -190,14 +190,14 @@ fn open(
         expires = expires.min(ends);
     }
     let id = Id::random(&*shared.entropy);
-    let order = Order { key, replaces, authorizations, expires, progress: Progress::Open };
+    let order = AcmeOrder { key, replaces, authorizations, expires, progress: Progress::Open };
     let response = shown(shared, &objects, id, &order, StatusCode::CREATED);
     objects.add_order(id, order).map_err(|Full| Problem::busy())?;
     Ok(response)
 }
 
 fn valid_authorization(
-    shared: &Shared,
+    shared: &ServerState,
     objects: &Objects,
     key: &OrderKey,
     identifier: &Identifier,
@@ -210,7 +210,7 @@ fn valid_authorization(
 }
 
 fn new_authorization(
-    shared: &Shared,
+    shared: &ServerState,
     objects: &mut Objects,
     caller: &Caller,
     key: &OrderKey,

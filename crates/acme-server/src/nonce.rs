@@ -10,14 +10,14 @@ use fleetcert_ambient::Entropy;
 /// The nonces that were given out and not used yet. Of more than the bound, the oldest are forgotten.
 #[derive(Debug)]
 pub(crate) struct Nonces {
-    state: Mutex<State>,
+    state: Mutex<NonceQueue>,
     most: usize,
 }
 
 type Nonce = [u8; 16];
 
 #[derive(Debug, Default)]
-struct State {
+struct NonceQueue {
     unused: HashSet<Nonce>,
     /// In the order of giving; used ones stay here until they are the oldest.
     given: VecDeque<Nonce>,
@@ -49,7 +49,7 @@ impl Nonces {
         matches!(URL_SAFE_NO_PAD.decode_slice(text, &mut nonce), Ok(16)) && self.lock().unused.remove(&nonce)
     }
 
-    fn lock(&self) -> parking_lot::MutexGuard<'_, State> {
+    fn lock(&self) -> parking_lot::MutexGuard<'_, NonceQueue> {
         self.state.lock()
     }
 }

@@ -29,7 +29,7 @@ pub(crate) struct OrderKey {
 
 /// RFC 8555 section 7.1.3.
 #[derive(Clone, Debug)]
-pub(crate) struct Order {
+pub(crate) struct AcmeOrder {
     pub(crate) key: OrderKey,
     pub(crate) replaces: Option<CertificateId>,
     pub(crate) authorizations: Vec<Id>,
@@ -112,7 +112,7 @@ const READABLE: Duration = Duration::from_secs(3600);
 #[derive(Debug)]
 pub(crate) struct Objects {
     pub(crate) accounts: Table<Account>,
-    pub(crate) orders: Table<Order>,
+    pub(crate) orders: Table<AcmeOrder>,
     pub(crate) authorizations: Table<Authorization>,
     pub(crate) certificates: Table<Certificate>,
     by_thumbprint: HashMap<Thumbprint, Id>,
@@ -153,7 +153,7 @@ impl Objects {
         self.authorizations.insert(id, authorization, Some(end))
     }
 
-    pub(crate) fn add_order(&mut self, id: Id, order: Order) -> Result<(), Full> {
+    pub(crate) fn add_order(&mut self, id: Id, order: AcmeOrder) -> Result<(), Full> {
         let (key, replaces) = (order.key.clone(), order.replaces.clone());
         let end = order.expires + READABLE;
         self.orders.insert(id, order, Some(end))?;
@@ -218,7 +218,7 @@ impl Objects {
     }
 
     /// The status of an order: what it says itself, and else what its authorizations say together.
-    pub(crate) fn status(&self, order: &Order, now: SystemTime) -> OrderStatus {
+    pub(crate) fn status(&self, order: &AcmeOrder, now: SystemTime) -> OrderStatus {
         match order.progress {
             Progress::Valid { .. } => return OrderStatus::Valid,
             Progress::Invalid { .. } => return OrderStatus::Invalid,

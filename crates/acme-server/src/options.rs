@@ -1,4 +1,4 @@
-//! What a server is told once.
+//! Settings of a server.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,17 +7,17 @@ use std::time::Duration;
 /// Encrypt; every field can be changed before the server is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AcmeOptions {
-    /// Where clients reach the router, such as `https://127.0.0.1:14000`. Every URL that the server gives out
+    /// URL at which clients reach the router, such as `https://127.0.0.1:14000`. Every URL that the server gives out
     /// begins with it, and a request must be signed for exactly such a URL.
     pub base_url: String,
-    /// The terms of service; when there are any, a new account must agree to them.
+    /// URL of the terms of service; a new account must agree to them.
     pub terms_of_service: Option<String>,
     /// The names by which CAA records mean this CA (RFC 8659 section 4.2), for the directory.
     pub caa_identities: Vec<String>,
     /// The profiles that an order may ask for, each with its description; empty for none.
     pub profiles: BTreeMap<String, String>,
 
-    /// How long an order, and an authorization that is pending, lives.
+    /// Life of an order, and of a pending authorization.
     pub order_lifetime: Duration,
     /// A valid authorization serves further orders of the same account and profile for this time. Zero: never.
     pub authorization_reuse: Duration,
@@ -29,29 +29,29 @@ pub struct AcmeOptions {
     pub order_retry_after: Option<Duration>,
     /// `Retry-After` on an authorization or a challenge that is pending or processing; `None` sends none.
     pub challenge_retry_after: Option<Duration>,
-    /// The answer to a finalize request waits so long for the certificate before it says `processing`.
+    /// Time that the answer to a finalize request waits for the certificate before it says `processing`.
     pub finalize_wait: Duration,
     /// The issuer's validation of one challenge is given up after this time, as a problem of type `dns`.
     pub validation_timeout: Duration,
     /// The issuer's work on one certificate is given up after this time, and the order is invalid.
     pub issuance_timeout: Duration,
 
-    /// So many percent of the good nonces are refused, to try the patience of clients.
+    /// Percentage of valid nonces that are rejected, to test that clients try again.
     pub nonce_rejection_percent: u8,
 
-    /// So many names in one order.
+    /// Maximum identifiers in one order, at most 100.
     pub max_names: usize,
-    /// So many accounts; when there are as many, a new one is refused with status 503.
+    /// Maximum accounts; beyond it, a new one is refused with status 503.
     pub max_accounts: usize,
-    /// So many orders that have not ended, and so many authorizations.
+    /// Maximum orders that have not ended, and maximum authorizations.
     pub max_orders: usize,
-    /// So many certificates that have not expired.
+    /// Maximum certificates that have not expired.
     pub max_certificates: usize,
-    /// So many unused nonces; of more, the oldest are forgotten.
+    /// Maximum unused nonces; beyond it, the oldest are forgotten.
     pub max_nonces: usize,
-    /// So many validations and issuances at once.
+    /// Maximum validations and issuances at once.
     pub max_parallel_work: usize,
-    /// So many more may wait; then requests that would make more work are refused with status 503.
+    /// Maximum waiting validations and issuances; beyond it, requests for more are refused with status 503.
     pub max_waiting_work: usize,
 }
 

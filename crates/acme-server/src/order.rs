@@ -1,7 +1,6 @@
 //! Orders as clients see them (RFC 8555 section 7.1.3).
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use axum::Json;
 use axum::body::Body;
@@ -10,19 +9,16 @@ use axum::response::{IntoResponse, Response};
 use http::header::{LOCATION, RETRY_AFTER};
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
-use crate::front::text;
-use crate::objects::{Objects, Order, OrderStatus, Progress};
-use crate::problem::seconds;
+use crate::answer::{rfc3339, seconds, text};
+use crate::objects::{AcmeOrder, Objects, OrderStatus, Progress};
 use crate::request::{Caller, from_account};
-use crate::server::Shared;
+use crate::shared::ServerState;
 use crate::table::Id;
 use crate::{Problem, Resource};
 
 pub(crate) async fn show(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<ServerState>>,
     Path(id): Path<String>,
     request: Request<Body>,
 ) -> Result<Response, Problem> {
@@ -34,7 +30,11 @@ pub(crate) async fn show(
 }
 
 /// The order at the end of a URL, if it is the caller's.
-pub(crate) fn own<'a>(objects: &'a Objects, caller: &Caller, id: &str) -> Result<(Id, &'a Order), Problem> {
+pub(crate) fn own<'a>(
+    objects: &'a Objects,
+    caller: &Caller,
+    id: &str,
+) -> Result<(Id, &'a AcmeOrder), Problem> {
     let not_found = || Problem::not_found("order");
     let id: Id = id.parse().map_err(|_| not_found())?;
     let order = objects.orders.get(id).ok_or_else(not_found)?;
@@ -45,7 +45,13 @@ pub(crate) fn own<'a>(objects: &'a Objects, caller: &Caller, id: &str) -> Result
 }
 
 /// The answer that shows an order.
-pub(crate) fn shown(shared: &Shared, objects: &Objects, id: Id, order: &Order, code: StatusCode) -> Response {
+pub(crate) fn shown(
+    shared: &ServerState,
+    objects: &Objects,
+    id: Id,
+    order: &AcmeOrder,
+    code: StatusCode,
+) -> Response {
     let status = objects.status(order, shared.now());
     let location = [(LOCATION, text(&shared.urls.one(Resource::Order, id)))];
     let mut response = (code, location, Json(document(shared, id, order, status))).into_response();
@@ -55,7 +61,7 @@ pub(crate) fn shown(shared: &Shared, objects: &Objects, id: Id, order: &Order, c
     response
 }
 
-fn document(shared: &Shared, id: Id, order: &Order, status: OrderStatus) -> Value {
+fn document(shared: &ServerState, id: Id, order: &AcmeOrder, status: OrderStatus) -> Value {
     let urls = &shared.urls;
     let identifiers: Vec<Value> =
         order.key.identifiers.iter().map(|it| json!({ "type": "dns", "value": it })).collect();
@@ -82,10 +88,4 @@ fn document(shared: &Shared, id: Id, order: &Order, status: OrderStatus) -> Valu
         Progress::Open | Progress::Processing => {}
     }
     document
-}
-
-/// A time in whole seconds, as RFC 8555 wants it.
-pub(crate) fn rfc3339(time: SystemTime) -> String {
-    let time = OffsetDateTime::from(time);
-    time.replace_nanosecond(0).unwrap_or(time).format(&Rfc3339).unwrap_or_default()
 }

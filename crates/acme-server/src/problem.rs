@@ -9,9 +9,9 @@ use http::header::{CONTENT_TYPE, LINK, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
-use crate::front::link;
+use crate::answer::{link, seconds};
 
-/// Why a request or a challenge failed, as the client is told.
+/// Reason why a request or a challenge failed, as the client sees it.
 ///
 /// It has the status code that RFC 8555 or, where that leaves it open, Boulder gives the kind. Inside an
 /// [`Issuer`](crate::Issuer) it is the error type.
@@ -265,12 +265,6 @@ impl IntoResponse for Problem {
     }
 }
 
-/// The value of a `Retry-After` header: whole seconds, rounded up.
-pub(crate) fn seconds(wait: Duration) -> HeaderValue {
-    let up = u64::from(wait.subsec_nanos() > 0);
-    HeaderValue::from(wait.as_secs().saturating_add(up))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -293,12 +287,5 @@ mod tests {
         assert_eq!(document["type"], "urn:ietf:params:acme:error:rejectedIdentifier");
         assert_eq!(document["subproblems"][1]["identifier"]["value"], "b.test");
         assert_eq!(document["subproblems"][1]["status"], 400);
-    }
-
-    #[test]
-    fn waits_are_rounded_up() {
-        assert_eq!(seconds(Duration::from_millis(1)), "1");
-        assert_eq!(seconds(Duration::from_secs(2)), "2");
-        assert_eq!(seconds(Duration::MAX), u64::MAX.to_string());
     }
 }

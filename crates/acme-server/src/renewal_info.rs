@@ -11,17 +11,16 @@ use http::header::RETRY_AFTER;
 use serde_json::json;
 
 use crate::Problem;
+use crate::answer::{rfc3339, seconds};
 use crate::issuer::RenewalInfo;
-use crate::order::rfc3339;
-use crate::problem::seconds;
-use crate::server::Shared;
+use crate::shared::ServerState;
 
 /// Six hours, as Let's Encrypt says, there with some jitter.
 const ASK_AGAIN: Duration = Duration::from_secs(6 * 3600);
 
-/// It needs no signature, so that whoever has a certificate can ask.
+/// It needs no signature, so that anyone who has a certificate can ask.
 pub(crate) async fn renewal_info(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<ServerState>>,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let id: CertificateId = id.parse().map_err(|error| Problem::malformed(format!("{error}")))?;
@@ -45,7 +44,7 @@ pub(crate) async fn renewal_info(
 }
 
 /// The window of Boulder for what must be renewed now: it is over already.
-fn at_once(shared: &Shared) -> RenewalInfo {
+fn at_once(shared: &ServerState) -> RenewalInfo {
     let ago = |minutes: u64| shared.now() - Duration::from_secs(minutes * 60);
     RenewalInfo { start: ago(60), end: ago(30), explanation_url: None, retry_after: ASK_AGAIN }
 }

@@ -9,7 +9,7 @@ use http::header::CONTENT_TYPE;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::server::Shared;
+use crate::shared::ServerState;
 use crate::table::Id;
 use crate::{Problem, ProblemKind, Resource};
 
@@ -61,7 +61,7 @@ impl Payload {
 
 /// Takes a request that must be signed by an account.
 pub(crate) async fn from_account(
-    shared: &Shared,
+    shared: &ServerState,
     request: Request<Body>,
 ) -> Result<(Caller, Payload), Problem> {
     match from_anyone(shared, request).await? {
@@ -71,7 +71,10 @@ pub(crate) async fn from_account(
 }
 
 /// Takes a request that must be signed by the key that it shows.
-pub(crate) async fn from_key(shared: &Shared, request: Request<Body>) -> Result<(Jwk, Payload), Problem> {
+pub(crate) async fn from_key(
+    shared: &ServerState,
+    request: Request<Body>,
+) -> Result<(Jwk, Payload), Problem> {
     match from_anyone(shared, request).await? {
         (Signer::Key(key), payload) => Ok((key, payload)),
         (Signer::Account(_), _) => Err(Problem::malformed("this request needs a \"jwk\", not a \"kid\"")),
@@ -83,7 +86,7 @@ pub(crate) async fn from_key(shared: &Shared, request: Request<Body>) -> Result<
 /// The nonce is used up only by a request that is well-formed, and before the signature is checked, so that a
 /// request cannot be tried again with another signature.
 pub(crate) async fn from_anyone(
-    shared: &Shared,
+    shared: &ServerState,
     request: Request<Body>,
 ) -> Result<(Signer, Payload), Problem> {
     let url = shared.urls.signed(request.uri().path_and_query().map_or("/", |path| path.as_str()));
@@ -133,7 +136,7 @@ fn unreadable(body: &[u8], error: &JoseError) -> Problem {
     Problem::malformed(format!("the body is not a signed request: {error}"))
 }
 
-fn check_header(shared: &Shared, jws: &UnverifiedJws, url: &str) -> Result<(), Problem> {
+fn check_header(shared: &ServerState, jws: &UnverifiedJws, url: &str) -> Result<(), Problem> {
     let header = jws.header();
     if !matches!(header.alg, Algorithm::Rs256 | Algorithm::Es256 | Algorithm::Es384) {
         return Err(bad_algorithm());
@@ -156,7 +159,7 @@ fn check_header(shared: &Shared, jws: &UnverifiedJws, url: &str) -> Result<(), P
     }
 }
 
-fn account(shared: &Shared, kid: &str) -> Result<Caller, Problem> {
+fn account(shared: &ServerState, kid: &str) -> Result<Caller, Problem> {
     let id = shared.urls.id_of(Resource::Account, kid);
     let found = id.and_then(|id| shared.objects().accounts.get(id).cloned().map(|account| (id, account)));
     match found {

@@ -11,7 +11,7 @@ use http::{Request, StatusCode};
 use serde::Deserialize;
 
 use crate::request::{Signer, from_anyone};
-use crate::server::Shared;
+use crate::shared::ServerState;
 use crate::{Problem, ProblemKind};
 
 #[derive(Deserialize)]
@@ -24,9 +24,9 @@ struct Revocation {
 /// unspecified, keyCompromise, superseded, cessationOfOperation (RFC 5280 section 5.3.1): those of Let's Encrypt.
 const REASONS: [u64; 4] = [0, 1, 4, 5];
 
-/// The account that got the certificate may revoke it, and whoever has its key.
+/// The account that ordered the certificate may revoke it, and any holder of its key.
 pub(crate) async fn revoke(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<ServerState>>,
     request: Request<Body>,
 ) -> Result<StatusCode, Problem> {
     let (signer, payload) = from_anyone(&shared, request).await?;

@@ -1,8 +1,7 @@
-//! The server: its state, its router and its background work.
+//! The server: its router and its background work.
 
-use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{get, post};
@@ -10,13 +9,10 @@ use fleetcert_ambient::{Clock, Entropy};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::nonce::Nonces;
-use crate::objects::Objects;
-use crate::route::Urls;
-use crate::work::{self, Job};
+use crate::shared::{Job, ServerState};
 use crate::{
-    AcmeOptions, Issuer, Problem, Resource, account, authorization, certificate, challenge, directory,
-    finalize, front, new_order, order, renewal_info, revoke,
+    AcmeOptions, Issuer, Resource, account, authorization, certificate, directory, finalize, front,
+    new_order, order, renewal_info, revoke, work,
 };
 
 /// An ACME server (RFC 8555) over an [`Issuer`].
@@ -25,25 +21,12 @@ use crate::{
 /// objects live in memory and end with it.
 #[derive(Debug)]
 pub struct AcmeServer {
-    shared: Arc<Shared>,
+    shared: Arc<ServerState>,
     jobs: mpsc::Receiver<Job>,
 }
 
-/// What the handlers and the background work share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) issuer: Arc<dyn Issuer>,
-    pub(crate) options: AcmeOptions,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) entropy: Arc<dyn Entropy>,
-    pub(crate) urls: Urls,
-    pub(crate) nonces: Nonces,
-    objects: Mutex<Objects>,
-    jobs: mpsc::Sender<Job>,
-}
-
 /// No object lives longer than this, whatever the options say, so that no date is out of range.
-const LONGEST_LIFE: Duration = Duration::from_secs(366 * 86_400);
+const MAX_LIFE: Duration = Duration::from_secs(366 * 86_400);
 
 impl AcmeServer {
     /// A server without accounts. Nothing runs yet.
@@ -53,20 +36,9 @@ impl AcmeServer {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        options.order_lifetime = options.order_lifetime.min(LONGEST_LIFE);
-        options.authorization_reuse = options.authorization_reuse.min(LONGEST_LIFE);
-        let waiting = options.max_waiting_work.clamp(1, tokio::sync::Semaphore::MAX_PERMITS);
-        let (sender, jobs) = mpsc::channel(waiting);
-        let shared = Shared {
-            urls: Urls::new(&options.base_url),
-            nonces: Nonces::new(options.max_nonces),
-            objects: Mutex::new(Objects::new(&options)),
-            jobs: sender,
-            issuer,
-            options,
-            clock,
-            entropy,
-        };
+        options.order_lifetime = options.order_lifetime.min(MAX_LIFE);
+        options.authorization_reuse = options.authorization_reuse.min(MAX_LIFE);
+        let (shared, jobs) = ServerState::new(issuer, options, clock, entropy);
         Self { shared: Arc::new(shared), jobs }
     }
 
@@ -90,7 +62,7 @@ impl AcmeServer {
             .route(&route(Resource::Order), post(order::show))
             .route(&route(Resource::Finalize), post(finalize::finalize))
             .route(&route(Resource::Authorization), post(authorization::update))
-            .route(&route(Resource::Challenge), post(challenge::answer))
+            .route(&route(Resource::Challenge), post(authorization::answer))
             .route(&route(Resource::Certificate), post(certificate::download))
             .route(&route(Resource::RevokeCertificate), post(revoke::revoke))
             .route(&route(Resource::RenewalInfo), get(renewal_info::renewal_info))
@@ -106,28 +78,5 @@ impl AcmeServer {
     /// `processing`. At its end, and when the future is dropped, work under way is dropped where it stands.
     pub async fn run(self, shutdown: CancellationToken) {
         work::run(self.shared, self.jobs, shutdown).await;
-    }
-}
-
-impl Shared {
-    pub(crate) fn now(&self) -> SystemTime {
-        self.clock.now()
-    }
-
-    pub(crate) fn objects(&self) -> MutexGuard<'_, Objects> {
-        // A panic while the lock is held can leave one object behind another; each is still sound by itself.
-        self.objects.lock()
-    }
-
-    /// Hands work to [`AcmeServer::run`].
-    pub(crate) fn place_for_work(&self) -> Result<mpsc::Permit<'_, Job>, Problem> {
-        self.jobs.try_reserve().map_err(|_| Problem::busy())
-    }
-
-    pub(crate) fn rejects_good_nonce(&self) -> bool {
-        // Sixteen bits make the bias of the remainder too small to matter.
-        let mut number = [0; 2];
-        self.entropy.fill(&mut number);
-        u16::from_le_bytes(number) % 100 < u16::from(self.options.nonce_rejection_percent)
     }
 }

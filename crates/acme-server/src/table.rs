@@ -58,7 +58,7 @@ pub(crate) struct NotAnId;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Full;
 
-/// Objects by their identifier, at most so many, each until its end.
+/// A bounded table of objects by their identifier, each until its end.
 #[derive(Debug)]
 pub(crate) struct Table<T> {
     entries: HashMap<Id, Entry<T>>,

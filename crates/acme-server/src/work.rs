@@ -7,31 +7,21 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fleetcert_ambient::timeout;
 use fleetcert_x509::{Chain, VerifiedCsr};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::issuer::{Dns01Challenge, IssueRequest};
 use crate::objects::{AuthorizationState, Certificate, Progress};
-use crate::server::Shared;
+use crate::shared::{Job, ServerState};
 use crate::table::{Full, Id};
 use crate::{Problem, ProblemKind, Resource};
 
-/// One piece of work.
-#[derive(Debug)]
-pub(crate) enum Job {
-    Validate {
-        authorization: Id,
-    },
-    Issue {
-        order: Id,
-        csr: Box<VerifiedCsr>,
-        /// Nobody may be waiting any more.
-        done: oneshot::Sender<()>,
-    },
-}
-
-pub(crate) async fn run(shared: Arc<Shared>, mut jobs: mpsc::Receiver<Job>, shutdown: CancellationToken) {
+pub(crate) async fn run(
+    shared: Arc<ServerState>,
+    mut jobs: mpsc::Receiver<Job>,
+    shutdown: CancellationToken,
+) {
     let most = shared.options.max_parallel_work.max(1);
     let mut running = JoinSet::new();
     loop {
@@ -56,7 +46,7 @@ pub(crate) async fn run(shared: Arc<Shared>, mut jobs: mpsc::Receiver<Job>, shut
     }
 }
 
-async fn validate(shared: Arc<Shared>, id: Id) {
+async fn validate(shared: Arc<ServerState>, id: Id) {
     let Some(challenge) = challenge(&shared, id) else { return };
     let validation = shared.issuer.validate(&challenge);
     let outcome = timeout(&*shared.clock, shared.options.validation_timeout, validation)
@@ -83,7 +73,7 @@ async fn validate(shared: Arc<Shared>, id: Id) {
     }
 }
 
-fn challenge(shared: &Shared, id: Id) -> Option<Dns01Challenge> {
+fn challenge(shared: &ServerState, id: Id) -> Option<Dns01Challenge> {
     let objects = shared.objects();
     let authorization = objects.authorizations.get(id)?;
     let account = objects.accounts.get(authorization.account)?;
@@ -95,7 +85,7 @@ fn challenge(shared: &Shared, id: Id) -> Option<Dns01Challenge> {
     })
 }
 
-async fn issue(shared: &Shared, id: Id, csr: VerifiedCsr) {
+async fn issue(shared: &ServerState, id: Id, csr: VerifiedCsr) {
     let Some(request) = issue_request(shared, id, csr) else { return };
     let issuance = shared.issuer.issue(&request);
     let outcome = timeout(&*shared.clock, shared.options.issuance_timeout, issuance)
@@ -111,7 +101,7 @@ async fn issue(shared: &Shared, id: Id, csr: VerifiedCsr) {
     }
 }
 
-fn issue_request(shared: &Shared, id: Id, csr: VerifiedCsr) -> Option<IssueRequest> {
+fn issue_request(shared: &ServerState, id: Id, csr: VerifiedCsr) -> Option<IssueRequest> {
     let objects = shared.objects();
     let order = objects.orders.get(id)?;
     Some(IssueRequest {
@@ -124,7 +114,7 @@ fn issue_request(shared: &Shared, id: Id, csr: VerifiedCsr) -> Option<IssueReque
 }
 
 /// Keeps what was issued; `Err` when it is not what the server can hand out.
-fn record(shared: &Shared, order: Id, chain: Chain) -> Result<Id, Problem> {
+fn record(shared: &ServerState, order: Id, chain: Chain) -> Result<Id, Problem> {
     let certificate_id = chain.leaf().certificate_id().map_err(|error| internal(&error.to_string()))?;
     let mut objects = shared.objects();
     let account = objects.orders.get(order).ok_or_else(|| internal("the order has ended"))?.key.account;

@@ -8,7 +8,6 @@ mod nonce_pool;
 mod placed_order;
 mod renewal_info;
 mod reply;
-mod retry_after;
 mod signer;
 mod tap;
 mod traffic;
@@ -34,23 +33,35 @@ use signer::Signer;
 use traffic::Purpose;
 use wire::Wire;
 
-/// One CA, known by the URL of its directory. A clone is the same one.
+/// A CA, known by the URL of its directory. Clones share their connections and nonces.
 ///
-/// Making it sends nothing: the directory is read when it is first needed, and again after a day.
+/// Making one sends nothing: the directory is read when it is first needed, and again after a day.
+///
+/// ```
+/// use fleetcert_acme::{Client, ClientOptions};
+/// use fleetcert_ambient::SystemClock;
+/// use std::sync::Arc;
+///
+/// let url = "https://acme-staging-v02.api.letsencrypt.org/directory";
+/// let options = ClientOptions::default();
+/// let client = Client::new(url, &options, Arc::new(SystemClock))?;
+/// assert_eq!(client.traffic().directory, 0);
+/// # Ok::<(), fleetcert_acme::AcmeError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Client {
     wire: Arc<Wire>,
     directory: Arc<Mutex<Option<Arc<Directory>>>>,
 }
 
-/// How a CA is talked to.
+/// Settings of a [`Client`].
 #[derive(Clone, Debug)]
 pub struct ClientOptions {
-    /// Certificates, in PEM, that the CA's web server is trusted by **in place of** those of the platform.
+    /// Root certificates of the CA's web server, in PEM, **in place of** those of the platform.
     pub roots_pem: Option<Vec<u8>>,
-    /// The program that asks, with its version (RFC 8555 section 6.1).
+    /// User-Agent: the program with its version (RFC 8555 section 6.1).
     pub user_agent: String,
-    /// The time for one request with its answer. Default: 30 seconds.
+    /// Time limit for one request with its answer. Default: 30 seconds.
     pub request_timeout: Duration,
 }
 
@@ -64,11 +75,11 @@ impl Default for ClientOptions {
     }
 }
 
-/// After this the directory is read again.
+/// Age at which the directory is read again.
 const DIRECTORY_LIFE: Duration = Duration::from_secs(86_400);
 
 impl Client {
-    /// The CA whose directory is at `directory_url`. No URL outside that URL's origin is ever asked.
+    /// Returns the CA whose directory is at `directory_url`. No URL outside that URL's origin is ever requested.
     ///
     /// # Errors
     /// [`InvalidInput`](AcmeErrorKind::InvalidInput): the URL is not one of HTTPS, a root is not a certificate, or
@@ -80,9 +91,9 @@ impl Client {
     ) -> Result<Self, AcmeError> {
         let invalid = |detail: &str| AcmeError::new(AcmeErrorKind::InvalidInput, Operation::Setup, detail);
         let url = Url::parse(directory_url)
-            .map_err(|error| invalid("the directory's URL is not a URL").because(error))?;
+            .map_err(|error| invalid("the directory URL is not a URL").because(error))?;
         if url.scheme() != "https" {
-            return Err(invalid("the directory's URL must begin with https"));
+            return Err(invalid("the directory URL must begin with https://"));
         }
         let mut builder = ClientBuilder::new(&options.user_agent).timeout(options.request_timeout);
         if let Some(roots) = &options.roots_pem {
@@ -90,10 +101,13 @@ impl Client {
                 builder.only_roots_pem(roots).map_err(|error| invalid(&error.to_string()).because(error))?;
         }
         let http = builder.build().map_err(|error| invalid(&error.to_string()).because(error))?;
-        Ok(Self { wire: Arc::new(Wire::new(http, url, clock)), directory: Arc::default() })
+        Ok(Self {
+            wire: Arc::new(Wire::new(http, options.request_timeout, url, clock)),
+            directory: Arc::default(),
+        })
     }
 
-    /// The page with the CA's terms of service, where the directory names one.
+    /// Returns the URL of the CA's terms of service, if the directory names one.
     ///
     /// # Errors
     /// When the directory cannot be read.
@@ -101,7 +115,7 @@ impl Client {
         Ok(self.directory().await?.meta.terms_of_service.clone())
     }
 
-    /// The names of the profiles that an order may ask for.
+    /// Returns the names of the profiles that an order may ask for.
     ///
     /// # Errors
     /// When the directory cannot be read.
@@ -116,7 +130,7 @@ impl Client {
     /// anything else.
     ///
     /// # Errors
-    /// What the CA refuses, or that it cannot be reached.
+    /// When the CA refuses, or cannot be reached.
     pub async fn register(&self, key: AccountKey, terms: TermsOfService) -> Result<Account, AcmeError> {
         let TermsOfService::Agreed = terms;
         self.account_of(key, false).await
@@ -130,7 +144,7 @@ impl Client {
         self.account_of(key, true).await
     }
 
-    /// The account of stored credentials. Sends nothing.
+    /// Returns the account of stored credentials. Sends nothing.
     ///
     /// # Errors
     /// [`Protocol`](AcmeErrorKind::Protocol) when the account belongs to another CA than this.
@@ -139,7 +153,7 @@ impl Client {
         Ok(Account::new(self.clone(), credentials))
     }
 
-    /// How many requests were sent so far, by all accounts together.
+    /// Returns how many requests were sent so far, by all accounts together.
     pub fn traffic(&self) -> Traffic {
         self.wire.traffic()
     }
@@ -151,7 +165,7 @@ impl Client {
         self.account(Credentials::new(key, url))
     }
 
-    /// The directory, read at most once a day. An old one is better than none.
+    /// Returns the directory, read at most once a day. An old one is better than none.
     async fn directory(&self) -> Result<Arc<Directory>, AcmeError> {
         // Held while it is read, so that a crowd of orders reads it once.
         let mut known = self.directory.lock().await;
@@ -178,7 +192,7 @@ impl Client {
         Directory::parse(reply.body, &self.wire)
     }
 
-    /// Reads the directory anew next time: a CA that does not know its own URLs has changed them.
+    /// Makes the next call read the directory: a CA that does not know its own URLs has changed them.
     async fn forget_directory(&self) {
         *self.directory.lock().await = None;
     }

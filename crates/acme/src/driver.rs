@@ -1,4 +1,4 @@
-//! The shell of the order: it does what the state machine says.
+//! The driver of orders: performs the actions of the state machine.
 
 mod journal;
 mod observer;
@@ -20,30 +20,39 @@ use crate::order::{Action, Event, Failure, FailureKind, Retry, State, step};
 use crate::{Authority, Fault};
 use run::Run;
 
-/// Drives orders: at one CA, with one way to publish records. A clone is the same one.
+/// Drives orders at one CA, with one way to publish records. The crate's first page shows one at work.
 #[derive(Clone, Debug)]
 pub struct Driver {
-    /// The CA, with an account.
+    /// CA, with an account.
     pub authority: Arc<dyn Authority>,
-    /// How challenge records are published, seen and withdrawn.
+    /// Means to publish, observe and withdraw challenge records.
     pub challenges: Challenges,
-    /// The time.
+    /// Clock.
     pub clock: Arc<dyn Clock>,
-    /// How patient it is.
+    /// Time limits and poll intervals.
     pub options: DriverOptions,
 }
 
-/// How patient a [`Driver`] is.
+/// Time limits and poll intervals of a [`Driver`].
+///
+/// ```
+/// use fleetcert_acme::DriverOptions;
+/// use std::time::Duration;
+///
+/// let patience = Duration::from_secs(60);
+/// let options = DriverOptions { patience, ..DriverOptions::default() };
+/// assert_eq!(options.first_poll, Duration::from_millis(50));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DriverOptions {
-    /// How long one [`drive`](Driver::drive) waits for the CA, measured from its begin; then the order is suspended.
-    /// Publishing, and waiting for visibility, have limits of their own. Default: 5 minutes.
+    /// Time that one [`drive`](Driver::drive) waits for the CA, from its start; then the order is suspended.
+    /// Publishing and waiting for visibility have their own limits. Default: 5 minutes.
     pub patience: Duration,
-    /// The first pause before an order is read again, where the CA names none; it doubles. Default: 50 ms.
+    /// First poll interval of an order where the CA names none; it doubles. Default: 50 ms.
     pub first_poll: Duration,
-    /// What the doubling stops at. Default: 5 seconds.
+    /// Longest poll interval. Default: 5 seconds.
     pub longest_poll: Duration,
-    /// After this anybody may withdraw a challenge record of a driver that is no more. Default: an hour.
+    /// Life of a challenge record; a sweep withdraws older ones. Default: an hour.
     pub record_life: Duration,
 }
 
@@ -58,63 +67,62 @@ impl Default for DriverOptions {
     }
 }
 
-/// What an order needs to know besides its [`State`].
+/// Inputs of an order besides its [`State`].
 #[derive(Clone, Copy, Debug)]
 pub struct Job<'a> {
-    /// The zone that the challenge records go to. Every name of the order is in it.
+    /// Zone of the challenge records. Every identifier of the order is in it.
     pub zone: &'a DomainName,
-    /// The CSR; the same one each time that the order is driven.
+    /// CSR; the same one each time that the order is driven.
     pub csr: &'a VerifiedCsr,
-    /// The roots to which the chain must lead; `None` where the CA's are not known here.
+    /// Roots to which the chain must lead; `None` if the CA's are not known here.
     pub roots: Option<&'a Roots>,
-    /// How long the certificate should live, by the CA's profile. One that lives longer by more than a day is a wrong
-    /// one. `None` where it is not known.
+    /// Expected life of the certificate. One that lives longer by more than a day is wrong. `None` accepts any.
     pub lifetime: Option<Duration>,
 }
 
-/// How driving an order ended.
+/// Result of driving an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// With a certificate, which was checked: key, names, validity and signatures. The state is `Done`.
+    /// A certificate, checked: key, identifiers, validity and signatures. The state is `Done`.
     Issued {
-        /// The chain, leaf first.
+        /// Chain, leaf first.
         chain: Chain,
-        /// Where the order stands.
+        /// State of the order.
         state: State,
     },
-    /// Without, and this order will never have one. The state is `Failed`. For another try begin with
-    /// [`State::Wanted`].
+    /// No certificate, now or later. The state is `Failed`. To try again, start from [`State::Wanted`].
     Failed {
-        /// Why, and when to try again.
+        /// Reason, and when to try again.
         failure: Failure,
         /// Fault of the CA behind the failure, if this drive met it.
         fault: Option<Fault>,
-        /// Where the order stands.
+        /// State of the order.
         state: State,
     },
-    /// Not yet: drive the same order again later, with this state. It costs nothing of the CA's limits.
+    /// No certificate yet: drive the same order again later, with this state. It costs nothing of the CA's limits.
     Suspended {
-        /// Why not now, and when to try again.
+        /// Reason, and when to try again.
         failure: Failure,
         /// Fault of the CA behind the failure, if this drive met it.
         fault: Option<Fault>,
-        /// Where the order stands: `Wanted`, `Ordering` or `Ordered`.
+        /// State of the order: `Wanted`, `Ordering` or `Ordered`.
         state: State,
     },
 }
 
 impl Driver {
-    /// Drives an order from where its journal says that it stands: from [`State::Wanted`], or from any other state
-    /// after a crash or a pause.
+    /// Drives an order from its last journal entry: from [`State::Wanted`], or from any state after a crash or a
+    /// pause.
     ///
-    /// Each state is recorded before its step is taken. The challenges are answered when the servers show the
-    /// records of all names. The chain is checked against the CSR. The records are withdrawn, whatever happens.
+    /// Each state is recorded before its step is taken. The challenges are answered when the servers show the records
+    /// of all identifiers, which stay in the zone until all are validated. The chain is checked against the CSR. The
+    /// records are withdrawn in any case.
     ///
-    /// **Cancellation.** When the call is dropped, the order is where the journal says, and its records are orphans
-    /// of [`challenges`](Self::challenges): they are withdrawn by its next sweep, or held again by the next drive.
+    /// **Cancellation.** When the call is dropped, the journal has the order's state, and its records are orphans of
+    /// [`challenges`](Self::challenges): its next sweep withdraws them, or the next drive adopts them.
     ///
     /// # Errors
-    /// What the journal failed with. The step that could not be recorded was not taken.
+    /// The failure of the journal. The step that could not be recorded was not taken.
     pub async fn drive(
         &self,
         job: &Job<'_>,
@@ -131,7 +139,7 @@ impl Driver {
             last_fault = fault.clone().or(last_fault);
             let (next, action) = step(state.clone(), event, self.clock.now());
             if next != state {
-                tracing::debug!(url = next.url(), ?action, "an order goes on");
+                tracing::debug!(url = next.url(), ?action, "order changes state");
                 let entry = Entry { state: next, fault };
                 journal.record(&entry).await?;
                 state = entry.state;

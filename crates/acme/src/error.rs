@@ -1,4 +1,4 @@
-//! What can go wrong with a CA, by outcome.
+//! Errors of a CA, by outcome.
 
 use std::error::Error;
 use std::fmt;
@@ -10,10 +10,10 @@ use crate::{Problem, RateLimit};
 
 type Source = Box<dyn Error + Send + Sync + 'static>;
 
-/// A CA did not do what was asked.
+/// A request that a CA did not carry out.
 ///
-/// The [`kind`](Self::kind) says what it means, the [`problem`](Self::problem) what the CA said, the source what
-/// happened below. [`fault`](Self::fault) is all of it as a plain value, without the source.
+/// The [`kind`](Self::kind) says what it means, the [`problem`](Self::problem) is the CA's own account of it, the
+/// source is the cause. [`fault`](Self::fault) is all of it as a plain value, without the source.
 #[derive(Debug)]
 pub struct AcmeError {
     operation: Operation,
@@ -21,36 +21,36 @@ pub struct AcmeError {
     source: Option<Source>,
 }
 
-/// What the failure means to the caller.
+/// Meaning of a failure to the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum AcmeErrorKind {
-    /// No answer, or not a whole one. Whether it was done is not known.
+    /// No complete answer. The request may have been carried out.
     Unreachable,
-    /// The CA says that it cannot now (5xx). Whether it was done is not known.
+    /// The CA is temporarily unavailable (5xx). The request may have been carried out.
     Unavailable,
-    /// A limit is reached.
+    /// A rate limit is reached.
     RateLimited,
     /// The CA has paused the account for this name; somebody has to visit the page that the problem names.
     Paused,
-    /// The CA refused every nonce, its own newest included.
+    /// The CA rejected every nonce, its own newest included.
     BadNonce,
     /// The account cannot be used: unknown, deactivated, or the CA wants something of its owner first.
     Account,
-    /// The CA does not have it, or not any more.
+    /// The CA does not have the object, or no longer.
     NotFound,
     /// The order is not ready to be finalized.
     OrderNotReady,
     /// The CA refuses; the problem says why.
     Refused,
-    /// The answer is not what RFC 8555 says, is too large, or leads to another server.
+    /// The answer does not follow RFC 8555, is too large, or leads to another server.
     Protocol,
-    /// What was asked cannot be asked: a setting or an argument is wrong.
+    /// The request is invalid: a setting or an argument is wrong.
     InvalidInput,
 }
 
-/// What was being done.
+/// Operation that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Operation {
@@ -78,29 +78,29 @@ pub enum Operation {
     Revoke,
 }
 
-/// A failure as a plain value: what a state machine can be told.
+/// A failure as a plain value, for the state machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// What it means.
+    /// Meaning.
     pub kind: AcmeErrorKind,
-    /// The HTTP status, when there was an answer.
+    /// HTTP status, if there was an answer.
     pub status: Option<u16>,
-    /// How long the CA asked us to wait (RFC 9110 section 10.2.3), at most 30 days.
+    /// Wait that the CA asked for in `Retry-After` (RFC 9110 section 10.2.3), at most 30 days.
     pub retry_after: Option<Duration>,
     /// Problem document of the CA (RFC 8555 section 6.7), if there is one.
     pub problem: Option<Problem>,
     /// The limit that is reached, for [`RateLimited`](AcmeErrorKind::RateLimited) and
     /// [`Paused`](AcmeErrorKind::Paused) as the CA reports them.
     pub limit: Option<RateLimit>,
-    /// What happened, where no problem document says it.
+    /// Description, where there is no problem document.
     pub detail: String,
 }
 
-/// When a CA that fails for the moment does not say when to come back.
-const PAUSE: Duration = Duration::from_secs(60);
+/// Wait where a CA that fails temporarily names none.
+const DEFAULT_RETRY: Duration = Duration::from_secs(60);
 
 impl AcmeError {
-    /// An error of this kind, for who implements an [`Authority`](crate::Authority).
+    /// Returns an error of this kind, for your own [`Authority`](crate::Authority).
     pub fn new(kind: AcmeErrorKind, operation: Operation, detail: impl Into<String>) -> Self {
         Fault::new(kind, detail).during(operation)
     }
@@ -109,44 +109,44 @@ impl AcmeError {
         Self::new(AcmeErrorKind::Protocol, Operation::Setup, detail)
     }
 
-    /// The same error, with the operation that it happened in.
+    /// Returns the error with the operation that failed.
     #[must_use]
     pub fn during(mut self, operation: Operation) -> Self {
         self.operation = operation;
         self
     }
 
-    /// The same error, with what is below it.
+    /// Returns the error with its cause.
     #[must_use]
     pub fn because(mut self, source: impl Into<Source>) -> Self {
         self.source = Some(source.into());
         self
     }
 
-    /// What the failure means.
+    /// Returns the meaning of the failure.
     pub fn kind(&self) -> AcmeErrorKind {
         self.fault.kind
     }
 
-    /// What was being done.
+    /// Operation that failed.
     pub fn operation(&self) -> Operation {
         self.operation
     }
 
-    /// What the CA said.
+    /// Returns the CA's problem document.
     pub fn problem(&self) -> Option<&Problem> {
         self.fault.problem.as_ref()
     }
 
-    /// All but the source, as a plain value.
+    /// Returns all but the source, as a plain value.
     pub fn fault(&self) -> &Fault {
         &self.fault
     }
 
-    /// When the same call may succeed: what the CA asked for, or a minute where it said nothing; `None` when
-    /// waiting does not mend it.
+    /// Returns when the same call may succeed: the CA's `Retry-After`, or a minute without one; `None` if waiting does
+    /// not help.
     pub fn retry_after(&self) -> Option<Duration> {
-        self.fault.passes().then(|| self.fault.retry_after.unwrap_or(PAUSE))
+        self.fault.passes().then(|| self.fault.retry_after.unwrap_or(DEFAULT_RETRY))
     }
 }
 
@@ -156,17 +156,17 @@ impl Fault {
         Self { kind, status: None, retry_after: None, problem: None, limit: None, detail: detail.into() }
     }
 
-    /// The error that this is when it happens in `operation`.
+    /// Returns the error that this is when it happens in `operation`.
     pub fn during(self, operation: Operation) -> AcmeError {
         AcmeError { operation, fault: Box::new(self), source: None }
     }
 
-    /// Whether the same call may succeed later without anybody doing anything.
+    /// Returns whether the same call may succeed later without an operator.
     pub fn passes(&self) -> bool {
         use AcmeErrorKind::{BadNonce, Protocol, RateLimited, Unavailable, Unreachable};
         match self.kind {
             Unreachable | Unavailable | RateLimited | BadNonce => true,
-            // A page of a proxy in place of an answer: not for ever, and only if it names a time soon.
+            // The page of a proxy in place of an answer: temporary if it names a time.
             Protocol => self.retry_after.is_some(),
             _ => false,
         }
@@ -201,20 +201,23 @@ impl fmt::Display for AcmeError {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
-            AcmeErrorKind::Unreachable => "the CA does not answer",
-            AcmeErrorKind::Unavailable => "the CA cannot now",
-            AcmeErrorKind::RateLimited => "a limit of the CA is reached",
+            AcmeErrorKind::Unreachable => "the CA is unreachable",
+            AcmeErrorKind::Unavailable => "the CA is temporarily unavailable",
+            AcmeErrorKind::RateLimited => "a rate limit of the CA is reached",
             AcmeErrorKind::Paused => "the CA has paused the name",
-            AcmeErrorKind::BadNonce => "the CA refuses every nonce",
-            AcmeErrorKind::Account => "the account cannot be used",
-            AcmeErrorKind::NotFound => "the CA does not have it",
+            AcmeErrorKind::BadNonce => "the CA rejects every nonce",
+            AcmeErrorKind::Account => "the ACME account cannot be used",
+            AcmeErrorKind::NotFound => "the CA does not have this object",
             AcmeErrorKind::OrderNotReady => "the order is not ready",
-            AcmeErrorKind::Refused => "the CA refuses",
-            AcmeErrorKind::Protocol => "the CA's answer is not as it should be",
-            AcmeErrorKind::InvalidInput => "it cannot be asked",
+            AcmeErrorKind::Refused => "the CA refused the request",
+            AcmeErrorKind::Protocol => "unexpected answer from the CA",
+            AcmeErrorKind::InvalidInput => "invalid request",
         })?;
         if let Some(status) = self.status {
             write!(f, " (HTTP {status})")?;
+        }
+        if let Some(wait) = self.retry_after {
+            write!(f, ", retry after {} s", wait.as_secs())?;
         }
         match &self.problem {
             Some(problem) => write!(f, ": {problem}"),

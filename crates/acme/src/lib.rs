@@ -1,29 +1,85 @@
-//! The DNS-01 order: a pure state machine, and a client on instant-acme that performs its steps.
+//! The DNS-01 order as a pure state machine, and a client on instant-acme that survives a crash at every step.
 //!
-//! For whoever gets certificates from an ACME CA (RFC 8555) by DNS-01 and must not lose one to a crash. A
-//! [`Client`] knows one CA; an [`Account`] of it is an [`Authority`]. A [`Driver`] takes an order from
-//! [`order::State::Wanted`] to a checked certificate: TXT values published for all names, seen on every server,
-//! challenges answered, CSR sent, chain downloaded and compared with what was ordered, TXT values withdrawn
-//! whatever happens. Each step is written to a [`Journal`] before it is taken, and an order goes on from any of
-//! its entries. What a failure means, and when to try again, is data: [`AcmeError`], [`order::Failure`].
+//! Use it to get certificates from an ACME CA (RFC 8555) by DNS-01 when an order must not be lost in a crash. A
+//! [`Client`] knows one CA; an [`Account`] at it is an [`Authority`]. A [`Driver`] takes an order from
+//! [`order::State::Wanted`] to a checked certificate: it publishes the TXT values of all identifiers, waits until every
+//! server shows them, answers the challenges, sends the CSR, downloads the chain, compares it with the order, and
+//! withdraws the TXT values in any case. Each step is written to a [`Journal`] before it is taken, and an order
+//! resumes from any entry. A failure is data: [`Fault`], [`order::Failure`], [`RateLimit`].
 //!
-//! When to order, and whether the limits of the CA allow it, is decided by the caller.
+//! When to order, and whether the CA's limits allow it, is for the caller to decide; [`PacedAuthority`] keeps to the
+//! CA's requests per second. [`conformance`] checks your own [`Authority`].
 //!
 //! ```
-//! use fleetcert_acme::{AccountKey, Client, ClientOptions};
+//! use fleetcert_acme::order::State;
+//! use fleetcert_acme::{
+//!     AccountKey, Client, ClientOptions, Driver, DriverOptions, Job,
+//!     MemoryJournal, NewOrder, NoObserver, Outcome, TermsOfService,
+//! };
 //! use fleetcert_ambient::SystemClock;
+//! use fleetcert_dns::challenge::{ChallengeOptions, Challenges};
+//! use fleetcert_x509::{CsrPolicy, KeyKind, KeyPair, VerifiedCsr, csr_for};
 //! use std::sync::Arc;
+//! # use fleetcert_ambient::SystemEntropy;
+//! # use fleetcert_dns_lookup::{AuthoritativeVisibility, LookOptions, Servers};
+//! # use fleetcert_nameserver::{NameServer, NameServerHost, Options, ZoneSettings};
+//! # use fleetcert_testkit::{TestCa, TestCaOptions};
 //!
-//! let url = "https://acme-staging-v02.api.letsencrypt.org/directory";
-//! let ca = Client::new(url, &ClientOptions::default(), Arc::new(SystemClock))?;
-//! let key = AccountKey::generate()?; // store it; then `ca.register(key, TermsOfService::Agreed)`
-//! assert_eq!(ca.traffic().directory, 0); // nothing was sent yet
-//! # drop(key);
-//! # Ok::<(), fleetcert_acme::AcmeError>(())
+//! # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+//! # runtime.block_on(async {
+//! # let zone: fleetcert_names::DomainName = "fleet.test".parse()?;
+//! # let host = NameServerHost { name: "ns1.fleet.test".parse()?, addresses: ["127.0.0.1".parse()?].into() };
+//! # let server = NameServer::new([ZoneSettings::new(zone.clone(), [host])], Options::default(), Arc::new(SystemClock))?;
+//! # let listener = server.listen("127.0.0.1:0".parse()?).await?;
+//! # let options = TestCaOptions::new(listener.local_addr());
+//! # let servers = Servers::given(vec![listener.local_addr()])?;
+//! # let (ca, service) = TestCa::start(options, Arc::new(SystemClock), Arc::new(SystemEntropy)).await?;
+//! # let stop = tokio_util::sync::CancellationToken::new();
+//! # tokio::spawn(listener.serve(stop.clone()));
+//! # tokio::spawn(service.serve(stop.clone()));
+//! # let visibility = AuthoritativeVisibility::new(
+//! #     servers, LookOptions::default(), Arc::new(SystemClock), Arc::new(SystemEntropy));
+//! # let (directory, backend) = (ca.directory_url(), server);
+//! # let roots_pem = Some(ca.listener_root_pem().as_bytes().to_vec());
+//! # let options = ClientOptions { roots_pem, ..ClientOptions::default() };
+//! // `directory`: the CA's URL. `backend` changes the zone `fleet.test`, and
+//! // `visibility` sees what its servers show.
+//! let clock = Arc::new(SystemClock);
+//! let client = Client::new(directory, &options, clock.clone())?;
+//! let account_key = AccountKey::generate()?; // store it before you register
+//! let account = client.register(account_key, TermsOfService::Agreed).await?;
+//! let challenges = Challenges::new(
+//!     Arc::new(backend),
+//!     Arc::new(visibility),
+//!     clock.clone(),
+//!     ChallengeOptions::default(),
+//! );
+//! let authority = Arc::new(account);
+//! let options = DriverOptions::default();
+//! let driver = Driver { authority, challenges, clock, options };
+//!
+//! let key = KeyPair::generate(KeyKind::P256)?;
+//! let csr = csr_for(&["xi8qz.fleet.test".parse()?], &key)?;
+//! let csr = VerifiedCsr::parse(&csr, &CsrPolicy::lets_encrypt())?;
+//! let zone = "fleet.test".parse()?;
+//! let job = Job { zone: &zone, csr: &csr, roots: None, lifetime: None };
+//! let order = NewOrder::new("xi8qz.fleet.test".parse()?);
+//! let wanted = State::Wanted { order };
+//! let journal = MemoryJournal::default(); // yours outlives a crash
+//! match driver.drive(&job, wanted, &journal, &NoObserver).await? {
+//!     Outcome::Issued { chain, .. } => println!("{}", chain.to_pem()),
+//!     // Drive it again later, from the last entry of the journal.
+//!     Outcome::Suspended { failure, .. } => panic!("not yet: {failure}"),
+//!     Outcome::Failed { failure, .. } => panic!("failed: {failure}"),
+//! }
+//! # stop.cancel();
+//! # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod authority;
 mod client;
+pub mod conformance;
 mod driver;
 mod error;
 pub mod order;

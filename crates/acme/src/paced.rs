@@ -214,14 +214,14 @@ mod tests {
 
     /// An authority that records when it is called, and can be made busy for one call.
     #[derive(Debug)]
-    struct Asked {
+    struct RecordingAuthority {
         clock: Waited,
         at: Mutex<Vec<SystemTime>>,
         busy: Mutex<Option<Option<Duration>>>,
     }
 
     #[async_trait]
-    impl Authority for Asked {
+    impl Authority for RecordingAuthority {
         fn account_url(&self) -> &str {
             "https://ca.test/1"
         }
@@ -252,10 +252,14 @@ mod tests {
         NewOrder::new("a.fleet.test".parse().unwrap())
     }
 
-    fn setting(rates: Rates) -> (PacedAuthority, Arc<Asked>, Waited) {
+    fn setting(rates: Rates) -> (PacedAuthority, Arc<RecordingAuthority>, Waited) {
         let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
         let clock = Waited(Arc::new(Mutex::new(start)));
-        let asked = Arc::new(Asked { clock: clock.clone(), at: Mutex::default(), busy: Mutex::default() });
+        let asked = Arc::new(RecordingAuthority {
+            clock: clock.clone(),
+            at: Mutex::default(),
+            busy: Mutex::default(),
+        });
         let pacer = Pacer::new(rates, 1000);
         (PacedAuthority::new(asked.clone(), pacer, Arc::new(clock.clone())), asked, clock)
     }

@@ -6,7 +6,8 @@
 //!
 //! A program passes [`Ambient::system()`]; a test passes a [`ManualClock`] or a
 //! [`TokioClock`], and [`SeededEntropy`]. [`timeout`] bounds any
-//! future by a clock, and [`Backoff`] computes the delays between attempts.
+//! future by a clock, [`Backoff`] computes the delays between
+//! attempts, and [`retry_after`] reads the wait that an HTTP server asks for.
 //!
 //! ```
 //! use fleetcert_ambient::{Clock, ManualClock};
@@ -23,6 +24,7 @@ mod backoff;
 mod clock;
 mod entropy;
 mod manual_clock;
+mod retry_after;
 mod tokio_clock;
 
 pub use ambient::Ambient;
@@ -30,4 +32,5 @@ pub use backoff::Backoff;
 pub use clock::{Clock, Elapsed, SystemClock, timeout};
 pub use entropy::{Entropy, SeededEntropy, SystemEntropy};
 pub use manual_clock::ManualClock;
+pub use retry_after::retry_after;
 pub use tokio_clock::TokioClock;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use fleetcert_ambient::{Clock, ManualClock, SystemClock, SystemEntropy};
+use fleetcert_ambient::{Ambient, Clock, ManualClock, SystemClock, SystemEntropy};
 use fleetcert_dns::{
     Advice, BackendError, BackendErrorKind, Capabilities, Change, DnsBackend, MemoryBackend, Operation,
     RecordSet, RecordType,
@@ -57,7 +57,7 @@ async fn serve() -> (NameServer, SocketAddr) {
 
 fn backend(server: SocketAddr, key: TsigKey) -> Arc<dyn DnsBackend> {
     let options = Rfc2136Options { call_within: Duration::from_secs(1), ..Rfc2136Options::new(server, key) };
-    Arc::new(Rfc2136Backend::new(options, Arc::new(SystemClock), Arc::new(SystemEntropy)))
+    Arc::new(Rfc2136Backend::new(options, Ambient::system()))
 }
 
 fn diagnose_zone(zone: DomainName, servers: &[SocketAddr], backend: Arc<dyn DnsBackend>) -> Diagnose {

@@ -2,11 +2,10 @@
 
 mod call;
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use async_trait::async_trait;
-use fleetcert_ambient::{Clock, Entropy};
+use fleetcert_ambient::Ambient;
 use fleetcert_dns::{
     BackendError, BackendErrorKind, Capabilities, Change, DnsBackend, Operation, RecordSet, RecordType,
 };
@@ -35,20 +34,19 @@ pub struct Rfc2136Backend {
     primaries: Vec<Primary>,
     /// The one that answered last.
     preferred: AtomicUsize,
-    clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
+    ambient: Ambient,
 }
 
 impl Rfc2136Backend {
-    /// A backend for these servers. `entropy` gives the ids of messages and spreads waits. Nothing is sent, and
-    /// nothing connected, before the first call.
-    pub fn new(options: Rfc2136Options, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
+    /// Returns a backend for these servers. The randomness gives the ids of messages and spreads waits. Nothing is sent,
+    /// and nothing connected, before the first call.
+    pub fn new(options: Rfc2136Options, ambient: Ambient) -> Self {
         let primaries = options
             .servers
             .iter()
-            .map(|server| Primary::new(server.clone(), &options, clock.clone(), &*entropy))
+            .map(|server| Primary::new(server.clone(), &options, ambient.clock.clone(), &*ambient.entropy))
             .collect();
-        Self { options, primaries, preferred: AtomicUsize::new(0), clock, entropy }
+        Self { options, primaries, preferred: AtomicUsize::new(0), ambient }
     }
 
     /// Makes the changes, as [`apply`](DnsBackend::apply) does, if the zone is as the prerequisites say; else
@@ -113,7 +111,7 @@ impl Rfc2136Backend {
     }
 
     fn call<'a>(&'a self, operation: Operation, zone: &'a DomainName) -> Call<'a> {
-        let end = self.clock.now() + self.options.call_within;
+        let end = self.ambient.now() + self.options.call_within;
         Call { backend: self, operation, zone, end }
     }
 }

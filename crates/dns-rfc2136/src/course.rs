@@ -1,7 +1,8 @@
-//! Which server is tried next, and when.
+//! The course of a message: which server is tried next, and when.
 
 use std::time::Duration;
 
+use fleetcert_ambient::Backoff;
 use fleetcert_dns_wire::ExchangeErrorKind;
 
 use crate::Refusal;
@@ -24,7 +25,7 @@ pub(crate) enum Prospect {
 pub(crate) struct Course {
     servers: usize,
     at: usize,
-    /// How many servers this round has left, the present one not counted.
+    /// Number of servers left in this round, without the current one.
     left: usize,
     /// Whether one of this round may do it later.
     hope: bool,
@@ -37,16 +38,16 @@ pub(crate) struct Course {
 pub(crate) enum Step {
     /// Try [`Course::server`] now.
     Now,
-    /// Try it after so long.
+    /// Try it after this time.
     After(Duration),
     /// There is nothing to try.
     Never,
 }
 
-/// So often a lost connection is made anew at once. A server that keeps losing it is then left alone for a while.
+/// Maximum reconnections at once in a round. After that the server counts as failed until the next round.
 const RECONNECTS: u32 = 3;
-const FIRST_WAIT: Duration = Duration::from_millis(25);
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// Back-off between two rounds of the servers.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(25), Duration::from_secs(1));
 
 impl Course {
     pub(crate) fn new(servers: usize, first: usize) -> Self {
@@ -65,9 +66,9 @@ impl Course {
         self.at
     }
 
-    /// What comes after a failure at this server. `chance` spreads the waits, so that callers who failed together
-    /// do not come back together.
-    pub(crate) fn after(&mut self, prospect: Prospect, chance: u8) -> Step {
+    /// Returns the step after a failure at this server. `random` spreads the waits, so that callers that failed together
+    /// do not return together.
+    pub(crate) fn after(&mut self, prospect: Prospect, random: u64) -> Step {
         match prospect {
             Prospect::None => return Step::Never,
             Prospect::Reconnect if self.reconnects < RECONNECTS => {
@@ -87,11 +88,9 @@ impl Course {
         if !self.hope {
             return Step::Never;
         }
-        let wait = FIRST_WAIT.saturating_mul(1 << self.rounds.min(16)).min(LONGEST_WAIT);
-        self.rounds += 1;
+        self.rounds = self.rounds.saturating_add(1);
         (self.left, self.hope, self.reconnects) = (self.servers.saturating_sub(1), false, 0);
-        // Between half of it and all.
-        Step::After(wait / 2 + wait / 2 * u32::from(chance) / 255)
+        Step::After(BACKOFF.jittered(self.rounds, random))
     }
 }
 
@@ -138,12 +137,12 @@ mod tests {
     fn each_server_is_tried_before_anybody_waits() {
         let mut course = Course::new(3, 1);
         let mut tried = vec![course.server()];
-        assert_eq!(course.after(Prospect::Later, 255), Step::Now);
+        assert_eq!(course.after(Prospect::Later, u64::MAX), Step::Now);
         tried.push(course.server());
-        assert_eq!(course.after(Prospect::Elsewhere, 255), Step::Now);
+        assert_eq!(course.after(Prospect::Elsewhere, u64::MAX), Step::Now);
         tried.push(course.server());
         assert_eq!(tried, [1, 2, 0]);
-        assert_eq!(course.after(Prospect::Elsewhere, 255), Step::After(FIRST_WAIT));
+        assert_eq!(course.after(Prospect::Elsewhere, u64::MAX), Step::After(BACKOFF.delay(1)));
         assert_eq!(course.server(), 1);
     }
 
@@ -159,7 +158,7 @@ mod tests {
     #[test]
     fn waits_grow_to_a_second_and_are_spread() {
         let mut course = Course::new(1, 0);
-        let waits: Vec<_> = (0..8).map(|_| course.after(Prospect::Later, 255)).collect();
+        let waits: Vec<_> = (0..8).map(|_| course.after(Prospect::Later, u64::MAX)).collect();
         let millis = [25, 50, 100, 200, 400, 800, 1000, 1000];
         assert_eq!(waits, millis.map(|millis| Step::After(Duration::from_millis(millis))));
         assert_eq!(course.after(Prospect::Later, 0), Step::After(Duration::from_millis(500)));

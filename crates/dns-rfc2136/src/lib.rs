@@ -1,31 +1,44 @@
 //! The DNS backend for servers that take RFC 2136 updates signed with TSIG: BIND, Knot, PowerDNS and our own name
 //! server.
 //!
-//! For who has the fleet zone on such a server. [`Rfc2136Backend`] puts many changes into one UPDATE message,
-//! signs it (RFC 8945), and believes a reply only when its id, its zone and its signature fit. It speaks TCP, UDP or
-//! TLS ([`Server`]), keeps one connection to each server with many messages under way, finds out how many of them the
-//! server bears, and goes to the next of several servers when one is down. Refusals are typed: a [`Refusal`] says
-//! whether it was the key's name, its secret, the clock, the zone or the server's policy. A server whose clock is apart
-//! from ours is understood at the second try. With [`Prerequisite`]s a change is made only if the zone is as the
-//! caller read it ([`Rfc2136Backend::apply_if`]).
+//! Use this crate if your zone is on such a server. [`Rfc2136Backend`] puts many changes into one UPDATE message, signs
+//! it (RFC 8945), and accepts a reply only if its id, its zone and its signature match. It speaks TCP, UDP or TLS
+//! ([`Server`]), keeps one connection to each server with many messages in flight, adapts their number to the server,
+//! and fails over to the next server when one is down. Errors are typed: a [`Refusal`] says whether the key's name, its
+//! secret, the clock, the zone or the server's policy is at fault. It corrects for a server whose clock differs. With
+//! [`Prerequisite`]s a change is made only if the zone is as you read it ([`Rfc2136Backend::apply_if`]).
+//!
+//! The backend changes a zone; it is no [`Visibility`](fleetcert_dns::Visibility). Wait for propagation with
+//! `AuthoritativeVisibility` of [`fleetcert-dns-lookup`](https://docs.rs/fleetcert-dns-lookup).
 //!
 //! ```
-//! use std::sync::Arc;
-//! use fleetcert_ambient::{SystemClock, SystemEntropy};
-//! use fleetcert_dns::{BackendErrorKind, DnsBackend, RecordType};
+//! use fleetcert_ambient::Ambient;
+//! use fleetcert_dns::{DnsBackendExt, Ttl};
 //! use fleetcert_dns_rfc2136::{Rfc2136Backend, Rfc2136Options};
 //! use fleetcert_dns_wire::TsigKey;
 //!
+//! # use fleetcert_nameserver::{NameServer, NameServerHost, Options, UpdateGrant, ZoneSettings};
 //! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
 //! # runtime.block_on(async {
-//! # // Nobody listens here.
-//! # let server = std::net::UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
-//! let key = TsigKey::parse(r#"key "ddns" { algorithm hmac-sha256; secret "c2VjcmV0IG9mIHRoZSBkb2NzIQ=="; };"#)?;
-//! let call_within = std::time::Duration::from_millis(100);
-//! let options = Rfc2136Options { call_within, ..Rfc2136Options::new(server, key) };
-//! let backend = Rfc2136Backend::new(options, Arc::new(SystemClock), Arc::new(SystemEntropy));
-//! let error = backend.read(&"fleet.test".parse()?, &"a.fleet.test".parse()?, RecordType::A).await.unwrap_err();
-//! assert_eq!(error.kind(), BackendErrorKind::Unavailable);
+//! let key = TsigKey::parse(
+//!     r#"key "ddns" { algorithm hmac-sha256; secret "c2VjcmV0IG9mIHRoZSBkb2NzIQ=="; };"#,
+//! )?;
+//! # let host = NameServerHost { name: "ns1.fleet.test".parse()?, addresses: ["127.0.0.1".parse()?].into() };
+//! # let types = [fleetcert_dns::RecordType::Txt].into();
+//! # let grants = vec![UpdateGrant { key: key.clone(), subtree: "fleet.test".parse()?, types }];
+//! # let zones = [ZoneSettings::new("fleet.test".parse()?, [host])];
+//! # let options = Options { grants, ..Options::default() };
+//! # let server = NameServer::new(zones, options, Ambient::system().clock)?;
+//! # let listener = server.listen("127.0.0.1:0".parse()?).await?;
+//! # let server = listener.local_addr();
+//! # tokio::spawn(listener.serve(tokio_util::sync::CancellationToken::new()));
+//! // let server = "192.0.2.53:53".parse()?;
+//! let backend = Rfc2136Backend::new(Rfc2136Options::new(server, key), Ambient::system());
+//! let zone = "fleet.test".parse()?;
+//! let name = "_acme-challenge.xi8qz.fleet.test".parse()?;
+//! let value = "gfj9Xq".parse()?;
+//! backend.add_txt(&zone, &name, &value, Ttl::CHALLENGE).await?;
+//! assert_eq!(backend.texts(&zone, &name).await?, [value].into());
 //! # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
 //! ```
 

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetcert_ambient::{Clock, ManualClock, SystemClock, SystemEntropy};
+use fleetcert_ambient::{Ambient, Clock, ManualClock, SystemClock};
 use fleetcert_dns::conformance::{Outcome, Subject, check};
 use fleetcert_dns::{
     Addresses, BackendError, BackendErrorKind, Change, DnsBackend, RecordData, RecordType, Ttl, TxtValue,
@@ -61,7 +61,7 @@ async fn server() -> SocketAddr {
 }
 
 fn backend_of(options: Rfc2136Options) -> Rfc2136Backend {
-    Rfc2136Backend::new(options, Arc::new(SystemClock), Arc::new(SystemEntropy))
+    Rfc2136Backend::new(options, Ambient::system())
 }
 
 fn addition(name: &str, value: &[u8]) -> Change {
@@ -289,11 +289,7 @@ async fn many_equal_updates_at_once_are_no_replays() {
 /// A server that closed the connection in their midst would have some of them sent again.
 #[tokio::test]
 async fn each_of_many_updates_is_sent_once() {
-    let backend = Rfc2136Backend::new(
-        Rfc2136Options::new(server().await, key()),
-        Arc::new(SystemClock),
-        Arc::new(SystemEntropy),
-    );
+    let backend = Rfc2136Backend::new(Rfc2136Options::new(server().await, key()), Ambient::system());
     let changes: Vec<_> = (0..300).map(|number| [addition(&format!("d{number}.fleet.test"), b"1")]).collect();
     let zone = zone();
     for made in join_all(changes.iter().map(|changes| backend.apply(&zone, changes))).await {

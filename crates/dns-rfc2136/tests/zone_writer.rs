@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use fleetcert_ambient::{Ambient, SystemClock, SystemEntropy};
+use fleetcert_ambient::{Ambient, SystemClock};
 use fleetcert_dns::conformance::{Subject, check};
 use fleetcert_dns::{BackendErrorKind, DnsBackendExt, RecordType, Ttl, ZoneWriter, ZoneWriterOptions};
 use fleetcert_dns_rfc2136::{Rfc2136Backend, Rfc2136Options};
@@ -41,7 +41,7 @@ async fn serve(subtree: &str) -> SocketAddr {
 
 fn writer(server: SocketAddr, transport: Transport) -> ZoneWriter<Rfc2136Backend> {
     let options = Rfc2136Options { transport, ..Rfc2136Options::new(server, key()) };
-    let backend = Rfc2136Backend::new(options, Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let backend = Rfc2136Backend::new(options, Ambient::system());
     let (writer, driver) = ZoneWriter::new(backend, ZoneWriterOptions::default(), Ambient::system());
     tokio::spawn(driver);
     writer

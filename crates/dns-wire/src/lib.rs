@@ -1,17 +1,19 @@
 //! DNS messages, TSIG and one bounded exchange with one server, on hickory's codec.
 //!
-//! For who speaks DNS himself: a backend that sends RFC 2136 updates, a look at an authoritative server, a name
-//! server. The codec is hickory-proto; this crate turns its names and values into ours ([`name`], [`record`]),
-//! decodes without letting a foreign count drive memory ([`message`]), signs and verifies with TSIG ([`tsig`]),
-//! and sends one message and takes one reply, by UDP, TCP ([`exchange`]) or TLS ([`Tls`]), or many
-//! on a connection that is kept ([`Connection`]). Everything is total: no byte from outside panics.
+//! Use this crate in code that speaks DNS on the wire: a backend that sends RFC 2136 updates, a query to an
+//! authoritative server, a name server. The codec is hickory-proto; this crate converts its names and values
+//! ([`name`], [`record`]), bounds the memory of decoding ([`message`]), and signs and verifies with TSIG ([`tsig`]). It
+//! exchanges one message for one reply over UDP, TCP ([`exchange`]) or TLS ([`Tls`]), or many on a persistent
+//! connection ([`Connection`]). No input panics.
 //!
 //! ```
 //! use fleetcert_dns_wire::{TsigKey, message, tsig};
 //! use hickory_proto::rr::RecordType;
 //! use std::time::SystemTime;
 //!
-//! let key = TsigKey::parse(r#"key "ddns" { algorithm hmac-sha256; secret "c2VjcmV0IG9mIHRoZSBkb2NzIQ=="; };"#)?;
+//! let key = TsigKey::parse(
+//!     r#"key "ddns" { algorithm hmac-sha256; secret "c2VjcmV0IG9mIHRoZSBkb2NzIQ=="; };"#,
+//! )?;
 //! let query = message::query(7, &"xi8qz.fleet.test".parse()?, RecordType::A);
 //! let signed = tsig::sign_request(&message::encode(&query)?, &key, SystemTime::UNIX_EPOCH)?;
 //! let seen = tsig::verify_request(&signed.message, [&key], SystemTime::UNIX_EPOCH)?;

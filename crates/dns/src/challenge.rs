@@ -1,15 +1,14 @@
-//! The life of a challenge record: published, seen everywhere, withdrawn whatever happens.
+//! The life of a challenge record: published, visible on every server, withdrawn in every case.
 //!
-//! For who answers `dns-01` challenges (RFC 8555 section 8.4). [`Challenges::publish`] gives a guard,
-//! [`Published`]. Wait with it until every authoritative server shows the values, answer the CA, then call
-//! [`Published::withdraw`]. A guard that is dropped instead, by an early return, a panic or a cancelled task,
-//! leaves its records on the list of orphans; [`Challenges::sweep`], called now and then by the program,
-//! withdraws those. What a process left that was killed stands in its journal: the next one
-//! [`adopt`](Challenges::adopt)s it, or withdraws it. Any number of processes may work on one zone, since each value
-//! is added and removed by itself.
+//! Use it to answer `dns-01` challenges (RFC 8555 section 8.4). [`Challenges::publish`] returns a guard, [`Published`].
+//! Wait with it until every authoritative server shows the values, answer the CA, then call [`Published::withdraw`]. A
+//! guard that is dropped instead, by an early return, a panic or a cancelled task, leaves its records as orphans;
+//! [`Challenges::sweep`] withdraws those, so call it periodically. After a crash, the records of the old process are in
+//! its journal: the next one [`adopt`](Challenges::adopt)s or withdraws them. Any number of processes may work on one
+//! zone, since each value is added and removed on its own.
 //!
-//! When records pile up in a zone, its servers suffer: [`Challenges::records_out`] counts them, and above
-//! [`warn_above`](ChallengeOptions::warn_above) it is logged.
+//! [`Challenges::records_out`] counts the records in each zone; above [`warn_above`](ChallengeOptions::warn_above) a
+//! warning is logged, because a zone with very many records slows its servers down.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -34,7 +33,7 @@
 //!
 //! let published = challenges.publish(vec![record]).await?;
 //! published.wait_until_visible().await?;
-//! // Here the CA is told to look.
+//! // Now ask the CA to validate.
 //! published.withdraw().await?;
 //! assert_eq!(backend.record_sets(), 0);
 //! # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
@@ -47,6 +46,7 @@ mod error;
 mod ledger;
 mod options;
 mod pace;
+mod parts;
 mod published;
 mod record;
 mod withdrawal;

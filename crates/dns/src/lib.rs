@@ -1,10 +1,13 @@
 //! The contract of a DNS backend and the life of a DNS-01 challenge record.
 //!
-//! For two kinds of people. Who **writes a backend** implements [`DnsBackend`], three methods, and runs the
-//! [`conformance`] suite on it. Who **uses one** applies lists of [`Change`]s to a zone (see
-//! [`DnsBackendExt`]), or hands it to
-//! [`challenge::Challenges`], which publishes TXT values, waits until every authoritative server shows them and
-//! withdraws them whatever happens. No sockets here, no ACME, no vendor, and no clock but the one passed in.
+//! If you **write a backend**, implement [`DnsBackend`] and run the [`conformance`] suite on it. If you **use one**,
+//! apply lists of [`Change`]s to a zone (see [`DnsBackendExt`]), or pass it to [`challenge::Challenges`], which
+//! publishes TXT values, waits until every authoritative server shows them, and withdraws them in every case.
+//! [`ZoneWriter`] merges the changes of many callers into few calls. There are no sockets here, no ACME and no vendor.
+//!
+//! A backend changes a zone; a [`Visibility`] says what the zone's servers show. In production, use
+//! `AuthoritativeVisibility` of the crate
+//! [`fleetcert-dns-lookup`](https://docs.rs/fleetcert-dns-lookup), which asks every authoritative server.
 //!
 //! ```
 //! use fleetcert_dns::{DnsBackendExt, MemoryBackend, Ttl};

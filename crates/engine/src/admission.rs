@@ -1,14 +1,17 @@
-//! From a request to a grant: who it is, and whether it may.
+//! Admission: from a request to a grant.
+
+use std::sync::Arc;
 
 use fleetcert_names::HostName;
 use fleetcert_protocol::DeviceId;
 use fleetcert_store::{Expect, Transaction};
 
-use crate::policy::AuthenticationError;
+use crate::context::ServiceContext;
+use crate::policy::{AuthenticationError, Authorizer, DeviceAuthenticator};
 use crate::records::{self, DEVICES, DeviceRecord, DeviceState};
-use crate::{Action, Engine, EngineError, EngineErrorKind, Event, Grant, RequestParts};
+use crate::{Action, EngineError, EngineErrorKind, Event, Grant, RequestParts};
 
-/// A device that was authenticated, and may exist and still be told no.
+/// An authenticated device. It may still be denied what it asks for.
 #[derive(Debug)]
 pub struct Caller {
     device: DeviceId,
@@ -17,60 +20,76 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// The device.
+    /// Returns the device.
     pub fn device(&self) -> &DeviceId {
         &self.device
     }
 
-    /// Its name.
+    /// Returns its host name.
     pub fn name(&self) -> &HostName {
         &self.name
     }
 
-    /// What it sent.
+    /// Returns the payload of its request.
     pub fn payload(&self) -> &[u8] {
         &self.payload
     }
 }
 
-impl Engine {
-    /// Finds out who sent a request.
-    ///
-    /// # Errors
-    /// `Unauthenticated` when no device did, `Denied` when it is suspended, `Unavailable` when it cannot be
-    /// known.
-    pub async fn authenticate(&self, request: RequestParts) -> Result<Caller, EngineError> {
-        let parts = self.parts();
+/// The service that decides who sent a request, and what the sender may do.
+#[derive(Debug)]
+pub(crate) struct DeviceAdmission {
+    context: ServiceContext,
+    authenticator: Arc<dyn DeviceAuthenticator>,
+    authorizer: Arc<dyn Authorizer>,
+    /// Whether a grant covers the wildcard below the host name.
+    wildcards: bool,
+}
+
+impl DeviceAdmission {
+    pub(crate) fn new(
+        context: ServiceContext,
+        authenticator: Arc<dyn DeviceAuthenticator>,
+        authorizer: Arc<dyn Authorizer>,
+        wildcards: bool,
+    ) -> Self {
+        Self { context, authenticator, authorizer, wildcards }
+    }
+
+    /// Returns the device that sent a request, if it is active.
+    pub(crate) async fn authenticate(&self, request: RequestParts) -> Result<Caller, EngineError> {
         let rejected = || EngineError::new(EngineErrorKind::Unauthenticated, "enrol again if it was reset");
-        let identified = match parts.authenticator.authenticate(request).await {
+        let identified = match self.authenticator.authenticate(request).await {
             Ok(identified) => identified,
             Err(AuthenticationError::Unavailable(error)) => {
                 return Err(EngineError::new(EngineErrorKind::Unavailable, error));
             }
             Err(AuthenticationError::Rejected) => {
-                self.notify(&Event::Unauthenticated);
+                self.context.notify(&Event::Unauthenticated);
                 return Err(rejected());
             }
         };
-        let found = parts.store.read(DEVICES, identified.device.as_str()).await?.ok_or_else(rejected)?;
+        let found =
+            self.context.store.read(DEVICES, identified.device.as_str()).await?.ok_or_else(rejected)?;
         let record: DeviceRecord = records::decode(&found)?;
         match record.state {
             DeviceState::Active => {}
             DeviceState::Suspended => {
-                self.notify(&Event::Denied { device: &identified.device, why: "the device is suspended" });
+                self.context
+                    .notify(&Event::Denied { device: &identified.device, why: "the device is suspended" });
                 return Err(EngineError::new(EngineErrorKind::Denied, "the device is suspended"));
             }
         }
         Ok(Caller { device: identified.device, name: record.name, payload: identified.payload })
     }
 
-    /// Suspends a device, or lets it come back. What it asks for is refused from the next request on, and its order
-    /// goes no further from the next step on; its names stay in the zone, and its certificate stays good.
-    ///
-    /// # Errors
-    /// `NotFound`, `Unavailable`.
-    pub async fn set_device_state(&self, device: &DeviceId, state: DeviceState) -> Result<(), EngineError> {
-        let store = &self.parts().store;
+    /// Sets the state of a device.
+    pub(crate) async fn set_device_state(
+        &self,
+        device: &DeviceId,
+        state: DeviceState,
+    ) -> Result<(), EngineError> {
+        let store = &self.context.store;
         let missing = || EngineError::new(EngineErrorKind::NotFound, device.to_string());
         let found = store.read(DEVICES, device.as_str()).await?.ok_or_else(missing)?;
         let record = DeviceRecord { state, ..records::decode(&found)? };
@@ -82,14 +101,11 @@ impl Engine {
     }
 
     /// Asks the authorizer whether the caller may do `action` to its own name.
-    ///
-    /// # Errors
-    /// `Denied`, with the reason.
-    pub async fn authorize(&self, caller: &Caller, action: Action) -> Result<Grant, EngineError> {
-        match self.parts().authorizer.decide(caller, action).await {
-            Ok(()) => Ok(Grant::new(caller.device.clone(), caller.name.clone(), action)),
+    pub(crate) async fn authorize(&self, caller: &Caller, action: Action) -> Result<Grant, EngineError> {
+        match self.authorizer.decide(caller, action).await {
+            Ok(()) => Ok(Grant::new(caller.device.clone(), caller.name.clone(), self.wildcards, action)),
             Err(denial) => {
-                self.notify(&Event::Denied { device: &caller.device, why: &denial.0 });
+                self.context.notify(&Event::Denied { device: &caller.device, why: &denial.0 });
                 Err(EngineError::new(EngineErrorKind::Denied, denial))
             }
         }
@@ -97,7 +113,7 @@ impl Engine {
 }
 
 impl Grant {
-    /// A grant serves the action that it was made for and no other.
+    /// Checks that the grant is for this action.
     pub(crate) fn require(&self, action: Action) -> Result<(), EngineError> {
         if self.action() == action {
             Ok(())

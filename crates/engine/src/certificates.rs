@@ -1,43 +1,62 @@
-//! What a device asks about its certificate, and what it is told.
+//! Certificate requests and their status.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use fleetcert_acme::NewOrder;
+use fleetcert_acme::{Authority, NewOrder};
 use fleetcert_names::HostName;
 use fleetcert_protocol::{CertificateRequest, CertificateStatus, Problem, ProblemKind};
 use fleetcert_schedule::quota::NameLimit;
-use fleetcert_store::{Expect, Record, Transaction};
+use fleetcert_store::{Expect, Transaction};
 use fleetcert_x509::{Chain, CsrRefusal, KnownKeys, VerifiedCsr};
 
+use crate::context::ServiceContext;
+use crate::grant::{granted_csr, identifiers_of};
+use crate::orders::{Orders, Turn};
 use crate::records::{
     self, CERTIFICATE_KEYS, CERTIFICATES, CertificateRecord, DEVICES, DeviceRecord, ORDERS, OrderRecord,
-    Previous,
+    Previous, Stored, unchanged,
 };
-use crate::{Action, Engine, EngineError, EngineErrorKind, Event, Grant};
+use crate::requests::Requests;
+use crate::{Action, EngineError, EngineErrorKind, EngineOptions, Event, Grant};
 
-/// A request that loses against another write of the same name looks again so often.
-const TRIES: usize = 4;
-/// The hints for the next look, so that neither a device nor the server waits for nothing.
+/// Attempts of a request that loses against other writes of the same name.
+const MAX_ATTEMPTS: usize = 4;
+/// Minimum and maximum poll interval that a device is given.
 const MIN_POLL: Duration = Duration::from_secs(1);
 const MAX_POLL: Duration = Duration::from_secs(6 * 3600);
 
-impl Engine {
-    /// Takes a certificate request and answers at once where it stands.
-    ///
-    /// The same request again gets the certificate that it got before, until the window for its renewal opens. While an
-    /// order of the name is under way, a different request waits for it to end.
-    ///
-    /// # Errors
-    /// `CsrRefused` with the rule, `RateLimited`, `Denied`, `Unavailable`.
-    pub async fn request_certificate(
+/// The service that takes certificate requests: the gate for CSRs, the stored order, and the status.
+#[derive(Debug)]
+pub(crate) struct Certificates {
+    context: ServiceContext,
+    options: Arc<EngineOptions>,
+    authority: Arc<dyn Authority>,
+    requests: Requests,
+    orders: Arc<Orders>,
+}
+
+impl Certificates {
+    pub(crate) fn new(
+        context: ServiceContext,
+        options: Arc<EngineOptions>,
+        authority: Arc<dyn Authority>,
+        orders: Arc<Orders>,
+    ) -> Self {
+        let requests = Requests::new(options.requests_per_device, &*context.ambient.entropy);
+        Self { context, options, authority, requests, orders }
+    }
+
+    /// Stores an order for a request that passes the gate, and returns its status.
+    pub(crate) async fn request(
         &self,
         grant: &Grant,
         request: &CertificateRequest,
     ) -> Result<CertificateStatus, EngineError> {
         grant.require(Action::RequestCertificate)?;
-        self.requests().spend(grant.device(), self.now())?;
+        self.requests.spend(grant.device(), self.context.now())?;
         let (csr, tenant) = self.gate(grant, request.csr.as_bytes()).await?;
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             if let Some(status) = self.try_to_request(grant, &csr, tenant).await? {
                 return Ok(status);
             }
@@ -52,114 +71,112 @@ impl Engine {
         csr: &VerifiedCsr,
         tenant: u32,
     ) -> Result<Option<CertificateStatus>, EngineError> {
-        let store = &self.parts().store;
+        let store = &*self.context.store;
         let name = grant.name();
         let sha256 = records::hex(csr.sha256());
         let key_use = self.key_use(grant, csr).await?;
 
-        let running = store.read(ORDERS, name.as_str()).await?;
-        let before: Option<OrderRecord> = running.as_ref().map(records::decode).transpose()?;
-        if let (Some(running), Some(order)) = (&running, &before)
-            && (order.csr_sha256 == sha256 || !order.may_be_replaced(self.is_kept(running)))
+        let running = Stored::<OrderRecord>::read(store, ORDERS, name.as_str()).await?;
+        if let Some(running) = &running
+            && (running.value.csr_sha256 == sha256
+                || !running.value.may_be_replaced(self.orders.is_held_with_others(running)))
         {
-            return self.order_status(running, order).await.map(Some);
+            return self.order_status(running).await.map(Some);
         }
-        let issued = store.read(CERTIFICATES, name.as_str()).await?;
-        let certificate: Option<CertificateRecord> = issued.as_ref().map(records::decode).transpose()?;
-        let now = self.now();
-        if let Some(certificate) = &certificate {
+        let issued = Stored::<CertificateRecord>::read(store, CERTIFICATES, name.as_str()).await?;
+        let certificate = issued.as_ref().map(|issued| &issued.value);
+        let now = self.context.now();
+        if let Some(certificate) = certificate {
             if certificate.csr_sha256 == sha256 && !certificate.may_be_renewed(now) {
                 return Ok(Some(self.issued_status(certificate)));
             }
-            let options = &self.parts().options;
-            // What may be renewed waits for no interval: the CA may have revoked what it issued an hour ago.
+            let options = &self.options;
+            // A renewal waits for no interval: the CA may have revoked what it issued an hour ago.
             let apart =
                 if certificate.may_be_renewed(now) { Duration::ZERO } else { options.between_certificates };
             let limit = NameLimit::new(options.certificates_per_name, options.name_period, apart);
             if let Some(until) = limit.limited_until(certificate.issued_at.iter().copied(), now) {
                 return Err(EngineError::limited(now, until, "this name has had its certificates for now"));
             }
-            self.is_rotated(name, csr, certificate)?;
+            self.require_rotation(name, csr, certificate)?;
         }
-        let account = self.parts().authority.account_url();
-        let replaces = certificate.as_ref().filter(|old| old.account_url == account);
+        let account = self.authority.account_url();
+        let replaces = certificate.filter(|old| old.account_url == account);
+        let corrupt = |error| EngineError::new(EngineErrorKind::Corrupt, error);
+        let identifiers = identifiers_of(csr).map_err(corrupt)?;
         let wanted = NewOrder {
             replaces: replaces.and_then(|old| old.certificate_id.as_deref()?.parse().ok()),
-            profile: self.parts().options.profile.clone(),
-            ..NewOrder::new(name.clone().into())
+            profile: self.options.profile.clone(),
+            ..NewOrder::new(identifiers)
         };
         let mut order = OrderRecord::new(grant.device().clone(), csr.der(), sha256, wanted, now);
         order.tenant = tenant;
-        order.previous = certificate.as_ref().map(Previous::of);
-        let (order, due) = match before {
-            Some(failed) => order.in_place_of(failed),
+        order.previous = certificate.map(Previous::of);
+        // Whatever was read must still be so, or an order that ended meanwhile would be placed again.
+        let (expect, expect_issued) = (unchanged(running.as_ref()), unchanged(issued.as_ref()));
+        let (order, due) = match running {
+            Some(failed) => order.in_place_of(failed.value),
             None => (order, now),
         };
-        // Whatever was looked at must still be so, or an order that ended meanwhile would be placed again.
+        let key = name.as_str().to_owned();
         let write = Transaction::new()
-            .put(ORDERS, name.as_str(), as_it_was(running.as_ref()), records::encode(&order), Some(due))
-            .check(CERTIFICATES, name.as_str(), as_it_was(issued.as_ref()))
-            .put(CERTIFICATE_KEYS, spki_key(csr.spki()), key_use, name.as_str().as_bytes().to_vec(), None);
-        match store.commit(write).await {
-            Ok(version) => self.note_order(name.as_str(), version, &order, due).await,
+            .put(ORDERS, &key, expect, records::encode(&order), Some(due))
+            .check(CERTIFICATES, &key, expect_issued)
+            .put(CERTIFICATE_KEYS, spki_key(csr.spki()), key_use, key.as_bytes().to_vec(), None);
+        let version = match store.commit(write).await {
+            Ok(version) => version,
             Err(error) if error.is_conflict() => return Ok(None),
             Err(error) => return Err(error.into()),
-        }
-        self.notify(&Event::RequestAccepted { name, renewal: certificate.is_some() });
-        self.wake_order_worker();
-        self.certificate_status_of(grant).await.map(Some)
+        };
+        self.context.notify(&Event::RequestAccepted { name, renewal: issued.is_some() });
+        let stored = Stored { key, version, due: Some(due), value: order };
+        // Before the worker has it, so that the device is given its position.
+        let status = self.order_status(&stored).await;
+        self.orders.accepted(&stored.key, version, &stored.value, due).await;
+        status.map(Some)
     }
 
-    /// How the certificate of the device stands.
-    ///
-    /// # Errors
-    /// `Denied`, `Unavailable`.
-    pub async fn certificate_status(&self, grant: &Grant) -> Result<CertificateStatus, EngineError> {
+    /// Returns the status of the grant's certificate.
+    pub(crate) async fn status(&self, grant: &Grant) -> Result<CertificateStatus, EngineError> {
         grant.require(Action::ReadCertificate)?;
-        self.certificate_status_of(grant).await
-    }
-
-    async fn certificate_status_of(&self, grant: &Grant) -> Result<CertificateStatus, EngineError> {
-        if let Some(running) = self.parts().store.read(ORDERS, grant.name().as_str()).await? {
-            let order: OrderRecord = records::decode(&running)?;
-            return self.order_status(&running, &order).await;
+        let (store, key) = (&*self.context.store, grant.name().as_str());
+        if let Some(running) = Stored::<OrderRecord>::read(store, ORDERS, key).await? {
+            return self.order_status(&running).await;
         }
-        Ok(match self.parts().store.read(CERTIFICATES, grant.name().as_str()).await? {
-            Some(found) => self.issued_status(&records::decode(&found)?),
-            None => CertificateStatus::None,
-        })
+        let issued = Stored::<CertificateRecord>::read(store, CERTIFICATES, key).await?;
+        Ok(issued.map_or(CertificateStatus::None, |issued| self.issued_status(&issued.value)))
     }
 
-    /// The gate: the rules for requests, for this name, and apart from the device's own key. Says whose the device is.
+    /// The gate: checks the CSR against the policy, the granted names and the keys that it must not have. Returns it with
+    /// the device's tenant.
     async fn gate(&self, grant: &Grant, csr: &[u8]) -> Result<(VerifiedCsr, u32), EngineError> {
         let name = grant.name();
-        let verified = VerifiedCsr::parse(csr, &self.parts().options.csr_policy)
-            .and_then(|csr| csr.require_names(std::slice::from_ref(name)).map(|()| csr));
+        let verified = granted_csr(csr, &self.options.csr_policy, grant);
         let csr = verified.map_err(|refusal| self.refuse(name, refusal))?;
         let (mut known, mut tenant) = (KnownKeys::new(), 0);
-        if let Some(found) = self.parts().store.read(DEVICES, grant.device().as_str()).await? {
+        if let Some(found) = self.context.store.read(DEVICES, grant.device().as_str()).await? {
             let device: DeviceRecord = records::decode(&found)?;
             known = known.with_identity(&device.key.spki_der());
             tenant = device.tenant;
         }
-        if let Some(account) = self.parts().authority.account_spki() {
+        if let Some(account) = self.authority.account_spki() {
             known = known.with_account(&account);
         }
         self.require_key(name, &csr, &known)?;
         Ok((csr, tenant))
     }
 
-    /// What the store must say of the request's key when the order is written: that no other name used it.
+    /// Returns what the store must say of the request's key when the order is written: that no other name used it.
     async fn key_use(&self, grant: &Grant, csr: &VerifiedCsr) -> Result<Expect, EngineError> {
-        let used = self.parts().store.read(CERTIFICATE_KEYS, &spki_key(csr.spki())).await?;
+        let used = self.context.store.read(CERTIFICATE_KEYS, &spki_key(csr.spki())).await?;
         if used.as_ref().is_some_and(|used| used.value != grant.name().as_str().as_bytes()) {
             self.require_key(grant.name(), csr, &KnownKeys::new().with_other_device(csr.spki()))?;
         }
-        Ok(as_it_was(used.as_ref()))
+        Ok(used.map_or(Expect::Absent, |used| Expect::Version(used.version)))
     }
 
-    /// Where the policy wants a new key each time: that it is not the one of the certificate before.
-    fn is_rotated(
+    /// Checks that the key is not the one of the certificate before, if the policy wants a new key each time.
+    fn require_rotation(
         &self,
         name: &HostName,
         csr: &VerifiedCsr,
@@ -171,23 +188,19 @@ impl Engine {
     }
 
     fn require_key(&self, name: &HostName, csr: &VerifiedCsr, known: &KnownKeys) -> Result<(), EngineError> {
-        csr.require_key(known, &self.parts().options.csr_policy).map_err(|refusal| self.refuse(name, refusal))
+        csr.require_key(known, &self.options.csr_policy).map_err(|refusal| self.refuse(name, refusal))
     }
 
     fn refuse(&self, name: &HostName, refusal: CsrRefusal) -> EngineError {
-        self.notify(&Event::RequestRefused { name, why: &refusal.to_string() });
+        self.context.notify(&Event::RequestRefused { name, why: &refusal.to_string() });
         if refusal.is_temporary() {
             return EngineError::new(EngineErrorKind::Unavailable, refusal);
         }
         EngineError::refused(refusal.code().as_str(), refusal)
     }
 
-    async fn order_status(
-        &self,
-        stored: &Record,
-        order: &OrderRecord,
-    ) -> Result<CertificateStatus, EngineError> {
-        let now = self.now();
+    async fn order_status(&self, stored: &Stored<OrderRecord>) -> Result<CertificateStatus, EngineError> {
+        let (now, order) = (self.context.now(), &stored.value);
         if let Some(failure) = &order.failure {
             let retry_at = stored.due;
             let problem = Problem::new(ProblemKind::OrderFailed, failure);
@@ -197,7 +210,7 @@ impl Engine {
                 poll_after: poll_after(now, retry_at).as_secs(),
             });
         }
-        let turn = self.turn(stored, order).await?;
+        let turn = Turn::of(&self.orders, stored).await?;
         Ok(CertificateStatus::Queued {
             position: turn.ahead as u64,
             expected_at: unix(turn.expected_at),
@@ -207,7 +220,7 @@ impl Engine {
     }
 
     fn issued_status(&self, certificate: &CertificateRecord) -> CertificateStatus {
-        let now = self.now();
+        let now = self.context.now();
         let due = certificate.is_due(now);
         CertificateStatus::Issued {
             chain: certificate.chain.clone(),
@@ -218,14 +231,10 @@ impl Engine {
     }
 }
 
-/// When to look again if something happens at `at`; far off, look now and then all the same.
+/// Returns the poll interval for something that happens at `at`.
 fn poll_after(now: SystemTime, at: Option<SystemTime>) -> Duration {
     let until = at.and_then(|at| at.duration_since(now).ok()).unwrap_or(MIN_POLL);
     until.clamp(MIN_POLL, MAX_POLL)
-}
-
-fn as_it_was(found: Option<&Record>) -> Expect {
-    found.map_or(Expect::Absent, |found| Expect::Version(found.version))
 }
 
 fn unix(time: SystemTime) -> u64 {

@@ -1,211 +1,242 @@
-//! The engine: its parts, and its workers.
+//! The engine: its services, and the run of their workers.
 
-use parking_lot::Mutex;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use fleetcert_acme::PacedAuthority;
-use tokio::sync::Notify;
+use fleetcert_jose::Jwk;
+use fleetcert_names::HostName;
+use fleetcert_protocol::{
+    AddressReport, AddressesAccepted, CertificateRequest, CertificateStatus, DeviceId, EnrolRequest,
+    EnrolmentAnswer, EnrolmentToken,
+};
+use fleetcert_schedule::known_ca::pacer_for;
+use fleetcert_schedule::queue::Tenant;
 use tokio_util::sync::CancellationToken;
 
-use crate::budgets::CaBudgets;
-use crate::known_ca::pacer_for;
-use crate::orders::{Breakers, ClockWatch, Waiting};
-use crate::renewals::Planned;
-use crate::requests::Requests;
-use crate::{EngineError, EngineErrorKind, EngineParts, Event};
+use crate::addresses::Addresses;
+use crate::admission::DeviceAdmission;
+use crate::certificates::Certificates;
+use crate::context::ServiceContext;
+use crate::enrolment::Enrolment;
+use crate::orders::{Breakers, Orders};
+use crate::renewals::Renewals;
+use crate::sweeper::Sweeper;
+use crate::{Action, Caller, DeviceState, EngineError, EngineParts, Grant, RequestOrigin, RequestParts};
 
-/// Takes what devices and operators want, and makes it real. Clones are the same engine.
+/// Takes what devices and operators want, and brings it about. Clones are the same engine.
 #[derive(Clone, Debug)]
 pub struct Engine {
-    shared: Arc<Shared>,
+    services: Arc<Services>,
 }
 
 #[derive(Debug)]
-struct Shared {
-    parts: EngineParts,
-    budgets: CaBudgets,
-    waiting: Waiting,
-    breakers: Breakers,
-    clock_watch: ClockWatch,
-    requests: Requests,
-    planned: Planned,
-    zone_work: Notify,
-    order_work: Notify,
-    renewal_work: Notify,
-    /// How long an order took of late, as a moving mean.
-    mean_order_time: Mutex<Duration>,
+struct Services {
+    enrolment: Enrolment,
+    admission: DeviceAdmission,
+    addresses: Addresses,
+    certificates: Certificates,
+    orders: Arc<Orders>,
+    renewals: Arc<Renewals>,
+    sweeper: Sweeper,
 }
 
-/// Before the first order it is guessed that one takes so long.
-const FIRST_GUESS: Duration = Duration::from_secs(2);
-/// Each new order counts for one in so many.
-const MEAN_OVER: u32 = 8;
-/// After a failure of the store the workers rest, so that they do not fill its log.
-const REST: Duration = Duration::from_secs(5);
-
 impl Engine {
-    /// An engine of these parts. Nothing runs yet: see [`run`](Self::run).
-    pub fn new(mut parts: EngineParts) -> Self {
-        let pacer = parts.options.pacer.clone();
-        let pacer = pacer.unwrap_or_else(|| pacer_for(parts.authority.account_url()));
-        let paced = PacedAuthority::new(parts.authority, pacer, Arc::clone(&parts.ambient.clock));
-        parts.authority = Arc::new(paced);
-        let clock_watch = ClockWatch::new(parts.options.clock_rule, parts.ambient.now());
-        let requests = Requests::new(parts.options.requests_per_device, parts.ambient.entropy.as_ref());
-        let planned = Planned::new(parts.options.unnoticed_renewals);
-        let breakers = Breakers::new(parts.options.breaker);
-        let budgets = CaBudgets::new(parts.options.limits.as_ref(), parts.authority.account_url());
-        Self {
-            shared: Arc::new(Shared {
-                parts,
-                budgets,
-                waiting: Waiting::new(),
-                breakers,
-                clock_watch,
-                requests,
-                planned,
-                zone_work: Notify::new(),
-                order_work: Notify::new(),
-                renewal_work: Notify::new(),
-                mean_order_time: Mutex::new(FIRST_GUESS),
-            }),
-        }
+    /// Makes an engine of these parts. Nothing runs yet: see [`run`](Self::run).
+    pub fn new(parts: EngineParts) -> Self {
+        let EngineParts { options, store, authority, backend, challenges, events, ambient, .. } = parts;
+        let options = Arc::new(options);
+        let pacer = options.pacer.clone().unwrap_or_else(|| pacer_for(authority.account_url()));
+        let authority = Arc::new(PacedAuthority::new(authority, pacer, Arc::clone(&ambient.clock)));
+        let context = ServiceContext { store, events, ambient, idle: options.idle };
+        let breakers = Arc::new(Breakers::new(context.clone(), options.breaker));
+        let renewals = Arc::new(Renewals::new(context.clone(), &options, authority.clone()));
+        let orders = Arc::new(Orders::new(
+            context.clone(),
+            Arc::clone(&options),
+            authority.clone(),
+            challenges.clone(),
+            Arc::clone(&breakers),
+            Arc::clone(&renewals),
+        ));
+        let zone = &options.zone;
+        let services = Services {
+            enrolment: Enrolment::new(context.clone(), zone.clone(), parts.enroller, parts.labels),
+            admission: DeviceAdmission::new(
+                context.clone(),
+                parts.authenticator,
+                parts.authorizer,
+                options.wildcards,
+            ),
+            addresses: Addresses::new(context.clone(), &options, backend, parts.addresses, breakers),
+            sweeper: Sweeper::new(context.clone(), zone.clone(), challenges),
+            certificates: Certificates::new(context, options, authority, Arc::clone(&orders)),
+            orders,
+            renewals,
+        };
+        Self { services: Arc::new(services) }
     }
 
-    /// Runs the workers until `shutdown`. Orders under way are left where they stand, their challenge records
-    /// withdrawn or known to the store, and the next run goes on with them at once.
+    /// Runs the workers until `shutdown`. Orders in flight stop where they stand, with their challenge records withdrawn
+    /// or known to the store, and the next run resumes them at once.
     ///
-    /// **Cancellation.** Dropped, it is as if the process were killed: the next run goes on with the orders when
-    /// their leases have ended, a minute after [`order_deadline`](EngineOptions::order_deadline).
+    /// **Cancellation.** Dropping the future is like killing the process: the next run resumes the orders when their
+    /// leases have expired, a minute after [`order_deadline`](crate::EngineOptions::order_deadline).
+    ///
+    /// ```
+    /// use fleetcert_engine::Engine;
+    /// use std::time::Duration;
+    /// use tokio_util::sync::CancellationToken;
+    ///
+    /// # async fn example(engine: Engine) {
+    /// let shutdown = CancellationToken::new();
+    /// let run = engine.run(shutdown.clone());
+    /// let stop = async {
+    ///     tokio::time::sleep(Duration::from_secs(3600)).await;
+    ///     shutdown.cancel();
+    /// };
+    /// tokio::join!(run, stop);
+    /// # }
+    /// ```
     pub async fn run(&self, shutdown: CancellationToken) {
-        self.clock_watch().begin(self.now());
-        let workers = async {
-            tokio::join!(self.zone_worker(), self.renewal_worker(), self.sweeper(), self.clock_watcher())
-        };
+        let Services { addresses, orders, renewals, sweeper, .. } = &*self.services;
+        orders.begin_run();
+        let workers =
+            async { tokio::join!(addresses.run(), renewals.run(), sweeper.run(), orders.watch_clock()) };
         let until_shutdown = async {
             tokio::select! {
                 _ = workers => {}
                 () = shutdown.cancelled() => {}
             }
         };
-        tokio::join!(until_shutdown, self.order_worker(&shutdown));
-        self.sweep_orphans().await;
+        tokio::join!(until_shutdown, orders.run(&shutdown));
+        sweeper.sweep_orphans().await;
     }
 
-    async fn zone_worker(&self) {
-        if self.parts().options.republish_at_start {
-            while self.is_away(self.republish_all().await).await {}
-        }
-        loop {
-            match self.publish_addresses().await {
-                Ok(true) => {}
-                Ok(false) => self.rest(&self.shared.zone_work).await,
-                Err(error) => self.rest_after(&error).await,
-            }
-        }
+    /// Makes a token that admits one device within `lifetime`, at most ten years. The store keeps only its hash: hand
+    /// the text ([`EnrolmentToken::expose`]) to the device now.
+    ///
+    /// # Errors
+    /// `Unavailable` when the store does not answer.
+    ///
+    /// ```
+    /// use fleetcert_engine::{Engine, EngineError};
+    /// use std::time::Duration;
+    ///
+    /// # async fn example(engine: Engine) -> Result<(), EngineError> {
+    /// let token = engine.issue_token(Duration::from_secs(86_400)).await?;
+    /// println!("{}", token.expose());
+    /// # Ok(()) }
+    /// ```
+    pub async fn issue_token(&self, lifetime: Duration) -> Result<EnrolmentToken, EngineError> {
+        self.issue_token_of(Tenant::default(), lifetime).await
     }
 
-    pub(crate) fn parts(&self) -> &EngineParts {
-        &self.shared.parts
+    /// Makes a token for a device of this tenant: a customer, a site, a team. See
+    /// [`tenant_weights`](crate::EngineOptions::tenant_weights).
+    ///
+    /// # Errors
+    /// As [`issue_token`](Self::issue_token).
+    pub async fn issue_token_of(
+        &self,
+        tenant: Tenant,
+        lifetime: Duration,
+    ) -> Result<EnrolmentToken, EngineError> {
+        self.services.enrolment.issue_token(tenant, lifetime).await
     }
 
-    pub(crate) fn budgets(&self) -> &CaBudgets {
-        &self.shared.budgets
+    /// Makes a device of `key`, whose possession the request has proved, and gives it its name, if the
+    /// [`Enroller`](crate::Enroller) admits it.
+    ///
+    /// The same proof with the same key gets the same answer again, since the first may have been lost. A pending
+    /// enrolment is decided when the device asks again.
+    ///
+    /// # Errors
+    /// `EnrolmentRefused` with a code, `KeyInUse`, `LabelTaken`, `LabelNotAllowed`, `Unavailable`, `Corrupt`.
+    pub async fn enrol(
+        &self,
+        request: &EnrolRequest,
+        key: &Jwk,
+        origin: &RequestOrigin,
+    ) -> Result<EnrolmentAnswer, EngineError> {
+        self.services.enrolment.enrol(request, key, origin).await
     }
 
-    pub(crate) fn waiting(&self) -> &Waiting {
-        &self.shared.waiting
+    /// Returns the device that sent a request.
+    ///
+    /// # Errors
+    /// `Unauthenticated` if no device did, `Denied` if the device is suspended, `Unavailable` if it cannot be looked up.
+    pub async fn authenticate(&self, request: RequestParts) -> Result<Caller, EngineError> {
+        self.services.admission.authenticate(request).await
     }
 
-    pub(crate) fn breakers(&self) -> &Breakers {
-        &self.shared.breakers
+    /// Asks the [`Authorizer`](crate::Authorizer) whether the caller may do `action` to its own name.
+    ///
+    /// # Errors
+    /// `Denied`, with the reason.
+    pub async fn authorize(&self, caller: &Caller, action: Action) -> Result<Grant, EngineError> {
+        self.services.admission.authorize(caller, action).await
     }
 
-    pub(crate) fn requests(&self) -> &Requests {
-        &self.shared.requests
+    /// Suspends a device, or reactivates it. Requests of a suspended device are refused, and its order stops at the next
+    /// step; its names stay in the zone, and its certificate stays valid.
+    ///
+    /// # Errors
+    /// `NotFound`, `Unavailable`.
+    pub async fn set_device_state(&self, device: &DeviceId, state: DeviceState) -> Result<(), EngineError> {
+        self.services.admission.set_device_state(device, state).await
     }
 
-    pub(crate) fn planned(&self) -> &Planned {
-        &self.shared.planned
+    /// Stores the addresses of a device. The zone follows; an unchanged report is not written.
+    ///
+    /// # Errors
+    /// `AddressNotAllowed` with the address, `Denied`, `Unavailable`.
+    pub async fn report_addresses(
+        &self,
+        grant: &Grant,
+        report: &AddressReport,
+    ) -> Result<AddressesAccepted, EngineError> {
+        self.services.addresses.report(grant, report).await
     }
 
-    pub(crate) fn clock_watch(&self) -> &ClockWatch {
-        &self.shared.clock_watch
+    /// Takes a certificate request and returns its status at once.
+    ///
+    /// The same request again gets the certificate that it got before, until the window for its renewal opens. While an
+    /// order of the name is in progress, a different request waits for it to end.
+    ///
+    /// # Errors
+    /// `CsrRefused` with the rule, `RateLimited`, `Denied`, `Unavailable`.
+    pub async fn request_certificate(
+        &self,
+        grant: &Grant,
+        request: &CertificateRequest,
+    ) -> Result<CertificateStatus, EngineError> {
+        self.services.certificates.request(grant, request).await
     }
 
-    pub(crate) fn now(&self) -> SystemTime {
-        self.parts().ambient.now()
+    /// Returns the status of the device's certificate.
+    ///
+    /// # Errors
+    /// `Denied`, `Unavailable`.
+    pub async fn certificate_status(&self, grant: &Grant) -> Result<CertificateStatus, EngineError> {
+        self.services.certificates.status(grant).await
     }
 
-    pub(crate) fn random(&self) -> u64 {
-        self.parts().ambient.random()
+    /// Polls the CA for the renewal window of a name's certificate as soon as a worker is free. For operators who heard
+    /// of an incident.
+    ///
+    /// # Errors
+    /// `Unavailable`; a name without a certificate is no error.
+    pub async fn look_at_renewal(&self, name: &HostName) -> Result<(), EngineError> {
+        self.services.renewals.poll_soon(name).await
     }
 
-    pub(crate) fn notify(&self, event: &Event<'_>) {
-        self.parts().events.notify(event);
-    }
-
-    pub(crate) fn wake_zone_worker(&self) {
-        self.shared.zone_work.notify_one();
-    }
-
-    pub(crate) fn wake_order_worker(&self) {
-        self.shared.order_work.notify_one();
-    }
-
-    pub(crate) fn wake_renewal_worker(&self) {
-        self.shared.renewal_work.notify_one();
-    }
-
-    pub(crate) fn order_work(&self) -> &Notify {
-        &self.shared.order_work
-    }
-
-    pub(crate) fn renewal_work(&self) -> &Notify {
-        &self.shared.renewal_work
-    }
-
-    /// Waits for work, or until it is time to look by oneself.
-    pub(crate) async fn rest(&self, work: &Notify) {
-        tokio::select! {
-            () = work.notified() => {}
-            () = self.parts().ambient.sleep(self.parts().options.idle) => {}
-        }
-    }
-
-    /// Tells of a failure and waits.
-    pub(crate) async fn rest_after(&self, error: &EngineError) {
-        self.notify(&Event::StoreFailed { why: &error.to_string() });
-        self.parts().ambient.sleep(REST).await;
-    }
-
-    /// Whether the store was away, told and after a rest: for what must be done once, before the work. What is damaged
-    /// is told and holds nothing up.
-    pub(crate) async fn is_away(&self, done: Result<(), EngineError>) -> bool {
-        match done {
-            Err(error) if error.kind() == EngineErrorKind::Unavailable => {
-                self.rest_after(&error).await;
-                true
-            }
-            done => {
-                self.readable(done);
-                false
-            }
-        }
-    }
-
-    /// The value, or `None` and an event: for what must not hold up the rest.
-    pub(crate) fn readable<T>(&self, result: Result<T, EngineError>) -> Option<T> {
-        result.inspect_err(|error| self.notify(&Event::StoreFailed { why: &error.to_string() })).ok()
-    }
-
-    pub(crate) fn mean_order_time(&self) -> Duration {
-        *self.shared.mean_order_time.lock()
-    }
-
-    pub(crate) fn note_order_time(&self, took: Duration) {
-        let mut mean = self.shared.mean_order_time.lock();
-        *mean = (*mean * (MEAN_OVER - 1) + took) / MEAN_OVER;
+    /// Resumes the order of a name that the CA had paused, for operators who have lifted the pause at the CA. Without
+    /// this call the CA is asked again a day after it refused.
+    ///
+    /// # Errors
+    /// `Unavailable`; a name that is not paused is no error.
+    pub async fn name_unpaused(&self, name: &HostName) -> Result<(), EngineError> {
+        self.services.orders.unpause(name).await
     }
 }

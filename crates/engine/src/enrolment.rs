@@ -1,61 +1,63 @@
 //! Enrolment: a key becomes a device with a name.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use fleetcert_jose::{Jwk, Thumbprint};
-use fleetcert_names::{HostName, Label};
+use fleetcert_names::{DomainName, HostName, Label};
 use fleetcert_protocol::{
     DeviceId, EnrolRequest, Enrolled, EnrolmentAnswer, EnrolmentPending, EnrolmentToken,
 };
 use fleetcert_schedule::queue::Tenant;
 use fleetcert_store::{Expect, Transaction};
 
-use crate::policy::{Admission, Applicant, EnrolmentDecision, EnrolmentRefusal, PendingEnrolment};
+use crate::context::ServiceContext;
+use crate::policy::{
+    Admission, Applicant, Enroller, EnrolmentDecision, EnrolmentRefusal, LabelPolicy, PendingEnrolment,
+};
 use crate::records::{self, DEVICE_KEYS, DEVICES, DeviceRecord, DeviceState, LABELS, TOKENS, TokenRecord};
-use crate::{Engine, EngineError, EngineErrorKind, Event, RequestOrigin};
+use crate::{EngineError, EngineErrorKind, Event, RequestOrigin};
 
 /// A commit loses against a concurrent use of the same token, key or label, each at most once.
 const MAX_ATTEMPTS: usize = 4;
 const MAX_TOKEN_LIFETIME: Duration = Duration::from_secs(10 * 365 * 86_400);
 
-impl Engine {
-    /// Makes a token that admits one device within `lifetime`, at most ten years. The store keeps its hash alone:
-    /// hand the text ([`EnrolmentToken::expose`]) to the device now.
-    ///
-    /// # Errors
-    /// `Unavailable` when the store does not answer.
-    pub async fn issue_token(&self, lifetime: Duration) -> Result<EnrolmentToken, EngineError> {
-        self.issue_token_of(Tenant::default(), lifetime).await
+/// The service that makes devices of keys.
+#[derive(Debug)]
+pub(crate) struct Enrolment {
+    context: ServiceContext,
+    zone: DomainName,
+    enroller: Arc<dyn Enroller>,
+    labels: Arc<dyn LabelPolicy>,
+}
+
+impl Enrolment {
+    pub(crate) fn new(
+        context: ServiceContext,
+        zone: DomainName,
+        enroller: Arc<dyn Enroller>,
+        labels: Arc<dyn LabelPolicy>,
+    ) -> Self {
+        Self { context, zone, enroller, labels }
     }
 
-    /// Makes a token for a device of this tenant: a customer, a site, a team. See
-    /// [`tenant_weights`](crate::EngineOptions::tenant_weights).
-    ///
-    /// # Errors
-    /// As [`issue_token`](Self::issue_token).
-    pub async fn issue_token_of(
+    /// Makes a token for a device of `tenant`.
+    pub(crate) async fn issue_token(
         &self,
         tenant: Tenant,
         lifetime: Duration,
     ) -> Result<EnrolmentToken, EngineError> {
-        let token = EnrolmentToken::generate(self.parts().ambient.entropy.as_ref());
-        let expires = self.now() + lifetime.min(MAX_TOKEN_LIFETIME);
+        let token = EnrolmentToken::generate(self.context.ambient.entropy.as_ref());
+        let expires = self.context.now() + lifetime.min(MAX_TOKEN_LIFETIME);
         let record = records::encode(&TokenRecord { expires, used: None, tenant: tenant.0 });
         let key = crate::policy::token_key(&token);
         let write = Transaction::new().put(TOKENS, key, Expect::Absent, record, Some(expires));
-        self.parts().store.commit(write).await?;
+        self.context.store.commit(write).await?;
         Ok(token)
     }
 
-    /// Makes a device of `key`, whose possession the request has proved, and gives it its name, if the
-    /// [`Enroller`](crate::Enroller) admits it.
-    ///
-    /// The same proof with the same key gets the same answer again, since the first may have been lost. A pending
-    /// enrolment is decided when the device asks again.
-    ///
-    /// # Errors
-    /// `EnrolmentRefused` with a code, `KeyInUse`, `LabelTaken`, `LabelNotAllowed`, `Unavailable`, `Corrupt`.
-    pub async fn enrol(
+    /// Makes a device of `key`, if the enroller admits it.
+    pub(crate) async fn enrol(
         &self,
         request: &EnrolRequest,
         key: &Jwk,
@@ -64,7 +66,7 @@ impl Engine {
         let thumbprint = key.thumbprint();
         let mut label_taken = false;
         for _ in 0..MAX_ATTEMPTS {
-            let device = DeviceId::generate(self.parts().ambient.entropy.as_ref());
+            let device = DeviceId::generate(self.context.ambient.entropy.as_ref());
             // Read before the decision: a device that joined by this very proof is known to the enroller by then.
             let known_as = self.device_of(&thumbprint).await?;
             let applicant = Applicant {
@@ -76,15 +78,15 @@ impl Engine {
                 claims: &request.claims,
                 label: request.label.as_ref(),
                 device: &device,
-                now: self.now(),
+                now: self.context.now(),
             };
-            let admission = match self.parts().enroller.decide(&applicant).await? {
+            let admission = match self.enroller.decide(&applicant).await? {
                 EnrolmentDecision::Admit(admission) => admission,
                 EnrolmentDecision::AlreadyAdmitted(device) => {
                     return self.enrolled(device).await.map(EnrolmentAnswer::Enrolled);
                 }
                 EnrolmentDecision::Refused(refusal) => {
-                    self.notify(&Event::EnrolmentRefused { code: &refusal.code });
+                    self.context.notify(&Event::EnrolmentRefused { code: &refusal.code });
                     return Err(EngineError::enrolment_refused(refusal));
                 }
                 EnrolmentDecision::Pending(pending) => match self.commit_pending(pending).await? {
@@ -104,7 +106,7 @@ impl Engine {
             if let Some(enrolled) = self.commit_device(&applicant, admission, &label).await? {
                 return Ok(EnrolmentAnswer::Enrolled(enrolled));
             }
-            label_taken = fixed_label && self.parts().store.read(LABELS, label.as_str()).await?.is_some();
+            label_taken = fixed_label && self.context.store.read(LABELS, label.as_str()).await?.is_some();
         }
         Err(EngineError::new(EngineErrorKind::Unavailable, "too many enrolments at the same time"))
     }
@@ -133,7 +135,7 @@ impl Engine {
         if !self.committed(write).await? {
             return Ok(None);
         }
-        self.notify(&Event::Enrolled { device: &device, name: &name });
+        self.context.notify(&Event::Enrolled { device: &device, name: &name });
         Ok(Some(Enrolled { device, name }))
     }
 
@@ -145,14 +147,14 @@ impl Engine {
         if !pending.write.writes().is_empty() && !self.committed(pending.write).await? {
             return Ok(None);
         }
-        self.notify(&Event::EnrolmentPending { code: &pending.code });
+        self.context.notify(&Event::EnrolmentPending { code: &pending.code });
         let retry_after = pending.retry_after.as_secs().max(1);
         Ok(Some(EnrolmentPending { code: pending.code.into_owned(), retry_after }))
     }
 
     /// Returns whether `write` went through: `false` for a conflict with another write.
     async fn committed(&self, write: Transaction) -> Result<bool, EngineError> {
-        match self.parts().store.commit(write).await {
+        match self.context.store.commit(write).await {
             Ok(_) => Ok(true),
             Err(error) if error.is_conflict() => Ok(false),
             Err(error) => Err(error.into()),
@@ -163,24 +165,24 @@ impl Engine {
         if let Some(assigned) = &admission.label {
             return Ok(assigned.clone());
         }
-        let chosen = self.parts().labels.choose(wished, self.parts().ambient.entropy.as_ref());
+        let chosen = self.labels.choose(wished, self.context.ambient.entropy.as_ref());
         chosen.map_err(|refusal| EngineError::new(EngineErrorKind::LabelNotAllowed, refusal))
     }
 
     fn name_of(&self, label: &Label) -> Result<HostName, EngineError> {
-        let name = self.parts().options.zone.child(label).and_then(HostName::try_from);
+        let name = self.zone.child(label).and_then(HostName::try_from);
         name.map_err(|error| EngineError::new(EngineErrorKind::LabelNotAllowed, error))
     }
 
     /// Returns the device that a key is.
     async fn device_of(&self, thumbprint: &Thumbprint) -> Result<Option<DeviceId>, EngineError> {
-        let found = self.parts().store.read(DEVICE_KEYS, thumbprint.as_str()).await?;
+        let found = self.context.store.read(DEVICE_KEYS, thumbprint.as_str()).await?;
         let id = found.map(|record| String::from_utf8_lossy(&record.value).parse());
         id.transpose().map_err(|error| EngineError::new(EngineErrorKind::Corrupt, error))
     }
 
     async fn enrolled(&self, device: DeviceId) -> Result<Enrolled, EngineError> {
-        let found = self.parts().store.read(DEVICES, device.as_str()).await?;
+        let found = self.context.store.read(DEVICES, device.as_str()).await?;
         let Some(found) = found else {
             let gone = EnrolmentRefusal::new("device_gone", "its device was removed; ask the operator");
             return Err(EngineError::enrolment_refused(gone));

@@ -1,4 +1,4 @@
-//! What the engine could not do, by outcome.
+//! Errors of the engine, by outcome.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,7 +10,7 @@ use crate::EnrolmentRefusal;
 
 type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
 
-/// The engine did not do what was asked.
+/// A failure of the engine.
 #[derive(Debug)]
 pub struct EngineError {
     kind: EngineErrorKind,
@@ -19,11 +19,12 @@ pub struct EngineError {
     source: Source,
 }
 
-/// What the failure means to the caller. All but `Unavailable` and `Corrupt` can be shown to the device.
+/// The meaning of a failure for the caller. All but `Unavailable` and `Corrupt` can be shown to the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EngineErrorKind {
-    /// The device is not known, or its signature is not its own. Which of the two is not said.
+    /// The request does not come from a known device. The answer does not say whether the device or the signature is
+    /// unknown.
     Unauthenticated,
     /// The device is known and may not do this.
     Denied,
@@ -31,9 +32,9 @@ pub enum EngineErrorKind {
     EnrolmentRefused,
     /// The key belongs to a device already.
     KeyInUse,
-    /// The label that was asked for was given out before.
+    /// The requested label was given out before.
     LabelTaken,
-    /// The label that was asked for is not allowed.
+    /// The requested label is not allowed.
     LabelNotAllowed,
     /// An address may not be published.
     AddressNotAllowed,
@@ -41,16 +42,16 @@ pub enum EngineErrorKind {
     CsrRefused,
     /// There is no such device.
     NotFound,
-    /// Too many requests of this kind; [`EngineError::retry_after`] says until when.
+    /// Too many requests of this kind; [`EngineError::retry_after`] says how long to wait.
     RateLimited,
-    /// The store does not answer. Nothing is known about whether it was done.
+    /// The store does not answer. Whether the call had an effect is unknown.
     Unavailable,
-    /// The store holds what this program cannot read.
+    /// The store holds a record that this version cannot decode.
     Corrupt,
 }
 
 impl EngineError {
-    /// An error of `kind` caused by `source`. For those who write an [`Enroller`](crate::Enroller).
+    /// Makes an error of `kind` caused by `source`, for an [`Enroller`](crate::Enroller).
     pub fn new(kind: EngineErrorKind, source: impl Into<Source>) -> Self {
         Self { kind, code: None, retry_after: None, source: source.into() }
     }
@@ -69,7 +70,7 @@ impl EngineError {
         Self { retry_after: Some(wait), ..Self::new(EngineErrorKind::RateLimited, what) }
     }
 
-    /// What the failure means.
+    /// Returns the meaning of the failure.
     pub fn kind(&self) -> EngineErrorKind {
         self.kind
     }
@@ -80,7 +81,7 @@ impl EngineError {
         self.code.as_deref()
     }
 
-    /// When the same call may succeed: `None` for never as it is.
+    /// Returns the wait after which the same call may succeed; `None` if it never will.
     pub fn retry_after(&self) -> Option<Duration> {
         match self.kind {
             EngineErrorKind::Unavailable => Some(self.retry_after.unwrap_or(Duration::from_secs(5))),
@@ -104,7 +105,7 @@ impl From<StoreError> for EngineError {
 impl fmt::Display for EngineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let outcome = match self.kind {
-            EngineErrorKind::Unauthenticated => "the request is not signed by a device that is known",
+            EngineErrorKind::Unauthenticated => "the request does not come from a known device",
             EngineErrorKind::Denied => "the device may not do this",
             EngineErrorKind::EnrolmentRefused => "the device may not join",
             EngineErrorKind::KeyInUse => "the key belongs to a device already",
@@ -114,7 +115,7 @@ impl fmt::Display for EngineError {
             EngineErrorKind::CsrRefused => "the certificate request was refused",
             EngineErrorKind::NotFound => "there is no such device",
             EngineErrorKind::RateLimited => "too many requests of this kind",
-            EngineErrorKind::Unavailable => "the control server cannot do it now",
+            EngineErrorKind::Unavailable => "the control server is temporarily unavailable",
             EngineErrorKind::Corrupt => "the control server's store is damaged",
         };
         write!(f, "{outcome}: {}", self.source)

@@ -1,4 +1,4 @@
-//! Every decision as a typed event.
+//! Events: every decision as a typed value.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -13,15 +13,33 @@ use fleetcert_schedule::clock_guard::Doubt;
 
 pub use fleetcert_acme::Step as OrderStep;
 
-/// Hears of everything that the engine decides. Metrics, an audit log and a web page are listeners.
+/// A listener for what the engine decides and does. Metrics, an audit log and a web page are listeners.
 ///
-/// It is called in the middle of the work: it must be quick and must not block.
+/// The engine calls it in the middle of its work, so it must be quick and must not block.
+/// [`TracingEvents`](crate::TracingEvents) is the default.
+///
+/// ```
+/// use fleetcert_engine::{Event, Events};
+/// use std::sync::atomic::{AtomicU64, Ordering};
+///
+/// /// Counts certificates, for a metric.
+/// #[derive(Debug, Default)]
+/// struct Issued(AtomicU64);
+///
+/// impl Events for Issued {
+///     fn notify(&self, event: &Event<'_>) {
+///         if let Event::Issued { .. } = event {
+///             self.0.fetch_add(1, Ordering::Relaxed);
+///         }
+///     }
+/// }
+/// ```
 pub trait Events: Send + Sync + fmt::Debug {
-    /// `event` has just happened.
+    /// Takes note of `event`, which has just happened.
     fn notify(&self, event: &Event<'_>);
 }
 
-/// Nobody listens.
+/// A listener that ignores every event.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoEvents;
 
@@ -29,24 +47,24 @@ impl Events for NoEvents {
     fn notify(&self, _: &Event<'_>) {}
 }
 
-/// What orders depend on.
+/// A dependency of orders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Dependency {
-    /// The CA.
+    /// CA.
     Ca,
-    /// The fleet zone, with its servers.
+    /// Fleet zone, with its servers.
     Zone,
 }
 
-/// Something that the engine decided or did.
+/// A decision or an action of the engine.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
     /// A device joined.
     Enrolled {
-        /// Its id.
+        /// Id of the device.
         device: &'a DeviceId,
-        /// Its name.
+        /// Host name of the device.
         name: &'a HostName,
     },
     /// The enroller refused a key.
@@ -59,186 +77,186 @@ pub enum Event<'a> {
         /// Stable code of what it waits for.
         code: &'a str,
     },
-    /// A request was refused before it was known whose it is.
+    /// A request was refused because no known device sent it.
     Unauthenticated,
-    /// An authenticated device was told no.
+    /// An authenticated device was denied what it asked for.
     Denied {
-        /// The device.
+        /// Device.
         device: &'a DeviceId,
-        /// Why.
+        /// Reason.
         why: &'a str,
     },
     /// A device reported addresses that differ from those before.
     AddressesChanged {
-        /// Its name.
+        /// Host name of the device.
         name: &'a HostName,
-        /// All of them.
+        /// All addresses of the report.
         addresses: &'a [IpAddr],
     },
-    /// The zone has the addresses of these names.
+    /// Addresses were written to the zone.
     AddressesPublished {
-        /// How many names.
+        /// Number of names.
         names: usize,
     },
-    /// A zone could not be changed; it is tried again.
+    /// A change of the zone failed and will be retried.
     ZoneFailed {
-        /// What was wrong.
+        /// Failure.
         error: &'a fleetcert_dns::BackendError,
-        /// When it is tried again.
+        /// Time of the retry.
         retry_at: SystemTime,
     },
-    /// A certificate request passed the gate and waits for its order.
+    /// A certificate request passed the gate, and its order waits.
     RequestAccepted {
-        /// Its name.
+        /// Host name of the device.
         name: &'a HostName,
-        /// Whether the name has a certificate already.
+        /// Whether the name has had a certificate before.
         renewal: bool,
     },
     /// A certificate request did not pass the gate.
     RequestRefused {
-        /// Its name.
+        /// Host name of the device.
         name: &'a HostName,
-        /// Why.
+        /// Reason.
         why: &'a str,
     },
     /// An order took a step.
     Order {
-        /// Its name.
+        /// Host name of the device.
         name: &'a HostName,
-        /// The step.
+        /// Step.
         step: &'a OrderStep,
     },
     /// A certificate was stored.
     Issued {
-        /// Its name.
+        /// Host name of the device.
         name: &'a HostName,
-        /// The id of the certificate that it replaces, where the CA was told so.
+        /// Id of the certificate that it replaces, if the order named one.
         replaces: Option<&'a str>,
     },
-    /// An order waits for a limit of the CA that is its name's own; nothing was sent.
+    /// A rate limit that is about its name alone holds an order; nothing was sent.
     OrderHeld {
-        /// Its name.
+        /// Host name of the device.
         name: &'a HostName,
-        /// What holds it back.
+        /// Limit.
         by: &'a DeniedBy,
-        /// When it is tried.
+        /// Time of the next attempt.
         until: SystemTime,
     },
-    /// A limit of the CA that orders share is used up: all that draw on it wait, and none of them is touched.
+    /// A rate limit that orders share is used up: all orders that need it wait.
     OrdersHeld {
-        /// What holds them back.
+        /// Limit.
         by: &'a DeniedBy,
-        /// When the next of them is tried.
+        /// Time of the next attempt at one of them.
         until: SystemTime,
     },
-    /// The CA, or the zone, does not work: no new order starts.
+    /// The CA or the zone does not work: no new order starts.
     BreakerOpened {
-        /// What does not work.
+        /// Dependency that does not work.
         of: Dependency,
-        /// When one order is tried.
+        /// Time at which one order is tried.
         until: SystemTime,
     },
-    /// It works again.
+    /// A dependency works again.
     BreakerClosed {
-        /// What does.
+        /// Dependency.
         of: Dependency,
     },
     /// The clock jumped, or the machine slept: no new order starts.
     ClockDoubted {
-        /// Why it is not believed.
+        /// Reason of the doubt.
         why: Doubt,
-        /// When it is, if it goes on evenly.
+        /// Time at which the clock is trusted again, if it runs evenly.
         until: SystemTime,
     },
-    /// The clock is believed again.
+    /// The clock is trusted again.
     ClockBelieved,
-    /// The CA refused an order because of a limit that we thought was not reached; our budget says the same now.
+    /// The CA refused an order for a rate limit that our budget had not reached. The budget is corrected.
     LimitReached {
-        /// The bucket.
+        /// Bucket.
         key: &'a BucketKey,
-        /// How long the CA asks to wait.
+        /// Wait that the CA asks for.
         retry_after: Duration,
     },
-    /// A limit of the CA turned out to be another than we thought.
+    /// A rate limit of the CA differs from the one that was known.
     LimitLearned {
-        /// A bucket that it holds for.
+        /// Bucket that it is about.
         key: &'a BucketKey,
-        /// What it is.
+        /// Limit that the CA stated.
         limit: Limit,
     },
-    /// The CA has paused a name. Somebody has to lift that at the CA, and may then tell
+    /// The CA has paused a name. **An alarm**: an operator must lift the pause at the CA, and may then call
     /// [`Engine::name_unpaused`](crate::Engine::name_unpaused).
     NamePaused {
-        /// The name.
+        /// Host name.
         name: &'a HostName,
-        /// What the CA said. Its page to visit is for operators who have signed in, and for no log.
+        /// Answer of the CA. Its link lifts the pause: show it to operators who have signed in, and never log it.
         pause: &'a NamePause,
-        /// When the CA is asked again all the same.
+        /// Time at which the CA is asked again in any case.
         until: SystemTime,
     },
     /// An order failed.
     OrderFailed {
-        /// Its name.
+        /// Host name of the device.
         name: &'a HostName,
-        /// Why.
+        /// Reason.
         why: &'a str,
-        /// When it is tried again; `None` for not by itself.
+        /// Time of the retry; `None` for no automatic retry.
         retry_at: Option<SystemTime>,
     },
-    /// The CA gave a certificate that is not the one that was ordered: another key, other names, another time, no chain.
-    /// The device does not get it, and the order is tried again in a day. **An alarm**: somebody should look at it.
+    /// The CA returned a certificate that was not ordered: another key, other names, another lifetime, no chain. The
+    /// device does not get it, and the order is retried in a day. **An alarm**: an operator should look at it.
     WrongCertificate {
-        /// The name that was ordered.
+        /// Host name of the order.
         name: &'a HostName,
-        /// The difference.
+        /// Difference.
         why: &'a str,
     },
-    /// The work on an order panicked, in the engine or in a part that it was given. The order is taken up again when its
-    /// lease ends. **An alarm**: it is a fault of a program.
+    /// An attempt at an order panicked, in the engine or in one of its parts. Another attempt follows when the lease
+    /// expires. **An alarm**: it is a programming error.
     WorkPanicked {
-        /// The name that was ordered.
+        /// Host name of the order.
         name: &'a str,
-        /// What the panic said.
+        /// Message of the panic.
         why: &'a str,
     },
     /// The CA named the window for a renewal, or changed it.
     RenewalWindow {
-        /// The name.
+        /// Host name.
         name: &'a HostName,
-        /// The window.
+        /// Window.
         window: Window,
-        /// The moment in it at which the renewal is due.
+        /// Time of the renewal.
         renew_at: SystemTime,
     },
-    /// The CA could not be asked for a window; it is asked again.
+    /// A poll for a renewal window failed and will be retried.
     RenewalUnknown {
-        /// The name.
+        /// Host name.
         name: &'a HostName,
-        /// Why.
+        /// Reason.
         why: &'a str,
     },
-    /// Challenge records without an order were taken out of the zone.
+    /// Challenge records without an order were removed from the zone.
     Swept {
-        /// How many.
+        /// Number of records.
         records: usize,
     },
-    /// Challenge records without an order are still in the zone; they are tried again.
+    /// Challenge records without an order could not be removed from the zone. The removal will be retried.
     NotSwept {
-        /// Why.
+        /// Reason.
         why: &'a str,
     },
     /// The zone has more challenge records, of all processes, than
-    /// [`warn_above`](fleetcert_dns::challenge::ChallengeOptions::warn_above). It is told once, and again when they have
-    /// fallen to half of that meanwhile.
+    /// [`warn_above`](fleetcert_dns::challenge::ChallengeOptions::warn_above). **An alarm**. It is raised once, and again
+    /// only after the number has fallen to half of that.
     ChallengesPileUp {
-        /// The zone.
+        /// Zone.
         zone: &'a DomainName,
-        /// How many; counted up to 100,000.
+        /// Number of records, counted up to 100,000.
         records: usize,
     },
-    /// The store failed a worker; it goes on later.
+    /// The store failed a worker, which retries.
     StoreFailed {
-        /// Why.
+        /// Reason.
         why: &'a str,
     },
 }

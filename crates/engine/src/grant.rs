@@ -1,48 +1,85 @@
-//! Authorisation as a value.
+//! Grants: authorisation as a value.
 
-use fleetcert_names::HostName;
+use fleetcert_names::{HostName, Identifier, IdentifierSet, NameError};
 use fleetcert_protocol::DeviceId;
+use fleetcert_x509::{CsrPolicy, CsrRefusal, NameGrant, VerifiedCsr};
 
-/// What a device wants to do.
+/// An action of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
     /// Publish its addresses.
     ReportAddresses,
-    /// Ask for a certificate.
+    /// Request a certificate.
     RequestCertificate,
-    /// See how its certificate stands.
+    /// Read the status of its certificate.
     ReadCertificate,
 }
 
-/// The permission for one device to do one thing to its own name.
+/// The permission for one device to do one thing to its own identifiers.
 ///
 /// Only [`Engine::authorize`](crate::Engine::authorize) makes one, after the device was authenticated and the
-/// [`Authorizer`](crate::Authorizer) agreed; everything that is done for a device asks for one. It names the
-/// device and the host, so that a request has no say in whose name is touched.
+/// [`Authorizer`](crate::Authorizer) agreed; everything that is done for a device requires one. It holds the device and
+/// its identifiers, so that a request cannot choose whose name is touched.
 #[derive(Debug)]
 pub struct Grant {
     device: DeviceId,
     name: HostName,
+    identifiers: IdentifierSet,
     action: Action,
 }
 
 impl Grant {
-    pub(crate) fn new(device: DeviceId, name: HostName, action: Action) -> Self {
-        Self { device, name, action }
+    /// Makes a grant for a device's own host name and, with `wildcards`, for the wildcard below it.
+    pub(crate) fn new(device: DeviceId, name: HostName, wildcards: bool, action: Action) -> Self {
+        let own = Identifier::from(name.clone());
+        let wildcard = wildcards.then(|| Identifier::wildcard(name.clone()));
+        let identifiers = IdentifierSet::new([own].into_iter().chain(wildcard));
+        let identifiers = identifiers.expect("one or two identifiers are a set");
+        Self { device, name, identifiers, action }
     }
 
-    /// Who may.
+    /// Returns the device.
     pub fn device(&self) -> &DeviceId {
         &self.device
     }
 
-    /// To which name.
+    /// Returns the device's host name.
     pub fn name(&self) -> &HostName {
         &self.name
     }
 
-    /// What.
+    /// Returns the identifiers that the device's certificate may have: the host name always, and the wildcard below it if
+    /// the CSR asks for it.
+    pub fn identifiers(&self) -> &IdentifierSet {
+        &self.identifiers
+    }
+
+    /// Returns the action.
     pub fn action(&self) -> Action {
         self.action
     }
+}
+
+/// Returns `policy` with `name` and the wildcard below it granted, if `identifiers` has the wildcard. Otherwise the policy
+/// refuses wildcards by itself.
+pub(crate) fn policy_for(policy: &CsrPolicy, name: &HostName, identifiers: &IdentifierSet) -> CsrPolicy {
+    if identifiers.contains(&Identifier::wildcard(name.clone())) {
+        return policy.clone().with_grant(NameGrant::exact([name.clone()]).and_wildcard(name.clone()));
+    }
+    policy.clone()
+}
+
+/// Returns the CSR in `der` if it passes `policy` and has no names but the granted ones.
+pub(crate) fn granted_csr(der: &[u8], policy: &CsrPolicy, grant: &Grant) -> Result<VerifiedCsr, CsrRefusal> {
+    let csr = VerifiedCsr::parse(der, &policy_for(policy, &grant.name, &grant.identifiers))?;
+    if grant.identifiers.len() == 1 {
+        csr.require_names(std::slice::from_ref(&grant.name))?;
+    }
+    Ok(csr)
+}
+
+/// Returns the identifiers of a CSR that passed the gate.
+pub(crate) fn identifiers_of(csr: &VerifiedCsr) -> Result<IdentifierSet, NameError> {
+    let names = csr.names().iter().cloned().map(Identifier::from);
+    IdentifierSet::new(names.chain(csr.wildcards().iter().cloned().map(Identifier::wildcard)))
 }

@@ -1,17 +1,16 @@
-//! Brings desired state to real state: grants, orders, zones, renewals.
+//! The engine of a control server: grants, orders, zones, renewals.
 //!
-//! For whoever assembles a control server. An [`Engine`] takes what devices and operators want, writes it to a
-//! [`Store`](fleetcert_store::Store), and workers make it real: the zone gets the addresses, the CA gets the
-//! orders, the certificate gets renewed in the CA's window. A restart needs no special path: the workers go on
-//! with what the store says.
+//! Use this crate if you assemble a control server. An [`Engine`] writes what devices and operators want to a
+//! [`Store`](fleetcert_store::Store), and its workers bring it about: addresses get to the zone, orders to the CA, and
+//! certificates are renewed in the CA's window. A restart needs no special path: the workers continue from the store.
 //!
-//! Orders wait in a queue: what is about to expire has the greatest share, names that fail the least, and the CA's
-//! limits that all share are left in part to what is urgent. Where such a limit is used up, or the CA does not work, all
-//! that depend on it wait together and cost nothing. Several processes may work on one store.
+//! Orders wait in a queue with lanes: what expires soon has the greatest share, names that fail the least, and each lane
+//! leaves a part of the CA's shared limits to more urgent ones. While such a limit is used up, or the CA does not work,
+//! the orders that depend on it wait together and cost nothing. Several processes may work on one store.
 //!
-//! Who may do what is decided by small traits with safe defaults ([`Enroller`], [`DeviceAuthenticator`],
-//! [`Authorizer`], [`LabelPolicy`], [`AddressPolicy`]). What they decide becomes a [`Grant`], which nothing
-//! else can make and without which nothing is done for a device. Every decision is an [`Event`].
+//! Small traits with safe defaults decide what a device may do ([`Enroller`], [`DeviceAuthenticator`], [`Authorizer`],
+//! [`LabelPolicy`], [`AddressPolicy`]). Their decision becomes a [`Grant`], which nothing else can make and which every
+//! action for a device requires. Every decision is an [`Event`].
 //!
 //! The engine knows no HTTP: `fleetcert-control` puts routers in front of it.
 //!
@@ -26,7 +25,7 @@
 //! use std::time::Duration;
 //!
 //! fn engine(zone: DomainName, account: Account) -> Engine {
-//!     // For a try. A real zone takes a NameServer or an Rfc2136Backend,
+//!     // For a first test. A real zone takes a NameServer or an Rfc2136Backend,
 //!     // and an AuthoritativeVisibility that looks at its name servers.
 //!     let backend = Arc::new(MemoryBackend::new([&zone]));
 //!     Engine::new(EngineParts::new(
@@ -53,12 +52,12 @@ mod admission;
 mod budgets;
 mod certificates;
 pub mod conformance;
+mod context;
 mod engine;
 mod enrolment;
 mod error;
 mod event;
 mod grant;
-mod known_ca;
 mod options;
 mod orders;
 mod parts;

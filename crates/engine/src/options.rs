@@ -1,4 +1,4 @@
-//! What an integrator sets.
+//! Settings of an engine.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,88 +15,105 @@ use fleetcert_schedule::queue::{PerLane, QueueOptions, Tenant};
 use fleetcert_schedule::quota::CSRS_PER_DEVICE;
 use fleetcert_x509::{CsrPolicy, Roots};
 
-/// The settings of an [`Engine`](crate::Engine). [`EngineOptions::new`] gives safe ones.
+/// Settings of an [`Engine`](crate::Engine). [`EngineOptions::new`] gives safe ones.
+///
+/// ```
+/// use fleetcert_engine::EngineOptions;
+///
+/// let options = EngineOptions {
+///     orders_in_flight: 32,
+///     ..EngineOptions::new("fleet.example.com".parse()?)
+/// };
+/// assert!(!options.wildcards);
+/// # Ok::<(), fleetcert_names::NameError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct EngineOptions {
-    /// The fleet zone: a device's name is its label and this.
+    /// Fleet zone. A device's host name is its label and the zone.
     pub zone: DomainName,
-    /// The time to live of the devices' addresses.
+    /// Time to live of the devices' address records. Default: [`Ttl::ADDRESS`].
     pub address_ttl: Ttl,
-    /// Which certificate requests are taken.
+    /// Rules for certificate requests. Default: [`CsrPolicy::device`]. The names that a device may have come from its
+    /// grant.
     pub csr_policy: CsrPolicy,
-    /// The profile to order with (draft-aaron-acme-profiles), `None` for the CA's default.
+    /// Whether a device may have the wildcard below its host name, `*.LABEL.ZONE`, beside the name. It gets one only if
+    /// its CSR asks for it. Default: `false`.
+    pub wildcards: bool,
+    /// Certificate profile to order (draft-aaron-acme-profiles). Default: `None`, the CA's own default.
     pub profile: Option<String>,
-    /// The roots to which a certificate must lead before it is given out; `None` to check all but that.
+    /// Roots to which a certificate must lead before it is given to the device. Default: `None`, which skips this check
+    /// alone.
     pub roots: Option<Roots>,
-    /// How long a certificate should live. One that lives longer by more than a day is of a wrong profile, or of a wrong
-    /// CA, and is not given out. `None` for what Let's Encrypt publishes of its profiles, where the account is one of
-    /// theirs, and for no such check elsewhere.
+    /// Lifetime of a certificate. One that lives longer by more than a day is of a wrong profile or CA, and is not given
+    /// to the device. Default: `None`, which is what Let's Encrypt publishes for its accounts, and no check elsewhere.
     pub lifetime: Option<Duration>,
-    /// So many orders are worked on at a time.
+    /// Maximum orders in flight, at least 1. Default: 8.
     pub orders_in_flight: usize,
-    /// So many of these may be of names that failed three times in a row; zero counts as one.
+    /// Maximum orders in flight of names that failed three times in a row, at least 1. Default: 1.
     pub failing_in_flight: usize,
-    /// The shares of the lanes in which orders wait; zero counts as one.
+    /// Weights of the lanes in which orders wait, each at least 1. Default: as [`QueueOptions`].
     pub lane_weights: PerLane<u32>,
-    /// The shares of the tenants in each lane, where a tenant has more than one share. A device's tenant comes with its
+    /// Weights of the tenants in each lane. A tenant that is not here has weight 1. A device's tenant comes with its
     /// enrolment ([`Engine::issue_token_of`](crate::Engine::issue_token_of), or the decision of an
-    /// [`Enroller`](crate::Enroller)).
+    /// [`Enroller`](crate::Enroller)). Default: none.
     pub tenant_weights: BTreeMap<Tenant, u32>,
-    /// So many certificate requests are taken from one device, by each process; ten in an hour by default. What is above
-    /// is answered before it costs anything. `None` for any number.
+    /// Limit of certificate requests of one device, for each process. A request above it is refused before it costs
+    /// anything. Default: ten in an hour; `None` for no limit.
     pub requests_per_device: Option<Limit>,
-    /// After a certificate a name gets the next one not before this time has passed, a day by default, unless its window
-    /// for renewal is open.
+    /// Minimum time between two certificates of a name, unless its renewal window is open. Default: one day.
     pub between_certificates: Duration,
-    /// What the orders of each lane leave to more urgent ones of the CA's limits that all of them share.
+    /// Part of the CA's shared limits that each lane leaves to more urgent ones. Default: [`Reserve::default`].
     pub reserve: Reserve,
-    /// So many waiting orders are kept in the queue of a process. What is beyond waits in the store until there is room.
+    /// Maximum waiting orders in the queue of a process. Others wait in the store until there is room. Default: as
+    /// [`QueueOptions`].
     pub most_waiting: usize,
-    /// How often a page of 500 orders is read for what other processes have written, page after page and then from the
-    /// first again. What a process accepts itself it knows at once.
+    /// Interval at which a process reads one page of 500 stored orders, to find those of other processes. Default: 10 s.
     pub look_for_orders: Duration,
-    /// What stops new orders when the CA, or the zone, does not work.
+    /// Circuit breaker that stops new orders while the CA or the zone does not work. Default: [`BreakerRule::default`].
     pub breaker: BreakerRule,
-    /// When the clock is not believed, and how many new orders start whatever it says; counted for each process. A clock
-    /// that jumps, or a machine that slept, starts nothing new until it has gone on evenly for a while. By default that is
-    /// ten minutes after a jump of more than ten, and 4,000 starts at once, then 10,000 in an hour. `None` to believe it.
+    /// Rule of the clock guard, for each process. After a jump of the clock, or a sleep of the machine, no new order
+    /// starts until the clock has run evenly for a while; and a fixed number of starts is never exceeded, whatever the
+    /// clock says. Default: ten minutes after a jump of more than ten minutes; 4,000 starts at once, then 10,000 in an
+    /// hour. `None` to trust the clock.
     pub clock_rule: Option<ClockRule>,
-    /// How many requests a second the CA's load balancer is sent by this process. `None` for four fifths of what Let's
-    /// Encrypt publishes, where the account is one of theirs, and for no rate elsewhere; a server that says that it is busy
-    /// is left alone in any case.
+    /// Rate of requests to the CA's load balancer, for each process. Default: `None`, which is four fifths of what Let's
+    /// Encrypt publishes for its accounts, and no limit elsewhere. A server that says that it is busy is always given
+    /// its time.
     pub pacer: Option<Pacer>,
-    /// The time that renewals leave for an outage: they come earlier than the CA's window where that leaves less. `None`
-    /// for the window as it is.
+    /// Margin that renewals leave for an outage. They are earlier than the CA's window where it leaves less. Default:
+    /// [`Margin::default`]; `None` for the window as it is.
     pub margin: Option<Margin>,
-    /// Renewals that would come more in an hour than this, and more than elsewhere in their cycle, are spread: some come
-    /// earlier, once, up to half a cycle. So what was issued in one day does not come back in one day. 125 by default,
-    /// which is what 90,000 devices have when they are spread evenly. `None` to leave all in their windows.
+    /// Renewals in an hour from which on they are spread, so that what was issued in one day is not due in one day. Some
+    /// are earlier, once, by up to half a cycle. Default: 125, which is what 90,000 evenly spread devices have. `None`
+    /// to leave all in their windows.
     pub unnoticed_renewals: Option<u32>,
-    /// The longest that one order may be worked on in one go. It is resumed later where it stood.
+    /// Maximum time of one attempt at an order. A later attempt resumes it. Default: 300 s.
     pub order_deadline: Duration,
-    /// So many certificates a name gets in [`name_period`](Self::name_period). Let's Encrypt gives five in
-    /// seven days and no more for anybody; one is kept for the operator.
+    /// Maximum certificates of a name in [`name_period`](Self::name_period). Let's Encrypt issues five in seven days, to
+    /// everybody together; one is kept for the operator. Default: 4.
     pub certificates_per_name: usize,
-    /// See [`certificates_per_name`](Self::certificates_per_name).
+    /// Period of [`certificates_per_name`](Self::certificates_per_name). Default: seven days.
     pub name_period: Duration,
-    /// The rate limits of the CA, with the overrides that it granted: no order is sent that they would refuse. `None`
-    /// for what Let's Encrypt publishes, where the account is one of theirs, and for no known limits elsewhere: then
-    /// what the CA refuses is all that is mirrored.
+    /// Rate limits of the CA, with the overrides that it granted. No order is sent that they would refuse. Default:
+    /// `None`, which is what Let's Encrypt publishes for its accounts, and unknown limits elsewhere: then only the CA's
+    /// refusals are mirrored.
     pub limits: Option<Limits>,
-    /// All addresses are brought to the zone at the start, for backends that forget, as our name server does.
+    /// Whether all addresses are written to the zone at the start, for backends that forget, as our name server does.
+    /// Default: `true`.
     pub republish_at_start: bool,
-    /// A worker without work looks again after this time, even if nobody wakes it.
+    /// Interval at which a worker without work looks for some, even if nothing wakes it. Default: 1 s.
     pub idle: Duration,
 }
 
 impl EngineOptions {
-    /// The settings for a fleet zone that everything else has a default for.
+    /// Returns the default settings for a fleet zone.
     pub fn new(zone: DomainName) -> Self {
         let QueueOptions { lane_weights, capacity: most_waiting, .. } = QueueOptions::default();
         Self {
             zone,
             address_ttl: Ttl::ADDRESS,
             csr_policy: CsrPolicy::device(),
+            wildcards: false,
             profile: None,
             roots: None,
             lifetime: None,
@@ -124,9 +141,9 @@ impl EngineOptions {
     }
 }
 
-/// A fleet of 90,000 starts 125 orders in an hour, and one whose CA revokes everything at once 4,000.
+/// A fleet of 90,000 devices starts 125 orders in an hour, and 4,000 if its CA revokes everything at once.
 const STARTS: Limit = match Limit::new(4_000, 10_000, Duration::from_secs(3600)) {
     Ok(limit) => limit,
-    // Evaluated by the compiler.
+    // Evaluated at compile time.
     Err(_) => unreachable!(),
 };

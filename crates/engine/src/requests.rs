@@ -1,4 +1,4 @@
-//! How many certificate requests a device may send.
+//! The quota of certificate requests of a device.
 
 use parking_lot::Mutex;
 use std::time::{Duration, SystemTime};
@@ -10,20 +10,20 @@ use fleetcert_schedule::quota::{Quota, QuotaDecision};
 
 use crate::EngineError;
 
-/// What each device has sent to this process of late; nothing where it may send any number.
+/// The recent requests of each device to this process; `None` for no limit.
 #[derive(Debug)]
 pub(crate) struct Requests(Option<Mutex<Quota>>);
 
-/// So many devices are remembered, in four megabytes. Of more, those are forgotten that have sent least.
-const REMEMBERED: usize = 1 << 18;
-/// A quota that is never had again is asked for again in a day.
-const A_DAY: Duration = Duration::from_secs(86_400);
+/// Maximum devices that are counted, in four megabytes. Beyond it, those that sent least are forgotten.
+const MAX_DEVICES: usize = 1 << 18;
+/// Wait for a quota that never refills.
+const NO_REFILL_WAIT: Duration = Duration::from_secs(86_400);
 
 impl Requests {
     pub(crate) fn new(limit: Option<Limit>, entropy: &dyn Entropy) -> Self {
         let mut secret = [0; 8];
         entropy.fill(&mut secret);
-        Self(limit.map(|limit| Mutex::new(Quota::new(limit, REMEMBERED, u64::from_le_bytes(secret)))))
+        Self(limit.map(|limit| Mutex::new(Quota::new(limit, MAX_DEVICES, u64::from_le_bytes(secret)))))
     }
 
     /// Counts one request.
@@ -33,7 +33,7 @@ impl Requests {
         match decision {
             QuotaDecision::Allowed { .. } => Ok(()),
             QuotaDecision::Denied { retry_at } => {
-                let until = retry_at.unwrap_or(now + A_DAY);
+                let until = retry_at.unwrap_or(now + NO_REFILL_WAIT);
                 Err(EngineError::limited(now, until, "this device has sent its certificate requests for now"))
             }
         }

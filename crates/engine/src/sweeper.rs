@@ -1,73 +1,92 @@
-//! What must be gone is gone, whatever happened.
+//! Removes expired challenge records, tokens and idle budget rows.
+//!
+//! It runs apart from the order worker, so that it also cleans up after a crash.
 
 use std::time::Duration;
 
-use fleetcert_dns::challenge::{Alarm, ChallengeError, ChallengeRecord};
+use fleetcert_dns::challenge::{Alarm, ChallengeError, ChallengeRecord, Challenges};
+use fleetcert_names::DomainName;
 use fleetcert_store::{Expect, Record, Transaction};
 
 use crate::budgets::StoredRow;
+use crate::context::ServiceContext;
 use crate::records::{self, BUDGETS, CHALLENGES, LIMITS, ORDERS, OrderRecord, TOKENS, ignore_conflict};
-use crate::{Engine, EngineError, EngineErrorKind, Event};
+use crate::{EngineError, EngineErrorKind, Event};
 
-const ROUND: Duration = Duration::from_secs(15);
-const BATCH: usize = 128;
-/// A sweep that stops in the middle is taken up again after this time.
-const LEASE: Duration = Duration::from_secs(120);
+/// Interval between two sweeps.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(15);
+/// Records that are claimed at once.
+const BATCH_SIZE: usize = 128;
+/// Lease of a batch. A sweep that stops in the middle is resumed by the next one.
+const BATCH_LEASE: Duration = Duration::from_secs(120);
 /// Every challenge record is due before this.
-const EVER: Duration = Duration::from_secs(366 * 86_400);
-/// More are not counted.
-const COUNTED: usize = 100_000;
+const FAR_FUTURE: Duration = Duration::from_secs(366 * 86_400);
+/// Maximum records that are counted.
+const MAX_COUNTED: usize = 100_000;
 
-impl Engine {
-    /// Withdraws challenge records that their orders left behind, and forgets tokens that have expired and budgets that
-    /// are full again.
-    pub(crate) async fn sweeper(&self) {
-        // A mark beyond what is counted would never be reached.
-        let mut alarm = Alarm::new(self.parts().challenges.options().warn_above.min(COUNTED - 1));
+/// The service that removes what orders, tokens and budgets left behind.
+#[derive(Debug)]
+pub(crate) struct Sweeper {
+    context: ServiceContext,
+    zone: DomainName,
+    challenges: Challenges,
+}
+
+impl Sweeper {
+    pub(crate) fn new(context: ServiceContext, zone: DomainName, challenges: Challenges) -> Self {
+        Self { context, zone, challenges }
+    }
+
+    /// Sweeps at a fixed interval. Never returns.
+    pub(crate) async fn run(&self) {
+        // A threshold beyond what is counted would never be reached.
+        let mut alarm = Alarm::new(self.challenges.options().warn_above.min(MAX_COUNTED - 1));
         loop {
-            self.readable(self.count_records(&mut alarm).await);
+            self.context.ok_or_report(self.count_challenges(&mut alarm).await);
             self.sweep_orphans().await;
-            self.readable(self.sweep_expired().await);
-            self.readable(self.forget_tokens().await);
-            self.readable(self.forget_budgets().await);
-            self.parts().ambient.clock.sleep(ROUND).await;
+            self.context.ok_or_report(self.sweep_expired().await);
+            self.context.ok_or_report(self.delete_tokens().await);
+            self.context.ok_or_report(self.delete_budgets().await);
+            self.context.ambient.sleep(SWEEP_INTERVAL).await;
         }
     }
 
-    /// Withdraws what cancelled orders left in the zone.
+    /// Withdraws the challenge records that cancelled orders left in the zone.
     pub(crate) async fn sweep_orphans(&self) {
-        match self.parts().challenges.sweep().await {
+        match self.challenges.sweep().await {
             Ok(0) => {}
-            Ok(records) => self.notify(&Event::Swept { records }),
+            Ok(records) => self.context.notify(&Event::Swept { records }),
             // They stay orphans, and the store knows their expiry: the next round tries again.
-            Err(error) => self.notify(&Event::NotSwept { why: &error.to_string() }),
+            Err(error) => self.context.notify(&Event::NotSwept { why: &error.to_string() }),
         }
     }
 
-    /// Withdraws what dead processes left in the zone: what the store says that must be gone. It is forgotten when a
-    /// look at the zone has shown that it is.
+    /// Withdraws the challenge records that ended processes left in the zone. The store forgets a record when a read of
+    /// the zone has shown that it is gone.
     async fn sweep_expired(&self) -> Result<(), EngineError> {
         loop {
-            let now = self.now();
-            let due = self.parts().store.claim(CHALLENGES, now, now + LEASE, BATCH).await?;
-            let more = due.len() == BATCH;
-            // A zone that does not let go of some is not asked for thousands more in the same round.
+            let now = self.context.now();
+            let due = self.context.store.claim(CHALLENGES, now, now + BATCH_LEASE, BATCH_SIZE).await?;
+            let more = due.len() == BATCH_SIZE;
+            // A zone that fails to remove some is not asked to remove thousands more in the same sweep.
             if !self.sweep_batch(due).await? || !more {
                 return Ok(());
             }
         }
     }
 
-    /// Withdraws those of the records that no order needs, with as few calls as the backend allows; whether none of
-    /// them is left.
+    /// Withdraws the records that no order needs, with as few calls as the backend allows. Returns whether all of them
+    /// are gone.
     async fn sweep_batch(&self, due: Vec<Record>) -> Result<bool, EngineError> {
         let mut orphans = Vec::new();
         for stored in due {
-            // One that cannot be read, or whose order cannot, keeps no other in the zone.
-            let Some(record) = self.readable(records::decode::<ChallengeRecord>(&stored)) else { continue };
+            // A record that cannot be decoded, or whose order cannot, keeps no other in the zone.
+            let Some(record) = self.context.ok_or_report(records::decode::<ChallengeRecord>(&stored)) else {
+                continue;
+            };
             match self.is_needed(&record).await {
                 Err(error) if error.kind() == EngineErrorKind::Corrupt => {
-                    self.notify(&Event::StoreFailed { why: &error.to_string() });
+                    self.context.report(&error);
                 }
                 needed => {
                     if !needed? {
@@ -80,7 +99,7 @@ impl Engine {
             return Ok(true);
         }
         let all: Vec<ChallengeRecord> = orphans.iter().map(|(record, _)| record.clone()).collect();
-        let failed = self.parts().challenges.withdraw(&all).await.err();
+        let failed = self.challenges.withdraw(&all).await.err();
         let left = failed.as_ref().map(ChallengeError::unfinished).unwrap_or_default();
         let mut swept = 0;
         for (record, stored) in &orphans {
@@ -88,59 +107,62 @@ impl Engine {
                 continue;
             }
             let gone = Transaction::new().delete(CHALLENGES, &stored.key, Expect::Version(stored.version));
-            ignore_conflict(self.parts().store.commit(gone).await)?;
+            ignore_conflict(self.context.store.commit(gone).await)?;
             swept += 1;
         }
         if swept > 0 {
-            self.notify(&Event::Swept { records: swept });
+            self.context.notify(&Event::Swept { records: swept });
         }
         if let Some(error) = &failed {
-            self.notify(&Event::NotSwept { why: &error.to_string() });
+            self.context.notify(&Event::NotSwept { why: &error.to_string() });
         }
         Ok(failed.is_none())
     }
 
-    /// Tells when the records of all processes pile up in the zone.
-    async fn count_records(&self, alarm: &mut Alarm) -> Result<(), EngineError> {
-        let records = self.parts().store.count_due(CHALLENGES, self.now() + EVER, COUNTED).await?;
+    /// Raises the alarm when the zone has too many challenge records, of all processes.
+    async fn count_challenges(&self, alarm: &mut Alarm) -> Result<(), EngineError> {
+        let records =
+            self.context.store.count_due(CHALLENGES, self.context.now() + FAR_FUTURE, MAX_COUNTED).await?;
         if alarm.goes_off_at(records) {
-            self.notify(&Event::ChallengesPileUp { zone: &self.parts().options.zone, records });
+            self.context.notify(&Event::ChallengesPileUp { zone: &self.zone, records });
         }
         Ok(())
     }
 
-    async fn forget_tokens(&self) -> Result<(), EngineError> {
-        let now = self.now();
-        let store = &self.parts().store;
-        for token in store.claim(TOKENS, now, now + LEASE, BATCH).await? {
+    async fn delete_tokens(&self) -> Result<(), EngineError> {
+        let now = self.context.now();
+        let store = &self.context.store;
+        for token in store.claim(TOKENS, now, now + BATCH_LEASE, BATCH_SIZE).await? {
             let gone = Transaction::new().delete(TOKENS, token.key, Expect::Version(token.version));
             ignore_conflict(store.commit(gone).await)?;
         }
         Ok(())
     }
 
-    async fn forget_budgets(&self) -> Result<(), EngineError> {
-        let now = self.now();
-        let store = &self.parts().store;
-        for stored in store.claim(BUDGETS, now, now + LEASE, BATCH).await? {
-            let Some(row) = self.readable(records::decode::<StoredRow>(&stored)) else { continue };
+    async fn delete_budgets(&self) -> Result<(), EngineError> {
+        let now = self.context.now();
+        let store = &self.context.store;
+        for stored in store.claim(BUDGETS, now, now + BATCH_LEASE, BATCH_SIZE).await? {
+            let Some(row) = self.context.ok_or_report(records::decode::<StoredRow>(&stored)) else {
+                continue;
+            };
             if row.is_untouched(now) {
                 let gone = Transaction::new().delete(BUDGETS, stored.key, Expect::Version(stored.version));
                 ignore_conflict(store.commit(gone).await)?;
             }
         }
-        for stored in store.claim(LIMITS, now, now + LEASE, BATCH).await? {
+        for stored in store.claim(LIMITS, now, now + BATCH_LEASE, BATCH_SIZE).await? {
             let gone = Transaction::new().delete(LIMITS, stored.key, Expect::Version(stored.version));
             ignore_conflict(store.commit(gone).await)?;
         }
         Ok(())
     }
 
-    /// Whether the order that the record belongs to is under way: then it is withdrawn with it. After a long
-    /// outage an order may need a record again whose time was over.
+    /// Returns whether the record's order is in progress; it withdraws the record itself. After a long outage an order
+    /// may need a record again that has expired.
     async fn is_needed(&self, record: &ChallengeRecord) -> Result<bool, EngineError> {
         let Some(name) = record.name.parent() else { return Ok(false) };
-        let Some(found) = self.parts().store.read(ORDERS, name.as_str()).await? else { return Ok(false) };
+        let Some(found) = self.context.store.read(ORDERS, name.as_str()).await? else { return Ok(false) };
         let order: OrderRecord = records::decode(&found)?;
         let same = |other: &ChallengeRecord| other.name == record.name && other.value == record.value;
         Ok(order.failure.is_none() && order.state.records().iter().any(same))

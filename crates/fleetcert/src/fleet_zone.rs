@@ -52,8 +52,7 @@ impl ZoneSource {
             Self::Backend(backend) => (backend, None, Box::new(|stop| Box::pin(stop.cancelled_owned()))),
             Self::Rfc2136 { server, key_file } => {
                 let options = Rfc2136Options::new(server, read_key(&key_file)?);
-                let backend =
-                    Rfc2136Backend::new(options, Arc::clone(&ambient.clock), Arc::clone(&ambient.entropy));
+                let backend = Rfc2136Backend::new(options, ambient.clone());
                 // What many devices want changed at the same time becomes few messages.
                 let (writer, driver) =
                     ZoneWriter::new(backend, ZoneWriterOptions::default(), ambient.clone());

@@ -1,10 +1,14 @@
 //! An authoritative name server for the fleet zone that is itself a DNS backend.
 //!
-//! For a control server that does not want to depend on somebody else's name server: delegate the fleet zone to
-//! it, hand it to the engine as its [`DnsBackend`](fleetcert_dns::DnsBackend), and every change is answered at
-//! once. It speaks UDP and TCP, takes RFC 2136 updates from those who hold a key with a grant, and bounds whatever
-//! a stranger can ask for. Records live in memory only: after a restart the engine brings the zones to what its
-//! store wants. There is no journal on disk, no zone transfer, no DNSSEC and no response rate limiting here.
+//! Use it if your control server should not depend on another name server: delegate the fleet zone to it and pass it to
+//! the engine as its [`DnsBackend`](fleetcert_dns::DnsBackend). Every change is answered at once. It speaks UDP and TCP,
+//! takes RFC 2136 updates signed with a key that has a grant, and bounds everything that a stranger can ask for. Records
+//! are in memory only: after a restart the engine restores the zones from its store. It has no journal on disk, no zone
+//! transfer, no DNSSEC and no response rate limiting.
+//!
+//! The name server is no [`Visibility`](fleetcert_dns::Visibility). For that, pass its address to
+//! `AuthoritativeVisibility` of [`fleetcert-dns-lookup`](https://docs.rs/fleetcert-dns-lookup), which also sees that
+//! the delegation works.
 //!
 //! ```
 //! use fleetcert_ambient::SystemClock;
@@ -15,7 +19,10 @@
 //!
 //! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
 //! # runtime.block_on(async {
-//! let host = NameServerHost { name: "ns1.fleet.test".parse()?, addresses: ["127.0.0.1".parse()?].into() };
+//! let host = NameServerHost {
+//!     name: "ns1.fleet.test".parse()?,
+//!     addresses: ["127.0.0.1".parse()?].into(),
+//! };
 //! let zone = ZoneSettings::new("fleet.test".parse()?, [host]);
 //! let server = NameServer::new([zone], Options::default(), Arc::new(SystemClock))?;
 //! let listener = server.listen("127.0.0.1:0".parse()?).await?;

@@ -10,9 +10,11 @@ use std::hint::black_box;
 use std::time::{Duration, Instant, SystemTime};
 
 use fleetcert_names::HostName;
-use fleetcert_schedule::budget::{Account, Limit, Limits, Outcome, Override};
+use fleetcert_schedule::budget::{
+    Account, Budgets, Charges, Limit, Limits, NameSet, OrderKind, Outcome, Override,
+};
+use fleetcert_schedule::order_queue::{NextOrder, OrderQueue, OrderQueueOptions, WaitingOrder, pool_of};
 use fleetcert_schedule::queue::{Entry, Lane, Next, Pool, Queue, QueueOptions, Tenant};
-use fleetcert_schedule::scheduler::{self, Reserve, Scheduler, SchedulerOptions, Want};
 use peak_alloc::PeakAlloc;
 
 #[global_allocator]
@@ -29,9 +31,9 @@ fn main() {
         println!("queue, {tenants} tenants, {pools} pools");
         queue(tenants, pools);
     }
-    println!("scheduler, 100 tenants, one account, one domain");
-    scheduler(Lane::New);
-    scheduler(Lane::Routine);
+    println!("order queue and budgets, 100 tenants, one account, one domain");
+    order_queue(Lane::New);
+    order_queue(Lane::Routine);
 }
 
 fn queue(tenants: u32, pools: u32) {
@@ -64,38 +66,52 @@ fn take(queue: &mut Queue<u64, u8>) {
     queue.take(key);
 }
 
-fn scheduler(lane: Lane) {
+fn order_queue(lane: Lane) {
     let account = Account::new("https://acme-v02.api.letsencrypt.org/acme/acct/1234567890").expect("a URL");
     let tier = Limit::new(4_000_000, 4_000_000, WEEK).expect("enough for all");
     let mut limits = Limits::lets_encrypt_production();
     limits.set_override(Override::NewOrdersPerAccount(account.clone()), tier);
     limits.set_override(Override::CertificatesPerDomainPerAccount(account.clone()), tier);
-    let options = SchedulerOptions { reserve: Reserve::NONE, ..SchedulerOptions::new(limits) };
-    let before = MEMORY.current_usage();
-    let mut scheduler: Scheduler<u64> = Scheduler::new(options);
-    let mut random = Random(1);
     let last_issued = (lane == Lane::Routine).then(|| start() - WEEK);
-    timed(&format!("want, {lane}"), ENTRIES, |key| {
-        let host: HostName = format!("d{key:06x}.fleet.example.com").parse().expect("a host name");
-        let want = Want {
-            names: host.into(),
-            account: account.clone(),
-            last_issued,
-            ari_window: None,
+    let charges = |budgets: &Budgets, name: &HostName| {
+        let kind = OrderKind::at(None, last_issued, start());
+        Charges::order(budgets.limits(), kind, &account, &NameSet::from(name.clone()))
+    };
+    let before = MEMORY.current_usage();
+    let mut queue: OrderQueue<HostName> = OrderQueue::new(&OrderQueueOptions::default());
+    let mut budgets = Budgets::new(limits, 4_000_000);
+    let mut random = Random(1);
+    let name_of =
+        |key: u64| -> HostName { format!("d{key:06x}.fleet.example.com").parse().expect("a host name") };
+    timed(&format!("put, {lane}"), ENTRIES, |key| {
+        let name = name_of(key);
+        let order = WaitingOrder {
+            pool: pool_of(&charges(&budgets, &name)),
+            name,
+            version: (),
+            is_placed: false,
             lane,
+            expiring_from: None,
             tenant: Tenant(random.below(100) as u32),
             deadline: start() + Duration::from_millis(random.below(1 << 30)),
-            not_before: None,
+            since: start(),
+            due: start(),
         };
-        scheduler.want(key, &want, start()).expect("there is room");
+        queue.put(order, start()).expect("there is room");
     });
     bytes("held in memory, names of 25 bytes with it", MEMORY.current_usage() - before);
-    timed("standing", 10_000, |_| {
-        black_box(scheduler.standing(random.below(ENTRIES), start()));
+    timed("place", 10_000, |_| {
+        black_box(queue.place(&name_of(random.below(ENTRIES))));
     });
     timed("decide, reserve, finish", ENTRIES / 5, |_| {
-        let scheduler::Next::Start(one) = scheduler.next(start()) else { unreachable!("all can go") };
-        scheduler.finished(one.key, &Outcome::Done, start());
+        let NextOrder::Candidate(candidate) = queue.next(start()) else { unreachable!("all can start") };
+        let charges = charges(&budgets, &candidate.name);
+        assert!(budgets.shared_denial(&charges, 0, start()).is_none(), "there are tokens for all");
+        let reservation = budgets.reserve(&charges, start()).expect("there are tokens for all");
+        queue.start(&candidate);
+        queue.reserved(&candidate.name);
+        budgets.commit(reservation, &Outcome::Done, start());
+        queue.end(&candidate.name, None, start());
     });
 }
 

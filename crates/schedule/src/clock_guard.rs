@@ -30,9 +30,8 @@ impl ClockRule {
 
 /// Watches the wall clock beside a clock that cannot be set.
 ///
-/// It is fed with the wall clock and the time since the program started (a monotonic clock), every minute or so, and
-/// with the time that the CA or the database tells, where it does. It answers whether a new order may start. Work
-/// under way goes on whatever it says.
+/// Feed it with the wall clock and the time since the program started (a monotonic clock), every minute or so. It answers
+/// whether a new order may start. Orders in flight go on whatever it says.
 ///
 /// A machine that slept looks like one whose clock jumped: the time asleep is not counted by all monotonic clocks.
 ///
@@ -61,9 +60,6 @@ pub struct ClockGuard {
     /// The clock, and the time since the start, when they were last known to go together.
     anchor: (SystemTime, Duration),
     doubt: Option<(Doubt, Duration)>,
-    /// How far the clock was from the reference when it was doubted last, and when an operator believed it.
-    seen: Option<Offset>,
-    confirmed: Option<Offset>,
     starts: Bucket,
 }
 
@@ -73,8 +69,6 @@ pub struct ClockGuard {
 pub enum Doubt {
     /// It did not go on as the time since the start did; or it is behind what was stored before the start.
     Jumped,
-    /// The CA or the database tells another time.
-    Disagrees,
 }
 
 /// Whether a new order may start.
@@ -87,8 +81,8 @@ pub enum Start {
     Unsure {
         /// Why.
         doubt: Doubt,
-        /// At which time since the start it will be believed if it goes on evenly; `None` when only a reference that
-        /// agrees or an operator can help.
+        /// Time since the start at which the clock is believed if it goes on evenly; `None` beyond the range of a
+        /// [`Duration`].
         believed_at: Option<Duration>,
     },
     /// Not yet: as many as were set have started.
@@ -110,7 +104,7 @@ impl ClockGuard {
         let behind = last_known.and_then(|known| known.duration_since(wall).ok()).unwrap_or_default();
         let doubt = (behind > rule.tolerance).then_some((Doubt::Jumped, since_start));
         let anchor = (wall, since_start);
-        Self { rule, anchor, doubt, seen: None, confirmed: None, starts: Bucket::FULL }
+        Self { rule, anchor, doubt, starts: Bucket::FULL }
     }
 
     /// Takes a look at both clocks.
@@ -123,10 +117,7 @@ impl ClockGuard {
         };
         if jumped {
             self.anchor = (wall, since_start);
-            // A doubt that only a reference can end is not made less by a jump.
-            if !matches!(self.doubt, Some((Doubt::Disagrees, _))) {
-                self.doubt = Some((Doubt::Jumped, since_start));
-            }
+            self.doubt = Some((Doubt::Jumped, since_start));
         } else if let Some((Doubt::Jumped, since)) = self.doubt
             && since_start.saturating_sub(since) >= self.rule.agreement
         {
@@ -134,40 +125,10 @@ impl ClockGuard {
         }
     }
 
-    /// Takes the time that somebody else told (the CA in a `Date` header, the database), and the wall clock of the
-    /// same moment.
-    ///
-    /// One that agrees ends a disagreement. It does not shorten what follows on a jump.
-    pub fn observe_reference(&mut self, told: SystemTime, wall: SystemTime, since_start: Duration) {
-        self.observe(wall, since_start);
-        let offset = Offset::between(told, wall);
-        if !offset.exceeds(self.rule.tolerance) {
-            self.anchor = (wall, since_start);
-            self.confirmed = None;
-            if matches!(self.doubt, Some((Doubt::Disagrees, _))) {
-                self.doubt = None;
-            }
-        } else if self.confirmed.is_none_or(|confirmed| offset.exceeds_from(confirmed, self.rule.tolerance)) {
-            self.seen = Some(offset);
-            self.doubt = Some((Doubt::Disagrees, since_start));
-        }
-    }
-
-    /// An operator says that the clock is right. A reference that goes on to differ by as much as it did is ignored.
-    pub fn confirm(&mut self) {
-        if let Some((Doubt::Disagrees, _)) = self.doubt.take() {
-            self.confirmed = self.seen;
-        }
-    }
-
     /// Whether a new order may start.
     pub fn decide(&self, since_start: Duration) -> Start {
         if let Some((doubt, since)) = self.doubt {
-            let believed_at = match doubt {
-                Doubt::Jumped => since.checked_add(self.rule.agreement),
-                Doubt::Disagrees => None,
-            };
-            return Start::Unsure { doubt, believed_at };
+            return Start::Unsure { doubt, believed_at: since.checked_add(self.rule.agreement) };
         }
         let decision = self.starts.spend(&self.rule.starts, steady(since_start), 1);
         match decision.retry_in() {
@@ -203,10 +164,6 @@ impl Offset {
     fn exceeds(self, tolerance: Duration) -> bool {
         u128::from(self.0.unsigned_abs()) > tolerance.as_nanos()
     }
-
-    fn exceeds_from(self, other: Self, tolerance: Duration) -> bool {
-        u128::from(self.0.abs_diff(other.0)) > tolerance.as_nanos()
-    }
 }
 
 #[cfg(test)]
@@ -232,8 +189,6 @@ mod tests {
     fn jumped_at(since: Duration) -> Start {
         Start::Unsure { doubt: Doubt::Jumped, believed_at: Some(since + MINUTE * 10) }
     }
-
-    const DISAGREES: Start = Start::Unsure { doubt: Doubt::Disagrees, believed_at: None };
 
     #[test]
     fn jumps_both_ways_and_back() {
@@ -272,43 +227,6 @@ mod tests {
     }
 
     #[test]
-    fn a_reference_that_disagrees_needs_a_reference_or_an_operator() {
-        let mut guard = guard();
-        guard.observe_reference(start() + DAY, start(), Duration::ZERO);
-        guard.observe(start() + MINUTE * 60, MINUTE * 60);
-        assert_eq!(guard.decide(MINUTE * 60), DISAGREES);
-        let wall = start() + MINUTE * 61;
-        guard.observe_reference(wall - MINUTE * 10, wall, MINUTE * 61);
-        assert_eq!(guard.decide(MINUTE * 61), Start::Go);
-
-        guard.observe_reference(wall - MINUTE * 11, wall, MINUTE * 61);
-        assert_eq!(guard.decide(MINUTE * 61), DISAGREES);
-        // A jump to the right time is believed as soon as the reference says that it is right.
-        let right = wall - MINUTE * 11;
-        guard.observe(right, MINUTE * 61);
-        assert_eq!(guard.decide(MINUTE * 61), DISAGREES);
-        guard.observe_reference(right, right, MINUTE * 61);
-        assert_eq!(guard.decide(MINUTE * 61), Start::Go);
-    }
-
-    #[test]
-    fn the_operator_has_the_last_word() {
-        let mut guard = guard();
-        guard.observe(start() + DAY, MINUTE);
-        guard.confirm();
-        assert_eq!(guard.decide(MINUTE), Start::Go);
-
-        let wall = start() + DAY + MINUTE;
-        guard.observe_reference(wall + DAY, wall, MINUTE * 2);
-        assert_eq!(guard.decide(MINUTE * 2), DISAGREES);
-        guard.confirm();
-        guard.observe_reference(wall + DAY + MINUTE, wall, MINUTE * 2);
-        assert_eq!(guard.decide(MINUTE * 2), Start::Go, "it still differs as it did");
-        guard.observe_reference(wall + DAY * 2, wall, MINUTE * 2);
-        assert_eq!(guard.decide(MINUTE * 2), DISAGREES, "it differs otherwise");
-    }
-
-    #[test]
     fn the_pace_is_that_of_the_limit() {
         let mut guard = guard();
         for _ in 0..10 {
@@ -325,22 +243,28 @@ mod tests {
         let end = SystemTime::UNIX_EPOCH + Duration::from_secs(i64::MAX as u64);
         let mut guard = ClockGuard::new(rule(), end, Duration::ZERO, Some(SystemTime::UNIX_EPOCH));
         guard.observe(end, Duration::MAX);
-        guard.observe_reference(SystemTime::UNIX_EPOCH, end, Duration::ZERO);
         guard.started(Duration::MAX);
-        assert_eq!(guard.decide(Duration::MAX), DISAGREES);
+        let unsure = Start::Unsure { doubt: Doubt::Jumped, believed_at: None };
+        assert_eq!(guard.decide(Duration::MAX), unsure);
     }
 
     proptest! {
         /// Whatever the wall clock does, no more start in a minute than were set and the burst.
         #[test]
         fn never_more_in_a_minute(steps in prop::collection::vec((0u64..4, any::<u32>(), 0u8..20), 100..600)) {
-            let mut guard = guard();
+            let rule = ClockRule { agreement: Duration::from_secs(5), ..rule() };
+            let mut guard = ClockGuard::new(rule, start(), Duration::ZERO, None);
             let (mut since, mut started) = (Duration::ZERO, Vec::new());
+            // The wall clock when the program started, as it is after each jump.
+            let mut base = start();
             for (pause, clock, what) in steps {
                 since += Duration::from_secs(pause);
                 match what {
-                    0 => guard.observe(SystemTime::UNIX_EPOCH + Duration::from_secs(clock.into()), since),
-                    1..6 => guard.confirm(),
+                    0 => {
+                        base = SystemTime::UNIX_EPOCH + Duration::from_secs(clock.into());
+                        guard.observe(base + since, since);
+                    }
+                    1..6 => guard.observe(base + since, since),
                     _ => {}
                 }
                 if guard.decide(since) == Start::Go {
@@ -359,14 +283,13 @@ mod tests {
 
         /// Two clocks that go alike are never doubted.
         #[test]
-        fn an_even_clock_is_believed(pauses in prop::collection::vec(0u64..1_000_000, 1..100), skew in 0u64..600) {
+        fn an_even_clock_is_believed(pauses in prop::collection::vec(0u64..1_000_000, 1..100)) {
             let mut guard = guard();
             let mut since = Duration::ZERO;
             for pause in pauses {
                 since += Duration::from_secs(pause);
                 let wall = start() + since;
                 guard.observe(wall, since);
-                guard.observe_reference(wall + Duration::from_secs(skew), wall, since);
                 prop_assert_eq!(guard.decide(since), Start::Go);
             }
         }

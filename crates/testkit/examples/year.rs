@@ -20,25 +20,25 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// Simulates a fleet before a CA with the limits of Let's Encrypt, and tells what came of it.
 #[derive(Debug, Parser)]
 struct Flags {
-    /// So many devices want a certificate on the first day.
+    /// Number of devices that want a certificate on the first day.
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=5_000_000))]
     devices: u32,
-    /// So many days.
+    /// Number of days.
     #[arg(long, default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=3650))]
     days: u32,
     /// All chance comes from here.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// The CA is away for so many days, from the middle on.
+    /// Days of an outage of the CA, from the middle on.
     #[arg(long, value_name = "DAYS")]
     ca_outage: Option<u32>,
-    /// So many devices sleep from their first certificate on, and return on one Monday, after 60 % of the time.
+    /// Number of devices that sleep after their first certificate and return on one Monday, after 60 % of the time.
     #[arg(long, value_name = "DEVICES")]
     returning: Option<u32>,
     /// What Let's Encrypt calls it: classic, tlsserver or shortlived.
     #[arg(long, default_value = "tlsserver")]
     profile: String,
-    /// The fleet is spread over so many registered domains, instead of a zone on the public suffix list.
+    /// Number of registered domains of the fleet, instead of one zone on the public suffix list.
     #[arg(long)]
     domains: Option<u32>,
     /// An override that the CA granted: NewOrdersPerAccount=COUNT/DAYSd, CertificatesPerDomainPerAccount=COUNT/DAYSd.

@@ -89,7 +89,7 @@ pub(crate) enum SigningError {
 
 /// The certificate of the listener for `address` and `localhost`, its key, and the root that signed it, in PEM.
 ///
-/// It is another root than that of the CA, as everywhere: whoever trusts the CA's API need not trust what it
+/// It is another root than that of the CA, as everywhere: a client that trusts the CA's API need not trust what it
 /// issues.
 pub(crate) fn listener_certificate(
     address: IpAddr,

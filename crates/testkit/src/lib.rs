@@ -1,6 +1,6 @@
 //! A certificate authority in the test process that validates dns-01 for real.
 //!
-//! For whoever tests an ACME client, or shows one at work, without a CA outside: a [`TestCa`] speaks RFC 8555 and
+//! Use it to test or demonstrate an ACME client without an external CA: a [`TestCa`] speaks RFC 8555 and
 //! RFC 9773 over HTTPS, asks a DNS server for the TXT and CAA records as a public CA does, and signs what it
 //! issues with an intermediate under a root. A test reads its [`Ledger`], sets renewal windows, and scripts
 //! [`Faults`]. With [rate limits](TestCaOptions::rate_limits) it refuses as Boulder does; the [`limiter`] can be

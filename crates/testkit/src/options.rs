@@ -1,4 +1,4 @@
-//! What a test CA is told once.
+//! Settings of a test CA.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -22,11 +22,11 @@ pub struct TestCaOptions {
     pub acme: AcmeOptions,
     /// The DNS server that every query goes to: a resolver, or the authoritative server of the zones in question.
     pub dns_server: SocketAddr,
-    /// One try of one query may take so long.
+    /// Time limit for one attempt of one query.
     pub dns_timeout: Duration,
-    /// A query that timed out is tried so often in all.
+    /// Attempts for a query that times out.
     pub dns_tries: u32,
-    /// So many perspectives beside the primary one ask the same again (Baseline Requirements 3.2.2.9). With 2 to 5
+    /// Number of perspectives beside the primary one that ask the same (Baseline Requirements 3.2.2.9). With 2 to 5
     /// of them one may fail, with more two.
     pub remote_perspectives: usize,
     /// By this name CAA records mean this CA.
@@ -43,7 +43,7 @@ pub struct TestCaOptions {
     pub renewal_poll: Duration,
     /// The rate limits; `None` for none.
     pub rate_limits: Option<CaLimits>,
-    /// So many entries of each kind are kept in the ledger; of more, the oldest are forgotten.
+    /// Maximum entries of each kind in the ledger; beyond it, the oldest are forgotten.
     pub ledger_size: usize,
 }
 

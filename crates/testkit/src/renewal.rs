@@ -43,7 +43,7 @@ pub(crate) struct SetByHand {
     answers: Mutex<HashMap<CertificateId, String>>,
 }
 
-/// So many answers can be set.
+/// Maximum number of answers.
 const MAX_ANSWERS: usize = 100_000;
 
 impl SetByHand {

@@ -23,12 +23,12 @@ pub struct Ca {
     pub account: Account,
     /// The roots that its certificates lead to, where they are known beforehand.
     pub roots: Option<Roots>,
-    /// So many orders at a time.
+    /// Maximum orders in flight.
     pub orders_in_flight: usize,
     known_roots: Vec<u8>,
     /// Where its renewal windows can be set, for tests.
     windows: Vec<Url>,
-    /// Where its issuing root may be had.
+    /// Where its issuing root can be downloaded.
     root_url: Option<Url>,
     http: reqwest::Client,
 }

@@ -11,7 +11,7 @@ use fleetcert_names::{DomainName, Label};
 #[derive(Debug, Parser)]
 #[command(version)]
 pub struct Flags {
-    /// So many devices at once
+    /// Number of devices, all at once
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub devices: u32,
 

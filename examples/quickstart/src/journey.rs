@@ -45,11 +45,11 @@ pub struct Arrived {
 }
 
 /// The longest wait for a certificate: a queue, the zone, the CA.
-const PATIENCE: Duration = Duration::from_secs(600);
+const CERTIFICATE_TIMEOUT: Duration = Duration::from_secs(600);
 /// The longest wait for a record in the zone.
-const ZONE_PATIENCE: Duration = Duration::from_secs(15);
+const ZONE_TIMEOUT: Duration = Duration::from_secs(15);
 /// The longest wait for the CA's renewal window: two requests to it that run into their time, one behind the other.
-const WINDOW_PATIENCE: Duration = Duration::from_secs(60);
+const WINDOW_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Takes device number `index` from nothing to a renewed certificate.
 pub async fn travel(
@@ -98,7 +98,7 @@ struct Device<'a> {
     root_pem: Vec<u8>,
     told: Option<mpsc::Receiver<Told>>,
     /// The CA's window as it was last told. Nothing orders the news of a certificate and the news of its window,
-    /// and a window that stays the same is told once.
+    /// and a window that stays the same is reported once.
     window: Option<(SystemTime, SystemTime)>,
 }
 
@@ -178,7 +178,7 @@ impl<'a> Device<'a> {
             Some(fault) => Failure::new(step, fault.why),
             None => Failure::new(step, format!("{server} does not answer {name} with {address}")),
         };
-        tokio::time::timeout(ZONE_PATIENCE, seen).await.map_err(late)??;
+        tokio::time::timeout(ZONE_TIMEOUT, seen).await.map_err(late)??;
         story.tell(step, format_args!("{name} is at {address}, says {server}"));
         Ok(())
     }
@@ -239,7 +239,7 @@ impl<'a> Device<'a> {
             Ok(())
         };
         let late = |_| "the CA did not come to an end with the order".to_owned();
-        let ended = tokio::time::timeout(PATIENCE, order).await.map_err(late).flatten();
+        let ended = tokio::time::timeout(CERTIFICATE_TIMEOUT, order).await.map_err(late).flatten();
         ended.map_err(|why| Failure::new(due, why))?;
         let pair = self.fetch_chain(Step::Installed).await?;
         let detail =
@@ -250,7 +250,7 @@ impl<'a> Device<'a> {
     }
 
     async fn fetch_chain(&mut self, step: Step) -> Result<CertificatePair, Failure> {
-        let chain = self.agent.poll(PATIENCE, |_| ()).await.map_err(agent_error(step))?;
+        let chain = self.agent.poll(CERTIFICATE_TIMEOUT, |_| ()).await.map_err(agent_error(step))?;
         self.agent.check(&chain).map_err(agent_error(step))
     }
 
@@ -336,7 +336,7 @@ impl<'a> Device<'a> {
             }
         };
         let late = || Failure::new(Step::Renewed, "the CA does not tell its renewal window");
-        tokio::time::timeout(WINDOW_PATIENCE, window).await.ok().flatten().ok_or_else(late)
+        tokio::time::timeout(WINDOW_TIMEOUT, window).await.ok().flatten().ok_or_else(late)
     }
 
     /// Waits until the control server has the certificate; says what it replaces.
@@ -353,7 +353,7 @@ impl<'a> Device<'a> {
             Err(Failure::new(step, "the control server has ended"))
         };
         let late = |_| Failure::new(step, "the CA did not come to an end with the order");
-        tokio::time::timeout(PATIENCE, issued).await.map_err(late)?
+        tokio::time::timeout(CERTIFICATE_TIMEOUT, issued).await.map_err(late)?
     }
 
     async fn shows_new(&self, visitor: &Visitor, watch: &Watch, story: &mut Story) -> Result<(), Failure> {

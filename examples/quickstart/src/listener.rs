@@ -10,7 +10,7 @@ use fleetcert_engine::{Event, Events, OrderStep};
 use fleetcert_names::HostName;
 use tokio::sync::mpsc;
 
-/// What a journey is told about its name.
+/// What a journey learns about its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Told {
     Placed(String),

@@ -43,7 +43,7 @@ impl Story {
         Self { telling: self.telling.clone(), since: Instant::now() }
     }
 
-    /// `step` was just done; what is told is the time since the step before.
+    /// Prints that `step` is done, and the time since the step before.
     pub fn tell(&mut self, step: Step, detail: impl std::fmt::Display) {
         let took = self.since.elapsed();
         self.since = Instant::now();

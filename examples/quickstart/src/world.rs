@@ -107,9 +107,9 @@ impl Zone {
                 .map_err(|error| Failure::new(Step::Start, format!("{}: {error}", key_file.display())))?;
             let key = TsigKey::parse(&text).map_err(Failure::at(Step::Start))?;
             let options = Rfc2136Options::new(server, key);
-            let backend = Rfc2136Backend::new(options, Arc::clone(clock), Arc::clone(entropy));
-            // What many devices want changed at the same time becomes few messages.
             let ambient = Ambient { clock: Arc::clone(clock), entropy: Arc::clone(entropy) };
+            let backend = Rfc2136Backend::new(options, ambient.clone());
+            // What many devices want changed at the same time becomes few messages.
             let (backend, driver) = ZoneWriter::new(backend, ZoneWriterOptions::default(), ambient);
             // It ends with the writer, after the engine's last sweep.
             tokio::spawn(driver);

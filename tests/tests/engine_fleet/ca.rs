@@ -27,17 +27,17 @@ const ORDER_LIFE: Duration = Duration::from_secs(7 * 86_400);
 
 /// Clones are the same CA.
 #[derive(Clone)]
-pub(crate) struct SimulatedCa(Arc<Shared>);
+pub(crate) struct SimulatedCa(Arc<CaParts>);
 
-struct Shared {
+struct CaParts {
     scenario: Scenario,
     clock: TokioClock,
     zone: DomainName,
     records: MemoryBackend,
-    state: Mutex<State>,
+    state: Mutex<CaState>,
 }
 
-struct State {
+struct CaState {
     books: Books,
     signer: Signer,
     orders: HashMap<String, PlacedOrder>,
@@ -79,12 +79,12 @@ impl SimulatedCa {
         zone: DomainName,
         records: MemoryBackend,
     ) -> Self {
-        Self(Arc::new(Shared {
+        Self(Arc::new(CaParts {
             scenario: scenario.clone(),
             clock,
             zone,
             records,
-            state: Mutex::new(State {
+            state: Mutex::new(CaState {
                 books: Books::new(scenario.ca_limits(), scenario, ACCOUNT, true),
                 signer: Signer::new(),
                 orders: HashMap::new(),
@@ -153,7 +153,7 @@ impl SimulatedCa {
             let wanted = RecordData::Txt(value);
             let seen = found.is_some_and(|set| set.values.contains(&wanted));
             let mut state = self.0.state.lock();
-            let State { books, orders, .. } = &mut *state;
+            let CaState { books, orders, .. } = &mut *state;
             let order = orders.get_mut(url).ok_or_else(gone)?;
             order.status = if seen { OrderStatus::Ready } else { OrderStatus::Invalid };
             if !seen {
@@ -186,7 +186,7 @@ impl Authority for SimulatedCa {
         let name = identifier.base();
         let url = {
             let mut state = self.0.state.lock();
-            let State { books, devices, last, orders, next_order, .. } = &mut *state;
+            let CaState { books, devices, last, orders, next_order, .. } = &mut *state;
             let device = devices[name];
             let replaces = order
                 .replaces
@@ -300,7 +300,7 @@ impl OrderHandle for Handle {
         let now = self.ca.answers(Operation::Finalize)?;
         {
             let mut state = self.ca.0.state.lock();
-            let State { books, signer, orders, last, owners, .. } = &mut *state;
+            let CaState { books, signer, orders, last, owners, .. } = &mut *state;
             let order = orders.get_mut(&self.url).ok_or_else(gone)?;
             assert_eq!(order.status, OrderStatus::Ready, "the engine finalizes what is ready");
             let csr = VerifiedCsr::parse(csr_der, &CsrPolicy::lets_encrypt()).unwrap();

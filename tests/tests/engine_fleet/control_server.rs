@@ -170,7 +170,7 @@ struct FailingZone {
 }
 
 impl FailingZone {
-    fn is_away(&self, now: SystemTime) -> bool {
+    fn is_unavailable(&self, now: SystemTime) -> bool {
         self.scenario.zone_outages.iter().any(|outage| outage.contains(self.scenario.start, now))
     }
 }
@@ -178,7 +178,7 @@ impl FailingZone {
 #[async_trait]
 impl DnsBackend for FailingZone {
     async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
-        if self.is_away(self.clock.now()) {
+        if self.is_unavailable(self.clock.now()) {
             *self.refusals.lock() += 1;
             let why = "connection refused";
             return Err(BackendError::new(BackendErrorKind::Unavailable, Operation::Apply, zone, why));

@@ -62,6 +62,7 @@ fn engine_keeps_a_fleet_certified_through_outages_sleepers_hostile_devices_and_a
     assert_eq!(report.challenge_records_left, 0, "challenge records left in the zone");
     assert!(report.certificates > u64::from(devices) * u64::from(days) / 40, "the fleet renews");
     assert!(report.unanswered > 0, "the outage of the CA was felt");
+    assert!(report.unanswered < 2000, "a CA that is away is left alone: {} requests", report.unanswered);
     assert!(report.zone_refusals > 0, "the outage of the zone was felt");
     assert!(report.revoked > 0, "certificates were revoked");
     let (asked, admitted) = report.hostile;

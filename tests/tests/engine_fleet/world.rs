@@ -36,7 +36,7 @@ enum Event {
     Lose(u32),
     Reinstall(u32),
     Storm(u32, u32),
-    /// The certificate that was installed at this moment ends, if it is still in use.
+    /// The certificate that was installed at this time expires, if it is still in use.
     Expiry(u32, SystemTime),
 }
 
@@ -148,7 +148,7 @@ impl World {
         Duration::from_secs(self.chance.random() % most.as_secs().max(1))
     }
 
-    /// Returns how many of `count` it befalls, at this many of a million; what is left over is left to chance.
+    /// Returns how many of `count` are affected at this rate per million; the fraction is drawn at random.
     fn share(&self, count: u32, per_million: u32) -> u32 {
         let whole = u64::from(count) * u64::from(per_million);
         let extra = u64::from(self.below(1_000_000)) < whole % 1_000_000;

@@ -217,7 +217,7 @@ impl Episode {
         }
     }
 
-    /// The CA is done with an order, and the mirror is told now, or later.
+    /// The CA is done with an order; the mirror learns of it now or later.
     fn end(&mut self, at: usize, tally: &mut Tally) {
         if self.running[at].done.is_none() {
             let outcome = self.at_the_ca(at, tally);

@@ -34,7 +34,7 @@ impl Random {
         &from[self.index(from.len())]
     }
 
-    /// Of any order of magnitude, up to so many nanoseconds in powers of two.
+    /// A duration of any order of magnitude, up to 2^`most` nanoseconds.
     pub(crate) fn duration(&self, most: u64) -> Duration {
         Duration::from_nanos(self.below(1 << self.between(1, most)))
     }

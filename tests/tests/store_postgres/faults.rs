@@ -10,10 +10,10 @@ use fleetcert_store_postgres::PostgresStore;
 use fleetcert_tests::postgres::Postgres;
 use fleetcert_tests::{Deadline, Process};
 
-use crate::{PATIENCE, THINGS, connect, number, options, put};
+use crate::{THINGS, TIMEOUT, connect, number, options, put};
 
 /// For what is to end before a lock is free that is held for ten minutes. To connect has this time too.
-const HURRIED: Duration = Duration::from_secs(20);
+const SHORT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The same number in two records.
 fn pair(task: usize, number: u64) -> Transaction {
@@ -111,7 +111,7 @@ async fn cut_connections_are_replaced() {
         let cut =
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'fleetcert'";
         // Those of the cut before may all still be on their way back.
-        let deadline = Deadline::after(PATIENCE);
+        let deadline = Deadline::after(TIMEOUT);
         while server.psql(cut).unwrap().is_empty() {
             assert!(!deadline.has_passed(), "nobody comes back");
         }
@@ -160,11 +160,11 @@ impl Progress {
         self.0[task].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Until every task has made so many more.
+    /// Waits until every task has made this many more.
     async fn wait_for_another(&self, number: u64) {
         let made = || self.0.iter().map(|made| made.load(Ordering::Relaxed));
         let wanted: Vec<u64> = made().map(|made| made + number).collect();
-        let deadline = Deadline::after(PATIENCE);
+        let deadline = Deadline::after(TIMEOUT);
         while made().zip(&wanted).any(|(made, wanted)| made < *wanted) {
             assert!(!deadline.has_passed(), "{number} more each: {:?} of {wanted:?}", self.0);
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -193,7 +193,7 @@ async fn a_statement_that_takes_too_long_is_ended() {
     let due =
         Transaction::new().put(THINGS, "a", Expect::Absent, b"1".to_vec(), Some(SystemTime::UNIX_EPOCH));
     patient.commit(due).await.unwrap();
-    let hurried = options(&server).with_statement_timeout(HURRIED);
+    let hurried = options(&server).with_statement_timeout(SHORT_TIMEOUT);
     let hurried = PostgresStore::connect(hurried).await.unwrap();
     let holder = hold_lock(&server);
     let refused = hurried.commit(put("a", Expect::Any, "2")).await.unwrap_err();
@@ -208,7 +208,7 @@ async fn a_statement_that_takes_too_long_is_ended() {
 #[tokio::test]
 async fn calls_that_wait_for_a_connection_end_in_time() {
     let server = Postgres::start().unwrap();
-    let few = options(&server).with_max_connections(1).with_connect_timeout(HURRIED);
+    let few = options(&server).with_max_connections(1).with_connect_timeout(SHORT_TIMEOUT);
     let store = PostgresStore::connect(few).await.unwrap();
     store.commit(put("a", Expect::Absent, "1")).await.unwrap();
     let holder = hold_lock(&server);
@@ -242,7 +242,7 @@ async fn a_dropped_call_is_made_as_a_whole_or_not_at_all() {
     assert!(dropped >= 10 && dropped + made == 60, "{dropped} dropped, {made} made");
 }
 
-/// The result, unless the call has to wait more than so many times: then it is dropped where it stands.
+/// Returns the result, unless the call has to wait more than this number of times: then it is dropped.
 async fn dropped_after<T>(waits: u64, call: impl Future<Output = T>) -> Option<T> {
     let (mut call, mut left) = (std::pin::pin!(call), waits);
     std::future::poll_fn(|context| match (call.as_mut().poll(context), left) {
@@ -271,9 +271,9 @@ fn hold_lock(server: &Postgres) -> Process {
         )
         .unwrap();
     let locked = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
-    let deadline = Deadline::after(PATIENCE);
+    let deadline = Deadline::after(TIMEOUT);
     while server.psql(locked).unwrap().is_empty() {
-        assert!(!deadline.has_passed(), "the lock was not to be had");
+        assert!(!deadline.has_passed(), "the lock was not available");
     }
     holder
 }

@@ -16,14 +16,14 @@ use fleetcert_tests::postgres::Postgres;
 const THINGS: Collection = Collection::new("thing");
 
 /// The deadlines are for a server that does not answer; a machine that is only slow must not meet them.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 fn options(server: &Postgres) -> PostgresOptions {
     patient(PostgresOptions::from_url(&server.url()).unwrap())
 }
 
 fn patient(options: PostgresOptions) -> PostgresOptions {
-    options.with_connect_timeout(PATIENCE).with_statement_timeout(PATIENCE)
+    options.with_connect_timeout(TIMEOUT).with_statement_timeout(TIMEOUT)
 }
 
 async fn connect(server: &Postgres) -> PostgresStore {

@@ -105,7 +105,7 @@ async fn no_increment_is_lost() {
 }
 
 async fn incremented(store: &dyn Store) -> Transaction {
-    // The first of them is made by whoever comes first.
+    // The first task creates it.
     let (expect, value) = match store.read(THINGS, "counter").await.unwrap() {
         Some(record) => (Expect::Version(record.version), number(&record.value) + 1),
         None => (Expect::Absent, 1),
@@ -129,8 +129,8 @@ async fn an_absence_that_was_checked_stays() {
     }
 }
 
-/// Transactions that name the same records in other orders, some of which are deleted and made anew all the time, while
-/// claims change them too: nobody waits for one who waits for him.
+/// Transactions that name the same records in other orders, some of which are deleted and created again all the time, while
+/// claims change them too: no two wait for each other.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn nobody_locks_another_out() {
     let server = Postgres::start().unwrap();

@@ -12,9 +12,9 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-use crate::{PATIENCE, THINGS, patient, put};
+use crate::{THINGS, TIMEOUT, patient, put};
 
-/// Two readers share one place for a connection. Whoever loses the one that was kept waits for the place, and finds the
+/// Two readers share one place for a connection. The reader that loses the kept one waits for the place, and finds the
 /// other's new one, of which the proxy has had enough too.
 #[tokio::test]
 async fn a_reader_needs_one_new_connection_however_many_are_closed() {
@@ -41,7 +41,7 @@ async fn a_reader_needs_one_new_connection_however_many_are_closed() {
             }
         },
     );
-    let one = timeout(PATIENCE, one);
+    let one = timeout(TIMEOUT, one);
     tokio::select! {
         biased;
         ended = one => assert!(ended.is_ok(), "a reader is asked again and again"),

@@ -5,11 +5,11 @@ use std::time::Duration;
 use fleetcert_acme_server::{Problem, ProblemKind};
 use serde_json::json;
 
-use crate::client::{World, csr, path};
+use crate::client::{TestServer, csr, path};
 
 #[tokio::test]
 async fn tables_are_full_at_their_bound() {
-    let world = World::with(|options| {
+    let world = TestServer::with(|options| {
         options.max_accounts = 1;
         options.max_orders = 2;
         options.max_certificates = 1;
@@ -31,7 +31,7 @@ async fn tables_are_full_at_their_bound() {
 
 #[tokio::test]
 async fn work_that_finds_no_place_is_refused_and_can_be_asked_for_again() {
-    let world = World::with(|options| {
+    let world = TestServer::with(|options| {
         options.max_parallel_work = 1;
         options.max_waiting_work = 1;
     });
@@ -58,7 +58,7 @@ async fn work_that_finds_no_place_is_refused_and_can_be_asked_for_again() {
 
 #[tokio::test]
 async fn the_issuer_stands_before_every_request() {
-    let world = World::new();
+    let world = TestServer::new();
     let mut client = world.client().await;
     let problem = Problem::new(ProblemKind::RateLimited, "slowly").with_retry_after(Duration::from_secs(36));
     world.issuer.decide(|decisions| decisions.admission = Some(problem));

@@ -23,13 +23,13 @@ use crate::issuer::TestIssuer;
 pub(crate) const BASE: &str = "https://ca.test";
 
 /// A server whose background work runs in the test's runtime.
-pub(crate) struct World {
+pub(crate) struct TestServer {
     pub(crate) router: Router,
     pub(crate) issuer: Arc<TestIssuer>,
     pub(crate) clock: ManualClock,
 }
 
-impl World {
+impl TestServer {
     pub(crate) fn new() -> Self {
         Self::with(|_| {})
     }

@@ -3,11 +3,11 @@
 use fleetcert_x509::{Chain, VerifiedCsr};
 use serde_json::json;
 
-use crate::client::{BASE, World, csr, host, path};
+use crate::client::{BASE, TestServer, csr, host, path};
 
 #[tokio::test]
 async fn the_directory_says_where_everything_is() {
-    let world = World::with(|options| options.caa_identities = vec!["ca.test".to_owned()]);
+    let world = TestServer::with(|options| options.caa_identities = vec!["ca.test".to_owned()]);
     let directory = world.stranger().request("GET", "/directory").await;
     assert_eq!((directory.status, directory.header("replay-nonce")), (200, ""));
     let directory = directory.json();
@@ -19,7 +19,7 @@ async fn the_directory_says_where_everything_is() {
 
 #[tokio::test]
 async fn a_nonce_comes_by_head_and_by_get() {
-    let client = World::new().stranger();
+    let client = TestServer::new().stranger();
     for (method, status) in [("HEAD", 200), ("GET", 204)] {
         let answer = client.request(method, "/acme/new-nonce").await;
         assert_eq!(answer.status, status);
@@ -31,7 +31,7 @@ async fn a_nonce_comes_by_head_and_by_get() {
 
 #[tokio::test]
 async fn a_wildcard_and_its_base_in_one_certificate() {
-    let mut client = World::new().client().await;
+    let mut client = TestServer::new().client().await;
     let names = ["*.a.fleet.test", "a.fleet.test"];
     let csr_for = |names: &[&str]| {
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
@@ -67,7 +67,7 @@ async fn a_wildcard_and_its_base_in_one_certificate() {
 
 #[tokio::test]
 async fn from_an_order_to_a_certificate() {
-    let world = World::new();
+    let world = TestServer::new();
     let mut client = world.client().await;
     let order = client.order(&["B.Fleet.Test", "a.fleet.test", "a.fleet.test"]).await;
     let names = ["a.fleet.test", "b.fleet.test"];
@@ -95,7 +95,7 @@ async fn from_an_order_to_a_certificate() {
 
 #[tokio::test]
 async fn an_issuance_that_takes_long_is_polled() {
-    let world = World::with(|options| options.finalize_wait = std::time::Duration::ZERO);
+    let world = TestServer::with(|options| options.finalize_wait = std::time::Duration::ZERO);
     let mut client = world.client().await;
     let order = client.ready_order(&["a.fleet.test"]).await;
     let answer = client.finalize(&order, &csr(&["a.fleet.test"])).await;
@@ -106,7 +106,7 @@ async fn an_issuance_that_takes_long_is_polled() {
 
 #[tokio::test]
 async fn a_challenge_shows_its_progress() {
-    let mut client = World::with(|options| {
+    let mut client = TestServer::with(|options| {
         options.challenge_retry_after = Some(std::time::Duration::from_millis(1500));
     })
     .client()
@@ -131,7 +131,8 @@ async fn a_challenge_shows_its_progress() {
 
 #[tokio::test]
 async fn accounts_are_found_changed_and_closed() {
-    let world = World::with(|options| options.terms_of_service = Some("https://ca.test/terms".to_owned()));
+    let world =
+        TestServer::with(|options| options.terms_of_service = Some("https://ca.test/terms".to_owned()));
     let mut stranger = world.stranger();
     let none = stranger.post("/acme/new-account", json!({ "onlyReturnExisting": true })).await;
     assert_eq!((none.status, &*none.error()), (400, "accountDoesNotExist"));
@@ -157,7 +158,7 @@ async fn accounts_are_found_changed_and_closed() {
 
 #[tokio::test]
 async fn renewal_information_needs_no_signature() {
-    let world = World::new();
+    let world = TestServer::new();
     let mut client = world.client().await;
     let chain = Chain::from_pem(&client.issue(&["a.fleet.test"]).await).unwrap();
     let id = chain.leaf().certificate_id().unwrap();

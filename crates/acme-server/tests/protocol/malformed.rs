@@ -5,7 +5,7 @@ use fleetcert_jose::{Algorithm, FlattenedJws, KeyPair, KeyReference, ProtectedHe
 use http::Request;
 use serde_json::{Value, json};
 
-use crate::client::{Answer, BASE, Client, World, csr, order_for, path};
+use crate::client::{Answer, BASE, Client, TestServer, csr, order_for, path};
 
 /// The answer is this error, with a nonce for the next request.
 fn assert_error(what: &str, answer: &Answer, status: u16, error: &str) {
@@ -40,7 +40,7 @@ async fn headers_that_are_refused() {
         ),
         ("a kid that is no URL", |header| with_kid(header, "device-7"), 400, "accountDoesNotExist"),
     ];
-    let world = World::new();
+    let world = TestServer::new();
     let mut client = world.client().await;
     for (what, fault, status, error) in faults {
         let header = fault(client.good_header("/acme/new-order").await);
@@ -56,7 +56,7 @@ fn with_kid(header: ProtectedHeader, kid: &str) -> ProtectedHeader {
 
 #[tokio::test]
 async fn a_nonce_serves_once() {
-    let mut client = World::new().client().await;
+    let mut client = TestServer::new().client().await;
     let header = client.good_header("/acme/new-order").await;
     let payload = order_for(&["a.fleet.test"]).to_string();
     let first = client.send_signed("/acme/new-order", &header, payload.as_bytes()).await;
@@ -67,7 +67,7 @@ async fn a_nonce_serves_once() {
 
 #[tokio::test]
 async fn good_nonces_are_refused_at_the_rate_that_was_set() {
-    let world = World::with(|options| options.nonce_rejection_percent = 50);
+    let world = TestServer::with(|options| options.nonce_rejection_percent = 50);
     let mut client = world.stranger();
     let mut refused = 0;
     for _ in 0..200 {
@@ -79,7 +79,7 @@ async fn good_nonces_are_refused_at_the_rate_that_was_set() {
 
 #[tokio::test]
 async fn signatures_that_are_refused() {
-    let world = World::new();
+    let world = TestServer::new();
     let mut client = world.client().await;
     let other = KeyPair::generate(Algorithm::Es256).unwrap();
     let header = client.good_header("/acme/new-order").await;
@@ -130,7 +130,7 @@ async fn bodies_that_are_no_signed_request() {
         ),
         ("too long", " ".repeat(50_001), 413, "malformed"),
     ];
-    let mut client = World::new().stranger();
+    let mut client = TestServer::new().stranger();
     for (what, body, status, error) in rows {
         let answer = client.send_bytes("/acme/new-account", body.into()).await;
         assert_error(what, &answer, status, error);
@@ -143,7 +143,7 @@ fn jwk() -> String {
 
 #[tokio::test]
 async fn the_kind_of_key_reference_must_fit_the_resource() {
-    let world = World::new();
+    let world = TestServer::new();
     let mut client = world.client().await;
     let answer = client.post("/acme/new-account", json!({})).await;
     assert_error("kid at newAccount", &answer, 400, "malformed");
@@ -154,7 +154,7 @@ async fn the_kind_of_key_reference_must_fit_the_resource() {
 
 #[tokio::test]
 async fn requests_that_are_no_acme() {
-    let mut client = World::new().client().await;
+    let mut client = TestServer::new().client().await;
     let send = async |client: &Client, path: &str, headers: &[(&str, &str)]| {
         let mut request = Request::builder().method("POST").uri(path);
         for (name, value) in headers {
@@ -182,7 +182,7 @@ async fn requests_that_are_no_acme() {
 
 #[tokio::test]
 async fn orders_that_are_refused() {
-    let world = World::new();
+    let world = TestServer::new();
     world.issuer.decide(|decisions| {
         decisions.refused_names = ["x.fleet.test", "y.fleet.test"].map(|name| name.parse().unwrap()).into();
     });
@@ -225,7 +225,7 @@ async fn csrs_that_are_refused() {
     use base64::Engine;
     use fleetcert_x509::{KeyKind, csr_for};
     let encode = |bytes: &[u8]| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes);
-    let world = World::new();
+    let world = TestServer::new();
     let mut client = world.client().await;
     let order = client.ready_order(&["a.fleet.test"]).await;
     let finalize = client.read(&order).await.path("finalize");
@@ -262,7 +262,7 @@ async fn csrs_that_are_refused() {
 
 #[tokio::test]
 async fn the_objects_of_another_account() {
-    let world = World::new();
+    let world = TestServer::new();
     let (mut owner, mut thief) = (world.client().await, world.client().await);
     let order = owner.order(&["a.fleet.test"]).await;
     let authorization = path(order.json()["authorizations"][0].as_str().unwrap());
@@ -290,7 +290,7 @@ proptest::proptest! {
     fn no_body_panics(body: Vec<u8>, text in "\\PC{0,60}") {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
-            let world = World::new();
+            let world = TestServer::new();
             let mut client = world.stranger();
             assert!(client.send_bytes("/acme/new-account", body).await.status >= 400);
             let mut client = world.client().await;

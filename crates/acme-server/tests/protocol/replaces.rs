@@ -3,7 +3,7 @@
 use fleetcert_x509::{CertificateId, Chain};
 use serde_json::{Value, json};
 
-use crate::client::{Answer, Client, World, csr, order_for, path};
+use crate::client::{Answer, Client, TestServer, csr, order_for, path};
 
 async fn issued(client: &mut Client, names: &[&str]) -> CertificateId {
     Chain::from_pem(&client.issue(names).await).unwrap().leaf().certificate_id().unwrap()
@@ -17,7 +17,7 @@ async fn renew(client: &mut Client, names: &[&str], replaced: &CertificateId) ->
 
 #[tokio::test]
 async fn a_certificate_is_replaced_once() {
-    let world = World::new();
+    let world = TestServer::new();
     let mut client = world.client().await;
     let old = issued(&mut client, &["a.fleet.test"]).await;
     let order = renew(&mut client, &["a.fleet.test", "b.fleet.test"], &old).await;
@@ -37,7 +37,7 @@ async fn a_certificate_is_replaced_once() {
 
 #[tokio::test]
 async fn an_order_that_failed_frees_the_certificate() {
-    let world = World::new();
+    let world = TestServer::new();
     let mut client = world.client().await;
     let old = issued(&mut client, &["a.fleet.test"]).await;
     let order = renew(&mut client, &["a.fleet.test"], &old).await;
@@ -48,7 +48,7 @@ async fn an_order_that_failed_frees_the_certificate() {
 
 #[tokio::test]
 async fn what_cannot_be_replaced() {
-    let world = World::new();
+    let world = TestServer::new();
     let mut client = world.client().await;
     let old = issued(&mut client, &["a.fleet.test"]).await;
     let unknown: CertificateId = "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE".parse().unwrap();

@@ -6,13 +6,13 @@ use fleetcert_jose::{FlattenedJws, KeyPair, KeyReference, ProtectedHeader, Signe
 use fleetcert_x509::{Chain, csr_for};
 use serde_json::json;
 
-use crate::client::{BASE, World};
+use crate::client::{BASE, TestServer};
 
 const REVOKE: &str = "/acme/revoke-cert";
 
 #[tokio::test]
 async fn by_the_account_and_by_nobody_else() {
-    let world = World::new();
+    let world = TestServer::new();
     let mut client = world.client().await;
     let chain = Chain::from_pem(&client.issue(&["a.fleet.test"]).await).unwrap();
     let certificate = URL_SAFE_NO_PAD.encode(&chain.certificates()[0]);
@@ -30,7 +30,7 @@ async fn by_the_account_and_by_nobody_else() {
     let again = client.post(REVOKE, json!({ "certificate": certificate })).await;
     assert_eq!((again.status, &*again.error()), (400, "alreadyRevoked"));
 
-    // Whoever asks is told to renew at once.
+    // Renewal information asks for a renewal at once.
     let id = chain.leaf().certificate_id().unwrap();
     let info = client.request("GET", &format!("/acme/renewal-info/{id}")).await.json();
     assert_eq!(info["suggestedWindow"]["end"], "2027-01-15T07:30:00Z");
@@ -38,7 +38,7 @@ async fn by_the_account_and_by_nobody_else() {
 
 #[tokio::test]
 async fn by_the_key_of_the_certificate() {
-    let world = World::new();
+    let world = TestServer::new();
     let mut client = world.client().await;
     let order = client.ready_order(&["a.fleet.test"]).await;
     let key = KeyPair::generate(fleetcert_jose::Algorithm::Es256).unwrap();

@@ -5,14 +5,14 @@ use std::time::Duration;
 use fleetcert_acme_server::{Problem, ProblemKind};
 use serde_json::json;
 
-use crate::client::{World, csr, order_for, path};
+use crate::client::{TestServer, csr, order_for, path};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
 #[tokio::test]
 async fn a_failed_validation_ends_the_order() {
     for kind in [ProblemKind::Dns, ProblemKind::Caa, ProblemKind::Unauthorized] {
-        let world = World::new();
+        let world = TestServer::new();
         world.issuer.decide(|decisions| decisions.validation = Some(Problem::new(kind, "as the test says")));
         let mut client = world.client().await;
         let order = client.order(&["a.fleet.test"]).await;
@@ -28,7 +28,7 @@ async fn a_failed_validation_ends_the_order() {
         assert_eq!(client.read(&order_path).await.json()["status"], "invalid");
         let answer = client.finalize(&order_path, &csr(&["a.fleet.test"])).await;
         assert_eq!((answer.status, &*answer.error()), (403, "orderNotReady"));
-        // The next order begins anew.
+        // The next order starts over.
         let next = client.order(&["a.fleet.test"]).await;
         assert_ne!(next.header("location"), order.header("location"));
     }
@@ -36,7 +36,7 @@ async fn a_failed_validation_ends_the_order() {
 
 #[tokio::test]
 async fn a_failed_issuance_ends_the_order() {
-    let world = World::new();
+    let world = TestServer::new();
     let mut client = world.client().await;
     let order = client.ready_order(&["a.fleet.test"]).await;
     let error = Problem::new(ProblemKind::ServerInternal, "the HSM is on fire");
@@ -48,7 +48,7 @@ async fn a_failed_issuance_ends_the_order() {
 
 #[tokio::test]
 async fn a_validation_that_hangs_is_given_up() {
-    let world = World::with(|options| options.validation_timeout = Duration::from_secs(60));
+    let world = TestServer::with(|options| options.validation_timeout = Duration::from_secs(60));
     world.issuer.decide(|decisions| decisions.hangs = true);
     let mut client = world.client().await;
     let order = client.order(&["a.fleet.test"]).await;
@@ -66,7 +66,7 @@ async fn a_validation_that_hangs_is_given_up() {
 
 #[tokio::test]
 async fn the_same_order_is_used_again_while_it_is_open() {
-    let world = World::new();
+    let world = TestServer::new();
     let mut client = world.client().await;
     let first = client.order(&["b.fleet.test", "a.fleet.test"]).await;
     let again = client.order(&["a.fleet.test", "b.fleet.test"]).await;
@@ -91,7 +91,7 @@ async fn the_same_order_is_used_again_while_it_is_open() {
 
 #[tokio::test]
 async fn without_reuse_every_order_is_new() {
-    let world = World::with(|options| options.reuse_orders = false);
+    let world = TestServer::with(|options| options.reuse_orders = false);
     let mut client = world.client().await;
     let first = client.order(&["a.fleet.test"]).await;
     assert_ne!(client.order(&["a.fleet.test"]).await.header("location"), first.header("location"));
@@ -99,7 +99,7 @@ async fn without_reuse_every_order_is_new() {
 
 #[tokio::test]
 async fn a_valid_authorization_serves_again_where_that_is_allowed() {
-    let world = World::with(|options| options.authorization_reuse = 30 * DAY);
+    let world = TestServer::with(|options| options.authorization_reuse = 30 * DAY);
     let mut client = world.client().await;
     client.issue(&["a.fleet.test"]).await;
     world.clock.advance(29 * DAY);
@@ -115,7 +115,7 @@ async fn a_valid_authorization_serves_again_where_that_is_allowed() {
 
 #[tokio::test]
 async fn open_orders_end_and_valid_ones_stay_readable() {
-    let world = World::new();
+    let world = TestServer::new();
     let mut client = world.client().await;
     let ready = client.ready_order(&["a.fleet.test"]).await;
     let pending = path(client.order(&["b.fleet.test"]).await.header("location"));
@@ -136,7 +136,7 @@ async fn open_orders_end_and_valid_ones_stay_readable() {
 
 #[tokio::test]
 async fn a_deactivated_authorization_ends_its_order() {
-    let world = World::new();
+    let world = TestServer::new();
     let mut client = world.client().await;
     let order = client.order(&["a.fleet.test"]).await;
     let authorization = path(order.json()["authorizations"][0].as_str().unwrap());

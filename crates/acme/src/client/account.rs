@@ -12,17 +12,17 @@ use crate::{
 };
 use fleetcert_x509::CertificateId;
 
-/// An account, ready to order. A clone is the same one.
+/// An account, ready to order. Clones share their client.
 #[derive(Clone, Debug)]
 pub struct Account {
     client: Client,
     credentials: Credentials,
 }
 
-/// What the CA's terms of service are answered with.
+/// Agreement to the CA's terms of service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TermsOfService {
-    /// Whoever runs this program has read [them](Client::terms_of_service) and agrees.
+    /// The operator of this program has read [them](Client::terms_of_service) and agrees.
     Agreed,
 }
 
@@ -31,12 +31,12 @@ impl Account {
         Self { client, credentials }
     }
 
-    /// What must be stored to use the account again, by [`Client::account`].
+    /// Returns the credentials to store, for [`Client::account`].
     pub fn credentials(&self) -> &Credentials {
         &self.credentials
     }
 
-    /// The CA.
+    /// Returns the CA.
     pub fn client(&self) -> &Client {
         &self.client
     }
@@ -48,7 +48,7 @@ impl Account {
     async fn place(&self, order: &NewOrder) -> Result<PlacedOrder, AcmeError> {
         let identifiers: Vec<_> =
             order.identifiers.iter().map(|it| Identifier::Dns(it.as_str().to_owned())).collect();
-        // A hint that the CA has no use for must not cost the order.
+        // A hint that the CA does not support must not cost the order.
         let speaks_ari = self.client.directory().await?.renewal_info.is_some();
         let replaces = order.replaces.as_ref().filter(|_| speaks_ari).map(CertificateId::to_string);
         let replaces = replaces.as_deref().and_then(|id| id.split_once('.'));

@@ -14,7 +14,7 @@ use crate::{AcmeError, AcmeErrorKind, Operation};
 
 /// The private key of an ACME account: P-256, PKCS#8.
 ///
-/// Whoever has it can order certificates for every name of the fleet. `Debug` shows nothing of it; its serialised
+/// Anyone who has it can order certificates for every name of the fleet. `Debug` shows nothing of it; its serialised
 /// form **is** the key, in base64url, for a store that keeps secrets.
 #[derive(Clone)]
 pub struct AccountKey {

@@ -152,7 +152,7 @@ fn identifier(authorized: &AuthorizedIdentifier<'_>) -> Option<Identifier> {
 }
 
 fn dns01(authorization: instant_acme::AuthorizationHandle<'_>) -> Result<Dns01, AcmeError> {
-    // Bound anew, so that its lifetime can be as short as the borrow that `challenge` takes.
+    // Bound again, so that its lifetime can be as short as the borrow that `challenge` takes.
     let mut authorization = authorization;
     use instant_acme::AuthorizationStatus as Theirs;
     let status = match authorization.status {

@@ -23,7 +23,7 @@ impl<'a> Signer<'a> {
         Self { client, key }
     }
 
-    /// The account at `url`, and where its last answer is to be seen.
+    /// Returns the account at `url`, and its last answer.
     pub(super) async fn account(&self, url: &str) -> Result<(Account, LastReply), AcmeError> {
         let (tap, last) = self.tap(Some(url)).await?;
         let directory_url = self.client.wire.directory_url().to_string();

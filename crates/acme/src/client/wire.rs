@@ -1,26 +1,26 @@
-//! One request to the CA and its answer, bounded.
+//! Bounded requests to one CA.
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use fleetcert_ambient::Clock;
+use fleetcert_ambient::{Clock, retry_after};
 use fleetcert_https::{BodyError, read_body};
 use http::Method;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::Url;
 use tokio::sync::Semaphore;
 
 use super::nonce_pool::{NoncePool, replay_nonce};
 use super::reply::Reply;
-use super::retry_after::retry_after;
 use super::traffic::{Counters, Purpose};
 use crate::{AcmeError, AcmeErrorKind, Operation, Traffic};
 
-/// The connection to one CA, shared by all that talk to it.
+/// Connections to one CA, shared by its accounts.
 pub(super) struct Wire {
     http: reqwest::Client,
+    request_timeout: Duration,
     directory_url: Url,
     clock: Arc<dyn Clock>,
     nonces: NoncePool,
@@ -30,13 +30,21 @@ pub(super) struct Wire {
 
 const MAX_BODY: usize = 1 << 20;
 const MAX_URL: usize = 1024;
+/// Longest wait that is believed.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(30 * 86_400);
 /// Let's Encrypt allows 20 of them in a second.
 const NONCE_FETCHES_AT_ONCE: usize = 4;
 
 impl Wire {
-    pub(super) fn new(http: reqwest::Client, directory_url: Url, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(
+        http: reqwest::Client,
+        request_timeout: Duration,
+        directory_url: Url,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         Self {
             http,
+            request_timeout,
             directory_url,
             clock,
             nonces: NoncePool::default(),
@@ -68,13 +76,13 @@ impl Wire {
             return Ok(nonce);
         }
         let _turn = self.nonce_fetches.acquire().await.expect("the semaphore is never closed");
-        // Whoever was before us in the queue may have brought one.
+        // A call before this one in the queue may have brought one.
         if let Some(nonce) = self.nonces.take(self.now()) {
             return Ok(nonce);
         }
         let (reply, nonce) = self.send(Purpose::NewNonce, Method::HEAD, new_nonce_url, None).await?;
         reply.accepted(self.now())?;
-        nonce.ok_or_else(|| AcmeError::protocol("newNonce gives no nonce"))
+        nonce.ok_or_else(|| AcmeError::protocol("the answer to newNonce has no nonce"))
     }
 
     async fn send(
@@ -89,11 +97,13 @@ impl Wire {
             request = request.header(CONTENT_TYPE, "application/jose+json").body(jose);
         }
         self.counters.count(purpose);
+        let unreachable = |error| self.unreachable(url, error);
         let mut response = request.send().await.map_err(unreachable)?;
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());
         let nonce = replay_nonce(&headers);
-        let retry_after = retry_after(&headers, self.now());
+        let wait = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let retry_after = wait.and_then(|value| retry_after(value, self.now(), MAX_RETRY_AFTER));
         let body = read_body(response, MAX_BODY).await.map_err(|error| match error {
             BodyError::Broken(error) => unreachable(error),
             error => AcmeError::protocol("the answer is too large").because(error),
@@ -115,11 +125,24 @@ impl Wire {
                 Ok(url)
             }
             _ => Err(AcmeError::protocol(format!(
-                "the URL {} is not of {}",
+                "the URL {} is not on {}",
                 crate::problem::bounded(text, 200),
                 self.directory_url.origin().ascii_serialization()
             ))),
         }
+    }
+
+    /// Returns the error of a request without a complete answer; it names the URL, with its port, and the cause.
+    fn unreachable(&self, url: &str, error: reqwest::Error) -> AcmeError {
+        let error = error.without_url();
+        let detail = if error.is_timeout() {
+            format!("no answer from {url}: timed out after {} s", self.request_timeout.as_secs_f32())
+        } else if error.is_connect() {
+            format!("cannot connect to {url}: {}", cause(&error))
+        } else {
+            format!("the connection for {url} broke: {}", cause(&error))
+        };
+        AcmeError::new(AcmeErrorKind::Unreachable, Operation::Setup, detail).because(error)
     }
 
     pub(super) fn directory_url(&self) -> &Url {
@@ -135,19 +158,23 @@ impl Wire {
     }
 }
 
-fn unreachable(error: reqwest::Error) -> AcmeError {
-    let detail = match (error.is_timeout(), error.is_connect()) {
-        (true, _) => "the time is over",
-        (_, true) => "no connection",
-        _ => "the connection broke",
-    };
-    let error = error.without_url();
-    let mut deepest: &dyn std::error::Error = &error;
+/// Words for the error of rustls for a server whose certificate is marked as a CA.
+const CA_AS_SERVER: (&str, &str) = (
+    "CaUsedAsEndEntity",
+    "its certificate is marked as a CA; make one with basicConstraints=CA:FALSE, or trust the CA that signed it",
+);
+
+/// Returns the innermost cause of an error, in words for people.
+fn cause(error: &reqwest::Error) -> String {
+    let mut deepest: &dyn std::error::Error = error;
     while let Some(below) = deepest.source() {
         deepest = below;
     }
-    let detail = format!("{detail}: {}", crate::problem::bounded(&deepest.to_string(), 200));
-    AcmeError::new(AcmeErrorKind::Unreachable, Operation::Setup, detail).because(error)
+    let text = deepest.to_string();
+    match CA_AS_SERVER {
+        (code, words) if text.contains(code) => words.to_owned(),
+        _ => crate::problem::bounded(&text, 200),
+    }
 }
 
 impl fmt::Debug for Wire {

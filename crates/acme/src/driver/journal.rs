@@ -9,6 +9,24 @@ use crate::Fault;
 use crate::order::State;
 
 /// Durable storage for the entries of one order, so that the order can be resumed after a crash.
+///
+/// ```
+/// use async_trait::async_trait;
+/// use fleetcert_acme::{Entry, Journal, JournalError};
+///
+/// /// Keeps the last entry of an order in a file.
+/// struct FileJournal(std::path::PathBuf);
+///
+/// #[async_trait]
+/// impl Journal for FileJournal {
+///     async fn record(&self, entry: &Entry) -> Result<(), JournalError> {
+///         let json = serde_json::to_vec(&entry.state)
+///             .map_err(JournalError::new)?;
+///         // A real one writes to a temporary file, syncs it, renames it.
+///         std::fs::write(&self.0, json).map_err(JournalError::new)
+///     }
+/// }
+/// ```
 #[async_trait]
 pub trait Journal: Send + Sync {
     /// Records where the order stands. When it returns, the entry survives a crash.

@@ -1,45 +1,41 @@
-//! Pauses between readings of an order.
+//! Waits between readings of an order.
 
 use std::time::Duration;
+
+use fleetcert_ambient::Backoff;
 
 use super::DriverOptions;
 use crate::OrderStatus;
 
-/// The pauses where the CA names none: short at first, because a CA that validates at once is the common case, and
-/// twice as long each time. A new status begins anew.
+/// Waits where the CA names none: short at first, because most CAs validate at once, then twice as long each time. A
+/// new status starts over.
 #[derive(Debug)]
-pub(super) struct Pace {
-    first: Duration,
-    longest: Duration,
-    next: Duration,
+pub(super) struct PollPace {
+    backoff: Backoff,
+    readings: u32,
     status: Option<OrderStatus>,
 }
 
-/// A pause of nothing would be a busy loop.
-const SHORTEST: Duration = Duration::from_millis(10);
+/// Shortest wait, so that polling is never a busy loop.
+const MIN_POLL: Duration = Duration::from_millis(10);
 
-impl Pace {
+impl PollPace {
     pub(super) fn new(options: &DriverOptions) -> Self {
-        let first = options.first_poll.max(SHORTEST);
-        Self { first, longest: options.longest_poll.max(first), next: first, status: None }
+        let first = options.first_poll.max(MIN_POLL);
+        Self { backoff: Backoff::new(first, options.longest_poll.max(first)), readings: 0, status: None }
     }
 
-    pub(super) fn saw(&mut self, status: OrderStatus) {
+    /// Takes the status that was read.
+    pub(super) fn observe(&mut self, status: OrderStatus) {
         if self.status.replace(status) != Some(status) {
-            self.next = self.first;
+            self.readings = 0;
         }
     }
 
-    /// The next pause; never shorter than the CA asks.
-    pub(super) fn pause(&mut self, asked_for: Option<Duration>) -> Duration {
-        let own = self.next;
-        self.next = own.saturating_mul(2).min(self.longest);
-        match asked_for {
-            // A CA that says "at once" is still not asked in a busy loop.
-            Some(wait) if wait.is_zero() => own,
-            Some(wait) => wait,
-            None => own,
-        }
+    /// Returns the next wait: what the CA asks for, if it asks for more than none.
+    pub(super) fn next_wait(&mut self, asked_for: Option<Duration>) -> Duration {
+        self.readings = self.readings.saturating_add(1);
+        asked_for.filter(|wait| !wait.is_zero()).unwrap_or_else(|| self.backoff.delay(self.readings))
     }
 }
 
@@ -48,21 +44,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn doubles_to_the_longest_and_begins_anew() {
-        let mut pace = Pace::new(&DriverOptions::default());
-        pace.saw(OrderStatus::Pending);
-        let pauses: Vec<_> = (0..9).map(|_| pace.pause(None).as_millis()).collect();
+    fn waits_double_up_to_the_longest_and_a_new_status_starts_over() {
+        let mut pace = PollPace::new(&DriverOptions::default());
+        pace.observe(OrderStatus::Pending);
+        let pauses: Vec<_> = (0..9).map(|_| pace.next_wait(None).as_millis()).collect();
         assert_eq!(pauses, [50, 100, 200, 400, 800, 1600, 3200, 5000, 5000]);
-        pace.saw(OrderStatus::Pending);
-        assert_eq!(pace.pause(None).as_millis(), 5000);
-        pace.saw(OrderStatus::Processing);
-        assert_eq!(pace.pause(None).as_millis(), 50);
+        pace.observe(OrderStatus::Pending);
+        assert_eq!(pace.next_wait(None).as_millis(), 5000);
+        pace.observe(OrderStatus::Processing);
+        assert_eq!(pace.next_wait(None).as_millis(), 50);
     }
 
     #[test]
-    fn the_ca_is_obeyed() {
-        let mut pace = Pace::new(&DriverOptions::default());
-        assert_eq!(pace.pause(Some(Duration::from_secs(3))), Duration::from_secs(3));
-        assert_eq!(pace.pause(Some(Duration::ZERO)).as_millis(), 100);
+    fn wait_of_the_ca_is_kept() {
+        let mut pace = PollPace::new(&DriverOptions::default());
+        assert_eq!(pace.next_wait(Some(Duration::from_secs(3))), Duration::from_secs(3));
+        assert_eq!(pace.next_wait(Some(Duration::ZERO)).as_millis(), 100);
     }
 }

@@ -7,7 +7,7 @@ use fleetcert_dns::challenge::{ChallengeError, ChallengeRecord, Published};
 use fleetcert_names::{HostName, Identifier};
 use fleetcert_x509::{Chain, ChainFault, Expectation};
 
-use super::pace::Pace;
+use super::pace::PollPace;
 use super::{Driver, Job, Observer, Step};
 use crate::order::{Action, Event, Pause, State, ZoneFault};
 use crate::{
@@ -20,7 +20,7 @@ pub(super) struct Run<'a> {
     job: Job<'a>,
     observer: &'a dyn Observer,
     deadline: SystemTime,
-    pace: Pace,
+    pace: PollPace,
     order: Option<Box<dyn OrderHandle>>,
     /// Identifiers whose challenges are to be answered.
     unproved: Vec<Identifier>,
@@ -40,7 +40,7 @@ impl<'a> Run<'a> {
             job,
             observer,
             deadline: now.checked_add(driver.options.patience).unwrap_or(now),
-            pace: Pace::new(&driver.options),
+            pace: PollPace::new(&driver.options),
             order: None,
             unproved: Vec::new(),
             published: (!state.is_terminal() && !records.is_empty())
@@ -79,14 +79,14 @@ impl<'a> Run<'a> {
         let order = self.driver.authority.new_order(state.order()).await?;
         let (url, reading) = (order.url().to_owned(), order.reading().clone());
         self.notify(&Step::Placed { url: url.clone(), status: reading.status });
-        self.pace.saw(reading.status);
+        self.pace.observe(reading.status);
         self.order = Some(order);
         Ok(Event::Placed { url, reading })
     }
 
     async fn read(&mut self, pause: Pause, state: &State) -> Result<Event, AcmeError> {
         if let Pause::Poll(asked_for) = pause {
-            let wait = self.pace.pause(asked_for);
+            let wait = self.pace.next_wait(asked_for);
             let fault = self.fault.take();
             if self.time_left() < wait {
                 return Ok(Event::OutOfTime { retry_after: asked_for, fault });
@@ -103,7 +103,7 @@ impl<'a> Run<'a> {
             }
         }
         let reading = self.order()?.reading().clone();
-        self.pace.saw(reading.status);
+        self.pace.observe(reading.status);
         self.saw(reading.status);
         let problem = self.explain().await;
         Ok(Event::Read(crate::Reading { problem: reading.problem.or(problem), ..reading }))
@@ -200,7 +200,7 @@ impl<'a> Run<'a> {
         order.finalize(csr).await?;
         let reading = order.reading().clone();
         self.notify(&Step::Finalized);
-        self.pace.saw(reading.status);
+        self.pace.observe(reading.status);
         Ok(Event::Finalized(reading))
     }
 

@@ -3,13 +3,12 @@
 use std::time::{Duration, SystemTime};
 
 use fleetcert_dns::challenge::ChallengeRecord;
+use fleetcert_schedule::budget::MAX_ORDER_AGE;
 
 use super::failure::not_before;
 use super::{Action, End, Event, Failure, Pause, Placed, Retry, State, ZoneFault};
 use crate::{AcmeErrorKind, Fault, NewOrder, OrderStatus, ProblemKind, Reading};
 
-/// An order that the CA cannot bring to an end in this time is given up.
-const LONGEST: Duration = Duration::from_secs(86_400);
 /// CAs read from replicas: what was just made may not be found for a moment.
 const JUST_MADE: Duration = Duration::from_secs(60);
 
@@ -215,7 +214,7 @@ fn after_zone_fault(state: State, fault: ZoneFault, now: SystemTime) -> (State, 
 /// Reads the order again after a while, unless the CA has had its time.
 fn wait(state: State, retry_after: Option<Duration>, now: SystemTime) -> (State, Action) {
     match state.under_way() {
-        Some(placed) if is_older(placed, LONGEST, now) => {
+        Some(placed) if is_older(placed, MAX_ORDER_AGE, now) => {
             let failure =
                 Failure::slow(Retry::Backoff, "the CA has not come to an end with the order in a day", now);
             end(placed.clone(), End::Failed { failure })

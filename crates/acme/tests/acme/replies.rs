@@ -35,6 +35,43 @@ async fn what_the_ca_says_about_waiting_is_data() {
 }
 
 #[tokio::test]
+async fn unreachable_ca_is_named_with_its_port_and_the_cause() {
+    let text = async |url: &str, roots_pem: Option<Vec<u8>>| {
+        let request_timeout = Duration::from_millis(500);
+        let options = ClientOptions { roots_pem, request_timeout, ..ClientOptions::default() };
+        let client = Client::new(url, &options, Arc::new(SystemClock)).unwrap();
+        let error = client.profiles().await.unwrap_err();
+        assert_eq!(error.kind(), AcmeErrorKind::Unreachable);
+        error.to_string()
+    };
+    let of = |address: std::net::SocketAddr| format!("https://localhost:{}/dir", address.port());
+
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = of(silent.local_addr().unwrap());
+    let found = text(&url, None).await;
+    assert!(found.ends_with(&format!("no answer from {url}: timed out after 0.5 s")), "{found}");
+    drop(silent);
+    let found = text(&url, None).await;
+    assert!(found.contains(&format!("cannot connect to {url}: ")), "{found}");
+
+    let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap().pem();
+    let certificates = fleetcert_https::Certificates::empty();
+    certificates.replace_pem(certificate.as_bytes(), key.serialize_pem().as_bytes()).unwrap();
+    let server = fleetcert_https::Server::bind("127.0.0.1:0".parse().unwrap(), certificates).await.unwrap();
+    let url = of(server.local_addr());
+    let stop = tokio_util::sync::CancellationToken::new();
+    let serving = tokio::spawn(server.serve(axum::Router::new(), Default::default(), stop.clone()));
+    let found = text(&url, Some(certificate.into_bytes())).await;
+    let remedy = format!("cannot connect to {url}: its certificate is marked as a CA; make one with");
+    assert!(found.contains(&remedy), "{found}");
+    stop.cancel();
+    serving.await.unwrap();
+}
+
+#[tokio::test]
 async fn what_is_no_order() {
     let setting = Setting::new(Script::default()).await;
     for body in ["<html>", "{}", "[]", r#"{"status":"odd"}"#, ""] {

@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct ScriptedCa {
     pub(crate) directory_url: String,
     pub(crate) root_pem: String,
-    shared: Arc<Shared>,
+    shared: Arc<CaState>,
     stop: CancellationToken,
 }
 
@@ -63,7 +63,7 @@ pub(crate) struct Canned {
     pub(crate) body: String,
 }
 
-struct Shared {
+struct CaState {
     base: String,
     zone: MemoryBackend,
     issuer: CertifiedIssuer<'static, KeyPair>,
@@ -77,14 +77,14 @@ struct Objects {
     nonces: HashSet<String>,
     next: u64,
     posts: u64,
-    orders: Vec<Order>,
+    orders: Vec<ScriptedOrder>,
     answers: u32,
     early_answers: u32,
     finalized: u32,
     log: Vec<String>,
 }
 
-struct Order {
+struct ScriptedOrder {
     names: IdentifierSet,
     replaces: Option<String>,
     status: &'static str,
@@ -108,7 +108,7 @@ impl ScriptedCa {
         let base = format!("https://localhost:{}", server.local_addr().port());
         let root_pem = issuer.pem();
         let state = Mutex::new(Objects { script, ..Objects::default() });
-        let shared = Arc::new(Shared { base: base.clone(), zone: zone.clone(), issuer, state });
+        let shared = Arc::new(CaState { base: base.clone(), zone: zone.clone(), issuer, state });
         let router = Router::new().fallback(answer).with_state(shared.clone());
         let stop = CancellationToken::new();
         tokio::spawn(server.serve(router, Limits::default(), stop.clone()));
@@ -124,12 +124,12 @@ impl ScriptedCa {
         change(&mut self.shared.state.lock().script);
     }
 
-    /// So many orders were made.
+    /// Returns how many orders were made.
     pub(crate) fn orders(&self) -> usize {
         self.shared.state.lock().orders.len()
     }
 
-    /// So many challenges were answered, and so many of them before the zone had a value.
+    /// Returns how many challenges were answered, and how many of them before the zone had all values.
     pub(crate) fn answers(&self) -> (u32, u32) {
         let state = self.shared.state.lock();
         (state.answers, state.early_answers)
@@ -152,7 +152,7 @@ impl Drop for ScriptedCa {
 }
 
 async fn answer(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<CaState>>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -186,7 +186,7 @@ async fn answer(
     ([(brings, nonce)], reply).into_response()
 }
 
-impl Shared {
+impl CaState {
     async fn handle(&self, method: &Method, path: &str, route: &str, id: &str, body: &Bytes) -> Response {
         match (method.as_str(), route) {
             ("GET", "dir") => return self.directory(),
@@ -329,7 +329,7 @@ impl Shared {
             .iter()
             .position(|order| order.names == names && matches!(order.status, "pending" | "ready"));
         let number = open.unwrap_or_else(|| {
-            state.orders.push(Order {
+            state.orders.push(ScriptedOrder {
                 proved: if state.script.reuses {
                     names.iter().map(Identifier::to_string).collect()
                 } else {
@@ -350,7 +350,7 @@ impl Shared {
         (StatusCode::CREATED, location, self.order(number, order)).into_response()
     }
 
-    fn order(&self, number: usize, order: &Order) -> Response {
+    fn order(&self, number: usize, order: &ScriptedOrder) -> Response {
         let identifiers: Vec<_> =
             order.names.iter().map(|name| json!({"type": "dns", "value": name})).collect();
         let authz: Vec<_> =
@@ -378,7 +378,7 @@ impl Shared {
     }
 }
 
-impl Order {
+impl ScriptedOrder {
     /// What the CA does in the background happens when somebody looks.
     fn go_on(&mut self) {
         if self.failed {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use fleetcert_ambient::{SystemClock, SystemEntropy};
+use fleetcert_ambient::{Ambient, SystemClock, SystemEntropy};
 use fleetcert_dns::DnsBackend;
 use fleetcert_dns_http::powerdns::{PowerDnsBackend, PowerDnsOptions};
 use fleetcert_dns_http::{Endpoint, HttpClient, HttpOptions};
@@ -56,7 +56,7 @@ impl BackendFlags {
             format!("{}: {error}; make one with `tsig-keygen -a hmac-sha256 ddns`", file.display())
         })?;
         let options = Rfc2136Options { call_within: CALL_WITHIN, ..Rfc2136Options::new(server, key) };
-        Ok(Some(Arc::new(Rfc2136Backend::new(options, clock, entropy))))
+        Ok(Some(Arc::new(Rfc2136Backend::new(options, Ambient { clock, entropy }))))
     }
 }
 

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use fleetcert_ambient::{Ambient, SystemClock, SystemEntropy};
+use fleetcert_ambient::Ambient;
 use fleetcert_dns::{DnsBackend, ZoneWriter, ZoneWriterOptions};
 use fleetcert_dns_rfc2136::{Rfc2136Backend, Rfc2136Options};
 use fleetcert_dns_wire::{Transport, TsigKey};
@@ -84,8 +84,7 @@ async fn run(flags: &Flags) -> Result<Figures, String> {
     let key = TsigKey::parse(&key).map_err(|error| format!("{file}: {error}"))?;
     let transport = if flags.udp { Transport::Udp } else { Transport::Tcp };
     let options = Rfc2136Options { transport, ..Rfc2136Options::new(flags.server, key) };
-    let backend =
-        || Arc::new(Rfc2136Backend::new(options.clone(), Arc::new(SystemClock), Arc::new(SystemEntropy)));
+    let backend = || Arc::new(Rfc2136Backend::new(options.clone(), Ambient::system()));
 
     let (senders, backends): (Vec<Arc<Rfc2136Backend>>, Vec<Arc<dyn DnsBackend>>) = if flags.one_per_message {
         (0..flags.tasks).map(|_| backend()).map(|own| (own.clone(), own as Arc<dyn DnsBackend>)).unzip()

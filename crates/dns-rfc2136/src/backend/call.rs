@@ -72,13 +72,13 @@ impl Call<'_> {
 
     /// Has it done by the first server that can, within the call's deadline.
     async fn through(&self, job: Job<'_>) -> Result<Option<Message>, BackendError> {
-        let Rfc2136Backend { options, primaries, preferred, clock, entropy } = self.backend;
+        let Rfc2136Backend { options, primaries, preferred, ambient } = self.backend;
         let mut course = Course::new(primaries.len(), preferred.load(Ordering::Relaxed));
         let mut told: Option<BackendError> = None;
         let mut hope = false;
         for attempt in 1.. {
             let primary = &primaries[course.server()];
-            let left = self.end.duration_since(clock.now()).unwrap_or_default();
+            let left = self.end.duration_since(ambient.now()).unwrap_or_default();
             let failed = match self.attempt(primary, job, left).await {
                 Ok(answer) => {
                     preferred.store(course.server(), Ordering::Relaxed);
@@ -99,21 +99,19 @@ impl Call<'_> {
                 let error = failed.into_error(self.operation, self.zone);
                 told = Some(error.at_server(primary.address()).at_attempt(attempt));
             }
-            let mut chance = [0];
-            entropy.fill(&mut chance);
-            let wait = match course.after(prospect, chance[0]) {
+            let wait = match course.after(prospect, ambient.random()) {
                 Step::Never => break,
                 Step::Now => Duration::ZERO,
                 Step::After(wait) => wait,
             };
-            if clock.now() + wait >= self.end {
+            if ambient.now() + wait >= self.end {
                 break;
             }
             if let Some(error) = &told {
                 tracing::debug!(%error, ?wait, next = %primaries[course.server()].address(), "trying again");
             }
             if !wait.is_zero() {
-                clock.sleep(wait).await;
+                ambient.sleep(wait).await;
             }
         }
         Err(told.expect("a loop that ends without success has failed at least once"))

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use fleetcert_ambient::{Clock, ManualClock, SystemClock, SystemEntropy};
+use fleetcert_ambient::{Ambient, Clock, ManualClock, SystemClock};
 use fleetcert_dns::{BackendError, BackendErrorKind as Kind, Change, DnsBackend, RecordType, Ttl};
 use fleetcert_dns_rfc2136::{Rfc2136Backend, Rfc2136Options};
 use fleetcert_dns_wire::{Transport, TsigAlgorithm, TsigKey, frame};
@@ -72,7 +72,7 @@ impl Attempt {
             call_within: Duration::from_millis(300),
             ..Rfc2136Options::new(self.server, self.key)
         };
-        let backend = Rfc2136Backend::new(options, Arc::new(SystemClock), Arc::new(SystemEntropy));
+        let backend = Rfc2136Backend::new(options, Ambient::system());
         apply(&backend, self.zone, self.name).await
     }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetcert_ambient::{SystemClock, SystemEntropy};
+use fleetcert_ambient::Ambient;
 use fleetcert_dns::{BackendErrorKind, Change, DnsBackend, RecordType};
 use fleetcert_dns_rfc2136::{ReadFirst, Refusal, Rfc2136Backend, Rfc2136Options};
 use fleetcert_dns_wire::message;
@@ -116,7 +116,7 @@ async fn a_server_that_is_down_is_told_when_it_is_to_be_read_first() {
         read_first: ReadFirst::Everything,
         ..Rfc2136Options::new(nobody(), key())
     };
-    let backend = Rfc2136Backend::new(options, Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let backend = Rfc2136Backend::new(options, Ambient::system());
     let removal = Change::RemoveTxt { name: "a.fleet.test".parse().unwrap(), value: "1".parse().unwrap() };
     let error = backend.apply(&"fleet.test".parse().unwrap(), &[removal]).await.unwrap_err();
     assert_eq!(error.kind(), BackendErrorKind::Unavailable);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use fleetcert_ambient::{SystemClock, SystemEntropy};
+use fleetcert_ambient::Ambient;
 use fleetcert_dns::BackendErrorKind;
 use fleetcert_dns_rfc2136::{Refusal, Rfc2136Backend, Rfc2136Options};
 use fleetcert_dns_wire::frame;
@@ -49,7 +49,7 @@ async fn the_wait_for_its_turn_is_part_of_a_calls_time() {
         call_within: Duration::from_millis(1500),
         ..Rfc2136Options::new(server, key())
     };
-    let backend = Rfc2136Backend::new(options, Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let backend = Rfc2136Backend::new(options, Ambient::system());
     let both = async { tokio::join!(update(&backend), update(&backend)) };
     tokio::select! {
         biased;

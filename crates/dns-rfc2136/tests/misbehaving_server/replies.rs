@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use fleetcert_ambient::{Clock, SystemClock, SystemEntropy};
+use fleetcert_ambient::{Ambient, Clock, SystemClock};
 use fleetcert_dns::{Addresses, BackendErrorKind, Change, DnsBackend, Ttl};
 use fleetcert_dns_rfc2136::{Refusal, Rfc2136Backend, Rfc2136Options};
 use fleetcert_dns_wire::tsig::{self, Checked};
@@ -317,7 +317,7 @@ async fn what_would_change_nothing_is_not_sent_when_everything_is_read() {
 
     // By default the server is to see that nothing changes.
     let options = Rfc2136Options::new(server, key());
-    let trusting = Rfc2136Backend::new(options, Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let trusting = Rfc2136Backend::new(options, Ambient::system());
     trusting.apply(&zone, &[removal("1"), removal("2"), nothing]).await.unwrap();
     assert_eq!((updates.load(SeqCst), queries.load(SeqCst)), (5, 4));
 }
@@ -325,7 +325,7 @@ async fn what_would_change_nothing_is_not_sent_when_everything_is_read() {
 #[tokio::test]
 async fn secrets_are_not_shown() {
     let options = Rfc2136Options::new("127.0.0.1:53".parse().unwrap(), key_of("ddns", b"SECRETSECRETSECRET"));
-    let backend = Rfc2136Backend::new(options.clone(), Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let backend = Rfc2136Backend::new(options.clone(), Ambient::system());
     let shown = format!("{options:?} {backend:?}");
     assert!(!shown.contains("SECRET") && !shown.contains("83, 69"), "{shown}");
 }

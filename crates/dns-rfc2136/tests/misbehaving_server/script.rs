@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, SystemTime};
 
-use fleetcert_ambient::{Clock, SystemClock, SystemEntropy};
+use fleetcert_ambient::{Ambient, Clock, SystemClock};
 use fleetcert_dns::{BackendError, Change, DnsBackend, Ttl};
 use fleetcert_dns_rfc2136::{ReadFirst, Refusal, Rfc2136Backend, Rfc2136Options, Servers};
 use fleetcert_dns_wire::tsig::{self, Checked};
@@ -109,7 +109,7 @@ pub(crate) fn backend(server: SocketAddr, transport: Transport) -> Rfc2136Backen
         read_first: ReadFirst::Everything,
         ..Rfc2136Options::new(server, key())
     };
-    Rfc2136Backend::new(options, Arc::new(SystemClock), Arc::new(SystemEntropy))
+    Rfc2136Backend::new(options, Ambient::system())
 }
 
 /// A backend of several servers that has `call_within` for a call.
@@ -118,7 +118,7 @@ pub(crate) fn backend_of(servers: &[SocketAddr], call_within: Duration) -> Rfc21
     let exchange_within = Duration::from_secs(1).min(call_within);
     let options =
         Rfc2136Options { exchange_within, call_within, ..Rfc2136Options::for_servers(servers, key()) };
-    Rfc2136Backend::new(options, Arc::new(SystemClock), Arc::new(SystemEntropy))
+    Rfc2136Backend::new(options, Ambient::system())
 }
 
 /// An address where nobody listens, and that no server of another test can get.

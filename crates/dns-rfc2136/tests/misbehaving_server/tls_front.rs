@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetcert_ambient::{SystemClock, SystemEntropy};
+use fleetcert_ambient::Ambient;
 use fleetcert_dns_rfc2136::{Prerequisite, Rfc2136Backend, Rfc2136Options, Server};
 use fleetcert_dns_wire::{Tls, Transport};
 use futures_util::future::join_all;
@@ -57,7 +57,7 @@ pub(crate) fn over_tls(address: SocketAddr, name: &str, root: &str) -> Rfc2136Ba
         call_within: Duration::from_secs(5),
         ..Rfc2136Options::for_servers(Server { address, tls }, key())
     };
-    Rfc2136Backend::new(options, Arc::new(SystemClock), Arc::new(SystemEntropy))
+    Rfc2136Backend::new(options, Ambient::system())
 }
 
 #[tokio::test]

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::by_zone::{additions, by_zone};
-use super::ledger::{Claim, Ledger, Orphan, RecordsOut, each_once};
+use super::ledger::{Ledger, Orphan, RecordsOut, each_once};
 use super::pace::Pace;
+use super::parts::{Parts, ZONES_AT_ONCE};
 use super::withdrawal::{OnBehalf, Withdrawal};
 use super::{ChallengeError, ChallengeErrorKind, ChallengeOptions, ChallengeRecord, Published};
 use crate::side_by_side::side_by_side;
@@ -16,18 +17,6 @@ use fleetcert_ambient::{Clock, timeout};
 pub struct Challenges {
     pub(super) parts: Arc<Parts>,
 }
-
-#[derive(Debug)]
-pub(super) struct Parts {
-    pub(super) backend: Arc<dyn DnsBackend>,
-    pub(super) visibility: Arc<dyn Visibility>,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) options: ChallengeOptions,
-    pub(super) ledger: Ledger,
-}
-
-/// How many zones are changed at the same time.
-pub(super) const ZONES_AT_ONCE: usize = 8;
 
 impl Challenges {
     /// Records go to `backend`, and count as visible when `visibility` says so.
@@ -144,17 +133,6 @@ impl Parts {
     fn settle(&self, orphans: &[Orphan], withdrawal: &Withdrawal<'_>) -> usize {
         let gone = orphans.iter().filter(|orphan| withdrawal.is_gone(&orphan.record));
         self.ledger.settle(gone, withdrawal.began)
-    }
-
-    /// The right to change the records, when nobody else in this process has it.
-    pub(super) async fn claim(&self, records: &[ChallengeRecord]) -> Claim<'_> {
-        let mut pace = Pace::new(&self.options);
-        loop {
-            if let Some(claim) = self.ledger.claim(records) {
-                return claim;
-            }
-            self.clock.sleep(pace.next(None)).await;
-        }
     }
 
     /// Adds the records, or says why not: `None` when the time was over before there was any answer. Which of them

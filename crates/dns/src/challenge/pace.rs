@@ -1,29 +1,31 @@
-//! Pauses that double.
+//! The pauses between two tries.
 
 use std::time::Duration;
 
+use fleetcert_ambient::Backoff;
+
 use super::ChallengeOptions;
 
-/// The pauses between one try and the next.
+/// The pauses between one try and the next; each is twice as long, up to a maximum.
 #[derive(Debug)]
 pub(super) struct Pace {
-    next: Duration,
-    max: Duration,
+    backoff: Backoff,
+    tries: u32,
 }
 
-/// A pause of nothing would be a busy loop.
+/// Shortest pause: without one, tries would be a busy loop.
 const SHORTEST: Duration = Duration::from_millis(1);
 
 impl Pace {
     pub(super) fn new(options: &ChallengeOptions) -> Self {
-        Self { next: options.look_interval.max(SHORTEST), max: options.max_look_interval.max(SHORTEST) }
+        let (first, max) = (options.look_interval, options.max_look_interval);
+        Self { backoff: Backoff::new(first.max(SHORTEST), max.max(SHORTEST)), tries: 0 }
     }
 
-    /// The next pause, but no shorter than `asked_for`.
+    /// Returns the next pause, which is no shorter than `asked_for`.
     pub(super) fn next(&mut self, asked_for: Option<Duration>) -> Duration {
-        let pause = self.next.min(self.max);
-        self.next = pause.saturating_mul(2);
-        pause.max(asked_for.unwrap_or_default())
+        self.tries = self.tries.saturating_add(1);
+        self.backoff.delay(self.tries).max(asked_for.unwrap_or_default())
     }
 }
 
@@ -32,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_double_up_to_the_most() {
+    fn pauses_double_up_to_the_maximum() {
         let options = ChallengeOptions {
             look_interval: Duration::from_secs(1),
             max_look_interval: Duration::from_secs(5),

@@ -6,9 +6,9 @@ use std::time::Duration;
 use fleetcert_ambient::timeout;
 use futures_util::FutureExt;
 
-use super::challenges::Parts;
 use super::ledger::RecordsOut;
 use super::pace::Pace;
+use super::parts::Parts;
 use super::withdrawal::OnBehalf;
 use super::{ChallengeError, ChallengeErrorKind, ChallengeRecord, Unfinished};
 use crate::side_by_side::side_by_side;

@@ -8,9 +8,9 @@ use fleetcert_names::DomainName;
 use futures_util::FutureExt;
 
 use super::by_zone::{by_zone, removals};
-use super::challenges::{Parts, ZONES_AT_ONCE};
 use super::ledger::Claim;
 use super::pace::Pace;
+use super::parts::{Parts, ZONES_AT_ONCE};
 use super::{ChallengeError, ChallengeErrorKind, ChallengeRecord};
 use crate::side_by_side::side_by_side;
 use crate::{BackendError, DnsBackendExt, Quorum, TxtValue, Verdict};

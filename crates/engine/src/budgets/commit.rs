@@ -1,4 +1,4 @@
-//! A write of an order, and what it does to the budgets, at once.
+//! What a write of an order does to the budgets.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
@@ -9,26 +9,25 @@ use fleetcert_schedule::budget::{
     Account, BucketKey, Charges, Correction, Denied, DeniedBy, HELD_TOKEN_RETRY, Leave, Limit, Outcome,
     Refusal,
 };
-use fleetcert_store::{Transaction, Version};
+use fleetcert_store::Version;
 
 use super::rows::Rows;
 use super::{Holding, Settlement};
-use crate::{Engine, EngineError, EngineErrorKind, Event};
 
 /// What a write does to the budgets.
 #[derive(Clone, Debug)]
 pub(crate) struct Change {
-    /// What was held, and what becomes of it.
+    /// Tokens that were held, and what becomes of them.
     pub settle: Option<(Holding, Settlement)>,
-    /// What is to be held from now on, all of it or the write is not made.
+    /// Tokens to hold from now on: all of them, or nothing is written.
     pub reserve: Option<Holding>,
-    /// How much of the shared buckets it must leave to others.
+    /// Part of the shared buckets that it must leave to others.
     pub leave: Leave,
-    /// What the CA said of a limit.
+    /// Limit that the CA stated in a refusal.
     pub refused: Option<Refused>,
 }
 
-/// What the CA said when it refused an order.
+/// A refusal of an order because of a limit.
 #[derive(Clone, Debug)]
 pub(crate) enum Refused {
     /// A limit is reached.
@@ -49,7 +48,7 @@ pub(crate) enum Refused {
     },
 }
 
-/// What became of a write.
+/// The result of a write with a change to the budgets.
 #[derive(Debug)]
 pub(crate) enum Committed {
     /// It was made.
@@ -63,11 +62,6 @@ pub(crate) enum Committed {
     },
 }
 
-/// Somebody else's write of the same row costs one try; each failed try of ours is a success of somebody else's.
-const TRIES: u32 = 32;
-/// The longest pause before a try.
-const PAUSE: Duration = Duration::from_millis(40);
-
 impl Default for Change {
     fn default() -> Self {
         Self { settle: None, reserve: None, leave: Leave::NOTHING, refused: None }
@@ -75,15 +69,15 @@ impl Default for Change {
 }
 
 impl Change {
-    /// Whether tokens of shared buckets may be free after it that were held.
-    fn gives_back(&self) -> bool {
+    /// Returns whether it may free tokens of shared buckets.
+    pub(crate) fn gives_back(&self) -> bool {
         match &self.settle {
             None | Some((_, Settlement::Ordered | Settlement::End(Outcome::Done))) => false,
             Some((_, Settlement::Release | Settlement::Lost | Settlement::End(_))) => true,
         }
     }
 
-    fn keys(&self) -> BTreeSet<BucketKey> {
+    pub(super) fn keys(&self) -> BTreeSet<BucketKey> {
         let mut keys = BTreeSet::new();
         for holding in self.settle.iter().map(|(holding, _)| holding).chain(&self.reserve) {
             keys.extend(holding.charges().iter().flat_map(Charges::keys).cloned());
@@ -97,93 +91,8 @@ impl Change {
     }
 }
 
-impl Engine {
-    /// Makes `write` and the change to the budgets in one transaction.
-    ///
-    /// # Errors
-    /// A conflict when something other than a budget was not as expected.
-    pub(crate) async fn commit_with(
-        &self,
-        write: Transaction,
-        change: &Change,
-    ) -> Result<Committed, EngineError> {
-        let keys = change.keys();
-        if keys.is_empty() {
-            return Ok(Committed::Written(self.parts().store.commit(write).await?));
-        }
-        let _turn = match keys.iter().any(|key| key.kind().is_shared()) {
-            true => Some(self.budgets().turn.lock().await),
-            false => None,
-        };
-        let mut before = None;
-        for attempt in 0..TRIES {
-            let now = self.now();
-            let mut rows = self.rows(keys.iter().cloned(), self.limits().await?, now).await?;
-            let versions = rows.versions();
-            let learned = match apply(&mut rows, change, now) {
-                Ok(learned) => learned,
-                Err(denied) => {
-                    let until = until(&denied, &rows, now);
-                    return Ok(Committed::Denied { denied, until });
-                }
-            };
-            let with_rows = self.with_learned(write.clone(), learned.as_ref(), now);
-            match self.parts().store.commit(rows.with_writes(with_rows, now)).await {
-                Ok(version) => {
-                    if change.gives_back() {
-                        self.waiting().look_again();
-                    }
-                    self.told_of(change, learned.as_ref()).await;
-                    return Ok(Committed::Written(version));
-                }
-                // The rows are as they were: then it was the order, or its device.
-                Err(error) if !error.is_conflict() || before.as_ref() == Some(&versions) => {
-                    return Err(error.into());
-                }
-                Err(_) => before = Some(versions),
-            }
-            let longest = PAUSE / TRIES * (attempt + 1);
-            let part = u32::try_from(self.random() % 1000).unwrap_or_default();
-            self.parts().ambient.clock.sleep(longest / 1000 * part).await;
-        }
-        Err(EngineError::new(EngineErrorKind::Unavailable, "too many orders of other nodes at the same time"))
-    }
-
-    /// As [`commit_with`](Self::commit_with), for what reserves nothing.
-    pub(crate) async fn commit_settling(
-        &self,
-        write: Transaction,
-        change: &Change,
-    ) -> Result<Version, EngineError> {
-        match self.commit_with(write, change).await? {
-            Committed::Written(version) => Ok(version),
-            Committed::Denied { denied, .. } => Err(EngineError::new(EngineErrorKind::Unavailable, denied)),
-        }
-    }
-
-    async fn told_of(&self, change: &Change, learned: Option<&Learned>) {
-        if let Some(Learned { key, limit }) = learned {
-            self.forget_limits().await;
-            self.notify(&Event::LimitLearned { key, limit: *limit });
-        }
-        match &change.refused {
-            Some(Refused::Limit { key, refusal }) => {
-                self.notify(&Event::LimitReached { key, retry_after: refusal.retry_after });
-            }
-            Some(Refused::Paused { keys, pause, until }) => {
-                for key in keys {
-                    if let BucketKey::FailedAuthorizationsForPausingPerDomainPerAccount(_, name) = key {
-                        self.notify(&Event::NamePaused { name, pause, until: *until });
-                    }
-                }
-            }
-            None => {}
-        }
-    }
-}
-
-/// When to try again what was denied.
-fn until(denied: &Denied, rows: &Rows, now: SystemTime) -> SystemTime {
+/// Returns when to try again what was denied.
+pub(super) fn retry_at(denied: &Denied, rows: &Rows, now: SystemTime) -> SystemTime {
     let until = match denied.by() {
         DeniedBy::Paused { account, name } => rows.paused_until(&pausing(account.clone(), name.clone())),
         _ => denied.retry_at(),
@@ -200,7 +109,7 @@ pub(super) struct Learned {
     pub(super) limit: Limit,
 }
 
-fn apply(rows: &mut Rows, change: &Change, now: SystemTime) -> Result<Option<Learned>, Denied> {
+pub(super) fn apply(rows: &mut Rows, change: &Change, now: SystemTime) -> Result<Option<Learned>, Denied> {
     if let Some((holding, settlement)) = &change.settle {
         settle(rows, holding, settlement, now);
     }

@@ -1,65 +1,22 @@
-//! What an order is in the eyes of the CA.
+//! Kinds of orders, as the CA's rate limits distinguish them.
 
 use std::time::SystemTime;
 
 use fleetcert_acme::NewOrder;
-use fleetcert_names::HostName;
 use fleetcert_schedule::budget::OrderKind;
+use fleetcert_schedule::known_ca::origin;
 
-use super::{Holding, host_names};
-use crate::known_ca::origin;
-use crate::records::{self, CERTIFICATES, CertificateRecord};
-use crate::{Engine, EngineError};
+use crate::records::CertificateRecord;
 
-impl Engine {
-    /// What the order holds that is about to be sent now.
-    pub(crate) async fn holding_to_order(
-        &self,
-        name: &HostName,
-        order: &NewOrder,
-    ) -> Result<Holding, EngineError> {
-        let kind = self.order_kind(name, order).await?;
-        Ok(Holding::to_order(
-            &self.limits().await?,
-            kind,
-            self.parts().authority.account_url(),
-            &host_names(order),
-        ))
-    }
-
-    /// What an order holds that the CA has, and that holds nothing: it was set aside, or is from before there were
-    /// budgets.
-    pub(crate) async fn holding_of_placed(
-        &self,
-        name: &HostName,
-        order: &NewOrder,
-    ) -> Result<Holding, EngineError> {
-        let kind = self.order_kind(name, order).await?;
-        Ok(Holding::of_placed(
-            &self.limits().await?,
-            kind,
-            self.parts().authority.account_url(),
-            &host_names(order),
-        ))
-    }
-
-    async fn order_kind(&self, name: &HostName, order: &NewOrder) -> Result<OrderKind, EngineError> {
-        let found = self.parts().store.read(CERTIFICATES, name.as_str()).await?;
-        let certificate: Option<CertificateRecord> = found.as_ref().map(records::decode).transpose()?;
-        let before = certificate.as_ref().filter(|_| order.identifiers == name.clone().into());
-        Ok(kind_of(before, order, self.parts().authority.account_url(), self.now()))
-    }
-}
-
-/// The kind of an order that is sent at `now`; `before` is the last certificate for exactly its names.
-fn kind_of(
+/// Returns the kind of an order that is sent at `now`; `before` is the last certificate for exactly its names.
+pub(super) fn kind_of(
     before: Option<&CertificateRecord>,
     order: &NewOrder,
     account_url: &str,
     now: SystemTime,
 ) -> OrderKind {
     let before = before.filter(|certificate| origin(&certificate.account_url) == origin(account_url));
-    // Let's Encrypt reckons from the begin of the validity, which is a little before the issuance.
+    // Let's Encrypt counts from the start of the validity, which is a little before the issuance.
     let issued = before.map(|certificate| certificate.not_before);
     let replaces = order.replaces.as_ref().map(ToString::to_string);
     let replaced = before.filter(|certificate| {
@@ -87,6 +44,7 @@ mod tests {
     fn kind(account: &str, replaces: Option<&str>, now: SystemTime) -> OrderKind {
         let certificate = CertificateRecord {
             chain: String::new(),
+            identifiers: None,
             csr_sha256: String::new(),
             certificate_id: Some(ID.to_owned()),
             account_url: ACCOUNT.to_owned(),

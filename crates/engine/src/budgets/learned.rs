@@ -1,22 +1,25 @@
-//! The limits as they turned out to be.
+//! Limits of the CA as its refusals show them.
 
 use std::time::{Duration, SystemTime};
 
 use fleetcert_schedule::budget::{BucketKey, Limit, Limits, Override, Rule};
 use fleetcert_store::{Expect, Transaction};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
 
+use super::StoreKeys;
 use super::commit::Learned;
+use crate::EngineError;
+use crate::context::ServiceContext;
 use crate::records::{self, LIMITS};
-use crate::{Engine, EngineError};
 
-/// What the CA said of a limit that we took for another.
+/// A limit that the CA stated in a refusal, as it is stored.
 #[derive(Debug, Serialize, Deserialize)]
 struct LearnedLimit {
-    /// The key of a bucket that it holds for.
+    /// Key of a bucket that it is about.
     key: String,
     limit: Numbers,
-    /// What the operator said of it then. When he says something else, he knows better.
+    /// Limit that was configured then. A learned limit is ignored when the configuration changes.
     configured: Option<Numbers>,
 }
 
@@ -27,22 +30,36 @@ struct Numbers {
     period: Duration,
 }
 
-/// What other nodes learned is looked at so often. One that does not know it yet is refused at worst.
-const READ_EVERY: Duration = Duration::from_secs(60);
-/// No more are kept: beyond them each refusal counts alone.
-const MOST: usize = 1000;
-const PAGE: usize = 100;
-/// What the CA said so long ago may have changed; then it says so again.
-const KEPT: Duration = Duration::from_secs(30 * 86_400);
+/// Interval at which limits that other nodes learned are read.
+const READ_INTERVAL: Duration = Duration::from_secs(60);
+/// Maximum learned limits that are read.
+const MAX_LEARNED: usize = 1000;
+/// Records in one page of the store.
+const PAGE_SIZE: usize = 100;
+/// Lifetime of a learned limit. The CA may have changed it by then, and says so again.
+const LEARNED_LIFETIME: Duration = Duration::from_secs(30 * 86_400);
 
-impl Engine {
-    /// The limits as they are configured, and as the CA said that they are.
-    pub(crate) async fn limits(&self) -> Result<Limits, EngineError> {
-        let budgets = self.budgets();
-        let mut known = budgets.limits.lock().await;
-        let now = self.now();
+/// The limits of the CA: as configured, and corrected by what the CA stated.
+#[derive(Debug)]
+pub(super) struct LearnedLimits {
+    context: ServiceContext,
+    configured: Limits,
+    store_keys: StoreKeys,
+    /// Corrected limits, and when they were read.
+    cached: Mutex<Option<(SystemTime, Limits)>>,
+}
+
+impl LearnedLimits {
+    pub(super) fn new(context: ServiceContext, configured: Limits, store_keys: StoreKeys) -> Self {
+        Self { context, configured, store_keys, cached: Mutex::default() }
+    }
+
+    /// Returns the limits as they are known now.
+    pub(super) async fn get(&self) -> Result<Limits, EngineError> {
+        let mut known = self.cached.lock().await;
+        let now = self.context.now();
         if let Some((read_at, limits)) = &*known
-            && now.duration_since(*read_at).is_ok_and(|age| age < READ_EVERY)
+            && now.duration_since(*read_at).is_ok_and(|age| age < READ_INTERVAL)
         {
             return Ok(limits.clone());
         }
@@ -51,21 +68,23 @@ impl Engine {
         Ok(limits)
     }
 
-    /// Reads them again next time.
-    pub(super) async fn forget_limits(&self) {
-        *self.budgets().limits.lock().await = None;
+    /// Drops the cache.
+    pub(super) async fn refresh(&self) {
+        *self.cached.lock().await = None;
     }
 
     async fn read_limits(&self) -> Result<Limits, EngineError> {
-        let configured = &self.budgets().configured;
-        let prefix = format!("{} ", self.budgets().ca);
+        let configured = &self.configured;
+        let prefix = self.store_keys.prefix();
         let mut limits = configured.clone();
         let mut after: Option<String> = None;
-        for _ in 0..MOST.div_ceil(PAGE) {
-            let page = self.parts().store.page(LIMITS, after.as_deref(), PAGE).await?;
+        for _ in 0..MAX_LEARNED.div_ceil(PAGE_SIZE) {
+            let page = self.context.store.page(LIMITS, after.as_deref(), PAGE_SIZE).await?;
             for record in page.iter().filter(|record| record.key.starts_with(&prefix)) {
-                // One that cannot be read is as one that was not learned: the CA says it again.
-                let Some(learned) = self.readable(records::decode::<LearnedLimit>(record)) else { continue };
+                // A limit that cannot be decoded counts as not learned: the CA states it again.
+                let Some(learned) = self.context.ok_or_report(records::decode::<LearnedLimit>(record)) else {
+                    continue;
+                };
                 if let Ok(key) = learned.key.parse::<BucketKey>()
                     && numbers(configured.rule_for(&key)) == learned.configured
                     && let Ok(limit) =
@@ -75,14 +94,14 @@ impl Engine {
                 }
             }
             match page.last() {
-                Some(last) if page.len() == PAGE => after = Some(last.key.clone()),
+                Some(last) if page.len() == PAGE_SIZE => after = Some(last.key.clone()),
                 _ => break,
             }
         }
         Ok(limits)
     }
 
-    /// Adds what was learned to a write.
+    /// Adds a learned limit to a transaction.
     pub(super) fn with_learned(
         &self,
         write: Transaction,
@@ -93,14 +112,14 @@ impl Engine {
         let record = LearnedLimit {
             key: key.to_string(),
             limit: limit.into(),
-            configured: numbers(self.budgets().configured.rule_for(key)),
+            configured: numbers(self.configured.rule_for(key)),
         };
-        let store_key = self.budgets().store_key(&scope(key));
-        write.put(LIMITS, store_key, Expect::Any, records::encode(&record), Some(now + KEPT))
+        let store_key = self.store_keys.of(&scope(key));
+        write.put(LIMITS, store_key, Expect::Any, records::encode(&record), Some(now + LEARNED_LIFETIME))
     }
 }
 
-/// What a limit holds for: that of one bucket, of an account in each domain, or of everybody.
+/// Returns what a limit is about: one bucket, an account in each domain, or everything.
 fn scope(key: &BucketKey) -> String {
     match key {
         BucketKey::NewOrdersPerAccount(_) | BucketKey::CertificatesPerDomain(_) => key.to_string(),

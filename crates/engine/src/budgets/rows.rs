@@ -4,20 +4,21 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use fleetcert_schedule::budget::{Bucket, BucketKey, Budgets, Limit, Limits, Row, Rule};
-use fleetcert_store::{Expect, Transaction, Version};
+use fleetcert_store::{Expect, Store, Transaction, Version};
 use serde::{Deserialize, Serialize};
 
+use super::StoreKeys;
+use crate::EngineError;
 use crate::records::{self, BUDGETS};
-use crate::{Engine, EngineError};
 
-/// One bucket as the store has it.
+/// One bucket as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StoredRow {
-    /// When it is full, in nanoseconds since 1970.
+    /// Time at which it is full, in nanoseconds since 1970.
     full_at: i64,
-    /// How many tokens orders under way hold.
+    /// Tokens that orders in flight hold.
     held: u32,
-    /// On the bucket of failures in a row: the CA has paused the name, and before this it is not asked again.
+    /// End of a pause of the name by the CA, on the bucket of consecutive failures: no order is sent before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_until: Option<SystemTime>,
 }
@@ -29,13 +30,13 @@ impl StoredRow {
         Bucket::full_at_unix_nanos(self.full_at)
     }
 
-    /// Whether it says no more than no row would.
+    /// Returns whether it says no more than a missing row would.
     pub(crate) fn is_untouched(&self, now: SystemTime) -> bool {
         let paused = self.paused_until.is_some_and(|until| until > now);
         self.held == 0 && self.bucket().is_full(now) && !paused
     }
 
-    /// When the sweeper may look whether it can be forgotten. While something is held, never.
+    /// Returns when the sweeper may delete it; never while tokens are held.
     fn due(&self) -> Option<SystemTime> {
         let full_at = u64::try_from(self.full_at).map(Duration::from_nanos).unwrap_or_default();
         let full_at = SystemTime::UNIX_EPOCH.checked_add(full_at);
@@ -43,7 +44,7 @@ impl StoredRow {
     }
 }
 
-/// What the store says of some buckets, and what becomes of it.
+/// Some buckets as they are stored, and the changes to them.
 #[derive(Debug)]
 pub(super) struct Rows {
     pub(super) budgets: Budgets,
@@ -58,18 +59,19 @@ struct Found {
     paused_until: Option<SystemTime>,
 }
 
-impl Engine {
-    /// The rows of `keys`, laid into budgets that hold nothing else.
-    pub(super) async fn rows(
-        &self,
+impl Rows {
+    /// Reads the rows of `keys` into budgets that hold nothing else.
+    pub(super) async fn read(
+        store: &dyn Store,
+        store_keys: &StoreKeys,
         keys: impl IntoIterator<Item = BucketKey>,
         limits: Limits,
         now: SystemTime,
-    ) -> Result<Rows, EngineError> {
+    ) -> Result<Self, EngineError> {
         let mut found = BTreeMap::new();
         for key in keys {
-            let store_key = self.budgets().store_key(&key.to_string());
-            let stored = self.parts().store.read(BUDGETS, &store_key).await?;
+            let store_key = store_keys.of(&key.to_string());
+            let stored = store.read(BUDGETS, &store_key).await?;
             let row: StoredRow =
                 stored.as_ref().map(records::decode).transpose()?.unwrap_or(StoredRow::UNTOUCHED);
             let (version, paused_until) = (stored.map(|stored| stored.version), row.paused_until);
@@ -85,12 +87,10 @@ impl Engine {
                 budgets.pause(account.clone(), name.clone());
             }
         }
-        Ok(Rows { budgets, found })
+        Ok(Self { budgets, found })
     }
-}
 
-impl Rows {
-    /// Counts so many tokens more of each bucket as held.
+    /// Counts `tokens` more of each bucket as held.
     pub(super) fn hold_more(&mut self, tokens: impl Fn(&Limit) -> u32, now: SystemTime) {
         for (key, Found { row, .. }) in &self.found {
             let Rule::Limited(limit) = self.budgets.limits().rule_for(key) else { continue };
@@ -99,12 +99,12 @@ impl Rows {
         }
     }
 
-    /// Which transactions wrote the rows: as long as it is the same, so are they.
+    /// Returns the versions of the rows. Equal versions mean equal rows.
     pub(super) fn versions(&self) -> Vec<Option<Version>> {
         self.found.values().map(|found| found.version).collect()
     }
 
-    /// Until when the CA is not to be asked for a paused name.
+    /// Returns when the pause of a name ends.
     pub(super) fn paused_until(&self, key: &BucketKey) -> Option<SystemTime> {
         self.found.get(key).and_then(|found| found.paused_until)
     }
@@ -115,7 +115,7 @@ impl Rows {
         }
     }
 
-    /// Adds the rows that have changed: each must still be as it was read. One that says nothing any more goes.
+    /// Adds the changed rows to a transaction. Each must still be as it was read. A row that says nothing is deleted.
     pub(super) fn with_writes(self, mut write: Transaction, now: SystemTime) -> Transaction {
         for (key, found) in self.found {
             let row = self.budgets.row(&key).map_or(StoredRow::UNTOUCHED, |row| StoredRow {

@@ -1,4 +1,4 @@
-//! What stops new orders when the CA, or the zone, does not work.
+//! Circuit breakers: they stop new orders while the CA or the zone does not work.
 
 use parking_lot::Mutex;
 use std::fmt;
@@ -6,16 +6,39 @@ use std::time::SystemTime;
 
 use fleetcert_acme::order::FailureKind;
 use fleetcert_acme::{AcmeErrorKind, Fault};
+use fleetcert_names::DomainName;
 use fleetcert_schedule::breaker::{Admission, Breaker, BreakerRule, Failure};
 
-use crate::{Dependency, Engine, Event};
+use crate::context::ServiceContext;
+use crate::{Dependency, Event};
 
-/// The breakers of a process: each node finds out by itself.
+/// The breakers of a process. Each node observes the CA and the zone by itself.
 #[derive(Debug)]
-pub(crate) struct Breakers(Mutex<Both>);
+pub(crate) struct Breakers {
+    context: ServiceContext,
+    state: Mutex<BreakerPair>,
+}
+
+/// What an outcome was observed on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Subject<'a> {
+    /// A change of the zone that belongs to no order.
+    Zone(&'a DomainName),
+    /// The order of this name.
+    Name(&'a str),
+}
+
+impl Subject<'_> {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Zone(zone) => zone.as_str(),
+            Self::Name(name) => name,
+        }
+    }
+}
 
 #[derive(Debug)]
-struct Both {
+struct BreakerPair {
     ca: Watched,
     zone: Watched,
 }
@@ -23,55 +46,60 @@ struct Both {
 #[derive(Debug)]
 struct Watched {
     breaker: Breaker,
-    /// The order that tries it, and the breaker as it was before.
+    /// Order that probes it, and the breaker as it was before.
     probe: Option<(String, Breaker)>,
 }
 
-/// How an order ended, as far as the CA and the zone are concerned.
+/// What an attempt showed about the CA and about the zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Verdict {
-    ca: Heard,
-    zone: Heard,
+    ca: Observation,
+    zone: Observation,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Heard {
+enum Observation {
     Worked,
     Failed(Failure),
-    /// It was asked and refused for a reason of the name's own.
+    /// It answered, with a refusal that is about the name alone.
     Answered,
     Nothing,
 }
 
 impl Verdict {
-    /// Nothing was heard of either.
-    pub(super) const NOTHING: Self = Self { ca: Heard::Nothing, zone: Heard::Nothing };
-    pub(super) const ISSUED: Self = Self { ca: Heard::Worked, zone: Heard::Worked };
+    /// Nothing was observed of either.
+    pub(super) const NOTHING: Self = Self { ca: Observation::Nothing, zone: Observation::Nothing };
+    pub(super) const ISSUED: Self = Self { ca: Observation::Worked, zone: Observation::Worked };
 
     /// A change of the zone was made.
-    pub(crate) const ZONE_WORKED: Self = Self { ca: Heard::Nothing, zone: Heard::Worked };
-    /// Nobody answered who serves the zone.
-    pub(crate) const ZONE_AWAY: Self = Self { ca: Heard::Nothing, zone: Heard::Failed(Failure::Unreachable) };
+    pub(crate) const ZONE_WORKED: Self = Self { ca: Observation::Nothing, zone: Observation::Worked };
+    /// No server of the zone answered.
+    pub(crate) const ZONE_UNREACHABLE: Self =
+        Self { ca: Observation::Nothing, zone: Observation::Failed(Failure::Unreachable) };
 
-    /// Of an order that failed; `fault` is the last that the CA said no to.
+    /// Returns what the failure of an order shows; `fault` is the last fault of the CA.
     pub(super) fn of(kind: FailureKind, fault: Option<&Fault>) -> Self {
-        let ca = |ca| Self { ca, zone: Heard::Nothing };
+        let ca = |ca| Self { ca, zone: Observation::Nothing };
         match kind {
-            FailureKind::Ca(AcmeErrorKind::Unreachable) => ca(Heard::Failed(Failure::Unreachable)),
+            FailureKind::Ca(AcmeErrorKind::Unreachable) => ca(Observation::Failed(Failure::Unreachable)),
             FailureKind::Ca(AcmeErrorKind::Unavailable) => {
                 let busy = fault.filter(|fault| fault.status == Some(503));
                 let busy = busy.map(|fault| Failure::Busy(fault.retry_after));
-                ca(Heard::Failed(busy.unwrap_or(Failure::Failed)))
+                ca(Observation::Failed(busy.unwrap_or(Failure::Failed)))
             }
-            // Our own pacer kept it back: nobody was asked.
+            // Our own pacer held it back: no request was sent.
             FailureKind::Ca(AcmeErrorKind::RateLimited) if fault.is_some_and(|it| it.status.is_none()) => {
                 Self::NOTHING
             }
-            FailureKind::Slow => ca(Heard::Failed(Failure::Failed)),
-            FailureKind::Zone => Self { ca: Heard::Answered, zone: Heard::Failed(Failure::Failed) },
+            FailureKind::Slow => ca(Observation::Failed(Failure::Failed)),
+            FailureKind::Zone => {
+                Self { ca: Observation::Answered, zone: Observation::Failed(Failure::Failed) }
+            }
             // The CA does not see what we published.
-            FailureKind::Invalid => Self { ca: Heard::Answered, zone: Heard::Failed(Failure::Failed) },
-            _ => ca(Heard::Answered),
+            FailureKind::Invalid => {
+                Self { ca: Observation::Answered, zone: Observation::Failed(Failure::Failed) }
+            }
+            _ => ca(Observation::Answered),
         }
     }
 }
@@ -88,69 +116,75 @@ impl Watched {
         }
     }
 
-    fn ended(&mut self, name: &str, heard: Heard, now: SystemTime) {
+    fn ended(&mut self, name: &str, observed: Observation, now: SystemTime) {
         match self.probe.take_if(|(probe, _)| probe == name) {
-            None => match heard {
-                Heard::Worked => self.breaker.success(name, now),
-                Heard::Failed(failure) => self.breaker.failure(failure, name, now),
-                Heard::Answered | Heard::Nothing => {}
+            None => match observed {
+                Observation::Worked => self.breaker.success(name, now),
+                Observation::Failed(failure) => self.breaker.failure(failure, name, now),
+                Observation::Answered | Observation::Nothing => {}
             },
-            Some((_, before)) => match heard {
-                Heard::Worked | Heard::Answered => self.breaker.probe_succeeded(),
-                Heard::Failed(failure) => self.breaker.probe_failed(failure, now),
-                // Nobody asked: the next one is the probe.
-                Heard::Nothing => self.breaker = before,
+            Some((_, before)) => match observed {
+                Observation::Worked | Observation::Answered => self.breaker.probe_succeeded(),
+                Observation::Failed(failure) => self.breaker.probe_failed(failure, now),
+                // No request was sent: the next order is the probe.
+                Observation::Nothing => self.breaker = before,
             },
         }
     }
 }
 
 impl Breakers {
-    pub(crate) fn new(rule: BreakerRule) -> Self {
-        Self(Mutex::new(Both { ca: Watched::new(rule), zone: Watched::new(rule) }))
+    pub(crate) fn new(context: ServiceContext, rule: BreakerRule) -> Self {
+        let state = Mutex::new(BreakerPair { ca: Watched::new(rule), zone: Watched::new(rule) });
+        Self { context, state }
     }
 
-    fn with<R>(&self, f: impl FnOnce(&mut Both) -> R) -> R {
-        f(&mut self.0.lock())
-    }
-
-    /// Whether a new order may start.
+    /// Returns whether a new order may start.
     pub(super) fn decide(&self, now: SystemTime) -> Admission {
-        self.with(|both| both.ca.breaker.decide(now).and(both.zone.breaker.decide(now)))
+        let pair = self.state.lock();
+        pair.ca.breaker.decide(now).and(pair.zone.breaker.decide(now))
     }
 
-    /// A new order starts.
+    /// Takes note of a new order that starts.
     pub(super) fn started(&self, name: &str, now: SystemTime) {
-        self.with(|both| {
-            both.ca.started(name, now);
-            both.zone.started(name, now);
-        });
+        let mut pair = self.state.lock();
+        pair.ca.started(name, now);
+        pair.zone.started(name, now);
     }
-}
 
-impl Engine {
-    /// An order has ended, or pauses, or the zone was changed for addresses; tells what that changes.
-    pub(crate) fn heard(&self, name: &str, verdict: &Verdict) {
-        let now = self.now();
-        let changes = self.breakers().with(|both| {
-            [(Dependency::Ca, &mut both.ca, verdict.ca), (Dependency::Zone, &mut both.zone, verdict.zone)]
-                .map(|(of, watched, heard)| {
-                    let before = watched.breaker.decide(now);
-                    watched.ended(name, heard, now);
-                    (of, before, watched.breaker.decide(now))
-                })
-        });
+    /// Records the outcome of an attempt or of a change of the zone, and notifies of a breaker that opens or closes.
+    pub(crate) fn record_outcome(&self, subject: Subject<'_>, verdict: &Verdict) {
+        let now = self.context.now();
+        let changes = self.state.lock().record(subject.as_str(), verdict, now);
         for (of, before, after) in changes {
             match (before, after) {
                 (Admission::Go, Admission::Stop { until }) => {
-                    self.notify(&Event::BreakerOpened { of, until });
+                    self.context.notify(&Event::BreakerOpened { of, until });
                 }
                 (Admission::Stop { .. } | Admission::Probe, Admission::Go) => {
-                    self.notify(&Event::BreakerClosed { of });
+                    self.context.notify(&Event::BreakerClosed { of });
                 }
                 _ => {}
             }
         }
+    }
+}
+
+impl BreakerPair {
+    /// Returns what each breaker decided before and decides now.
+    fn record(
+        &mut self,
+        subject: &str,
+        verdict: &Verdict,
+        now: SystemTime,
+    ) -> [(Dependency, Admission, Admission); 2] {
+        let pair =
+            [(Dependency::Ca, &mut self.ca, verdict.ca), (Dependency::Zone, &mut self.zone, verdict.zone)];
+        pair.map(|(of, watched, observed)| {
+            let before = watched.breaker.decide(now);
+            watched.ended(subject, observed, now);
+            (of, before, watched.breaker.decide(now))
+        })
     }
 }
 
@@ -179,68 +213,78 @@ mod tests {
     }
 
     #[test]
-    fn what_an_end_says_of_the_ca_and_of_the_zone() {
+    fn each_failure_counts_against_the_ca_or_the_zone() {
         use AcmeErrorKind::{RateLimited, Refused, Unavailable, Unreachable};
         let busy = fault(503, Some(MINUTE));
         let broken = fault(500, None);
         let kept_back = Fault { kind: RateLimited, status: None, ..fault(0, Some(MINUTE)) };
-        let failed = Heard::Failed(Failure::Failed);
+        let failed = Observation::Failed(Failure::Failed);
         for (kind, fault, ca, zone) in [
-            (FailureKind::Ca(Unreachable), None, Heard::Failed(Failure::Unreachable), Heard::Nothing),
-            (FailureKind::Ca(Unavailable), Some(&broken), failed, Heard::Nothing),
+            (
+                FailureKind::Ca(Unreachable),
+                None,
+                Observation::Failed(Failure::Unreachable),
+                Observation::Nothing,
+            ),
+            (FailureKind::Ca(Unavailable), Some(&broken), failed, Observation::Nothing),
             (
                 FailureKind::Ca(Unavailable),
                 Some(&busy),
-                Heard::Failed(Failure::Busy(Some(MINUTE))),
-                Heard::Nothing,
+                Observation::Failed(Failure::Busy(Some(MINUTE))),
+                Observation::Nothing,
             ),
             // The name's own.
-            (FailureKind::Ca(Refused), None, Heard::Answered, Heard::Nothing),
-            (FailureKind::Ca(RateLimited), None, Heard::Answered, Heard::Nothing),
-            (FailureKind::Ca(RateLimited), Some(&fault(429, None)), Heard::Answered, Heard::Nothing),
-            (FailureKind::Ca(RateLimited), Some(&kept_back), Heard::Nothing, Heard::Nothing),
-            (FailureKind::Slow, None, failed, Heard::Nothing),
-            (FailureKind::Zone, None, Heard::Answered, failed),
-            (FailureKind::Invalid, None, Heard::Answered, failed),
+            (FailureKind::Ca(Refused), None, Observation::Answered, Observation::Nothing),
+            (FailureKind::Ca(RateLimited), None, Observation::Answered, Observation::Nothing),
+            (
+                FailureKind::Ca(RateLimited),
+                Some(&fault(429, None)),
+                Observation::Answered,
+                Observation::Nothing,
+            ),
+            (FailureKind::Ca(RateLimited), Some(&kept_back), Observation::Nothing, Observation::Nothing),
+            (FailureKind::Slow, None, failed, Observation::Nothing),
+            (FailureKind::Zone, None, Observation::Answered, failed),
+            (FailureKind::Invalid, None, Observation::Answered, failed),
         ] {
             assert_eq!(Verdict::of(kind, fault), Verdict { ca, zone }, "{kind:?}");
         }
     }
 
     #[test]
-    fn a_probe_of_which_nothing_is_heard_counts_for_nothing() {
+    fn probe_without_observation_leaves_the_breaker_as_it_was() {
         let mut watched = Watched::new(BreakerRule::default());
-        watched.ended("a", Heard::Failed(Failure::Busy(None)), now());
+        watched.ended("a", Observation::Failed(Failure::Busy(None)), now());
         assert_eq!(watched.breaker.decide(now()), Admission::Stop { until: now() + MINUTE });
         let later = now() + MINUTE;
         for _ in 0..3 {
             watched.started("b", later);
             assert!(matches!(watched.breaker.decide(later), Admission::Stop { .. }), "one at a time");
-            // Somebody else's end does not decide.
-            watched.ended("c", Heard::Worked, later);
+            // The outcome of another order does not decide.
+            watched.ended("c", Observation::Worked, later);
             assert!(matches!(watched.breaker.decide(later), Admission::Stop { .. }));
             // It was held back by a limit, and the next one tries at once.
-            watched.ended("b", Heard::Nothing, later);
+            watched.ended("b", Observation::Nothing, later);
             assert_eq!(watched.breaker.decide(later), Admission::Probe);
         }
         watched.started("b", later);
-        watched.ended("b", Heard::Failed(Failure::Unreachable), later);
+        watched.ended("b", Observation::Failed(Failure::Unreachable), later);
         assert_eq!(watched.breaker.decide(later), Admission::Stop { until: later + MINUTE * 2 });
         watched.started("d", later + MINUTE * 2);
-        watched.ended("d", Heard::Answered, later + MINUTE * 2);
+        watched.ended("d", Observation::Answered, later + MINUTE * 2);
         assert_eq!(watched.breaker.decide(later + MINUTE * 2), Admission::Go);
     }
 
     #[test]
-    fn one_name_that_fails_stops_nobody() {
-        let breakers = Breakers::new(BreakerRule::default());
+    fn breaker_opens_when_several_names_fail_and_not_for_one() {
+        let mut zone = Watched::new(BreakerRule::default());
         for name in ["a"; 100] {
-            breakers.with(|both| both.zone.ended(name, Heard::Failed(Failure::Failed), now()));
+            zone.ended(name, Observation::Failed(Failure::Failed), now());
         }
-        assert_eq!(breakers.decide(now()), Admission::Go);
+        assert_eq!(zone.breaker.decide(now()), Admission::Go);
         for name in ["b", "c", "d", "e"] {
-            breakers.with(|both| both.zone.ended(name, Heard::Failed(Failure::Failed), now()));
+            zone.ended(name, Observation::Failed(Failure::Failed), now());
         }
-        assert_eq!(breakers.decide(now()), Admission::Stop { until: now() + MINUTE });
+        assert_eq!(zone.breaker.decide(now()), Admission::Stop { until: now() + MINUTE });
     }
 }

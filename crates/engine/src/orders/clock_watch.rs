@@ -1,21 +1,20 @@
-//! What starts no new order while the clock may be wrong.
+//! Clock guard: starts no new order while the clock may be wrong.
 //!
-//! The passing of time is told by waits, because these follow no clock that somebody can set; in virtual time they are
-//! virtual too, and agree. What is under way goes on whatever is found here.
+//! It measures time by waits, because nobody can set the clock that they follow; in virtual time the waits are virtual
+//! too, and agree. Orders in flight continue whatever it finds.
 
 use parking_lot::Mutex;
 use std::time::{Duration, SystemTime};
 
+use fleetcert_ambient::Ambient;
 use fleetcert_schedule::clock_guard::{ClockGuard, ClockRule, Doubt, Start};
 
-use crate::{Engine, Event};
-
-/// The guard of a process; nothing where none is wanted.
+/// The clock guard of a process; `None` to trust the clock.
 #[derive(Debug)]
-pub(crate) struct ClockWatch(Option<(ClockRule, Mutex<Watched>)>);
+pub(crate) struct ClockWatch(Option<(ClockRule, Mutex<WatchedClock>)>);
 
 #[derive(Debug)]
-struct Watched {
+struct WatchedClock {
     guard: ClockGuard,
     /// What was waited for since the start.
     waited: Duration,
@@ -24,11 +23,11 @@ struct Watched {
     doubts: bool,
 }
 
-/// What the clock keeps from starting.
+/// A stop of new orders because of the clock, or because too many have started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stop {
-    until: SystemTime,
-    doubt: Option<Doubt>,
+pub(super) struct Stop {
+    pub(super) until: SystemTime,
+    pub(super) doubt: Option<Doubt>,
 }
 
 /// The longest wait between two looks.
@@ -38,11 +37,11 @@ impl ClockWatch {
     pub(crate) fn new(rule: Option<ClockRule>, now: SystemTime) -> Self {
         Self(rule.map(|rule| {
             let guard = ClockGuard::new(rule, now, Duration::ZERO, None);
-            (rule, Mutex::new(Watched { guard, waited: Duration::ZERO, last: now, doubts: false }))
+            (rule, Mutex::new(WatchedClock { guard, waited: Duration::ZERO, last: now, doubts: false }))
         }))
     }
 
-    fn with<R>(&self, f: impl FnOnce(&mut Watched) -> R) -> Option<R> {
+    fn with<R>(&self, f: impl FnOnce(&mut WatchedClock) -> R) -> Option<R> {
         let (_, watched) = self.0.as_ref()?;
         Some(f(&mut watched.lock()))
     }
@@ -64,13 +63,23 @@ impl ClockWatch {
         });
     }
 
+    /// Looks at the clock at short intervals. Never returns.
+    pub(super) async fn run(&self, ambient: &Ambient) {
+        let Some(step) = self.step() else { return std::future::pending().await };
+        loop {
+            ambient.sleep(step).await;
+            let now = ambient.now();
+            self.with(|watched| watched.waited(step, now));
+        }
+    }
+
     /// Counts a start.
     pub(super) fn started(&self) {
         self.with(|watched| watched.guard.started(watched.waited));
     }
 
-    /// What keeps a new order from starting now, and whether the doubt is news or over.
-    fn decide(&self, now: SystemTime) -> (Option<Stop>, Option<bool>) {
+    /// Returns what keeps a new order from starting now, and whether a doubt has just begun (`true`) or ended (`false`).
+    pub(super) fn decide(&self, now: SystemTime) -> (Option<Stop>, Option<bool>) {
         let decided = self.with(|watched| {
             watched.guard.observe(now, watched.waited);
             let stop = watched.stop(now);
@@ -82,7 +91,7 @@ impl ClockWatch {
     }
 }
 
-impl Watched {
+impl WatchedClock {
     /// A wait of this length has ended. One that ended late was as long as the clock says, within reason: so nothing adds
     /// up over months that no jump was.
     fn waited(&mut self, step: Duration, now: SystemTime) {
@@ -100,34 +109,6 @@ impl Watched {
         };
         let wait = at.map_or(LOOK, |at| at.saturating_sub(self.waited)).max(Duration::from_millis(1));
         Some(Stop { until: now.checked_add(wait).unwrap_or(now), doubt })
-    }
-}
-
-impl Engine {
-    /// Looks at the clock now and then.
-    pub(crate) async fn clock_watcher(&self) {
-        let watch = self.clock_watch();
-        let Some(step) = watch.step() else { return std::future::pending().await };
-        loop {
-            self.parts().ambient.clock.sleep(step).await;
-            let now = self.now();
-            watch.with(|watched| watched.waited(step, now));
-        }
-    }
-
-    /// Until when no new order starts because of the clock, or because so many have started; tells when that changes.
-    pub(super) fn clock_stops(&self, now: SystemTime) -> Option<SystemTime> {
-        let (stop, news) = self.clock_watch().decide(now);
-        match (news, stop) {
-            (Some(true), Some(Stop { until, doubt: Some(why) })) => {
-                // Set back, it would keep a bucket closed for so much longer; each is looked at when the clock is believed.
-                self.waiting().look_again();
-                self.notify(&Event::ClockDoubted { why, until });
-            }
-            (Some(false), _) => self.notify(&Event::ClockBelieved),
-            _ => {}
-        }
-        stop.map(|stop| stop.until)
     }
 }
 

@@ -1,32 +1,38 @@
-//! The journal of an order, laid on the store.
+//! The journal of an order, in the store.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use fleetcert_acme::order::State;
 use fleetcert_acme::{Entry, Journal, JournalError};
 use fleetcert_dns::challenge::ChallengeRecord;
-use fleetcert_names::HostName;
 use fleetcert_schedule::budget::{Denied, Leave};
-use fleetcert_store::{Expect, Record, Transaction, Version};
+use fleetcert_store::{Expect, Transaction, Version};
 use tokio::sync::Mutex;
 
+use super::Orders;
+use crate::EngineError;
 use crate::budgets::{Change, Committed, Decision, Holding, Settlement, decide, refused};
-use crate::records::{self, CHALLENGES, DEVICES, ORDERS, OrderRecord};
-use crate::{Engine, EngineError};
+use crate::records::{
+    self, CHALLENGES, CertificateRecord, DEVICES, DeviceRecord, ORDERS, OrderRecord, Stored,
+};
 
 /// Writes each state before its step is taken, and the challenge records beside it.
 ///
-/// The version that it last wrote is the fence: when somebody else has taken the order over, the next write
-/// fails, and no step is taken after it. So it is when the device was suspended meanwhile, and when an entry is about
-/// to send a newOrder that a limit of the CA forbids.
+/// The version that it last wrote is the fence: if another worker has taken the order over, the next write fails, and
+/// no step follows. The same holds if the device was suspended meanwhile, and if an entry is about to send a newOrder
+/// that a limit of the CA forbids.
 #[derive(Debug)]
 pub(super) struct OrderJournal {
-    engine: Engine,
-    name: HostName,
-    /// The device's record, as it was when it was found active.
-    device: Record,
+    orders: Arc<Orders>,
+    /// Key of the order's record.
+    key: String,
+    /// Record of the device, as it was when it was found active.
+    device: Stored<DeviceRecord>,
+    /// Certificate that the name had when the attempt began.
+    certificate: Option<CertificateRecord>,
     lease: Duration,
     written: Mutex<Written>,
 }
@@ -35,7 +41,7 @@ pub(super) struct OrderJournal {
 struct Written {
     version: Version,
     record: OrderRecord,
-    /// The challenge records that the store has for this order.
+    /// Keys of the challenge records that the store has for this order.
     challenges: BTreeSet<String>,
     held_up: Option<HeldUp>,
 }
@@ -51,10 +57,10 @@ pub(super) struct HeldUp {
     pub settle: Option<Settlement>,
 }
 
-/// Where an order stands when nobody drives it any more.
+/// The state of an order when its attempt has ended.
 #[derive(Debug)]
-pub(super) struct Last {
-    pub record: OrderRecord,
+pub(super) struct JournalEnd {
+    pub order: OrderRecord,
     /// Its fence.
     pub version: Version,
     pub held_up: Option<HeldUp>,
@@ -62,39 +68,40 @@ pub(super) struct Last {
 
 impl OrderJournal {
     pub(super) fn new(
-        engine: Engine,
-        name: HostName,
-        version: Version,
-        device: Record,
-        record: OrderRecord,
+        orders: Arc<Orders>,
+        order: Stored<OrderRecord>,
+        device: Stored<DeviceRecord>,
+        certificate: Option<CertificateRecord>,
         lease: Duration,
     ) -> Self {
-        let challenges = challenge_keys(&record.state);
-        let written = Mutex::new(Written { version, record, challenges, held_up: None });
-        Self { engine, name, device, lease, written }
+        let challenges = challenge_keys(&order.value.state);
+        let written = Written { version: order.version, record: order.value, challenges, held_up: None };
+        Self { orders, key: order.key, device, certificate, lease, written: Mutex::new(written) }
     }
 
-    /// Holds what the order needs that is taken up where it stands. A newOrder that may have been sent counts as sent,
-    /// and the next one costs again.
-    pub(super) async fn take_up(&self) -> Result<(), JournalError> {
+    /// Reserves the tokens of an order that is resumed. A newOrder that may have been sent counts as sent, and the next
+    /// one costs again.
+    pub(super) async fn resume(&self) -> Result<(), JournalError> {
         let mut written = self.written.lock().await;
         let state = written.record.state.clone();
-        let change = self.taking_up(&written.record).await.map_err(JournalError::new)?;
+        let change = self.resuming(&written.record).await.map_err(JournalError::new)?;
         match change {
             Some((change, settle)) => self.write(&mut written, &state, change, settle, state.clone()).await,
             None => Ok(()),
         }
     }
 
-    async fn taking_up(
+    async fn resuming(
         &self,
         record: &OrderRecord,
     ) -> Result<Option<(Change, Option<Settlement>)>, EngineError> {
         let order = record.state.order();
         let reserve = match (&record.state, &record.holding) {
-            (State::Ordering { .. }, _) => self.engine.holding_to_order(&self.name, order).await?,
+            (State::Ordering { .. }, _) => {
+                self.orders.budgets.holding_to_order(order, self.certificate.as_ref()).await?
+            }
             (State::Ordered(_) | State::Publishing { .. } | State::Visible(_) | State::Answered(_), None) => {
-                self.engine.holding_of_placed(&self.name, order).await?
+                self.orders.budgets.holding_of_placed(order, self.certificate.as_ref()).await?
             }
             _ => return Ok(None),
         };
@@ -103,18 +110,18 @@ impl OrderJournal {
         Ok(Some((change(record, settle.clone(), Some(reserve), leave), settle)))
     }
 
-    /// How much of the shared buckets it leaves to orders that are more urgent.
+    /// Returns the part of the shared buckets that it leaves to more urgent orders.
     fn leave(&self, record: &OrderRecord) -> Leave {
-        self.engine.leave(record.lane(self.engine.now()))
+        self.orders.budgets.leave(record.lane(self.orders.context.now()))
     }
 
-    /// The order as it was last written.
-    pub(super) fn into_last(self) -> Last {
+    /// Returns the order as it was last written.
+    pub(super) fn into_end(self) -> JournalEnd {
         let Written { version, record, held_up, .. } = self.written.into_inner();
-        Last { record, version, held_up }
+        JournalEnd { order: record, version, held_up }
     }
 
-    /// Writes `state` and what it does to the budgets. When a limit forbids it, the order stands at `otherwise`.
+    /// Writes `state` with its change to the budgets. If a limit forbids it, the order stays at `otherwise`.
     async fn write(
         &self,
         written: &mut Written,
@@ -131,19 +138,19 @@ impl OrderJournal {
             (None, None) => record.holding,
         };
         record.holding = record.holding.map(|holding| holding.noting(&written.record.state, state));
-        let due = Some(self.engine.now() + self.lease);
+        let due = Some(self.orders.context.now() + self.lease);
         let order = Transaction::new().put(
             ORDERS,
-            self.name.as_str(),
+            &self.key,
             Expect::Version(written.version),
             records::encode(&record),
             due,
         );
         let order = order.check(DEVICES, &self.device.key, Expect::Version(self.device.version));
         let (write, challenges) = with_challenges(order, state.records(), &written.challenges);
-        let committed = self.engine.commit_with(write, &change).await.map_err(JournalError::new)?;
+        let committed = self.orders.commit(write, &change).await.map_err(JournalError::new)?;
         if change.reserve.is_some() {
-            self.engine.waiting().reserved(self.name.as_str());
+            self.orders.queue.reserved(&self.key);
         }
         match committed {
             Committed::Written(version) => {
@@ -168,15 +175,16 @@ impl Journal for OrderJournal {
             Decision::Keep => (None, None),
             Decision::Settle(settle) => (Some(settle), None),
             Decision::Reserve { before } => {
-                let reserve = self.engine.holding_to_order(&self.name, state.order()).await;
+                let budgets = &self.orders.budgets;
+                let reserve = budgets.holding_to_order(state.order(), self.certificate.as_ref()).await;
                 (before, Some(reserve.map_err(JournalError::new)?))
             }
         };
         let was_ordering = matches!(record.state, State::Ordering { .. });
         let mut change = change(record, settle.clone(), reserve, self.leave(record));
         if let (true, Some(fault), Some(holding)) = (was_ordering, fault, &record.holding) {
-            let limits = self.engine.limits().await.map_err(JournalError::new)?;
-            change.refused = refused(fault, holding, &limits, self.engine.now());
+            let limits = self.orders.budgets.limits().await.map_err(JournalError::new)?;
+            change.refused = refused(fault, holding, &limits, self.orders.context.now());
         }
         let otherwise = State::Wanted { order: state.order().clone() };
         self.write(&mut written, state, change, settle, otherwise).await

@@ -130,7 +130,7 @@ impl Waiting {
     }
 
     /// Opens all pools after tokens were given back.
-    pub(crate) fn look_again(&self) {
+    pub(crate) fn reopen_pools(&self) {
         self.with(OrderQueue::reopen_pools);
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use fleetcert_names::IdentifierSet;
 use fleetcert_schedule::Window;
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +10,9 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct CertificateRecord {
     /// The chain as the CA gave it, PEM.
     pub chain: String,
+    /// Identifiers that it was ordered for; `None` in records of versions before sets.
+    #[serde(default)]
+    pub identifiers: Option<IdentifierSet>,
     /// The request that it was issued for, hashed: the same again gets the same certificate.
     pub csr_sha256: String,
     /// The id for renewal information and `replaces` (RFC 9773).
@@ -26,6 +30,11 @@ pub(crate) struct CertificateRecord {
 }
 
 impl CertificateRecord {
+    /// Returns whether it is the certificate of exactly these identifiers.
+    pub(crate) fn is_for(&self, identifiers: &IdentifierSet) -> bool {
+        self.identifiers.as_ref() == Some(identifiers)
+    }
+
     pub(crate) fn window(&self) -> Option<Window> {
         self.window.and_then(|(start, end)| Window::new(start, end))
     }

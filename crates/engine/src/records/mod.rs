@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use fleetcert_jose::Jwk;
 use fleetcert_names::HostName;
 use fleetcert_protocol::DeviceId;
-use fleetcert_store::{Collection, Record, StoreError};
+use fleetcert_store::{Collection, Expect, Record, Store, StoreError, Version};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -98,7 +98,37 @@ pub(crate) fn decode<T: DeserializeOwned>(record: &Record) -> Result<T, EngineEr
     })
 }
 
-/// For writes that somebody else's newer write makes needless.
+/// A decoded record, as it was read.
+#[derive(Clone, Debug)]
+pub(crate) struct Stored<T> {
+    pub key: String,
+    pub version: Version,
+    pub due: Option<SystemTime>,
+    pub value: T,
+}
+
+impl<T: DeserializeOwned> Stored<T> {
+    pub(crate) fn decode(record: Record) -> Result<Self, EngineError> {
+        let value = decode(&record)?;
+        Ok(Self { key: record.key, version: record.version, due: record.due, value })
+    }
+
+    /// Reads and decodes a record.
+    pub(crate) async fn read(
+        store: &dyn Store,
+        collection: Collection,
+        key: &str,
+    ) -> Result<Option<Self>, EngineError> {
+        store.read(collection, key).await?.map(Self::decode).transpose()
+    }
+}
+
+/// Returns what a write must expect of a record that was read.
+pub(crate) fn unchanged<T>(found: Option<&Stored<T>>) -> Expect {
+    found.map_or(Expect::Absent, |found| Expect::Version(found.version))
+}
+
+/// For writes that a newer write makes needless.
 pub(crate) fn ignore_conflict<T>(result: Result<T, StoreError>) -> Result<(), EngineError> {
     match result {
         Err(error) if !error.is_conflict() => Err(error.into()),

@@ -18,7 +18,9 @@ use fleetcert_store::{
     Collection, MemoryStore, Record, Store, StoreError, StoreErrorKind, Transaction, Version,
 };
 
-use crate::setting::{Device, Running, Told, both_stores, enrol, parts_without_ca, records, refused, zone};
+use crate::setting::{
+    Device, Looks, Running, Told, both_stores, enrol, parts_without_ca, records, refused, zone,
+};
 
 fn addresses(texts: &[&str]) -> AddressReport {
     AddressReport::new(texts.iter().map(|text| text.parse::<IpAddr>().unwrap())).unwrap()
@@ -98,20 +100,35 @@ struct Setting {
     backend: Arc<Moody>,
     clock: ManualClock,
     told: Told,
+    looks: Looks,
 }
 
 fn setting(store: Arc<dyn Store>) -> Setting {
     let clock = ManualClock::starting_at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
-    let (backend, told) = (Moody::new(), Told::default());
+    let (backend, told, looks) = (Moody::new(), Told::default(), Looks::default());
     let parts = EngineParts {
         backend: backend.clone(),
         events: Arc::new(told.clone()),
-        ..parts_without_ca(store, Arc::new(clock.clone()))
+        ..parts_without_ca(looks.watch(store), Arc::new(clock.clone()))
     };
-    Setting { parts, backend, clock, told }
+    Setting { parts, backend, clock, told, looks }
 }
 
 impl Setting {
+    /// Lets time pass until the zone worker has acted on one more look at the store. Returns how much it claimed.
+    async fn two_more_looks(&self) -> usize {
+        let time_passes = async {
+            loop {
+                tokio::time::sleep(Duration::from_micros(300)).await;
+                self.clock.advance(Duration::from_millis(20));
+            }
+        };
+        tokio::select! {
+            claimed = self.looks.two_more("address") => claimed,
+            () = time_passes => unreachable!("time does not end"),
+        }
+    }
+
     /// Lets time pass, in steps that the workers can follow, until nothing is due.
     async fn settle(&self) {
         for _ in 0..20_000 {
@@ -159,7 +176,7 @@ async fn a_change_reaches_the_zone_and_the_same_again_writes_nothing() {
         let before = (records(&*store, "address").await, backend.calls.load(Ordering::SeqCst));
         assert!(!report(engine, &device, &["fd00::1", "10.0.0.1", "10.0.0.2", "10.0.0.1"]).await);
         setting.clock.advance(Duration::from_secs(60));
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert_eq!(setting.two_more_looks().await, 0);
         let after = (records(&*store, "address").await, backend.calls.load(Ordering::SeqCst));
         assert_eq!(before, after);
 
@@ -292,7 +309,7 @@ async fn a_zone_that_forgot_everything_gets_it_again_at_the_start() {
         third.parts.options.republish_at_start = false;
         let running = Running::start(third.parts.clone());
         third.clock.advance(Duration::from_secs(10));
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert_eq!(third.two_more_looks().await, 0);
         assert_eq!(third.backend.calls.load(Ordering::SeqCst), 0);
         running.end().await;
     }

@@ -364,7 +364,7 @@ async fn a_paused_name_is_not_asked_for_until_the_operator_says_so() {
     forgotten.request(engine, &request_for(&forgotten.name)).await.unwrap();
     forgotten.wait(engine, |status| matches!(status, CertificateStatus::Failed { .. })).await;
     world.clock.put_forward(23 * HOUR);
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    world.looks.two_more("order").await;
     assert_eq!(asked(), 4);
     world.clock.put_forward(HOUR + HOUR / 10);
     until("it is asked for again", async || asked() == 5).await;

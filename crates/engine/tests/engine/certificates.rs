@@ -327,8 +327,8 @@ async fn a_wrong_certificate_is_an_alarm_and_is_not_delivered() {
         assert!(problem.detail.contains(difference), "{}", problem.detail);
         assert_eq!(told.about("WrongCertificate"), 1);
         assert_eq!((told.about("Issued"), world.certificates(&device.name)), (0, 1));
-        // It is not asked for again and again.
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        // It is not ordered again and again.
+        world.looks.two_more("order").await;
         assert_eq!(world.orders(&device.name), 1);
         running.end().await;
         world.end().await;
@@ -339,7 +339,10 @@ async fn a_wrong_certificate_is_an_alarm_and_is_not_delivered() {
 async fn an_order_of_a_suspended_device_goes_no_further() {
     let world = World::start().await;
     let store = Arc::new(MemoryStore::new());
-    let running = Running::start(world.parts(store.clone()));
+    let told = Told::default();
+    let mut parts = world.parts(store.clone());
+    parts.events = Arc::new(told.clone());
+    let running = Running::start(parts);
     let engine = &running.engine;
     let device = enrol(engine).await;
     world.ca.faults().hold_validations();
@@ -352,7 +355,8 @@ async fn an_order_of_a_suspended_device_goes_no_further() {
     engine.set_device_state(&device.id, DeviceState::Suspended).await.unwrap();
     world.ca.faults().release_validations();
     until("the CA has validated it", async || !world.ca.ledger().validations().is_empty()).await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    // The attempt ends when its next journal entry is refused.
+    until("the attempt has ended", async || told.about("StoreFailed") == 1).await;
     assert_eq!(world.certificates(&device.name), 0, "nothing is finalized after the suspension");
     assert_eq!(world.ca.ledger().requests(fleetcert_acme_server::Resource::Finalize), 0);
     world.clock.put_forward(HOUR / 2);

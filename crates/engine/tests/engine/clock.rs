@@ -10,7 +10,6 @@ use fleetcert_store::MemoryStore;
 use crate::setting::{DAY, Running, Told, World, enrol, request_for, until};
 
 const HOUR: Duration = Duration::from_secs(3600);
-const A_WHILE: Duration = Duration::from_millis(200);
 
 fn rule(starts: u32) -> ClockRule {
     ClockRule::new(Limit::new(starts, 1, 10 * HOUR).unwrap())
@@ -42,7 +41,7 @@ async fn a_jump_starts_nothing_new_and_leaves_alone_what_is_under_way() {
     until("it is told", async || told.about("ClockDoubted") == 1).await;
     world.ca.faults().release_validations();
     placed.chain(engine).await;
-    tokio::time::sleep(A_WHILE).await;
+    world.looks.two_more("order").await;
     assert_eq!((world.orders(&waits.name), told.about("ClockBelieved")), (0, 0));
     running.end().await;
     world.end().await;
@@ -98,7 +97,7 @@ async fn no_more_start_than_were_set_whatever_the_clock_says() {
     // By the clock there would be plenty.
     world.clock.put_forward(100 * HOUR);
     until("the clock is doubted, and believed", async || told.about("ClockBelieved") == 1).await;
-    tokio::time::sleep(A_WHILE).await;
+    world.looks.two_more("order").await;
     assert_eq!(world.ca.ledger().orders().len(), 2);
     running.end().await;
     world.end().await;

@@ -85,7 +85,7 @@ async fn a_new_request_is_no_way_round_the_wait() {
         last = failure(&answer);
         assert!(last.is_some(), "{answer:?}");
     }
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    world.looks.two_more("order").await;
     assert_eq!(world.ca.ledger().requests(Resource::NewOrder), before);
     // It need not wait a day for somebody, as the first would have to, but the second failure in a row counts.
     let wait = last.unwrap().1 - seconds(&world.clock);

@@ -19,3 +19,4 @@ mod setting;
 mod stopping_store;
 mod store_calls;
 mod sweeper;
+mod wildcards;

@@ -10,7 +10,7 @@ use fleetcert_ambient::Clock;
 use fleetcert_engine::Engine;
 use fleetcert_protocol::CertificateStatus;
 use fleetcert_schedule::budget::{Limit, LimitKind, Limits, Rule};
-use fleetcert_schedule::scheduler::Reserve;
+use fleetcert_schedule::order_queue::Reserve;
 use fleetcert_store::{Collection, Expect, MemoryStore, Record, Store, StoreError, Transaction, Version};
 
 use crate::setting::{DAY, Device, Running, Told, World, both_stores, enrol, records, request_for, until};
@@ -216,7 +216,8 @@ async fn ten_thousand_orders_before_an_empty_bucket_cost_next_to_nothing() {
     let (calls, writes) = (store.calls.load(Ordering::SeqCst), store.writes.load(Ordering::SeqCst));
     for _ in 0..60 {
         world.clock.put_forward(Duration::from_secs(1));
-        tokio::time::sleep(Duration::from_millis(30)).await;
+        // The workers wake at the same interval.
+        world.looks.two_more("certificate").await;
     }
     let calls = store.calls.load(Ordering::SeqCst) - calls;
     let writes = store.writes.load(Ordering::SeqCst) - writes;
@@ -245,7 +246,13 @@ async fn ten_thousand_orders_before_an_empty_bucket_cost_next_to_nothing() {
     let before = others().await;
     world.clock.put_forward(10 * HOUR);
     until("it is sent", async || world.ca.ledger().requests(Resource::NewOrder) == 2).await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    let time_passes = async {
+        for _ in 0..3 {
+            world.clock.put_forward(Duration::from_secs(10));
+            world.looks.two_more("certificate").await;
+        }
+    };
+    tokio::join!(world.looks.two_more("order"), time_passes);
     let after = others().await;
     let touched = before.iter().filter(|(key, version)| after.get(*key) != Some(*version)).count();
     assert_eq!((touched, world.ca.ledger().requests(Resource::NewOrder)), (1, 2));
@@ -274,7 +281,7 @@ async fn what_is_kept_for_urgent_orders_is_not_for_new_devices() {
     }
     until("two are issued", async || world.ca.ledger().certificates().len() == 2).await;
     until("the others wait", async || told.about("OrdersHeld") >= 1).await;
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    world.looks.two_more("order").await;
     assert_eq!(world.ca.ledger().orders().len(), 2);
 
     // One of them is for a certificate that has all but expired.
@@ -291,7 +298,7 @@ async fn what_is_kept_for_urgent_orders_is_not_for_new_devices() {
     store.commit(write).await.unwrap();
     until("it is issued", async || world.ca.ledger().certificates().len() == 3).await;
     assert_eq!(world.certificates(&urgent.key.parse().unwrap()), 1);
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    world.looks.two_more("order").await;
     assert_eq!(world.ca.ledger().orders().len(), 3);
     running.end().await;
     world.end().await;
@@ -348,7 +355,7 @@ async fn a_ca_that_has_no_time_is_left_alone_until_one_order_succeeds() {
     world.ca.faults().release_validations();
     placed.chain(engine).await;
     let asked = world.ca.ledger().requests(Resource::NewOrder);
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    world.looks.two_more("order").await;
     assert_eq!(world.ca.ledger().requests(Resource::NewOrder), asked);
     let (_, expected_at) = queued(&second.status(engine).await).unwrap();
     assert!(expected_at > world.clock.now() + HOUR / 2, "{expected_at:?}");

@@ -80,7 +80,7 @@ async fn tenants_share_by_their_weights() {
         let rule = Rule::Limited(Limit::new(TOKENS, 1, 100 * HOUR).unwrap());
         parts.options.limits = Some(Limits::unknown().with_rule(LimitKind::NewOrdersPerAccount, rule));
         // New devices may have all of it here.
-        parts.options.reserve = fleetcert_schedule::scheduler::Reserve::NONE;
+        parts.options.reserve = fleetcert_schedule::order_queue::Reserve::NONE;
         parts.options.tenant_weights.insert(Tenant(1), weight);
         let front = Engine::new(parts.clone());
         let mut second = Vec::new();

@@ -1,6 +1,7 @@
 //! A zone, a CA, an engine, devices.
 
 use parking_lot::Mutex;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -22,7 +23,9 @@ use fleetcert_nameserver::{NameServer, NameServerHost, Options, ZoneSettings};
 use fleetcert_protocol::request::{self, SignedRequest};
 use fleetcert_protocol::{CertificateRequest, CertificateStatus, CsrBytes, DeviceId, EnrolRequest};
 use fleetcert_schedule::queue::Tenant;
-use fleetcert_store::{Collection, MemoryStore, Record, SqliteStore, Store};
+use fleetcert_store::{
+    Collection, MemoryStore, Record, SqliteStore, Store, StoreError, Transaction, Version,
+};
 use fleetcert_testkit::limiter::CaLimits;
 use fleetcert_testkit::{TestCa, TestCaOptions};
 use fleetcert_x509::{Chain, KeyKind, Roots, csr_for};
@@ -152,6 +155,85 @@ fn parts(
     parts
 }
 
+/// How often the workers have looked for work in each collection of a store, and how much they found.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Looks(Arc<Mutex<BTreeMap<&'static str, (usize, usize)>>>);
+
+impl Looks {
+    fn of(&self, collection: &'static str) -> (usize, usize) {
+        self.0.lock().get(collection).copied().unwrap_or_default()
+    }
+
+    fn begin(&self, collection: Collection) {
+        self.0.lock().entry(collection.as_str()).or_default().0 += 1;
+    }
+
+    /// Returns the store, with each look at it noted here.
+    pub(crate) fn watch(&self, inner: Arc<dyn Store>) -> Arc<dyn Store> {
+        Arc::new(Watched { inner, looks: self.clone() })
+    }
+
+    /// Waits until a worker has begun two more looks at a collection, and so has finished and acted on the first of them.
+    /// Returns how many records it claimed meanwhile.
+    ///
+    /// What it has not done by then it does not do: this proves an absence without a guess at the time that it takes.
+    pub(crate) async fn two_more(&self, collection: &'static str) -> usize {
+        let (looks, claimed) = self.of(collection);
+        until("two more looks", async || self.of(collection).0 >= looks + 2).await;
+        self.of(collection).1 - claimed
+    }
+}
+
+/// A store that notes the looks of workers.
+#[derive(Debug)]
+struct Watched {
+    inner: Arc<dyn Store>,
+    looks: Looks,
+}
+
+#[async_trait::async_trait]
+impl Store for Watched {
+    async fn read(&self, collection: Collection, key: &str) -> Result<Option<Record>, StoreError> {
+        self.inner.read(collection, key).await
+    }
+
+    async fn page(
+        &self,
+        collection: Collection,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Record>, StoreError> {
+        self.looks.begin(collection);
+        self.inner.page(collection, after, limit).await
+    }
+
+    async fn commit(&self, transaction: Transaction) -> Result<Version, StoreError> {
+        self.inner.commit(transaction).await
+    }
+
+    async fn claim(
+        &self,
+        collection: Collection,
+        now: SystemTime,
+        until: SystemTime,
+        limit: usize,
+    ) -> Result<Vec<Record>, StoreError> {
+        self.looks.begin(collection);
+        let claimed = self.inner.claim(collection, now, until, limit).await?;
+        self.looks.0.lock().entry(collection.as_str()).or_default().1 += claimed.len();
+        Ok(claimed)
+    }
+
+    async fn count_due(
+        &self,
+        collection: Collection,
+        by: SystemTime,
+        limit: usize,
+    ) -> Result<usize, StoreError> {
+        self.inner.count_due(collection, by, limit).await
+    }
+}
+
 /// A store in memory and one in a file: what is true is true of both.
 pub(crate) fn both_stores(folder: &Path) -> [Arc<dyn Store>; 2] {
     [Arc::new(MemoryStore::new()), Arc::new(SqliteStore::open(&folder.join("control.db")).unwrap())]
@@ -176,6 +258,8 @@ pub(crate) struct World {
     pub(crate) server: NameServer,
     pub(crate) account: Account,
     pub(crate) clock: ShiftedClock,
+    /// Looks of the workers of all nodes.
+    pub(crate) looks: Looks,
     address: std::net::SocketAddr,
     stop: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
@@ -228,7 +312,7 @@ impl World {
             ClientOptions { roots_pem: Some(ca.listener_root_pem().into()), ..ClientOptions::default() };
         let client = Client::new(ca.directory_url(), &options, Arc::new(SystemClock)).unwrap();
         let account = client.register(AccountKey::generate().unwrap(), TermsOfService::Agreed).await.unwrap();
-        Self { ca, server, account, clock, address, stop, tasks }
+        Self { ca, server, account, clock, looks: Looks::default(), address, stop, tasks }
     }
 
     pub(crate) async fn end(self) {
@@ -245,6 +329,7 @@ impl World {
 
     pub(crate) fn parts_at(&self, store: Arc<dyn Store>, clock: &ShiftedClock) -> EngineParts {
         let clock: Arc<dyn Clock> = Arc::new(clock.clone());
+        let store = self.looks.watch(store);
         let backend = Arc::new(self.server.clone());
         let visibility = self.visibility(clock.clone());
         let mut parts = parts(store, clock, Arc::new(self.account.clone()), backend, visibility);

@@ -24,8 +24,8 @@ use super::reservation::{Outcome, Reservation};
 /// denied, and may take from an order beside it a token that was held for that. So one exact set of names should
 /// not have two orders under way at a time.
 ///
-/// Only differences of time count, so a clock that is wrong by always the same is right. Where the clocks of nodes
-/// that share buckets differ, [`with_skew`](Self::with_skew) says by how much.
+/// Only differences of time count, so a clock that is always wrong by the same amount is right. Nodes that share buckets
+/// need one clock, such as the database's.
 ///
 /// It keeps at most as many buckets as it was made for, and forgets those that are full again.
 #[derive(Clone, Debug)]
@@ -34,7 +34,6 @@ pub struct Budgets {
     pub(super) buckets: HashMap<BucketKey, State>,
     pub(super) paused: BTreeSet<(Account, HostName)>,
     pub(super) capacity: usize,
-    skew: Duration,
     next_sweep: Option<SystemTime>,
 }
 
@@ -61,27 +60,7 @@ pub struct Row {
 impl Budgets {
     /// Full buckets for a CA with these limits; at most `capacity` that are not full are kept.
     pub fn new(limits: Limits, capacity: usize) -> Self {
-        Self {
-            limits,
-            buckets: HashMap::new(),
-            paused: BTreeSet::new(),
-            capacity,
-            skew: Duration::ZERO,
-            next_sweep: None,
-        }
-    }
-
-    /// The same budgets for nodes whose clocks are each wrong by up to `skew`, early or late, compared with any one
-    /// clock, such as the CA's. It counts up to a day.
-    ///
-    /// What is asked for is asked as if it were earlier by that, and what is spent is spent as if it were later. So
-    /// no node has more than the CA, however the clocks differ within it. The price is that a spent token comes back
-    /// later by up to twice the skew. With ten minutes, of the 300 orders of an account that Let's Encrypt lets
-    /// through one after the other at once, 266 remain, and then as many come back in an hour as without.
-    #[must_use]
-    pub fn with_skew(mut self, skew: Duration) -> Self {
-        self.skew = skew.min(MAX_SKEW);
-        self
+        Self { limits, buckets: HashMap::new(), paused: BTreeSet::new(), capacity, next_sweep: None }
     }
 
     /// The limits that are mirrored.
@@ -154,7 +133,6 @@ impl Budgets {
     }
 
     fn settle(&mut self, charge: &Charge, spent: bool, now: SystemTime) {
-        let (early, late) = (self.early(now), self.late(now));
         let limit = if spent { self.limit_of(&charge.key) } else { None };
         // A held bucket is never forgotten; one that is not there belongs to a reservation of other budgets.
         let Some(state) = self.buckets.get_mut(&charge.key) else { return };
@@ -162,12 +140,12 @@ impl Budgets {
         if let Some(limit) = limit {
             state.bucket = if charge.checked {
                 // It was held, so it was there.
-                state.bucket.spend_anyway(&limit, late, 1)
+                state.bucket.spend_anyway(&limit, now, 1)
             } else {
-                state.bucket.spend_to_empty(&limit, late, 1)
+                state.bucket.spend_to_empty(&limit, now, 1)
             };
         }
-        if state.is_untouched(early) {
+        if state.is_untouched(now) {
             self.buckets.remove(&charge.key);
         }
     }
@@ -196,16 +174,6 @@ impl Budgets {
         fits
     }
 
-    /// The earliest that it can be by a right clock: what has come back by then has come back.
-    pub(super) fn early(&self, now: SystemTime) -> SystemTime {
-        now.checked_sub(self.skew).unwrap_or(now)
-    }
-
-    /// The latest that it can be by a right clock: what was spent was spent by then.
-    pub(super) fn late(&self, now: SystemTime) -> SystemTime {
-        now.checked_add(self.skew).unwrap_or(now)
-    }
-
     pub(super) fn limit_of(&self, key: &BucketKey) -> Option<Limit> {
         match self.limits.rule_for(key) {
             Rule::Limited(limit) => Some(limit),
@@ -226,8 +194,7 @@ impl Budgets {
             return true;
         }
         if self.may_sweep(now) {
-            let early = self.early(now);
-            self.buckets.retain(|_, state| !state.is_untouched(early));
+            self.buckets.retain(|_, state| !state.is_untouched(now));
             self.next_sweep = now.checked_add(BETWEEN_SWEEPS);
         }
         // Counted anew: the sweep may have forgotten one of these.
@@ -248,7 +215,6 @@ impl Budgets {
 }
 
 const BETWEEN_SWEEPS: Duration = Duration::from_secs(10);
-const MAX_SKEW: Duration = Duration::from_secs(86_400);
 
 impl State {
     pub(super) const UNTOUCHED: Self = Self { bucket: Bucket::FULL, held: 0 };

@@ -39,11 +39,11 @@ impl Budgets {
             .filter(|seen| known.is_none_or(|known| *seen != (known.burst(), known.period())))
             .and_then(|(burst, period)| Limit::new(burst, burst, period).ok())
             .filter(|limit| self.limits.learn(key, *limit));
-        let (limit, late) = (self.limit_of(key), self.late(now));
+        let limit = self.limit_of(key);
         let state = self.buckets.entry(key.clone()).or_insert(State::UNTOUCHED);
         state.bucket = match limit {
-            Some(limit) => state.bucket.denied_for(&limit, late, refusal.retry_after),
-            None => state.bucket.closed_for(late, refusal.retry_after),
+            Some(limit) => state.bucket.denied_for(&limit, now, refusal.retry_after),
+            None => state.bucket.closed_for(now, refusal.retry_after),
         };
         Some(Correction { learned })
     }

@@ -67,7 +67,7 @@ impl Budgets {
     /// Without numbers a bucket is only the time before which the CA does not want to be asked.
     fn closed(&self, key: &BucketKey, now: SystemTime) -> Option<Denied> {
         let state = self.buckets.get(key)?;
-        let wait = state.bucket.full_in(self.early(now));
+        let wait = state.bucket.full_in(now);
         let by = || DeniedBy::Limit { key: key.clone(), remaining: 0, held: state.held };
         (!wait.is_zero()).then(|| Denied::new(by(), now.checked_add(wait)))
     }
@@ -89,10 +89,9 @@ impl Budgets {
         let state = self.state(&charge.key);
         let left = if charge.key.kind().is_shared() { leave.of(&limit) } else { 0 };
         let cost = state.held.saturating_add(1).saturating_add(left);
-        let decision = state.bucket.spend(&limit, self.early(now), cost);
+        let decision = state.bucket.spend(&limit, now, cost);
         let by =
             || DeniedBy::Limit { key: charge.key.clone(), remaining: decision.remaining(), held: state.held };
-        // The wait is the same on every clock.
         let retry_at = || decision.retry_in().and_then(|wait| now.checked_add(wait));
         (!decision.allowed).then(|| Denied::new(by(), retry_at()))
     }
@@ -109,8 +108,7 @@ impl Budgets {
         let times = shared.filter_map(|charge| match self.limits.rule_for(&charge.key) {
             Rule::Limited(limit) => {
                 let state = self.state(&charge.key);
-                let wait =
-                    state.bucket.wait_for(&limit, self.early(now), n.saturating_add(state.held.into()));
+                let wait = state.bucket.wait_for(&limit, now, n.saturating_add(state.held.into()));
                 Some(now.checked_add(wait).unwrap_or(now))
             }
             Rule::Unlimited | Rule::Unknown => self.closed(&charge.key, now)?.retry_at(),

@@ -67,6 +67,9 @@ impl<N: Clone + Ord + Hash, V: Copy + Ord> OrderQueue<N, V> {
         };
         let recheck = now.checked_add(RECHECK_POOL).unwrap_or(denial.until);
         self.new.close(gate, Some(denial.until.min(recheck)), HoldCause::Limit);
+        if denial.denied.retry_at().is_none() {
+            self.held_gates.insert(gate);
+        }
         if self.closures.len() >= MAX_CLOSURES {
             self.closures.clear();
         }
@@ -155,6 +158,9 @@ impl<N: Clone + Ord + Hash, V: Copy + Ord> OrderQueue<N, V> {
     {
         let Some(running) = self.running.remove(name) else { return false };
         let RunningOrder { key, entry, order, is_placed, is_starting } = running;
+        for gate in std::mem::take(&mut self.held_gates) {
+            self.new.open(gate);
+        }
         if is_starting {
             self.release_start_slot(entry.pool);
         }

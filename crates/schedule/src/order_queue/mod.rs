@@ -112,6 +112,8 @@ pub struct OrderQueue<N, V = ()> {
     max_failing: usize,
     /// What closed a gate of a pool.
     closures: HashMap<Gate, Closure>,
+    /// Gates that closed because orders in flight hold the tokens: no moment is known, an order has to end.
+    held_gates: BTreeSet<Gate>,
     next_key: u64,
 }
 
@@ -226,6 +228,7 @@ impl<N: Clone + Ord + Hash, V: Copy + Ord> OrderQueue<N, V> {
             max_in_flight: options.in_flight.max(1),
             max_failing: options.failing_in_flight.max(1),
             closures: HashMap::new(),
+            held_gates: BTreeSet::new(),
             next_key: 0,
         }
     }

@@ -38,7 +38,7 @@ mod index;
 mod lane;
 mod next;
 mod options;
-mod order;
+mod order_statistic_tree;
 mod shares;
 mod sizes;
 mod slots;
@@ -60,7 +60,7 @@ pub use standing::{Held, Standing};
 
 use crate::Moment;
 use index::Index;
-use order::Order;
+use order_statistic_tree::OrderStatisticTree;
 use slots::{Slot, Slots};
 use turns::{FlowKey, Seat, Turns};
 
@@ -86,7 +86,7 @@ pub struct Queue<K, W, T = ()> {
     flows: Vec<Flow>,
     free_flows: Vec<u32>,
     /// Those that are held alone, by the end of that.
-    parked: Order,
+    parked: OrderStatisticTree,
     turns: Turns<W>,
 }
 
@@ -95,7 +95,7 @@ struct Flow {
     key: FlowKey,
     seat: Seat,
     /// Those that are not held alone, by their deadlines.
-    order: Order,
+    order: OrderStatisticTree,
     /// Those that are held alone too.
     entries: u32,
 }
@@ -148,7 +148,7 @@ impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
             slots: Slots::new(),
             flows: Vec::new(),
             free_flows: Vec::new(),
-            parked: Order::new(),
+            parked: OrderStatisticTree::new(),
         }
     }
 
@@ -294,7 +294,8 @@ impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
             // There are no more flows than entries.
             u32::try_from(self.flows.len()).unwrap_or(u32::MAX)
         });
-        let flow = Flow { key, seat: self.turns.add_flow(key, id), order: Order::new(), entries: 1 };
+        let flow =
+            Flow { key, seat: self.turns.add_flow(key, id), order: OrderStatisticTree::new(), entries: 1 };
         match self.flows.get_mut(id as usize) {
             Some(free) => *free = flow,
             None => self.flows.push(flow),
@@ -306,7 +307,7 @@ impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
         let Some(flow) = self.flows.get_mut(id as usize) else { return };
         flow.entries -= 1;
         if flow.entries == 0 {
-            flow.order = Order::new();
+            flow.order = OrderStatisticTree::new();
             self.turns.remove_flow(flow.key, flow.seat);
             self.free_flows.push(id);
         }

@@ -3,9 +3,8 @@
 use std::hash::Hash;
 use std::time::SystemTime;
 
-use super::sizes::LOOKED_AT;
 use super::turns::{FlowKey, PoolTurns, Seat, Turns, number};
-use super::{Flow, Gate, Lane, Pool, Queue};
+use super::{Flow, Gate, Lane, Queue};
 
 /// Where an entry stands, if nothing comes, goes or is held from now on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,20 +46,6 @@ impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
     fn ahead_elsewhere(&self, key: K, in_pool: usize) -> usize {
         let Some(flow) = self.flow_of(key) else { return 0 };
         let before = self.turns.served_in_other_pools(flow.seat, in_pool as u64 + 1);
-        usize::try_from(before).unwrap_or(usize::MAX)
-    }
-
-    /// How many of these pools go before an entry that is in none of them or the `in_pool`th of one. `belongs` says
-    /// whether a pool is one of them: of more than 512 it is an estimate.
-    pub(crate) fn ahead_in(
-        &self,
-        key: K,
-        in_pool: usize,
-        pools: impl Iterator<Item = Pool> + Clone,
-        belongs: impl Fn(Pool) -> bool,
-    ) -> usize {
-        let Some(flow) = self.flow_of(key) else { return 0 };
-        let before = self.turns.served_in_pools(flow.seat, in_pool as u64 + 1, pools, belongs);
         usize::try_from(before).unwrap_or(usize::MAX)
     }
 
@@ -114,23 +99,6 @@ impl<W: Copy> Turns<W> {
         let served = self.served_elsewhere(own, seat.lane, nth);
         let all = self.waiting().saturating_sub(own.waiting);
         self.sum_of_pools(served).min(all)
-    }
-
-    /// The same of these pools alone.
-    fn served_in_pools(
-        &self,
-        seat: Seat,
-        nth: u64,
-        mut pools: impl Iterator<Item = Pool> + Clone,
-        belongs: impl Fn(Pool) -> bool,
-    ) -> u64 {
-        let Some(own) = self.pool(seat) else { return 0 };
-        let served = self.served_elsewhere(own, seat.lane, nth);
-        let each = pools.clone().take(LOOKED_AT).filter_map(|pool| self.pool_of_id(pool));
-        if pools.nth(LOOKED_AT).is_none() {
-            return each.fold(0, |sum, pool| sum.saturating_add(served(pool)));
-        }
-        self.sum_of_pools(|pool| if belongs(pool.id) { served(pool) } else { 0 })
     }
 
     /// Says of another pool how much of it is served before the `nth` of one, by the lanes that the pools offer now.

@@ -128,10 +128,6 @@ impl<W: Copy> Turns<W> {
         self.pools.get(seat.pool as usize)
     }
 
-    pub(super) fn pool_of_id(&self, id: Pool) -> Option<&PoolTurns> {
-        self.pools.get(*self.places.get(&id)? as usize)
-    }
-
     /// How many entries there are that are not held alone.
     pub(super) fn waiting(&self) -> u64 {
         self.waiting

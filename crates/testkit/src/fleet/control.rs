@@ -1,35 +1,58 @@
 //! The control server of a simulated fleet: what `fleetcert-schedule` decides, wired together.
 
+use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use fleetcert_schedule::breaker::{Admission, Breaker, BreakerRule, Failure};
-use fleetcert_schedule::budget::{Account, BucketKey, Limit, Limits, NameSet, OrderKind, Outcome, Refusal};
-use fleetcert_schedule::queue::{Lane, Tenant};
-use fleetcert_schedule::quota::{CSRS_PER_DEVICE, NameLimit, Quota, is_urgent};
-use fleetcert_schedule::scheduler::{Next as Scheduled, Scheduler, SchedulerOptions, Want};
+use fleetcert_schedule::budget::{
+    Account, BucketKey, Budgets, Charges, HELD_TOKEN_RETRY, Limit, Limits, NameSet, OrderKind, Outcome,
+    Refusal, Reservation,
+};
+use fleetcert_schedule::order_queue::{
+    Candidate, NextOrder, OrderQueue, OrderQueueOptions, Predecessor, Reserve, WaitingOrder, lane_of, pool_of,
+};
+use fleetcert_schedule::queue::Tenant;
+use fleetcert_schedule::quota::{CSRS_PER_DEVICE, NameLimit, Quota};
 use fleetcert_schedule::{Calendar, Margin, Window, retry_delay, smear_from, window_without_ari};
 
 use crate::limiter;
 
-use super::device::Device;
-use super::report::Reason;
+use super::device::{Certificate, Device};
 use super::scenario::{ACCOUNT, Scenario};
 
 /// The control server: everything that decides.
 pub(super) struct Control<'a> {
     scenario: &'a Scenario,
-    scheduler: Scheduler<u32>,
+    queue: OrderQueue<u32>,
+    budgets: Budgets,
+    reserve: Reserve,
+    /// The orders that wait or are in flight, by device.
+    orders: HashMap<u32, FleetOrder>,
     account: Account,
     calendar: Calendar,
     ca: Breaker,
     zone: Breaker,
-    /// Of the order that is under way as a probe.
+    /// Device whose order is in flight as a probe.
     probe: Option<u32>,
     name_limit: NameLimit,
     /// The last certificates of each device, as seconds from the start and one.
     issued: Vec<[u32; 4]>,
     quota: Quota,
     new_orders: u64,
+}
+
+/// What the control server knows of an order.
+struct FleetOrder {
+    predecessor: Option<Predecessor>,
+    last_issued: Option<SystemTime>,
+    /// Renewal window that the CA named for the predecessor.
+    window: Option<(SystemTime, SystemTime)>,
+    /// Failures in a row.
+    failures: u32,
+    tenant: Tenant,
+    since: SystemTime,
+    /// Tokens that it holds while it is in flight.
+    reservation: Option<Reservation>,
 }
 
 /// What to do now.
@@ -40,24 +63,24 @@ pub(super) enum Next {
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
-/// The names of failing devices are tried in a lane of their own after so many failures.
-const FAILING: u32 = 3;
-/// What fails because the CA or the zone is away counts as a first failure, always: the breaker holds the rest back.
+/// Failures for the wait after a fault of the CA or the zone: always a first one, because the breaker holds the rest.
 const NOT_ITS_OWN: u32 = 1;
 
 impl<'a> Control<'a> {
     pub(super) fn new(scenario: &'a Scenario, limits: Limits) -> Self {
         let devices = scenario.devices as usize;
-        let options = SchedulerOptions {
+        let options = OrderQueueOptions {
             capacity: devices.saturating_mul(2).max(1000),
-            bucket_capacity: devices.saturating_mul(8).max(10_000),
-            ..SchedulerOptions::new(limits)
+            ..OrderQueueOptions::default()
         };
         let cycle = scenario.lives.at(scenario.start).as_secs() * 2 / 3 / 3600;
         let in_an_hour = u64::from(scenario.devices) / cycle.max(1);
         Self {
             scenario,
-            scheduler: Scheduler::new(options),
+            queue: OrderQueue::new(&options),
+            budgets: Budgets::new(limits, devices.saturating_mul(8).max(10_000)),
+            reserve: Reserve::default(),
+            orders: HashMap::new(),
             account: Account::new(ACCOUNT).expect("visible ASCII"),
             calendar: Calendar::new(u32::try_from(in_an_hour + in_an_hour / 4).unwrap_or(u32::MAX)),
             ca: Breaker::new(BreakerRule::default()),
@@ -71,7 +94,7 @@ impl<'a> Control<'a> {
     }
 
     pub(super) fn waiting(&self) -> usize {
-        self.scheduler.waiting()
+        self.queue.waiting()
     }
 
     /// Whether a request of this device gets beyond the quota.
@@ -80,29 +103,49 @@ impl<'a> Control<'a> {
     }
 
     /// Takes a request, or says when to ask again.
-    pub(super) fn want(
-        &mut self,
-        device: u32,
-        state: &Device,
-        reason: Reason,
-        now: SystemTime,
-    ) -> Result<(), SystemTime> {
+    pub(super) fn want(&mut self, device: u32, state: &Device, now: SystemTime) -> Result<(), SystemTime> {
         if let Some(until) = self.name_limit.limited_until(self.issued_times(device), now) {
             return Err(until);
         }
-        let last = state.certificate.as_ref();
-        let last_issued = last.map(|certificate| certificate.issued_at);
-        let want = Want {
-            names: NameSet::new(&[self.scenario.name_of(device)]).expect("one name"),
-            account: self.account.clone(),
-            last_issued,
-            ari_window: last.and_then(|certificate| certificate.window),
-            lane: lane_of(state, reason, now),
+        let order = FleetOrder {
+            predecessor: state.certificate.as_ref().map(Certificate::as_predecessor),
+            last_issued: state.certificate.as_ref().map(|certificate| certificate.issued_at),
+            window: state
+                .certificate
+                .and_then(|certificate| certificate.window)
+                .map(|window| (window.start(), window.end())),
+            failures: state.failures,
             tenant: Tenant(device % self.scenario.tenants.max(1)),
-            deadline: last.map_or(now, |certificate| certificate.not_after),
-            not_before: None,
+            since: now,
+            reservation: None,
         };
-        self.scheduler.want(device, &want, now).map_err(|_| now + HOUR)
+        self.put(device, order, now, now).ok_or(now + HOUR)
+    }
+
+    /// Puts an order into the queue; `None` when there is no room.
+    fn put(&mut self, device: u32, order: FleetOrder, due: SystemTime, now: SystemTime) -> Option<()> {
+        let (_, charges) = self.charges(device, &order, now);
+        let waiting = WaitingOrder {
+            name: device,
+            version: (),
+            is_placed: false,
+            lane: lane_of(order.failures, order.predecessor.as_ref(), now),
+            expiring_from: order.predecessor.as_ref().map(Predecessor::expiring_from),
+            pool: pool_of(&charges),
+            tenant: order.tenant,
+            deadline: order.predecessor.map_or(order.since, |predecessor| predecessor.not_after),
+            since: order.since,
+            due,
+        };
+        self.queue.put(waiting, now).ok()?;
+        self.orders.insert(device, order);
+        Some(())
+    }
+
+    fn charges(&self, device: u32, order: &FleetOrder, now: SystemTime) -> (OrderKind, Charges) {
+        let kind = OrderKind::at(order.window, order.last_issued, now);
+        let names = NameSet::from(self.scenario.name_of(device));
+        (kind, Charges::order(self.budgets.limits(), kind, &self.account, &names))
     }
 
     fn issued_times(&self, device: u32) -> impl Iterator<Item = SystemTime> + use<> {
@@ -120,25 +163,86 @@ impl<'a> Control<'a> {
         if admission == Admission::Probe && self.probe.is_some() {
             return Next::Wait(None);
         }
-        match self.scheduler.next(now) {
-            Scheduled::Start(start) => {
-                if admission == Admission::Probe {
-                    self.probe = Some(start.key);
-                    self.ca.probe_started(now);
-                    self.zone.probe_started(now);
-                }
-                let replaces = matches!(start.kind, OrderKind::AriWindow { .. });
-                self.new_orders += u64::from(start.kind == OrderKind::New);
-                Next::Start { device: start.key, replaces }
+        loop {
+            let candidate = match self.queue.next(now) {
+                NextOrder::Candidate(candidate) => candidate,
+                NextOrder::Wait { until, .. } => return Next::Wait(until),
+                NextOrder::Empty => return Next::Wait(None),
+            };
+            let Some(kind) = self.admit(&candidate, now) else { continue };
+            let device = candidate.name;
+            if admission == Admission::Probe {
+                self.probe = Some(device);
+                self.ca.probe_started(now);
+                self.zone.probe_started(now);
             }
-            Scheduled::Wait { until, .. } => Next::Wait(until),
-            Scheduled::Empty => Next::Wait(None),
+            let replaces = matches!(kind, OrderKind::AriWindow { .. });
+            self.new_orders += u64::from(kind == OrderKind::New);
+            return Next::Start { device, replaces };
+        }
+    }
+
+    /// Reserves the tokens of a candidate and starts it, or gives the queue the verdict why not.
+    fn admit(&mut self, candidate: &Candidate<u32>, now: SystemTime) -> Option<OrderKind> {
+        let device = candidate.name;
+        let Some(order) = self.orders.get(&device) else {
+            self.queue.forget(&device);
+            return None;
+        };
+        let (kind, charges) = self.charges(device, order, now);
+        let lane = lane_of(order.failures, order.predecessor.as_ref(), now);
+        if !self.queue.confirm(candidate, lane, pool_of(&charges)) {
+            return None;
+        }
+        let leave = self.reserve.leave_of(lane);
+        if let Some(denial) = self.budgets.shared_denial(&charges, leave, now) {
+            let starting = self.queue.starting(candidate.pool);
+            self.queue.close(candidate, &denial, starting, now);
+            return None;
+        }
+        match self.budgets.reserve_leaving(&charges, leave, now) {
+            Ok(reservation) => {
+                self.queue.start(candidate);
+                self.queue.reserved(&device);
+                if let Some(order) = self.orders.get_mut(&device) {
+                    order.reservation = Some(reservation);
+                }
+                Some(kind)
+            }
+            Err(denied) => {
+                self.queue.hold(&device, denied.retry_at().unwrap_or(now + HELD_TOKEN_RETRY));
+                None
+            }
         }
     }
 
     /// The CA took the order.
     pub(super) fn placed(&mut self, device: u32, now: SystemTime) {
-        self.scheduler.ordered(device, now);
+        if let Some(reservation) = self.orders.get_mut(&device).and_then(|order| order.reservation.as_mut()) {
+            self.budgets.ordered(reservation, now);
+        }
+    }
+
+    /// Gives back the tokens of an order of which the CA took nothing. It waits again until `due`.
+    fn release(&mut self, device: u32, due: SystemTime, now: SystemTime) {
+        if let Some(reservation) = self.orders.get_mut(&device).and_then(|order| order.reservation.take()) {
+            self.budgets.release(reservation, now);
+        }
+        self.queue.end(&device, Some(due), now);
+        self.queue.reopen_pools();
+    }
+
+    /// Ends an order that the CA took.
+    fn finish(&mut self, device: u32, outcome: &Outcome, now: SystemTime) -> Option<FleetOrder> {
+        let mut order = self.orders.remove(&device)?;
+        if let Some(reservation) = order.reservation.take() {
+            self.budgets.commit(reservation, outcome, now);
+        }
+        self.queue.end(&device, None, now);
+        if *outcome != Outcome::Done {
+            self.queue.reopen_pools();
+        }
+        Some(order)
     }
 
     /// The CA did not answer at all.
@@ -149,8 +253,7 @@ impl<'a> Control<'a> {
         } else {
             self.ca.failure(Failure::Unreachable, self.scenario.name_of(device).as_str(), now);
         }
-        let not_before = now + retry_delay(NOT_ITS_OWN, random);
-        self.scheduler.put_back(device, Some(not_before), now);
+        self.release(device, now + retry_delay(NOT_ITS_OWN, random), now);
     }
 
     /// The order stands at the CA, and the record could not be published. It comes to nothing.
@@ -162,41 +265,33 @@ impl<'a> Control<'a> {
         } else {
             self.zone.failure(Failure::Unreachable, self.scenario.name_of(device).as_str(), now);
         }
-        self.again(device, Vec::new(), NOT_ITS_OWN, now, random);
+        if let Some(order) = self.finish(device, &Outcome::NotIssued { failed: Vec::new() }, now) {
+            self.retry(device, order, NOT_ITS_OWN, now, random);
+        }
     }
 
     /// The CA looked, and did not see the record.
     pub(super) fn validation_failed(&mut self, device: u32, failures: u32, now: SystemTime, random: u64) {
-        self.again(device, vec![self.scenario.name_of(device)], failures, now, random);
+        let failed = vec![self.scenario.name_of(device)];
+        if let Some(order) = self.finish(device, &Outcome::NotIssued { failed }, now) {
+            self.retry(device, FleetOrder { failures, ..order }, failures, now, random);
+        }
     }
 
-    fn again(
-        &mut self,
-        device: u32,
-        failed: Vec<fleetcert_names::HostName>,
-        failures: u32,
-        now: SystemTime,
-        random: u64,
-    ) {
-        if let Some(want) = self.scheduler.finished(device, &Outcome::NotIssued { failed }, now) {
-            let lane = if failures >= FAILING { Lane::Failing } else { want.lane };
-            let not_before = Some(now + retry_delay(failures, random));
-            // There was room for it until now.
-            let _ = self.scheduler.want(device, &Want { lane, not_before, ..want }, now);
-        }
+    fn retry(&mut self, device: u32, order: FleetOrder, failures: u32, now: SystemTime, random: u64) {
+        let room = self.put(device, order, now + retry_delay(failures, random), now);
+        debug_assert!(room.is_some(), "the queue has room for twice the devices");
     }
 
     /// The CA refused the order for a rate limit.
     pub(super) fn refused(&mut self, device: u32, refused: &limiter::Refused, now: SystemTime) {
         let name = self.scenario.name_of(device);
-        let limits = self.scheduler.budgets().limits();
+        let limits = self.budgets.limits();
         let key = match refused.limit {
             limiter::Limit::CertificatesPerDomain => {
                 BucketKey::CertificatesPerDomain(limits.counted_domain(&name))
             }
-            limiter::Limit::CertificatesPerExactSet => {
-                BucketKey::CertificatesPerFqdnSet(NameSet::new(&[name]).expect("one name"))
-            }
+            limiter::Limit::CertificatesPerExactSet => BucketKey::CertificatesPerFqdnSet(NameSet::from(name)),
             limiter::Limit::FailedAuthorizations => {
                 BucketKey::FailedAuthorizationsPerDomainPerAccount(self.account.clone(), name)
             }
@@ -205,7 +300,13 @@ impl<'a> Control<'a> {
         let retry_after = refused.retry_after.unwrap_or(DAY);
         let burst = u32::try_from(refused.burst).ok();
         let refusal = Refusal { retry_after, seen: burst.map(|burst| (burst, refused.period)) };
-        self.scheduler.refused(device, &key, refusal, now);
+        if let Some(reservation) = self.orders.get_mut(&device).and_then(|order| order.reservation.take()) {
+            self.budgets.release(reservation, now);
+        }
+        // Where there was no room for the correction, only the order itself can keep the time.
+        let corrected = self.budgets.correct(&key, refusal, now).is_some();
+        let due = if corrected { now } else { now + retry_after };
+        self.release(device, due, now);
     }
 
     /// The certificate is there. Says when it is to be renewed, and when the CA exempts its renewal.
@@ -217,7 +318,7 @@ impl<'a> Control<'a> {
         now: SystemTime,
         random: u64,
     ) -> (SystemTime, Option<Window>) {
-        self.scheduler.finished(device, &Outcome::Done, now);
+        self.finish(device, &Outcome::Done, now);
         if self.probe == Some(device) {
             self.probe = None;
             self.ca.probe_succeeded();
@@ -257,7 +358,7 @@ impl<'a> Control<'a> {
     pub(super) fn new_orders(&self, now: SystemTime) -> (u64, u64) {
         use fleetcert_schedule::budget::Rule;
         let key = BucketKey::NewOrdersPerAccount(self.account.clone());
-        let room = match self.scheduler.budgets().limits().rule_for(&key) {
+        let room = match self.budgets.limits().rule_for(&key) {
             Rule::Limited(limit) => {
                 room_of(&limit, now.duration_since(self.scenario.start).unwrap_or_default())
             }
@@ -270,21 +371,4 @@ impl<'a> Control<'a> {
 fn room_of(limit: &Limit, time: Duration) -> u64 {
     let refilled = time.as_nanos() / limit.emission_interval().as_nanos().max(1);
     u64::from(limit.burst()).saturating_add(u64::try_from(refilled).unwrap_or(u64::MAX))
-}
-
-fn lane_of(state: &Device, reason: Reason, now: SystemTime) -> Lane {
-    let urgent = state.certificate.as_ref().is_some_and(|certificate| {
-        let half_left = certificate.renew_at
-            + certificate.not_after.duration_since(certificate.renew_at).unwrap_or_default() / 2;
-        certificate.not_after > now
-            && is_urgent(certificate.issued_at, certificate.not_after, now)
-            && now >= half_left
-    });
-    match reason {
-        _ if state.failures >= FAILING => Lane::Failing,
-        Reason::New => Lane::New,
-        Reason::Revoked => Lane::Revoked,
-        _ if urgent => Lane::Expiring,
-        Reason::Renewal | Reason::Return | Reason::Lost => Lane::Routine,
-    }
 }

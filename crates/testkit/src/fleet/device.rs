@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use fleetcert_schedule::Window;
+use fleetcert_schedule::order_queue::Predecessor;
 
 use super::report::{Reason, Report};
 
@@ -32,6 +33,19 @@ pub(super) struct Certificate {
     /// When the CA exempts the order for the next from its limits.
     pub(super) window: Option<Window>,
     pub(super) revoked_at: Option<SystemTime>,
+}
+
+impl Certificate {
+    /// Returns what the lane of its renewal depends on. The CA ends the window of a certificate that it revokes.
+    pub(super) fn as_predecessor(&self) -> Predecessor {
+        let window_end = self.revoked_at.or(self.window.map(|window| window.end()));
+        Predecessor {
+            not_before: self.issued_at,
+            not_after: self.not_after,
+            renew_at: Some(self.renew_at),
+            window_end,
+        }
+    }
 }
 
 /// A request for a certificate.

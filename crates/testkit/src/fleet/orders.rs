@@ -31,7 +31,7 @@ impl Simulation<'_> {
         if current.wanted.is_some() {
             return;
         }
-        if let Err(until) = self.control.want(device, current, reason, now) {
+        if let Err(until) = self.control.want(device, current, now) {
             // Its owner is told when to come back; a device that only renews does.
             if !self.watched.contains_key(&device) {
                 self.agenda.enter(until, Event::Due(device, current.generation));

@@ -12,9 +12,9 @@ pub(super) struct Buckets {
     sweep_at: usize,
 }
 
-/// Below so many nothing is swept.
+/// Number of buckets below which nothing is swept.
 const FEW: usize = 1 << 12;
-/// So many at most. A bucket beyond it is not kept, as if it were full, so that nobody who only asks makes the CA
+/// Maximum number of buckets. A bucket beyond it is not kept, as if it were full, so that nobody who only asks makes the CA
 /// run out of memory.
 const MOST: usize = 1 << 23;
 

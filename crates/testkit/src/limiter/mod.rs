@@ -1,6 +1,6 @@
 //! The rate limits of a public CA, as Boulder keeps them.
 //!
-//! A [`Limiter`] is a value: it is told of orders, issuances and failed validations with the time at which they
+//! A [`Limiter`] is a value: it takes orders, issuances and failed validations with the time at which they
 //! happen, and says which orders a CA such as Let's Encrypt would refuse, for how long and in which words. It
 //! knows no clock, does no I/O and can be used without a [`TestCa`](crate::TestCa), for instance to run a year of a
 //! fleet in seconds.

@@ -23,9 +23,9 @@ enum Pause {
 
 /// After unpausing, a name is not paused again for this time (two weeks at Boulder).
 const GRACE: Nanos = 14 * 86_400 * 1_000_000_000;
-/// One visit to the portal unpauses so many names of the account.
+/// Names of an account that one visit to the portal unpauses.
 const MOST_AT_ONCE: usize = 50_000;
-/// So many at most, of all accounts.
+/// Maximum paused names of all accounts.
 const MOST: usize = 1 << 20;
 
 impl Pauses {

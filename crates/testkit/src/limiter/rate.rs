@@ -8,11 +8,11 @@ use std::time::{Duration, SystemTime};
 /// a burst of zero counts as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Rate {
-    /// So many at once, from a full bucket.
+    /// Requests at once, from a full bucket.
     pub burst: u64,
-    /// So many come back in every `period`.
+    /// Tokens that come back in every `period`.
     pub count: u64,
-    /// The time in which `count` come back.
+    /// Time in which `count` tokens come back.
     pub period: Duration,
 }
 
@@ -164,7 +164,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whoever waits as long as he was told is let in, and not a nanosecond sooner.
+        /// A request is allowed after the stated wait, and not a nanosecond sooner.
         #[test]
         fn the_wait_is_exact(
             burst in 1u64..1000, count in 1u64..1000, period in 1u64..1 << 50, spent in 0u64..1 << 52,

@@ -23,9 +23,9 @@ pub struct Refused {
     /// The time in which the limit would let it through, to the nanosecond. `None` when waiting does not help, as
     /// the names are paused.
     pub retry_in: Option<Duration>,
-    /// The time that the client is told, which is up to 3 % longer.
+    /// Wait that the client is asked for: up to 3 % longer.
     pub retry_after: Option<Duration>,
-    /// So many at once.
+    /// Requests at once.
     pub burst: u64,
     /// The time in which its count comes back.
     pub period: Duration,
@@ -102,7 +102,7 @@ impl Refused {
     }
 }
 
-/// A wait as it is and as it is told.
+/// An exact wait, and the one that the client is asked for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wait {
     pub(super) exact: Duration,

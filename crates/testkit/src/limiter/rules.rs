@@ -30,7 +30,7 @@ pub struct OrderFacts<'a> {
 
 /// The limits of a CA at work.
 ///
-/// An order is told three times: [`new_order`](Self::new_order) asks, and then either
+/// An order takes two calls: [`new_order`](Self::new_order), and then either
 /// [`order_not_created`](Self::order_not_created) or, when its certificate is issued, [`issued`](Self::issued).
 /// The time of a call should not lie before that of the one before; where it does, buckets that were forgotten as
 /// full stay full.
@@ -173,7 +173,7 @@ impl Limiter {
         }
     }
 
-    /// A validation succeeded: the consecutive failures of the name begin anew. A name that is paused stays paused.
+    /// A validation succeeded: the consecutive failures of the name start over. A name that is paused stays paused.
     pub fn validated(&mut self, account: &str, name: &HostName) {
         self.buckets.forget(Bucket::ConsecutiveFailures { account, name }.key());
     }

@@ -27,7 +27,7 @@ pub(crate) struct Lookup {
     settings: LookupSettings,
 }
 
-/// So many aliases are followed.
+/// Maximum number of aliases that are followed.
 const MAX_ALIASES: usize = 8;
 /// Where the question's name begins.
 const NAME_AT: usize = message::HEADER_LEN;

@@ -18,9 +18,9 @@ use super::{LookupSettings, Validator, allowed_failures};
 const VALUE: &str = "gfj9Xq-the-expected-value";
 
 /// What the server says to a question; `None` for silence.
-type Script = fn(&Asked) -> Option<Message>;
+type Script = fn(&Query) -> Option<Message>;
 
-struct Asked {
+struct Query {
     query: Message,
     octets: Vec<u8>,
     by_tcp: bool,
@@ -28,7 +28,7 @@ struct Asked {
     before: u32,
 }
 
-impl Asked {
+impl Query {
     fn is(&self, owner: &str, record_type: RecordType) -> bool {
         let question = &self.query.queries[0];
         question.query_type() == record_type && name::from_wire(question.name()).unwrap().as_str() == owner
@@ -75,7 +75,7 @@ async fn serve(script: Script) -> (SocketAddr, tokio::task::JoinHandle<()>) {
     let reply_to = move |octets: &[u8], by_tcp| {
         let query = message::decode(octets).unwrap();
         let before = count.fetch_add(1, Ordering::Relaxed);
-        let asked = Asked { query, octets: octets.to_vec(), by_tcp, before };
+        let asked = Query { query, octets: octets.to_vec(), by_tcp, before };
         script(&asked).map(|reply| message::encode(&reply).unwrap())
     };
     let server = tokio::spawn(async move {
@@ -102,9 +102,9 @@ async fn serve(script: Script) -> (SocketAddr, tokio::task::JoinHandle<()>) {
 }
 
 /// The server answers, so nobody waits so long; a machine that is only slow must not be taken for silence.
-const PATIENCE: Duration = Duration::from_secs(30);
+const LONG_DEADLINE: Duration = Duration::from_secs(30);
 /// For servers that are silent.
-const SOON: Duration = Duration::from_millis(400);
+const SHORT_DEADLINE: Duration = Duration::from_millis(400);
 
 async fn validate_from(
     perspectives: usize,
@@ -130,7 +130,7 @@ async fn validate_from(
 }
 
 async fn validate(script: Script) -> Result<(), (ProblemKind, String)> {
-    validate_from(1, script, PATIENCE).await
+    validate_from(1, script, LONG_DEADLINE).await
 }
 
 fn failed<T>(kind: ProblemKind, detail: &str) -> Result<T, (ProblemKind, String)> {
@@ -139,8 +139,8 @@ fn failed<T>(kind: ProblemKind, detail: &str) -> Result<T, (ProblemKind, String)
 
 #[tokio::test]
 async fn the_value_may_stand_among_others() {
-    assert_eq!(validate(Asked::good).await, Ok(()));
-    let among = |asked: &Asked| asked.answer(ResponseCode::NoError, vec![txt("other"), txt(VALUE)]);
+    assert_eq!(validate(Query::good).await, Ok(()));
+    let among = |asked: &Query| asked.answer(ResponseCode::NoError, vec![txt("other"), txt(VALUE)]);
     assert_eq!(validate(among).await, Ok(()));
 }
 
@@ -189,7 +189,7 @@ async fn every_failure_of_the_dns_has_its_sentence() {
         assert_eq!(validate(script).await, failed(ProblemKind::Dns, &format!("DNS problem: {detail}")));
     }
     let detail = "DNS problem: query timed out looking up TXT for _acme-challenge.a.fleet.test";
-    assert_eq!(validate_from(1, |_| None, SOON).await, failed(ProblemKind::Dns, detail));
+    assert_eq!(validate_from(1, |_| None, SHORT_DEADLINE).await, failed(ProblemKind::Dns, detail));
 }
 
 #[tokio::test]
@@ -311,12 +311,12 @@ async fn one_of_three_remote_perspectives_may_fail() {
     let one: Script = |asked| {
         if asked.before == 4 { asked.answer(ResponseCode::NXDomain, Vec::new()) } else { asked.good() }
     };
-    assert_eq!(validate_from(4, one, PATIENCE).await, Ok(()));
+    assert_eq!(validate_from(4, one, LONG_DEADLINE).await, Ok(()));
     let all: Script = |asked| {
         if asked.before >= 4 { asked.answer(ResponseCode::NoError, Vec::new()) } else { asked.good() }
     };
     let detail = "During secondary validation: No TXT record found at _acme-challenge.a.fleet.test";
-    assert_eq!(validate_from(4, all, PATIENCE).await, failed(ProblemKind::Unauthorized, detail));
+    assert_eq!(validate_from(4, all, LONG_DEADLINE).await, failed(ProblemKind::Unauthorized, detail));
 }
 
 #[test]

@@ -7,14 +7,14 @@ use fleetcert_ambient::{Clock, SystemClock};
 use fleetcert_testkit::limiter::{Bucket, CaLimits, Limit, Rate, RequestLimits};
 use instant_acme::{Error, OrderStatus};
 
-use crate::world::{World, host};
+use crate::world::{TestSetup, host};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-async fn limited(change: impl FnOnce(&mut CaLimits)) -> World {
+async fn limited(change: impl FnOnce(&mut CaLimits)) -> TestSetup {
     let mut limits = CaLimits::production();
     change(&mut limits);
-    World::start(|options, _| options.rate_limits = Some(limits)).await
+    TestSetup::start(|options, _| options.rate_limits = Some(limits)).await
 }
 
 /// The sentence of a refusal with status 429.
@@ -51,7 +51,7 @@ async fn an_order_beyond_the_limit_is_refused_and_one_in_use_costs_too() {
 async fn a_refused_order_gives_its_token_back() {
     let mut limits = CaLimits::production();
     limits.new_orders_per_account = Rate::of(2, DAY);
-    let world = World::start(|options, _| {
+    let world = TestSetup::start(|options, _| {
         options.rate_limits = Some(limits);
         options.zones = vec!["fleet.test".parse().unwrap()];
     })
@@ -162,7 +162,7 @@ async fn failures_are_counted_and_pause() {
 
 #[tokio::test]
 async fn a_validation_that_never_ends_is_a_failure() {
-    let world = World::start(|options, _| {
+    let world = TestSetup::start(|options, _| {
         options.rate_limits = Some(CaLimits::production());
         options.acme.validation_timeout = Duration::from_millis(50);
     })

@@ -15,14 +15,14 @@ use fleetcert_x509::{Chain, CsrPolicy, Expectation, KeyKind, KeyPair, Roots, Ver
 use instant_acme::{Error, Identifier, NewOrder, OrderStatus};
 use serde_json::json;
 
-use world::{World, host};
+use world::{TestSetup, host};
 
 const NAME: &str = "xi8qz.fleet.test";
 const DAY: Duration = Duration::from_secs(86_400);
 
 #[tokio::test]
 async fn a_stock_client_gets_a_chain_that_leads_to_the_root() {
-    let world = World::start(|_, _| {}).await;
+    let world = TestSetup::start(|_, _| {}).await;
     let account = world.account().await;
     let names = [host("a.fleet.test"), host("b.fleet.test")];
     for kind in [KeyKind::P256, KeyKind::P384, KeyKind::Rsa2048] {
@@ -48,7 +48,7 @@ async fn a_stock_client_gets_a_chain_that_leads_to_the_root() {
 
 #[tokio::test]
 async fn a_wildcard_and_its_base_come_in_one_certificate() {
-    let world = World::start(|_, _| {}).await;
+    let world = TestSetup::start(|_, _| {}).await;
     let account = world.account().await;
     let names = [format!("*.{NAME}"), NAME.to_owned()];
     let mut order = world.order(&account, &[&names[0], &names[1]], None).await.unwrap();
@@ -71,7 +71,7 @@ async fn a_wildcard_and_its_base_come_in_one_certificate() {
 
 #[tokio::test]
 async fn refused_nonces_are_no_end() {
-    let world = World::start(|options, _| options.acme.nonce_rejection_percent = 5).await;
+    let world = TestSetup::start(|options, _| options.acme.nonce_rejection_percent = 5).await;
     let account = world.account().await;
     for number in 0..5 {
         let csr = world.csr(&format!("d{number}.fleet.test"));
@@ -82,7 +82,7 @@ async fn refused_nonces_are_no_end() {
 
 #[tokio::test]
 async fn several_perspectives_and_a_caa_record_for_this_account_alone() {
-    let world = World::start(|options, _| options.remote_perspectives = 3).await;
+    let world = TestSetup::start(|options, _| options.remote_perspectives = 3).await;
     let account = world.account().await;
     world.issue(&account, &world.csr(NAME), None).await.unwrap();
     world.stop().await;
@@ -92,7 +92,7 @@ async fn several_perspectives_and_a_caa_record_for_this_account_alone() {
         tag: "issue".to_owned(),
         value: "ca.test; validationmethods=dns-01; accounturi=https://ca.test/acme/account/other".to_owned(),
     };
-    let world = World::start(|_, zone| zone.caa = vec![forbidding.clone()]).await;
+    let world = TestSetup::start(|_, zone| zone.caa = vec![forbidding.clone()]).await;
     let account = world.account().await;
     assert!(world.issue(&account, &world.csr(NAME), None).await.is_err());
     let outcome = world.ca.ledger().validations()[0].outcome.clone();
@@ -102,7 +102,7 @@ async fn several_perspectives_and_a_caa_record_for_this_account_alone() {
 
 #[tokio::test]
 async fn without_the_record_there_is_no_certificate() {
-    let world = World::start(|_, _| {}).await;
+    let world = TestSetup::start(|_, _| {}).await;
     let account = world.account().await;
     let mut order = world.order(&account, &[NAME], None).await.unwrap();
     world.answer(&mut order, |_| Vec::new()).await;
@@ -128,7 +128,7 @@ fn wrong(change: Change) -> Change {
 
 #[tokio::test]
 async fn renewal_in_a_window_that_was_opened_as_at_pebble() {
-    let world = World::start(|options, _| {
+    let world = TestSetup::start(|options, _| {
         options.life = 90 * DAY;
         options.acme.authorization_reuse = 30 * DAY;
     })
@@ -168,7 +168,7 @@ async fn renewal_in_a_window_that_was_opened_as_at_pebble() {
 
 #[tokio::test]
 async fn windows_profiles_and_zones() {
-    let world = World::start(|options, _| options.zones = vec!["fleet.test".parse().unwrap()]).await;
+    let world = TestSetup::start(|options, _| options.zones = vec!["fleet.test".parse().unwrap()]).await;
     let account = world.account().await;
     let profiles: Vec<String> = account.profiles().map(|profile| profile.name.to_owned()).collect();
     assert!(profiles.contains(&"shortlived".to_owned()), "{profiles:?}");
@@ -197,7 +197,7 @@ async fn windows_profiles_and_zones() {
 
 #[tokio::test]
 async fn faults_are_shown_and_then_over() {
-    let world = World::start(|_, _| {}).await;
+    let world = TestSetup::start(|_, _| {}).await;
     let account = world.account().await;
     let problem = Problem::new(ProblemKind::RateLimited, "too many new orders (300) from this account")
         .with_retry_after(Duration::from_secs(36));
@@ -215,7 +215,7 @@ async fn faults_are_shown_and_then_over() {
 
 #[tokio::test]
 async fn fifty_orders_side_by_side() {
-    let world = World::start(|_, _| {}).await;
+    let world = TestSetup::start(|_, _| {}).await;
     let account = world.account().await;
     let issues = (0..50).map(|number| {
         let (world, account) = (&world, &account);

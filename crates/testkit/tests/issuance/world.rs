@@ -21,7 +21,7 @@ use instant_acme::{
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) struct World {
+pub(crate) struct TestSetup {
     pub(crate) ca: TestCa,
     server: NameServer,
     stop: CancellationToken,
@@ -36,7 +36,7 @@ fn zone() -> DomainName {
     "fleet.test".parse().unwrap()
 }
 
-impl World {
+impl TestSetup {
     pub(crate) async fn start(change: impl FnOnce(&mut TestCaOptions, &mut ZoneSettings)) -> Self {
         let ns = NameServerHost {
             name: "ns1.fleet.test".parse().unwrap(),

@@ -5,7 +5,6 @@ mod ledger;
 mod nodes;
 mod orders;
 mod published;
-mod skew;
 
 use std::time::{Duration, SystemTime};
 

@@ -50,9 +50,9 @@ fn denial(until: SystemTime) -> SharedDenial {
     let key = BucketKey::WholeAccount(account.clone());
     let mut budgets = Budgets::new(Limits::lets_encrypt_production(), 10);
     let retry_after = until.duration_since(start()).unwrap();
-    budgets.correct(&key, crate::budget::Refusal { retry_after, seen: None }, start()).unwrap();
-    let names = crate::budget::NameSet::new(&["x.example.com".parse().unwrap()]).unwrap();
-    let charges = Charges::order(budgets.limits(), crate::budget::OrderKind::New, &account, &names);
+    budgets.correct(&key, Refusal { retry_after, seen: None }, start()).unwrap();
+    let names = NameSet::new(&["x.example.com".parse().unwrap()]).unwrap();
+    let charges = Charges::order(budgets.limits(), OrderKind::New, &account, &names);
     let denial = budgets.shared_denial(&charges, 0, start()).unwrap();
     assert!(matches!(denial.denied.by(), DeniedBy::Limit { .. }) && denial.until == until);
     denial

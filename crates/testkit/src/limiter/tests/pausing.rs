@@ -3,7 +3,7 @@
 use super::*;
 use crate::limiter::Limit;
 
-/// Lets the name fail so often at one time.
+/// Lets the name fail `times` times at one time.
 fn fail(limiter: &mut Limiter, name: &HostName, times: u32, now: SystemTime) {
     for _ in 0..times {
         limiter.validation_failed(ALICE, name, now);

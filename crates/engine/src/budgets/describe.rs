@@ -1,11 +1,11 @@
-//! What holds an order back, for people.
+//! Denials in plain sentences.
 
 use std::time::SystemTime;
 
 use fleetcert_schedule::budget::{BucketKey, Denied, DeniedBy};
 
-/// One sentence for the device's owner.
-pub(crate) fn words(denied: &Denied, until: SystemTime) -> String {
+/// Describes what holds an order back, for the owner of its device.
+pub(crate) fn describe_denial(denied: &Denied, until: SystemTime) -> String {
     let what = match denied.by() {
         DeniedBy::Limit { key, .. } => limit(key),
         DeniedBy::Paused { name, .. } => {

@@ -11,7 +11,7 @@ pub(super) type Place = (Moment, u32);
 
 /// A set of places.
 #[derive(Clone, Debug)]
-pub(super) struct Order {
+pub(super) struct OrderStatisticTree {
     root: Node,
     /// The first place, here too: who is asked for it need not touch the nodes.
     first: Option<Place>,
@@ -36,7 +36,7 @@ struct Child {
 const MOST: usize = 64;
 const LEAST: usize = MOST / 4;
 
-impl Order {
+impl OrderStatisticTree {
     pub(super) const fn new() -> Self {
         Self { root: Node::Leaf(Vec::new()), first: None, len: 0 }
     }
@@ -272,7 +272,7 @@ mod tests {
     proptest! {
         #[test]
         fn it_is_an_ordered_set(steps in prop::collection::vec((0u8..100, 0u32..3000), 1..3000), bias in 10u8..90) {
-            let (mut order, mut model) = (Order::new(), BTreeSet::new());
+            let (mut order, mut model) = (OrderStatisticTree::new(), BTreeSet::new());
             for (add, number) in steps {
                 let place = place(number);
                 if add < bias {
@@ -300,11 +300,11 @@ mod tests {
     #[test]
     fn many_are_three_deep_however_they_come() {
         let of_number = |number: u32| (Moment::of(SystemTime::UNIX_EPOCH), number);
-        let came_in_order = (0..100_000u32).fold(Order::new(), |mut order, number| {
+        let came_in_order = (0..100_000u32).fold(OrderStatisticTree::new(), |mut order, number| {
             order.insert(of_number(number));
             order
         });
-        let came_mixed = (0..100_000u32).fold(Order::new(), |mut order, number| {
+        let came_mixed = (0..100_000u32).fold(OrderStatisticTree::new(), |mut order, number| {
             order.insert(of_number(number.wrapping_mul(7_368_787)));
             order
         });

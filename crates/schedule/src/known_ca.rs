@@ -1,23 +1,27 @@
-//! What a CA publishes of itself: its limits, its rates, and how long its certificates live.
+//! Known CAs: the limits, request rates and lifetimes that they publish.
 
 use std::time::{Duration, SystemTime};
 
-use fleetcert_schedule::budget::Limits;
-use fleetcert_schedule::pacer::{Pacer, Rates};
-use fleetcert_schedule::rollout::Profile;
+use crate::budget::Limits;
+use crate::pacer::{Pacer, Rates};
+use crate::rollout::Profile;
 
-/// A CA that is known by the address of its accounts.
+/// A CA that is recognised by the URL of its accounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum KnownCa {
+#[non_exhaustive]
+pub enum KnownCa {
+    /// The production service of Let's Encrypt.
     LetsEncrypt,
+    /// The staging service of Let's Encrypt.
     LetsEncryptStaging,
 }
 
-/// Let's Encrypt's longest.
-const LIFE_OF_AN_ORDER: Duration = Duration::from_secs(7 * 86_400);
+/// Longest lifetime of an order at Let's Encrypt.
+const ORDER_LIFETIME: Duration = Duration::from_secs(7 * 86_400);
 
 impl KnownCa {
-    pub(crate) fn of(account_url: &str) -> Option<Self> {
+    /// Returns the CA of an account.
+    pub fn of(account_url: &str) -> Option<Self> {
         match origin(account_url) {
             "https://acme-v02.api.letsencrypt.org" => Some(Self::LetsEncrypt),
             "https://acme-staging-v02.api.letsencrypt.org" => Some(Self::LetsEncryptStaging),
@@ -25,7 +29,8 @@ impl KnownCa {
         }
     }
 
-    pub(crate) fn limits(self) -> Limits {
+    /// Returns its published rate limits.
+    pub fn limits(self) -> Limits {
         match self {
             Self::LetsEncrypt => Limits::lets_encrypt_production(),
             Self::LetsEncryptStaging => Limits::lets_encrypt_staging(),
@@ -39,33 +44,33 @@ impl KnownCa {
         }
     }
 
-    /// How long a certificate of a profile lives that is got at `at`; both services have the same. Lives only get shorter,
-    /// and an order that was placed before a change may end after it.
-    pub(crate) fn lifetime(self, profile: Option<&str>, at: SystemTime) -> Option<Duration> {
+    /// Returns the longest lifetime of a certificate of a profile that is issued at `at`; `None` for an unknown profile.
+    /// Lifetimes only get shorter, and an order that was placed before a change may end after it.
+    pub fn lifetime(self, profile: Option<&str>, at: SystemTime) -> Option<Duration> {
         let profile = match profile {
             None | Some("classic") => Profile::Classic,
             Some("tlsserver") => Profile::TlsServer,
             Some("shortlived") => Profile::ShortLived,
             Some(_) => return None,
         };
-        Some(profile.life_at(at.checked_sub(LIFE_OF_AN_ORDER).unwrap_or(at)))
+        Some(profile.life_at(at.checked_sub(ORDER_LIFETIME).unwrap_or(at)))
     }
 }
 
 /// Returns a pacer at four fifths of the rates that the account's CA is known to have.
-pub(crate) fn pacer_for(account_url: &str) -> Pacer {
+pub fn pacer_for(account_url: &str) -> Pacer {
     Pacer::new(KnownCa::of(account_url).map_or_else(Rates::none, KnownCa::rates), 800)
 }
 
-/// Scheme and host of an account's URL.
-pub(crate) fn origin(account_url: &str) -> &str {
+/// Returns the scheme and host of an account's URL.
+pub fn origin(account_url: &str) -> &str {
     account_url.match_indices('/').nth(2).map_or(account_url, |(end, _)| &account_url[..end])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fleetcert_schedule::pacer::Endpoint;
+    use crate::pacer::Endpoint;
 
     #[test]
     fn known_ca_has_a_rate() {
@@ -80,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn the_life_of_a_certificate_is_known_by_the_account_and_the_profile() {
+    fn lifetime_follows_account_and_profile() {
         // 2026-11-26 and 2027-02-10, both at 00:00 UTC.
         let [now, change] =
             [1_795_651_200, 1_802_217_600].map(|at| SystemTime::UNIX_EPOCH + Duration::from_secs(at));

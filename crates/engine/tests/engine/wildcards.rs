@@ -1,0 +1,70 @@
+//! Certificates for a host name and the wildcard below it.
+
+use std::sync::Arc;
+
+use fleetcert_engine::EngineErrorKind;
+use fleetcert_names::HostName;
+use fleetcert_protocol::{CertificateRequest, CsrBytes};
+use fleetcert_store::MemoryStore;
+
+use crate::setting::{Running, World, enrol, records, refused, request_for};
+
+/// A request for `name` and `*.base`.
+fn request_with_wildcard(name: &HostName, base: &HostName) -> CertificateRequest {
+    request_of(vec![name.to_string(), format!("*.{base}")])
+}
+
+fn request_of(names: Vec<String>) -> CertificateRequest {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(names).unwrap();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    let csr = params.serialize_request(&key).unwrap();
+    CertificateRequest { csr: CsrBytes::new(csr.der().to_vec()).unwrap() }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wildcard_and_its_base_come_in_one_certificate() {
+    let world = World::start().await;
+    let store = Arc::new(MemoryStore::new());
+    let mut parts = world.parts(store.clone());
+    parts.options.wildcards = true;
+    let running = Running::start(parts);
+    let engine = &running.engine;
+    let (device, other) = (enrol(engine).await, enrol(engine).await);
+
+    let foreign = device.request(engine, &request_with_wildcard(&device.name, &other.name)).await;
+    assert_eq!(refused(foreign, EngineErrorKind::CsrRefused).code(), Some("wildcard_not_granted"));
+
+    device.request(engine, &request_with_wildcard(&device.name, &device.name)).await.unwrap();
+    let chain = device.chain(engine).await;
+    assert_eq!(chain.leaf().names(), std::slice::from_ref(&device.name));
+    assert_eq!(chain.leaf().wildcards(), std::slice::from_ref(&device.name));
+    // Both values stood at one challenge name, and both were withdrawn.
+    assert!(!world.has_challenge(&device.name).await);
+    assert!(records(&*store, "challenge").await.is_empty());
+    assert_eq!(world.ca.ledger().orders().len(), 1);
+
+    // A device that does not ask for a wildcard gets none.
+    other.request(engine, &request_for(&other.name)).await.unwrap();
+    assert!(other.chain(engine).await.leaf().wildcards().is_empty());
+    running.end().await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wildcards_are_refused_by_default() {
+    let world = World::start().await;
+    let running = Running::start(world.parts(Arc::new(MemoryStore::new())));
+    let device = enrol(&running.engine).await;
+    let wildcard = format!("*.{}", device.name);
+    for (names, code) in [
+        (vec![wildcard.clone()], "wildcard_not_granted"),
+        // The default policy for devices has one name.
+        (vec![device.name.to_string(), wildcard], "san_too_many"),
+    ] {
+        let outcome = device.request(&running.engine, &request_of(names)).await;
+        assert_eq!(refused(outcome, EngineErrorKind::CsrRefused).code(), Some(code));
+    }
+    running.end().await;
+    world.end().await;
+}
