@@ -85,7 +85,8 @@ pub use credentials::CredentialError;
 #[cfg(any(feature = "google", feature = "azure"))]
 pub use tokens::{AccessToken, TokenSource};
 
-#[cfg(all(test, feature = "__http"))]
+#[cfg(test)]
+#[cfg(feature = "__http")]
 #[allow(dead_code, reason = "the tests of providers use the rest")]
 #[path = "../tests/providers/fixture.rs"]
 mod fixture;

@@ -102,7 +102,7 @@ impl<B: DnsBackend> DnsBackend for FollowingBackend<B> {
             return self.inner.apply(zone, changes).await;
         }
         for change in changes {
-            require_within(Operation::Apply, zone, change.name())?;
+            Operation::Apply.check_name(zone, change.name())?;
         }
         if !changes.iter().any(is_challenge) {
             return self.inner.apply(zone, changes).await;
@@ -119,7 +119,7 @@ impl<B: DnsBackend> DnsBackend for FollowingBackend<B> {
         name: &DomainName,
         record_type: RecordType,
     ) -> Result<Option<RecordSet>, BackendError> {
-        require_within(Operation::Read, zone, name)?;
+        Operation::Read.check_name(zone, name)?;
         if record_type != RecordType::Txt || !is_challenge_name(name) {
             return self.inner.read(zone, name, record_type).await;
         }
@@ -156,14 +156,6 @@ fn renamed(change: &Change, to: &DomainName) -> Change {
         }
     }
     change
-}
-
-fn require_within(operation: Operation, zone: &DomainName, name: &DomainName) -> Result<(), BackendError> {
-    if name.is_within(zone) {
-        return Ok(());
-    }
-    let why = format!("{name} is outside the zone");
-    Err(BackendError::new(BackendErrorKind::NotInZone, operation, zone, why))
 }
 
 fn not_followed(operation: Operation, zone: &DomainName, error: LookupError) -> BackendError {
