@@ -132,6 +132,14 @@ impl Place {
     pub fn journey(&self, devices: u32) -> Result<Journey, Fault> {
         self.quickstart()?.arg("--devices").arg(devices.to_string()).run(LIMIT)
     }
+
+    /// The journey of one device with the wildcard below its name.
+    ///
+    /// # Errors
+    /// As [`journey`](Self::journey).
+    pub fn wildcard_journey(&self) -> Result<Journey, Fault> {
+        self.quickstart()?.arg("--wildcard").run(LIMIT)
+    }
 }
 
 /// Asserts that every device got its certificate and its renewal, and that nothing is left.

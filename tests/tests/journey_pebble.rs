@@ -19,6 +19,15 @@ fn one_device() -> Result<(), Fault> {
 }
 
 #[test]
+fn wildcard_and_host_name_in_one_certificate() -> Result<(), Fault> {
+    let journey = Place::with_our_name_server()?.wildcard_journey()?;
+    require_whole(&journey, 1);
+    let told = journey.lines.join("\n");
+    assert!(told.contains("certificates for *."), "{told}");
+    Ok(())
+}
+
+#[test]
 fn fifty_devices() -> Result<(), Fault> {
     require_whole(&Place::with_our_name_server()?.journey(50)?, 50);
     Ok(())

@@ -46,6 +46,9 @@ pub struct AgentOptions {
     pub identity: Algorithm,
     /// Kind of the TLS keys. Default: P-256.
     pub tls_key: KeyKind,
+    /// Whether each certificate is also for the wildcard below the device's name, `*.NAME`. The control server must
+    /// allow it. Default: `false`.
+    pub wildcard: bool,
     /// Roots to one of which a chain must lead. Default: `None`, no such check.
     pub roots: Option<Roots>,
 }
@@ -53,7 +56,14 @@ pub struct AgentOptions {
 impl AgentOptions {
     /// Makes the settings for the control server at `server`, with defaults for everything else.
     pub fn new(server: impl Into<String>, http: reqwest::Client) -> Self {
-        Self { server: server.into(), http, identity: Algorithm::EdDsa, tls_key: KeyKind::P256, roots: None }
+        Self {
+            server: server.into(),
+            http,
+            identity: Algorithm::EdDsa,
+            tls_key: KeyKind::P256,
+            wildcard: false,
+            roots: None,
+        }
     }
 }
 
@@ -92,6 +102,7 @@ pub struct Agent {
     request: Option<StoredRequest>,
     installed: Option<CertificatePair>,
     tls_key: KeyKind,
+    wildcard: bool,
     roots: Option<Roots>,
     pub(crate) ambient: Ambient,
 }
@@ -117,6 +128,7 @@ impl Agent {
             installed,
             exchange,
             tls_key: options.tls_key,
+            wildcard: options.wildcard,
             roots: options.roots,
             state,
             ambient,
@@ -229,17 +241,19 @@ impl Agent {
         Ok(accepted)
     }
 
-    /// Makes a new TLS key and a CSR for the device's name, and stores both in the place of an earlier request.
+    /// Makes a new TLS key and a CSR for the device's name ([and the wildcard](AgentOptions::wildcard) below it), and
+    /// stores both in the place of an earlier request.
     ///
     /// # Errors
     /// `NotEnrolled`, `Crypto`, `State`.
     pub fn make_request(&mut self) -> Result<&StoredRequest, AgentError> {
-        let request = StoredRequest::make(&self.known(AgentStep::MakeRequest)?.name, self.tls_key)?;
+        let name = &self.known(AgentStep::MakeRequest)?.name;
+        let request = StoredRequest::make(name, self.wildcard, self.tls_key)?;
         self.store(request)
     }
 
     /// Stores a CSR that was made elsewhere (DER or PEM), with its key or without, in the place of an earlier request.
-    /// It must name the device and nothing else.
+    /// It must name the device, and nothing else but the wildcard below that name.
     ///
     /// # Errors
     /// `NotEnrolled`, `State`, and `InvalidInput` when the CSR breaks a rule or the key does not belong to it.
@@ -326,14 +340,15 @@ impl Agent {
         self.request.is_some() && in_use.as_deref() != Some(chain)
     }
 
-    /// Checks `chain` (PEM) against the stored request's key, the device's name, the time and, where given, the roots.
+    /// Checks `chain` (PEM) against the stored request's key and identifiers, the time and, where given, the roots.
     ///
     /// # Errors
     /// `NotEnrolled`, `NoRequest`, and `WrongChain` with the difference as its source.
     pub fn check(&self, chain: &str) -> Result<CertificatePair, AgentError> {
         let request =
             self.request.as_ref().ok_or_else(|| AgentError::new(AgentStep::Check, Kind::NoRequest))?;
-        let identifiers = &self.known(AgentStep::Check)?.name.clone().into();
+        self.known(AgentStep::Check)?;
+        let identifiers = request.csr().identifiers();
         let wrong = |error| AgentError::because(AgentStep::Check, Kind::WrongChain, error);
         let parsed = Chain::from_pem(chain.as_bytes())
             .map_err(|error| AgentError::because(AgentStep::Check, Kind::WrongChain, error))?;

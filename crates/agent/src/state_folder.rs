@@ -71,8 +71,9 @@ impl StateFolder {
 
     pub(crate) fn request(&self) -> Result<Option<StoredRequest>, AgentError> {
         let Some(bytes) = self.read(REQUEST)? else { return Ok(None) };
+        let Some(Enrolled { name, .. }) = self.enrolled()? else { return Ok(None) };
         let (key, csr) = split(&bytes, "-----BEGIN CERTIFICATE REQUEST-----")?;
-        let csr = VerifiedCsr::parse(csr, &own_policy()).map_err(failed)?;
+        let csr = VerifiedCsr::parse(csr, &own_policy(&name)).map_err(failed)?;
         Ok(Some(StoredRequest::new(csr, key)))
     }
 

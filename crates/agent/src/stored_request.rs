@@ -1,12 +1,12 @@
 //! The certificate request under way: a CSR with its key.
 
-use fleetcert_names::HostName;
-use fleetcert_x509::{CsrPolicy, KeyKind, KeyPair, SigningKey, VerifiedCsr, csr_for};
+use fleetcert_names::{HostName, Identifier, IdentifierSet};
+use fleetcert_x509::{CsrPolicy, KeyKind, KeyPair, NameGrant, SigningKey, VerifiedCsr, csr_for};
 use zeroize::Zeroizing;
 
 use crate::error::{AgentError, AgentErrorKind, AgentStep};
 
-/// A CSR for the device's own name, with its private key where the device has it.
+/// A CSR for the device's own name, and perhaps the wildcard below it, with its private key where the device has it.
 ///
 /// It is on the disk before the CSR is sent, so the certificate always finds its key.
 #[derive(Debug)]
@@ -20,19 +20,18 @@ impl StoredRequest {
         Self { csr, key }
     }
 
-    /// Makes a new key of `kind`, and the CSR for `name`.
-    pub(crate) fn make(name: &HostName, kind: KeyKind) -> Result<Self, AgentError> {
+    /// Makes a new key of `kind`, and the CSR for `name`, with `*.name` if `wildcard`.
+    pub(crate) fn make(name: &HostName, wildcard: bool, kind: KeyKind) -> Result<Self, AgentError> {
         let crypto = |error| AgentError::because(AgentStep::MakeRequest, AgentErrorKind::Crypto, error);
         let key = KeyPair::generate(kind).map_err(crypto)?;
-        let csr = csr_for(&name.clone().into(), &key).map_err(crypto)?;
+        let csr = csr_for(&own_identifiers(name, wildcard), &key).map_err(crypto)?;
         Self::take_over(name, &csr, Some(key))
     }
 
-    /// Takes a CSR that was made elsewhere, DER or PEM: it must pass the rules for devices, name exactly `name`, and
-    /// belong to `key`.
+    /// Takes a CSR that was made elsewhere, DER or PEM: it must pass the rules for devices, name `name` and at most its
+    /// wildcard beside it, and belong to `key`.
     pub(crate) fn take_over(name: &HostName, csr: &[u8], key: Option<KeyPair>) -> Result<Self, AgentError> {
-        let csr = VerifiedCsr::parse(csr, &own_policy()).map_err(refused)?;
-        csr.require_identifiers(&name.clone().into()).map_err(refused)?;
+        let csr = VerifiedCsr::parse(csr, &own_policy(name)).map_err(refused)?;
         if key.as_ref().is_some_and(|key| key.spki_der() != csr.spki()) {
             return Err(refused(OtherKey));
         }
@@ -64,10 +63,17 @@ impl StoredRequest {
 #[error("the private key is not the one in the CSR")]
 struct OtherKey;
 
-/// Returns the rules for a request on its own device. A CSR that was made elsewhere may have an RSA key: the control
-/// server decides which keys the fleet accepts.
-pub(crate) fn own_policy() -> CsrPolicy {
-    CsrPolicy::device().with_keys(&KeyKind::ALL)
+/// Returns the rules for a request on the device called `name`. A CSR that was made elsewhere may have an RSA key: the
+/// control server decides which keys the fleet accepts.
+pub(crate) fn own_policy(name: &HostName) -> CsrPolicy {
+    let wildcard = Identifier::wildcard(name.clone()).into();
+    let own = NameGrant::exact(&name.clone().into()).and_optional(&wildcard);
+    CsrPolicy::device().with_keys(&KeyKind::ALL).with_grant(own)
+}
+
+fn own_identifiers(name: &HostName, wildcard: bool) -> IdentifierSet {
+    let wildcard = wildcard.then(|| Identifier::wildcard(name.clone()));
+    IdentifierSet::new([name.clone().into()].into_iter().chain(wildcard)).expect("one or two identifiers")
 }
 
 fn refused(source: impl std::error::Error + Send + Sync + 'static) -> AgentError {

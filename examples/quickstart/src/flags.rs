@@ -43,6 +43,10 @@ pub struct Flags {
     #[arg(long, value_name = "NAME")]
     pub label: Option<Label>,
 
+    /// One certificate for the device's name and for all names below it, *.NAME
+    #[arg(long, conflicts_with = "csr")]
+    pub wildcard: bool,
+
     /// The device uses this certificate request, made elsewhere for that label
     #[arg(long, value_name = "FILE", requires = "label")]
     pub csr: Option<PathBuf>,

@@ -12,7 +12,7 @@ use fleetcert_agent::{
 use fleetcert_ambient::Ambient;
 use fleetcert_dns_lookup::{QueryType, Transport, lookup};
 use fleetcert_https::{Certificates, ClientBuilder};
-use fleetcert_names::{HostName, Label};
+use fleetcert_names::{HostName, Identifier, Label};
 use fleetcert_protocol::CertificateStatus;
 use fleetcert_x509::KeyPair;
 use tokio::sync::mpsc;
@@ -28,6 +28,8 @@ use crate::world::World;
 #[derive(Clone, Debug, Default)]
 pub struct Wishes {
     pub label: Option<Label>,
+    /// One certificate for the name and the wildcard below it.
+    pub wildcard: bool,
     /// A request that was made elsewhere, with its key or without.
     pub csr: Option<(Vec<u8>, Option<String>)>,
 }
@@ -59,7 +61,7 @@ pub async fn travel(
     folder: &Path,
     mut story: Story,
 ) -> Result<Arrived, Failure> {
-    let mut device = Device::unpack(world, index, folder).await?;
+    let mut device = Device::unpack(world, index, folder, wishes.wildcard).await?;
     device.join(wishes.label.clone(), &mut story).await?;
     device.report(address(index, 1), Step::AddressReported, &mut story).await?;
     device.answered(address(index, 1), Step::AddressAnswered, &mut story).await?;
@@ -103,7 +105,7 @@ struct Device<'a> {
 }
 
 impl<'a> Device<'a> {
-    async fn unpack(world: &'a World, index: u32, folder: &Path) -> Result<Self, Failure> {
+    async fn unpack(world: &'a World, index: u32, folder: &Path, wildcard: bool) -> Result<Self, Failure> {
         let home = folder.join(format!("device-{index}"));
         let http = ClientBuilder::new("quickstart-device")
             .only_roots_pem(world.control.root_pem.as_bytes())
@@ -111,6 +113,7 @@ impl<'a> Device<'a> {
             .map_err(Failure::at(Step::Start))?;
         let options = AgentOptions {
             roots: world.ca.roots.clone(),
+            wildcard,
             ..AgentOptions::new(world.control.base.as_str(), http)
         };
         let agent = Agent::open(
@@ -187,6 +190,7 @@ impl<'a> Device<'a> {
         self.make_request(wishes)?;
         let key = match wishes.csr {
             Some(_) => "made elsewhere",
+            None if wishes.wildcard => "P-256; the key stays here; for the name and the wildcard below it",
             None => "P-256; the key stays here",
         };
         story.tell(Step::KeyMade, key);
@@ -223,6 +227,8 @@ impl<'a> Device<'a> {
                 let (done, detail, next) = match news {
                     Told::Placed(url) => (Step::Ordered, url, Step::ChallengeSeen),
                     Told::Seen(servers) => (Step::ChallengeSeen, servers, Step::ChallengeAnswered),
+                    // A wildcard has a challenge of its own.
+                    Told::Answered if due == Step::Validated => continue,
                     Told::Answered => (Step::ChallengeAnswered, String::new(), Step::Validated),
                     Told::Validated => (Step::Validated, String::new(), Step::Finalized),
                     Told::Finalized => (Step::Finalized, String::new(), Step::Installed),
@@ -242,8 +248,13 @@ impl<'a> Device<'a> {
         let ended = tokio::time::timeout(CERTIFICATE_TIMEOUT, order).await.map_err(late).flatten();
         ended.map_err(|why| Failure::new(due, why))?;
         let pair = self.fetch_chain(Step::Installed).await?;
-        let detail =
-            format!("{} certificates, to {}", pair.chain().certificates().len(), self.installed.display());
+        let (leaf, folder) = (pair.chain().leaf(), self.installed.display());
+        let names: Vec<&str> = leaf.identifiers().iter().map(Identifier::as_str).collect();
+        let count = pair.chain().certificates().len();
+        let detail = match names.as_slice() {
+            [_] => format!("{count} certificates, to {folder}"),
+            names => format!("{count} certificates for {}, to {folder}", names.join(" and ")),
+        };
         self.install(pair).await?;
         story.tell(Step::Installed, detail);
         Ok(())

@@ -61,7 +61,7 @@ fn wishes(flags: &Flags) -> Result<Wishes, Failure> {
     let csr = flags.csr.as_deref().map(read).transpose()?;
     let key = flags.key.as_deref().map(read).transpose()?;
     let key = key.map(String::from_utf8).transpose().map_err(Failure::at(Step::Start))?;
-    Ok(Wishes { label: flags.label.clone(), csr: csr.map(|csr| (csr, key)) })
+    Ok(Wishes { label: flags.label.clone(), wildcard: flags.wildcard, csr: csr.map(|csr| (csr, key)) })
 }
 
 async fn journeys(

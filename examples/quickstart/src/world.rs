@@ -154,6 +154,7 @@ fn engine(
         csr_policy: CsrPolicy::device().with_keys(keys),
         roots: ca.roots.clone(),
         orders_in_flight: ca.orders_in_flight,
+        wildcards: flags.wildcard,
         ..EngineOptions::new(zone.name.clone())
     };
     let mut parts = EngineParts::new(

@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use fleetcert_names::Identifier;
 use fleetcert_x509::{Chain, Expectation, KeyKind, KeyPair, Roots, csr_for};
 use serde_json::Value;
 
@@ -44,6 +45,20 @@ fn one_device_takes_every_step() {
     assert_eq!(summary["failed_page_requests"], 0);
     let requests = summary["acme_requests_per_certificate"].as_f64().unwrap();
     assert!((6.0..12.0).contains(&requests), "{requests}");
+}
+
+#[test]
+fn wildcard_and_host_name_are_in_one_certificate() {
+    let out = tempfile::tempdir().unwrap();
+    let folder = out.path().to_str().unwrap();
+    let output = quickstart(&["--wildcard", "--label", "web5", "--out", folder, "--json"]);
+    let summary = summary(&output);
+    for (field, value) in [("issued", 2), ("renewed", 1), ("failed", 0), ("leftover_challenge_records", 0)] {
+        assert_eq!(summary[field], value, "{field}");
+    }
+    let chain = Chain::from_pem(&std::fs::read(out.path().join("fullchain.pem")).unwrap()).unwrap();
+    let names: Vec<&str> = chain.leaf().identifiers().iter().map(Identifier::as_str).collect();
+    assert_eq!(names, ["*.web5.fleet.test", "web5.fleet.test"]);
 }
 
 #[test]
