@@ -46,6 +46,3 @@ mod backend;
 
 pub use account::{AcmeDnsAccount, register};
 pub use backend::AcmeDnsBackend;
-
-#[cfg(test)]
-mod tests;

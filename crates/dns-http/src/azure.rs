@@ -1,6 +1,6 @@
 //! Azure DNS.
 //!
-//! For who has the fleet zone in a public DNS zone of Azure. The API is described at
+//! Use this module if your zone is a public DNS zone of Azure. The API is described at
 //! <https://learn.microsoft.com/rest/api/dns/record-sets>, version 2018-05-01.
 //!
 //! # Access
@@ -39,7 +39,7 @@
 //! # What a call costs
 //! The unit is the record set, one request for each, and the API has no batch: **a list of changes is not atomic**,
 //! and the A and the AAAA records of a name are two requests. A set is written only while it has the ETag that was
-//! read; if somebody else changed it in between, it is read and written again. A value at a name that is new to the
+//! read; if another process changed it in between, it is read and written again. A value at a name that is new to the
 //! backend is first tried without reading (`If-None-Match: *`), and so is the removal of what it added itself.
 //! Metadata of a set stays.
 //!
@@ -80,8 +80,3 @@ pub use provider::{AzureBackend, AzureCredentials, AzureOptions};
 
 #[cfg(doc)]
 use crate::TokenSource;
-
-#[cfg(test)]
-mod imitation;
-#[cfg(test)]
-mod tests;

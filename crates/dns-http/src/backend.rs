@@ -109,10 +109,10 @@ pub(crate) trait Provider: Send + Sync + fmt::Debug + Sized + 'static {
 /// **Cancellation.** A call that is dropped sends no further request; the last one may have been carried out.
 #[expect(private_bounds, reason = "the providers are those of this crate")]
 pub struct HttpBackend<P: Provider> {
-    inner: Arc<Shared<P>>,
+    state: Arc<ProviderState<P>>,
 }
 
-struct Shared<P: Provider> {
+struct ProviderState<P: Provider> {
     provider: P,
     zones: ZoneCache<P::Zone>,
     locks: Locks<DomainName>,
@@ -124,27 +124,27 @@ impl<P: Provider> HttpBackend<P> {
     /// Returns a backend over this provider. Sends nothing.
     pub(crate) fn over(provider: P) -> Self {
         let (zones, locks) = (ZoneCache::default(), Locks::default());
-        Self { inner: Arc::new(Shared { provider, zones, locks, remembered: Remembered::default() }) }
+        Self { state: Arc::new(ProviderState { provider, zones, locks, remembered: Remembered::default() }) }
     }
 }
 
 impl<P: Provider> Clone for HttpBackend<P> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone() }
+        Self { state: self.state.clone() }
     }
 }
 
 impl<P: Provider> fmt::Debug for HttpBackend<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("HttpBackend").field(&self.inner.provider).finish()
+        f.debug_tuple("HttpBackend").field(&self.state.provider).finish()
     }
 }
 
 #[async_trait]
 impl<P: Provider> DnsBackend for HttpBackend<P> {
     async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
-        let shared = &*self.inner;
-        let provider = &shared.provider;
+        let state = &*self.state;
+        let provider = &state.provider;
         let call = provider.api().call(Operation::Apply, zone);
         call.check_changes(&provider.capabilities(), changes)?;
         if changes.is_empty() {
@@ -157,16 +157,16 @@ impl<P: Provider> DnsBackend for HttpBackend<P> {
             true => [zone.clone()].into(),
             false => changes.iter().map(|change| change.name().clone()).collect(),
         };
-        let _locked = lock_within(&call, &shared.locks, names).await?;
+        let _locked = lock_within(&call, &state.locks, names).await?;
         let made = async {
-            let found = shared.zone(&call).await?;
+            let found = state.zone(&call).await?;
             let edits = edits(changes, provider.min_ttl(&found));
             match provider.edit(&call, &found, &edits).await? {
                 true => Ok(()),
-                false => shared.rewrite(&call, &found, &edits).await,
+                false => state.rewrite(&call, &found, &edits).await,
             }
         };
-        shared.forget_absent(zone, made.await)
+        state.forget_absent(zone, made.await)
     }
 
     async fn read(
@@ -175,29 +175,29 @@ impl<P: Provider> DnsBackend for HttpBackend<P> {
         name: &DomainName,
         record_type: RecordType,
     ) -> Result<Option<RecordSet>, BackendError> {
-        let shared = &*self.inner;
-        let call = shared.provider.api().call(Operation::Read, zone);
-        call.check_read(&shared.provider.capabilities(), name)?;
+        let state = &*self.state;
+        let call = state.provider.api().call(Operation::Read, zone);
+        call.check_read(&state.provider.capabilities(), name)?;
         let read = async {
-            let found = shared.zone(&call).await?;
-            shared.provider.read(&call, &found, &[(name.clone(), record_type)]).await
+            let found = state.zone(&call).await?;
+            state.provider.read(&call, &found, &[(name.clone(), record_type)]).await
         };
-        let sets = shared.forget_absent(zone, read.await)?;
+        let sets = state.forget_absent(zone, read.await)?;
         // A set that holds only values that the contract has no form for does not exist in its terms.
         Ok(sets.into_values().next().map(|(set, _)| set).filter(|set| !set.values.is_empty()))
     }
 
     fn capabilities(&self) -> Capabilities {
-        self.inner.provider.capabilities()
+        self.state.provider.capabilities()
     }
 
     async fn advice(&self, zone: &DomainName) -> Result<Vec<Advice>, BackendError> {
-        let provider = &self.inner.provider;
+        let provider = &self.state.provider;
         provider.advice(&provider.api().call(Operation::Read, zone)).await
     }
 }
 
-impl<P: Provider> Shared<P> {
+impl<P: Provider> ProviderState<P> {
     async fn zone(&self, call: &Call<'_>) -> Result<P::Zone, BackendError> {
         if let Some(known) = self.zones.get(call.zone, call.now()) {
             return Ok(known);

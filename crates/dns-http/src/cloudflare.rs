@@ -1,6 +1,6 @@
 //! Cloudflare.
 //!
-//! For who has the fleet zone at Cloudflare, on any plan. The API is described at
+//! Use this module if your zone is at Cloudflare, on any plan. The API is described at
 //! <https://developers.cloudflare.com/api/resources/dns/subresources/records/>, version 4.
 //!
 //! # Access
@@ -11,9 +11,9 @@
 //! Zone Resources   Include   Specific zone   fleet.example.com
 //! ```
 //!
-//! Zones that are not named in [`CloudflareOptions::zone_ids`] are looked for by their names, for which the token
-//! needs `Zone Zone Read` on the same zone. The id of a zone stands on its overview page. Cloudflare's rights end
-//! at the zone: a token cannot be limited to `_acme-challenge` names, so delegate the fleet a zone of its own.
+//! Zones that are not in [`CloudflareOptions::zone_ids`] are looked up by name, for which the token needs
+//! `Zone Zone Read` on the same zone. The overview page of a zone shows its id. A token cannot be limited to
+//! `_acme-challenge` names, so delegate a zone of its own to the fleet.
 //!
 //! # What a call costs
 //! The unit is the single record. All changes of one call go into one batch, which is made as a whole or not at
@@ -38,7 +38,7 @@
 //!   happen.
 //! - Addresses are added without Cloudflare's proxy. A record that has the address already stays as it is, proxied or
 //!   not.
-//! - `403` with code 10000 can be a token that is wrong as well as one without the right; it is told as `Refused`.
+//! - `403` with code 10000 can be a token that is wrong as well as one without the right; it is reported as `Refused`.
 //!
 //! ```
 //! # use std::sync::Arc;
@@ -46,7 +46,8 @@
 //! use fleetcert_dns_http::cloudflare::{CloudflareBackend, CloudflareOptions};
 //! # use fleetcert_dns_http::{HttpClient, HttpOptions};
 //!
-//! # let http = HttpClient::new(HttpOptions::default(), Arc::new(SystemClock), Arc::new(SystemEntropy))?;
+//! # let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+//! # let http = HttpClient::new(HttpOptions::default(), clock, entropy)?;
 //! let backend = CloudflareBackend::new(CloudflareOptions::new("the API token".into()), &http);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -55,8 +56,3 @@ mod messages;
 mod provider;
 
 pub use provider::{CloudflareBackend, CloudflareOptions};
-
-#[cfg(test)]
-mod imitation;
-#[cfg(test)]
-mod tests;

@@ -30,7 +30,8 @@
 //! use fleetcert_dns_http::desec::{DesecBackend, DesecOptions};
 //! # use fleetcert_dns_http::{HttpClient, HttpOptions};
 //!
-//! # let http = HttpClient::new(HttpOptions::default(), Arc::new(SystemClock), Arc::new(SystemEntropy))?;
+//! # let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+//! # let http = HttpClient::new(HttpOptions::default(), clock, entropy)?;
 //! let backend = DesecBackend::new(DesecOptions::new("the token".into()), &http);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -39,8 +40,3 @@ mod links;
 mod provider;
 
 pub use provider::{DesecBackend, DesecOptions};
-
-#[cfg(test)]
-mod imitation;
-#[cfg(test)]
-mod tests;

@@ -29,7 +29,8 @@
 //! use fleetcert_dns_http::digitalocean::{DigitalOceanBackend, DigitalOceanOptions};
 //! # use fleetcert_dns_http::{HttpClient, HttpOptions};
 //!
-//! # let http = HttpClient::new(HttpOptions::default(), Arc::new(SystemClock), Arc::new(SystemEntropy))?;
+//! # let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+//! # let http = HttpClient::new(HttpOptions::default(), clock, entropy)?;
 //! let backend = DigitalOceanBackend::new(DigitalOceanOptions::new("the token".into()), &http);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -38,8 +39,3 @@ mod messages;
 mod provider;
 
 pub use provider::{DigitalOceanBackend, DigitalOceanOptions};
-
-#[cfg(test)]
-mod imitation;
-#[cfg(test)]
-mod tests;

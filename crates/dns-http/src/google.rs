@@ -1,6 +1,6 @@
 //! Google Cloud DNS.
 //!
-//! For who has the fleet zone in a public managed zone. The API is described at
+//! Use this module if your zone is a public managed zone. The API is described at
 //! <https://cloud.google.com/dns/docs/reference/rest/v1>.
 //!
 //! # Access
@@ -30,14 +30,14 @@
 //!
 //! # What a call costs
 //! The unit is the record set. One call is one `changes.create`, which is made as a whole or not at all. A set is
-//! changed by a deletion of exactly what it was and an addition of what it is to be: if somebody else changed it in
+//! changed by a deletion of exactly what it was and an addition of what it is to be: if another process changed it in
 //! between, the API refuses, the sets are read, and it is tried again. A value at a name that is new to the backend
 //! is first tried without reading, and so is the removal of what it added itself. Everything else is one GET for
 //! each set before. A token is fetched once an hour.
 //!
 //! # What to know
 //! - The quotas of a project: 100 values in one set, 1,000 additions and 1,000 deletions in a change, 10,000 record
-//!   sets in a zone (<https://cloud.google.com/dns/quotas>), and so many requests a minute. Google says `403` with
+//!   sets in a zone (<https://cloud.google.com/dns/quotas>), and a quota of requests per minute. Google says `403` with
 //!   a reason for some of them; that is [`Quota`](fleetcert_dns::BackendErrorKind::Quota), and is tried again under
 //!   the deadline of the call.
 //! - Sets with a routing policy are never touched: a change of one is `InvalidInput`.
@@ -72,8 +72,3 @@ pub use service_account::{ServiceAccountKey, ServiceAccountKeyError};
 
 #[cfg(doc)]
 use crate::TokenSource;
-
-#[cfg(test)]
-mod imitation;
-#[cfg(test)]
-mod tests;

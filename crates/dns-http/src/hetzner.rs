@@ -16,8 +16,8 @@
 //! done. There is no request for several sets: a list of changes is **not atomic**.
 //!
 //! # What to know
-//! - Values come and go one by one (`add_records`, `remove_records`), so that several processes can change one name. Who
-//!   is told that another was faster reads again.
+//! - Values come and go one by one (`add_records`, `remove_records`), so that several processes can change one name. After a
+//!   conflict, the set is read again.
 //! - Addresses are written as a set of A and a set of AAAA, one after the other.
 //! - 3,600 requests an hour for a project. A set that is changed takes three or four.
 //! - The shortest time to live is 60 seconds. A set that is there keeps its time to live when it gets a text more.
@@ -29,7 +29,8 @@
 //! use fleetcert_dns_http::hetzner::{HetznerBackend, HetznerOptions};
 //! # use fleetcert_dns_http::{HttpClient, HttpOptions};
 //!
-//! # let http = HttpClient::new(HttpOptions::default(), Arc::new(SystemClock), Arc::new(SystemEntropy))?;
+//! # let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+//! # let http = HttpClient::new(HttpOptions::default(), clock, entropy)?;
 //! let backend = HetznerBackend::new(HetznerOptions::new("the token".into()), &http);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -39,8 +40,3 @@ mod messages;
 mod provider;
 
 pub use provider::{HetznerBackend, HetznerOptions};
-
-#[cfg(test)]
-mod imitation;
-#[cfg(test)]
-mod tests;

@@ -1,37 +1,36 @@
 //! DNS backends for the HTTP APIs of DNS providers and servers.
 //!
-//! For who has the fleet zone at a provider, or on a server with an API. Each backend is a feature and a module with
-//! a page of its own: which token with which rights it needs, what the API can do and what not. All of them add and
-//! remove challenge values one by one and never write over a value that they did not read; all of them share one
-//! [`HttpClient`] with deadlines, bounds and retries, and tell by an [`ApiError`] what came instead of an answer.
+//! Use this crate if your zone is hosted by a DNS provider with an HTTP API. Each backend is a feature and a module; its
+//! page lists the permissions that the token needs, the limits of the API, and the cost of a call. Every backend adds and
+//! removes challenge values one by one and never overwrites a value that it did not read. All of them share one
+//! [`HttpClient`] with deadlines, bounds and retries; an [`ApiError`] shows what the server sent instead of an answer.
 //!
-//! | feature | of | a list of changes is atomic | several processes at one name |
+//! | module and feature | provider | a list of changes is atomic | several processes may change one name |
 //! | --- | --- | --- | --- |
-//! | `powerdns` | PowerDNS, its HTTP API | yes | from 4.9.12 and 5.0.2 on |
-//! | `cloudflare` | Cloudflare | yes | yes for texts |
-//! | `route53` | Amazon Route 53 | yes | yes |
-//! | `google` | Google Cloud DNS | yes | yes |
-//! | `azure` | Azure DNS | no | yes |
-//! | `desec` | deSEC | yes | no |
-//! | `hetzner` | Hetzner, the Cloud API | no | yes |
-//! | `digitalocean` | DigitalOcean | no | yes |
-//! | `acme-dns` | acme-dns: two challenge values a name | no | no |
-//! | `webhook` (on by default) | anything that you serve yourself | as you say | as you do |
-//! | `long-tail` | the crate `dns-update`: challenge values only | no | by provider |
+//! | [`powerdns`] | PowerDNS, its HTTP API | yes | from 4.9.12 and 5.0.2 on |
+//! | [`cloudflare`] | Cloudflare | yes | TXT values only |
+//! | [`route53`] | Amazon Route 53 | yes | yes |
+//! | [`google`] | Google Cloud DNS | yes | yes |
+//! | [`azure`] | Azure DNS | no | yes |
+//! | [`desec`] | deSEC | yes | no |
+//! | [`hetzner`] | Hetzner, its Cloud API | no | yes |
+//! | [`digitalocean`] | DigitalOcean | no | yes |
+//! | [`acme_dns`] (`acme-dns`) | acme-dns: two challenge values per name | no | no |
+//! | [`webhook`] (default) | a service of your own | your choice | your choice |
+//! | [`long_tail`] (`long-tail`) | the crate `dns-update`: challenge values only | no | depends on the provider |
 //!
 //! ```
-//! # #[cfg(feature = "webhook")] {
-//! use std::sync::Arc;
+//! # #[cfg(feature = "cloudflare")] {
 //! use fleetcert_ambient::{SystemClock, SystemEntropy};
-//! use fleetcert_dns::{Capabilities, DnsBackend};
-//! use fleetcert_dns_http::webhook::{WebhookBackend, WebhookOptions, WebhookSecret};
+//! use fleetcert_dns_http::cloudflare::{CloudflareBackend, CloudflareOptions};
 //! use fleetcert_dns_http::{HttpClient, HttpOptions};
+//! use std::sync::Arc;
 //!
-//! let http = HttpClient::new(HttpOptions::default(), Arc::new(SystemClock), Arc::new(SystemEntropy))?;
-//! let secret = WebhookSecret::Hmac("the key".into());
-//! let options = WebhookOptions { endpoint: "https://dns.example.com/hook".parse()?, secret };
-//! let backend = WebhookBackend::new(options, &http, Capabilities::ALL);
-//! assert!(backend.capabilities().atomic);
+//! let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+//! let http = HttpClient::new(HttpOptions::default(), clock, entropy)?;
+//! let options = CloudflareOptions::new("the API token".into());
+//! let backend = CloudflareBackend::new(options, &http);
+//! # let _: &dyn fleetcert_dns::DnsBackend = &backend;
 //! # }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -87,4 +86,7 @@ pub use credentials::CredentialError;
 pub use tokens::{AccessToken, TokenSource};
 
 #[cfg(test)]
+#[cfg(feature = "__http")]
+#[allow(dead_code, reason = "the tests of providers use the rest")]
+#[path = "../tests/providers/fixture.rs"]
 mod fixture;

@@ -84,7 +84,7 @@ impl<K: Eq + Hash> Drop for Claim<K> {
     fn drop(&mut self) {
         let guard = self.guard.take();
         // The map's, ours, and that of the guard; a waiting claim has its own. New ones are made under the lock of the
-        // map, so nobody comes in between.
+        // map, so that no claim comes in between.
         let ours = 2 + usize::from(guard.is_some());
         let mut by_key = lock(&self.by_key);
         if Arc::strong_count(&self.mutex) == ours {

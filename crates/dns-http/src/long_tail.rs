@@ -1,6 +1,6 @@
 //! The long tail: some seventy providers by the crate [`dns_update`], TXT only.
 //!
-//! For who has the fleet zone at a provider for which this crate has no module of its own, and needs challenge
+//! Use this module if your zone is at a provider for which this crate has no module of its own, and you need challenge
 //! values there. Where there is such a module, take it: what follows is why.
 //!
 //! # Access
@@ -55,6 +55,3 @@ pub use dns_update;
 
 #[cfg(doc)]
 use fleetcert_dns::BackendErrorKind;
-
-#[cfg(test)]
-mod tests;

@@ -1,6 +1,6 @@
 //! PowerDNS, by the HTTP API of its authoritative server.
 //!
-//! For who runs PowerDNS 4.7 or later with `api=yes` and a backend that the API can write (SQLite, MySQL, PostgreSQL,
+//! Use this module if you run PowerDNS 4.7 or later with `api=yes` and a backend that the API can write (SQLite, MySQL, PostgreSQL,
 //! LMDB). The API is described at <https://doc.powerdns.com/authoritative/http-api/>.
 //!
 //! # Access
@@ -53,7 +53,5 @@ mod version;
 
 pub use provider::{PowerDnsBackend, PowerDnsOptions};
 
-#[cfg(test)]
-mod tests;
 #[cfg(doc)]
 use fleetcert_dns::DnsBackend;

@@ -1,6 +1,6 @@
 //! Amazon Route 53.
 //!
-//! For who has the fleet zone in a public hosted zone. The API is described at
+//! Use this module if your zone is a public hosted zone. The API is described at
 //! <https://docs.aws.amazon.com/Route53/latest/APIReference/>, version 2013-04-01.
 //!
 //! # Access
@@ -39,13 +39,13 @@
 //!
 //! # What a call costs
 //! The unit is the record set. One call is one `ChangeResourceRecordSets`, which is made as a whole or not at all.
-//! A set is changed by a DELETE of exactly what it was and a CREATE of what it is to be: if somebody else changed
+//! A set is changed by a DELETE of exactly what it was and a CREATE of what it is to be: if another process changed
 //! it in between, the batch fails, the sets are read, and it is tried again. A value at a name that is new to the
 //! backend is first tried without reading, and so is the removal of what it added itself. Everything else is one
 //! GET for each set before.
 //!
 //! # What to know
-//! - **Five requests a second** for the whole AWS account, whoever makes them. The backend paces itself by
+//! - **Five requests a second** for the whole AWS account, over all its users. The backend paces itself by
 //!   [`Route53Options::min_interval`]; give it more when others use the account, too. What is throttled all the
 //!   same is sent again under the deadline of the call.
 //! - A batch has at most 1,000 values and 32,000 characters, and both the old and the new values of a set count. A
@@ -84,6 +84,5 @@ pub use credentials::{AwsCredentialSource, AwsCredentials};
 pub use provider::{Route53Backend, Route53Options};
 
 #[cfg(test)]
-mod imitation;
-#[cfg(test)]
+#[path = "../tests/providers/route53/mod.rs"]
 mod tests;

@@ -88,7 +88,7 @@ struct Kept {
 /// What is left of a token's life when it is no longer used: the longest way of a request, and clocks that differ.
 const MARGIN: Duration = Duration::from_secs(60);
 /// No token lives longer.
-const LONGEST: Duration = Duration::from_secs(24 * 3600);
+const MAX_TOKEN_AGE: Duration = Duration::from_secs(24 * 3600);
 
 impl Fetched {
     pub(crate) fn new(fetch: Box<dyn Fetch>) -> Self {
@@ -105,7 +105,7 @@ impl Fetched {
             return Ok(token);
         }
         let AccessToken { secret, valid_for } = self.fetch.fetch(call).await?;
-        let until = call.now() + valid_for.min(LONGEST);
+        let until = call.now() + valid_for.min(MAX_TOKEN_AGE);
         *self.lock() = Some(Kept { secret: secret.clone(), until });
         Ok(secret)
     }

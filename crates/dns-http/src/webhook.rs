@@ -1,6 +1,6 @@
 //! A webhook: any backend of one's own, served over HTTP by three JSON requests.
 //!
-//! For who has a DNS that no backend knows, writes one in another language, or keeps the keys of the zone on another
+//! Use this module if no backend knows your DNS, you write one in another language, or the keys of the zone are on another
 //! machine. The requests are in [docs/webhook.md], to the letter; the example `webhook-server` serves them with axum:
 //!
 //! ```text
@@ -9,7 +9,7 @@
 //!
 //! # Access
 //! A bearer token, or better a key for HMAC: then nothing that is sent can be used for another request, and a request
-//! is old after some minutes. Either wants TLS: without, everybody on the way reads the changes.
+//! is old after some minutes. Use TLS with either: without it, the network can read the changes.
 //!
 //! # What it can
 //! What the server says that it can; [`WebhookBackend::connect`] asks it once. The conformance suite holds it to it.
@@ -41,6 +41,3 @@ mod signature;
 pub use backend::{WebhookBackend, WebhookOptions};
 pub use secret::WebhookSecret;
 pub use signature::{SIGNATURE_HEADER, SignatureFault, SignatureVerifier};
-
-#[cfg(test)]
-mod tests;

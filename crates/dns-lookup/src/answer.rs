@@ -1,4 +1,4 @@
-//! What a server answered, as values.
+//! The answer of a server, as values.
 
 mod rcode;
 mod record;
@@ -19,37 +19,37 @@ use crate::caa::CaaRecord;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Answer {
-    /// How it went.
+    /// Response code.
     pub rcode: Rcode,
-    /// The AA bit: the server says that the zone is its own.
+    /// AA bit: the server is authoritative for the zone.
     pub authoritative: bool,
-    /// The TC bit: the answer did not fit, and `records` is not all.
+    /// TC bit: the answer did not fit, and `records` is incomplete.
     pub truncated: bool,
-    /// The server speaks EDNS (RFC 6891).
+    /// Whether the server speaks EDNS (RFC 6891).
     pub edns: bool,
-    /// The answer section, less records whose owner has a name that no part of fleetcert uses.
+    /// Answer section, without records whose owner has a name that no part of fleetcert uses.
     pub records: Vec<AnswerRecord>,
-    /// The authority section: the SOA of the zone in which something is not, or the servers of a zone further down.
+    /// Authority section: the SOA of the zone in which the name or type does not exist, or the servers of a delegated zone.
     pub authority: Vec<AnswerRecord>,
-    /// The additional section: the addresses of name servers (glue).
+    /// Additional section: the addresses of name servers (glue).
     pub additional: Vec<AnswerRecord>,
 }
 
-/// The most aliases that are followed, from name to name. Resolvers stop at eight to sixteen.
+/// Maximum aliases followed in a row. Resolvers stop at eight to sixteen.
 pub(crate) const MAX_ALIASES: usize = 8;
 
 impl Answer {
-    /// The addresses at `name`.
+    /// Returns the addresses at `name`.
     pub fn addresses(&self, name: &DomainName) -> Vec<IpAddr> {
         at(&self.records, name).filter_map(AnswerData::address).collect()
     }
 
-    /// The addresses that the additional section has for `name`.
+    /// Returns the addresses of `name` in the additional section.
     pub fn glue(&self, name: &DomainName) -> Vec<IpAddr> {
         at(&self.additional, name).filter_map(AnswerData::address).collect()
     }
 
-    /// The texts at `name`.
+    /// Returns the TXT values at `name`.
     pub fn texts(&self, name: &DomainName) -> Vec<TxtValue> {
         let text = |data: &AnswerData| match data {
             AnswerData::Record(RecordData::Txt(value)) => Some(value.clone()),
@@ -58,7 +58,7 @@ impl Answer {
         at(&self.records, name).filter_map(text).collect()
     }
 
-    /// The name that `name` is an alias of.
+    /// Returns the name that `name` is an alias of.
     pub fn alias(&self, name: &DomainName) -> Option<&DomainName> {
         at(&self.records, name).find_map(|data| match data {
             AnswerData::Cname(target) => Some(target),
@@ -66,8 +66,8 @@ impl Answer {
         })
     }
 
-    /// Where `name` leads by the aliases that stand in this answer; `name` itself without any. It ends where they
-    /// go in a circle.
+    /// Returns the name to which the aliases in this answer lead from `name`; `name` itself without any. It stops where
+    /// they form a loop.
     pub fn end_of_aliases<'a>(&'a self, name: &'a DomainName) -> &'a DomainName {
         let mut end = name;
         for _ in 0..MAX_ALIASES {
@@ -79,12 +79,12 @@ impl Answer {
         end
     }
 
-    /// The start of the zone `name`.
+    /// Returns the SOA record of the zone `name`.
     pub fn soa(&self, name: &DomainName) -> Option<&Soa> {
         at(&self.records, name).find_map(AnswerData::as_soa)
     }
 
-    /// The name servers that the answer section has for the zone `name`, or the authority section: a referral.
+    /// Returns the name servers of the zone `name`, from the answer section or from the authority section (a referral).
     pub fn name_servers(&self, name: &DomainName) -> Vec<DomainName> {
         let server = |data: &AnswerData| match data {
             AnswerData::Ns(server) => Some(server.clone()),
@@ -97,7 +97,7 @@ impl Answer {
         servers
     }
 
-    /// The CAA records at `name`.
+    /// Returns the CAA records at `name`.
     pub fn caa(&self, name: &DomainName) -> Vec<CaaRecord> {
         let caa = |data: &AnswerData| match data {
             AnswerData::Caa(record) => Some(record.clone()),
@@ -106,13 +106,13 @@ impl Answer {
         at(&self.records, name).filter_map(caa).collect()
     }
 
-    /// For how many seconds a resolver remembers that there is nothing (RFC 2308 section 5): from the SOA record of
-    /// the authority section.
+    /// Returns the seconds for which a resolver caches that there is no such record (RFC 2308 section 5), from the SOA
+    /// record in the authority section.
     pub fn negative_ttl(&self) -> Option<u32> {
         self.authority.iter().find_map(|record| Some(record.ttl.min(record.data.as_soa()?.minimum)))
     }
 
-    /// Whether a record of this type stands at `name` whose value is none of ours.
+    /// Returns whether there is a record of this type at `name` whose value no part of fleetcert uses.
     pub(crate) fn has_foreign(&self, name: &DomainName, query_type: QueryType) -> bool {
         let code: u16 = query_type.to_wire().into();
         at(&self.records, name).any(|data| matches!(data, AnswerData::Other(other) if *other == code))

@@ -1,4 +1,4 @@
-//! One question to one server.
+//! Queries: one question to one server, or to resolvers in turn.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use hickory_proto::op::Message;
 use crate::resolver::Way;
 use crate::{Answer, LookupError, LookupErrorKind, QueryType, Resolver, Resolvers};
 
-/// Asks servers, with a deadline for each question.
+/// Sends queries to servers, each with a deadline.
 #[derive(Clone, Debug)]
 pub struct Asker {
     clock: Arc<dyn Clock>,
@@ -20,23 +20,23 @@ pub struct Asker {
     within: Duration,
 }
 
-/// Whether the server is to ask others (the RD bit): a resolver yes, an authoritative server no.
+/// The RD bit: whether the server should resolve the name by asking others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recursion {
-    /// The server is a resolver.
+    /// Set: the server is a resolver.
     Desired,
-    /// The server is to say what it has itself.
+    /// Not set: the server is authoritative and answers from its own zones.
     NotDesired,
 }
 
 impl Asker {
-    /// Questions take at most `within` each. `entropy` gives their ids.
+    /// Returns an asker whose queries take at most `within` each. `entropy` makes their ids.
     pub fn new(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>, within: Duration) -> Self {
         Self { clock, entropy, within }
     }
 
-    /// Asks once. What the server says, even that there is no such name, is an answer. An answer by UDP that is
-    /// [`truncated`](Answer::truncated) is for the caller to ask for again by TCP.
+    /// Sends one query. Every response is an answer, also one that says that there is no such name. If an answer over UDP
+    /// is [`truncated`](Answer::truncated), the caller asks again over TCP.
     ///
     /// **Cancellation.** Nothing is changed; dropping it is safe.
     ///
@@ -54,12 +54,12 @@ impl Asker {
         self.exchange(server, name, &query, transport, self.within).await
     }
 
-    /// Asks the resolvers, one after the other until one answers: that there are records, or none, or no such name.
+    /// Asks the resolvers in turn until one answers: with records, without any, or that there is no such name.
     ///
     /// **Cancellation.** Nothing is changed; dropping it is safe.
     ///
     /// # Errors
-    /// [`LookupError`] of the last one, with what the others failed with before.
+    /// [`LookupError`] of the last one, with the errors of the others before it.
     pub async fn resolve(
         &self,
         resolvers: &Resolvers,
@@ -158,8 +158,8 @@ fn encoded(query: &Message) -> Vec<u8> {
     message::encode(query).expect("one name fits into a message")
 }
 
-/// Asks an authoritative server once, with the machine's clock and five seconds of patience. Programs that pass in
-/// their clock use an [`Asker`].
+/// Asks an authoritative server once, with the system clock and a timeout of five seconds. Programs that pass in their
+/// clock use an [`Asker`].
 ///
 /// **Cancellation.** Nothing is changed; dropping it is safe.
 ///
@@ -175,7 +175,7 @@ pub async fn lookup(
     asker.ask(server, name, query_type, transport, Recursion::NotDesired).await
 }
 
-/// The answer, if the octets are one to this query.
+/// Parses the octets as an answer to this query.
 #[cfg(feature = "https")]
 fn read(query: &Message, reply: &[u8]) -> Option<Answer> {
     use hickory_proto::op::{MessageType, OpCode};

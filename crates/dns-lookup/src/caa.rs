@@ -1,37 +1,39 @@
-//! Which CA may issue: CAA records (RFC 8659) with the parameters of RFC 8657.
+//! CAA: whether a CA may issue, by CAA records (RFC 8659) with the parameters of RFC 8657. Pure.
 //!
-//! [`judge`] says what a CA would make of a set of records. It reads values strictly by the grammar: what a CA might
-//! take or leave counts as forbidden, so that a yes is a yes.
+//! [`judge`] evaluates a set of records as a CA does. It reads values strictly by the grammar: a value that one CA accepts
+//! and another rejects counts as forbidden.
 
 mod issue_value;
 
 use std::fmt;
+
+use hickory_proto::rr::rdata::CAA;
 
 pub use issue_value::{IssueValue, IssueValueError};
 
 /// A CAA record (RFC 8659 section 4.1).
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct CaaRecord {
-    /// The flags; [`is_critical`](Self::is_critical) reads them.
+    /// Flags; [`is_critical`](Self::is_critical) reads them.
     pub flags: u8,
-    /// The property tag, in lower case: `issue`, `issuewild`, `iodef`, …
+    /// Property tag, in lower case: `issue`, `issuewild`, `iodef`, …
     pub tag: String,
-    /// The value, as the server has it.
+    /// Value, as the server sent it.
     pub value: Vec<u8>,
 }
 
-/// Who asks for a certificate, and how.
+/// A request for a certificate, as CAA sees it: the CA, the account and the validation method.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Applicant {
-    /// The domain by which the CA knows itself in CAA records: `letsencrypt.org`.
+    /// Domain of the CA in CAA records: `letsencrypt.org`.
     pub issuer: String,
-    /// The URL of the account at the CA; `None` when there is none yet. Then a record that asks for one forbids.
+    /// URL of the account at the CA; `None` if there is none yet. Then a record that names an account forbids.
     pub account_uri: Option<String>,
-    /// How control over the name is shown: `dns-01`.
+    /// Validation method: `dns-01`.
     pub method: String,
 }
 
-/// What is asked for.
+/// The kind of identifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CertificateFor {
     /// The name itself.
@@ -40,29 +42,29 @@ pub enum CertificateFor {
     Wildcard,
 }
 
-/// What a CA makes of the records.
+/// The result of evaluating a set of CAA records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CaaVerdict {
-    /// No record speaks of this kind of certificate, so every CA may issue.
+    /// No record applies to this kind of identifier, so every CA may issue.
     Unrestricted,
-    /// A record allows it: this one.
+    /// This record allows it.
     Allowed(CaaRecord),
-    /// No record allows it; for each that might have, why not.
+    /// No record allows it; each record that applies, with the reason.
     Forbidden(Vec<(CaaRecord, CaaRefusal)>),
 }
 
-/// Why a record does not allow it.
+/// The reason why a record does not allow issuance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum CaaRefusal {
-    /// The tag is critical, and no CA needs to know it.
+    /// The property is critical, and RFC 8659 does not define it.
     #[error("it is critical and not one of issue, issuewild and iodef")]
     UnknownCritical,
-    /// The value breaks the grammar, which counts as naming nobody.
+    /// The value breaks the grammar, which counts as naming no CA.
     #[error("its value is malformed: {0}")]
     Malformed(IssueValueError),
-    /// It names nobody: `";"`.
+    /// It names no CA: `";"`.
     #[error("it allows no CA")]
     Nobody,
     /// It names another CA.
@@ -76,17 +78,24 @@ pub enum CaaRefusal {
     OtherMethod,
 }
 
-/// What the CA makes of the records of one name, for this applicant and kind of certificate. No records at all leave
-/// it to the parent: see [`Finder::caa`](crate::Finder::caa).
+/// Evaluates the records of one name for this applicant and kind of identifier. A name without records inherits those of
+/// its parent: see [`Finder::caa`](crate::Finder::caa).
 ///
 /// ```
 /// use fleetcert_dns_lookup::caa::{Applicant, CaaRecord, CaaVerdict, CertificateFor, judge};
 ///
-/// let record = CaaRecord { flags: 0, tag: "issue".into(), value: b"letsencrypt.org; validationmethods=dns-01".into() };
-/// let me = Applicant { issuer: "letsencrypt.org".into(), account_uri: None, method: "dns-01".into() };
-/// assert!(matches!(judge(&[record.clone()], &me, CertificateFor::Name), CaaVerdict::Allowed(_)));
+/// let value = b"letsencrypt.org; validationmethods=dns-01".into();
+/// let record = CaaRecord { flags: 0, tag: "issue".into(), value };
+/// let me = Applicant {
+///     issuer: "letsencrypt.org".into(),
+///     account_uri: None,
+///     method: "dns-01".into(),
+/// };
+/// let verdict = judge(&[record.clone()], &me, CertificateFor::Name);
+/// assert!(matches!(verdict, CaaVerdict::Allowed(_)));
 /// let other = Applicant { method: "http-01".into(), ..me };
-/// assert!(matches!(judge(&[record], &other, CertificateFor::Name), CaaVerdict::Forbidden(_)));
+/// let verdict = judge(&[record], &other, CertificateFor::Name);
+/// assert!(matches!(verdict, CaaVerdict::Forbidden(_)));
 /// ```
 pub fn judge(records: &[CaaRecord], applicant: &Applicant, certificate: CertificateFor) -> CaaVerdict {
     let unknown = |record: &&CaaRecord| {
@@ -120,7 +129,7 @@ impl Applicant {
             }
             Some(_) => {}
         }
-        // RFC 8657 sections 3 and 4: a parameter twice cannot be satisfied.
+        // RFC 8657 sections 3 and 4: a repeated parameter cannot be satisfied.
         let accounts: Vec<_> = value.parameters("accounturi").collect();
         if !accounts.iter().all(|account| Some(*account) == self.account_uri.as_deref()) || accounts.len() > 1
         {
@@ -136,21 +145,27 @@ impl Applicant {
     }
 }
 
-/// RFC 8657 section 4: labels with commas between them.
+/// Returns whether the text is a list of methods by RFC 8657 section 4: labels separated by commas.
 fn is_method_list(list: &str) -> bool {
     let of_label = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'-';
     list.split(',').all(|method| !method.is_empty() && method.bytes().all(of_label))
 }
 
 impl CaaRecord {
-    /// Whether a CA that does not know the tag must not issue. The bit of RFC 8659 is 128; so many zones have 1
-    /// instead that Let's Encrypt takes that too.
+    /// Returns whether a CA that does not know the tag must not issue. The bit of RFC 8659 is 128; because many zones set 1
+    /// instead, Let's Encrypt accepts that too.
     pub fn is_critical(&self) -> bool {
         self.flags & (128 | 1) != 0
     }
 }
 
-/// As in a zone file.
+impl From<&CAA> for CaaRecord {
+    fn from(caa: &CAA) -> Self {
+        Self { flags: caa.flags(), tag: caa.tag.to_ascii_lowercase(), value: caa.value.clone() }
+    }
+}
+
+/// In the form of a zone file.
 impl fmt::Display for CaaRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} \"{}\"", self.flags, self.tag.escape_debug(), self.value.escape_ascii())

@@ -1,8 +1,8 @@
-//! The check before the first order: is the zone fit for a fleet?
+//! The check before the first order: whether a zone is fit for a fleet.
 //!
-//! For who sets up a fleet zone, or asks why a validation failed. [`Diagnose`] looks at the zone as a CA's resolvers
-//! will, changes it through the backend in a way that harms nobody, and gives a [`Diagnosis`]: a list of findings, each
-//! with what was seen at each server and what to do. It prints as a table and serialises as JSON.
+//! For anyone who sets up a fleet zone or asks why a validation failed. [`Diagnose`] looks at the zone as a CA's resolvers
+//! do, tests harmless changes through the backend, and returns a [`Diagnosis`]: a list of findings, each with the answers
+//! of the servers and a remedy. It prints as a table and serialises as JSON.
 //!
 //! ```
 //! use fleetcert_ambient::{SystemClock, SystemEntropy};
@@ -14,7 +14,8 @@
 //! # // Nobody listens here.
 //! # let server = std::net::UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
 //! let servers = Servers::given(vec![server])?;
-//! let diagnose = Diagnose::new("fleet.test".parse()?, servers, Arc::new(SystemClock), Arc::new(SystemEntropy));
+//! let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+//! let diagnose = Diagnose::new("fleet.test".parse()?, servers, clock, entropy);
 //! let diagnosis = diagnose.run().await;
 //! assert_eq!(diagnosis.status(), Status::Problem);
 //! println!("{diagnosis}");
@@ -44,13 +45,13 @@ use fleetcert_dns::challenge::{ChallengeError, ChallengeOptions, Challenges};
 use fleetcert_names::{DomainName, HostName};
 
 use crate::caa::Applicant;
-use crate::servers::Source;
+use crate::servers::ServerSource;
 use crate::{Asker, AuthoritativeVisibility, Families, Finder, LookOptions, Servers, Ways};
 use ask::Probe;
 
 pub use diagnosis::{Check, Diagnosis, Finding, Seen, Status};
 
-/// A check of one zone, put together from what is known of it. Nothing is asked before [`run`](Self::run).
+/// A check of one zone. Sends nothing before [`run`](Self::run).
 #[derive(Debug)]
 pub struct Diagnose {
     zone: DomainName,
@@ -64,22 +65,22 @@ pub struct Diagnose {
     entropy: Arc<dyn Entropy>,
 }
 
-/// How patient the check is.
+/// Options of the check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DiagnoseOptions {
-    /// How long one question may take. Default: 3 seconds.
+    /// Timeout of one query. Default: 3 seconds.
     pub query_within: Duration,
-    /// How long the backend has for one change. Default: 20 seconds.
+    /// Timeout of one change through the backend. Default: 20 seconds.
     pub change_within: Duration,
-    /// How long a changed value has until all servers show it, and again until none does. Default: 60 seconds.
+    /// Timeout until all servers show an added value, and again until none shows it after its removal. Default: 60 seconds.
     pub visible_within: Duration,
-    /// How long secondaries have to come to the serial that the first server has. Default: 5 seconds.
+    /// Timeout until secondaries have the newest serial. Default: 5 seconds.
     pub settle_within: Duration,
-    /// The name at which values are tried. Default: a random one, `_acme-challenge.<label>` and the zone.
+    /// Name at which values are added and removed. Default: `_acme-challenge.<random label>` below the zone.
     pub probe: Option<DomainName>,
 }
 
-/// The backend, and the challenges that answer for what is written through it.
+/// The backend, and the challenges that keep track of what is written through it.
 #[derive(Debug)]
 struct Changer {
     backend: Arc<dyn DnsBackend>,
@@ -99,34 +100,33 @@ impl Default for DiagnoseOptions {
 }
 
 impl Diagnose {
-    /// A check of `zone` at these servers. With given servers, the delegation is not looked at.
+    /// Returns a check of `zone` at these servers. If the servers are given, the delegation is not checked.
     pub fn new(zone: DomainName, servers: Servers, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
         let options = DiagnoseOptions::default();
         let asker = Asker::new(clock.clone(), entropy.clone(), options.query_within);
         Self { zone, servers, options, applicant: None, host: None, changer: None, asker, clock, entropy }
     }
 
-    /// The same, with other options. Call it before [`through`](Self::through).
+    /// Sets the options. Call it before [`through`](Self::through).
     #[must_use]
     pub fn with_options(mut self, options: DiagnoseOptions) -> Self {
         self.asker = Asker::new(self.clock.clone(), self.entropy.clone(), options.query_within);
         Self { options, ..self }
     }
 
-    /// The same, with a look at CAA for this account and CA.
+    /// Checks CAA for this CA and account too.
     #[must_use]
     pub fn for_applicant(self, applicant: Applicant) -> Self {
         Self { applicant: Some(applicant), ..self }
     }
 
-    /// The same, with a look at this host of the zone: where its challenge goes, and CAA for it in place of the zone.
+    /// Checks this host of the zone too: the target of its challenge, and CAA for it instead of the zone.
     #[must_use]
     pub fn for_host(self, host: HostName) -> Self {
         Self { host: Some(host), ..self }
     }
 
-    /// The same, with changes of the zone through this backend. They are TXT values at the probe's name, and are
-    /// withdrawn again.
+    /// Tests changes through this backend too. They are TXT values at the name of the probe, and are withdrawn.
     #[must_use]
     pub fn through(self, backend: Arc<dyn DnsBackend>) -> Self {
         let options = ChallengeOptions {
@@ -139,9 +139,9 @@ impl Diagnose {
         Self { changer: Some(Changer { backend, challenges }), ..self }
     }
 
-    /// Checks everything that can be checked. What cannot is a finding too: [`Status::NotRun`].
+    /// Runs every check. One that cannot run is a finding too: [`Status::NotRun`].
     ///
-    /// **Cancellation.** When the future is dropped while a value is in the zone, the value stays there until
+    /// **Cancellation.** If the future is dropped while a value is in the zone, the value stays there until
     /// [`sweep`](Self::sweep).
     pub async fn run(&self) -> Diagnosis {
         let mut findings = vec![names::public(&self.zone)];
@@ -161,10 +161,10 @@ impl Diagnose {
         Diagnosis { zone: self.zone.clone(), findings }
     }
 
-    /// Withdraws what a dropped [`run`](Self::run) left in the zone, and says how many values that were.
+    /// Withdraws values that a dropped [`run`](Self::run) left in the zone, and returns their number.
     ///
     /// # Errors
-    /// Those of [`Challenges::sweep`], naming what is left.
+    /// Those of [`Challenges::sweep`]; they name the values that are left.
     pub async fn sweep(&self) -> Result<usize, ChallengeError> {
         match &self.changer {
             Some(changer) => changer.challenges.sweep().await,
@@ -174,8 +174,8 @@ impl Diagnose {
 
     fn finder(&self) -> Option<Finder> {
         match &self.servers.source {
-            Source::Given(_) => None,
-            Source::FoundBy { resolvers, port } => {
+            ServerSource::Given(_) => None,
+            ServerSource::FoundBy { resolvers, port } => {
                 Some(Finder::new(resolvers.clone(), self.asker.clone()).at_port(*port))
             }
         }
@@ -186,7 +186,7 @@ impl Diagnose {
         AuthoritativeVisibility::new(self.servers.clone(), options, self.clock.clone(), self.entropy.clone())
     }
 
-    /// The addresses of the zone's servers, and what the delegation says.
+    /// Returns the addresses of the zone's servers, and the finding on the delegation.
     async fn find(&self) -> (Vec<SocketAddr>, Finding) {
         match self.finder() {
             Some(finder) => delegation::look(&finder, &self.asker, &self.zone).await,
@@ -198,7 +198,7 @@ impl Diagnose {
     }
 }
 
-/// The families of addresses to which a way leads from here.
+/// Returns the address families to which there is a route from here.
 fn families(probes: &[Probe]) -> Families {
     let reaches = |v6: bool| probes.iter().any(|probe| probe.server.is_ipv6() == v6 && !probe.has_no_route());
     let has = |v6: bool| probes.iter().any(|probe| probe.server.is_ipv6() == v6);

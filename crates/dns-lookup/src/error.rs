@@ -1,4 +1,4 @@
-//! What can go wrong with a question.
+//! Errors of lookups.
 
 use std::error::Error;
 use std::fmt;
@@ -11,9 +11,9 @@ use crate::Rcode;
 
 type Source = Box<dyn Error + Send + Sync + 'static>;
 
-/// A question was not answered, or the answers lead nowhere.
+/// A query failed, or the answers lead nowhere.
 ///
-/// Its text has the server and what it did; after a fail-over, the servers that failed before too.
+/// Its text names the server and what it did; after a fail-over, also the servers that failed before.
 #[derive(Debug)]
 pub struct LookupError {
     kind: LookupErrorKind,
@@ -24,37 +24,37 @@ pub struct LookupError {
     source: Option<Source>,
 }
 
-/// Why there is no answer.
+/// The reason of a [`LookupError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LookupErrorKind {
-    /// Nothing came in time.
+    /// No answer came in time.
     TimedOut,
-    /// Nobody listens there.
+    /// Nothing listens at the address.
     Unreachable,
-    /// No way leads there from here: no IPv6, or a network that is down.
+    /// There is no route to the address: no IPv6, or a network that is down.
     NoRoute,
-    /// What came is no answer to the question.
+    /// The response is not an answer to the query.
     BadAnswer,
-    /// The server's certificate is for other names than the one that we expect.
+    /// The server's certificate is for other names than the expected one.
     ForeignCertificate,
-    /// The server's certificate does not lead to a root that we trust, or its time is over.
+    /// The server's certificate does not chain to a trusted root, or is expired.
     UntrustedCertificate,
-    /// There is no TLS, or none in common.
+    /// The server speaks no TLS, or no version or cipher in common.
     NoTls,
     /// An HTTP status other than 200.
     HttpStatus(u16),
-    /// The server answers that it cannot or will not.
+    /// The server answers with an error code, such as SERVFAIL or REFUSED.
     Failed(Rcode),
     /// No zone was found that holds the name.
     NoZone,
     /// The zone's servers have no addresses.
     NoServers,
-    /// Aliases go in a circle; [`LookupError::path`] shows it.
+    /// Aliases form a loop; [`LookupError::path`] shows it.
     AliasLoop,
     /// More than eight aliases in a row; [`LookupError::path`] shows them.
     TooManyAliases,
-    /// The name is an alias of a name that no part of fleetcert can write, such as one with an asterisk.
+    /// The name is an alias of a name that fleetcert cannot write, such as one with an asterisk.
     ForeignAlias,
 }
 
@@ -78,7 +78,7 @@ impl LookupError {
         self
     }
 
-    /// The same error, after the same question failed at other servers.
+    /// Adds the servers at which the same query failed before.
     pub(crate) fn after(mut self, earlier: Vec<LookupError>) -> Self {
         self.earlier = earlier;
         self
@@ -89,27 +89,27 @@ impl LookupError {
         self
     }
 
-    /// Why there is no answer.
+    /// The reason of a [`LookupError`].
     pub fn kind(&self) -> LookupErrorKind {
         self.kind
     }
 
-    /// The server that was asked, and the way, as a person reads it.
+    /// Returns the server and the transport, as text for people.
     pub fn server(&self) -> &str {
         &self.server
     }
 
-    /// The name that was asked for.
+    /// Returns the name of the query.
     pub fn name(&self) -> &DomainName {
         &self.name
     }
 
-    /// The names that were followed until here, the first one first; empty when no alias was followed.
+    /// Returns the names that were followed, the first one first; empty if no alias was followed.
     pub fn path(&self) -> &[DomainName] {
         &self.path
     }
 
-    /// What other resolvers failed with, which were asked the same before.
+    /// Returns the errors of the resolvers that were asked before.
     pub fn earlier(&self) -> &[LookupError] {
         &self.earlier
     }
@@ -134,7 +134,7 @@ fn has_no_route(error: &ExchangeError) -> bool {
     matches!(kind, Some(AddrNotAvailable | HostUnreachable | NetworkUnreachable))
 }
 
-/// What the server did, as the end of a sentence that begins with its address.
+/// Describes what the server did, as the end of a sentence that begins with its address.
 impl fmt::Display for LookupErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,4 +1,4 @@
-//! Finding zones and their servers through resolvers.
+//! The finder of zones and their servers, through resolvers.
 
 mod caa;
 mod servers;
@@ -16,9 +16,8 @@ pub use caa::CaaSet;
 pub use servers::ZoneServer;
 pub use target::ChallengeTarget;
 
-/// Finds what recursive resolvers know: which zone a name is in, which servers a zone has, where a challenge goes,
-/// which CAs may issue. Zones and servers are remembered for as long as their records say, for ten minutes at the
-/// most, and for no more than 1,024 names. Clones share what was found.
+/// Asks recursive resolvers which zone a name is in, which servers a zone has, where a challenge goes, and which CAs may
+/// issue. Caches zones and servers for their time to live, at most ten minutes and 1,024 names. Clones share the cache.
 ///
 /// ```no_run
 /// use fleetcert_ambient::{SystemClock, SystemEntropy};
@@ -43,18 +42,18 @@ pub struct Finder {
 
 #[derive(Debug, Default)]
 struct Found {
-    /// Whether a name is the apex of a zone.
+    /// Whether the name is the apex of a zone.
     cuts: Memory<bool>,
     servers: Memory<Arc<[ZoneServer]>>,
 }
 
 impl Finder {
-    /// Asks these resolvers. Nothing is asked before the first call.
+    /// Returns a finder that asks these resolvers. Sends nothing before the first call.
     pub fn new(resolvers: impl Into<Resolvers>, asker: Asker) -> Self {
         Self { asker, resolvers: resolvers.into(), port: 53, found: Arc::default() }
     }
 
-    /// The same, with another port than 53 for the servers that are found. For laboratories.
+    /// Sets the port of the servers that are found. Default: 53. For test networks.
     #[must_use]
     pub fn at_port(self, port: u16) -> Self {
         Self { port, found: Arc::default(), ..self }

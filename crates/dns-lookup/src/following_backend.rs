@@ -1,4 +1,4 @@
-//! A backend that writes challenges where their names lead.
+//! A backend that follows aliases and delegations of challenge names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,15 +12,14 @@ use futures_util::{FutureExt, StreamExt, stream};
 
 use crate::{ChallengeTarget, Finder, LookupError, LookupErrorKind, Rcode};
 
-/// Writes challenge records where their names lead: for who has delegated `_acme-challenge.x` by an alias (CNAME) or
-/// NS records into a zone that is kept for that, and runs an engine that knows only `x`.
+/// Writes challenge records where their names lead. Use it if you delegated `_acme-challenge.x` by an alias (CNAME) or NS
+/// records to a zone for challenges, and run an engine that knows only `x`.
 ///
-/// TXT values of names that begin with `_acme-challenge` go to their [target](Finder::challenge_target), everything
-/// else to the zone that the caller names. Targets in other zones than the ones that were allowed are refused, since a
-/// resolver says where they are.
+/// TXT values of names that begin with `_acme-challenge` go to their [target](Finder::challenge_target), all other changes
+/// to the zone of the call. Targets outside the allowed zones are refused, because it is a resolver that reports them.
 ///
-/// **Aliases that change.** A value is removed where its name leads then. Change an alias when no order is under way,
-/// or remove what is left at its old target by hand.
+/// **Aliases that change.** A value is removed where its name leads at that time. Change an alias while no order is in
+/// flight, or remove the values at its old target by hand.
 ///
 /// ```
 /// use fleetcert_dns_lookup::{Finder, FollowingBackend};
@@ -39,17 +38,17 @@ pub struct FollowingBackend<B> {
     allowed: BTreeSet<DomainName>,
 }
 
-/// How many names are followed at the same time.
+/// Maximum names followed at the same time.
 const NAMES_AT_ONCE: usize = 8;
 
 impl<B: DnsBackend> FollowingBackend<B> {
-    /// Writes through `inner`, which must be able to change the `allowed` zones too. The zone that a caller names is
-    /// always allowed.
+    /// Returns a backend that writes through `inner`, which must be able to change the `allowed` zones too. The zone of the
+    /// call is always allowed.
     pub fn new(inner: B, finder: Finder, allowed: impl IntoIterator<Item = DomainName>) -> Self {
         Self { inner, finder, allowed: allowed.into_iter().collect() }
     }
 
-    /// Where the name leads, or why that is no place to write to.
+    /// Returns where the name leads, or why nothing can be written there.
     async fn target(
         &self,
         operation: Operation,
@@ -65,7 +64,7 @@ impl<B: DnsBackend> FollowingBackend<B> {
         Err(BackendError::new(BackendErrorKind::Refused, operation, zone, why))
     }
 
-    /// The changes, each with its true name, by zone and in their order.
+    /// Returns the changes, each with the name to which it leads, by zone and in their order.
     async fn followed(
         &self,
         zone: &DomainName,
@@ -99,11 +98,11 @@ impl<B: DnsBackend> FollowingBackend<B> {
 impl<B: DnsBackend> DnsBackend for FollowingBackend<B> {
     async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
         if changes.len() > self.capabilities().max_changes {
-            // Refused before anybody is asked.
+            // Refused before any server is asked.
             return self.inner.apply(zone, changes).await;
         }
         for change in changes {
-            require_within(Operation::Apply, zone, change.name())?;
+            Operation::Apply.check_name(zone, change.name())?;
         }
         if !changes.iter().any(is_challenge) {
             return self.inner.apply(zone, changes).await;
@@ -120,7 +119,7 @@ impl<B: DnsBackend> DnsBackend for FollowingBackend<B> {
         name: &DomainName,
         record_type: RecordType,
     ) -> Result<Option<RecordSet>, BackendError> {
-        require_within(Operation::Read, zone, name)?;
+        Operation::Read.check_name(zone, name)?;
         if record_type != RecordType::Txt || !is_challenge_name(name) {
             return self.inner.read(zone, name, record_type).await;
         }
@@ -128,7 +127,7 @@ impl<B: DnsBackend> DnsBackend for FollowingBackend<B> {
         self.inner.read(&target.zone, &target.name, record_type).await
     }
 
-    /// Those of the inner backend; but a list may be for several zones, and is not atomic then.
+    /// Returns those of the inner backend, without `atomic`: a list may be for several zones.
     fn capabilities(&self) -> Capabilities {
         Capabilities { atomic: false, ..self.inner.capabilities() }
     }
@@ -157,14 +156,6 @@ fn renamed(change: &Change, to: &DomainName) -> Change {
         }
     }
     change
-}
-
-fn require_within(operation: Operation, zone: &DomainName, name: &DomainName) -> Result<(), BackendError> {
-    if name.is_within(zone) {
-        return Ok(());
-    }
-    let why = format!("{name} is outside the zone");
-    Err(BackendError::new(BackendErrorKind::NotInZone, operation, zone, why))
 }
 
 fn not_followed(operation: Operation, zone: &DomainName, error: LookupError) -> BackendError {

@@ -1,13 +1,21 @@
-//! Finding the authoritative servers of a zone and seeing what each of them answers.
+//! Authoritative servers of a zone: finding them, and checking what each of them answers.
 //!
-//! For who must know that a change is out before he tells a CA to look. [`AuthoritativeVisibility`] asks every
-//! authoritative server over UDP and TCP and gives a verdict on each. The servers are given, or found through
-//! resolvers ([`Servers`]). [`Finder`] says which zone a name is in, where a challenge goes through aliases and
-//! delegations, and which CAs may issue; a [`FollowingBackend`] writes challenges there. [`diagnose`] checks a whole
-//! zone before the first order. For single questions there is [`lookup`].
+//! For anyone who must know that a change has propagated before asking a CA to validate.
 //!
-//! A resolver is trusted for where the servers are, and never for what they say. It is asked over UDP and TCP, over TLS,
-//! with the feature `https` over HTTPS, and the feature `system-resolvers` takes those of the system. No ACME here.
+//! - [`AuthoritativeVisibility`] asks every authoritative server over UDP and TCP and returns a verdict on each. You name
+//!   the servers, or it finds them through resolvers ([`Servers`]).
+//! - [`Finder`] finds the zone of a name, the target of a challenge behind aliases and delegations, and the CAs that may
+//!   issue; a [`FollowingBackend`] writes challenges to that target.
+//! - [`caa`] evaluates CAA records without I/O.
+//! - [`diagnose`] checks a whole zone before the first order.
+//! - [`lookup`] sends a single query.
+//!
+//! A resolver is trusted for the addresses of the servers, never for their answers. Queries go over UDP, TCP and TLS.
+//!
+//! | feature | adds |
+//! | --- | --- |
+//! | `https` | `Resolver::https`: resolvers over HTTPS (RFC 8484) |
+//! | `system-resolvers` | `Resolvers::system`: the resolvers of the system's configuration |
 //!
 //! ```
 //! use fleetcert_dns_lookup::{AuthoritativeVisibility, LookOptions, Servers};
@@ -19,11 +27,16 @@
 //! # // Nobody listens here.
 //! # let server = std::net::UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
 //! let servers = Servers::given(vec![server])?;
-//! let visibility = AuthoritativeVisibility::new(
-//!     servers, LookOptions::default(), Arc::new(SystemClock), Arc::new(SystemEntropy));
+//! let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+//! let options = LookOptions::default();
+//! let visibility = AuthoritativeVisibility::new(servers, options, clock, entropy);
+//! let zone = "fleet.test".parse()?;
 //! let name = "_acme-challenge.xi8qz.fleet.test".parse()?;
-//! let sighting = visibility.look(&"fleet.test".parse()?, &name, &"gfj9Xq…Rg85nM".parse()?).await?;
-//! assert!(sighting.servers.iter().all(|server| server.verdict != Verdict::Seen));
+//! let value = "gfj9Xq…Rg85nM".parse()?;
+//! let sighting = visibility.look(&zone, &name, &value).await?;
+//! for server in &sighting.servers {
+//!     assert_ne!(server.verdict, Verdict::Seen);
+//! }
 //! # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
 //! ```
 
@@ -49,4 +62,4 @@ pub use fleetcert_dns_wire::{Tls, TlsSettingsError, Transport};
 pub use following_backend::FollowingBackend;
 pub use resolver::{Resolver, ResolverError, Resolvers};
 pub use servers::{Servers, ServersError};
-pub use visibility::{AuthoritativeVisibility, Families, LookOptions, NotSeenError, Patience, Ways};
+pub use visibility::{AuthoritativeVisibility, Families, LookOptions, NotVisibleError, WaitOptions, Ways};

@@ -1,4 +1,4 @@
-//! What was found out about names, for as long as its records say, within bounds.
+//! A bounded cache of facts about names, for their time to live.
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -6,16 +6,16 @@ use std::time::{Duration, SystemTime};
 
 use fleetcert_names::DomainName;
 
-/// A bounded map from names to what is known of them until a moment.
+/// A bounded map from names to facts that expire.
 #[derive(Debug)]
 pub(crate) struct Memory<V> {
     entries: Mutex<HashMap<DomainName, (V, SystemTime)>>,
 }
 
-/// What moves is seen at its new place after ten minutes at the latest.
-const LONGEST: Duration = Duration::from_secs(600);
-/// A time to live of nothing must not mean a question for every look.
-const SHORTEST: Duration = Duration::from_secs(5);
+/// Maximum age of a fact, so that a zone that moved is found at its new servers after ten minutes at most.
+const MAX_AGE: Duration = Duration::from_secs(600);
+/// Minimum age, so that a time to live of zero does not mean a query for every look.
+const MIN_AGE: Duration = Duration::from_secs(5);
 const MAX_NAMES: usize = 1024;
 
 impl<V: Clone> Memory<V> {
@@ -25,10 +25,9 @@ impl<V: Clone> Memory<V> {
         })
     }
 
-    /// Remembers for `ttl` seconds, between five seconds and ten minutes. When there is no room, what ends first is
-    /// forgotten.
+    /// Caches a fact for `ttl` seconds, between five seconds and ten minutes. A full cache drops the fact that expires first.
     pub(crate) fn put(&self, name: &DomainName, value: V, now: SystemTime, ttl: u32) {
-        let until = now + Duration::from_secs(ttl.into()).clamp(SHORTEST, LONGEST);
+        let until = now + Duration::from_secs(ttl.into()).clamp(MIN_AGE, MAX_AGE);
         self.with(|entries| {
             if entries.len() >= MAX_NAMES && !entries.contains_key(name) {
                 entries.retain(|_, (_, until)| *until > now);

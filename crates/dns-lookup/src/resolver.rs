@@ -1,4 +1,4 @@
-//! The recursive resolvers through which servers are found.
+//! Recursive resolvers, through which servers are found.
 
 #[cfg(feature = "https")]
 pub(crate) mod https;
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fleetcert_dns_wire::Tls;
 
-/// A recursive resolver, and the way to it.
+/// A recursive resolver and its transport.
 #[derive(Clone, Debug)]
 pub struct Resolver {
     pub(crate) way: Way,
@@ -28,18 +28,18 @@ pub(crate) enum Way {
 }
 
 impl Resolver {
-    /// Over UDP; and over TCP when an answer is cut, or when nothing comes by UDP within a third of the time.
+    /// Returns a resolver over UDP, and over TCP if an answer is truncated or none comes within a third of the timeout.
     pub fn plain(server: SocketAddr) -> Self {
         Self { way: Way::Plain(server) }
     }
 
-    /// Over TCP only.
+    /// Returns a resolver over TCP only.
     pub fn tcp(server: SocketAddr) -> Self {
         Self { way: Way::Tcp(server) }
     }
 
-    /// DNS over TLS (RFC 7858), at port 853 as a rule. The server must prove that it has the name that `tls` says;
-    /// there is no way to go without.
+    /// Returns a resolver over TLS (RFC 7858), usually at port 853. Its certificate must be for the name in `tls`; there is
+    /// no option to skip that check.
     ///
     /// ```
     /// use fleetcert_dns_lookup::{Resolver, Tls};
@@ -56,7 +56,7 @@ impl Resolver {
     }
 }
 
-/// As the program's `--resolver` takes it.
+/// In the form of the `--resolver` flag of `diagnose`.
 impl fmt::Display for Resolver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.way {
@@ -69,20 +69,20 @@ impl fmt::Display for Resolver {
     }
 }
 
-/// One to eight resolvers. When one fails, the next is asked; the one that answered is asked first from then on.
-/// Clones share which one that is.
+/// One to eight resolvers. If one fails, the next is asked; the one that answered is asked first from then on, in all
+/// clones.
 #[derive(Clone, Debug)]
 pub struct Resolvers {
     list: Arc<[Resolver]>,
-    /// Where to begin: an index into the list.
+    /// Index of the resolver that is asked first.
     first: Arc<AtomicUsize>,
 }
 
 impl Resolvers {
-    /// The most resolvers of one list.
+    /// Maximum resolvers in a list.
     pub const MAX: usize = 8;
 
-    /// These resolvers, in this order.
+    /// Returns these resolvers, in this order.
     ///
     /// # Errors
     /// [`ResolverError::Count`] for none or more than [`MAX`](Self::MAX).
@@ -93,7 +93,7 @@ impl Resolvers {
         Ok(Self { list: resolvers.into(), first: Arc::default() })
     }
 
-    /// All of them, beginning with the one that answered last, each with its index.
+    /// Returns all of them with their indices, beginning with the one that answered last.
     pub(crate) fn in_turn(&self) -> impl Iterator<Item = (usize, &Resolver)> {
         let first = self.first.load(Ordering::Relaxed);
         let count = self.list.len();
@@ -128,17 +128,17 @@ impl fmt::Display for Resolvers {
     }
 }
 
-/// Resolvers that cannot be used.
+/// The resolvers cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResolverError {
     /// None, or more than [`Resolvers::MAX`].
     #[error("there are 1 to 8 resolvers")]
     Count,
-    /// The URL is not one of HTTPS with a host.
+    /// The URL is not an HTTPS URL with a host.
     #[error("the resolver's URL is not an https:// URL with a host")]
     Url,
-    /// What the system has about its resolvers cannot be read, or names none.
+    /// The system's resolver configuration cannot be read, or names no resolver.
     #[error("the system's resolvers cannot be read: {0}")]
     System(Box<dyn std::error::Error + Send + Sync>),
 }

@@ -1,27 +1,27 @@
-//! Which servers are asked.
+//! The servers that are asked.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use crate::Resolvers;
 
-/// The authoritative servers of zones: given, or where to find them.
+/// The authoritative servers of zones: given, or found through resolvers.
 #[derive(Clone, Debug)]
 pub struct Servers {
-    pub(crate) source: Source,
+    pub(crate) source: ServerSource,
 }
 
 #[derive(Clone, Debug)]
-pub(crate) enum Source {
+pub(crate) enum ServerSource {
     Given(Vec<SocketAddr>),
     FoundBy { resolvers: Resolvers, port: u16 },
 }
 
 impl Servers {
-    /// The most servers that are asked about one name.
+    /// Maximum servers that are asked about one name.
     pub const MAX: usize = 32;
 
-    /// These servers, for every zone. Each is asked once, however often it is named.
+    /// Returns these servers, for every zone. A server that is named twice is asked once.
     ///
     /// # Errors
     /// [`ServersError`] for none or more than [`MAX`](Self::MAX).
@@ -30,28 +30,30 @@ impl Servers {
         if servers.is_empty() || servers.len() > Self::MAX {
             return Err(ServersError);
         }
-        Ok(Self { source: Source::Given(servers.into_iter().collect()) })
+        Ok(Self { source: ServerSource::Given(servers.into_iter().collect()) })
     }
 
-    /// The servers that the NS records of the zone name, found through these recursive resolvers: every address of
-    /// each, at port 53. Beyond [`MAX`](Self::MAX) addresses the rest is not asked.
+    /// Returns the servers in the NS records of the zone, found through these recursive resolvers: every address of each,
+    /// at port 53, up to [`MAX`](Self::MAX) addresses.
     pub fn found_by(resolvers: impl Into<Resolvers>) -> Self {
-        Self { source: Source::FoundBy { resolvers: resolvers.into(), port: 53 } }
+        Self { source: ServerSource::FoundBy { resolvers: resolvers.into(), port: 53 } }
     }
 
     pub(crate) fn given_addresses(&self) -> Vec<SocketAddr> {
         match &self.source {
-            Source::Given(servers) => servers.clone(),
-            Source::FoundBy { .. } => Vec::new(),
+            ServerSource::Given(servers) => servers.clone(),
+            ServerSource::FoundBy { .. } => Vec::new(),
         }
     }
 
-    /// The same, with another port for the servers that are found. For laboratories.
+    /// Sets the port of the servers that are found. Default: 53. For test networks.
     #[must_use]
     pub fn at_port(self, port: u16) -> Self {
         match self.source {
-            Source::FoundBy { resolvers, .. } => Self { source: Source::FoundBy { resolvers, port } },
-            Source::Given(_) => self,
+            ServerSource::FoundBy { resolvers, .. } => {
+                Self { source: ServerSource::FoundBy { resolvers, port } }
+            }
+            ServerSource::Given(_) => self,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Whether every authoritative server shows a value.
+//! Visibility of a value at every authoritative server.
 
 mod look;
 mod options;
@@ -16,41 +16,41 @@ use fleetcert_names::DomainName;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 
-use crate::servers::Source;
+use crate::servers::ServerSource;
 use crate::{Asker, Finder, LookupError, LookupErrorKind, Rcode, Servers, Transport};
-use look::Seen;
+use look::Observation;
 
 pub use options::{Families, LookOptions, Ways};
-pub use wait::{NotSeenError, Patience};
+pub use wait::{NotVisibleError, WaitOptions};
 
-/// Sees what the authoritative servers of a zone answer, by asking each of them.
+/// Asks each authoritative server of a zone whether it shows a value.
 ///
-/// Every server is asked in every way that the options name, all at the same time, and each answer is a verdict of
-/// its own. An answer without the AA bit is a failure: such a server answers from a cache or knows nothing.
+/// Every server is asked over every transport in the options, all at the same time, and each answer has its own verdict.
+/// An answer without the AA bit is a failure: such a server answers from a cache or does not have the zone.
 ///
-/// **Aliases.** A CA follows them, and so does a look. When servers that a resolver [found](Servers::found_by) say
-/// that the name is an alias, the servers of the zone that it leads to are found too, and their verdicts stand in
-/// the place of those that said so, with the name that they were asked for. [Given](Servers::given) servers are all that
-/// there are: the same server is asked for the name to which the alias leads, and fails when it does not have it.
+/// **Aliases.** A CA follows them, and so does this. If servers that a resolver [found](Servers::found_by) answer that
+/// the name is an alias, the servers of the target's zone are found too; their verdicts replace those of the alias and
+/// name the target. If the servers are [given](Servers::given), no others are asked: the same server is asked for the
+/// target, and fails if it does not have it.
 #[derive(Debug)]
 pub struct AuthoritativeVisibility {
-    source: Where,
+    source: ServerList,
     transports: Vec<Transport>,
     families: Families,
     asker: Asker,
 }
 
 #[derive(Debug)]
-enum Where {
+enum ServerList {
     Given(Vec<SocketAddr>),
     Found(Finder),
 }
 
-/// How many names are followed for one look. Servers that tell of more do not agree at all.
+/// Maximum alias targets followed for one look. Servers that name more do not agree with each other.
 const MAX_TARGETS: usize = 4;
 
 impl AuthoritativeVisibility {
-    /// A look at `servers`. Nothing is asked before the first look.
+    /// Returns the visibility at `servers`. Sends nothing before the first look.
     pub fn new(
         servers: Servers,
         options: LookOptions,
@@ -64,20 +64,20 @@ impl AuthoritativeVisibility {
         };
         let asker = Asker::new(clock, entropy, options.query_within);
         let source = match servers.source {
-            Source::Given(servers) => Where::Given(servers),
-            Source::FoundBy { resolvers, port } => {
-                Where::Found(Finder::new(resolvers, asker.clone()).at_port(port))
+            ServerSource::Given(servers) => ServerList::Given(servers),
+            ServerSource::FoundBy { resolvers, port } => {
+                ServerList::Found(Finder::new(resolvers, asker.clone()).at_port(port))
             }
         };
         Self { source, transports, families: options.families, asker }
     }
 
-    /// The addresses to ask about names of `zone`, and verdicts on servers whose addresses are not known.
+    /// Returns the addresses to ask about names of `zone`, and verdicts on servers whose addresses are not known.
     async fn servers(&self, zone: &DomainName) -> Result<(Vec<SocketAddr>, Vec<ServerVerdict>), LookupError> {
         let mut unknown = Vec::new();
         let all = match &self.source {
-            Where::Given(servers) => servers.clone(),
-            Where::Found(finder) => {
+            ServerList::Given(servers) => servers.clone(),
+            ServerList::Found(finder) => {
                 let servers = finder.servers(zone).await?;
                 for server in servers.iter().filter(|server| server.incomplete) {
                     let why = "its addresses cannot be looked up now".to_owned();
@@ -86,7 +86,7 @@ impl AuthoritativeVisibility {
                         verdict: Verdict::Failed(why),
                     });
                 }
-                // Two names may have one address.
+                // Two names can have one address.
                 let addresses: std::collections::BTreeSet<_> =
                     servers.iter().flat_map(|server| server.addresses.iter().copied()).collect();
                 addresses.into_iter().collect()
@@ -95,8 +95,8 @@ impl AuthoritativeVisibility {
         Ok((all.into_iter().filter(|server| self.families.include(server)).collect(), unknown))
     }
 
-    /// Asks all servers of the zone for the name. Their verdicts say which one when it is where an alias leads
-    /// (`by_alias`). Returns verdicts, and the names that servers say it is an alias of.
+    /// Asks all servers of the zone for the name. If it is the target of an alias (`by_alias`), the verdicts name it.
+    /// Returns the verdicts, and the targets of which servers answer that the name is an alias.
     async fn ask_all(
         &self,
         zone: &DomainName,
@@ -105,7 +105,7 @@ impl AuthoritativeVisibility {
         by_alias: bool,
     ) -> Result<(Vec<ServerVerdict>, Vec<DomainName>), LookupError> {
         let (servers, mut verdicts) = self.servers(zone).await?;
-        let may_ask_on = matches!(self.source, Where::Given(_));
+        let may_ask_on = matches!(self.source, ServerList::Given(_));
         let mut questions = Vec::with_capacity(servers.len() * self.transports.len());
         for server in servers {
             for transport in &self.transports {
@@ -117,12 +117,14 @@ impl AuthoritativeVisibility {
         for (server, transport, seen) in join_all(questions).await {
             let at = if by_alias { format!(" for {name}") } else { String::new() };
             let verdict = match seen {
-                Seen::Verdict(verdict) => verdict,
-                Seen::Alias(target) if !may_ask_on && !by_alias => {
+                Observation::Verdict(verdict) => verdict,
+                Observation::Alias(target) if !may_ask_on && !by_alias => {
                     targets.push(target);
                     continue;
                 }
-                Seen::Alias(target) => Verdict::Failed(format!("says that the name is an alias of {target}")),
+                Observation::Alias(target) => {
+                    Verdict::Failed(format!("says that the name is an alias of {target}"))
+                }
             };
             verdicts.push(ServerVerdict { server: format!("{server} {transport}{at}"), verdict });
         }
@@ -131,7 +133,7 @@ impl AuthoritativeVisibility {
         Ok((verdicts, targets))
     }
 
-    /// The verdicts of the servers to which an alias leads, or one on the alias itself.
+    /// Returns the verdicts of the servers of an alias's target, or one verdict on the alias itself.
     async fn follow(&self, finder: &Finder, target: &DomainName, value: &TxtValue) -> Vec<ServerVerdict> {
         let looked = async {
             let end = finder.challenge_target(target).await?;
@@ -156,13 +158,10 @@ impl Visibility for AuthoritativeVisibility {
         name: &DomainName,
         value: &TxtValue,
     ) -> Result<Sighting, BackendError> {
-        if !name.is_within(zone) {
-            let why = format!("{name} is outside the zone");
-            return Err(BackendError::new(BackendErrorKind::NotInZone, Operation::Look, zone, why));
-        }
+        Operation::Look.check_name(zone, name)?;
         let (mut servers, targets) =
             self.ask_all(zone, name, value, false).await.map_err(|error| not_found(zone, error))?;
-        if let Where::Found(finder) = &self.source {
+        if let ServerList::Found(finder) = &self.source {
             for target in targets.iter().take(MAX_TARGETS) {
                 servers.extend(self.follow(finder, target, value).await);
             }

@@ -12,24 +12,24 @@ use crate::client::authorize::{concealed, secret_header};
 use crate::client::{Api, Authorizer, Call, Outgoing, Repeat, Request};
 use crate::{Endpoint, HttpClient};
 
-/// What may change the values of one name. `Debug` shows no secret.
+/// An account that may change the values of one name. `Debug` shows no secret.
 #[derive(Clone, Debug)]
 pub struct AcmeDnsAccount {
-    /// The name at acme-dns, to which the CNAME of `_acme-challenge` points.
+    /// Name at acme-dns, to which the CNAME of `_acme-challenge` points.
     pub full_domain: DomainName,
-    /// Its first label, by which the API calls the name.
+    /// First label of that name, which identifies it in the API.
     pub subdomain: String,
-    /// The user of the account.
+    /// User of the account.
     pub username: String,
-    /// The key of the account.
+    /// Key of the account.
     pub password: SecretString,
 }
 
-/// Makes an account for the name `for_name`, whose changes are then accepted only from these networks, in CIDR
-/// notation; from anywhere when there is none. What remains to be done by hand is the CNAME from `for_name` to
-/// [`full_domain`](AcmeDnsAccount::full_domain).
+/// Registers an account for the name `for_name`. acme-dns accepts its changes only from these networks, in CIDR notation,
+/// or from anywhere if there are none. Add the CNAME from `for_name` to
+/// [`full_domain`](AcmeDnsAccount::full_domain) by hand.
 ///
-/// **Idempotence.** None: each call makes an account. When the answer is lost, so is the account; it does no harm.
+/// **Idempotence.** None: each call makes an account. If the answer is lost, so is the account, without harm.
 ///
 /// # Errors
 /// As those of a backend. A server that is closed to registrations answers with a 404 or 403.
@@ -39,7 +39,7 @@ pub async fn register(
     for_name: &DomainName,
     allow_from: &[String],
 ) -> Result<AcmeDnsAccount, BackendError> {
-    let api = Api::new(http, endpoint, Anybody);
+    let api = Api::new(http, endpoint, Anonymous);
     let call = api.call(Operation::Apply, for_name);
     let request = Request::new(Method::POST, ["register"], Repeat::Harmful).with_secret_reply();
     let request =
@@ -66,12 +66,12 @@ struct Registered {
     password: String,
 }
 
-/// Registration asks for no proof.
+/// Registration needs no credentials.
 #[derive(Debug)]
-struct Anybody;
+struct Anonymous;
 
 #[async_trait]
-impl Authorizer for Anybody {
+impl Authorizer for Anonymous {
     async fn authorize(&self, _: &mut Outgoing, _: &Call<'_>) -> Result<(), BackendError> {
         Ok(())
     }

@@ -23,26 +23,25 @@ use crate::{Endpoint, HttpClient};
 #[derive(Clone, Debug)]
 pub struct AcmeDnsBackend {
     names: Arc<BTreeMap<DomainName, Arc<Account>>>,
-    /// Knows no secret: it is for errors of calls that have no account.
-    nobody: Arc<Api>,
+    /// An API without a secret, for errors of calls that have no account.
+    anonymous: Arc<Api>,
 }
 
 #[derive(Debug)]
 struct Account {
     api: Api,
     subdomain: String,
-    /// The values that are there as far as we wrote them, the oldest first.
+    /// Values that this backend wrote and acme-dns still keeps, the oldest first.
     written: Mutex<VecDeque<TxtValue>>,
 }
 
-/// acme-dns keeps so many values of a name.
+/// Number of values that acme-dns keeps for a name.
 const VALUES: usize = 2;
 const MAX_CHANGES: usize = 100;
 
 impl AcmeDnsBackend {
-    /// A backend with the accounts of these names, each the name that is to be written: `_acme-challenge.NAME`. The
-    /// name at acme-dns itself works, too, for a caller that has followed the CNAME. Nothing is sent before the first
-    /// call.
+    /// Returns a backend with the accounts of these names, each in the form `_acme-challenge.NAME`. The name at acme-dns
+    /// itself works too, for a caller that has followed the CNAME. Sends nothing before the first call.
     pub fn new(
         endpoint: Endpoint,
         names: impl IntoIterator<Item = (DomainName, AcmeDnsAccount)>,
@@ -62,14 +61,14 @@ impl AcmeDnsBackend {
             username: String::new(),
             password: "".into(),
         };
-        Self { names: Arc::new(accounts), nobody: Arc::new(Api::new(http, endpoint, none)) }
+        Self { names: Arc::new(accounts), anonymous: Arc::new(Api::new(http, endpoint, none)) }
     }
 }
 
 #[async_trait]
 impl DnsBackend for AcmeDnsBackend {
     async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
-        let call = self.nobody.call(Operation::Apply, zone);
+        let call = self.anonymous.call(Operation::Apply, zone);
         call.check_changes(&self.capabilities(), changes)?;
         let mut values = Vec::with_capacity(changes.len());
         for change in changes {
@@ -93,7 +92,7 @@ impl DnsBackend for AcmeDnsBackend {
         name: &DomainName,
         _: RecordType,
     ) -> Result<Option<RecordSet>, BackendError> {
-        let call = self.nobody.call(Operation::Read, zone);
+        let call = self.anonymous.call(Operation::Read, zone);
         // Always an error, because the capabilities have no reads.
         call.check_read(&self.capabilities(), name).map(|()| None)
     }
@@ -122,7 +121,7 @@ impl Account {
             return Ok(());
         }
         let body = json!({"subdomain": self.subdomain, "txt": value.to_string()});
-        // Done twice it is in both places and has pushed out the other value.
+        // Sent twice, it takes both places and pushes out the other value.
         let request = Request::new(Method::POST, ["update"], Repeat::Harmful).json(&body);
         let reply = call.send(&request).await?;
         let answer: serde_json::Value = reply.json()?;

@@ -1,4 +1,4 @@
-//! What is sent to Azure DNS and what it answers.
+//! The messages of the Azure DNS API. Pure.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 

@@ -1,4 +1,4 @@
-//! The API of the provider.
+//! The provider.
 
 use std::sync::Arc;
 
@@ -17,16 +17,16 @@ use crate::tokens::{Fetch, Fetched};
 use crate::zones::relative;
 use crate::{Endpoint, HttpBackend, HttpClient, TokenSource};
 
-/// How an [`AzureBackend`] reaches its zones. `Debug` shows no secret.
+/// Options of a [`AzureBackend`]. `Debug` shows no secret.
 #[derive(Clone, Debug)]
 pub struct AzureOptions {
     /// The id of the subscription.
     pub subscription_id: String,
     /// The resource group of the zones.
     pub resource_group: String,
-    /// Who asks.
+    /// Credentials.
     pub credentials: AzureCredentials,
-    /// Where the API is. Default: `https://management.azure.com`. Azure China is at
+    /// Base URL of the API. Default: `https://management.azure.com`. Azure China is at
     /// `https://management.chinacloudapi.cn`, the US government's at `https://management.usgovcloudapi.net`.
     pub endpoint: Endpoint,
     /// Where tokens are given out. Default: `https://login.microsoftonline.com`; in China
@@ -34,7 +34,7 @@ pub struct AzureOptions {
     pub authority: Endpoint,
 }
 
-/// Who asks.
+/// Credentials.
 #[derive(Clone, Debug)]
 pub enum AzureCredentials {
     /// An app with a secret.
@@ -51,7 +51,7 @@ pub enum AzureCredentials {
 }
 
 impl AzureOptions {
-    /// The defaults, for this resource group.
+    /// Returns the defaults, for this resource group.
     pub fn new(
         subscription_id: impl Into<String>,
         resource_group: impl Into<String>,

@@ -154,7 +154,7 @@ async fn apply(backend: &HttpBackend<Versioned>, changes: &[Change]) -> Result<(
 #[tokio::test]
 async fn conflicting_writes_of_others_are_read_and_kept() {
     let backend = backend();
-    let sets = &backend.inner.provider;
+    let sets = &backend.state.provider;
     *sets.others.lock() = [set(60, &["theirs"]), set(60, &["theirs", "again"]), None].into();
     apply(&backend, &[add("mine", 60)]).await.unwrap();
     assert_eq!(*sets.writes.lock(), [1, 1, 1, 1]);
@@ -165,7 +165,7 @@ async fn conflicting_writes_of_others_are_read_and_kept() {
 #[tokio::test]
 async fn unchanged_set_is_not_written() {
     let backend = backend();
-    let sets = &backend.inner.provider;
+    let sets = &backend.state.provider;
     apply(&backend, &[add("1", 60), add("2", 60)]).await.unwrap();
     apply(&backend, &[add("2", 90), remove("3")]).await.unwrap();
     assert_eq!(*sets.writes.lock(), [1]);
@@ -174,7 +174,7 @@ async fn unchanged_set_is_not_written() {
 #[tokio::test]
 async fn conflict_in_every_round_is_reported_after_eight() {
     let backend = backend();
-    let sets = &backend.inner.provider;
+    let sets = &backend.state.provider;
     *sets.others.lock() = (0..100).map(|number| set(60, &[&number.to_string()])).collect();
     let error = apply(&backend, &[add("mine", 60)]).await.unwrap_err();
     assert_eq!((error.kind(), error.attempt()), (BackendErrorKind::Conflict, 8));

@@ -1,4 +1,4 @@
-//! One API of one provider, with one account.
+//! An API of a provider, with one account.
 
 use parking_lot::Mutex;
 use std::time::{Duration, SystemTime};
@@ -10,19 +10,19 @@ use tokio::sync::Semaphore;
 
 use super::{Authorizer, Call, Endpoint, HttpClient};
 
-/// Reads the kind of a refusal in its body, where the status alone does not tell.
+/// Reads the kind of a refusal from its body, if the status alone does not determine it.
 pub(crate) type ReadKind = fn(StatusCode, &[u8]) -> Option<BackendErrorKind>;
 
-/// Where an API is and how requests to it are proved.
+/// An API: its endpoint, its credentials and its limits.
 #[derive(Debug)]
 pub(crate) struct Api {
     pub(super) http: HttpClient,
     pub(super) endpoint: Endpoint,
     pub(super) authorizer: Box<dyn Authorizer>,
     pub(super) read_kind: ReadKind,
-    /// As many requests as may be under way.
+    /// Permits for requests in flight.
     pub(super) permits: Semaphore,
-    /// While the server wants no request of this account.
+    /// Pause that the server asked this account to make.
     rest: Mutex<Option<Rest>>,
 }
 
@@ -39,7 +39,7 @@ impl Api {
         }
     }
 
-    /// With a reader of the API's own error codes.
+    /// Sets a reader of the API's own error codes.
     #[cfg(any(
         test,
         feature = "azure",
@@ -54,17 +54,17 @@ impl Api {
         self
     }
 
-    /// One call of a backend; its deadline begins to run.
+    /// Begins a call of a backend, and its deadline.
     pub(crate) fn call<'a>(&'a self, operation: Operation, zone: &'a DomainName) -> Call<'a> {
         Call::new(self, operation, zone, self.http.clock().now() + self.http.options().call_within)
     }
 
-    /// How long the server wants no request yet.
+    /// Returns the rest of the pause that the server asked for.
     pub(super) fn quiet_for(&self, now: SystemTime) -> Option<Duration> {
         (*self.rest.lock())?.left(now)
     }
 
-    /// The server wants no request for so long: what counts requests counts those of the other calls, too.
+    /// Pauses all calls for this long: the server counts the requests of all of them.
     pub(super) fn be_quiet(&self, now: SystemTime, wait: Duration) {
         let mut rest = self.rest.lock();
         if rest.and_then(|rest| rest.left(now)).is_none_or(|left| left < wait) {
@@ -73,7 +73,7 @@ impl Api {
     }
 }
 
-/// A time in which the server wants no request.
+/// A pause that the server asked for.
 #[derive(Clone, Copy, Debug)]
 struct Rest {
     until: SystemTime,
@@ -81,7 +81,7 @@ struct Rest {
 }
 
 impl Rest {
-    /// What is left of it; never more than it was, also when the clock is set back.
+    /// Returns the rest of the pause; never more than the whole, even if the clock is set back.
     fn left(self, now: SystemTime) -> Option<Duration> {
         self.until.duration_since(now).ok().filter(|left| !left.is_zero() && *left <= self.whole)
     }

@@ -1,4 +1,4 @@
-//! How a request proves who sends it.
+//! Authorization of requests.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use url::Url;
 
 use super::Call;
 
-/// A request as it goes out, before it is proved.
+/// A request before it is authorized.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     pub(crate) method: Method,
@@ -20,24 +20,23 @@ pub(crate) struct Outgoing {
     pub(crate) body: Bytes,
 }
 
-/// Proves who sends a request: a token in a header, a signature over the request, a token that is fetched first.
+/// Authorizes requests: with a token in a header, a signature over the request, or a token that is fetched first.
 #[async_trait]
 pub(crate) trait Authorizer: Send + Sync + fmt::Debug {
-    /// Adds the proof. It is called for each attempt, so that a signature has the time of the attempt. Whoever
-    /// sends requests of his own to get a token makes them under [`Call::through`], within the same deadline.
+    /// Adds the credentials. It is called for each attempt, so that a signature has the time of the attempt. An implementation
+    /// that fetches a token does so through [`Call::through`], within the same deadline.
     async fn authorize(&self, outgoing: &mut Outgoing, call: &Call<'_>) -> Result<(), BackendError>;
 
-    /// The text without the secrets of this authorizer, for errors and logs: an answer may repeat what was sent.
+    /// Returns the text without the secrets of this authorizer, for errors and logs: an answer may repeat a secret.
     fn conceal(&self, text: &str) -> String;
 
-    /// Told when the server answers 401. `true` when the next proof is another one, because a token was thrown away:
-    /// then the request is sent once more.
+    /// Called when the server answers 401. Returns `true` if a cached token was dropped: then the request is sent once more.
     fn refused(&self) -> bool {
         false
     }
 }
 
-/// A header value that is marked as secret, so that nobody prints it; `None` when the secret cannot be in a header.
+/// Returns a header value that is marked as secret; `None` if the secret cannot be in a header.
 pub(crate) fn secret_header(scheme: &str, secret: &SecretString) -> Option<HeaderValue> {
     let secret = secret.expose_secret();
     let mut value =
@@ -46,7 +45,7 @@ pub(crate) fn secret_header(scheme: &str, secret: &SecretString) -> Option<Heade
     Some(value)
 }
 
-/// The text with the secret replaced.
+/// Returns the text with the secret replaced.
 pub(crate) fn concealed(text: &str, secret: &SecretString) -> String {
     match secret.expose_secret() {
         "" => text.to_owned(),

@@ -14,7 +14,7 @@ use super::retry::{Failure, pause};
 use super::retry_after::retry_after;
 use super::{Api, ApiError, ApiFault, HttpClient, Outgoing, Reply, Request};
 
-/// A call of the contract on its way: which API, what for, and until when.
+/// A call of the contract in flight: its API, operation, zone and deadline.
 #[derive(Clone, Copy)]
 pub(crate) struct Call<'a> {
     api: &'a Api,
@@ -23,7 +23,7 @@ pub(crate) struct Call<'a> {
     deadline: SystemTime,
 }
 
-/// An attempt that was not successful.
+/// A failed attempt.
 struct Failed {
     failure: Failure,
     error: BackendError,
@@ -39,7 +39,7 @@ impl<'a> Call<'a> {
         Self { api, operation, zone, deadline }
     }
 
-    /// The same call with the same deadline, through another API: one that gives out tokens.
+    /// Returns the same call, with the same deadline, through another API: one that issues tokens.
     #[cfg(any(test, feature = "azure", feature = "google"))]
     pub(crate) fn through<'b>(&self, api: &'b Api) -> Call<'b>
     where
@@ -56,12 +56,12 @@ impl<'a> Call<'a> {
         self.http().clock().now()
     }
 
-    /// The time that is left.
+    /// Returns the time that is left.
     pub(crate) fn left(&self) -> Duration {
         self.deadline.duration_since(self.now()).unwrap_or_default()
     }
 
-    /// An error of this call.
+    /// Returns an error of this call.
     pub(crate) fn error(
         &self,
         kind: BackendErrorKind,
@@ -92,13 +92,13 @@ impl<'a> Call<'a> {
         capabilities.check_read(self.zone, name).map_err(|error| error.at_server(self.api.endpoint.server()))
     }
 
-    /// Sends the request until it is successful, cannot be or the time is over. Every other status is an error.
+    /// Sends the request until it succeeds, fails for good, or the deadline passes. Every other status is an error.
     pub(crate) async fn send(&self, request: &Request) -> Result<Reply<'a>, BackendError> {
         self.send_allowing(request, &[]).await
     }
 
-    /// As [`send`](Self::send); an answer with one of these statuses is an answer, too, unless it is a web page: a
-    /// 404 of a proxy does not say that a record is absent.
+    /// Sends the request as [`send`](Self::send) does, but accepts these statuses too, unless the body is a web page: a 404
+    /// of a proxy does not prove that a record is absent.
     pub(crate) async fn send_allowing(
         &self,
         request: &Request,
@@ -211,7 +211,7 @@ impl<'a> Call<'a> {
         Ok((response.status(), std::mem::take(response.headers_mut()), body.freeze()))
     }
 
-    /// The error for an answer that is not one of success.
+    /// Returns the error for a status that is not a success.
     fn refusal(&self, reply: &Reply<'_>) -> Failed {
         let now = self.now();
         let named = retry_after(&reply.headers, now);
@@ -223,12 +223,12 @@ impl<'a> Call<'a> {
             self.api.be_quiet(now, wait);
         }
         let mut error = self.error(kind, reply.fault(ApiFault::Status(reply.status.as_u16())));
-        // Without any time it would look like too many records of one caller, and be tried in smaller parts at once.
+        // Without a time it would look like too many records in one call, which callers retry in smaller parts at once.
         let unnamed = told.is_none() && reply.status == StatusCode::TOO_MANY_REQUESTS;
         if let Some(wait) = named.or(unnamed.then(|| self.http().options().longest_pause)) {
             error = error.with_retry_after(wait);
         }
-        // Some APIs say it by another status, and by a code of their own.
+        // Some APIs use another status, with a code of their own.
         let status =
             if kind == BackendErrorKind::Quota { StatusCode::TOO_MANY_REQUESTS } else { reply.status };
         Failed { failure: Failure::Status(status, named), error }

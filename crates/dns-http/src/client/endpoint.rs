@@ -1,4 +1,4 @@
-//! Where an API is.
+//! The base URL of an API.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,25 +12,25 @@ use url::{Host, Url};
 ///
 /// let endpoint: Endpoint = "https://dns.example.com:8443/proxy/".parse()?;
 /// assert_eq!(endpoint.to_string(), "https://dns.example.com:8443/proxy/");
-/// // In the clear only on the machine itself …
+/// // Plain http only on the loopback …
 /// assert!("http://127.0.0.1:8081".parse::<Endpoint>().is_ok());
 /// assert!("http://pdns.example.com:8081".parse::<Endpoint>().is_err());
-/// // … or where it is said aloud.
+/// // … or where it is explicit.
 /// assert!(Endpoint::without_tls("http://pdns.example.com:8081").is_ok());
 /// # Ok::<(), fleetcert_dns_http::EndpointError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint(Url);
 
-/// A text that is no [`Endpoint`]. The text is not shown, since it may hold a password.
+/// The text is not an [`Endpoint`]. It is not shown, because it may hold a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EndpointError {
-    /// It is no absolute URL with a host.
+    /// It is not an absolute URL with a host.
     #[error("the base URL is not an absolute URL with a host")]
     NotAUrl,
-    /// It is neither `https` nor, for the machine itself, `http`.
-    #[error("the base URL is not https; over http everybody on the way reads the token")]
+    /// It is neither `https` nor, on the loopback, `http`.
+    #[error("the base URL is not https; over http the network can read the token")]
     NotHttps,
     /// It holds a user or a password.
     #[error("the base URL holds a user or a password; give secrets in the options of the backend")]
@@ -41,7 +41,7 @@ pub enum EndpointError {
 }
 
 impl Endpoint {
-    /// As parsing, with `http` allowed: whoever is on the way reads the token and can change the answers.
+    /// Parses the URL, with `http` allowed. The network can then read the token and change the answers.
     ///
     /// # Errors
     /// An [`EndpointError`], but not [`NotHttps`](EndpointError::NotHttps) for `http`.
@@ -62,7 +62,7 @@ impl Endpoint {
         Ok(Self(url))
     }
 
-    /// The endpoint of a public API.
+    /// Returns the endpoint of a public API.
     #[cfg(any(
         feature = "azure",
         feature = "cloudflare",
@@ -76,19 +76,19 @@ impl Endpoint {
         url.parse().expect("the providers' base URLs are https URLs")
     }
 
-    /// The URL with these segments below the base, each percent-encoded.
+    /// Returns the URL with these segments below the base, each percent-encoded.
     pub(crate) fn join<'a>(&self, segments: impl IntoIterator<Item = &'a str>) -> Url {
         let mut url = self.0.clone();
         url.path_segments_mut().expect("an http URL has a path").pop_if_empty().extend(segments);
         url
     }
 
-    /// Whether the URL is on the same server, spoken to the same way. A token goes nowhere else.
+    /// Returns whether the URL has the same origin. A token is sent nowhere else.
     pub(crate) fn has_same_origin(&self, url: &Url) -> bool {
         self.0.origin() == url.origin()
     }
 
-    /// The server, for errors.
+    /// Returns the server, for errors.
     pub(crate) fn server(&self) -> String {
         let host = self.0.host_str().unwrap_or_default();
         self.0.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))

@@ -1,4 +1,4 @@
-//! What an API did instead of what was asked.
+//! Errors of requests to an API.
 
 use std::fmt;
 
@@ -8,10 +8,10 @@ use url::Url;
 
 type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
 
-/// A request to an API that was not answered as it should be: the source of a
-/// [`BackendError`](fleetcert_dns::BackendError) of every backend of this crate.
+/// A request to an API failed: the source of a [`BackendError`](fleetcert_dns::BackendError) of every backend of this
+/// crate.
 ///
-/// It shows the method, the URL without its query, and the beginning of the answer without our secrets.
+/// It shows the method, the URL without its query, and the beginning of the answer without secrets.
 #[derive(Debug)]
 pub struct ApiError {
     fault: ApiFault,
@@ -21,35 +21,35 @@ pub struct ApiError {
     source: Option<Source>,
 }
 
-/// What was wrong.
+/// The kind of an [`ApiError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ApiFault {
     /// The server could not be reached: no address, no connection, no TLS.
     NotReached,
-    /// The time was over before the whole answer came.
+    /// The deadline passed before the whole answer came.
     TooLate,
     /// The connection ended in the middle of the exchange.
     Broken,
     /// The answer has more octets than [`HttpOptions::max_body`](crate::HttpOptions::max_body).
     TooLong,
-    /// The answer has this status, which is not one of success.
+    /// The answer has this status, which is not a success.
     Status(u16),
     /// A web page where JSON or XML should be: of a proxy, a login, or another server.
     Html,
-    /// JSON that ends in its middle.
+    /// Truncated JSON.
     TruncatedJson,
     /// Something else that is not JSON.
     NotJson,
-    /// JSON, but not of the API that was expected.
+    /// JSON of another form than that of the API.
     UnexpectedJson,
-    /// XML that ends in its middle.
+    /// Truncated XML.
     TruncatedXml,
     /// Something else that is not XML.
     NotXml,
-    /// XML, but not of the API that was expected.
+    /// XML of another form than that of the API.
     UnexpectedXml,
-    /// The API named a next page on another server; our token does not go there.
+    /// The API named a next page on another server; the token is not sent there.
     ForeignUrl,
 }
 
@@ -63,17 +63,17 @@ impl ApiError {
         self
     }
 
-    /// What was wrong.
+    /// Returns the kind.
     pub fn fault(&self) -> ApiFault {
         self.fault
     }
 
-    /// The URL of the request without its query.
+    /// Returns the URL of the request without its query.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// At most two hundred characters of the answer, on one line, without our secrets. Empty when there was none.
+    /// Returns at most 200 characters of the answer, on one line, without secrets. Empty if there was none.
     pub fn excerpt(&self) -> &str {
         &self.excerpt
     }
@@ -87,13 +87,13 @@ pub(super) fn without_query(url: &Url) -> String {
     url.into()
 }
 
-/// What a status means to the caller of a backend.
+/// Returns the kind of a status, for the caller of a backend.
 pub(super) fn kind_of(status: StatusCode) -> BackendErrorKind {
     match status.as_u16() {
         401 => BackendErrorKind::Unauthenticated,
         402 | 403 | 451 => BackendErrorKind::Refused,
         404 | 410 => BackendErrorKind::NotInZone,
-        // 412: what was written on condition has changed. 423: somebody else is writing.
+        // 412: the condition of a write failed. 423: another process is writing.
         409 | 412 | 423 => BackendErrorKind::Conflict,
         429 => BackendErrorKind::Quota,
         408 | 425 | 500.. => BackendErrorKind::Unavailable,

@@ -1,14 +1,14 @@
 //! The beginning of an answer, fit to be shown.
 
-/// So many characters of an answer are shown.
-const SHOWN: usize = 200;
+/// Maximum characters of an answer that are shown.
+const MAX_SHOWN: usize = 200;
 
 /// The beginning of a body as one line without control characters. Secrets must be gone from it before: a cut could
-/// leave a part of one that nobody finds any more.
+/// leave a part of one that no search finds.
 pub(super) fn excerpt(text: &str) -> String {
     let words = text.split_whitespace().flat_map(|word| [" ", word]).skip(1);
     let mut characters = words.flat_map(str::chars);
-    let mut shown: String = characters.by_ref().take(SHOWN).flat_map(visible).collect();
+    let mut shown: String = characters.by_ref().take(MAX_SHOWN).flat_map(visible).collect();
     if characters.next().is_some() {
         shown.push('…');
     }

@@ -1,4 +1,4 @@
-//! Connections, a clock and a source of randomness: what backends share.
+//! The HTTP client that backends share: connections, a clock and randomness.
 
 use std::sync::Arc;
 
@@ -6,23 +6,24 @@ use fleetcert_ambient::{Clock, Entropy};
 
 use crate::HttpOptions;
 
-/// Makes requests for any number of backends; its connections are pooled. A clone is the same client.
+/// Makes the requests of any number of backends, over pooled connections. A clone is the same client.
 ///
 /// ```
 /// use std::sync::Arc;
 /// use fleetcert_ambient::{SystemClock, SystemEntropy};
 /// use fleetcert_dns_http::{HttpClient, HttpOptions};
 ///
-/// let http = HttpClient::new(HttpOptions::default(), Arc::new(SystemClock), Arc::new(SystemEntropy))?;
+/// let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+/// let http = HttpClient::new(HttpOptions::default(), clock, entropy)?;
 /// # Ok::<(), fleetcert_dns_http::HttpClientError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct HttpClient {
-    inner: Arc<Inner>,
+    state: Arc<ClientState>,
 }
 
 #[derive(Debug)]
-struct Inner {
+struct ClientState {
     connections: reqwest::Client,
     options: HttpOptions,
     clock: Arc<dyn Clock>,
@@ -30,11 +31,11 @@ struct Inner {
 }
 
 impl HttpClient {
-    /// A client over rustls that trusts the roots of the platform, follows no redirects and knows no proxy. Nothing
-    /// is sent before a backend's first call. `entropy` makes the pauses differ.
+    /// Returns a client over rustls that trusts the roots of the platform, follows no redirects and uses no proxy. Sends
+    /// nothing before a backend's first call. `entropy` adds jitter to the pauses.
     ///
     /// # Errors
-    /// When the platform's roots cannot be loaded or the User-Agent is no header value.
+    /// [`HttpClientError`] if the platform's roots cannot be loaded or the User-Agent is not a header value.
     pub fn new(
         options: HttpOptions,
         clock: Arc<dyn Clock>,
@@ -50,37 +51,37 @@ impl HttpClient {
         Ok(Self::with_connections(connections, options, clock, entropy))
     }
 
-    /// A client over these connections: for roots, proxies or addresses of one's own. Its user agent and its time to
-    /// connect count, not those of `options`. Let it follow no redirects: a redirect may carry a token elsewhere.
+    /// Returns a client over these connections, for roots, proxies or addresses of your own. Their user agent and connect
+    /// timeout count, not those of `options`. They must follow no redirects: a redirect can carry a token elsewhere.
     pub fn with_connections(
         connections: reqwest::Client,
         options: HttpOptions,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        Self { inner: Arc::new(Inner { connections, options, clock, entropy }) }
+        Self { state: Arc::new(ClientState { connections, options, clock, entropy }) }
     }
 
     pub(crate) fn connections(&self) -> &reqwest::Client {
-        &self.inner.connections
+        &self.state.connections
     }
 
     pub(crate) fn options(&self) -> &HttpOptions {
-        &self.inner.options
+        &self.state.options
     }
 
     pub(crate) fn clock(&self) -> &dyn Clock {
-        &*self.inner.clock
+        &*self.state.clock
     }
 
     pub(crate) fn random(&self) -> u64 {
         let mut bytes = [0; 8];
-        self.inner.entropy.fill(&mut bytes);
+        self.state.entropy.fill(&mut bytes);
         u64::from_le_bytes(bytes)
     }
 }
 
-/// The client could not be made.
+/// The HTTP client cannot be made.
 #[derive(Debug, thiserror::Error)]
 #[error("the HTTP client cannot be made: the roots of the platform or the user agent are not usable")]
 pub struct HttpClientError {

@@ -1,31 +1,32 @@
-//! How requests are made.
+//! Options of the HTTP client.
 
 use std::time::Duration;
 
-/// How an [`HttpClient`](crate::HttpClient) makes requests. The defaults fit the public APIs.
+/// Options of an [`HttpClient`](crate::HttpClient). The defaults fit the public APIs.
 #[derive(Clone, Debug)]
 pub struct HttpOptions {
-    /// How the client names itself (RFC 9110 section 10.1.5). Some providers ask for an address of the operator here.
+    /// User-Agent (RFC 9110 section 10.1.5). Some providers ask for the address of the operator here. Default:
+    /// `fleetcert-dns-http/` and the version.
     pub user_agent: String,
-    /// The time to reach the server and finish the TLS handshake. Default: 5 seconds.
+    /// Timeout of the connection and the TLS handshake. Default: 5 seconds.
     pub connect_within: Duration,
-    /// The time for one attempt, from its first byte to the last byte of the answer. Default: 20 seconds.
+    /// Timeout of one attempt, from its first byte to the last byte of the answer. Default: 20 seconds.
     pub attempt_within: Duration,
-    /// The time for one call of a backend with all its requests, attempts and pauses. A pause that would end later is
-    /// not made; the error then says when to try again. Default: 60 seconds.
+    /// Timeout of one call of a backend with all its requests, attempts and pauses. A pause that would end later is not
+    /// made; the error then says when to try again. Default: 60 seconds.
     pub call_within: Duration,
-    /// How often one request is tried at the most. Default: 4.
+    /// Maximum attempts of one request. Default: 4.
     pub max_attempts: u32,
-    /// The longest pause before the second attempt, unless the server names one. It doubles with each attempt, and a
-    /// random part of it is taken. Default: half a second.
+    /// Maximum pause before the second attempt, unless the server names one. It doubles with each attempt; jitter takes up
+    /// to half of it. Default: half a second.
     pub first_pause: Duration,
-    /// The longest pause that is not named by the server. Default: 10 seconds.
+    /// Maximum pause that the server did not name. Default: 10 seconds.
     pub longest_pause: Duration,
-    /// The most octets of one answer. Default: 8 MiB.
+    /// Maximum octets of one answer. Default: 8 MiB.
     pub max_body: usize,
-    /// The most pages of one list. Default: 200.
+    /// Maximum pages of one list. Default: 200.
     pub max_pages: usize,
-    /// How many requests one backend makes at the same time. Default: 8.
+    /// Maximum requests of one backend in flight. Default: 8.
     pub requests_at_once: usize,
 }
 

@@ -1,10 +1,10 @@
-//! Lists that come in pages.
+//! The bound on the pages of a list.
 
 use fleetcert_dns::{BackendError, BackendErrorKind};
 
 use super::Call;
 
-/// Counts the pages of one list, so that no server can make it endless.
+/// Counts the pages of one list, so that no server can make it infinite.
 ///
 /// ```text
 /// let mut pages = PageCount::new(call);
@@ -25,10 +25,10 @@ impl<'a> PageCount<'a> {
         Self { call, turned: 0 }
     }
 
-    /// One page more.
+    /// Counts one more page.
     ///
     /// # Errors
-    /// `Unavailable` when there are too many.
+    /// `Unavailable` if there are too many.
     pub(crate) fn turn(&mut self) -> Result<(), BackendError> {
         self.turned += 1;
         if self.turned <= self.call.http().options().max_pages {

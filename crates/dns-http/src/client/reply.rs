@@ -1,4 +1,4 @@
-//! One whole answer.
+//! The answer to a request.
 
 use bytes::Bytes;
 use fleetcert_dns::{BackendError, BackendErrorKind};
@@ -9,7 +9,7 @@ use url::Url;
 use super::excerpt::excerpt;
 use super::{ApiError, ApiFault, Call};
 
-/// An answer whose body is whole and not too long.
+/// An answer whose body is complete and within the bound.
 #[derive(Debug)]
 pub(crate) struct Reply<'a> {
     pub(crate) status: StatusCode,
@@ -39,7 +39,7 @@ impl Reply<'_> {
         })
     }
 
-    /// The error for an answer that cannot be used.
+    /// Returns the error for an answer that cannot be used.
     pub(crate) fn unusable(&self, fault: ApiFault) -> BackendError {
         self.call.error(BackendErrorKind::Unavailable, self.fault(fault))
     }
@@ -53,7 +53,7 @@ impl Reply<'_> {
         ApiError::new(fault, &self.method, &self.url, shown)
     }
 
-    /// Whether a web page came. No API of this crate has any.
+    /// Returns whether the answer is a web page. No API of this crate has any.
     pub(crate) fn is_html(&self) -> bool {
         let content_type = self.headers.get(header::CONTENT_TYPE).map(http::HeaderValue::as_bytes);
         content_type.is_some_and(|value| value.to_ascii_lowercase().starts_with(b"text/html"))

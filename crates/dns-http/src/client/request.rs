@@ -1,4 +1,4 @@
-//! One request, before it is sent.
+//! A request to an API.
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, header};
@@ -7,12 +7,12 @@ use url::Url;
 
 use super::{Endpoint, Outgoing};
 
-/// Whether a request may reach the server twice. Everybody who builds a request decides it.
+/// Whether a request may reach the server twice. Each request decides it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Repeat {
-    /// Done twice is as done once: after any failure that may pass it is sent again.
+    /// It is idempotent: after any failure that may pass, it is sent again.
     Harmless,
-    /// Done twice is wrong. It is sent again only when the server has certainly not done it.
+    /// It is not idempotent: it is sent again only if the server has certainly not carried it out.
     #[cfg_attr(
         not(any(feature = "acme-dns", feature = "digitalocean")),
         allow(dead_code, reason = "other providers have no such request")
@@ -40,8 +40,7 @@ enum Target {
 
 #[allow(dead_code, reason = "most providers use a part of it")]
 impl Request {
-    /// A request to the path of these segments below the base URL. A last segment that is empty ends the path with
-    /// a slash.
+    /// Returns a request to the path of these segments below the base URL. An empty last segment ends the path with a slash.
     pub(crate) fn new<'a>(
         method: Method,
         segments: impl IntoIterator<Item = &'a str>,
@@ -50,12 +49,12 @@ impl Request {
         Self::to(method, Target::Segments(segments.into_iter().map(str::to_owned).collect()), repeat)
     }
 
-    /// A GET, which is harmless (RFC 9110 section 9.2.1).
+    /// Returns a GET, which is safe to repeat (RFC 9110 section 9.2.1).
     pub(crate) fn get<'a>(segments: impl IntoIterator<Item = &'a str>) -> Self {
         Self::new(Method::GET, segments, Repeat::Harmless)
     }
 
-    /// A GET of a URL that the server named, such as its next page. It is sent only to the same origin.
+    /// Returns a GET of a URL that the server named, such as its next page. It is sent only to the same origin.
     pub(crate) fn get_url(url: Url) -> Self {
         Self::to(Method::GET, Target::Url(url), Repeat::Harmless)
     }
@@ -65,40 +64,40 @@ impl Request {
         Self { method, target, query: vec![], headers: vec![], body, repeat, reply_is_secret: false }
     }
 
-    /// With this pair in the query.
+    /// Adds a pair to the query.
     pub(crate) fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.query.push((name, value.into()));
         self
     }
 
-    /// With this header.
+    /// Adds a header.
     pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
     }
 
-    /// With this value as the JSON body.
+    /// Sets the body to this value as JSON.
     pub(crate) fn json(self, value: &impl Serialize) -> Self {
         let body = serde_json::to_vec(value).expect("the bodies of requests are maps with text keys");
         self.body("application/json", body.into())
     }
 
-    /// With this body.
+    /// Sets the body.
     pub(crate) fn body(mut self, content_type: &'static str, body: Bytes) -> Self {
         self.body = body;
         self.header(header::CONTENT_TYPE, HeaderValue::from_static(content_type))
     }
 
-    /// The answer holds a secret: no error shows a part of it.
+    /// Marks the answer as secret: no error shows a part of it.
     pub(crate) fn with_secret_reply(mut self) -> Self {
         self.reply_is_secret = true;
         self
     }
 
-    /// The request for one attempt.
+    /// Returns the request for one attempt.
     ///
     /// # Errors
-    /// The URL, when it is of another origin.
+    /// The URL, if it has another origin.
     pub(super) fn outgoing(&self, endpoint: &Endpoint) -> Result<Outgoing, Url> {
         let mut url = match &self.target {
             Target::Segments(segments) => endpoint.join(segments.iter().map(String::as_str)),

@@ -1,4 +1,4 @@
-//! Whether to try again, and after how long. Pure.
+//! Retries: whether to send a request again, and after which pause. Pure.
 
 use std::time::Duration;
 
@@ -8,20 +8,20 @@ use http::StatusCode;
 use super::Repeat;
 use crate::HttpOptions;
 
-/// What came of an attempt that was not successful.
+/// The outcome of a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// The server was not reached: it has certainly done nothing.
+    /// The server was not reached, so it did nothing.
     NotSent,
-    /// No whole answer came: it may have done it or not.
+    /// No complete answer came: the server may have carried out the request.
     NoAnswer,
-    /// It answered with this status and this `Retry-After`.
+    /// The server answered with this status and this `Retry-After`.
     Status(StatusCode, Option<Duration>),
-    /// It answered with what will be the same the next time.
+    /// The answer cannot be used, and would be the same the next time.
     Unusable,
 }
 
-/// The pause after which the request is sent again; `None` when it is not.
+/// Returns the pause after which the request is sent again; `None` if it is not.
 ///
 /// `attempt` counts from 1, `left` is the time to the caller's deadline, and `random` picks the pause.
 pub(super) fn pause(
@@ -37,7 +37,7 @@ pub(super) fn pause(
         Failure::NotSent => (true, None),
         Failure::NoAnswer => (harmless, None),
         Failure::Status(status, named) => match status.as_u16() {
-            // RFC 6585 section 4: the request was one too many, and was not done.
+            // RFC 6585 section 4: the request exceeded a limit, and was not carried out.
             429 => (true, named),
             408 | 425 | 500 | 502..=504 => (harmless, named),
             _ => (false, None),

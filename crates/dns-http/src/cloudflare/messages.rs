@@ -1,4 +1,4 @@
-//! What is sent to Cloudflare and what it answers.
+//! The messages of the Cloudflare API. Pure.
 
 use fleetcert_dns::{BackendErrorKind, RecordData, RecordSet, RecordType, Ttl};
 use fleetcert_names::DomainName;
@@ -44,7 +44,7 @@ impl<T> Envelope<T> {
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Zone {
+pub(super) struct ListedZone {
     pub(super) id: String,
     pub(super) name: String,
 }
@@ -140,7 +140,7 @@ impl Batch {
                 self.deletes.push(Deleted { id: record.id.clone() });
                 continue;
             }
-            // Texts keep the time that they have: they may be somebody else's.
+            // Texts keep their time to live: they may belong to another process.
             if let (Some(set), RecordType::A | RecordType::Aaaa) = (after, record_type)
                 && set.ttl != record.ttl()
             {

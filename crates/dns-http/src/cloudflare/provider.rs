@@ -1,4 +1,4 @@
-//! The API of the provider.
+//! The provider.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,31 +11,31 @@ use http::header::AUTHORIZATION;
 use secrecy::SecretString;
 use serde::de::IgnoredAny;
 
-use super::messages::{Batch, Envelope, Listed, Zone, kind_of, record_set};
+use super::messages::{Batch, Envelope, Listed, ListedZone, kind_of, record_set};
 use crate::backend::Provider;
 use crate::client::{Api, Call, PageCount, Repeat, Request, Token};
 use crate::record_sets::{Held, Key, SetChange, Sets};
 use crate::zones::{ZoneWords, account_zone};
 use crate::{Endpoint, HttpBackend, HttpClient};
 
-/// How a [`CloudflareBackend`] reaches its zones. `Debug` shows no secret.
+/// Options of a [`CloudflareBackend`]. `Debug` shows no secret.
 #[derive(Clone, Debug)]
 pub struct CloudflareOptions {
-    /// The API token.
+    /// API token.
     pub token: SecretString,
-    /// Where the API is. Default: `https://api.cloudflare.com/client/v4`.
+    /// Base URL of the API. Default: `https://api.cloudflare.com/client/v4`.
     pub endpoint: Endpoint,
-    /// The ids of zones. Zones that are not here are looked for by their names, which needs a right more.
+    /// The ids of zones. Zones that are not here are looked up by name, which needs one more permission.
     pub zone_ids: BTreeMap<DomainName, String>,
-    /// The most operations of one batch. Default: 200, as on the free plan; the others have 3,500. A call takes a
+    /// Maximum operations in one batch. Default: 200, as on the free plan; the others have 3,500. A call takes a
     /// quarter as many changes, so that devices with two addresses before and after fit.
     pub max_operations: usize,
-    /// The shortest time to live. Default: a minute; the Enterprise plan has half of it.
+    /// Minimum time to live. Default: a minute; the Enterprise plan has half of it.
     pub min_ttl: Ttl,
 }
 
 impl CloudflareOptions {
-    /// The defaults, with this token.
+    /// Returns the defaults, with this token.
     pub fn new(token: SecretString) -> Self {
         Self {
             token,
@@ -156,7 +156,7 @@ impl Provider for Cloudflare {
 /// The ids of the zones with the call's name.
 async fn look_up(call: &Call<'_>) -> Result<Vec<String>, BackendError> {
     let request = Request::get(["zones"]).query("name", call.zone.as_str()).query("per_page", "50");
-    let zones = pages::<Zone>(call, &request).await?;
+    let zones = pages::<ListedZone>(call, &request).await?;
     Ok(zones.into_iter().filter(|zone| zone.name == call.zone.as_str()).map(|zone| zone.id).collect())
 }
 

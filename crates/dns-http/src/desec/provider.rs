@@ -1,4 +1,4 @@
-//! The API of the provider.
+//! The provider.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,22 +17,22 @@ use crate::record_sets::{Held, Key, SetChange, Sets, Spelled, Spelling, read_eac
 use crate::zones::relative;
 use crate::{Endpoint, HttpBackend, HttpClient, txt};
 
-/// With which token. `Debug` shows no secret.
+/// Options of a [`DesecBackend`]. `Debug` shows no secret.
 #[derive(Clone, Debug)]
 pub struct DesecOptions {
-    /// The token of the account.
+    /// Token of the account.
     pub token: SecretString,
-    /// The base URL. Default: `https://desec.io/api/v1`.
+    /// Base URL of the API. Default: `https://desec.io/api/v1`.
     pub endpoint: Endpoint,
     /// What the backend calls its shortest time to live. What the domain has as its shortest is kept in any case.
     /// Default: 3,600 seconds, which is that of domains that deSEC was not asked about.
     pub min_ttl: Ttl,
-    /// The most changes in one call, and with it in one PATCH. Default: 500.
+    /// Maximum changes in one call, and so in one PATCH. Default: 500.
     pub max_changes: usize,
 }
 
 impl DesecOptions {
-    /// The defaults, with this token.
+    /// Returns the defaults, with this token.
     pub fn new(token: SecretString) -> Self {
         Self {
             token,

@@ -1,4 +1,4 @@
-//! The API of the provider.
+//! The provider.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,19 +17,19 @@ use crate::record_sets::{Held, Key, SetChange, Sets};
 use crate::zones::relative;
 use crate::{Endpoint, HttpBackend, HttpClient};
 
-/// With which token. `Debug` shows no secret.
+/// Options of a [`DigitalOceanBackend`]. `Debug` shows no secret.
 #[derive(Clone, Debug)]
 pub struct DigitalOceanOptions {
-    /// The token.
+    /// Token.
     pub token: SecretString,
-    /// The base URL. Default: `https://api.digitalocean.com/v2`.
+    /// Base URL of the API. Default: `https://api.digitalocean.com/v2`.
     pub endpoint: Endpoint,
-    /// The most changes in one call. Default: 50; each takes about two requests.
+    /// Maximum changes in one call. Default: 50; each takes about two requests.
     pub max_changes: usize,
 }
 
 impl DigitalOceanOptions {
-    /// The defaults, with this token.
+    /// Returns the defaults, with this token.
     pub fn new(token: SecretString) -> Self {
         let endpoint = Endpoint::of_provider("https://api.digitalocean.com/v2");
         Self { token, endpoint, max_changes: 50 }
@@ -64,7 +64,7 @@ impl DigitalOcean {
             pages.turn()?;
             let page: Page = call.send(&request).await?.json()?;
             next = page.next().map(Request::get_url);
-            // What is not of this name is not touched, whatever the filter let through.
+            // Records of other names are not touched, even if the filter lets them through.
             records.extend(page.domain_records.into_iter().filter(|it| it.name.eq_ignore_ascii_case(own)));
         }
         Ok(records)
@@ -112,7 +112,7 @@ impl DigitalOcean {
     ) -> Result<(), BackendError> {
         let own = relative(name, call.zone).unwrap_or("@");
         let path = ["domains", call.zone.as_str(), "records"];
-        // Done twice it makes two copies.
+        // Sent twice, it makes two copies.
         let request = Request::new(Method::POST, path, Repeat::Harmful);
         call.send(&request.json(&NewRecord::new(own, data, ttl.as_secs()))).await.map(drop)
     }
@@ -121,7 +121,7 @@ impl DigitalOcean {
         let id = id.to_string();
         let path = ["domains", call.zone.as_str(), "records", &id];
         let request = Request::new(Method::DELETE, path, Repeat::Harmless);
-        // One that somebody else removed is removed.
+        // A record that another process removed is removed.
         call.send_allowing(&request, &[StatusCode::NOT_FOUND]).await.map(drop)
     }
 }

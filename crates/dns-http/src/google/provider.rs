@@ -1,4 +1,4 @@
-//! The API of the provider.
+//! The provider.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,20 +19,20 @@ use crate::txt::{quoted, unquoted};
 use crate::zones::{ZoneWords, account_zone};
 use crate::{Endpoint, HttpBackend, HttpClient, TokenSource};
 
-/// How a [`GoogleBackend`] reaches its project. `Debug` shows no secret.
+/// Options of a [`GoogleBackend`]. `Debug` shows no secret.
 #[derive(Clone, Debug)]
 pub struct GoogleOptions {
     /// The id of the project that has the managed zones.
     pub project: String,
-    /// Who asks.
+    /// Credentials.
     pub credentials: GoogleCredentials,
-    /// Where the API is. Default: `https://dns.googleapis.com`.
+    /// Base URL of the API. Default: `https://dns.googleapis.com`.
     pub endpoint: Endpoint,
-    /// The names of managed zones by their DNS names. Zones that are not here are looked for, which needs a right more.
+    /// The names of managed zones by their DNS names. Zones that are not here are looked up by name, which needs one more permission.
     pub managed_zones: BTreeMap<DomainName, String>,
 }
 
-/// Who asks.
+/// Credentials.
 #[derive(Clone, Debug)]
 pub enum GoogleCredentials {
     /// The key of a service account.
@@ -42,7 +42,7 @@ pub enum GoogleCredentials {
 }
 
 impl GoogleOptions {
-    /// The defaults, for this project.
+    /// Returns the defaults, for this project.
     pub fn new(project: impl Into<String>, credentials: GoogleCredentials) -> Self {
         Self {
             project: project.into(),

@@ -143,29 +143,15 @@ impl Fetch for ServiceAccount {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use aws_lc_rs::encoding::AsDer;
-    use aws_lc_rs::rsa::KeySize;
+#[path = "../../tests/providers/google/key_file.rs"]
+mod key_file;
+
+#[cfg(test)]
+mod tests {
     use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 
+    use super::key_file::key_file;
     use super::*;
-
-    /// A key file with a new key.
-    pub(crate) fn key_file(token_uri: &str) -> String {
-        let key = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
-        let der: aws_lc_rs::encoding::Pkcs8V1Der<'_> = key.as_der().unwrap();
-        let private_key = pem::encode(&pem::Pem::new("PRIVATE KEY", der.as_ref()));
-        serde_json::json!({
-            "type": "service_account",
-            "project_id": "p",
-            "private_key_id": "key-1",
-            "private_key": private_key,
-            "client_email": "fleetcert@p.iam.gserviceaccount.com",
-            "client_id": "1",
-            "token_uri": token_uri,
-        })
-        .to_string()
-    }
 
     #[test]
     fn an_assertion_is_signed_and_says_who_what_and_when() {

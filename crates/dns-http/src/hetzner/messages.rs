@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 /// `GET /zones/{name}`.
 #[derive(Debug, Deserialize)]
 pub(super) struct ZoneReply {
-    pub(super) zone: Zone,
+    pub(super) zone: ZoneDetails,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Zone {
+pub(super) struct ZoneDetails {
     pub(super) mode: String,
     /// The time to live of sets that have none of their own.
     pub(super) ttl: u32,
@@ -86,7 +86,7 @@ pub(super) fn kind_of(code: &str) -> Option<BackendErrorKind> {
         "unauthorized" => BackendErrorKind::Unauthenticated,
         "forbidden" | "token_readonly" | "protected" | "incorrect_zone_mode" => BackendErrorKind::Refused,
         "not_found" => BackendErrorKind::NotInZone,
-        // Somebody else is changing the zone, or was faster.
+        // Another process is changing the zone, or was faster.
         "conflict" | "locked" | "uniqueness_error" => BackendErrorKind::Conflict,
         "rate_limit_exceeded" | "resource_limit_exceeded" => BackendErrorKind::Quota,
         "maintenance" | "server_error" | "service_error" | "bad_gateway" | "timeout" | "unknown_error" => {

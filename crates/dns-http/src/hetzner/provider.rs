@@ -1,4 +1,4 @@
-//! The API of the provider.
+//! The provider.
 
 use async_trait::async_trait;
 use fleetcert_dns::{BackendError, BackendErrorKind, Capabilities, RecordType, Ttl};
@@ -16,19 +16,19 @@ use crate::record_sets::{Held, Key, SetChange, Sets, Spelled, Spelling, read_eac
 use crate::zones::relative;
 use crate::{Endpoint, HttpBackend, HttpClient, txt};
 
-/// With which token. `Debug` shows no secret.
+/// Options of a [`HetznerBackend`]. `Debug` shows no secret.
 #[derive(Clone, Debug)]
 pub struct HetznerOptions {
-    /// The token of the project.
+    /// Token of the project.
     pub token: SecretString,
-    /// The base URL. Default: `https://api.hetzner.cloud/v1`.
+    /// Base URL of the API. Default: `https://api.hetzner.cloud/v1`.
     pub endpoint: Endpoint,
-    /// The most changes in one call. Default: 50; each takes three or four requests.
+    /// Maximum changes in one call. Default: 50; each takes three or four requests.
     pub max_changes: usize,
 }
 
 impl HetznerOptions {
-    /// The defaults, with this token.
+    /// Returns the defaults, with this token.
     pub fn new(token: SecretString) -> Self {
         let endpoint = Endpoint::of_provider("https://api.hetzner.cloud/v1");
         Self { token, endpoint, max_changes: 50 }
@@ -96,7 +96,7 @@ impl Hetzner {
         }
     }
 
-    /// One action on one set, until it is done. Somebody may have removed the set since it was read: a conflict.
+    /// Runs one action on one set, and waits until it is done. If the set was removed since it was read, that is a conflict.
     async fn act(
         &self,
         call: &Call<'_>,

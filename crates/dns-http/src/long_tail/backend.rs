@@ -27,16 +27,16 @@ pub struct LongTailOptions {
     pub call_within: Duration,
     /// Whether the provider's records can be listed; some can only be written. Default: yes.
     pub reads: bool,
-    /// The most values of one name. Default: no bound that a fleet meets. Some dynamic DNS services keep one or two.
+    /// Maximum values of one name. Default: no bound that a fleet meets. Some dynamic DNS services keep one or two.
     pub max_values: usize,
-    /// The shortest time to live that the provider takes. Default: a minute.
+    /// Minimum time to live that the provider takes. Default: a minute.
     pub min_ttl: Ttl,
     /// Whether errors have the texts of `dns-update`. **They can hold tokens**, as parts of URLs. Default: no.
     pub show_texts: bool,
 }
 
 impl LongTailOptions {
-    /// The defaults, for these zones.
+    /// Returns the defaults, for these zones.
     pub fn new(zones: impl IntoIterator<Item = DomainName>) -> Self {
         Self {
             zones: zones.into_iter().collect(),
@@ -53,10 +53,10 @@ impl LongTailOptions {
 /// clone is the same backend.
 #[derive(Clone, Debug)]
 pub struct LongTailBackend {
-    inner: Arc<Inner>,
+    inner: Arc<LongTailState>,
 }
 
-struct Inner {
+struct LongTailState {
     provider: DnsUpdater,
     options: LongTailOptions,
     clock: Arc<dyn Clock>,
@@ -68,9 +68,9 @@ struct Inner {
 const MAX_CHANGES: usize = 20;
 
 impl LongTailBackend {
-    /// A backend over this provider. Nothing is sent before the first call.
+    /// A backend over this provider. Sends nothing before the first call.
     pub fn new(provider: DnsUpdater, options: LongTailOptions, clock: Arc<dyn Clock>) -> Self {
-        Self { inner: Arc::new(Inner { provider, options, clock, names: Locks::default() }) }
+        Self { inner: Arc::new(LongTailState { provider, options, clock, names: Locks::default() }) }
     }
 }
 
@@ -141,7 +141,7 @@ fn value(record: &DnsRecord) -> Option<RecordData> {
 /// One call of the backend, with what its errors tell.
 #[derive(Clone, Copy)]
 struct Call<'a> {
-    inner: &'a Inner,
+    inner: &'a LongTailState,
     operation: Operation,
     zone: &'a DomainName,
 }
@@ -200,9 +200,9 @@ fn txt(value: &TxtValue) -> DnsRecord {
     DnsRecord::TXT(value.to_string())
 }
 
-impl fmt::Debug for Inner {
+impl fmt::Debug for LongTailState {
     /// The provider has secrets, and does not keep them from being printed.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inner").field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("LongTailBackend").field("options", &self.options).finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-//! What `dns-update` says against a change.
+//! Errors of `dns-update`.
 
 use std::fmt;
 
@@ -14,8 +14,8 @@ pub struct LongTailFault {
     text: Option<String>,
 }
 
-/// So many characters of a text are shown.
-const SHOWN: usize = 300;
+/// Maximum characters of a text that are shown.
+const MAX_SHOWN: usize = 300;
 
 impl LongTailFault {
     pub(super) fn new(error: &Error, show_texts: bool) -> Self {
@@ -53,7 +53,7 @@ impl LongTailFault {
 
 fn shown(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    line.chars().take(SHOWN).filter(|character| !character.is_control()).collect()
+    line.chars().take(MAX_SHOWN).filter(|character| !character.is_control()).collect()
 }
 
 impl fmt::Display for LongTailFault {
@@ -93,6 +93,6 @@ mod tests {
         let fault = LongTailFault::new(&Error::Api(url), true);
         assert!(fault.to_string().ends_with("?token=secret : timeout"), "{fault}");
         let long = LongTailFault::new(&Error::Api("ä".repeat(1000)), true);
-        assert_eq!(long.text().unwrap().chars().count(), SHOWN);
+        assert_eq!(long.text().unwrap().chars().count(), MAX_SHOWN);
     }
 }

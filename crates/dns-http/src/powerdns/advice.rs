@@ -2,10 +2,10 @@
 
 use fleetcert_dns::Advice;
 
-use super::api::{Metadata, Setting, Zone};
+use super::api::{Metadata, Setting, ZoneReply};
 
 /// The advice for the zone with this absolute name.
-pub(super) fn of(name: &str, zone: &Zone, metadata: &[Metadata], settings: &[Setting]) -> Vec<Advice> {
+pub(super) fn of(name: &str, zone: &ZoneReply, metadata: &[Metadata], settings: &[Setting]) -> Vec<Advice> {
     let rectified = is_rectified(metadata, settings).then(|| rectifying(name, zone.dnssec));
     // Only a primary has secondaries that look at the serial; in 4.4 and before it is called a master.
     let transferred = matches!(zone.kind.as_str(), "Master" | "Primary" | "Producer");
@@ -20,7 +20,7 @@ fn rectifying(name: &str, signed: bool) -> Advice {
     );
     let remedy = if signed {
         "The zone is signed and must be rectified after changes: gather changes into large batches, or switch \
-         `api_rectify` of the zone off and rectify it every so often."
+         `api_rectify` of the zone off and rectify it at intervals."
     } else {
         "Set `default-api-rectify=no` in pdns.conf, or `api_rectify` of the zone to false by the API. Then a name that \
          has no records itself and only names below it, as a device with a challenge and no address, is answered with \

@@ -16,7 +16,7 @@ pub(super) struct Server {
 
 /// `GET /servers/{id}/zones/{zone}`.
 #[derive(Debug, Deserialize)]
-pub(super) struct Zone {
+pub(super) struct ZoneReply {
     #[serde(default)]
     pub(super) dnssec: bool,
     #[serde(default)]
@@ -120,7 +120,7 @@ pub(super) fn absolute(name: &DomainName) -> String {
     format!("{name}.")
 }
 
-impl Zone {
+impl ZoneReply {
     /// The set with this key. A server that does not know the filters sends the whole zone.
     pub(super) fn set(self, key: &Key) -> Option<HeldSet> {
         let (name, record_type) = (absolute(&key.0), type_name(key.1));

@@ -1,4 +1,4 @@
-//! The API of the provider.
+//! The provider.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use http::{HeaderName, Method};
 use secrecy::SecretString;
 
 use super::advice;
-use super::api::{self, Patch, Record, Server, Zone};
+use super::api::{self, Patch, Record, Server, ZoneReply};
 use super::version::has_single_record_changes;
 use crate::backend::Provider;
 use crate::client::{Api, Call, Repeat, Request, Token};
@@ -16,7 +16,7 @@ use crate::record_sets::{Edit, Held, Key, SetChange, Sets};
 use crate::zones::ZoneCache;
 use crate::{Endpoint, HttpBackend, HttpClient};
 
-/// Which server, with which key. `Debug` shows no secret.
+/// Options of a [`PowerDnsBackend`]. `Debug` shows no secret.
 #[derive(Clone, Debug)]
 pub struct PowerDnsOptions {
     /// The base URL of the webserver, without `/api/v1`: `http://127.0.0.1:8081`.
@@ -25,13 +25,13 @@ pub struct PowerDnsOptions {
     pub api_key: SecretString,
     /// The id of the server in the API. Default: `localhost`, which is the only one that a server of its own has.
     pub server_id: String,
-    /// The most changes in one call, and with it in one PATCH. Default: 500, which stays below the server's
+    /// Maximum changes in one call, and so in one PATCH. Default: 500, which stays below the server's
     /// `webserver-max-bodysize` of 2 MB.
     pub max_changes: usize,
 }
 
 impl PowerDnsOptions {
-    /// The defaults, for this server and key.
+    /// Returns the defaults, for this server and key.
     pub fn new(endpoint: Endpoint, api_key: SecretString) -> Self {
         Self { endpoint, api_key, server_id: "localhost".to_owned(), max_changes: 500 }
     }
@@ -90,7 +90,7 @@ impl PowerDns {
     async fn patch(&self, call: &Call<'_>, patch: &Patch) -> Result<(), BackendError> {
         let zone = api::absolute(call.zone);
         let path = ["api", "v1", "servers", &self.server_id, "zones", &zone];
-        // Each change says what is afterwards, so twice is as once.
+        // Each change states the result, so that sending it twice has the same effect.
         let request = Request::new(Method::PATCH, path, Repeat::Harmless).json(patch);
         call.send(&request).await.map(drop)
     }
@@ -159,7 +159,7 @@ impl Provider for PowerDns {
     async fn advice(&self, call: &Call<'_>) -> Result<Vec<Advice>, BackendError> {
         let (server, name) = (&self.server_id, api::absolute(call.zone));
         let request = self.zone_request(&name).query("rrsets", "false");
-        let zone: Zone = call.send(&request).await?.json()?;
+        let zone: ZoneReply = call.send(&request).await?.json()?;
         let metadata = Request::get(["api", "v1", "servers", server, "zones", &name, "metadata"]);
         let metadata: Vec<api::Metadata> = call.send(&metadata).await?.json()?;
         let settings = Request::get(["api", "v1", "servers", server, "config"]);

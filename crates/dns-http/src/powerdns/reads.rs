@@ -1,21 +1,20 @@
-//! Reading record sets: one by one, or many challenge names by one search.
+//! Reads of record sets: one by one, or many challenge names by one search.
 
 use std::collections::HashMap;
 
 use fleetcert_dns::BackendError;
 
-use super::api::{self, Record, SearchedRecord, Zone};
+use super::api::{self, Record, SearchedRecord, ZoneReply};
 use super::provider::PowerDns;
 use crate::client::{Call, Request};
 use crate::record_sets::{Held, Key, Sets, read_each, type_name};
 
 type Read = Sets<Vec<Record>>;
 
-/// From so many names on, one search of the zone costs less than reading them one by one: a search takes as long as
-/// some ten reads.
-const WORTH_A_SEARCH: usize = 16;
-/// A search that finds so many records may have found more, and does not count.
-const MOST_FOUND: usize = 5000;
+/// Minimum names for which one search of the zone costs less than single reads: a search takes as long as some ten reads.
+const MIN_NAMES_OF_SEARCH: usize = 16;
+/// Maximum records that a search returns. One that returns as many may have left out others, and is not used.
+const MAX_FOUND: usize = 5000;
 const CHALLENGES: &str = "_acme-challenge.";
 
 impl PowerDns {
@@ -24,7 +23,7 @@ impl PowerDns {
             .zone_request(&api::absolute(call.zone))
             .query("rrset_name", api::absolute(&key.0))
             .query("rrset_type", type_name(key.1));
-        let zone: Zone = call.send(&request).await?.json()?;
+        let zone: ZoneReply = call.send(&request).await?.json()?;
         Ok(zone.set(key).and_then(|set| set.into_set(key.1)))
     }
 
@@ -35,15 +34,15 @@ impl PowerDns {
         read_each(call, keys, |key| self.read_set(call, key)).await
     }
 
-    /// The sets of many challenge names by one search; `None` when they are few, or other names, or the search
-    /// cannot be trusted to find all.
+    /// Reads the sets of many challenge names by one search; `None` if they are few, or other names, or the search cannot be
+    /// trusted to find all.
     async fn searched(&self, call: &Call<'_>, keys: &[Key]) -> Result<Option<Read>, BackendError> {
         let challenges = keys.iter().all(|(name, _)| name.as_str().starts_with(CHALLENGES));
-        if keys.len() < WORTH_A_SEARCH || !challenges || !self.search_works(call).await? {
+        if keys.len() < MIN_NAMES_OF_SEARCH || !challenges || !self.search_works(call).await? {
             return Ok(None);
         }
-        let found = self.search(call, &format!("{CHALLENGES}*.{}", call.zone), MOST_FOUND).await?;
-        if found.len() >= MOST_FOUND {
+        let found = self.search(call, &format!("{CHALLENGES}*.{}", call.zone), MAX_FOUND).await?;
+        if found.len() >= MAX_FOUND {
             return Ok(None);
         }
         let zone = api::absolute(call.zone);
@@ -58,14 +57,14 @@ impl PowerDns {
         Ok(Some(held.collect()))
     }
 
-    /// Whether a search finds the zone's own SOA record. A storage that cannot search answers that there is nothing;
-    /// to believe that would be to wipe what others have at the names.
+    /// Returns whether a search finds the zone's own SOA record. A storage that cannot search answers with an empty list;
+    /// trusting it would delete the values of others.
     async fn search_works(&self, call: &Call<'_>) -> Result<bool, BackendError> {
         if let Some(known) = self.searches.get(call.zone, call.now()) {
             return Ok(known);
         }
         let zone = api::absolute(call.zone);
-        let found = self.search(call, call.zone.as_str(), MOST_FOUND).await?;
+        let found = self.search(call, call.zone.as_str(), MAX_FOUND).await?;
         let works = found.iter().any(|record| record.is_soa_of(&zone));
         self.searches.put(call.zone, works, call.now());
         Ok(works)

@@ -1,4 +1,4 @@
-//! What is sent to Route 53 and what it answers.
+//! The messages of the Route 53 API. Pure.
 
 use std::fmt::Write;
 

@@ -1,4 +1,4 @@
-//! The API of the provider.
+//! The provider.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,18 +20,18 @@ use crate::txt::{Digits, quoted_in, unquoted_in};
 use crate::zones::{ZoneWords, account_zone};
 use crate::{ApiFault, Endpoint, HttpBackend, HttpClient};
 
-/// How a [`Route53Backend`] reaches its account. `Debug` shows no secret.
+/// Options of a [`Route53Backend`]. `Debug` shows no secret.
 #[derive(Clone, Debug)]
 pub struct Route53Options {
     /// Who signs the requests.
     pub credentials: Arc<dyn AwsCredentialSource>,
-    /// Where the API is. Default: `https://route53.amazonaws.com`, for all regions but those of China and the
+    /// Base URL of the API. Default: `https://route53.amazonaws.com`, for all regions but those of China and the
     /// government's.
     pub endpoint: Endpoint,
     /// The region that signatures are for. Default: `us-east-1`, where Route 53 is.
     pub region: String,
-    /// The ids of hosted zones, such as `Z1D633PJN98FT9`. Zones that are not here are looked for by their names, which
-    /// needs a right more.
+    /// The ids of hosted zones, such as `Z1D633PJN98FT9`. Zones that are not here are looked up by name,
+    /// which needs one more permission.
     pub zone_ids: BTreeMap<DomainName, String>,
     /// The time between two requests; five may be made at once after a pause. Default: 200 milliseconds, which is all
     /// that the account may do. Several control servers of one account divide it among them.
@@ -39,7 +39,7 @@ pub struct Route53Options {
 }
 
 impl Route53Options {
-    /// The defaults, with these credentials.
+    /// Returns the defaults, with these credentials.
     pub fn new(credentials: impl AwsCredentialSource + 'static) -> Self {
         Self {
             credentials: Arc::new(credentials),

@@ -14,16 +14,16 @@ use super::messages::{ApplyRequest, CapabilitiesAnswer, ErrorAnswer, ReadAnswer,
 use crate::client::{Api, ApiFault, Repeat, Request};
 use crate::{Endpoint, HttpClient};
 
-/// Which webhook, with which secret. `Debug` shows no secret.
+/// Options of a [`WebhookBackend`]. `Debug` shows no secret.
 #[derive(Clone, Debug)]
 pub struct WebhookOptions {
-    /// The base URL. `apply`, `read` and `capabilities` are below it.
+    /// Base URL; `apply`, `read` and `capabilities` are below it.
     pub endpoint: Endpoint,
-    /// What both sides know.
+    /// Secret that both sides share.
     pub secret: WebhookSecret,
 }
 
-/// Changes zones by a webhook. A clone is the same backend.
+/// Changes zones through a webhook. A clone is the same backend.
 #[derive(Clone, Debug)]
 pub struct WebhookBackend {
     api: Arc<Api>,
@@ -31,13 +31,13 @@ pub struct WebhookBackend {
 }
 
 impl WebhookBackend {
-    /// A backend that knows what its webhook can do. Nothing is sent before the first call.
+    /// Returns a backend whose webhook has these capabilities. Sends nothing before the first call.
     pub fn new(options: WebhookOptions, http: &HttpClient, capabilities: Capabilities) -> Self {
         let api = Api::new(http, options.endpoint, options.secret).reading_kinds(read_kind);
         Self { api: Arc::new(api), capabilities }
     }
 
-    /// A backend that asks its webhook first what it can do for this zone.
+    /// Asks the webhook for its capabilities in this zone, and returns a backend with them.
     ///
     /// # Errors
     /// As those of [`read`](DnsBackend::read).
@@ -67,10 +67,10 @@ impl DnsBackend for WebhookBackend {
         if changes.is_empty() {
             return Ok(());
         }
-        // The contract wants a list that can be repeated.
+        // The contract requires that a list can be repeated.
         let request = Request::new(Method::POST, ["apply"], Repeat::Harmless);
         let reply = call.send(&request.json(&ApplyRequest::new(zone, changes))).await?;
-        // Any JSON will do, but a web page or half an answer is none.
+        // Any JSON is an answer, but a web page or half an answer is not.
         reply.json::<serde::de::IgnoredAny>().map(drop)
     }
 

@@ -1,4 +1,4 @@
-//! How the webhook knows us.
+//! The secret of a webhook.
 
 use async_trait::async_trait;
 use fleetcert_dns::BackendError;
@@ -11,13 +11,12 @@ use super::signature::{SIGNATURE_HEADER, sign};
 use crate::client::authorize::concealed;
 use crate::client::{Authorizer, Call, Outgoing, Token};
 
-/// What both sides know. `Debug` shows no secret.
+/// The secret that both sides share. `Debug` does not show it.
 #[derive(Clone, Debug)]
 pub enum WebhookSecret {
-    /// A token in each request: `Authorization: Bearer …`. Whoever sees a request can make others.
+    /// A token in each request: `Authorization: Bearer …`. Anyone who reads a request can send others.
     Bearer(SecretString),
-    /// A key that signs each request and is never sent. Who sees a request can send it again for some minutes, as it
-    /// was.
+    /// A key that signs each request and is never sent. Anyone who reads a request can only repeat it, for some minutes.
     Hmac(SecretString),
 }
 

@@ -1,4 +1,4 @@
-//! Requests that are signed with a key that both sides have (HMAC-SHA-256, RFC 2104).
+//! Signatures of requests, with a key that both sides share (HMAC-SHA-256, RFC 2104).
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -7,17 +7,17 @@ use aws_lc_rs::{digest, hmac};
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use secrecy::{ExposeSecret, SecretString};
 
-/// The header of the signature: `t=SECONDS,v1=HEX`.
+/// Header of the signature: `t=SECONDS,v1=HEX`.
 pub const SIGNATURE_HEADER: &str = "fleetcert-signature";
 
-/// What was signed, besides the key: method, path with query, seconds since 1970, and the SHA-256 of the body, each on
-/// a line of its own.
+/// Returns the text that is signed: method, path with query, seconds since 1970, and the SHA-256 of the body, each on a
+/// line of its own.
 fn message(method: &str, target: &str, seconds: u64, body: &[u8]) -> String {
     let body = HEXLOWER.encode(digest::digest(&digest::SHA256, body).as_ref());
     format!("fleetcert-webhook-v1\n{method}\n{target}\n{seconds}\n{body}")
 }
 
-/// The header's value.
+/// Returns the header's value.
 pub(super) fn sign(key: &SecretString, method: &str, target: &str, now: SystemTime, body: &[u8]) -> String {
     let seconds = seconds(now);
     let tag = hmac::sign(&hmac_key(key), message(method, target, seconds, body).as_bytes());
@@ -32,24 +32,26 @@ pub(super) fn sign(key: &SecretString, method: &str, target: &str, now: SystemTi
 ///
 /// let verifier = SignatureVerifier::new("key".into(), Duration::from_secs(300));
 /// let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-/// let header = "t=1800000000,v1=9ebd3549a9f13f871e4e924bc71846971794603f138466e872f96206f0b9933c";
+/// let header = "t=1800000000,\
+///     v1=9ebd3549a9f13f871e4e924bc71846971794603f138466e872f96206f0b9933c";
 /// assert_eq!(verifier.verify("POST", "/apply", header, b"{}", now), Ok(()));
-/// assert_eq!(verifier.verify("POST", "/apply", header, b"[]", now), Err(SignatureFault::WrongSignature));
+/// let fault = verifier.verify("POST", "/apply", header, b"[]", now).unwrap_err();
+/// assert_eq!(fault, SignatureFault::WrongSignature);
 /// ```
 pub struct SignatureVerifier {
-    /// It takes more than a kilobyte.
+    /// Boxed, because it takes more than a kilobyte.
     key: Box<hmac::Key>,
     max_age: Duration,
 }
 
-/// Why a request is not believed.
+/// The reason why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignatureFault {
-    /// The header is missing or not of its form.
+    /// The header is missing or malformed.
     #[error("the signature is missing or malformed")]
     Malformed,
-    /// It was signed too long ago, or in the future: a replay, or clocks that are apart.
+    /// It was signed too long ago, or in the future: a replay, or clocks that differ.
     #[error("the signature is from another time; are the clocks right?")]
     WrongTime,
     /// Another key, or another request.
@@ -58,16 +60,17 @@ pub enum SignatureFault {
 }
 
 impl SignatureVerifier {
-    /// A verifier for this key. A request may be so old, and so far in the future; five minutes are usual.
+    /// Returns a verifier for this key. `max_age` is the maximum age of a request, and how far in the future it may be signed;
+    /// five minutes are usual.
     #[allow(clippy::needless_pass_by_value)] // the secret's owner is the verifier
     pub fn new(key: SecretString, max_age: Duration) -> Self {
         Self { key: Box::new(hmac_key(&key)), max_age }
     }
 
-    /// That the request was signed with the key, not long ago. `target` is the path with its query as it came.
+    /// Checks that the request was signed with the key, recently. `target` is the path with its query, as received.
     ///
     /// # Errors
-    /// A [`SignatureFault`], each of which is to be answered with status 401.
+    /// A [`SignatureFault`]; answer each with status 401.
     pub fn verify(
         &self,
         method: &str,
@@ -88,7 +91,7 @@ impl SignatureVerifier {
         if seconds(now).abs_diff(signed) > self.max_age.as_secs() {
             return Err(SignatureFault::WrongTime);
         }
-        // It takes as long for every wrong tag.
+        // Takes the same time for every wrong tag.
         hmac::verify(&self.key, message(method, target, signed, body).as_bytes(), &tag)
             .map_err(|_| SignatureFault::WrongSignature)
     }

@@ -90,7 +90,7 @@ fn wrong_flags_say_what_to_do() {
         ("--zone fleet.test --server 192.0.2.1 --powerdns-url http://127.0.0.1:8081", "--powerdns-key-file"),
         (
             "--zone fleet.test --server 192.0.2.1 --powerdns-url http://192.0.2.1:8081 --powerdns-key-file /nowhere/key",
-            "everybody on the way reads the token",
+            "over http the network can read the token",
         ),
         (
             "--zone fleet.test --server 192.0.2.1 --powerdns-url https://pdns.test --powerdns-key-file /nowhere/key",

@@ -1,23 +1,23 @@
-//! How a query went.
+//! Response codes.
 
 use std::fmt;
 
 use hickory_proto::op::ResponseCode;
 
-/// How a query went (RFC 1035 section 4.1.1, RFC 6895 section 2.3).
+/// A response code (RFC 1035 section 4.1.1, RFC 6895 section 2.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Rcode {
-    /// The name exists. Without records of the asked type this is called NODATA.
+    /// The name exists. Without records of the type in the query this is called NODATA.
     NoError,
     /// The server did not understand the query.
     FormErr,
-    /// The server cannot now.
+    /// The server failed.
     ServFail,
-    /// There is no such name.
+    /// The name does not exist.
     NxDomain,
-    /// The server does not know this kind of query.
+    /// The server does not support this kind of query.
     NotImp,
-    /// The server does not want to.
+    /// The server refuses by policy.
     Refused,
     /// Another code.
     Other(u16),

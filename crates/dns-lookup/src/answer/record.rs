@@ -104,11 +104,7 @@ impl AnswerData {
             })),
             RData::NS(server) => Some(Self::Ns(name::from_wire(server).ok()?)),
             RData::CNAME(target) => Some(Self::Cname(name::from_wire(target).ok()?)),
-            RData::CAA(caa) => Some(Self::Caa(CaaRecord {
-                flags: caa.flags(),
-                tag: caa.tag.to_ascii_lowercase(),
-                value: caa.value.clone(),
-            })),
+            RData::CAA(caa) => Some(Self::Caa(CaaRecord::from(caa))),
             other => record::from_wire(other).ok().map(Self::Record),
         }
     }

@@ -9,15 +9,15 @@ pub struct IssueValue {
     parameters: Vec<(String, String)>,
 }
 
-/// What is wrong with a value.
+/// The reason why a value breaks the grammar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum IssueValueError {
-    /// An octet that is no printable ASCII, blank or tab.
+    /// An octet other than printable ASCII, a blank or a tab.
     #[error("it has an octet that is not printable")]
     Octet,
-    /// What stands before the first semicolon is no domain name.
-    #[error("the CA is no domain name")]
+    /// The part before the first semicolon is not a domain name.
+    #[error("the CA is not a domain name")]
     Issuer,
     /// A parameter without `=`, or nothing between two semicolons.
     #[error("a parameter is not of the form tag=value")]
@@ -31,10 +31,10 @@ pub enum IssueValueError {
 }
 
 impl IssueValue {
-    /// The value of these octets, strictly by the grammar of RFC 8659 section 4.2.
+    /// Parses the octets, strictly by the grammar of RFC 8659 section 4.2.
     ///
     /// # Errors
-    /// [`IssueValueError`]. Such a value counts as `";"`, which allows nobody.
+    /// [`IssueValueError`]. Such a value counts as `";"`, which allows no CA.
     pub fn parse(octets: &[u8]) -> Result<Self, IssueValueError> {
         let allowed = |octet: &u8| matches!(octet, b'\t' | b' '..=b'~');
         let text = str::from_utf8(octets)
@@ -56,12 +56,12 @@ impl IssueValue {
         Ok(Self { issuer, parameters })
     }
 
-    /// The CA that may issue; `None` for nobody.
+    /// Returns the CA that may issue; `None` for none.
     pub fn issuer(&self) -> Option<&str> {
         self.issuer.as_deref()
     }
 
-    /// The values of the parameters with this tag, which is compared without regard to case.
+    /// Returns the values of the parameters with this tag, compared without regard to case.
     pub fn parameters<'a>(&'a self, tag: &'a str) -> impl Iterator<Item = &'a str> {
         let tagged = move |(other, _): &&(String, String)| other.eq_ignore_ascii_case(tag);
         self.parameters.iter().filter(tagged).map(|(_, value)| value.as_str())

@@ -1,4 +1,4 @@
-//! What the servers answer for what is not there.
+//! Checks of the answers for types and names that do not exist.
 
 use std::net::SocketAddr;
 
@@ -13,7 +13,7 @@ use crate::{QueryType, Transport};
 const NO_SERVER: &str = "no server answers for the zone";
 
 impl Diagnose {
-    /// CAs ask for CAA records; servers that do not know the type must say that there are none.
+    /// CAs ask for CAA records; servers that do not know the type must answer that there are none.
     pub(super) async fn unknown_types(&self, working: &[(SocketAddr, Transport)]) -> Finding {
         let probes = ask::all(&self.asker, &self.zone, QueryType::Caa, working.iter().copied()).await;
         if probes.is_empty() {
@@ -41,7 +41,7 @@ impl Diagnose {
             )
     }
 
-    /// A wildcard answers for names that are not there, and an alias among them leads challenges away.
+    /// A wildcard answers for names that do not exist, and a wildcard alias leads challenges elsewhere.
     pub(super) async fn wildcard(&self, working: &[(SocketAddr, Transport)]) -> Finding {
         let Some((server, transport)) = working.first().copied() else {
             return Finding::not_run(Check::Wildcard, NO_SERVER);
@@ -81,7 +81,7 @@ impl Diagnose {
             .remedy(remedy)
     }
 
-    /// `prefix`, a random label and the zone.
+    /// Returns a name of `prefix`, a random label and the zone.
     pub(super) fn random_name(&self, prefix: &str) -> Option<DomainName> {
         format!("{prefix}{}.{}", self.random_label(), self.zone).parse().ok()
     }

@@ -1,4 +1,4 @@
-//! Questions to all servers at once.
+//! Queries to all servers at once.
 
 use std::net::SocketAddr;
 
@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 
 use crate::{Answer, Asker, LookupError, LookupErrorKind, QueryType, Recursion, Soa, Transport};
 
-/// What one server answered in one way.
+/// The answer of one server over one transport.
 #[derive(Debug)]
 pub(super) struct Probe {
     pub(super) server: SocketAddr,
@@ -16,13 +16,13 @@ pub(super) struct Probe {
     pub(super) answer: Result<Answer, LookupError>,
 }
 
-/// The zone's SOA record, of every server and in both ways.
+/// Asks every server for the zone's SOA record, over both transports.
 pub(super) async fn soa(asker: &Asker, zone: &DomainName, servers: &[SocketAddr]) -> Vec<Probe> {
     let ways = servers.iter().flat_map(|server| [(*server, Transport::Udp), (*server, Transport::Tcp)]);
     all(asker, zone, QueryType::Soa, ways).await
 }
 
-/// This question to these servers, in these ways, all at once.
+/// Sends this query to these servers over these transports, all at once.
 pub(super) async fn all(
     asker: &Asker,
     name: &DomainName,
@@ -36,7 +36,7 @@ pub(super) async fn all(
     join_all(ways.into_iter().map(ask)).await
 }
 
-/// The servers that answer for the zone, each once, and how to ask them.
+/// Returns the servers that answer for the zone, each once, with a transport that works.
 pub(super) fn working(probes: &[Probe], zone: &DomainName) -> Vec<(SocketAddr, Transport)> {
     let mut working: Vec<(SocketAddr, Transport)> = Vec::new();
     for probe in probes.iter().filter(|probe| probe.soa(zone).is_some()) {
@@ -48,12 +48,12 @@ pub(super) fn working(probes: &[Probe], zone: &DomainName) -> Vec<(SocketAddr, T
 }
 
 impl Probe {
-    /// The server and the way, for the table.
+    /// Returns the server and the transport, for the table.
     pub(super) fn at(&self) -> String {
         format!("{} {}", self.server, self.transport)
     }
 
-    /// The zone's SOA record, said with authority.
+    /// Returns the zone's SOA record if the answer is authoritative.
     pub(super) fn soa(&self, zone: &DomainName) -> Option<&Soa> {
         self.answer.as_ref().ok().filter(|answer| answer.authoritative)?.soa(zone)
     }

@@ -1,4 +1,4 @@
-//! Whether the CA may issue.
+//! Checks of the CAA records.
 
 use std::net::SocketAddr;
 
@@ -18,15 +18,15 @@ impl Diagnose {
         }
     }
 
-    /// The records that count for names of the zone. Through resolvers the climb goes on above the zone; given servers
-    /// know their own zone alone.
-    async fn caa_set(&self, working: &[(SocketAddr, Transport)]) -> Result<Option<CaaSet>, Unknown> {
+    /// Finds the records that apply to names of the zone. Through resolvers, the search continues above the zone; given
+    /// servers have only their own zone.
+    async fn caa_set(&self, working: &[(SocketAddr, Transport)]) -> Result<Option<CaaSet>, CaaUnknown> {
         if let Some(finder) = self.finder() {
             let name = self.host.as_ref().map_or(&self.zone, HostName::as_domain);
-            return finder.caa(name).await.map_err(|error| Unknown::Hidden(error.to_string()));
+            return finder.caa(name).await.map_err(|error| CaaUnknown::Hidden(error.to_string()));
         }
         let Some((server, _)) = working.first().copied() else {
-            return Err(Unknown::NotAsked("no server answers for the zone"));
+            return Err(CaaUnknown::NotAsked("no server answers for the zone"));
         };
         let ways = [(server, Transport::Tcp), (server, Transport::Udp)];
         let probes = ask::all(&self.asker, &self.zone, QueryType::Caa, ways).await;
@@ -35,10 +35,10 @@ impl Diagnose {
             .find_map(|probe| probe.answer.as_ref().ok().filter(|answer| answer.rcode.is_answer()));
         let Some(answer) = answer else {
             let error = probes.iter().find_map(|probe| probe.answer.as_ref().err());
-            return Err(Unknown::Hidden(error.map_or("the server fails".to_owned(), ToString::to_string)));
+            return Err(CaaUnknown::Hidden(error.map_or("the server fails".to_owned(), ToString::to_string)));
         };
         match answer.caa(&self.zone) {
-            records if records.is_empty() => Err(Unknown::NotAsked(
+            records if records.is_empty() => Err(CaaUnknown::NotAsked(
                 "the zone has none, and without a resolver those of the names above are not looked at",
             )),
             records => Ok(Some(CaaSet { at: self.zone.clone(), records })),
@@ -74,7 +74,7 @@ impl Diagnose {
                     record.to_string(),
                 )])
             }
-            // Most fleets have no wildcards, and are safer when nobody else has.
+            // A fleet without wildcards is safer if no CA may issue one.
             CaaVerdict::Forbidden(refusals) if kind == CertificateFor::Wildcard && on_purpose(&refusals) => {
                 let summary =
                     format!("no CA may issue wildcards below {at}, which is as it should be without any");
@@ -103,20 +103,20 @@ impl Diagnose {
     }
 }
 
-/// Whether the records say `;`, which nobody writes by mistake.
+/// Returns whether all records are `;`, which is no mistake.
 fn on_purpose(refusals: &[(CaaRecord, CaaRefusal)]) -> bool {
     refusals.iter().all(|(record, refusal)| record.tag == "issuewild" && *refusal == CaaRefusal::Nobody)
 }
 
-/// Why the records are not known.
+/// The reason why the records are not known.
 #[derive(Clone)]
-enum Unknown {
-    /// They may be there, and nobody says so. A CA does not issue then.
+enum CaaUnknown {
+    /// The lookup failed, so there may be records. A CA does not issue then.
     Hidden(String),
     NotAsked(&'static str),
 }
 
-impl Unknown {
+impl CaaUnknown {
     fn into_finding(self, check: Check) -> Finding {
         match self {
             Self::NotAsked(why) => Finding::not_run(check, why),

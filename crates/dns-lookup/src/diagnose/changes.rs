@@ -1,4 +1,4 @@
-//! Whether the backend takes changes, and the servers show them.
+//! Checks of changes through the backend.
 
 mod large_answers;
 mod round_trip;
@@ -16,8 +16,8 @@ use crate::{Families, Transport};
 use update::remedy;
 
 impl Diagnose {
-    /// The checks that go through the backend. Each is harmless by itself: the first removes a value that is not there,
-    /// the others add values at a name of their own and remove them.
+    /// Runs the checks through the backend. Each is harmless: the first removes a value that does not exist, the others add
+    /// values at a name of their own and remove them.
     pub(super) async fn changes(
         &self,
         working: &[(SocketAddr, Transport)],
@@ -78,7 +78,7 @@ impl Diagnose {
     }
 
     async fn not_added(&self, changer: &Changer, check: Check, error: &ChallengeError) -> Finding {
-        // What did not answer may have been made.
+        // A change without an answer may have been made.
         let swept = changer.challenges.sweep().await;
         let finding = Finding::new(check, Status::Problem, format!("the value was not added: {error}"));
         match (swept, error.backend_error()) {
@@ -100,7 +100,7 @@ impl Diagnose {
         }
     }
 
-    /// 43 characters of base64url, as a dns-01 value has them.
+    /// Returns 43 characters of base64url, the form of a dns-01 value.
     fn random_value(&self) -> TxtValue {
         format!("fc-{}{}", self.random_label(), self.random_label()).parse().expect("it has 43 octets")
     }

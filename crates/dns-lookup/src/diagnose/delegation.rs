@@ -1,4 +1,4 @@
-//! Whether the parent zone points to the servers that the zone has.
+//! Check of the delegation: whether the parent zone names the servers that the zone names.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -10,11 +10,11 @@ use super::diagnosis::worst;
 use super::{Check, Finding, Seen, Status};
 use crate::{Asker, Finder, LookupError, LookupErrorKind, QueryType, Transport, ZoneServer};
 
-/// So many addresses of the parent's servers are asked.
+/// Maximum addresses of the parent's servers that are asked.
 const MAX_PARENTS: usize = 8;
 const CHECK: Check = Check::Delegation;
 
-/// The addresses of the zone's servers, and what is to be said of its delegation.
+/// Returns the addresses of the zone's servers, and the finding on its delegation.
 pub(super) async fn look(finder: &Finder, asker: &Asker, zone: &DomainName) -> (Vec<SocketAddr>, Finding) {
     match finder.zone_cut(zone).await {
         Ok(cut) if cut == *zone => {}
@@ -25,7 +25,7 @@ pub(super) async fn look(finder: &Finder, asker: &Asker, zone: &DomainName) -> (
         Ok(servers) => servers,
         Err(error) => return (Vec::new(), not_found(zone, &error)),
     };
-    // What the parent has as glue is asked too: a server that only the parent names is asked by CAs.
+    // Addresses in the glue are asked too: CAs ask a server that only the parent names.
     let mut addresses: BTreeSet<_> =
         servers.iter().flat_map(|server| server.addresses.iter().copied()).collect();
     let finding = match parents(finder, zone).await {
@@ -63,7 +63,7 @@ fn not_found(zone: &DomainName, error: &LookupError) -> Finding {
         .remedy(remedy)
 }
 
-/// Some addresses of the servers of the zone above.
+/// Returns addresses of the servers of the parent zone.
 async fn parents(finder: &Finder, zone: &DomainName) -> Result<Vec<SocketAddr>, String> {
     let Some(above) = zone.parent() else {
         return Err("a top-level domain is delegated by the root, which is not asked".to_owned());
@@ -72,7 +72,7 @@ async fn parents(finder: &Finder, zone: &DomainName) -> Result<Vec<SocketAddr>, 
         .servers(&above)
         .await
         .map_err(|error| format!("the parent's servers are not found: {error}"))?;
-    // One address of each server before the second of any.
+    // One address of each server comes before the second of any.
     let mut addresses = Vec::new();
     for round in 0..MAX_PARENTS {
         addresses.extend(servers.iter().filter_map(|server| server.addresses.get(round)));
@@ -92,7 +92,7 @@ async fn asked(asker: &Asker, zone: &DomainName, parents: &[SocketAddr]) -> Vec<
     probes
 }
 
-/// The addresses that parents give for servers whose names lie in the zone itself.
+/// The addresses that parents give for servers whose names are in the zone itself.
 struct Glue(BTreeMap<DomainName, BTreeSet<IpAddr>>);
 
 impl Glue {
@@ -137,7 +137,7 @@ fn compared(zone: &DomainName, servers: &[ZoneServer], probes: &[Probe], glue: &
     finding.with_seen(seen)
 }
 
-/// What one server of the parent says.
+/// Compares the answer of one server of the parent.
 fn parent_line(probe: &Probe, zone: &DomainName, child: &BTreeSet<DomainName>) -> Seen {
     let at = format!("parent {}", probe.at());
     let answer = match &probe.answer {
@@ -168,7 +168,7 @@ fn parent_line(probe: &Probe, zone: &DomainName, child: &BTreeSet<DomainName>) -
     }
 }
 
-/// The addresses of one name server, as the zone has them and as the parent has them.
+/// Compares the addresses of one name server in the zone and in the parent.
 fn server_line(server: &ZoneServer, zone: &DomainName, glue: &Glue) -> Seen {
     let own: BTreeSet<_> = server.addresses.iter().map(SocketAddr::ip).collect();
     let list = |addresses: &BTreeSet<IpAddr>| {

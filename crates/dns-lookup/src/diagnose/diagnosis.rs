@@ -1,4 +1,4 @@
-//! What was found, as values.
+//! Findings, as values.
 
 use fleetcert_names::DomainName;
 use serde::Serialize;
@@ -9,53 +9,53 @@ use serde::Serialize;
 pub struct Diagnosis {
     /// The zone.
     pub zone: DomainName,
-    /// One finding for each check, and one for each piece of the backend's advice.
+    /// One finding for each check, and one for each advice of the backend.
     pub findings: Vec<Finding>,
 }
 
-/// What one check found.
+/// The result of one check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Finding {
-    /// What was checked.
+    /// Check.
     pub check: Check,
-    /// How it went.
+    /// Status.
     pub status: Status,
-    /// What was found, as a sentence.
+    /// Summary, as a sentence.
     pub summary: String,
-    /// What was seen at each server.
+    /// Observation at each server.
     pub seen: Vec<Seen>,
-    /// What to do, as a sentence; `None` where nothing needs doing.
+    /// Remedy, as a sentence; `None` if nothing needs doing.
     pub remedy: Option<String>,
 }
 
-/// What was seen at one server.
+/// The observation at one server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Seen {
-    /// The server and the way, as a person reads it: `192.0.2.1:53 tcp`.
+    /// Server and transport, as text for people: `192.0.2.1:53 tcp`.
     pub server: String,
-    /// Whether that is right.
+    /// Status of the observation.
     pub status: Status,
-    /// What it said or did.
+    /// Answer, or lack of one.
     pub said: String,
 }
 
-/// How a check went. The greater, the worse.
+/// The status of a check, in the order of severity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
-    /// It is as it should be.
+    /// Nothing is wrong.
     Ok,
-    /// It could not be checked; the summary says why.
+    /// The check could not run; the summary says why.
     NotRun,
-    /// It works, and will make trouble.
+    /// It works, but will cause trouble.
     Warning,
-    /// Certificates will not come.
+    /// Issuance will fail.
     Problem,
 }
 
-/// What is checked.
+/// A check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -70,35 +70,35 @@ pub enum Check {
     Authority,
     /// Every server has the same version of the zone.
     Serial,
-    /// How long a miss is remembered.
+    /// The negative time to live of the zone.
     NegativeTtl,
     /// Servers answer questions for types that the zone does not have.
     UnknownTypes,
-    /// What the zone answers for names that are not there.
+    /// The answers for names that do not exist.
     Wildcard,
-    /// Where the challenge of the host goes, if one was named.
+    /// The target of the challenge of the host, if one was named.
     Target,
     /// The CA may issue for names of the zone, or for the host.
     Caa,
     /// The CA may issue for wildcards there.
     CaaWildcard,
-    /// The backend takes a change.
+    /// The backend accepts a change.
     Update,
-    /// A value that is added is seen at every server, and gone when it is removed.
+    /// An added value appears at every server, and disappears after its removal.
     RoundTrip,
-    /// An answer that does not fit into a datagram comes whole over TCP.
+    /// An answer that does not fit into a datagram is complete over TCP.
     LargeAnswers,
-    /// What the backend advises.
+    /// The advice of the backend.
     Advice,
 }
 
 impl Diagnosis {
-    /// The worst of all findings.
+    /// Returns the worst status of all findings.
     pub fn status(&self) -> Status {
         self.findings.iter().map(|finding| finding.status).max().unwrap_or(Status::NotRun)
     }
 
-    /// The first finding of this check.
+    /// Returns the first finding of this check.
     pub fn finding(&self, check: Check) -> Option<&Finding> {
         self.findings.iter().find(|finding| finding.check == check)
     }
@@ -128,13 +128,13 @@ impl Seen {
     }
 }
 
-/// The worst of what was seen; `NotRun` for nothing.
+/// Returns the worst status; `NotRun` for none.
 pub(super) fn worst(seen: &[Seen]) -> Status {
     seen.iter().map(|seen| seen.status).max().unwrap_or(Status::NotRun)
 }
 
 impl Check {
-    /// The name of the check, as the table has it.
+    /// Returns the name of the check in the table.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Name => "name",
@@ -157,7 +157,7 @@ impl Check {
 }
 
 impl Status {
-    /// The status in words, as the table has it.
+    /// Returns the status in words, as in the table.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",

@@ -1,4 +1,4 @@
-//! What public CAs and their limits make of the zone's name.
+//! Check of the zone's name against public CAs and their limits.
 
 use fleetcert_names::{DomainName, HostName, PublicRefusal, public_refusal, registered_domain};
 
@@ -12,8 +12,8 @@ pub(super) fn public(zone: &DomainName) -> Finding {
             "the zone's own name is none that a certificate can have",
         );
     };
-    match (public_refusal(&host), registered_domain(zone)) {
-        // Names below a public suffix are what a fleet that is on the list has.
+    match (public_refusal(&host.into()), registered_domain(zone)) {
+        // A fleet whose zone is on the public suffix list has this.
         (Some(PublicRefusal::IsPublicSuffix), _) | (None, None) => Finding::new(
             Check::Name,
             Status::Ok,

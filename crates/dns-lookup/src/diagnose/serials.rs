@@ -1,4 +1,4 @@
-//! Whether every server has the same version of the zone.
+//! Check of the serials: whether every server has the same version of the zone.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use crate::QueryType;
 const SETTLE_INTERVAL: Duration = Duration::from_millis(500);
 
 impl Diagnose {
-    /// Compares the serials, with patience for transfers that are under way.
+    /// Compares the serials; waits for zone transfers in progress.
     pub(super) async fn serials(&self, probes: &[Probe]) -> Finding {
         let mut serials = serials(probes, &self.zone);
         let Some(newest) = serials.values().copied().reduce(later) else {
@@ -54,12 +54,12 @@ fn serials(probes: &[Probe], zone: &DomainName) -> BTreeMap<SocketAddr, u32> {
     probes.iter().filter_map(|probe| Some((probe.server, probe.soa(zone)?.serial))).collect()
 }
 
-/// The later one by the arithmetic of RFC 1982.
+/// Returns the later one by the arithmetic of RFC 1982.
 fn later(one: u32, other: u32) -> u32 {
     if behind(other, one) > 0 { other } else { one }
 }
 
-/// By how much `serial` is behind `newest`; zero for the same or a later one.
+/// Returns by how much `serial` is behind `newest`; zero for the same or a later one.
 fn behind(newest: u32, serial: u32) -> u32 {
     let distance = newest.wrapping_sub(serial);
     if distance < 1 << 31 { distance } else { 0 }

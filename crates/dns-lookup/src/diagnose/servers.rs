@@ -1,4 +1,4 @@
-//! Whether every server answers, and has the zone.
+//! Checks of the servers: whether each answers, and has the zone.
 
 use std::net::IpAddr;
 
@@ -11,10 +11,10 @@ use crate::{LookupErrorKind, Transport};
 
 const NO_SERVER: &str = "no server of the zone is known";
 pub(super) const NO_SOA: &str = "no server answers for the zone";
-/// How long a miss may be remembered without harm: as long as Let's Encrypt's resolvers do in any case.
+/// Maximum negative time to live without harm, in seconds: Let's Encrypt's resolvers cap it at this.
 const MAX_NEGATIVE_TTL: u32 = 60;
 
-/// `found`: by a resolver, so that the addresses should be those that CAs find.
+/// `found`: a resolver found the addresses, so that CAs should find the same.
 pub(super) fn reachability(probes: &[Probe], found: bool) -> Finding {
     if probes.is_empty() {
         return Finding::not_run(Check::Reachability, NO_SERVER);
@@ -40,7 +40,7 @@ pub(super) fn reachability(probes: &[Probe], found: bool) -> Finding {
     }
 }
 
-/// Whether an address means another machine, or none, outside of this network (RFC 1918, RFC 6598, RFC 4193).
+/// Returns whether an address is private to this network (RFC 1918, RFC 6598, RFC 4193).
 fn is_internal(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => v4.is_private() || v4.is_link_local() || matches!(v4.octets(), [100, 64..=127, ..]),

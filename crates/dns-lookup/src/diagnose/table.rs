@@ -1,4 +1,4 @@
-//! The diagnosis as a table.
+//! The diagnosis, as a table.
 
 use std::fmt;
 

@@ -1,10 +1,10 @@
-//! Where the challenge of a host goes.
+//! Check of the target of a challenge.
 
 use super::{Check, Diagnose, Finding, Seen, Status};
 use crate::LookupErrorKind;
 
 impl Diagnose {
-    /// Follows the host's challenge name as a CA does, and says whether it ends in the zone.
+    /// Follows the host's challenge name as a CA does, and checks that it ends in the zone.
     pub(super) async fn target(&self) -> Option<Finding> {
         let name = self.host.as_ref()?.challenge_name();
         let Some(finder) = self.finder() else {

@@ -1,4 +1,4 @@
-//! When each server shows a value, or shows it no longer.
+//! The watch on a value: when each server shows it, or stops showing it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,25 +9,25 @@ use fleetcert_dns::{BackendError, Verdict, Visibility};
 
 use crate::AuthoritativeVisibility;
 
-/// What is waited for.
+/// The condition to wait for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Until {
     Seen,
     Gone,
 }
 
-/// What one server showed, asked in one way.
+/// The answers of one server over one transport.
 pub(super) struct Line {
-    /// After how long it was so; `None` if it was not in time.
+    /// Time until the condition was met; `None` if it was not met in time.
     pub(super) after: Option<Duration>,
-    /// What it said last.
+    /// Last verdict.
     pub(super) last: Verdict,
 }
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+const MAX_PAUSE: Duration = Duration::from_secs(1);
 
-/// Looks until every server is as it should be, for at most `within`. An error only when no look succeeded at all.
+/// Looks until every server meets the condition, for at most `within`. Fails only if no look succeeded.
 pub(super) async fn watch(
     visibility: &AuthoritativeVisibility,
     record: &ChallengeRecord,
@@ -63,7 +63,7 @@ pub(super) async fn watch(
                 }
             }
             clock.sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            pause = (pause * 2).min(MAX_PAUSE);
         }
     };
     let in_time = timeout(clock, within, looking).await;

@@ -1,4 +1,4 @@
-//! Which CAs may issue for a name.
+//! CAA records of a name.
 
 use fleetcert_names::DomainName;
 
@@ -6,28 +6,28 @@ use super::Finder;
 use crate::caa::CaaRecord;
 use crate::{LookupError, LookupErrorKind, QueryType};
 
-/// The CAA records that count for a name, and the name at which they stand.
+/// The CAA records that apply to a name, and their owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CaaSet {
-    /// The name, or the one above it, that has them.
+    /// Owner of the records: the name itself, or one above it.
     pub at: DomainName,
-    /// The records; at least one.
+    /// Records; at least one.
     pub records: Vec<CaaRecord>,
 }
 
 impl Finder {
-    /// The CAA records that count for `name`: those of the nearest name, from `name` upwards, that has any (RFC 8659
-    /// section 3). `None` when there are none up to the top-level domain; then every CA may issue.
+    /// Finds the CAA records that apply to `name`: those of the nearest name, from `name` upwards, that has any (RFC 8659
+    /// section 3). `None` if there are none up to the top-level domain; then every CA may issue.
     ///
     /// **Cancellation.** Nothing is changed; dropping it is safe.
     ///
     /// # Errors
-    /// What the resolvers failed with. A CA then does not issue either, since records may be hidden there.
+    /// The errors of the resolvers. A CA does not issue then either, because there may be records that it cannot see.
     pub async fn caa(&self, name: &DomainName) -> Result<Option<CaaSet>, LookupError> {
         let mut candidate = Some(name.clone());
         while let Some(at) = candidate {
             let answer = self.ask(&at, QueryType::Caa).await?;
-            // The resolver follows aliases; the climb goes on from the name itself.
+            // The resolver follows aliases; the search continues above the name itself.
             let owner = answer.end_of_aliases(&at);
             if answer.truncated {
                 return Err(LookupError::new(LookupErrorKind::BadAnswer, &self.resolvers, &at));

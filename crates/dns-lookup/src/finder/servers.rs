@@ -13,25 +13,25 @@ use crate::{Answer, LookupError, LookupErrorKind, QueryType, Servers};
 /// A name server of a zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ZoneServer {
-    /// Its name, as the NS record has it.
+    /// Name, as in the NS record.
     pub name: DomainName,
-    /// Its addresses, IPv4 first. None: no resolver finds a way to it.
+    /// Addresses, IPv4 first; empty if it has none.
     pub addresses: Vec<SocketAddr>,
-    /// Its addresses of a family could not be looked up now, so there may be more.
+    /// Whether the lookup of one address family failed, so that there may be more addresses.
     pub incomplete: bool,
 }
 
-/// How many of a zone's name servers are looked up.
+/// Maximum name servers of a zone that are looked up.
 const MAX_NAMES: usize = 16;
 
 impl Finder {
-    /// The name servers of the zone that holds `name`, with all their addresses. Beyond 16 servers, or
-    /// [`Servers::MAX`] addresses altogether, the rest is left out.
+    /// Finds the name servers of the zone that holds `name`, with their addresses: at most 16 servers and [`Servers::MAX`]
+    /// addresses.
     ///
     /// **Cancellation.** Nothing is changed; dropping it is safe.
     ///
     /// # Errors
-    /// [`NoServers`](LookupErrorKind::NoServers) when none of them has an address; those of
+    /// [`NoServers`](LookupErrorKind::NoServers) if none of them has an address; those of
     /// [`zone_cut`](Self::zone_cut).
     pub async fn servers(&self, name: &DomainName) -> Result<Arc<[ZoneServer]>, LookupError> {
         let zone = self.zone_cut(name).await?;
@@ -57,14 +57,14 @@ impl Finder {
             let none = || LookupError::new(LookupErrorKind::NoServers, &self.resolvers, &zone);
             return Err(failure.unwrap_or_else(none));
         }
-        // A server whose address cannot be found now is looked for again soon.
+        // A server whose lookup failed is looked up again soon.
         let ttl = if failure.is_some() { 0 } else { ttl };
         let servers: Arc<[ZoneServer]> = servers.into();
         self.found.servers.put(&zone, servers.clone(), self.asker.now(), ttl);
         Ok(servers)
     }
 
-    /// The addresses of one name, for how many seconds they hold, and what went wrong with one family.
+    /// Returns the addresses of one name, their time to live in seconds, and the error of one family.
     async fn addresses(&self, name: &DomainName) -> (BTreeSet<IpAddr>, u32, Option<LookupError>) {
         let answers = join_all([QueryType::A, QueryType::Aaaa].map(|family| self.ask(name, family))).await;
         let mut addresses = BTreeSet::new();

@@ -1,4 +1,4 @@
-//! Where the value of a challenge must be written.
+//! The target of a challenge.
 
 use std::fmt;
 
@@ -10,25 +10,25 @@ use crate::{LookupError, LookupErrorKind, QueryType};
 
 /// Where the TXT record of a challenge must be written, so that a CA finds it.
 ///
-/// For who publishes challenges in another zone than the names are in: `_acme-challenge.x` is an alias (CNAME) of a
+/// Use it if you publish challenges in another zone than that of the names: `_acme-challenge.x` is an alias (CNAME) of a
 /// name there, or a zone of its own (NS).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ChallengeTarget {
-    /// The owner name of the TXT record: where the aliases end.
+    /// Owner name of the TXT record: the end of the aliases.
     pub name: DomainName,
-    /// The zone that holds it.
+    /// Zone that holds it.
     pub zone: DomainName,
-    /// The names that were followed, from the one that was asked for to `name`; that one alone without aliases.
+    /// Names that were followed, from the name of the query to `name`; that one alone without aliases.
     pub path: Vec<DomainName>,
 }
 
 impl Finder {
-    /// Follows `name`, which is `_acme-challenge.` and the name to be proved, as a CA's resolver does: through
-    /// aliases, and to the zone that holds what they lead to.
+    /// Follows `name`, which is `_acme-challenge.` and the name to validate, as a CA's resolver does: through aliases, to
+    /// the zone that holds their target.
     ///
-    /// **Effect.** A resolver that is asked for a name that is not there yet remembers that for the zone's
-    /// [negative time to live](crate::Answer::negative_ttl). The resolvers of CAs are others.
+    /// **Effect.** A resolver that is asked for a name that does not exist yet caches that for the zone's
+    /// [negative time to live](crate::Answer::negative_ttl). CAs use other resolvers.
     ///
     /// **Cancellation.** Nothing is changed; dropping it is safe.
     ///

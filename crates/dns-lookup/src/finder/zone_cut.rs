@@ -1,4 +1,4 @@
-//! Which zone a name is in.
+//! The zone of a name.
 
 use fleetcert_names::DomainName;
 
@@ -6,14 +6,13 @@ use super::Finder;
 use crate::{AnswerData, LookupError, LookupErrorKind, QueryType};
 
 impl Finder {
-    /// The zone that holds `name`: the nearest name, from `name` upwards, that has an SOA record. One question for
-    /// each label that is not known yet.
+    /// Finds the zone that holds `name`: the nearest name, from `name` upwards, that has an SOA record. Sends one query for
+    /// each label that is not cached.
     ///
     /// **Cancellation.** Nothing is changed; dropping it is safe.
     ///
     /// # Errors
-    /// [`NoZone`](LookupErrorKind::NoZone) when not even a top-level domain has one; else what the resolvers failed
-    /// with.
+    /// [`NoZone`](LookupErrorKind::NoZone) if not even the top-level domain has one; else the errors of the resolvers.
     pub async fn zone_cut(&self, name: &DomainName) -> Result<DomainName, LookupError> {
         let mut candidate = Some(name.clone());
         while let Some(zone) = candidate {
@@ -30,7 +29,7 @@ impl Finder {
             return Ok(known);
         }
         let answer = self.ask(name, QueryType::Soa).await?;
-        // The SOA of an alias's target has another owner.
+        // The SOA record of an alias's target has another owner.
         let is_soa = |data: &AnswerData| matches!(data, AnswerData::Soa(_));
         let soa = answer.records.iter().find(|record| record.name == *name && is_soa(&record.data));
         let ttl = soa.map(|record| record.ttl).or_else(|| answer.negative_ttl()).unwrap_or_default();

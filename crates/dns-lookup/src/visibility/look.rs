@@ -1,4 +1,4 @@
-//! A look at one server in one way.
+//! A query to one server over one transport.
 
 use std::net::SocketAddr;
 
@@ -9,14 +9,14 @@ use crate::answer::MAX_ALIASES;
 use crate::{Answer, Asker, LookupError, QueryType, Rcode, Recursion, Transport};
 
 /// What one server shows.
-pub(super) enum Seen {
+pub(super) enum Observation {
     Verdict(Verdict),
-    /// The name is an alias of this one, of which the server shows nothing.
+    /// The name is an alias of this one, about which the server has no answer.
     Alias(DomainName),
 }
 
-/// Asks the server for the texts of `name`. When it says that the name is an alias and `may_ask_on`, it is asked for
-/// what that leads to.
+/// Asks the server for the TXT values of `name`. If it answers that the name is an alias, it is asked for the target too
+/// when `may_ask_on` is set.
 pub(super) async fn at(
     asker: &Asker,
     server: SocketAddr,
@@ -24,37 +24,37 @@ pub(super) async fn at(
     name: &DomainName,
     value: &TxtValue,
     may_ask_on: bool,
-) -> Seen {
+) -> Observation {
     let mut name = name.clone();
     for _ in 0..MAX_ALIASES {
         let answer = match ask(asker, server, transport, &name).await {
             Ok(answer) => answer,
-            Err(error) => return Seen::Verdict(Verdict::Failed(error.kind().to_string())),
+            Err(error) => return Observation::Verdict(Verdict::Failed(error.kind().to_string())),
         };
         if let Some(why) = proves_nothing(&answer) {
-            return Seen::Verdict(Verdict::Failed(why));
+            return Observation::Verdict(Verdict::Failed(why));
         }
         if answer.has_foreign(&name, QueryType::Cname) {
             let why = "says that the name is an alias of one that cannot be written here";
-            return Seen::Verdict(Verdict::Failed(why.to_owned()));
+            return Observation::Verdict(Verdict::Failed(why.to_owned()));
         }
         let Some(target) = answer.alias(&name) else {
             let seen = answer.rcode == Rcode::NoError && answer.texts(&name).contains(value);
-            return Seen::Verdict(if seen { Verdict::Seen } else { Verdict::NotSeen });
+            return Observation::Verdict(if seen { Verdict::Seen } else { Verdict::NotSeen });
         };
         let target = target.clone();
         if !may_ask_on {
-            return Seen::Alias(target);
+            return Observation::Alias(target);
         }
         match ask(asker, server, transport, &target).await {
             Ok(answer) if proves_nothing(&answer).is_none() => name = target,
-            _ => return Seen::Alias(target),
+            _ => return Observation::Alias(target),
         }
     }
-    Seen::Verdict(Verdict::Failed("tells of more aliases than a resolver follows".to_owned()))
+    Observation::Verdict(Verdict::Failed("tells of more aliases than a resolver follows".to_owned()))
 }
 
-/// Why the answer says nothing about what is in the zone.
+/// Returns why the answer proves nothing about the zone.
 fn proves_nothing(answer: &Answer) -> Option<String> {
     if !answer.rcode.is_answer() {
         return Some(format!("answers {}", answer.rcode));

@@ -1,41 +1,41 @@
-//! How servers are asked.
+//! Options of a look.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// How servers are asked.
+/// Options of a look at authoritative servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LookOptions {
-    /// In which ways: a server that is right over UDP may be unreachable over TCP, and a CA uses both. Default:
+    /// Transports: a server that answers over UDP may be unreachable over TCP, and a CA uses both. Default:
     /// [`Ways::Both`].
     pub ways: Ways,
-    /// At which addresses. Default: [`Families::Both`].
+    /// Address families. Default: [`Families::Both`].
     pub families: Families,
-    /// How long one question may take. Default: 3 seconds.
+    /// Timeout of one query. Default: 3 seconds.
     pub query_within: Duration,
 }
 
-/// In which ways a server is asked.
+/// The transports over which a server is asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ways {
-    /// Over UDP, and over TCP; both must be right.
+    /// UDP and TCP; both must show the value.
     #[default]
     Both,
-    /// Over UDP. An answer that does not fit is asked for again over TCP, as a resolver does.
+    /// UDP. A truncated answer is fetched again over TCP, as a resolver does.
     Udp,
-    /// Over TCP.
+    /// TCP.
     Tcp,
 }
 
-/// At which of its addresses a server is asked.
+/// The address families at which a server is asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Families {
-    /// At all of them. From a network without IPv6, the IPv6 addresses fail, and their verdicts say so.
+    /// IPv4 and IPv6. From a network without IPv6, the IPv6 addresses fail, and their verdicts say so.
     #[default]
     Both,
-    /// At IPv4 addresses. For a network without IPv6; what a CA sees over IPv6 is not seen then.
+    /// IPv4. For a network without IPv6; it does not show what a CA sees over IPv6.
     V4,
-    /// At IPv6 addresses.
+    /// IPv6.
     V6,
 }
 

@@ -1,29 +1,29 @@
-//! Waiting until a value is visible.
+//! Waiting until a value has propagated.
 
 use std::fmt;
 use std::time::Duration;
 
-use fleetcert_ambient::timeout;
+use fleetcert_ambient::{Backoff, timeout};
 use fleetcert_dns::{BackendError, Quorum, Sighting, TxtValue, Visibility};
 use fleetcert_names::DomainName;
 
 use super::AuthoritativeVisibility;
 
-/// How long to wait for a value, and how often to look. [`Challenges`](fleetcert_dns::challenge::Challenges) has its
-/// own; this is for who publishes by other means.
+/// Options of a wait for a value. [`Challenges`](fleetcert_dns::challenge::Challenges) has its own; use this if you publish
+/// by other means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
-    /// How many servers must show it. Default: all.
+pub struct WaitOptions {
+    /// Servers that must show the value. Default: all.
     pub quorum: Quorum,
-    /// How long to wait altogether. Default: 2 minutes.
+    /// Timeout of the whole wait. Default: 2 minutes.
     pub within: Duration,
-    /// The pause after the first look; it doubles each time. Default: 100 milliseconds.
+    /// Pause after the first look; it doubles each time. Default: 100 milliseconds.
     pub interval: Duration,
-    /// What the doubling stops at. Default: 5 seconds.
+    /// Maximum pause. Default: 5 seconds.
     pub max_interval: Duration,
 }
 
-impl Default for Patience {
+impl Default for WaitOptions {
     fn default() -> Self {
         Self {
             quorum: Quorum::All,
@@ -35,31 +35,31 @@ impl Default for Patience {
 }
 
 impl AuthoritativeVisibility {
-    /// Looks until enough servers show the value, and returns what they said. With [`Quorum::TrustBackend`] nobody is
+    /// Looks until enough servers show the value, and returns their verdicts. With [`Quorum::TrustBackend`] no server is
     /// asked.
     ///
     /// **Cancellation.** Nothing is changed; dropping it is safe.
     ///
     /// # Errors
-    /// [`NotSeenError`], with the last verdict of each server: when the time is over, or at once when the servers
-    /// cannot be found and waiting does not help.
+    /// [`NotVisibleError`] with the last verdict of each server, after the timeout, or at once if the servers cannot be
+    /// found and waiting does not help.
     pub async fn wait_until_seen(
         &self,
         zone: &DomainName,
         name: &DomainName,
         value: &TxtValue,
-        patience: Patience,
-    ) -> Result<Sighting, NotSeenError> {
-        if patience.quorum == Quorum::TrustBackend {
+        options: WaitOptions,
+    ) -> Result<Sighting, NotVisibleError> {
+        if options.quorum == Quorum::TrustBackend {
             return Ok(Sighting { servers: Vec::new() });
         }
-        let mut last = NotSeenError { name: name.clone(), sighting: None, source: None };
-        let mut pause = patience.interval;
+        let mut last = NotVisibleError { name: name.clone(), sighting: None, source: None };
+        let backoff = Backoff::new(options.interval, options.max_interval);
         let clock = self.asker.clock();
         let watch = async {
-            loop {
+            for looks in 1.. {
                 match self.look(zone, name, value).await {
-                    Ok(sighting) if sighting.satisfies(patience.quorum) => return Some(sighting),
+                    Ok(sighting) if sighting.satisfies(options.quorum) => return Some(sighting),
                     Ok(sighting) => (last.sighting, last.source) = (Some(sighting), None),
                     Err(error) => {
                         let is_final = error.retry_after().is_none();
@@ -69,35 +69,35 @@ impl AuthoritativeVisibility {
                         }
                     }
                 }
-                clock.sleep(pause).await;
-                pause = (pause * 2).min(patience.max_interval);
+                clock.sleep(backoff.delay(looks)).await;
             }
+            None
         };
-        match timeout(clock, patience.within, watch).await {
+        match timeout(clock, options.within, watch).await {
             Ok(Some(sighting)) => Ok(sighting),
             Ok(None) | Err(_) => Err(last),
         }
     }
 }
 
-/// Not enough servers showed the value in time.
+/// Too few servers showed the value in time.
 #[derive(Debug)]
-pub struct NotSeenError {
+pub struct NotVisibleError {
     name: DomainName,
     sighting: Option<Sighting>,
     source: Option<BackendError>,
 }
 
-impl NotSeenError {
-    /// What each server said last; `None` when none was asked to the end.
+impl NotVisibleError {
+    /// Returns the last verdict of each server; `None` if no look succeeded.
     pub fn sighting(&self) -> Option<&Sighting> {
         self.sighting.as_ref()
     }
 }
 
-impl fmt::Display for NotSeenError {
+impl fmt::Display for NotVisibleError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the value is not to be seen at {}", self.name)?;
+        write!(f, "the value is not visible at {}", self.name)?;
         if let Some(sighting) = &self.sighting {
             write!(f, ": {sighting}")?;
         }
@@ -108,7 +108,7 @@ impl fmt::Display for NotSeenError {
     }
 }
 
-impl std::error::Error for NotSeenError {
+impl std::error::Error for NotVisibleError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.source.as_ref().map(|source| source as _)
     }

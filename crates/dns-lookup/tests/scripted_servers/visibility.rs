@@ -8,7 +8,7 @@ use std::time::Duration;
 use fleetcert_ambient::{SystemClock, SystemEntropy};
 use fleetcert_dns::{BackendErrorKind, Quorum, Sighting, Verdict, Visibility};
 use fleetcert_dns_lookup::{
-    AuthoritativeVisibility, Families, LookOptions, Patience, Servers, Transport, Ways,
+    AuthoritativeVisibility, Families, LookOptions, Servers, Transport, WaitOptions, Ways,
 };
 use fleetcert_names::DomainName;
 use hickory_proto::op::{Message, ResponseCode};
@@ -252,10 +252,10 @@ async fn waiting_ends_with_the_value_or_with_every_last_verdict() {
     })
     .await;
     let dead = serve(|_, _| None).await;
-    let patience = Patience {
+    let patience = WaitOptions {
         within: Duration::from_secs(2),
         interval: Duration::from_millis(5),
-        ..Patience::default()
+        ..WaitOptions::default()
     };
     let wait = async |servers: Vec<SocketAddr>, patience| {
         let (zone, value) = (domain("fleet.test"), "1".parse().unwrap());
@@ -264,9 +264,9 @@ async fn waiting_ends_with_the_value_or_with_every_last_verdict() {
     let sighting = wait(vec![slow], patience).await.unwrap();
     assert_eq!(sighting.to_string(), format!("{slow} udp: seen"));
 
-    let one = Patience { quorum: Quorum::AtLeastOne, ..patience };
+    let one = WaitOptions { quorum: Quorum::AtLeastOne, ..patience };
     assert!(wait(vec![slow, dead], one).await.is_ok());
-    let nobody = Patience { quorum: Quorum::TrustBackend, ..patience };
+    let nobody = WaitOptions { quorum: Quorum::TrustBackend, ..patience };
     assert!(wait(vec![dead], nobody).await.unwrap().servers.is_empty());
     let error = wait(vec![slow, dead], patience).await.unwrap_err();
     assert_eq!(error.sighting().unwrap().servers.len(), 2);
@@ -276,7 +276,7 @@ async fn waiting_ends_with_the_value_or_with_every_last_verdict() {
 
     // What waiting does not help ends at once.
     let all = visibility(vec![slow], Ways::Udp);
-    let forever = Patience { within: Duration::from_secs(3600), ..patience };
+    let forever = WaitOptions { within: Duration::from_secs(3600), ..patience };
     let error = all
         .wait_until_seen(&domain("other.test"), &challenge(), &"1".parse().unwrap(), forever)
         .await

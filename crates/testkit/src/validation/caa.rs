@@ -1,92 +1,36 @@
-//! What CAA records allow (RFC 8659, RFC 8657).
+//! CAA by the evaluator of `fleetcert-dns-lookup` (RFC 8659, RFC 8657), in the words of a CA.
 
+use fleetcert_dns_lookup::caa::{Applicant, CaaRecord, CaaRefusal, CaaVerdict, CertificateFor, judge};
 use hickory_proto::rr::rdata::CAA;
 
-/// Who asks whether it may issue.
+/// The CA and the account for which it would issue.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asker<'a> {
-    /// The CA's own name.
+    /// Domain of the CA.
     pub(super) identity: &'a str,
-    /// The account for which it would issue.
+    /// URL of the account.
     pub(super) account_url: &'a str,
 }
 
-/// The tags that we understand, so that they may be critical.
-const KNOWN: &[&str] = &["issue", "issuewild", "iodef", "issuemail", "contactemail", "contactphone"];
-
 impl Asker<'_> {
-    /// Returns why these records, the closest set to a name, forbid a certificate after a dns-01 challenge. For a
-    /// wildcard, `issuewild` properties replace those of `issue` (RFC 8659 section 4.3).
+    /// Returns why these records, the closest set to a name, forbid a certificate after a dns-01 challenge.
     pub(super) fn judge(&self, records: &[CAA], wildcard: bool) -> Result<(), String> {
-        let is_known = |record: &CAA| KNOWN.iter().any(|tag| record.tag.eq_ignore_ascii_case(tag));
-        if records.iter().any(|record| record.issuer_critical && !is_known(record)) {
-            return Err("a critical property is not understood".to_owned());
-        }
-        let has = |tag| records.iter().any(|record| record.tag.eq_ignore_ascii_case(tag));
-        let tag = if wildcard && has("issuewild") { "issuewild" } else { "issue" };
-        let mut issue = records.iter().filter(|record| record.tag.eq_ignore_ascii_case(tag)).peekable();
-        if issue.peek().is_none() || issue.any(|record| self.is_satisfied(&record.value)) {
-            return Ok(());
-        }
-        Err(format!("no {tag} property is for {} and this account", self.identity))
-    }
-
-    /// A value that does not follow the grammar allows nothing.
-    fn is_satisfied(&self, value: &[u8]) -> bool {
-        let Some(property) = std::str::from_utf8(value).ok().and_then(IssueValue::parse) else {
-            return false;
+        let records: Vec<_> = records.iter().map(CaaRecord::from).collect();
+        let applicant = Applicant {
+            issuer: self.identity.to_owned(),
+            account_uri: Some(self.account_url.to_owned()),
+            method: "dns-01".to_owned(),
         };
-        property.domain.eq_ignore_ascii_case(self.identity)
-            && property
-                .at_most_one("accounturi")
-                .is_ok_and(|uri| uri.is_none_or(|uri| uri == self.account_url))
-            && property
-                .at_most_one("validationmethods")
-                .is_ok_and(|methods| methods.is_none_or(|list| list.split(',').any(|one| one == "dns-01")))
-    }
-}
-
-/// An issue-value (RFC 8659 section 4.2).
-#[derive(Debug, PartialEq, Eq)]
-struct IssueValue<'a> {
-    /// Empty: nobody.
-    domain: &'a str,
-    parameters: Vec<(&'a str, &'a str)>,
-}
-
-/// The same parameter twice cannot be satisfied.
-struct Twice;
-
-impl<'a> IssueValue<'a> {
-    fn parse(text: &'a str) -> Option<Self> {
-        const BLANK: [char; 2] = [' ', '\t'];
-        let mut parts = text.split(';').map(|part| part.trim_matches(BLANK));
-        let domain = parts.next()?;
-        if !domain.bytes().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.')) {
-            return None;
-        }
-        let mut parameters = Vec::new();
-        for part in parts.filter(|part| !part.is_empty()) {
-            let (tag, value) = part.split_once('=')?;
-            let (tag, value) = (tag.trim_matches(BLANK), value.trim_matches(BLANK));
-            let is_tag = !tag.is_empty() && tag.bytes().all(|o| o.is_ascii_alphanumeric() || o == b'-');
-            if !is_tag || !value.bytes().all(|octet| octet.is_ascii_graphic()) {
-                return None;
-            }
-            parameters.push((tag, value));
-        }
-        Some(Self { domain, parameters })
-    }
-
-    fn at_most_one(&self, tag: &str) -> Result<Option<&'a str>, Twice> {
-        let mut values = self
-            .parameters
-            .iter()
-            .filter(|(name, _)| name.eq_ignore_ascii_case(tag))
-            .map(|(_, value)| *value);
-        match (values.next(), values.next()) {
-            (first, None) => Ok(first),
-            _ => Err(Twice),
+        let kind = if wildcard { CertificateFor::Wildcard } else { CertificateFor::Name };
+        match judge(&records, &applicant, kind) {
+            CaaVerdict::Forbidden(refusals) => Err(match refusals.first() {
+                Some((_, CaaRefusal::UnknownCritical)) => "a critical property is not understood".to_owned(),
+                first => {
+                    let tag = first.map_or("issue", |(record, _)| &record.tag);
+                    format!("no {tag} property is for {} and this account", self.identity)
+                }
+            }),
+            _ => Ok(()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Whether a set that no datagram holds comes whole.
+//! Check of large answers: whether a record set that exceeds a datagram arrives complete.
 
 use std::net::SocketAddr;
 
@@ -12,7 +12,7 @@ use crate::diagnose::watch::{Until, watch};
 use crate::diagnose::{Changer, Check, Diagnose, Finding, Seen, Status};
 use crate::{Families, QueryType, Transport};
 
-/// Together more than a datagram holds, in strings of the longest kind.
+/// Number of values: together they exceed a datagram.
 const LARGE_VALUES: usize = 6;
 const LARGE_VALUE_LEN: usize = 255;
 

@@ -1,4 +1,4 @@
-//! A value added, seen, removed, and gone.
+//! Check of a round trip: a value is added, appears, is removed, and disappears.
 
 use fleetcert_dns::Verdict;
 use fleetcert_names::DomainName;
@@ -55,8 +55,8 @@ impl Diagnose {
         }
         let finding = match worst(&lines) {
             Status::Ok => Finding::new(Check::RoundTrip, Status::Ok, "a value was added, seen everywhere, and removed"),
-            Status::Warning => Finding::new(Check::RoundTrip, Status::Warning, "a removed value is still to be seen")
-                .remedy("see whether these servers are told of changes in time (NOTIFY), or answer from a cache"),
+            Status::Warning => Finding::new(Check::RoundTrip, Status::Warning, "a removed value is still visible")
+                .remedy("see whether these servers learn of changes in time (NOTIFY), or answer from a cache"),
             _ => Finding::new(Check::RoundTrip, Status::Problem, "a value was added, and not seen everywhere in time")
                 .remedy(
                     "see that these servers follow the one that takes the changes; if their network has its own view of \

@@ -1,4 +1,4 @@
-//! Whether the backend takes a change.
+//! Check of one change through the backend.
 
 use fleetcert_ambient::timeout;
 use fleetcert_dns::{BackendError, BackendErrorKind, Change, DnsBackend};
@@ -35,12 +35,12 @@ fn refused(error: &BackendError) -> Finding {
 
 fn outcome(error: &BackendError) -> &'static str {
     match error.kind() {
-        BackendErrorKind::Unauthenticated if error.clock_skew().is_some() => "the clocks are apart",
+        BackendErrorKind::Unauthenticated if error.clock_skew().is_some() => "the clocks differ too much",
         BackendErrorKind::Unauthenticated => "the server does not accept our key",
         BackendErrorKind::Refused => "the server knows the key and does not allow the change",
         BackendErrorKind::NotInZone => "the server does not have the zone, or not this name in it",
-        BackendErrorKind::Quota => "the server has had enough of us",
-        BackendErrorKind::Unavailable => "the server cannot be reached, or cannot do it now",
+        BackendErrorKind::Quota => "the server's rate limit or quota is exhausted",
+        BackendErrorKind::Unavailable => "the server cannot be reached, or is temporarily unavailable",
         _ => "the server does not take the change",
     }
 }

@@ -9,10 +9,10 @@ use fleetcert_dns::{
 use fleetcert_names::DomainName;
 use serde_json::{Value, json};
 
-use super::messages::{ApplyRequest, ErrorAnswer, ErrorKind};
-use super::{SignatureVerifier, WebhookBackend, WebhookOptions, WebhookSecret};
 use crate::fixture::{Exchange, SECRET, Script, client, expect, json as answer, require_refusals, status};
-use crate::{Endpoint, HttpClient};
+use fleetcert_dns_http::webhook::messages::{ApplyRequest, ErrorAnswer, ErrorKind};
+use fleetcert_dns_http::webhook::{SignatureVerifier, WebhookBackend, WebhookOptions, WebhookSecret};
+use fleetcert_dns_http::{Endpoint, HttpClient};
 
 fn zone() -> DomainName {
     "fleet.test".parse().unwrap()

@@ -1,5 +1,7 @@
 //! Every request that the backend makes, and what it does with every answer.
 
+mod imitation;
+
 use std::time::Duration;
 
 use fleetcert_ambient::SystemClock;
@@ -10,12 +12,12 @@ use fleetcert_dns::{
 use fleetcert_names::DomainName;
 use serde_json::{Value, json};
 
-use super::{HetznerBackend, HetznerOptions, imitation};
 use crate::fixture::{
     Answer, Exchange, SECRET, Script, client, expect, json as answer, require_refusals,
     require_unfit_refused, status,
 };
-use crate::{Endpoint, HttpClient};
+use fleetcert_dns_http::hetzner::{HetznerBackend, HetznerOptions};
+use fleetcert_dns_http::{Endpoint, HttpClient};
 
 const NAME: &str = "_acme-challenge.a.fleet.test";
 

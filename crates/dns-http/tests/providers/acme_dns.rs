@@ -7,9 +7,9 @@ use fleetcert_names::DomainName;
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-use super::{AcmeDnsAccount, AcmeDnsBackend, register};
 use crate::fixture::{Exchange, SECRET, Script, client, expect, json as answer, require_refusals, status};
-use crate::{Endpoint, HttpClient};
+use fleetcert_dns_http::acme_dns::{AcmeDnsAccount, AcmeDnsBackend, register};
+use fleetcert_dns_http::{Endpoint, HttpClient};
 
 const NAME: &str = "_acme-challenge.a.fleet.test";
 const SUBDOMAIN: &str = "8e5700ea-a4bf-41c7-8a77-e990661dcc6a";

@@ -16,7 +16,7 @@ use fleetcert_names::DomainName;
 use fleetcert_nameserver::{NameServer, NameServerHost, Options, UpdateGrant, ZoneSettings};
 use tokio_util::sync::CancellationToken;
 
-use super::{LongTailBackend, LongTailFault, LongTailOptions};
+use fleetcert_dns_http::long_tail::{LongTailBackend, LongTailFault, LongTailOptions};
 
 fn domain(text: &str) -> DomainName {
     text.parse().unwrap()

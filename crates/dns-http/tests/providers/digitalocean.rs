@@ -1,16 +1,18 @@
 //! Every request that the backend makes, and what it does with every answer.
 
+mod imitation;
+
 use fleetcert_ambient::SystemClock;
 use fleetcert_dns::conformance::{Subject, check};
 use fleetcert_dns::{Addresses, BackendErrorKind, Change, DnsBackend, DnsBackendExt, Ttl, TxtValue};
 use fleetcert_names::DomainName;
 use serde_json::{Value, json};
 
-use super::{DigitalOceanBackend, DigitalOceanOptions, imitation};
 use crate::fixture::{
     Exchange, SECRET, Script, client, expect, json as answer, require_refusals, require_unfit_refused, status,
 };
-use crate::{Endpoint, HttpClient};
+use fleetcert_dns_http::digitalocean::{DigitalOceanBackend, DigitalOceanOptions};
+use fleetcert_dns_http::{Endpoint, HttpClient};
 
 const NAME: &str = "_acme-challenge.a.fleet.test";
 const OWN: &str = "_acme-challenge.a";

@@ -1,5 +1,7 @@
 //! Every request to Azure DNS, and what comes of every answer.
 
+mod imitation;
+
 use std::time::Duration;
 
 use fleetcert_ambient::SystemClock;
@@ -10,10 +12,10 @@ use fleetcert_dns::{
 use fleetcert_names::DomainName;
 use serde_json::{Value, json};
 
-use super::imitation::resource_group;
-use super::{AzureBackend, AzureCredentials, AzureOptions};
 use crate::fixture::{Answer, Exchange, Script, client, expect, fault, json as answer_json, status};
-use crate::{ApiFault, HttpOptions};
+use fleetcert_dns_http::azure::{AzureBackend, AzureCredentials, AzureOptions};
+use fleetcert_dns_http::{ApiFault, HttpOptions};
+use imitation::resource_group;
 
 const ZONE: &str = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/dnsZones/fleet.test";
 

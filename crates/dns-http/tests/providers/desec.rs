@@ -1,5 +1,7 @@
 //! Every request that the backend makes, and what it does with every answer.
 
+mod imitation;
+
 use fleetcert_ambient::SystemClock;
 use fleetcert_dns::conformance::{Subject, check};
 use fleetcert_dns::{
@@ -8,11 +10,11 @@ use fleetcert_dns::{
 use fleetcert_names::DomainName;
 use serde_json::{Value, json};
 
-use super::{DesecBackend, DesecOptions, imitation};
 use crate::fixture::{
     Exchange, SECRET, Script, client, expect, json as answer, require_refusals, require_unfit_refused, status,
 };
-use crate::{Endpoint, HttpClient};
+use fleetcert_dns_http::desec::{DesecBackend, DesecOptions};
+use fleetcert_dns_http::{Endpoint, HttpClient};
 
 const NAME: &str = "_acme-challenge.a.fleet.test";
 

@@ -6,11 +6,11 @@ use fleetcert_dns::{
 use fleetcert_names::DomainName;
 use serde_json::{Value, json};
 
-use super::{PowerDnsBackend, PowerDnsOptions};
 use crate::fixture::{
     Exchange, SECRET, Script, client, expect, json as answer, require_refusals, require_unfit_refused, status,
 };
-use crate::{Endpoint, HttpClient};
+use fleetcert_dns_http::powerdns::{PowerDnsBackend, PowerDnsOptions};
+use fleetcert_dns_http::{Endpoint, HttpClient};
 
 const SERVER: &str = "/api/v1/servers/localhost";
 const ZONE: &str = "/api/v1/servers/localhost/zones/fleet.test.";

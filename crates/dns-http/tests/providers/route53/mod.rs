@@ -11,11 +11,12 @@ use fleetcert_dns::{
 };
 use fleetcert_names::DomainName;
 
-use super::imitation::{ZONE_ID, credentials, hosted_zone};
 use super::{AwsCredentialSource, AwsCredentials, Route53Backend, Route53Options};
 use crate::fixture::{Answer, Exchange, Script, client, client_at, expect, fault, silence, status};
 use crate::{ApiFault, CredentialError, HttpOptions};
+use imitation::{ZONE_ID, credentials, hosted_zone};
 
+mod imitation;
 mod records;
 mod refusals;
 mod secrets;

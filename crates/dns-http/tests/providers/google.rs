@@ -1,5 +1,8 @@
 //! Every request to Google Cloud DNS, and what comes of every answer.
 
+mod imitation;
+mod key_file;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::{Duration, SystemTime};
@@ -11,13 +14,13 @@ use fleetcert_dns::{Addresses, BackendError, BackendErrorKind, DnsBackend, DnsBa
 use fleetcert_names::DomainName;
 use serde_json::{Value, json};
 
-use super::imitation::managed_zone;
-use super::service_account::tests::key_file;
-use super::{GoogleBackend, GoogleCredentials, GoogleOptions, ServiceAccountKey};
 use crate::fixture::{
     Answer, Exchange, Script, client, client_at, expect, fault, json as answer_json, status,
 };
-use crate::{AccessToken, ApiFault, CredentialError, HttpOptions, TokenSource};
+use fleetcert_dns_http::google::{GoogleBackend, GoogleCredentials, GoogleOptions, ServiceAccountKey};
+use fleetcert_dns_http::{AccessToken, ApiFault, CredentialError, HttpOptions, TokenSource};
+use imitation::managed_zone;
+use key_file::key_file;
 
 const ZONE: &str = "/dns/v1/projects/p/managedZones/fleet";
 

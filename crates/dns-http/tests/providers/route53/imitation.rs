@@ -14,11 +14,11 @@ use http::{HeaderMap, Method, StatusCode};
 use time::macros::format_description;
 use time::{OffsetDateTime, PrimitiveDateTime};
 
-use super::AwsCredentials;
-use super::signature::{Scope, sign};
-use super::xml::{Element, escaped};
 use crate::client::Outgoing;
 use crate::fixture::serve;
+use crate::route53::AwsCredentials;
+use crate::route53::signature::{Scope, sign};
+use crate::route53::xml::{Element, escaped};
 use crate::txt::{Digits, unquoted_in};
 
 pub(super) const ZONE_ID: &str = "Z0123456789FLEET";

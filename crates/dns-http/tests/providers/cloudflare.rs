@@ -1,5 +1,7 @@
 //! Every request to Cloudflare, and what comes of every answer.
 
+mod imitation;
+
 use std::time::Duration;
 
 use fleetcert_ambient::SystemClock;
@@ -10,10 +12,10 @@ use fleetcert_dns::{
 use fleetcert_names::DomainName;
 use serde_json::{Value, json};
 
-use super::imitation::free_zone;
-use super::{CloudflareBackend, CloudflareOptions};
 use crate::fixture::{Answer, Exchange, Script, client, expect, fault, json as answer_json, status};
-use crate::{ApiFault, HttpOptions};
+use fleetcert_dns_http::cloudflare::{CloudflareBackend, CloudflareOptions};
+use fleetcert_dns_http::{ApiFault, HttpOptions};
+use imitation::free_zone;
 
 const RECORDS: &str = "/client/v4/zones/z/dns_records";
 
