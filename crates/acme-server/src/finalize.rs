@@ -8,7 +8,7 @@ use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fleetcert_ambient::timeout;
-use fleetcert_names::{Identifier, IdentifierSet};
+use fleetcert_names::IdentifierSet;
 use fleetcert_x509::{CsrPolicy, CsrRefusalCode, NameGrant, VerifiedCsr};
 use http::{Request, StatusCode};
 use serde::Deserialize;
@@ -81,27 +81,17 @@ fn verified(csr: &str, caller: &Caller, identifiers: &IdentifierSet) -> Result<V
     if der.first() != Some(&SEQUENCE) {
         return Err(refused("the CSR is not in DER".to_owned()));
     }
-    let policy = CsrPolicy::lets_encrypt().with_grant(grant(identifiers));
+    let policy = CsrPolicy::lets_encrypt().with_grant(NameGrant::exact(identifiers));
     let csr = VerifiedCsr::parse(&der, &policy).map_err(|refusal| match refusal.code() {
         CsrRefusalCode::NameNotGranted | CsrRefusalCode::WildcardNotGranted | CsrRefusalCode::SanTooMany => {
             differs(&refusal.to_string())
         }
         code => refused(format!("{refusal} ({code})")),
     })?;
-    // A grant allows its wildcards; here each must be there.
-    if csr.names().len() + csr.wildcards().len() != identifiers.len() {
-        return Err(differs("a wildcard is missing"));
-    }
     if csr.spki() == caller.key.spki_der() {
         return Err(refused("the key of the certificate must not be the key of the account".to_owned()));
     }
     Ok(csr)
-}
-
-fn grant(identifiers: &IdentifierSet) -> NameGrant {
-    let hosts = NameGrant::exact(identifiers.iter().filter_map(Identifier::host).cloned());
-    let wildcards = identifiers.iter().filter(|identifier| identifier.is_wildcard());
-    wildcards.fold(hosts, |grant, identifier| grant.and_wildcard(identifier.base().clone()))
 }
 
 fn differs(how: &str) -> Problem {

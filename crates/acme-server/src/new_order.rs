@@ -136,10 +136,8 @@ fn check_replacement(
     if certificate.account != caller.id {
         return Err(Problem::unauthorized("the certificate to be replaced belongs to another account"));
     }
-    let leaf = certificate.chain.leaf();
-    let hosts = leaf.names().iter().cloned().map(Identifier::from);
-    let mut replaced = hosts.chain(leaf.wildcards().iter().cloned().map(Identifier::wildcard));
-    if !replaced.any(|identifier| identifiers.contains(&identifier)) {
+    let replaced = certificate.chain.leaf().identifiers();
+    if !replaced.iter().any(|identifier| identifiers.contains(identifier)) {
         return Err(Problem::malformed("the order and the certificate that it replaces share no name"));
     }
     if objects.is_replaced(&certificate_id, now) {

@@ -121,7 +121,7 @@ impl Subject {
 async fn issue(subject: &Subject) -> Result<Chain, String> {
     let host = subject.host("issued")?;
     let key = KeyPair::generate(KeyKind::P256).map_err(text)?;
-    let csr = csr_for(std::slice::from_ref(&host), &key).map_err(text)?;
+    let csr = csr_for(&host.clone().into(), &key).map_err(text)?;
     let csr = VerifiedCsr::parse(&csr, &CsrPolicy::lets_encrypt()).map_err(text)?;
     let driver = Driver {
         authority: Arc::clone(&subject.authority),

@@ -59,7 +59,7 @@
 //! let driver = Driver { authority, challenges, clock, options };
 //!
 //! let key = KeyPair::generate(KeyKind::P256)?;
-//! let csr = csr_for(&["xi8qz.fleet.test".parse()?], &key)?;
+//! let csr = csr_for(&"xi8qz.fleet.test".parse()?, &key)?;
 //! let csr = VerifiedCsr::parse(&csr, &CsrPolicy::lets_encrypt())?;
 //! let zone = "fleet.test".parse()?;
 //! let job = Job { zone: &zone, csr: &csr, roots: None, lifetime: None };

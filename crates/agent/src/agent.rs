@@ -333,13 +333,13 @@ impl Agent {
     pub fn check(&self, chain: &str) -> Result<CertificatePair, AgentError> {
         let request =
             self.request.as_ref().ok_or_else(|| AgentError::new(AgentStep::Check, Kind::NoRequest))?;
-        let names = std::slice::from_ref(&self.known(AgentStep::Check)?.name);
+        let identifiers = &self.known(AgentStep::Check)?.name.clone().into();
         let wrong = |error| AgentError::because(AgentStep::Check, Kind::WrongChain, error);
         let parsed = Chain::from_pem(chain.as_bytes())
             .map_err(|error| AgentError::because(AgentStep::Check, Kind::WrongChain, error))?;
         let now = self.ambient.now();
         let roots = self.roots.as_ref();
-        let expected = Expectation { spki: request.csr().spki(), names, wildcards: &[], now, roots };
+        let expected = Expectation { spki: request.csr().spki(), identifiers, now, roots };
         parsed.check(&expected).map_err(wrong)?;
         CertificatePair::new(parsed, request.key())
             .map_err(|error| AgentError::because(AgentStep::Check, Kind::Crypto, error))
@@ -367,7 +367,7 @@ impl Agent {
         }
         self.state.set_pair(&pair)?;
         let leaf = pair.chain().leaf();
-        let (names, until) = (leaf.names(), leaf.validity());
+        let (names, until) = (leaf.identifiers(), leaf.validity());
         match self.installed {
             Some(_) => tracing::info!(?names, ?until, "certificate renewed and installed"),
             None => tracing::info!(?names, ?until, "certificate installed"),

@@ -52,7 +52,7 @@ impl CertificatePair {
 impl fmt::Debug for CertificatePair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CertificatePair")
-            .field("names", &self.chain.leaf().names())
+            .field("identifiers", &self.chain.leaf().identifiers())
             .field("has_key", &self.key.is_some())
             .finish_non_exhaustive()
     }

@@ -24,7 +24,7 @@ impl StoredRequest {
     pub(crate) fn make(name: &HostName, kind: KeyKind) -> Result<Self, AgentError> {
         let crypto = |error| AgentError::because(AgentStep::MakeRequest, AgentErrorKind::Crypto, error);
         let key = KeyPair::generate(kind).map_err(crypto)?;
-        let csr = csr_for(std::slice::from_ref(name), &key).map_err(crypto)?;
+        let csr = csr_for(&name.clone().into(), &key).map_err(crypto)?;
         Self::take_over(name, &csr, Some(key))
     }
 
@@ -32,7 +32,7 @@ impl StoredRequest {
     /// belong to `key`.
     pub(crate) fn take_over(name: &HostName, csr: &[u8], key: Option<KeyPair>) -> Result<Self, AgentError> {
         let csr = VerifiedCsr::parse(csr, &own_policy()).map_err(refused)?;
-        csr.require_names(std::slice::from_ref(name)).map_err(refused)?;
+        csr.require_identifiers(&name.clone().into()).map_err(refused)?;
         if key.as_ref().is_some_and(|key| key.spki_der() != csr.spki()) {
             return Err(refused(OtherKey));
         }

@@ -211,8 +211,8 @@ async fn csr_made_elsewhere_is_used_with_its_key_and_without() {
     let mut agent = device.enrolled(&server).await;
     let key = || KeyPair::generate(KeyKind::P256).unwrap();
     let (own, other) = (key(), key());
-    let csr = csr_for(&[NAME.parse().unwrap()], &own).unwrap();
-    let foreign = csr_for(&["other.fleet.test".parse().unwrap()], &own).unwrap();
+    let csr = csr_for(&NAME.parse().unwrap(), &own).unwrap();
+    let foreign = csr_for(&"other.fleet.test".parse().unwrap(), &own).unwrap();
     assert_eq!(agent.use_request(&foreign, None).unwrap_err().kind(), AgentErrorKind::InvalidInput);
     assert_eq!(agent.use_request(&csr, Some(other)).unwrap_err().kind(), AgentErrorKind::InvalidInput);
     assert_eq!(agent.use_request(b"none", None).unwrap_err().kind(), AgentErrorKind::InvalidInput);
@@ -242,7 +242,7 @@ async fn wrong_chain_is_refused() {
     assert_eq!(agent.submit().await.unwrap_err().kind(), AgentErrorKind::NoRequest);
     agent.make_request().unwrap();
     let key = KeyPair::generate(KeyKind::P256).unwrap();
-    let csr = |name: &str, key: &KeyPair| csr_for(&[name.parse().unwrap()], key).unwrap();
+    let csr = |name: &str, key: &KeyPair| csr_for(&name.parse().unwrap(), key).unwrap();
     let stranger = ControlServer::start().await;
     let own = agent.request().unwrap().csr().der().to_vec();
     for chain in [server.sign(&csr(NAME, &key)), stranger.sign(&own), String::new(), "rubbish".into()] {

@@ -11,7 +11,7 @@ use fleetcert_store::{Expect, Transaction};
 use fleetcert_x509::{Chain, CsrRefusal, KnownKeys, VerifiedCsr};
 
 use crate::context::ServiceContext;
-use crate::grant::{granted_csr, identifiers_of};
+use crate::grant::granted_csr;
 use crate::orders::{Orders, Turn};
 use crate::records::{
     self, CERTIFICATE_KEYS, CERTIFICATES, CertificateRecord, DEVICES, DeviceRecord, ORDERS, OrderRecord,
@@ -102,8 +102,7 @@ impl Certificates {
         }
         let account = self.authority.account_url();
         let replaces = certificate.filter(|old| old.account_url == account);
-        let corrupt = |error| EngineError::new(EngineErrorKind::Corrupt, error);
-        let identifiers = identifiers_of(csr).map_err(corrupt)?;
+        let identifiers = csr.identifiers().clone();
         let wanted = NewOrder {
             replaces: replaces.and_then(|old| old.certificate_id.as_deref()?.parse().ok()),
             profile: self.options.profile.clone(),

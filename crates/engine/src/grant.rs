@@ -1,6 +1,6 @@
 //! Grants: authorisation as a value.
 
-use fleetcert_names::{HostName, Identifier, IdentifierSet, NameError};
+use fleetcert_names::{HostName, Identifier, IdentifierSet};
 use fleetcert_protocol::DeviceId;
 use fleetcert_x509::{CsrPolicy, CsrRefusal, NameGrant, VerifiedCsr};
 
@@ -64,7 +64,7 @@ impl Grant {
 /// refuses wildcards by itself.
 pub(crate) fn policy_for(policy: &CsrPolicy, name: &HostName, identifiers: &IdentifierSet) -> CsrPolicy {
     if identifiers.contains(&Identifier::wildcard(name.clone())) {
-        return policy.clone().with_grant(NameGrant::exact([name.clone()]).and_wildcard(name.clone()));
+        return policy.clone().with_grant(NameGrant::exact(&name.clone().into()).and_optional(identifiers));
     }
     policy.clone()
 }
@@ -73,13 +73,7 @@ pub(crate) fn policy_for(policy: &CsrPolicy, name: &HostName, identifiers: &Iden
 pub(crate) fn granted_csr(der: &[u8], policy: &CsrPolicy, grant: &Grant) -> Result<VerifiedCsr, CsrRefusal> {
     let csr = VerifiedCsr::parse(der, &policy_for(policy, &grant.name, &grant.identifiers))?;
     if grant.identifiers.len() == 1 {
-        csr.require_names(std::slice::from_ref(&grant.name))?;
+        csr.require_identifiers(&grant.identifiers)?;
     }
     Ok(csr)
-}
-
-/// Returns the identifiers of a CSR that passed the gate.
-pub(crate) fn identifiers_of(csr: &VerifiedCsr) -> Result<IdentifierSet, NameError> {
-    let names = csr.names().iter().cloned().map(Identifier::from);
-    IdentifierSet::new(names.chain(csr.wildcards().iter().cloned().map(Identifier::wildcard)))
 }

@@ -5,11 +5,12 @@ use serde::Serialize;
 use crate::members::Members;
 use crate::{Algorithm, JoseError, JoseErrorKind, Jwk, Signer, base64url};
 
-/// What stands beside a payload and is signed with it.
+/// The header that is signed with a payload.
 ///
 /// One that was parsed is bounded: 8 KiB in all, `kid` and `url` 2,048 octets, `nonce` 256 (base64url, RFC 8555
-/// section 6.5.2), `typ` 64, none of them empty or with control characters. Unknown members are refused, `crit` and
-/// `b64` among them, and a `jwk` that is none for `alg`.
+/// section 6.5.2), `typ` 64, none of them empty or with control characters. Unknown parameters are ignored (RFC 7515
+/// section 4). Refused are `crit`, as no extension is understood here; `b64` and `zip`, which change the payload;
+/// `jku`, `x5u`, `x5c`, `x5t` and `x5t#S256`, which name a second key; and a `jwk` that does not fit `alg`.
 ///
 /// ```
 /// use fleetcert_jose::{Algorithm, KeyPair, KeyReference, ProtectedHeader};
@@ -24,11 +25,11 @@ use crate::{Algorithm, JoseError, JoseErrorKind, Jwk, Signer, base64url};
 pub struct ProtectedHeader {
     /// The algorithm.
     pub alg: Algorithm,
-    /// Whose key signed: the key itself, or what it is known by.
+    /// The key that signed, or its name.
     pub key: KeyReference,
     /// The server's nonce.
     pub nonce: Option<String>,
-    /// The URL that the request is meant for.
+    /// URL of the request.
     pub url: Option<String>,
     /// The kind of message.
     pub typ: Option<String>,
@@ -39,29 +40,29 @@ pub struct ProtectedHeader {
 pub enum KeyReference {
     /// The public key itself.
     Jwk(Jwk),
-    /// The name by which the verifier knows it.
+    /// Name by which the verifier knows the key.
     Kid(String),
 }
 
 impl ProtectedHeader {
-    /// The header of what `signer` signs, with no nonce, URL or type yet.
+    /// Returns a header for messages of `signer`, without nonce, URL and type.
     pub fn new(signer: &dyn Signer, key: KeyReference) -> Self {
         Self { alg: signer.algorithm(), key, nonce: None, url: None, typ: None }
     }
 
-    /// The same with a nonce.
+    /// Sets the nonce.
     #[must_use]
     pub fn nonce(self, nonce: impl Into<String>) -> Self {
         Self { nonce: Some(nonce.into()), ..self }
     }
 
-    /// The same with a URL.
+    /// Sets the URL.
     #[must_use]
     pub fn url(self, url: impl Into<String>) -> Self {
         Self { url: Some(url.into()), ..self }
     }
 
-    /// The same with a type.
+    /// Sets the type.
     #[must_use]
     pub fn typ(self, typ: impl Into<String>) -> Self {
         Self { typ: Some(typ.into()), ..self }
@@ -82,7 +83,7 @@ impl ProtectedHeader {
             return Err(JoseError::new(JoseErrorKind::TooLarge, "a header has at most 8 KiB"));
         }
         let mut members = Members::parse(json)?;
-        // The key comes first: whoever shows a private one must be told that, whatever else is wrong.
+        // The key comes first: a private key is reported, whatever else is wrong.
         let jwk = members.object("jwk")?.map(Jwk::try_from).transpose()?;
         let key = match (jwk, line(&mut members, "kid", MAX_KID)?) {
             (Some(jwk), None) => KeyReference::Jwk(jwk),
@@ -96,14 +97,15 @@ impl ProtectedHeader {
         }
         let url = line(&mut members, "url", MAX_URL)?;
         let typ = line(&mut members, "typ", MAX_TYP)?;
-        members.finish()?;
+        if let Some(name) = REFUSED.iter().find(|name| members.has(name)) {
+            return Err(JoseError::malformed(format!("the header parameter {name} is not supported")));
+        }
         let header = Self { alg, key, nonce, url, typ };
         header.require_algorithm_of_key()?;
         Ok(header)
     }
 
-    /// A key that the header shows must be one for the header's algorithm; no key that can be shown is one for
-    /// HS256.
+    /// Checks that a key in the header fits the header's algorithm. No such key fits HS256.
     pub(crate) fn require_algorithm_of_key(&self) -> Result<(), JoseError> {
         match &self.key {
             KeyReference::Jwk(jwk) if jwk.algorithm() != self.alg => {
@@ -113,7 +115,7 @@ impl ProtectedHeader {
         }
     }
 
-    /// Whose signature this header stands over: `key`'s, by its algorithm and, if the header shows a key, by that.
+    /// Checks that the header's algorithm is that of `key`, and that a key in the header is `key`.
     pub(crate) fn require_key(&self, key: &Jwk) -> Result<(), JoseError> {
         self.require_algorithm(key.algorithm())?;
         match &self.key {
@@ -136,14 +138,17 @@ impl ProtectedHeader {
     }
 }
 
-/// The most octets of a header. The key of RSA with 4096 bits takes 720 of them.
+/// Parameters that ask for an extension, change the payload, or name a second key.
+const REFUSED: [&str; 8] = ["crit", "b64", "zip", "jku", "x5u", "x5c", "x5t", "x5t#S256"];
+
+/// Maximum octets of a header. An RSA key of 4096 bits takes 720 of them.
 const MAX_HEADER: usize = 8 * 1024;
 const MAX_KID: usize = 2048;
 const MAX_NONCE: usize = 256;
 const MAX_URL: usize = 2048;
 const MAX_TYP: usize = 64;
 
-/// Takes out a text that is looked up and logged: not empty, bounded, without control characters.
+/// Takes out a text that is safe to look up and to log: not empty, bounded, without control characters.
 fn line(members: &mut Members, name: &str, limit: usize) -> Result<Option<String>, JoseError> {
     let Some(text) = members.text(name)? else { return Ok(None) };
     if text.len() > limit {

@@ -12,7 +12,8 @@ use crate::{Algorithm, JoseError, JoseErrorKind, base64url};
 /// A public key: EC on P-256 or P-384, Ed25519, or RSA of 2,048 to 4,096 bits.
 ///
 /// It was checked when it was parsed: a point on its curve, a modulus of an allowed size. Its JSON form holds the
-/// members that the thumbprint needs and no others. A key with a private member is refused.
+/// members that the thumbprint needs and no others. Unknown members are ignored (RFC 7517 section 4), but a key with a
+/// private member is refused.
 ///
 /// ```
 /// use fleetcert_jose::{Algorithm, Jwk};
@@ -36,17 +37,17 @@ impl Jwk {
         Self { key, json }
     }
 
-    /// The algorithm that signatures of this key have.
+    /// Returns the algorithm of this key's signatures.
     pub fn algorithm(&self) -> Algorithm {
         self.key.algorithm()
     }
 
-    /// The thumbprint: SHA-256 over the canonical JSON form (RFC 7638).
+    /// Returns the thumbprint: SHA-256 over the canonical JSON form (RFC 7638).
     pub fn thumbprint(&self) -> Thumbprint {
         Thumbprint(base64url::encode(digest::digest(&digest::SHA256, self.json.as_bytes()).as_ref()))
     }
 
-    /// The key as a DER SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7), to compare it with that of a
+    /// Returns the key as a DER SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7), to compare it with that of a
     /// certificate request.
     pub fn spki_der(&self) -> Vec<u8> {
         self.key.spki_der()
@@ -68,33 +69,29 @@ impl TryFrom<Members> for Jwk {
             ));
         }
         let kty = members.required_text("kty")?;
-        let curve = members.text("crv")?;
+        // RSA keys have no curve, so that the member says nothing there.
+        let curve = if kty == "RSA" { None } else { members.text("crv")? };
         let mut number = |name: &str| base64url::decode(&members.required_text(name)?);
         let key = match (kty.as_str(), curve.as_deref()) {
             ("EC", Some("P-256")) => PublicKey::p256(&number("x")?, &number("y")?)?,
             ("EC", Some("P-384")) => PublicKey::p384(&number("x")?, &number("y")?)?,
             ("OKP", Some("Ed25519")) => PublicKey::ed25519(&number("x")?)?,
-            ("RSA", None) => PublicKey::rsa(&number("n")?, &number("e")?)?,
+            ("RSA", _) => PublicKey::rsa(&number("n")?, &number("e")?)?,
             ("EC" | "OKP", None) => return Err(JoseError::malformed("the member crv is missing")),
-            ("RSA", Some(_)) => return Err(JoseError::malformed("an RSA key has no crv")),
             _ => {
-                return Err(JoseError::new(
-                    JoseErrorKind::Unsupported,
-                    "this kind of key is not spoken here",
-                ));
+                return Err(JoseError::new(JoseErrorKind::Unsupported, "this kind of key is not supported"));
             }
         };
-        // What some clients add. It must not contradict the key.
+        // Optional members that must not contradict the key.
         if let Some(alg) = members.text("alg")?
             && Algorithm::try_from(alg)? != key.algorithm()
         {
-            return Err(JoseError::new(JoseErrorKind::Unsupported, "the key's alg is not that of such keys"));
+            return Err(JoseError::new(JoseErrorKind::Unsupported, "the key's alg does not fit its kty"));
         }
         if members.text("use")?.is_some_and(|purpose| purpose != "sig") {
             return Err(JoseError::new(JoseErrorKind::BadKey, "the key is not for signatures"));
         }
         members.text("kid")?;
-        members.finish()?;
         Ok(Self::new(key))
     }
 }

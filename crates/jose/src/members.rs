@@ -1,4 +1,4 @@
-//! A JSON object, read strictly.
+//! JSON objects, read strictly: each member once, no array for an object, no `null` for an absent member.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,7 +8,7 @@ use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
 use crate::JoseError;
 
-/// The members of an object, taken out one by one; what is left at the end has no place there.
+/// The members of an object, taken out one by one.
 ///
 /// The structs that serde derives take an array for an object, and `null` for a member that is not there. What is
 /// signed must mean the same to every reader.
@@ -19,12 +19,12 @@ pub(crate) struct Members(BTreeMap<String, Member>);
 enum Member {
     Text(String),
     Object(Members),
-    /// What has no place in an envelope, a header or a key.
+    /// A value that no member known here can have.
     Other(IgnoredAny),
 }
 
 impl Members {
-    /// The members of the object that is the whole of `json`.
+    /// Parses the object that is the whole of `json`.
     pub(crate) fn parse(json: &[u8]) -> Result<Self, JoseError> {
         serde_json::from_slice(json).map_err(JoseError::malformed)
     }
@@ -60,13 +60,13 @@ impl Members {
         }
     }
 
-    /// Refuses what was not taken out.
+    /// Refuses members that were not taken out. A flattened JWS has no unknown ones.
     pub(crate) fn finish(self) -> Result<(), JoseError> {
         match self.0.keys().next() {
             None => Ok(()),
             Some(name) => {
                 let name: String = name.chars().take(MAX_NAME_SHOWN).collect();
-                Err(JoseError::malformed(format!("the member {name:?} has no place there")))
+                Err(JoseError::malformed(format!("the member {name:?} is not allowed there")))
             }
         }
     }
@@ -93,7 +93,7 @@ impl<'de> Visitor<'de> for MembersVisitor {
         let mut members = BTreeMap::new();
         while let Some((name, member)) = map.next_entry()? {
             if members.insert(name, member).is_some() {
-                return Err(A::Error::custom("a member stands there twice"));
+                return Err(A::Error::custom("a member occurs twice"));
             }
         }
         Ok(Members(members))
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_strict_object() {
+    fn arrays_scalars_repeats_and_deep_nesting_are_refused() {
         for json in [r#"["a"]"#, "null", r#""a""#, "1", "", "{", r#"{"a":1}{}"#, r#"{"a":"b","a":"b"}"#] {
             assert!(Members::parse(json.as_bytes()).is_err(), "{json}");
         }
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_is_what_it_must_be_and_is_taken_once() {
+    fn a_member_of_another_type_is_refused() {
         let json = br#"{"text":"a","null":null,"list":["a"],"object":{"in":"b"},"twice":{"x":"","x":""}}"#;
         let mut members = Members::parse(json).unwrap();
         assert_eq!(members.text("text").unwrap().as_deref(), Some("a"));
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_name_is_shown_short_and_escaped() {
+    fn the_name_of_a_refused_member_is_shortened_and_escaped() {
         let json = format!(r#"{{"\n{}":1}}"#, "x".repeat(999));
         let shown = Members::parse(json.as_bytes()).unwrap().finish().unwrap_err().to_string();
         assert!(shown.len() < 160 && shown.contains("\\n") && !shown.contains('\n'), "{shown}");

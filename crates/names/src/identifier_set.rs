@@ -90,6 +90,11 @@ impl IdentifierSet {
         self.as_slice().iter()
     }
 
+    /// Iterates over the host names, sorted, without the wildcards.
+    pub fn hosts(&self) -> impl Iterator<Item = &HostName> {
+        self.iter().filter_map(Identifier::host)
+    }
+
     /// Returns how many identifiers there are: 1 to 100.
     #[allow(clippy::len_without_is_empty)] // A set is never empty.
     pub fn len(&self) -> usize {

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Prints `FILE ok` or `FILE code: sentence`, a line for each. Ends with 1 if any is refused, with 2 if it was not
-//! called rightly. `--name` is a name that was granted; all that are given are wanted, and no others.
+//! called rightly. `--name` is a granted name or wildcard: the CSR must have all of them and no others.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is a program")]
 
@@ -13,7 +13,7 @@ use std::io::Read;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use fleetcert_names::HostName;
+use fleetcert_names::{Identifier, IdentifierSet};
 use fleetcert_x509::{BlockedKeys, CsrPolicy, KeyKind, NameGrant, VerifiedCsr};
 
 const USAGE: &str =
@@ -49,7 +49,7 @@ fn main() -> ExitCode {
 }
 
 fn called(mut arguments: impl Iterator<Item = String>) -> Result<(CsrPolicy, Vec<String>), String> {
-    let (mut names, mut files) = (Vec::<HostName>::new(), Vec::new());
+    let (mut names, mut files) = (Vec::<Identifier>::new(), Vec::new());
     let (mut preset, mut rsa, mut lists) = (CsrPolicy::device(), false, Vec::new());
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
@@ -77,7 +77,11 @@ fn called(mut arguments: impl Iterator<Item = String>) -> Result<(CsrPolicy, Vec
     for list in lists {
         policy = policy.with_blocklist(Arc::new(list));
     }
-    Ok((if names.is_empty() { policy } else { policy.with_grant(NameGrant::exact(names)) }, files))
+    if !names.is_empty() {
+        let names = IdentifierSet::new(names).map_err(|error| format!("--name: {error}"))?;
+        policy = policy.with_grant(NameGrant::exact(&names));
+    }
+    Ok((policy, files))
 }
 
 fn read(file: &str) -> std::io::Result<Vec<u8>> {

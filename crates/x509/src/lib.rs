@@ -12,8 +12,8 @@
 //!   both in one file under a passphrase, for Java, Windows and appliances.
 //! - **Its dates.** [`Leaf`] tells serial number, key identifiers and [`Validity`]: the days that are left, and the moment
 //!   to renew if the CA gives no advice.
-//! - **Keeping watch.** An [`Inventory`] of any files says what there is, until when, and whether the chains are whole;
-//!   `cargo run -p fleetcert-x509 --example inventory -- PATH...` is the same as a program.
+//! - **Keeping watch.** `cargo run -p fleetcert-x509 --example inventory -- PATH...` lists the certificates in files and
+//!   folders: until when they are valid, and whether their chains are complete.
 //!
 //! Keys are P-256, P-384 and RSA of 2048, 3072 and 4096 bits, made here or taken from the PEM that OpenSSL writes.
 //!
@@ -26,12 +26,15 @@
 //! modulus is composite, and that its primes are no worse than that; no party but the key's owner could.
 //!
 //! ```
-//! use fleetcert_x509::{CsrPolicy, KeyKind, KeyPair, VerifiedCsr, csr_for};
+//! use fleetcert_x509::{
+//!     CsrPolicy, KeyKind, KeyPair, NameGrant, VerifiedCsr, csr_for,
+//! };
 //!
 //! let key = KeyPair::generate(KeyKind::P256)?;
-//! let names = ["xi8qz.fleet.test".parse()?];
-//! let csr = VerifiedCsr::parse(&csr_for(&names, &key)?, &CsrPolicy::device())?;
-//! assert_eq!(csr.names(), names);
+//! let names = "xi8qz.fleet.test,*.xi8qz.fleet.test".parse()?;
+//! let policy = CsrPolicy::device().with_grant(NameGrant::exact(&names));
+//! let csr = VerifiedCsr::parse(&csr_for(&names, &key)?, &policy)?;
+//! assert_eq!(csr.identifiers(), &names);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -44,7 +47,6 @@ mod error;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
-mod inventory;
 mod key;
 mod pem;
 mod pkcs12;
@@ -57,6 +59,5 @@ pub use csr::{
     VerifiedCsr, csr_for,
 };
 pub use error::{X509Error, X509ErrorKind};
-pub use inventory::{ChainState, Inventory, InventoryEntry, InventoryKey, UnreadableFile};
 pub use key::{KeyKind, KeyPair, SignatureAlgorithm, SigningKey};
 pub use pkcs12::pkcs12;

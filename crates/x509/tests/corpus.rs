@@ -9,11 +9,11 @@ mod corpus;
 use std::collections::BTreeSet;
 
 use corpus::{Row, rows};
+use fleetcert_names::IdentifierSet;
 use fleetcert_x509::VerifiedCsr;
 
-fn meaning(csr: &VerifiedCsr) -> (Vec<String>, Vec<String>, Vec<u8>) {
-    let text = |names: &[_]| names.iter().map(ToString::to_string).collect();
-    (text(csr.names()), text(csr.wildcards()), csr.spki().to_vec())
+fn meaning(csr: &VerifiedCsr) -> (IdentifierSet, Vec<u8>) {
+    (csr.identifiers().clone(), csr.spki().to_vec())
 }
 
 fn der(row: &Row) -> Vec<u8> {

@@ -196,17 +196,17 @@ fn journey(home: &Path, arguments: &[String], url: &str, roots: &Roots) {
     let chain = Chain::from_pem(&std::fs::read(&installed).expect("it is there")).expect("a chain");
     let leaf = chain.leaf();
     assert_eq!(
-        leaf.names()
+        leaf.identifiers()
             .iter()
             .map(ToString::to_string)
             .collect::<Vec<_>>(),
         [name]
     );
+    let identifiers = leaf.identifier_set().expect("it has names");
     chain
         .check(&Expectation {
             spki: leaf.spki(),
-            names: leaf.names(),
-            wildcards: leaf.wildcards(),
+            identifiers: &identifiers,
             now: leaf.not_before(),
             roots: Some(roots),
         })

@@ -163,11 +163,11 @@ fn management_of(directory: &Url) -> Option<Url> {
 fn leads_to(chain: &Chain, roots_pem: &[u8]) -> bool {
     let Ok(roots) = Roots::from_pem(roots_pem) else { return false };
     let leaf = chain.leaf();
+    let Ok(identifiers) = leaf.identifier_set() else { return false };
     chain
         .check(&fleetcert_x509::Expectation {
             spki: leaf.spki(),
-            names: leaf.names(),
-            wildcards: leaf.wildcards(),
+            identifiers: &identifiers,
             now: leaf.not_before(),
             roots: Some(&roots),
         })

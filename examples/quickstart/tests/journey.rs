@@ -79,8 +79,8 @@ fn a_request_that_was_made_elsewhere() {
     let folder = tempfile::tempdir().unwrap();
     let path = |file: &str| folder.path().join(file).to_str().unwrap().to_owned();
     let key = KeyPair::generate(KeyKind::P256).unwrap();
-    let name = "web2.fleet.test".parse().unwrap();
-    std::fs::write(path("csr.der"), csr_for(&[name], &key).unwrap()).unwrap();
+    let names = "web2.fleet.test".parse().unwrap();
+    std::fs::write(path("csr.der"), csr_for(&names, &key).unwrap()).unwrap();
     std::fs::write(path("key.pem"), key.to_pkcs8_pem().unwrap().as_bytes()).unwrap();
     let out = path("out");
     let given = ["--label", "web2", "--csr", &path("csr.der"), "--out", &out, "--json"];
@@ -106,7 +106,7 @@ fn what_cannot_be_is_said_in_one_sentence() {
     let folder = tempfile::tempdir().unwrap();
     let path = |file: &str| folder.path().join(file).to_str().unwrap().to_owned();
     let key = KeyPair::generate(KeyKind::P256).unwrap();
-    let other = csr_for(&["other.fleet.test".parse().unwrap()], &key).unwrap();
+    let other = csr_for(&"other.fleet.test".parse().unwrap(), &key).unwrap();
     std::fs::write(path("csr.der"), other).unwrap();
     let said = refusal(&["--label", "web3", "--csr", &path("csr.der")]);
     assert!(said.contains("step 5") && said.contains("other.fleet.test"), "{said}");
@@ -128,10 +128,10 @@ fn what_cannot_be_is_said_in_one_sentence() {
 
 fn check(chain: &Chain, key: &KeyPair, name: &str, root: &[u8]) {
     use fleetcert_x509::SigningKey;
-    let names = [name.parse().unwrap()];
+    let identifiers = name.parse().unwrap();
     let roots = Roots::from_pem(root).unwrap();
     let now = chain.leaf().not_before();
     chain
-        .check(&Expectation { spki: key.spki_der(), names: &names, wildcards: &[], now, roots: Some(&roots) })
+        .check(&Expectation { spki: key.spki_der(), identifiers: &identifiers, now, roots: Some(&roots) })
         .unwrap();
 }

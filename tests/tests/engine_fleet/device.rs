@@ -114,7 +114,7 @@ impl Device {
     /// A request for a key of its own, and that key's SubjectPublicKeyInfo.
     pub(crate) fn new_request(&self) -> (CertificateRequest, Vec<u8>) {
         let key = KeyPair::generate(KeyKind::P256).unwrap();
-        let csr = csr_for(std::slice::from_ref(&self.name), &key).unwrap();
+        let csr = csr_for(&self.name.clone().into(), &key).unwrap();
         (CertificateRequest { csr: CsrBytes::new(csr).unwrap() }, spki_of(&key))
     }
 

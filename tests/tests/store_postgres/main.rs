@@ -7,6 +7,7 @@ mod faults;
 mod nodes;
 mod proxy;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use fleetcert_store::{Collection, Expect, MemoryStore, Store, StoreErrorKind, Transaction, conformance};
@@ -41,10 +42,11 @@ fn number(value: &[u8]) -> u64 {
 #[tokio::test]
 async fn conforms() {
     let server = Postgres::start().unwrap();
-    conformance::check(&connect(&server).await).await.unwrap();
+    conformance::check(Arc::new(connect(&server).await)).await.unwrap();
     // The other schema's store is empty, or it would not conform.
     let by_socket = PostgresOptions::from_url(&server.socket_url()).unwrap().with_schema("other").unwrap();
-    conformance::check(&PostgresStore::connect(patient(by_socket)).await.unwrap()).await.unwrap();
+    let store = PostgresStore::connect(patient(by_socket)).await.unwrap();
+    conformance::check(Arc::new(store)).await.unwrap();
 }
 
 #[tokio::test]

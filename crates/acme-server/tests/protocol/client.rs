@@ -240,7 +240,7 @@ pub(crate) fn order_for(names: &[&str]) -> Value {
 }
 
 pub(crate) fn csr(names: &[&str]) -> Vec<u8> {
-    let names: Vec<HostName> = names.iter().map(|name| host(name)).collect();
+    let names = names.join(",").parse().unwrap();
     let key = fleetcert_x509::KeyPair::generate(KeyKind::P256).unwrap();
     let csr = csr_for(&names, &key).unwrap();
     VerifiedCsr::parse(&csr, &fleetcert_x509::CsrPolicy::lets_encrypt()).unwrap().der().to_vec()

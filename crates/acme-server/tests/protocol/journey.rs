@@ -53,7 +53,7 @@ async fn a_wildcard_and_its_base_in_one_certificate() {
     };
     assert_eq!(wildcards, [Some(json!(true)), None]);
     let order = client.make_ready(&order).await;
-    for (other, detail) in [(&names[..1], "a.fleet.test"), (&names[1..], "a wildcard is missing")] {
+    for (other, detail) in [(&names[..1], "a.fleet.test"), (&names[1..], "*.a.fleet.test")] {
         let refused = client.finalize(&order, &csr_for(other)).await;
         assert_eq!((refused.status, refused.error()), (403, "unauthorized".to_owned()));
         assert!(refused.json()["detail"].as_str().unwrap().contains(detail), "{refused:?}");
@@ -61,8 +61,7 @@ async fn a_wildcard_and_its_base_in_one_certificate() {
     let answer = client.finalize(&order, &csr_for(&names)).await;
     assert_eq!(answer.json()["status"], "valid", "{answer:?}");
     let chain = Chain::from_pem(&client.read(&answer.path("certificate")).await.body).unwrap();
-    assert_eq!(chain.leaf().wildcards(), [host("a.fleet.test")]);
-    assert_eq!(chain.leaf().names(), [host("a.fleet.test")]);
+    assert_eq!(chain.leaf().identifier_set().unwrap(), "a.fleet.test,*.a.fleet.test".parse().unwrap());
 }
 
 #[tokio::test]
@@ -88,7 +87,7 @@ async fn from_an_order_to_a_certificate() {
     let chain = Chain::from_pem(&certificate.body).unwrap();
     let csr = VerifiedCsr::parse(&csr, &fleetcert_x509::CsrPolicy::lets_encrypt()).unwrap();
     assert_eq!(chain.leaf().spki(), csr.spki());
-    assert_eq!(chain.leaf().names(), [host(names[0]), host(names[1])]);
+    assert_eq!(chain.leaf().identifiers(), [host(names[0]).into(), host(names[1]).into()]);
     let urls = world.issuer.decisions(|decisions| decisions.account_urls.clone());
     assert_eq!(urls, [client.kid.clone().unwrap(), client.kid.clone().unwrap()]);
 }

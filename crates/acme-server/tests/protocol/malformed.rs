@@ -234,7 +234,7 @@ async fn csrs_that_are_refused() {
     let pem = pem.serialize_request(&rcgen::KeyPair::generate().unwrap()).unwrap().pem().unwrap();
     let account_key = client.key.to_pkcs8_der().unwrap();
     let account_key = fleetcert_x509::KeyPair::from_pkcs8_der(&account_key).unwrap();
-    let own_key = csr_for(&["a.fleet.test".parse().unwrap()], &account_key).unwrap();
+    let own_key = csr_for(&"a.fleet.test".parse().unwrap(), &account_key).unwrap();
     let mut tampered = csr(&["a.fleet.test"]);
     let last = tampered.len() - 1;
     tampered[last] ^= 1;
@@ -254,7 +254,7 @@ async fn csrs_that_are_refused() {
     // None of that has spoilt the order. A P-256 key may sign with SHA-384: the key is read from the SPKI.
     assert_eq!(client.read(&order).await.json()["status"], "ready");
     let p384 = fleetcert_x509::KeyPair::generate(KeyKind::P384).unwrap();
-    let good = csr_for(&["a.fleet.test".parse().unwrap()], &p384).unwrap();
+    let good = csr_for(&"a.fleet.test".parse().unwrap(), &p384).unwrap();
     assert_eq!(client.finalize(&order, &good).await.json()["status"], "valid");
     let again = client.post(&finalize, json!({ "csr": encode(&good) })).await;
     assert_error("finalized twice", &again, 403, "orderNotReady");

@@ -43,7 +43,7 @@ async fn by_the_key_of_the_certificate() {
     let order = client.ready_order(&["a.fleet.test"]).await;
     let key = KeyPair::generate(fleetcert_jose::Algorithm::Es256).unwrap();
     let same = fleetcert_x509::KeyPair::from_pkcs8_der(&key.to_pkcs8_der().unwrap()).unwrap();
-    let csr = csr_for(&["a.fleet.test".parse().unwrap()], &same).unwrap();
+    let csr = csr_for(&"a.fleet.test".parse().unwrap(), &same).unwrap();
     let certificate = client.finalize(&order, &csr).await.path("certificate");
     let chain = Chain::from_pem(&client.read(&certificate).await.body).unwrap();
 

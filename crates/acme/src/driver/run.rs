@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use fleetcert_dns::challenge::{ChallengeError, ChallengeRecord, Published};
-use fleetcert_names::{HostName, Identifier};
+use fleetcert_names::Identifier;
 use fleetcert_x509::{Chain, ChainFault, Expectation};
 
 use super::pace::PollPace;
@@ -217,14 +217,9 @@ impl<'a> Run<'a> {
 
     fn check(&self, state: &State) -> Event {
         let State::Downloaded { chain, .. } = state else { return Event::Started };
-        let (wildcards, hosts): (Vec<&Identifier>, Vec<&Identifier>) =
-            state.order().identifiers.iter().partition(|identifier| identifier.is_wildcard());
-        let bases =
-            |of: Vec<&Identifier>| of.into_iter().map(|it| it.base().clone()).collect::<Vec<HostName>>();
         let expected = Expectation {
             spki: self.job.csr.spki(),
-            names: &bases(hosts),
-            wildcards: &bases(wildcards),
+            identifiers: &state.order().identifiers,
             now: self.driver.clock.now(),
             roots: self.job.roots,
         };

@@ -12,7 +12,7 @@ use fleetcert_acme::{
 use fleetcert_ambient::SystemClock;
 use fleetcert_dns::MemoryBackend;
 use fleetcert_dns::challenge::{ChallengeOptions, Challenges};
-use fleetcert_names::{DomainName, HostName, IdentifierSet};
+use fleetcert_names::{DomainName, IdentifierSet};
 use fleetcert_x509::{CsrPolicy, KeyKind, KeyPair, NameGrant, Roots, VerifiedCsr, csr_for};
 
 use crate::scripted_ca::{Script, ScriptedCa};
@@ -31,7 +31,8 @@ pub(crate) struct Setting {
 
 impl Setting {
     pub(crate) async fn new(script: Script) -> Self {
-        Self::with_csr(script, csr_for(&names(), &KeyPair::generate(KeyKind::P256).unwrap()).unwrap()).await
+        Self::with_csr(script, csr_for(&identifiers(), &KeyPair::generate(KeyKind::P256).unwrap()).unwrap())
+            .await
     }
 
     /// With the CSR of a client that orders a wildcard and its base.
@@ -50,8 +51,7 @@ impl Setting {
         let ca = ScriptedCa::start(script, &zone).await;
         let account =
             client(&ca).register(AccountKey::generate().unwrap(), TermsOfService::Agreed).await.unwrap();
-        let [a, b] = names().try_into().unwrap();
-        let granted = NameGrant::subtree(zone_name.clone()).and_wildcard(a).and_wildcard(b);
+        let granted = NameGrant::subtree(zone_name.clone()).and_optional(&wildcard());
         let csr = VerifiedCsr::parse(&csr, &CsrPolicy::lets_encrypt().with_grant(granted)).unwrap();
         let clock = Arc::new(SystemClock);
         let backend = Arc::new(zone.clone());
@@ -83,10 +83,6 @@ pub(crate) fn client(ca: &ScriptedCa) -> Client {
         request_timeout: Duration::from_secs(5),
     };
     Client::new(&ca.directory_url, &options, Arc::new(SystemClock)).unwrap()
-}
-
-pub(crate) fn names() -> Vec<HostName> {
-    vec!["a.fleet.test".parse().unwrap(), "b.fleet.test".parse().unwrap()]
 }
 
 /// A wildcard and its base, which share a challenge name.

@@ -257,7 +257,7 @@ async fn refusals_have_their_kind_code_and_status() {
     let device = setting.enrol().await;
     let other = setting.enrol().await;
     let foreign =
-        csr_for(&[other.name.parse().unwrap()], &fleetcert_x509::KeyPair::generate(KeyKind::P256).unwrap());
+        csr_for(&other.name.parse().unwrap(), &fleetcert_x509::KeyPair::generate(KeyKind::P256).unwrap());
     let csr = fleetcert_protocol::CsrBytes::new(foreign.unwrap()).unwrap();
     let body = setting.signed(&device, route::CERTIFICATE, &json!({ "csr": csr })).await;
     let answer = setting.post(route::CERTIFICATE, body).await;

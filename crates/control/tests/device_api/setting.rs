@@ -185,7 +185,7 @@ impl Setting {
 
     /// One good request for each route of an enrolled device.
     pub(crate) async fn good(&self, device: &Device) -> Vec<(&'static str, Vec<u8>)> {
-        let names = [device.name.parse().unwrap()];
+        let names = device.name.parse().unwrap();
         let csr = csr_for(&names, &fleetcert_x509::KeyPair::generate(KeyKind::P256).unwrap()).unwrap();
         let csr = fleetcert_protocol::CsrBytes::new(csr).unwrap();
         let mut all = Vec::new();

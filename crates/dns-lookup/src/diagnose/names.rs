@@ -12,7 +12,7 @@ pub(super) fn public(zone: &DomainName) -> Finding {
             "the zone's own name is none that a certificate can have",
         );
     };
-    match (public_refusal(&host), registered_domain(zone)) {
+    match (public_refusal(&host.into()), registered_domain(zone)) {
         // A fleet whose zone is on the public suffix list has this.
         (Some(PublicRefusal::IsPublicSuffix), _) | (None, None) => Finding::new(
             Check::Name,

@@ -8,6 +8,7 @@ mod order;
 use std::net::IpAddr;
 use std::time::SystemTime;
 
+use data_encoding::HEXLOWER;
 use fleetcert_jose::Jwk;
 use fleetcert_names::HostName;
 use fleetcert_protocol::DeviceId;
@@ -137,23 +138,12 @@ pub(crate) fn ignore_conflict<T>(result: Result<T, StoreError>) -> Result<(), En
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("writing to a string does not fail");
-        text
-    })
+    HEXLOWER.encode(bytes)
 }
 
-/// What [`hex`] wrote.
+/// Decodes what [`hex`] encoded.
 pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits = text.bytes().map(|digit| match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
-    });
-    let digits = digits.collect::<Option<Vec<_>>>()?;
-    let (pairs, rest) = digits.as_chunks();
-    rest.is_empty().then(|| pairs.iter().map(|[high, low]| high << 4 | low).collect())
+    HEXLOWER.decode(text.as_bytes()).ok()
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ async fn a_request_becomes_a_chain_and_the_same_request_the_same_chain() {
         let accepted = device.request(engine, &csr).await.unwrap();
         assert!(matches!(accepted, CertificateStatus::Queued { .. }), "{accepted:?}");
         let chain = device.chain(engine).await;
-        assert_eq!(chain.leaf().names(), std::slice::from_ref(&device.name));
+        assert_eq!(chain.leaf().identifiers(), [device.name.clone().into()]);
         assert!(!world.has_challenge(&device.name).await);
         assert!(records(&*store, "challenge").await.is_empty() && records(&*store, "order").await.is_empty());
 

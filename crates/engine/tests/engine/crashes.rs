@@ -155,7 +155,7 @@ async fn kill_and_go_on(world: &World, kind: Kind, n: usize, side: Side, down: D
     assert!(!matches!(status, CertificateStatus::Failed { .. }), "{status:?}");
     let status =
         device.wait(&second.engine, |status| matches!(status, CertificateStatus::Issued { .. })).await;
-    assert_eq!(chain_of(&status).leaf().names(), std::slice::from_ref(&device.name));
+    assert_eq!(chain_of(&status).leaf().identifiers(), [device.name.clone().into()]);
     until("the window is known", async || {
         matches!(device.status(&second.engine).await, CertificateStatus::Issued { renew_at: Some(_), .. })
     })

@@ -22,7 +22,7 @@ use fleetcert_names::{DomainName, HostName};
 use fleetcert_nameserver::{NameServer, NameServerHost, Options, ZoneSettings};
 use fleetcert_protocol::request::{self, SignedRequest};
 use fleetcert_protocol::{CertificateRequest, CertificateStatus, CsrBytes, DeviceId, EnrolRequest};
-use fleetcert_schedule::queue::Tenant;
+use fleetcert_schedule::order_queue::Tenant;
 use fleetcert_store::{
     Collection, MemoryStore, Record, SqliteStore, Store, StoreError, Transaction, Version,
 };
@@ -351,7 +351,7 @@ impl World {
     /// How many certificates it has issued for it.
     pub(crate) fn certificates(&self, name: &HostName) -> usize {
         let all = self.ca.ledger().certificates();
-        all.iter().filter(|issued| issued.chain.leaf().names() == [name.clone()]).count()
+        all.iter().filter(|issued| issued.chain.leaf().identifiers() == [name.clone().into()]).count()
     }
 
     pub(crate) async fn has_challenge(&self, name: &HostName) -> bool {
@@ -480,7 +480,7 @@ pub(crate) fn request_for(name: &HostName) -> CertificateRequest {
 }
 
 pub(crate) fn request_with(name: &HostName, key: &fleetcert_x509::KeyPair) -> CertificateRequest {
-    let der = csr_for(std::slice::from_ref(name), key).unwrap();
+    let der = csr_for(&name.clone().into(), key).unwrap();
     CertificateRequest { csr: CsrBytes::new(der).unwrap() }
 }
 

@@ -12,7 +12,7 @@ fn refusal(json: &str) -> JoseErrorKind {
 }
 
 #[test]
-fn what_is_refused_and_as_what() {
+fn a_header_that_is_wrong_is_refused_by_its_kind() {
     use JoseErrorKind::{BadKey, Malformed, PrivateKey, Unsupported};
     let kid = |more: &str| format!(r#"{{"alg":"EdDSA","kid":"k"{more}}}"#);
     let jwk = |alg: &str, jwk: &str| format!(r#"{{"alg":"{alg}","jwk":{jwk}}}"#);
@@ -46,6 +46,14 @@ fn what_is_refused_and_as_what() {
         (&kid(r#","url":null"#), Malformed),
         (&kid(r#","typ":null"#), Malformed),
         (&kid(r#","crit":["exp"]"#), Malformed),
+        (&kid(r#","crit":["exp"],"exp":1363284000"#), Malformed),
+        (&kid(r#","crit":[]"#), Malformed),
+        (&kid(r#","crit":null"#), Malformed),
+        (&kid(r#","crit":["alg"]"#), Malformed),
+        (&kid(r#","b64":true"#), Malformed),
+        (&kid(r#","x5t":"AA""#), Malformed),
+        (&kid(r##","x5t#S256":"AA""##), Malformed),
+        (&kid(r#","unknown":1,"unknown":1"#), Malformed),
         (&kid(r#","b64":false"#), Malformed),
         (&kid(r#","jku":"https://evil/""#), Malformed),
         (&kid(r#","x5u":"https://evil/""#), Malformed),
@@ -79,7 +87,7 @@ fn what_is_refused_and_as_what() {
 }
 
 #[test]
-fn the_bounds() {
+fn a_member_over_its_bound_is_too_large() {
     let with = |member: &str, value: &str| match member {
         "kid" => format!(r#"{{"alg":"EdDSA","kid":"{value}"}}"#),
         _ => format!(r#"{{"alg":"EdDSA","kid":"k","{member}":"{value}"}}"#),
@@ -92,6 +100,27 @@ fn the_bounds() {
     let padded = |octets: usize| format!("{:octets$}", with("kid", "k"));
     assert!(ProtectedHeader::parse(padded(MAX_HEADER).as_bytes()).is_ok());
     assert_eq!(refusal(&padded(MAX_HEADER + 1)), JoseErrorKind::TooLarge);
+}
+
+/// RFC 7515 section 4: what is not understood is ignored.
+#[test]
+fn unknown_parameters_are_ignored() {
+    let plain = ProtectedHeader::parse(br#"{"alg":"EdDSA","kid":"k"}"#).unwrap();
+    for more in [
+        r#""cty":"json""#,
+        r#""exp":1363284000"#,
+        // The example of RFC 7515 section 4.1.11, without its `crit`.
+        r#""http://openid.net/spec/exp":1363284000"#,
+        r#""Crit":["exp"],"CRIT":null"#,
+        r#""unknown":{"a":1,"a":2},"list":[[{}]],"null":null"#,
+        r#""d":"AA","JWK":{}"#,
+    ] {
+        let json = format!(r#"{{"alg":"EdDSA",{more},"kid":"k"}}"#);
+        assert_eq!(ProtectedHeader::parse(json.as_bytes()).unwrap(), plain, "{json}");
+    }
+    // They count for the bound of the whole.
+    let long = format!(r#"{{"alg":"EdDSA","kid":"k","unknown":"{}"}}"#, "x".repeat(MAX_HEADER));
+    assert_eq!(refusal(&long), JoseErrorKind::TooLarge);
 }
 
 /// What other ACME clients send: keys of RSA, members in any order, white space; and external account binding, which

@@ -38,7 +38,7 @@ fn refusal(json: &str) -> JoseErrorKind {
 }
 
 #[test]
-fn what_is_refused_and_as_what() {
+fn a_key_that_is_wrong_or_private_is_refused_by_its_kind() {
     use JoseErrorKind::{BadKey, Malformed, PrivateKey, Unsupported};
     let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
     let okp = |more: &str| format!(r#"{{"kty":"OKP","crv":"Ed25519","x":"{x}"{more}}}"#);
@@ -58,10 +58,11 @@ fn what_is_refused_and_as_what() {
         (&okp(r#","d":null"#), PrivateKey),
         (r#"{"kty":"RSA","n":"0vx7","e":"AQAB","p":"AA"}"#, PrivateKey),
         (r#"{"kty":"RSA","n":"0vx7","e":"AQAB","oth":[]}"#, PrivateKey),
-        (&okp(r#","y":"AA""#), Malformed),
-        (&okp(r#","y":null"#), Malformed),
         (&okp(r#","kty":"OKP""#), Malformed),
-        (&okp(r#","x5c":[]"#), Malformed),
+        (&okp(r#","x5c":[],"x5c":[]"#), Malformed),
+        (&okp(r#","ext":true,"d":"AA""#), PrivateKey),
+        (&okp(r#","k":{"d":"AA"}"#), PrivateKey),
+        (&okp(r#","D":"AA","q":[]"#), PrivateKey),
         (&okp(r#","alg":"ES256""#), Unsupported),
         (&okp(r#","alg":"none""#), Unsupported),
         (&okp(r#","alg":null"#), Malformed),
@@ -79,19 +80,51 @@ fn what_is_refused_and_as_what() {
         (r#"{"kty":"EC","crv":"P-521","x":"AA","y":"AA"}"#, Unsupported),
         (r#"{"kty":"EC","crv":"secp256k1","x":"AA","y":"AA"}"#, Unsupported),
         (r#"{"kty":"RSA","n":"0vx7","e":"AQAB"}"#, BadKey),
-        (r#"{"kty":"RSA","crv":"P-256","n":"0vx7","e":"AQAB"}"#, Malformed),
+        (r#"{"kty":"RSA","crv":"P-256","n":"0vx7","e":"AQAB"}"#, BadKey),
+        (r#"{"kty":"RSA","crv":"P-256","x":"AA","y":"AA"}"#, Malformed),
     ] {
         assert_eq!(refusal(json), kind, "{json}");
     }
 }
 
 #[test]
-fn what_clients_add_and_is_right() {
+fn members_that_are_optional_or_unknown_change_nothing() {
     let key: Jwk = serde_json::from_str(RFC_8037).unwrap();
-    for more in [r#""alg":"EdDSA","#, r#""use":"sig","#, r#""kid":"mine","#] {
+    for more in [
+        r#""alg":"EdDSA","#,
+        r#""use":"sig","#,
+        r#""kid":"mine","#,
+        // As WebCrypto exports a key.
+        r#""ext":true,"key_ops":["verify"],"#,
+        r#""x5c":[],"x5t":1,"x5u":null,"#,
+        r#""y":"AA","n":"0vx7","e":null,"#,
+        r#""D":"AA","\u0000":{"d":"AA"},"K":[[[]]],"#,
+        r#""unknown":{"a":1,"a":2},"#,
+    ] {
         let json = RFC_8037.replacen('{', &format!("{{{more}"), 1);
-        assert_eq!(serde_json::from_str::<Jwk>(&json).unwrap(), key, "{json}");
+        let taken: Jwk = serde_json::from_str(&json).unwrap();
+        assert_eq!(taken, key, "{json}");
+        assert_eq!(taken.thumbprint(), key.thumbprint(), "{json}");
+        assert_eq!(serde_json::to_string(&taken).unwrap(), serde_json::to_string(&key).unwrap());
     }
+    let rsa: Jwk = serde_json::from_str(RFC_7638).unwrap();
+    let with_curve = RFC_7638.replacen('{', r#"{"crv":"P-256","x":"AA","#, 1);
+    assert_eq!(serde_json::from_str::<Jwk>(&with_curve).unwrap(), rsa);
+}
+
+/// The public keys of RFC 7517 appendix A.1, with their `use` and `kid`.
+#[test]
+fn the_public_keys_of_rfc_7517_are_taken() {
+    let ec = r#"{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM","use":"enc","kid":"1"}"#;
+    assert_eq!(refusal(ec), JoseErrorKind::BadKey, "its use is encryption");
+    let signing: Jwk = serde_json::from_str(&ec.replace("enc", "sig")).unwrap();
+    assert_eq!(signing.algorithm(), Algorithm::Es256);
+    let rsa: Jwk = serde_json::from_str(RFC_7638).unwrap();
+    assert_eq!(rsa.algorithm(), Algorithm::Rs256);
+    // Appendix A.2: the same key with its private member.
+    let private =
+        ec.replace(r#""use":"enc""#, r#""d":"870MB6gfuTJ4HtUnUvYMyJpr5eUZNP4Bk43bVdj3eAE","use":"sig""#);
+    assert_eq!(refusal(&private), JoseErrorKind::PrivateKey);
 }
 
 #[test]

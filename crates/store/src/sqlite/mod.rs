@@ -1,27 +1,50 @@
-//! The store in one SQLite file.
+//! The store in an SQLite file.
 
 mod schema;
 mod statements;
 
-use parking_lot::{Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::{Collection, Record, Store, StoreError, StoreErrorKind, Transaction, Version};
 
-/// Records in one SQLite file, for one process on one machine.
+/// Records in one SQLite file on a local disk.
 ///
-/// Writes go through one connection, reads through another, so that neither waits for the other (write-ahead
-/// log). Every commit is on the disk before it returns. Commits that wait at the same time share one sync of the
-/// disk, which is what bounds them.
+/// Several processes on one machine may open the same file, for example a control server and a command-line tool:
+/// SQLite's file locks make every transaction and every claim serial between them. A process waits up to 5 seconds for
+/// another one's write, then the call is [`Unavailable`](StoreErrorKind::Unavailable). A file on a network file system
+/// is not safe, as the write-ahead log needs shared memory; use PostgreSQL for several machines.
+///
+/// Writes use one connection and reads another, so that neither waits for the other. Every commit is on the disk before
+/// it returns. Commits that wait at the same time share one sync of the disk, which bounds their rate.
 ///
 /// The work runs on tokio's threads for blocking work: call it inside a runtime.
+///
+/// ```
+/// use fleetcert_store::{Collection, Expect, SqliteStore, Store, Transaction};
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+/// # runtime.block_on(async {
+/// const DEVICES: Collection = Collection::new("device");
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("state.db");
+/// let make =
+///     Transaction::new().put(DEVICES, "1", Expect::Absent, b"a".to_vec(), None);
+/// SqliteStore::open(&path)?.commit(make).await?;
+///
+/// let reopened = SqliteStore::open(&path)?;
+/// assert!(reopened.read(DEVICES, "1").await?.is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct SqliteStore {
     writer: Arc<Writer>,
@@ -31,7 +54,7 @@ pub struct SqliteStore {
 #[derive(Debug)]
 struct Writer {
     connection: Mutex<Connection>,
-    /// Transactions that wait for the connection. Whoever gets it next makes them all.
+    /// Transactions that wait for the connection. The next task that gets it commits all of them.
     waiting: Mutex<VecDeque<Waiting>>,
 }
 
@@ -41,15 +64,13 @@ struct Waiting {
     answer: oneshot::Sender<Result<Version, StoreError>>,
 }
 
-/// More than this wait only if the disk stands still; then it is better to say so than to queue.
+/// Maximum transactions that wait. More of them wait only if the disk hangs, and then an error is better than a queue.
 const MAX_WAITING: usize = 4096;
-/// So many transactions share a sync, so that the first does not wait for too many others.
+/// Maximum transactions that share a sync, so that the first does not wait for too many others.
 const MAX_GROUP: usize = 256;
 
 impl SqliteStore {
-    /// Opens the file, or makes it, readable by its owner alone.
-    ///
-    /// This blocks for as long as the disk takes.
+    /// Opens the file, or creates it, readable by its owner alone. Blocks on the disk.
     ///
     /// # Errors
     /// `Unavailable` when the file cannot be opened, `Corrupt` when it is of another program, of a newer version
@@ -68,13 +89,13 @@ impl SqliteStore {
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         let reader = Arc::clone(&self.reader);
-        blocking(move || work(&lock(&reader)).map_err(database_error)).await
+        blocking(move || work(&reader.lock()).map_err(database_error)).await
     }
 }
 
 impl Writer {
     fn enqueue(&self, transaction: Transaction) -> Result<Answer, StoreError> {
-        let mut waiting = lock(&self.waiting);
+        let mut waiting = self.waiting.lock();
         if waiting.len() >= MAX_WAITING {
             return Err(StoreError::new(StoreErrorKind::Unavailable, "too many writes wait for the disk"));
         }
@@ -83,12 +104,12 @@ impl Writer {
         Ok(receiver)
     }
 
-    /// Makes what waits, in groups. Returns at once when somebody else has made it meanwhile.
-    fn make_waiting(&self) {
-        let mut connection = lock(&self.connection);
+    /// Commits what waits, in groups. Returns at once when another task has done so meanwhile.
+    fn commit_waiting(&self) {
+        let mut connection = self.connection.lock();
         loop {
             let group: Vec<Waiting> = {
-                let mut waiting = lock(&self.waiting);
+                let mut waiting = self.waiting.lock();
                 let size = waiting.len().min(MAX_GROUP);
                 waiting.drain(..size).collect()
             };
@@ -98,7 +119,7 @@ impl Writer {
             let transactions = group.iter().map(|waiting| &waiting.transaction);
             let results = statements::commit_group(&mut connection, transactions);
             for (waiting, result) in group.into_iter().zip(results) {
-                // Nobody may be there to hear it any more: then the commit stands all the same.
+                // The caller may have been dropped. The commit stands all the same.
                 let _ = waiting.answer.send(result);
             }
         }
@@ -120,7 +141,7 @@ impl Store for SqliteStore {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<Record>, StoreError> {
-        // No key is empty, so the empty text stands before all of them.
+        // No key is empty, so that the empty text sorts before all of them.
         let after = after.unwrap_or_default().to_owned();
         self.reading(move |connection| statements::page(connection, collection, &after, limit)).await
     }
@@ -130,7 +151,7 @@ impl Store for SqliteStore {
         let answer = self.writer.enqueue(transaction)?;
         let writer = Arc::clone(&self.writer);
         blocking(move || {
-            writer.make_waiting();
+            writer.commit_waiting();
             Ok(())
         })
         .await?;
@@ -146,7 +167,7 @@ impl Store for SqliteStore {
     ) -> Result<Vec<Record>, StoreError> {
         let writer = Arc::clone(&self.writer);
         blocking(move || {
-            let mut connection = lock(&writer.connection);
+            let mut connection = writer.connection.lock();
             statements::claim(&mut connection, collection, now, until, limit).map_err(database_error)
         })
         .await
@@ -160,10 +181,6 @@ impl Store for SqliteStore {
     ) -> Result<usize, StoreError> {
         self.reading(move |connection| statements::count_due(connection, collection, time, limit)).await
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock()
 }
 
 async fn blocking<T: Send + 'static>(

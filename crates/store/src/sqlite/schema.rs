@@ -1,14 +1,14 @@
-//! The file: made, opened, recognised.
+//! The database file: its schema, and how it is opened.
 
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::database_error;
 use crate::{StoreError, StoreErrorKind};
 
-/// "flct", so that no file of another program is taken for ours.
+/// "flct": distinguishes our files from those of other programs.
 const APPLICATION_ID: i32 = 0x666c_6374;
 const VERSION: i32 = 1;
 
@@ -43,21 +43,21 @@ pub(super) fn open_for_reading(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
+/// Maximum wait for the lock of another connection or process.
 const BUSY: Duration = Duration::from_secs(5);
+const BUSY_POLL: Duration = Duration::from_millis(10);
 
-/// Sets the connection up and makes the tables of a new file; the inner error says what the file is instead.
+/// Sets up the connection and creates the tables of a new file. The inner error says what the file is instead.
 fn prepare(connection: &mut Connection) -> rusqlite::Result<Result<(), String>> {
     connection.busy_timeout(BUSY)?;
-    let application: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
-    let version: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    // One read transaction, as another process may make the tables at the same time.
+    let snapshot = connection.transaction()?;
+    let application: i32 = snapshot.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let version: i32 = snapshot.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let tables: i64 = snapshot.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    drop(snapshot);
     match (application, version) {
-        (0, 0) => {
-            let tables: i64 =
-                connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-            if tables != 0 {
-                return Ok(Err("the database of another program".to_owned()));
-            }
-        }
+        (0, 0) if tables == 0 => {}
         (APPLICATION_ID, VERSION) => {}
         (APPLICATION_ID, newer) => {
             return Ok(Err(format!(
@@ -66,19 +66,40 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<Result<(), String>> 
         }
         _ => return Ok(Err("the database of another program".to_owned())),
     }
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+    use_write_ahead_log(connection)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     if version == 0 {
-        let transaction = connection.transaction()?;
-        transaction.execute_batch(TABLES)?;
-        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-        transaction.pragma_update(None, "user_version", VERSION)?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let version: i32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        if version == 0 {
+            transaction.execute_batch(TABLES)?;
+            transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+            transaction.pragma_update(None, "user_version", VERSION)?;
+        }
         transaction.commit()?;
     }
     Ok(Ok(()))
 }
 
-/// Makes the file with its mode before SQLite writes to it; SQLite gives its side files the same mode.
+/// Switches to the write-ahead log. SQLite does not wait for the lock of another process here, so that this does.
+fn use_write_ahead_log(connection: &Connection) -> rusqlite::Result<()> {
+    let mut waited = Duration::ZERO;
+    loop {
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            Err(error) if is_busy(&error) && waited < BUSY => {
+                std::thread::sleep(BUSY_POLL);
+                waited += BUSY_POLL;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy)
+}
+
+/// Creates the file with its mode before SQLite writes to it. SQLite gives its side files the same mode.
 fn create_private(path: &Path) -> std::io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create(true).truncate(false);

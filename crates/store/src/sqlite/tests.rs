@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::*;
 use crate::{Expect, StoreErrorKind};
 
@@ -15,7 +17,78 @@ fn put(key: &str) -> Transaction {
 async fn conforms() {
     let folder = folder();
     let store = SqliteStore::open(&folder.path().join("store.db")).unwrap();
-    crate::conformance::check(&store).await.unwrap();
+    crate::conformance::check(Arc::new(store)).await.unwrap();
+}
+
+/// Calls go to two stores in turn, as those of two processes.
+#[derive(Debug)]
+struct InTurn([SqliteStore; 2], AtomicUsize);
+
+impl InTurn {
+    fn next(&self) -> &SqliteStore {
+        &self.0[self.1.fetch_add(1, Ordering::Relaxed) % 2]
+    }
+}
+
+#[async_trait]
+impl Store for InTurn {
+    async fn read(&self, collection: Collection, key: &str) -> Result<Option<Record>, StoreError> {
+        self.next().read(collection, key).await
+    }
+
+    async fn page(
+        &self,
+        collection: Collection,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Record>, StoreError> {
+        self.next().page(collection, after, limit).await
+    }
+
+    async fn commit(&self, transaction: Transaction) -> Result<Version, StoreError> {
+        self.next().commit(transaction).await
+    }
+
+    async fn claim(
+        &self,
+        collection: Collection,
+        now: SystemTime,
+        until: SystemTime,
+        limit: usize,
+    ) -> Result<Vec<Record>, StoreError> {
+        self.next().claim(collection, now, until, limit).await
+    }
+
+    async fn count_due(
+        &self,
+        collection: Collection,
+        time: SystemTime,
+        limit: usize,
+    ) -> Result<usize, StoreError> {
+        self.next().count_due(collection, time, limit).await
+    }
+}
+
+#[tokio::test]
+async fn two_stores_on_one_file_conform_together() {
+    let folder = folder();
+    let path = folder.path().join("store.db");
+    let stores = [SqliteStore::open(&path).unwrap(), SqliteStore::open(&path).unwrap()];
+    crate::conformance::check(Arc::new(InTurn(stores, AtomicUsize::new(0)))).await.unwrap();
+}
+
+#[test]
+fn a_new_file_that_several_open_at_once_has_its_tables_once() {
+    for _ in 0..10 {
+        let folder = folder();
+        let path = folder.path().join("store.db");
+        let results: Vec<_> = std::thread::scope(|scope| {
+            let open = || SqliteStore::open(&path).map(drop);
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(results.iter().all(Result::is_ok), "{results:?}");
+    }
 }
 
 #[tokio::test]
@@ -30,7 +103,7 @@ async fn what_was_committed_is_there_after_opening_again() {
 }
 
 #[tokio::test]
-async fn a_conflict_spoils_nobody_elses_commit_in_the_same_group() {
+async fn a_conflict_fails_no_other_commit_of_its_group() {
     let folder = folder();
     let store = Arc::new(SqliteStore::open(&folder.path().join("store.db")).unwrap());
     let commits: Vec<_> = (0..200)
@@ -53,7 +126,7 @@ async fn a_conflict_spoils_nobody_elses_commit_in_the_same_group() {
 
 #[cfg(unix)]
 #[test]
-fn the_file_is_its_owners_alone() {
+fn the_file_is_readable_by_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
     let folder = folder();
     let path = folder.path().join("store.db");
@@ -62,7 +135,7 @@ fn the_file_is_its_owners_alone() {
 }
 
 #[test]
-fn no_foreign_file_is_taken() {
+fn a_file_of_another_program_or_a_newer_version_is_refused() {
     let folder = folder();
     let foreign = folder.path().join("foreign.db");
     Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE theirs (a)").unwrap();

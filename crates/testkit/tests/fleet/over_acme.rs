@@ -96,7 +96,7 @@ impl OverAcme {
         });
         let certificates = ledger.certificates().into_iter().map(|certificate| Entry {
             at: certificate.at,
-            device: device(certificate.chain.leaf().names()[0].as_str()),
+            device: device(certificate.chain.leaf().identifiers()[0].as_str()),
             what: What::Certificate,
         });
         let mut entries: Vec<_> = orders.chain(certificates).collect();
@@ -143,7 +143,7 @@ impl Ca for OverAcme {
         assert!(seen, "no validation fails in this scenario");
         self.at(now);
         let mut handle = self.open.remove(&order.device).unwrap();
-        let csr = csr_for(std::slice::from_ref(order.name), &self.key).unwrap();
+        let csr = csr_for(&order.name.clone().into(), &self.key).unwrap();
         let chain = self.runtime.block_on(async {
             for challenge in handle.challenges().await.unwrap() {
                 if challenge.status != AuthorizationStatus::Pending {

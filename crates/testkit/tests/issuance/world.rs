@@ -99,7 +99,7 @@ impl TestSetup {
     }
 
     pub(crate) fn csr(&self, name: &str) -> VerifiedCsr {
-        let csr = csr_for(&[host(name)], &KeyPair::generate(KeyKind::P256).unwrap()).unwrap();
+        let csr = csr_for(&name.parse().unwrap(), &KeyPair::generate(KeyKind::P256).unwrap()).unwrap();
         VerifiedCsr::parse(&csr, &CsrPolicy::lets_encrypt()).unwrap()
     }
 
@@ -166,7 +166,7 @@ impl TestSetup {
         csr: &VerifiedCsr,
         replaces: Option<&Chain>,
     ) -> Result<Chain, &'static str> {
-        let names: Vec<&str> = csr.names().iter().map(HostName::as_str).collect();
+        let names: Vec<&str> = csr.identifiers().hosts().map(HostName::as_str).collect();
         let mut order = self.order(account, &names, replaces).await.unwrap();
         self.finish(&mut order, csr).await.ok_or("the order did not become ready")
     }

@@ -2,10 +2,13 @@
 
 use std::time::SystemTime;
 
-use fleetcert_x509::{Inventory, InventoryEntry};
+use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+
+use crate::entry::InventoryEntry;
+use crate::inventory::Inventory;
 
 /// All of it as one JSON object; times are those of RFC 3339, octets are in hex.
 pub(crate) fn of(inventory: &Inventory, now: SystemTime) -> Value {
@@ -35,10 +38,10 @@ fn certificate(entry: &InventoryEntry, now: SystemTime) -> Value {
         "days_left": entry.days_left(now),
         "renewal_point": text(leaf.renewal_point()),
         "key": entry.key().to_string(),
-        "serial": hex(leaf.serial()),
-        "authority_key_id": leaf.authority_key_id().map(hex),
+        "serial": HEXLOWER.encode(leaf.serial()),
+        "authority_key_id": leaf.authority_key_id().map(|id| HEXLOWER.encode(id)),
         "certificate_id": leaf.certificate_id().ok().map(|id| id.to_string()),
-        "sha256": hex(entry.sha256()),
+        "sha256": HEXLOWER.encode(entry.sha256()),
         "authority": leaf.is_authority(),
         "chain": { "state": entry.chain().word(), "detail": entry.chain().to_string() },
         "duplicate_of": entry.duplicate_of(),
@@ -53,8 +56,4 @@ fn text(moment: SystemTime) -> Value {
     };
     let time = seconds.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
     time.and_then(|time| time.format(&Rfc3339).ok()).map_or(Value::Null, Value::String)
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }

@@ -10,14 +10,20 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is a program")]
 
+mod entry;
+mod inventory;
 mod json;
+mod links;
+mod state;
+mod table;
 mod walk;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use fleetcert_x509::{Inventory, Roots};
+use fleetcert_x509::Roots;
+use inventory::Inventory;
 use walk::Limits;
 
 const USAGE: &str = "inventory [--days N] [--roots FILE] [--json] PATH...";

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use fleetcert_x509::Inventory;
+use crate::inventory::Inventory;
 
 /// How far a walk goes.
 #[derive(Clone, Copy, Debug)]

@@ -3,7 +3,19 @@
 
 use std::time::SystemTime;
 
-use fleetcert_x509::{Inventory, Roots};
+use fleetcert_x509::Roots;
+use inventory::Inventory;
+
+#[path = "../../examples/inventory/entry.rs"]
+mod entry;
+#[path = "../../examples/inventory/inventory.rs"]
+mod inventory;
+#[path = "../../examples/inventory/links.rs"]
+mod links;
+#[path = "../../examples/inventory/state.rs"]
+mod state;
+#[path = "../../examples/inventory/table.rs"]
+mod table;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let (before, after) = bytes.split_at(bytes.len() / 2);

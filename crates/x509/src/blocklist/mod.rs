@@ -28,7 +28,8 @@ pub use blocked_keys::BlockedKeys;
 ///     }
 /// }
 ///
-/// let csr = csr_for(&["xi8qz.fleet.test".parse()?], &KeyPair::generate(KeyKind::P256)?)?;
+/// let key = KeyPair::generate(KeyKind::P256)?;
+/// let csr = csr_for(&"xi8qz.fleet.test".parse()?, &key)?;
 /// let refusal = VerifiedCsr::parse(&csr, &CsrPolicy::device().with_blocklist(Arc::new(Remote))).unwrap_err();
 /// assert_eq!(refusal.code(), CsrRefusalCode::KeyCheckUnavailable);
 /// assert!(refusal.is_temporary());

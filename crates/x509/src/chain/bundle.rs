@@ -15,7 +15,8 @@ use crate::{X509Error, X509ErrorKind, pem};
 /// use fleetcert_x509::Chain;
 ///
 /// let chain = Chain::from_pem(&file())?;
-/// println!("{:?} until {:?}", chain.leaf().names(), chain.leaf().not_after());
+/// let leaf = chain.leaf();
+/// println!("{:?} until {:?}", leaf.identifiers(), leaf.not_after());
 /// # Ok::<(), fleetcert_x509::X509Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use fleetcert_names::HostName;
+use fleetcert_names::{Identifier, IdentifierSet};
 use rustls_pki_types::{ServerName, UnixTime};
 use webpki::{EndEntityCert, KeyUsage};
 
@@ -13,13 +13,8 @@ use super::{Chain, Leaf, Roots, link};
 pub struct Expectation<'a> {
     /// The public key of the CSR: a DER SubjectPublicKeyInfo.
     pub spki: &'a [u8],
-    /// The names that were ordered; the leaf must have these, the wildcards, and no others.
-    pub names: &'a [HostName],
-    /// The part behind `*.` of each wildcard name that was ordered, as [`VerifiedCsr::wildcards`] has them; most often
-    /// there is none.
-    ///
-    /// [`VerifiedCsr::wildcards`]: crate::VerifiedCsr::wildcards
-    pub wildcards: &'a [HostName],
+    /// Identifiers that were ordered: the leaf must have all of them and no other name.
+    pub identifiers: &'a IdentifierSet,
     /// When the chain must hold.
     pub now: SystemTime,
     /// The roots to which it must lead. With `None` only the links within the chain are checked: enough where
@@ -120,11 +115,14 @@ impl Chain {
     /// ```no_run
     /// use fleetcert_x509::{Chain, ChainFault, Expectation, VerifiedCsr};
     ///
-    /// fn check(chain: &Chain, csr: &VerifiedCsr, now: std::time::SystemTime) -> Result<(), ChainFault> {
+    /// fn check(
+    ///     chain: &Chain,
+    ///     csr: &VerifiedCsr,
+    ///     now: std::time::SystemTime,
+    /// ) -> Result<(), ChainFault> {
     ///     chain.check(&Expectation {
     ///         spki: csr.spki(),
-    ///         names: csr.names(),
-    ///         wildcards: csr.wildcards(),
+    ///         identifiers: csr.identifiers(),
     ///         now,
     ///         roots: None,
     ///     })
@@ -132,14 +130,29 @@ impl Chain {
     /// ```
     pub fn check(&self, expected: &Expectation<'_>) -> Result<(), ChainFault> {
         self.check_leaf(expected)?;
-        for (position, pair) in self.certificates().windows(2).enumerate() {
-            if !link::is_signed_by(&pair[0], &pair[1]) {
-                return Err(ChainFault::BrokenLink { position });
-            }
-        }
+        self.check_links()?;
         match expected.roots {
             Some(roots) => self.check_path(expected, roots),
             None => self.check_issuers(expected.now),
+        }
+    }
+
+    /// Checks that each certificate was signed by the next one, by an algorithm that TLS clients accept.
+    ///
+    /// # Errors
+    /// [`ChainFault::BrokenLink`] with the first certificate that was not.
+    ///
+    /// ```no_run
+    /// # use fleetcert_x509::{Chain, ChainFault};
+    /// fn is_in_order(chain: &Chain) -> bool {
+    ///     chain.check_links().is_ok()
+    /// }
+    /// ```
+    pub fn check_links(&self) -> Result<(), ChainFault> {
+        let mut pairs = self.certificates().windows(2);
+        match pairs.position(|pair| !link::is_signed_by(&pair[0], &pair[1])) {
+            Some(position) => Err(ChainFault::BrokenLink { position }),
+            None => Ok(()),
         }
     }
 
@@ -185,15 +198,12 @@ impl Chain {
         if leaf.spki() != expected.spki {
             return Err(ChainFault::WrongKey);
         }
-        if let Some(name) = first_without(expected.names, leaf.names()) {
+        let missing = expected.identifiers.iter().find(|one| leaf.identifiers().binary_search(one).is_err());
+        if let Some(name) = missing {
             return Err(ChainFault::MissingName(name.to_string()));
         }
-        if let Some(base) = first_without(expected.wildcards, leaf.wildcards()) {
-            return Err(ChainFault::MissingName(wildcard(base)));
-        }
-        let unexpected = first_without(leaf.names(), expected.names).map(ToString::to_string);
-        let unexpected =
-            unexpected.or_else(|| first_without(leaf.wildcards(), expected.wildcards).map(wildcard));
+        let unexpected = leaf.identifiers().iter().find(|one| !expected.identifiers.contains(one));
+        let unexpected = unexpected.map(ToString::to_string);
         if let Some(name) = unexpected.or_else(|| leaf.other_names().first().cloned()) {
             return Err(ChainFault::UnexpectedName(name));
         }
@@ -230,17 +240,19 @@ impl Chain {
             None,
         )
         .map_err(untrusted)?;
-        // A client looks up hosts. One below a wildcard's base stands for all of them.
-        let exact = expected.names.iter().map(|name| (name.to_string(), name.to_string()));
-        let below = expected.wildcards.iter().map(|base| (wildcard(base), format!("a.{base}")));
-        for (name, host) in exact.chain(below) {
-            let accepted = ServerName::try_from(host)
-                .is_ok_and(|server| leaf.verify_is_valid_for_subject_name(&server).is_ok());
-            if !accepted {
-                return Err(ChainFault::NotValidForName(name));
-            }
+        // A client looks up hosts. One host below a wildcard's base stands for all of them.
+        let host = |identifier: &Identifier| match identifier.is_wildcard() {
+            true => format!("a.{}", identifier.base()),
+            false => identifier.to_string(),
+        };
+        let accepted = |identifier: &&Identifier| {
+            ServerName::try_from(host(identifier))
+                .is_ok_and(|server| leaf.verify_is_valid_for_subject_name(&server).is_ok())
+        };
+        match expected.identifiers.iter().find(|identifier| !accepted(identifier)) {
+            Some(identifier) => Err(ChainFault::NotValidForName(identifier.to_string())),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// `now`, or the latest beginning within the leeway, which the path's own check of time does not know.
@@ -252,15 +264,6 @@ impl Chain {
             .fold(now, SystemTime::max);
         UnixTime::since_unix_epoch(moment.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
     }
-}
-
-/// The first of `names` that `others` lack.
-fn first_without<'a>(names: &'a [HostName], others: &[HostName]) -> Option<&'a HostName> {
-    names.iter().find(|name| !others.contains(name))
-}
-
-fn wildcard(base: &HostName) -> String {
-    format!("*.{base}")
 }
 
 fn is_later(moment: SystemTime, now: SystemTime) -> bool {

@@ -2,19 +2,19 @@
 
 use std::time::{Duration, SystemTime};
 
-use fleetcert_names::HostName;
+use fleetcert_names::{Identifier, IdentifierSet, NameError};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::time::ASN1Time;
 
 use super::{Validity, link};
-use crate::{CertificateId, X509Error, X509ErrorKind};
+use crate::key::PublicKey;
+use crate::{CertificateId, KeyKind, X509Error, X509ErrorKind};
 
 /// What the certificate of a server says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leaf {
-    names: Vec<HostName>,
-    wildcards: Vec<HostName>,
+    identifiers: Vec<Identifier>,
     other_names: Vec<String>,
     spki: Vec<u8>,
     serial: Vec<u8>,
@@ -33,12 +33,11 @@ impl Leaf {
         let certificate = link::parse(der)?;
         let fault =
             |error| X509Error::malformed("an extension of the certificate is there twice").because(error);
-        let Names { exact, wildcards, others } = Names::of(&certificate)?;
+        let AlternativeNames { identifiers, others } = AlternativeNames::of(&certificate)?;
         let eku = certificate.extended_key_usage().map_err(fault)?;
         let constraints = certificate.basic_constraints().map_err(fault)?;
         Ok(Self {
-            names: exact,
-            wildcards,
+            identifiers,
             other_names: others,
             spki: certificate.public_key().raw.to_vec(),
             serial: certificate.raw_serial().to_vec(),
@@ -52,14 +51,18 @@ impl Leaf {
         })
     }
 
-    /// The DNS names of the subject alternative name extension, sorted, each once. The subject does not count.
-    pub fn names(&self) -> &[HostName] {
-        &self.names
+    /// Returns the DNS names and wildcards of the subject alternative name extension, sorted, without repeats. The
+    /// subject does not count. There is none in a certificate of an authority, and other CAs put more than 100 in one.
+    pub fn identifiers(&self) -> &[Identifier] {
+        &self.identifiers
     }
 
-    /// The part behind `*.` of each wildcard name, sorted, each once: `fleet.test` for `*.fleet.test`.
-    pub fn wildcards(&self) -> &[HostName] {
-        &self.wildcards
+    /// Returns the same as a set.
+    ///
+    /// # Errors
+    /// [`NameError`] when there is none, or more than 100.
+    pub fn identifier_set(&self) -> Result<IdentifierSet, NameError> {
+        IdentifierSet::new(self.identifiers.iter().cloned())
     }
 
     /// The subject alternative names that are neither, such as IP addresses, as text.
@@ -70,6 +73,11 @@ impl Leaf {
     /// The public key: a DER SubjectPublicKeyInfo.
     pub fn spki(&self) -> &[u8] {
         &self.spki
+    }
+
+    /// Returns the kind of the public key, or `None` for a key that no public CA certifies.
+    pub fn key_kind(&self) -> Option<KeyKind> {
+        PublicKey::parse(&self.spki).ok().map(|key| key.kind())
     }
 
     /// The content octets of the serial number's DER INTEGER.
@@ -125,13 +133,12 @@ impl Leaf {
 }
 
 #[derive(Default)]
-struct Names {
-    exact: Vec<HostName>,
-    wildcards: Vec<HostName>,
+struct AlternativeNames {
+    identifiers: Vec<Identifier>,
     others: Vec<String>,
 }
 
-impl Names {
+impl AlternativeNames {
     fn of(certificate: &X509Certificate<'_>) -> Result<Self, X509Error> {
         let extension = certificate
             .subject_alternative_name()
@@ -139,31 +146,21 @@ impl Names {
         let mut names = Self::default();
         for name in extension.map_or(&[][..], |extension| &extension.value.general_names) {
             match name {
-                GeneralName::DNSName(text) => names.push(text),
+                GeneralName::DNSName(text) => match text.parse() {
+                    Ok(identifier) if !text.ends_with('.') => names.identifiers.push(identifier),
+                    _ => names.others.push(harmless(text)),
+                },
                 other => names.others.push(harmless(&other.to_string())),
             }
         }
-        for list in [&mut names.exact, &mut names.wildcards] {
-            list.sort();
-            list.dedup();
-        }
+        names.identifiers.sort();
+        names.identifiers.dedup();
         Ok(names)
-    }
-
-    fn push(&mut self, text: &str) {
-        let (list, host) = match text.strip_prefix("*.") {
-            Some(base) => (&mut self.wildcards, base),
-            None => (&mut self.exact, text),
-        };
-        match host.parse() {
-            Ok(name) if !host.ends_with('.') => list.push(name),
-            _ => self.others.push(harmless(text)),
-        }
     }
 }
 
 /// Text from outside, escaped and shortened.
-pub(crate) fn harmless(text: &str) -> String {
+fn harmless(text: &str) -> String {
     text.chars().take(256).flat_map(char::escape_default).collect()
 }
 

@@ -13,7 +13,6 @@ mod validity;
 pub use bundle::Chain;
 pub use check::{ChainFault, Expectation};
 pub use leaf::Leaf;
-pub(crate) use leaf::harmless;
 pub use roots::Roots;
 pub use server_files::{PemFile, ServerFiles};
 pub use validity::Validity;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use fleetcert_names::HostName;
+use fleetcert_names::{Identifier, IdentifierSet};
 use proptest::prelude::*;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod,
@@ -26,8 +26,12 @@ fn days(count: u64) -> SystemTime {
     start() + Duration::from_secs(count * DAY)
 }
 
-fn host(name: &str) -> HostName {
-    name.parse().unwrap()
+fn identifiers(names: &str) -> IdentifierSet {
+    names.parse().unwrap()
+}
+
+fn texts(identifiers: &[Identifier]) -> Vec<&str> {
+    identifiers.iter().map(Identifier::as_str).collect()
 }
 
 /// A root and an intermediate.
@@ -78,7 +82,7 @@ impl Authority {
         csr: &VerifiedCsr,
         change: impl FnOnce(&mut CertificateParams),
     ) -> CertificateDer<'static> {
-        let names = csr.names().iter().map(ToString::to_string).collect::<Vec<_>>();
+        let names = csr.identifiers().iter().map(ToString::to_string).collect::<Vec<_>>();
         let mut params = CertificateParams::new(names).unwrap();
         params.not_before = date_time_ymd(2026, 1, 1);
         params.not_after = date_time_ymd(2026, 4, 1);
@@ -96,13 +100,13 @@ impl Authority {
 }
 
 fn csr(names: &[&str]) -> VerifiedCsr {
-    let names = names.iter().map(|name| host(name)).collect::<Vec<_>>();
+    let names = identifiers(&names.join(","));
     let key = KeyPair::generate(KeyKind::P256).unwrap();
     VerifiedCsr::parse(&csr_for(&names, &key).unwrap(), &CsrPolicy::lets_encrypt()).unwrap()
 }
 
 fn expected<'a>(csr: &'a VerifiedCsr, roots: Option<&'a Roots>) -> Expectation<'a> {
-    Expectation { spki: csr.spki(), names: csr.names(), wildcards: csr.wildcards(), now: days(10), roots }
+    Expectation { spki: csr.spki(), identifiers: csr.identifiers(), now: days(10), roots }
 }
 
 #[test]
@@ -114,7 +118,7 @@ fn a_good_chain() {
     chain.check(&expected(&csr, None)).unwrap();
 
     let leaf = chain.leaf();
-    assert_eq!(leaf.names(), [host("a.fleet.test"), host("b.fleet.test")]);
+    assert_eq!(leaf.identifier_set().unwrap(), identifiers("a.fleet.test,b.fleet.test"));
     assert_eq!((leaf.not_before(), leaf.not_after()), (start(), days(90)));
     assert_eq!(leaf.renewal_point(), days(60));
     assert_eq!(leaf.certificate_id().unwrap().to_string(), "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE");
@@ -164,26 +168,27 @@ fn the_leaf_differs() {
 }
 
 #[test]
-fn wildcards_are_ordered_and_compared() {
+fn a_leaf_has_exactly_the_wildcards_that_were_ordered() {
     let (authority, csr) = (Authority::new(), csr(&["fleet.test"]));
     let roots = authority.roots();
     let with = |names: &[&str]| {
         let names = names.iter().map(|name| SanType::DnsName((*name).try_into().unwrap())).collect();
         authority.chain(&csr, |params| params.subject_alt_names = names)
     };
-    let bases = [host("fleet.test")];
-    let wanted = Expectation { wildcards: &bases, ..expected(&csr, Some(&roots)) };
+    let ordered = identifiers("fleet.test,*.fleet.test");
+    let wanted = Expectation { identifiers: &ordered, ..expected(&csr, Some(&roots)) };
     let missing = |name: &str| Err(ChainFault::MissingName(name.to_owned()));
     let unexpected = |name: &str| Err(ChainFault::UnexpectedName(name.to_owned()));
 
     let both = with(&["fleet.test", "*.Fleet.test"]);
-    assert_eq!(both.leaf().wildcards(), bases);
+    assert_eq!(texts(both.leaf().identifiers()), ["*.fleet.test", "fleet.test"]);
     assert_eq!(both.check(&wanted), Ok(()));
     assert_eq!(both.check(&Expectation { roots: None, ..wanted }), Ok(()));
     assert_eq!(both.check(&expected(&csr, None)), unexpected("*.fleet.test"));
     let alone = with(&["*.fleet.test"]);
     assert_eq!(alone.check(&wanted), missing("fleet.test"));
-    assert_eq!(alone.check(&Expectation { names: &[], ..wanted }), Ok(()));
+    let wildcard = identifiers("*.fleet.test");
+    assert_eq!(alone.check(&Expectation { identifiers: &wildcard, ..wanted }), Ok(()));
 
     // A wildcard is no name below its base, nor the other way round.
     assert_eq!(with(&["fleet.test"]).check(&wanted), missing("*.fleet.test"));
@@ -277,8 +282,8 @@ fn a_name_that_no_client_looks_up() {
     let roots = authority.roots();
     let address = SanType::DnsName("10.0.0.1".try_into().unwrap());
     let chain = authority.chain(&csr, |params| params.subject_alt_names = vec![address]);
-    let names = [host("10.0.0.1")];
-    let expected = Expectation { names: &names, ..expected(&csr, Some(&roots)) };
+    let names = identifiers("10.0.0.1");
+    let expected = Expectation { identifiers: &names, ..expected(&csr, Some(&roots)) };
     assert_eq!(chain.check(&expected), Err(ChainFault::NotValidForName("10.0.0.1".to_owned())));
 }
 
@@ -317,7 +322,7 @@ fn leaves_for_each_kind_of_key() {
     let roots = authority.roots();
     for kind in [KeyKind::P256, KeyKind::P384, KeyKind::Rsa2048] {
         let key = KeyPair::generate(kind).unwrap();
-        let der = csr_for(&[host("xi8qz.fleet.test")], &key).unwrap();
+        let der = csr_for(&identifiers("xi8qz.fleet.test"), &key).unwrap();
         let csr = VerifiedCsr::parse(&der, &CsrPolicy::lets_encrypt()).unwrap();
         let chain = authority.chain(&csr, |_| ());
         assert_eq!(chain.leaf().spki(), key.spki_der());
@@ -360,7 +365,7 @@ mod server_files {
     fn each_server_has_its_order() {
         let authority = Authority::new();
         let key = KeyPair::generate(KeyKind::P256).unwrap();
-        let der = csr_for(&[host("xi8qz.fleet.test")], &key).unwrap();
+        let der = csr_for(&identifiers("xi8qz.fleet.test"), &key).unwrap();
         let csr = VerifiedCsr::parse(&der, &CsrPolicy::device()).unwrap();
         let chain = authority.chain(&csr, |_| ());
         let (leaf, issuer, secret) = ("CERTIFICATE", "CERTIFICATE", "PRIVATE KEY");

@@ -1,41 +1,37 @@
 //! Making a CSR.
 
-use fleetcert_names::HostName;
+use fleetcert_names::{Identifier, IdentifierSet};
 
-use super::{CsrPolicy, CsrRefusalCode, VerifiedCsr};
+use super::{CsrPolicy, CsrRefusalCode, NameGrant, VerifiedCsr};
 use crate::der::{encode, oid, positive_small, tag};
 use crate::{KeyKind, SigningKey, X509Error, X509ErrorKind};
 
-/// A CSR in DER for `names`, signed by `key`: the names as subject alternative names, and nothing else in it.
+/// Returns a CSR in DER for `identifiers`, signed by `key`.
 ///
-/// The subject is empty, as public CAs advise. Names that occur twice are taken once. What was made has been
-/// through the gate of [`VerifiedCsr`], so that a signer which gives a bad signature is found here.
+/// The identifiers are its subject alternative names, and there is nothing else in it. The subject is empty, as public
+/// CAs advise. The CSR has passed the gate of [`VerifiedCsr`], so that a bad signature of a signer is found here.
 ///
 /// # Errors
-/// [`X509ErrorKind::Signing`] when the key does not sign, or signs badly; [`X509ErrorKind::Unsupported`] when no
-/// public CA would take the names or the key: no name, more than 100, an IP address.
+/// [`X509ErrorKind::Signing`] when the key does not sign, or its signature is wrong; [`X509ErrorKind::Unsupported`]
+/// when no public CA would take a name or the key, for example an IP address.
 ///
 /// ```
 /// use fleetcert_x509::{KeyKind, KeyPair, csr_for};
 ///
 /// let key = KeyPair::generate(KeyKind::P256)?;
-/// let der = csr_for(&["xi8qz.fleet.test".parse()?], &key)?;
-/// assert_eq!(der[0], 0x30);
-/// assert!(csr_for(&[], &key).is_err());
+/// let names = "xi8qz.fleet.test,*.xi8qz.fleet.test".parse()?;
+/// assert_eq!(csr_for(&names, &key)?[0], 0x30);
+/// assert!(csr_for(&"10.0.0.1".parse()?, &key).is_err());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn csr_for(names: &[HostName], key: &dyn SigningKey) -> Result<Vec<u8>, X509Error> {
-    let mut names = names.to_vec();
-    names.sort();
-    names.dedup();
-
+pub fn csr_for(identifiers: &IdentifierSet, key: &dyn SigningKey) -> Result<Vec<u8>, X509Error> {
     let info = encode(
         tag::SEQUENCE,
         &[
             &positive_small(0),
             &encode(tag::SEQUENCE, &[]),
             key.spki_der(),
-            &encode(tag::ATTRIBUTES, &[&extension_request(&names)]),
+            &encode(tag::ATTRIBUTES, &[&extension_request(identifiers)]),
         ],
     );
     let signature = key.sign(&info)?;
@@ -44,7 +40,7 @@ pub fn csr_for(names: &[HostName], key: &dyn SigningKey) -> Result<Vec<u8>, X509
         &[&info, &key.signature_algorithm().identifier(), &encode(tag::BIT_STRING, &[&[0], &signature])],
     );
 
-    let policy = CsrPolicy::lets_encrypt().with_keys(&KeyKind::ALL);
+    let policy = CsrPolicy::lets_encrypt().with_keys(&KeyKind::ALL).with_grant(NameGrant::exact(identifiers));
     match VerifiedCsr::parse(&csr, &policy) {
         Ok(_) => Ok(csr),
         Err(refusal) => {
@@ -59,9 +55,9 @@ pub fn csr_for(names: &[HostName], key: &dyn SigningKey) -> Result<Vec<u8>, X509
 }
 
 /// The attribute with the one extension (RFC 2985 section 5.4.2).
-fn extension_request(names: &[HostName]) -> Vec<u8> {
-    let names =
-        names.iter().map(|name| encode(tag::DNS_NAME, &[name.as_str().as_bytes()])).collect::<Vec<_>>();
+fn extension_request(identifiers: &IdentifierSet) -> Vec<u8> {
+    let dns_name = |identifier: &Identifier| encode(tag::DNS_NAME, &[identifier.as_str().as_bytes()]);
+    let names = identifiers.iter().map(dns_name).collect::<Vec<_>>();
     let general_names = encode(tag::SEQUENCE, &[&names.concat()]);
     let extension = encode(
         tag::SEQUENCE,

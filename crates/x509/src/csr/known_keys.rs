@@ -16,7 +16,8 @@ const FIELD: &str = "subjectPKInfo";
 ///
 /// let (key, identity) = (KeyPair::generate(KeyKind::P256)?, KeyPair::generate(KeyKind::P256)?);
 /// let policy = CsrPolicy::device();
-/// let csr = VerifiedCsr::parse(&csr_for(&["xi8qz.fleet.test".parse()?], &key)?, &policy)?;
+/// let csr = csr_for(&"xi8qz.fleet.test".parse()?, &key)?;
+/// let csr = VerifiedCsr::parse(&csr, &policy)?;
 ///
 /// let known = KnownKeys::new().with_identity(identity.spki_der());
 /// assert!(csr.require_key(&known, &policy).is_ok());

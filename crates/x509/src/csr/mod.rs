@@ -26,6 +26,6 @@ pub use verified::VerifiedCsr;
 pub(crate) fn rules_without_signature(bytes: &[u8], policy: &CsrPolicy) {
     let Ok(der) = input::document(bytes) else { return };
     let Ok(request) = parse::CertificationRequest::parse(&der) else { return };
-    let _ = rules::names(&request, policy);
+    let _ = rules::identifiers(&request, policy);
     let _ = crate::key::PublicKey::parse(request.spki).map(|key| key.weakness());
 }

@@ -1,107 +1,130 @@
-//! Which names the sender may have.
+//! The names that one sender may have.
 
-use fleetcert_names::{DomainName, HostName};
+use fleetcert_names::{DomainName, Identifier, IdentifierSet};
 
 use super::refusal::{CsrRefusal, CsrRefusalCode as Code, quoted};
 
 const FIELD: &str = "subjectAltName";
 
-/// The names that were granted: all of some names, and whatever the sender likes of wildcards and subtrees.
+/// The names granted to a sender: some that the CSR must have, some that it may have, and whole subtrees.
 ///
 /// ```
-/// use fleetcert_names::{DomainName, HostName};
+/// use fleetcert_names::IdentifierSet;
 /// use fleetcert_x509::{CsrPolicy, KeyKind, KeyPair, NameGrant, VerifiedCsr, csr_for};
 ///
-/// let own: HostName = "xi8qz.fleet.test".parse()?;
 /// let key = KeyPair::generate(KeyKind::P256)?;
+/// let judge = |grant: &NameGrant, names: &str| {
+///     let csr = csr_for(&names.parse().unwrap(), &key).unwrap();
+///     VerifiedCsr::parse(&csr, &CsrPolicy::device().with_grant(grant.clone()))
+/// };
 ///
-/// let exact = CsrPolicy::device().with_grant(NameGrant::exact([own.clone()]));
-/// assert!(VerifiedCsr::parse(&csr_for(&[own.clone()], &key)?, &exact).is_ok());
-/// assert!(VerifiedCsr::parse(&csr_for(&["evil-xi8qz.fleet.test".parse()?], &key)?, &exact).is_err());
+/// let both: IdentifierSet = "xi8qz.fleet.test,*.xi8qz.fleet.test".parse()?;
+/// let exact = NameGrant::exact(&both);
+/// assert!(judge(&exact, both.canonical()).is_ok());
+/// assert!(judge(&exact, "xi8qz.fleet.test").is_err());
 ///
-/// let subtree = NameGrant::subtree(own.as_domain().clone());
-/// let below = csr_for(&["a.xi8qz.fleet.test".parse()?], &key)?;
-/// assert!(VerifiedCsr::parse(&below, &CsrPolicy::device().with_grant(subtree)).is_ok());
+/// let optional = NameGrant::optional(&both);
+/// assert!(judge(&optional, "xi8qz.fleet.test").is_ok());
+/// assert!(judge(&optional, "other.fleet.test").is_err());
+///
+/// let subtree = NameGrant::subtree("xi8qz.fleet.test".parse()?);
+/// assert!(judge(&subtree, "a.xi8qz.fleet.test").is_ok());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NameGrant {
-    exact: Vec<HostName>,
-    wildcards: Vec<HostName>,
+    /// Sorted, without repeats, as are the optional ones.
+    exact: Vec<Identifier>,
+    optional: Vec<Identifier>,
     subtrees: Vec<DomainName>,
 }
 
 impl NameGrant {
-    /// Exactly these names: the CSR must have all of them.
-    pub fn exact(names: impl IntoIterator<Item = HostName>) -> Self {
-        Self { exact: sorted(names.into_iter().collect()), ..Self::default() }
+    /// Returns the grant of exactly these identifiers: the CSR must have all of them.
+    pub fn exact(identifiers: &IdentifierSet) -> Self {
+        Self::default().and_exact(identifiers)
     }
 
-    /// The wildcard `*.base`, which stands for all names with one label more. `base` itself is not in it.
-    pub fn wildcard(base: HostName) -> Self {
-        Self::default().and_wildcard(base)
+    /// Returns the grant of any of these identifiers.
+    pub fn optional(identifiers: &IdentifierSet) -> Self {
+        Self::default().and_optional(identifiers)
     }
 
-    /// Any names below `base`, at any depth. `base` itself is not among them, nor are wildcards.
+    /// Returns the grant of any host names below `base`, at any depth. `base` itself and wildcards are not granted.
     pub fn subtree(base: DomainName) -> Self {
         Self::default().and_subtree(base)
     }
 
-    /// The same, and this name, which the CSR must have too.
+    /// Adds identifiers that the CSR must have.
     #[must_use]
-    pub fn and_exact(mut self, name: HostName) -> Self {
-        self.exact.push(name);
-        Self { exact: sorted(self.exact), ..self }
+    pub fn and_exact(self, identifiers: &IdentifierSet) -> Self {
+        Self { exact: union(self.exact, identifiers), ..self }
     }
 
-    /// The same, and the wildcard `*.base` if the sender likes.
+    /// Adds identifiers that the CSR may have.
     #[must_use]
-    pub fn and_wildcard(mut self, base: HostName) -> Self {
-        self.wildcards.push(base);
-        Self { wildcards: sorted(self.wildcards), ..self }
+    pub fn and_optional(self, identifiers: &IdentifierSet) -> Self {
+        Self { optional: union(self.optional, identifiers), ..self }
     }
 
-    /// The same, and any names below `base`.
+    /// Adds the host names below `base`, as optional ones.
     #[must_use]
     pub fn and_subtree(mut self, base: DomainName) -> Self {
         self.subtrees.push(base);
         self
     }
 
-    /// So many names can be asked for; `None` when only the policy bounds them.
-    pub(super) fn bound(&self) -> Option<usize> {
-        self.subtrees.is_empty().then(|| self.exact.len() + self.wildcards.len())
+    /// Returns the maximum number of names, or `None` when only the policy bounds it.
+    pub(super) fn max_names(&self) -> Option<usize> {
+        let is_more = |identifier: &&Identifier| self.exact.binary_search(identifier).is_err();
+        let more = || self.optional.iter().filter(is_more).count();
+        self.subtrees.is_empty().then(|| self.exact.len() + more())
     }
 
-    pub(super) fn has_wildcard(&self, base: &HostName) -> bool {
-        self.wildcards.contains(base)
+    pub(super) fn allows(&self, identifier: &Identifier) -> bool {
+        self.exact.binary_search(identifier).is_ok()
+            || self.optional.binary_search(identifier).is_ok()
+            || self.is_in_subtree(identifier)
     }
 
-    /// Whether `names` are all of the exact ones, and otherwise of the subtrees.
-    pub(super) fn check(&self, names: &[HostName]) -> Result<(), CsrRefusal> {
-        let granted = |name: &HostName| self.exact.contains(name) || self.is_below(name);
-        if let Some(name) = names.iter().find(|name| !granted(name)) {
-            return Err(refusal(name, "was not granted"));
+    /// Checks that each of `identifiers` was granted, and that none of the exact ones is missing.
+    pub(super) fn check(&self, identifiers: &IdentifierSet) -> Result<(), CsrRefusal> {
+        if let Some(stranger) = identifiers.iter().find(|identifier| !self.allows(identifier)) {
+            let (code, what) = match stranger.is_wildcard() {
+                true => (Code::WildcardNotGranted, "wildcard name"),
+                false => (Code::NameNotGranted, "name"),
+            };
+            return Err(refuse(code, &format!("The {what} {} was not granted.", quote(stranger))));
         }
-        match self.exact.iter().find(|name| !names.contains(name)) {
-            Some(name) => Err(refusal(name, "was granted, but the CSR does not have it")),
+        match self.exact.iter().find(|identifier| !identifiers.contains(identifier)) {
+            Some(missing) => {
+                let sentence =
+                    format!("The name {} was granted, but the CSR does not have it.", quote(missing));
+                Err(refuse(Code::NameNotGranted, &sentence))
+            }
             None => Ok(()),
         }
     }
 
-    fn is_below(&self, name: &HostName) -> bool {
-        let name = name.as_domain();
-        self.subtrees.iter().any(|base| name != base && name.is_within(base))
+    fn is_in_subtree(&self, identifier: &Identifier) -> bool {
+        identifier.host().is_some_and(|host| {
+            let name = host.as_domain();
+            self.subtrees.iter().any(|base| name != base && name.is_within(base))
+        })
     }
 }
 
-fn sorted(mut names: Vec<HostName>) -> Vec<HostName> {
-    names.sort();
-    names.dedup();
-    names
+fn union(mut identifiers: Vec<Identifier>, more: &IdentifierSet) -> Vec<Identifier> {
+    identifiers.extend(more.iter().cloned());
+    identifiers.sort();
+    identifiers.dedup();
+    identifiers
 }
 
-fn refusal(name: &HostName, what: &str) -> CsrRefusal {
-    let sentence = format!("The name {} {what}.", quoted(name.as_str().as_bytes()));
-    CsrRefusal::new(Code::NameNotGranted, FIELD, sentence)
+fn quote(identifier: &Identifier) -> String {
+    quoted(identifier.as_str().as_bytes())
+}
+
+fn refuse(code: Code, sentence: &str) -> CsrRefusal {
+    CsrRefusal::new(code, FIELD, sentence)
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use fleetcert_names::IdentifierSet;
+
 use super::NameGrant;
 use crate::{KeyBlocklist, KeyKind};
 
@@ -116,7 +118,8 @@ impl CsrPolicy {
         Self { keys: keys.to_vec(), ..self }
     }
 
-    /// The same, with at most so many names. Where a [grant](Self::with_grant) has no subtree, it says how many.
+    /// Returns the policy with this maximum number of names; above 100 it is 100. A [grant](Self::with_grant) without a
+    /// subtree has its own maximum.
     #[must_use]
     pub fn with_max_names(self, max_names: usize) -> Self {
         Self { max_names, ..self }
@@ -131,7 +134,7 @@ impl CsrPolicy {
     /// The same, for one sender: with the names of the grant and no others.
     ///
     /// Without a grant names of any owner are taken, wildcards excepted, and
-    /// [`VerifiedCsr::require_names`](crate::VerifiedCsr::require_names) compares them afterwards.
+    /// [`VerifiedCsr::require_identifiers`](crate::VerifiedCsr::require_identifiers) compares them afterwards.
     #[must_use]
     pub fn with_grant(self, grant: NameGrant) -> Self {
         Self { grant: Some(grant), ..self }
@@ -194,7 +197,8 @@ impl CsrPolicy {
     }
 
     pub(super) fn max_names(&self) -> usize {
-        self.grant.as_ref().and_then(NameGrant::bound).unwrap_or(self.max_names)
+        let granted = self.grant.as_ref().and_then(NameGrant::max_names);
+        granted.unwrap_or(self.max_names).min(IdentifierSet::MAX_IDENTIFIERS)
     }
 
     pub(super) fn allows_a_labels(&self) -> bool {

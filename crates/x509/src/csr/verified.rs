@@ -3,7 +3,7 @@
 use std::fmt;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use fleetcert_names::HostName;
+use fleetcert_names::IdentifierSet;
 
 use super::parse::CertificationRequest;
 use super::refusal::CsrRefusalCode as Code;
@@ -13,17 +13,16 @@ use crate::KeyKind;
 /// A CSR that passed the gate. There is no other way to one than [`parse`](Self::parse).
 ///
 /// It holds the bytes that were checked; send these ([`der`](Self::der)) to the CA and no others. What depends on the
-/// caller's records comes next: whether the names are the sender's own ([`require_names`](Self::require_names),
-/// unless the policy held the grant), and whether the key is in use elsewhere
-/// ([`require_key`](Self::require_key)).
+/// caller's records comes next: whether the identifiers are the sender's own
+/// ([`require_identifiers`](Self::require_identifiers), unless the policy held the grant), and whether the key is in
+/// use elsewhere ([`require_key`](Self::require_key)).
 ///
-/// A CA signs it from [`spki`](Self::spki), [`names`](Self::names) and [`wildcards`](Self::wildcards) alone; nothing
-/// else that a CSR may say gets through the gate.
+/// A CA signs it from [`spki`](Self::spki) and [`identifiers`](Self::identifiers) alone; nothing else that a CSR may
+/// say gets through the gate.
 #[derive(Clone, PartialEq, Eq)]
 pub struct VerifiedCsr {
     der: Vec<u8>,
-    names: Vec<HostName>,
-    wildcards: Vec<HostName>,
+    identifiers: IdentifierSet,
     spki: Vec<u8>,
     key_kind: KeyKind,
     sha256: [u8; 32],
@@ -48,9 +47,10 @@ impl VerifiedCsr {
     /// ```
     /// use fleetcert_x509::{CsrPolicy, CsrRefusalCode, KeyKind, KeyPair, VerifiedCsr, csr_for};
     ///
-    /// let names = ["a.fleet.test".parse()?, "b.fleet.test".parse()?];
+    /// let names = "a.fleet.test,b.fleet.test".parse()?;
     /// let csr = csr_for(&names, &KeyPair::generate(KeyKind::P384)?)?;
-    /// assert_eq!(VerifiedCsr::parse(&csr, &CsrPolicy::lets_encrypt())?.key_kind(), KeyKind::P384);
+    /// let verified = VerifiedCsr::parse(&csr, &CsrPolicy::lets_encrypt())?;
+    /// assert_eq!(verified.key_kind(), KeyKind::P384);
     ///
     /// let refusal = VerifiedCsr::parse(&csr, &CsrPolicy::device()).unwrap_err();
     /// assert_eq!(refusal.code(), CsrRefusalCode::SanTooMany);
@@ -63,10 +63,9 @@ impl VerifiedCsr {
         rules::not_weak(&key)?;
         let spki_sha256 = sha256(request.spki);
         rules::not_blocked(&spki_sha256, policy)?;
-        let names = rules::names(&request, policy)?;
+        let identifiers = rules::identifiers(&request, policy)?;
         Ok(Self {
-            names: names.exact,
-            wildcards: names.wildcards,
+            identifiers,
             spki: request.spki.to_vec(),
             key_kind: key.kind(),
             sha256: sha256(&der),
@@ -75,27 +74,24 @@ impl VerifiedCsr {
         })
     }
 
-    /// Checks that the names are exactly `granted`, neither more nor fewer, in any order.
+    /// Checks that the identifiers are exactly `granted`.
     ///
     /// # Errors
-    /// [`CsrRefusalCode::NameNotGranted`](crate::CsrRefusalCode::NameNotGranted) with the first name that is
+    /// [`CsrRefusalCode::WildcardNotGranted`](crate::CsrRefusalCode::WildcardNotGranted) or
+    /// [`CsrRefusalCode::NameNotGranted`](crate::CsrRefusalCode::NameNotGranted) with the first identifier that is
     /// only on one side.
     ///
     /// ```
     /// # use fleetcert_x509::{CsrPolicy, KeyKind, KeyPair, VerifiedCsr, csr_for};
     /// let key = KeyPair::generate(KeyKind::P256)?;
-    /// let csr = csr_for(&["xi8qz.fleet.test".parse()?], &key)?;
+    /// let csr = csr_for(&"xi8qz.fleet.test".parse()?, &key)?;
     /// let csr = VerifiedCsr::parse(&csr, &CsrPolicy::device())?;
-    /// assert!(csr.require_names(&["xi8qz.fleet.test".parse()?]).is_ok());
-    /// assert!(csr.require_names(&["fleet.test".parse()?]).is_err());
+    /// assert!(csr.require_identifiers(&"xi8qz.fleet.test".parse()?).is_ok());
+    /// assert!(csr.require_identifiers(&"fleet.test".parse()?).is_err());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn require_names(&self, granted: &[HostName]) -> Result<(), CsrRefusal> {
-        if let Some(base) = self.wildcards.first() {
-            let sentence = format!("The wildcard name \"*.{}\" was not granted.", base.as_str());
-            return Err(CsrRefusal::new(Code::WildcardNotGranted, "subjectAltName", sentence));
-        }
-        NameGrant::exact(granted.iter().cloned()).check(&self.names)
+    pub fn require_identifiers(&self, granted: &IdentifierSet) -> Result<(), CsrRefusal> {
+        NameGrant::exact(granted).check(&self.identifiers)
     }
 
     /// Checks that these are the bytes that were checked before, by their SHA-256.
@@ -109,10 +105,13 @@ impl VerifiedCsr {
     /// ```
     /// # use fleetcert_x509::{CsrPolicy, KeyKind, KeyPair, VerifiedCsr, csr_for};
     /// let (policy, key) = (CsrPolicy::device(), KeyPair::generate(KeyKind::P256)?);
-    /// let stored = VerifiedCsr::parse(&csr_for(&["a.fleet.test".parse()?], &key)?, &policy)?;
-    /// assert!(VerifiedCsr::parse(stored.der(), &policy)?.require_sha256(stored.sha256()).is_ok());
+    /// let csr = csr_for(&"a.fleet.test".parse()?, &key)?;
+    /// let stored = VerifiedCsr::parse(&csr, &policy)?;
+    /// let again = VerifiedCsr::parse(stored.der(), &policy)?;
+    /// assert!(again.require_sha256(stored.sha256()).is_ok());
     ///
-    /// let other = VerifiedCsr::parse(&csr_for(&["b.fleet.test".parse()?], &key)?, &policy)?;
+    /// let other = csr_for(&"b.fleet.test".parse()?, &key)?;
+    /// let other = VerifiedCsr::parse(&other, &policy)?;
     /// assert!(other.require_sha256(stored.sha256()).is_err());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -129,14 +128,9 @@ impl VerifiedCsr {
         &self.der
     }
 
-    /// The names, in lower case, sorted. There is at least one, of these or of the wildcards.
-    pub fn names(&self) -> &[HostName] {
-        &self.names
-    }
-
-    /// The part behind `*.` of each wildcard name, in lower case, sorted. Only a [`NameGrant`] lets wildcards through.
-    pub fn wildcards(&self) -> &[HostName] {
-        &self.wildcards
+    /// Returns the identifiers. Only a [`NameGrant`] lets wildcards through.
+    pub fn identifiers(&self) -> &IdentifierSet {
+        &self.identifiers
     }
 
     /// The public key: a DER SubjectPublicKeyInfo.
@@ -163,8 +157,7 @@ impl VerifiedCsr {
 impl fmt::Debug for VerifiedCsr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VerifiedCsr")
-            .field("names", &self.names)
-            .field("wildcards", &self.wildcards)
+            .field("identifiers", &self.identifiers)
             .field("key_kind", &self.key_kind)
             .finish()
     }

@@ -29,7 +29,7 @@ use crate::{SignatureAlgorithm, X509Error};
 /// }
 ///
 /// let token = Token(KeyPair::generate(KeyKind::P256)?);
-/// assert!(fleetcert_x509::csr_for(&["xi8qz.fleet.test".parse()?], &token).is_ok());
+/// assert!(fleetcert_x509::csr_for(&"xi8qz.fleet.test".parse()?, &token).is_ok());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait SigningKey: Send + Sync + Debug {

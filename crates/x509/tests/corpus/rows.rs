@@ -63,12 +63,12 @@ impl Row {
     }
 }
 
-/// `*.base` is a wildcard, `.base` a subtree, anything else a name.
+/// `*.base` is an optional wildcard, `.base` a subtree, anything else a name that must be there.
 fn granted(grant: NameGrant, name: &str) -> NameGrant {
     match (name.strip_prefix("*."), name.strip_prefix('.')) {
-        (Some(base), _) => grant.and_wildcard(base.parse().expect("a name")),
+        (Some(_), _) => grant.and_optional(&name.parse().expect("a wildcard")),
         (_, Some(base)) => grant.and_subtree(base.parse().expect("a name")),
-        _ => grant.and_exact(name.parse().expect("a name")),
+        _ => grant.and_exact(&name.parse().expect("a name")),
     }
 }
 

@@ -6,20 +6,24 @@ mod key;
 mod names;
 mod subject;
 
+use fleetcert_names::IdentifierSet;
+
 use super::parse::CertificationRequest;
 use super::refusal::CsrRefusal;
 use crate::CsrPolicy;
 
 pub(super) use key::{key_and_signature, not_blocked, not_weak};
-pub(super) use names::Names;
 
-/// All that is asked for, apart from the key: attributes, extensions, names, subject, grant.
-pub(super) fn names(request: &CertificationRequest<'_>, policy: &CsrPolicy) -> Result<Names, CsrRefusal> {
+/// Checks everything but the key: attributes, extensions, names, subject, grant. Returns the identifiers.
+pub(super) fn identifiers(
+    request: &CertificationRequest<'_>,
+    policy: &CsrPolicy,
+) -> Result<IdentifierSet, CsrRefusal> {
     let extensions = attributes::extension_request(request.attributes, policy)?;
-    let names = names::names(extensions, policy)?;
-    subject::subject(request.subject, &names, policy)?;
+    let identifiers = names::identifiers(extensions, policy)?;
+    subject::subject(request.subject, &identifiers, policy)?;
     if let Some(grant) = policy.grant() {
-        grant.check(&names.exact)?;
+        grant.check(&identifiers)?;
     }
-    Ok(names)
+    Ok(identifiers)
 }

@@ -1,6 +1,6 @@
 //! The names: DNS names only, each once, of a form that a public CA takes.
 
-use fleetcert_names::{HostName, NameErrorKind};
+use fleetcert_names::{HostName, Identifier, IdentifierSet, NameErrorKind};
 
 use super::super::refusal::{CsrRefusal, CsrRefusalCode as Code, quoted};
 use super::extensions::subject_alt_name;
@@ -11,22 +11,12 @@ const FIELD: &str = "subjectAltName";
 /// Let's Encrypt's limit.
 const MAX_LABELS: usize = 10;
 
-/// What a CSR asks for, each sorted.
-#[derive(Debug)]
-pub(in super::super) struct Names {
-    pub(in super::super) exact: Vec<HostName>,
-    /// The part behind `*.` of each wildcard.
-    pub(in super::super) wildcards: Vec<HostName>,
-}
-
-pub(super) fn names(extensions: Reader<'_>, policy: &CsrPolicy) -> Result<Names, CsrRefusal> {
+/// Returns the identifiers for which a CSR asks; each wildcard is one of the policy's grant.
+pub(super) fn identifiers(extensions: Reader<'_>, policy: &CsrPolicy) -> Result<IdentifierSet, CsrRefusal> {
     let mut general_names = subject_alt_name(extensions, policy)?.unwrap_or(Reader::new(&[]));
-    if general_names.is_empty() {
-        return Err(refuse(Code::SanMissing, "The CSR has no subject alternative name."));
-    }
-    let mut names = Names { exact: Vec::new(), wildcards: Vec::new() };
+    let mut identifiers = Vec::new();
     while !general_names.is_empty() {
-        if names.exact.len() + names.wildcards.len() >= policy.max_names() {
+        if identifiers.len() >= policy.max_names() {
             let sentence = format!("The CSR has more names than {}.", policy.max_names());
             return Err(refuse(Code::SanTooMany, sentence));
         }
@@ -36,20 +26,20 @@ pub(super) fn names(extensions: Reader<'_>, policy: &CsrPolicy) -> Result<Names,
                 format!("A name is {} instead of a DNS name.", general_name_type(general_name.tag));
             return Err(refuse(Code::SanTypeNotAllowed, sentence));
         }
-        if general_name.content.contains(&b'*') {
-            names.wildcards.push(wildcard(general_name.content, policy)?);
+        identifiers.push(if general_name.content.contains(&b'*') {
+            wildcard(general_name.content, policy)?
         } else {
-            names.exact.push(host_name(general_name.content, MAX_LABELS, policy)?);
-        }
+            host_name(general_name.content, MAX_LABELS, policy)?.into()
+        });
     }
-    once_each(&mut names.exact)?;
-    once_each(&mut names.wildcards)?;
-    Ok(names)
+    each_once(&mut identifiers)?;
+    IdentifierSet::new(identifiers)
+        .map_err(|_none| refuse(Code::SanMissing, "The CSR has no subject alternative name."))
 }
 
-fn once_each(names: &mut [HostName]) -> Result<(), CsrRefusal> {
-    names.sort();
-    match names.windows(2).find(|pair| pair[0] == pair[1]) {
+fn each_once(identifiers: &mut [Identifier]) -> Result<(), CsrRefusal> {
+    identifiers.sort();
+    match identifiers.windows(2).find(|pair| pair[0] == pair[1]) {
         Some(pair) => {
             let sentence = format!("The name {} is there twice.", quoted(pair[0].as_str().as_bytes()));
             Err(refuse(Code::SanDuplicate, sentence))
@@ -58,8 +48,8 @@ fn once_each(names: &mut [HostName]) -> Result<(), CsrRefusal> {
     }
 }
 
-/// The part behind `*.`, where the asterisk is the whole left-most label and the wildcard was granted.
-fn wildcard(bytes: &[u8], policy: &CsrPolicy) -> Result<HostName, CsrRefusal> {
+/// Parses a wildcard: the asterisk is the whole left-most label, and the wildcard was granted.
+fn wildcard(bytes: &[u8], policy: &CsrPolicy) -> Result<Identifier, CsrRefusal> {
     let refusal = || {
         let sentence = format!("The wildcard name {} was not granted.", quoted(bytes));
         refuse(Code::WildcardNotGranted, sentence)
@@ -69,8 +59,8 @@ fn wildcard(bytes: &[u8], policy: &CsrPolicy) -> Result<HostName, CsrRefusal> {
         [b'*', b'.', base @ ..] if !base.contains(&b'*') => base,
         _ => return Err(refusal()),
     };
-    let base = host_name(base, MAX_LABELS - 1, policy)?;
-    if grant.has_wildcard(&base) { Ok(base) } else { Err(refusal()) }
+    let wildcard = Identifier::wildcard(host_name(base, MAX_LABELS - 1, policy)?);
+    if grant.allows(&wildcard) { Ok(wildcard) } else { Err(refusal()) }
 }
 
 fn host_name(bytes: &[u8], max_labels: usize, policy: &CsrPolicy) -> Result<HostName, CsrRefusal> {

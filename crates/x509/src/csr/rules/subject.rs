@@ -1,9 +1,8 @@
 //! The subject: empty, or one common name that is one of the names.
 
-use fleetcert_names::HostName;
+use fleetcert_names::IdentifierSet;
 
 use super::super::refusal::{CsrRefusal, CsrRefusalCode as Code, quoted};
-use super::names::Names;
 use crate::der::{DerFault, Element, Reader, oid, tag};
 use crate::{CsrPolicy, SubjectRule};
 
@@ -11,7 +10,11 @@ const FIELD: &str = "subject";
 /// ub-common-name (RFC 5280 appendix A.1).
 const MAX_COMMON_NAME: usize = 64;
 
-pub(super) fn subject(mut subject: Reader<'_>, names: &Names, policy: &CsrPolicy) -> Result<(), CsrRefusal> {
+pub(super) fn subject(
+    mut subject: Reader<'_>,
+    names: &IdentifierSet,
+    policy: &CsrPolicy,
+) -> Result<(), CsrRefusal> {
     if subject.is_empty() {
         return Ok(());
     }
@@ -27,7 +30,7 @@ pub(super) fn subject(mut subject: Reader<'_>, names: &Names, policy: &CsrPolicy
     }
 }
 
-fn only_common_name(mut subject: Reader<'_>, names: &Names) -> Result<(), CsrRefusal> {
+fn only_common_name(mut subject: Reader<'_>, names: &IdentifierSet) -> Result<(), CsrRefusal> {
     let of = CsrRefusal::der(FIELD);
     let mut rdn = Reader::new(subject.read(tag::SET).map_err(&of)?.content);
     let (kind, value) = attribute(&mut rdn).map_err(&of)?;
@@ -38,7 +41,7 @@ fn only_common_name(mut subject: Reader<'_>, names: &Names) -> Result<(), CsrRef
 }
 
 /// One RelativeDistinguishedName of any attributes.
-fn relative_name(subject: &mut Reader<'_>, names: &Names) -> Result<(), CsrRefusal> {
+fn relative_name(subject: &mut Reader<'_>, names: &IdentifierSet) -> Result<(), CsrRefusal> {
     let of = CsrRefusal::der(FIELD);
     let mut rdn = Reader::new(subject.read(tag::SET).map_err(&of)?.content);
     // There is at least one (RFC 5280 appendix A.1).
@@ -53,13 +56,12 @@ fn relative_name(subject: &mut Reader<'_>, names: &Names) -> Result<(), CsrRefus
     }
 }
 
-fn is_one_of_the_names(value: Element<'_>, names: &Names) -> Result<(), CsrRefusal> {
+fn is_one_of_the_names(value: Element<'_>, names: &IdentifierSet) -> Result<(), CsrRefusal> {
     let common_name = common_name(value).ok_or_else(|| {
         refuse("The common name is not 1 to 64 printable characters in a UTF8String or PrintableString.")
     })?;
     let lower_case = common_name.to_ascii_lowercase();
-    let is_wildcard = |base: &HostName| lower_case.strip_prefix("*.") == Some(base.as_str());
-    if names.exact.iter().any(|name| name.as_str() == lower_case) || names.wildcards.iter().any(is_wildcard) {
+    if names.iter().any(|name| name.as_str() == lower_case) {
         return Ok(());
     }
     let sentence = format!("The common name {} is not one of the names.", quoted(common_name.as_bytes()));

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use fleetcert_names::IdentifierSet;
+
 use super::builder::*;
 use crate::CsrRefusalCode as Code;
 use crate::der::{encode, null, oid, tag};
@@ -120,20 +122,49 @@ fn identifiers_of_ecdsa_with_null() {
     }
 }
 
+fn set(names: &str) -> IdentifierSet {
+    names.parse().unwrap()
+}
+
+/// An exact grant demands a wildcard as it demands a name.
+#[test]
+fn a_csr_without_a_wildcard_of_its_exact_grant_is_refused() {
+    let both = set("xi8qz.fleet.test,*.xi8qz.fleet.test");
+    let policy = CsrPolicy::device().with_grant(NameGrant::exact(&both));
+    let of = |names: &[&str]| with_names(&names.iter().map(|name| dns(name)).collect::<Vec<_>>());
+    assert_eq!(code(&of(&[NAME, "*.xi8qz.fleet.test"]), &policy), None);
+    assert_eq!(code(&of(&[NAME]), &policy), Some(Code::NameNotGranted));
+    assert_eq!(code(&of(&["*.xi8qz.fleet.test"]), &policy), Some(Code::NameNotGranted));
+    let csr = VerifiedCsr::parse(&of(&[NAME]), &CsrPolicy::device()).unwrap();
+    assert_eq!(csr.require_identifiers(&both).unwrap_err().code(), Code::NameNotGranted);
+}
+
+/// A set has at most 100 identifiers, whatever the policy says.
+#[test]
+fn more_than_a_hundred_names_are_refused_by_any_policy() {
+    let of = |count: usize| {
+        with_names(&(0..count).map(|number| dns(&format!("d{number}.test"))).collect::<Vec<_>>())
+    };
+    let policy = CsrPolicy::device().with_max_names(1000);
+    assert_eq!(code(&of(100), &policy), None);
+    assert_eq!(code(&of(101), &policy), Some(Code::SanTooMany));
+}
+
 #[test]
 fn grants_of_each_kind() {
-    let [own, base] = [NAME, "fleet.test"].map(|name| name.parse::<fleetcert_names::HostName>().unwrap());
-    let grant =
-        NameGrant::exact([own.clone()]).and_wildcard(own.clone()).and_subtree(base.as_domain().clone());
+    let [own, base] = [NAME, "fleet.test"].map(set);
+    let [own_wildcard, base_wildcard] = ["*.xi8qz.fleet.test", "*.fleet.test"].map(set);
+    let grant = NameGrant::exact(&own).and_optional(&own_wildcard).and_subtree("fleet.test".parse().unwrap());
     let policy = |grant: &NameGrant| CsrPolicy::device().with_max_names(4).with_grant(grant.clone());
     let of = |names: &[&str]| with_names(&names.iter().map(|name| dns(name)).collect::<Vec<_>>());
 
     let csr =
         VerifiedCsr::parse(&of(&["*.XI8QZ.fleet.test", NAME, "b.fleet.test"]), &policy(&grant)).unwrap();
-    assert_eq!(csr.names(), ["b.fleet.test".parse().unwrap(), own.clone()]);
-    assert_eq!(csr.wildcards(), std::slice::from_ref(&own));
-    assert_eq!(csr.require_names(csr.names()).unwrap_err().code(), Code::WildcardNotGranted);
-    assert!(format!("{csr:?}").contains("wildcards"));
+    assert_eq!(csr.identifiers(), &set("*.xi8qz.fleet.test,b.fleet.test,xi8qz.fleet.test"));
+    assert!(csr.require_identifiers(csr.identifiers()).is_ok());
+    let hosts = set("b.fleet.test,xi8qz.fleet.test");
+    assert_eq!(csr.require_identifiers(&hosts).unwrap_err().code(), Code::WildcardNotGranted);
+    assert!(format!("{csr:?}").contains("*.xi8qz.fleet.test"));
 
     for (names, expected) in [
         (&[NAME][..], None),
@@ -152,31 +183,30 @@ fn grants_of_each_kind() {
         assert_eq!(code(&of(names), &policy(&grant)), expected, "{names:?}");
     }
 
-    // Without a subtree the grant says how many; exact names are wanted, wildcards are not.
-    let two = NameGrant::exact([own.clone(), own.clone()]).and_exact(base.clone()).and_wildcard(base);
+    // Without a subtree the grant says how many; exact names must be there, optional ones need not.
+    let two = NameGrant::exact(&own).and_exact(&base).and_optional(&base_wildcard);
     let strict = CsrPolicy::device().with_max_names(1).with_grant(two);
     assert_eq!(code(&of(&[NAME, "fleet.test"]), &strict), None);
     assert_eq!(code(&of(&[NAME, "fleet.test", "*.fleet.test"]), &strict), None);
     assert_eq!(code(&of(&[NAME, "*.fleet.test"]), &strict), Some(Code::NameNotGranted));
     assert_eq!(code(&of(&[NAME, "fleet.test", "*.fleet.test", "b.test"]), &strict), Some(Code::SanTooMany));
+    let overlapping = NameGrant::exact(&own).and_optional(&own).and_optional(&base);
+    let strict_too = CsrPolicy::device().with_grant(overlapping);
+    assert_eq!(code(&of(&[NAME, "fleet.test", "b.test"]), &strict_too), Some(Code::SanTooMany));
     let star_in_cn = with_subject(&[cn("*.fleet.test")]);
     assert_eq!(code(&star_in_cn, &strict), Some(Code::CommonNameMismatch));
 }
 
 #[test]
-fn grants_know_neither_order_nor_repetition() {
-    let [one, other] =
-        ["a.fleet.test", "b.fleet.test"].map(|name| name.parse::<fleetcert_names::HostName>().unwrap());
-    let both = NameGrant::exact([other.clone(), one.clone(), other.clone()]);
-    assert_eq!(NameGrant::exact([other.clone()]).and_exact(one.clone()).and_exact(other.clone()), both);
-    let stars = NameGrant::wildcard(one.clone()).and_wildcard(other.clone());
-    assert_eq!(
-        NameGrant::wildcard(other.clone()).and_wildcard(one.clone()).and_wildcard(other.clone()),
-        stars
-    );
-    assert_ne!(stars, both);
+fn grants_of_the_same_names_in_any_order_are_equal() {
+    let [one, other] = ["a.fleet.test", "b.fleet.test"].map(set);
+    let both = NameGrant::exact(&set("b.fleet.test,a.fleet.test,b.fleet.test"));
+    assert_eq!(NameGrant::exact(&other).and_exact(&one).and_exact(&other), both);
+    let any = NameGrant::optional(&one).and_optional(&other);
+    assert_eq!(NameGrant::optional(&other).and_optional(&one).and_optional(&other), any);
+    assert_ne!(any, both);
 
-    let subtree = CsrPolicy::device().with_grant(NameGrant::subtree(one.as_domain().clone()));
+    let subtree = CsrPolicy::device().with_grant(NameGrant::subtree("a.fleet.test".parse().unwrap()));
     assert_eq!(code(&with_names(&[dns("x.a.fleet.test")]), &subtree), None);
     assert_eq!(code(&with_names(&[dns("a.fleet.test")]), &subtree), Some(Code::NameNotGranted));
     assert_eq!(
@@ -193,7 +223,7 @@ fn a_wildcard_has_at_most_ten_labels_and_may_be_the_common_name() {
             parts.subject = sequence(&[cn(&name.to_ascii_uppercase())]);
             parts.attributes = vec![request(&[san(&[dns(&name)])])];
         });
-        code(&bytes, &CsrPolicy::device().with_grant(NameGrant::wildcard(base.parse().unwrap())))
+        code(&bytes, &CsrPolicy::device().with_grant(NameGrant::exact(&set(&name))))
     };
     assert_eq!(of("a.b.c.d.e.f.g.fleet.test"), None);
     assert_eq!(of("a.b.c.d.e.f.g.h.fleet.test"), Some(Code::NameMalformed));

@@ -11,7 +11,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let key = std::fs::read_to_string(key)?;
     let csr = match writer.as_str() {
-        "fleetcert" => csr_for(&[name.parse()?], &KeyPair::from_pem(&key)?)?,
+        "fleetcert" => csr_for(&name.parse()?, &KeyPair::from_pem(&key)?)?,
         _ => {
             let mut parameters = rcgen::CertificateParams::new([name.clone()])?;
             parameters.distinguished_name = rcgen::DistinguishedName::new();

@@ -6,8 +6,7 @@ use std::fmt;
 ///
 /// Positions count from 0 for the certificate itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ChainState {
+pub(crate) enum ChainState {
     /// Linked up to a root: one that was given, or if none were given, the self-signed one in the file.
     Complete,
     /// Linked up to an issuer that is not in the file, as servers send chains. Whether that is a root is not known,
@@ -47,7 +46,7 @@ pub enum ChainState {
 
 impl ChainState {
     /// One or two words for a table.
-    pub fn word(&self) -> &'static str {
+    pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::Complete => "complete",
             Self::Open { .. } => "open",
@@ -61,7 +60,7 @@ impl ChainState {
     }
 
     /// Whether a server can send it as it is: [`Complete`](Self::Complete) or [`Open`](Self::Open).
-    pub fn can_be_served(&self) -> bool {
+    pub(crate) fn can_be_served(&self) -> bool {
         matches!(self, Self::Complete | Self::Open { .. })
     }
 }

@@ -1,11 +1,4 @@
-//! What certificates there are, until when, and whether their chains are whole.
-
-mod entry;
-mod links;
-mod state;
-mod table;
-#[cfg(test)]
-mod tests;
+//! The inventory: which certificates there are, until when, and whether their chains are whole.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -13,12 +6,13 @@ use std::time::SystemTime;
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-use crate::chain::link;
-use crate::{Leaf, Roots, X509Error, pem};
-use entry::short_name;
-pub use entry::{InventoryEntry, InventoryKey};
-use links::{Candidate, Links, Path, PathEnd, is_self_issued};
-pub use state::ChainState;
+use fleetcert_x509::{Leaf, Roots};
+use rustls_pki_types::pem::{Error as PemError, PemObject, SectionKind};
+
+use crate::entry::{InventoryEntry, InventoryKey, short_name};
+use crate::links::{self, Candidate, Links, Path, PathEnd, is_self_issued};
+use crate::state::ChainState;
+use crate::table;
 
 /// The certificates of a number of files, as a value.
 ///
@@ -27,20 +21,8 @@ pub use state::ChainState;
 /// many, or one certificate in DER. There is an entry for every certificate that is not the issuer of another one in the
 /// same file: for a chain one, for a bundle of roots one for each root. What cannot be read is an entry of its own kind
 /// ([`unreadable`](Self::unreadable)), never an error that ends the rest.
-///
-/// ```
-/// use fleetcert_x509::{Inventory, Roots};
-/// use std::time::SystemTime;
-///
-/// let mut inventory = Inventory::new(None);
-/// inventory.add("README", b"no certificate");
-/// inventory.add("cut-off.pem", b"-----BEGIN CERTIFICATE-----\nMII");
-/// assert_eq!(inventory.without_certificate(), ["README"]);
-/// assert_eq!(inventory.unreadable()[0].file(), "cut-off.pem");
-/// assert!(inventory.table(SystemTime::UNIX_EPOCH, 30).ends_with("1 without a certificate\n"));
-/// ```
 #[derive(Debug, Default)]
-pub struct Inventory {
+pub(crate) struct Inventory {
     roots: Option<Roots>,
     /// The places of the roots by their names.
     roots_by_name: HashMap<Vec<u8>, Vec<usize>>,
@@ -54,7 +36,7 @@ pub struct Inventory {
 
 /// A file, or a certificate in it, that could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnreadableFile {
+pub(crate) struct UnreadableFile {
     file: String,
     reason: String,
 }
@@ -68,10 +50,10 @@ const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
 impl Inventory {
     /// An empty inventory. With `roots`, chains must lead to one of them; without, see [`ChainState`].
-    pub fn new(roots: Option<Roots>) -> Self {
+    pub(crate) fn new(roots: Option<Roots>) -> Self {
         let mut roots_by_name = HashMap::<_, Vec<_>>::new();
         for (place, root) in roots.iter().flat_map(Roots::certificates).enumerate() {
-            if let Ok(parsed) = link::parse(root) {
+            if let Some(parsed) = links::parse(root) {
                 roots_by_name.entry(parsed.subject().as_raw().to_vec()).or_default().push(place);
             }
         }
@@ -79,7 +61,7 @@ impl Inventory {
     }
 
     /// Takes in what is in a file of at most 1 MiB with at most 1000 certificates; `file` is only a name.
-    pub fn add(&mut self, file: &str, contents: &[u8]) {
+    pub(crate) fn add(&mut self, file: &str, contents: &[u8]) {
         if contents.len() > MAX_FILE {
             return self.add_unreadable(file, "it is larger than 1 MiB");
         }
@@ -89,53 +71,47 @@ impl Inventory {
         if !contents.windows(BEGIN.len()).any(|window| window == BEGIN) {
             return Self::push(&mut self.without_certificate, &mut self.cut_off, file.to_owned());
         }
-        match pem::blocks(contents, MAX_CERTIFICATES) {
-            Err(error) => self.add_unreadable(file, &error.to_string()),
-            Ok(blocks) => {
-                let certificates = blocks.iter().filter(|block| block.label == pem::CERTIFICATE);
-                self.add_certificates(
-                    file,
-                    &certificates.map(|block| block.der.as_slice()).collect::<Vec<_>>(),
-                );
-            }
+        match certificates(contents) {
+            Err(reason) => self.add_unreadable(file, reason),
+            Ok(ders) => self.add_certificates(file, &ders.iter().map(Vec::as_slice).collect::<Vec<_>>()),
         }
     }
 
     /// Notes a file that could not even be opened, and why.
-    pub fn add_unreadable(&mut self, file: &str, reason: &str) {
+    pub(crate) fn add_unreadable(&mut self, file: &str, reason: &str) {
         let unreadable = UnreadableFile { file: file.to_owned(), reason: reason.to_owned() };
         Self::push(&mut self.unreadable, &mut self.cut_off, unreadable);
     }
 
     /// The certificates, in the order in which they were given.
-    pub fn entries(&self) -> &[InventoryEntry] {
+    pub(crate) fn entries(&self) -> &[InventoryEntry] {
         &self.entries
     }
 
     /// The files that could not be read, whole or in part.
-    pub fn unreadable(&self) -> &[UnreadableFile] {
+    pub(crate) fn unreadable(&self) -> &[UnreadableFile] {
         &self.unreadable
     }
 
     /// The files that have no certificate in them, such as keys.
-    pub fn without_certificate(&self) -> &[String] {
+    pub(crate) fn without_certificate(&self) -> &[String] {
         &self.without_certificate
     }
 
     /// Whether there was more than is kept: 100,000 of each kind.
-    pub fn is_cut_off(&self) -> bool {
+    pub(crate) fn is_cut_off(&self) -> bool {
         self.cut_off
     }
 
     /// The certificates that have ended at `now`, or will within so many days; each counts once.
-    pub fn ending_within(&self, now: SystemTime, days: u32) -> impl Iterator<Item = &InventoryEntry> {
+    pub(crate) fn ending_within(&self, now: SystemTime, days: u32) -> impl Iterator<Item = &InventoryEntry> {
         self.entries
             .iter()
             .filter(move |entry| entry.duplicate_of.is_none() && entry.days_left(now) < i64::from(days))
     }
 
     /// A table of 100 columns, what ends first on top; what ends within so many days is marked by `!`.
-    pub fn table(&self, now: SystemTime, warn_days: u32) -> String {
+    pub(crate) fn table(&self, now: SystemTime, warn_days: u32) -> String {
         table::of(self, now, warn_days)
     }
 
@@ -150,14 +126,15 @@ impl Inventory {
     fn add_certificates(&mut self, file: &str, ders: &[&[u8]]) {
         let (mut places, mut candidates, mut leaves) = (Vec::new(), Vec::new(), Vec::new());
         for (place, der) in ders.iter().enumerate() {
-            let read = link::parse(der).and_then(|parsed| Ok((parsed, Leaf::from_der(der)?)));
+            let read = Leaf::from_der(der).map(|leaf| links::parse(der).map(|parsed| (parsed, leaf)));
             match read {
-                Ok((parsed, leaf)) => {
+                Ok(Some((parsed, leaf))) => {
                     places.push(place);
                     candidates.push(Candidate { der, parsed });
                     leaves.push(leaf);
                 }
-                Err(error) => self.add_unreadable(file, &in_file(place, &error)),
+                Ok(None) => self.add_unreadable(file, &in_file(place, "it cannot be read")),
+                Err(error) => self.add_unreadable(file, &in_file(place, &error.to_string())),
             }
         }
         let links = Links::of(&candidates);
@@ -173,7 +150,7 @@ impl Inventory {
                 position: places[head],
                 subject: short_name(candidate.parsed.subject()),
                 issuer: short_name(candidate.parsed.issuer()),
-                key: InventoryKey::of(leaf.spki()),
+                key: InventoryKey::of(leaf.key_kind(), leaf.spki()),
                 sha256: sha256(candidate.der),
                 chain: self.chain_state(&links, &path, leaf.is_authority()),
                 ends,
@@ -233,7 +210,7 @@ impl Inventory {
         let mut named = named.iter().map(|place| &roots.certificates()[*place]).peekable();
         if named.peek().is_none() {
             KnownRoot::Absent
-        } else if named.any(|root| root.as_ref() == last.der || link::is_signed_by(last.der, root)) {
+        } else if named.any(|root| root.as_ref() == last.der || links::is_signed_by(last.der, root)) {
             KnownRoot::Signed
         } else {
             KnownRoot::Impostor
@@ -250,17 +227,37 @@ enum KnownRoot {
 
 impl UnreadableFile {
     /// The file, as it was named to the inventory.
-    pub fn file(&self) -> &str {
+    pub(crate) fn file(&self) -> &str {
         &self.file
     }
 
     /// Why it could not be read.
-    pub fn reason(&self) -> &str {
+    pub(crate) fn reason(&self) -> &str {
         &self.reason
     }
 }
 
-fn in_file(place: usize, error: &X509Error) -> String {
+/// Returns the certificates among the PEM blocks of a file.
+fn certificates(contents: &[u8]) -> Result<Vec<Vec<u8>>, &'static str> {
+    let mut certificates = Vec::new();
+    for (number, block) in <(SectionKind, Vec<u8>)>::pem_slice_iter(contents).enumerate() {
+        if number == MAX_CERTIFICATES {
+            return Err("more PEM blocks than the 1000 that are read");
+        }
+        match block {
+            Ok((SectionKind::Certificate, der)) => certificates.push(der),
+            Ok(_) => {}
+            Err(PemError::MissingSectionEnd { .. }) => return Err("a PEM block does not end"),
+            Err(PemError::Base64Decode(_)) => {
+                return Err("a PEM block has something else than base64 in it");
+            }
+            Err(_) => return Err("a PEM boundary stands where none can be, or is cut off"),
+        }
+    }
+    Ok(certificates)
+}
+
+fn in_file(place: usize, error: &str) -> String {
     format!("certificate {place}: {error}")
 }
 

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
+use fleetcert_x509::Chain;
+use rustls_pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
-
-use crate::chain::link;
+use x509_parser::prelude::FromDer;
 
 /// Signatures that are tried for one certificate; several issuers may have one name.
 const MAX_CANDIDATES: usize = 4;
@@ -12,15 +13,15 @@ const MAX_CANDIDATES: usize = 4;
 const MAX_LENGTH: usize = 10;
 
 /// The certificates of one file, and for each the one in the same file that signed it.
-pub(super) struct Links<'a> {
+pub(crate) struct Links<'a> {
     issuers: Vec<Issuer>,
     certificates: &'a [Candidate<'a>],
 }
 
 /// A certificate as bytes and as it was read.
-pub(super) struct Candidate<'a> {
-    pub(super) der: &'a [u8],
-    pub(super) parsed: X509Certificate<'a>,
+pub(crate) struct Candidate<'a> {
+    pub(crate) der: &'a [u8],
+    pub(crate) parsed: X509Certificate<'a>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -35,18 +36,18 @@ enum Issuer {
 }
 
 /// Whether subject and issuer are the same, as those of a root are.
-pub(super) fn is_self_issued(candidate: &Candidate<'_>) -> bool {
+pub(crate) fn is_self_issued(candidate: &Candidate<'_>) -> bool {
     candidate.parsed.subject().as_raw() == candidate.parsed.issuer().as_raw()
 }
 
 /// The certificates of a path, as places in the file, and how it ends.
-pub(super) struct Path {
-    pub(super) places: Vec<usize>,
-    pub(super) end: PathEnd,
+pub(crate) struct Path {
+    pub(crate) places: Vec<usize>,
+    pub(crate) end: PathEnd,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum PathEnd {
+pub(crate) enum PathEnd {
     SelfSigned,
     Absent,
     Impostor,
@@ -54,15 +55,26 @@ pub(super) enum PathEnd {
     Endless,
 }
 
+/// Reads one certificate and nothing after it.
+pub(crate) fn parse(der: &[u8]) -> Option<X509Certificate<'_>> {
+    X509Certificate::from_der(der).ok().filter(|(rest, _)| rest.is_empty()).map(|(_, parsed)| parsed)
+}
+
+/// Returns whether `subject` names `issuer` as its issuer and has a good signature by its key.
+pub(crate) fn is_signed_by(subject: &[u8], issuer: &[u8]) -> bool {
+    let pair = [subject, issuer].map(|der| CertificateDer::from(der).into_owned());
+    Chain::from_certificates(pair.to_vec()).is_ok_and(|chain| chain.check_links().is_ok())
+}
+
 impl<'a> Links<'a> {
-    pub(super) fn of(certificates: &'a [Candidate<'a>]) -> Self {
+    pub(crate) fn of(certificates: &'a [Candidate<'a>]) -> Self {
         let mut by_subject = HashMap::<&[u8], Vec<usize>>::new();
         for (place, one) in certificates.iter().enumerate() {
             by_subject.entry(one.parsed.subject().as_raw()).or_default().push(place);
         }
         let issuers = certificates.iter().enumerate().map(|(place, one)| {
             let is_self_issued = is_self_issued(one);
-            if is_self_issued && link::is_signed_by(one.der, one.der) {
+            if is_self_issued && is_signed_by(one.der, one.der) {
                 return Issuer::Itself;
             }
             let named = by_subject.get(one.parsed.issuer().as_raw()).map_or(&[][..], Vec::as_slice);
@@ -74,7 +86,7 @@ impl<'a> Links<'a> {
                 // Nobody checks how a root signed itself, and old ones did it with SHA-1, which is not verified here.
                 return if is_self_issued { Issuer::Itself } else { Issuer::Absent };
             }
-            match tried.find(|candidate| link::is_signed_by(one.der, certificates[**candidate].der)) {
+            match tried.find(|candidate| is_signed_by(one.der, certificates[**candidate].der)) {
                 Some(candidate) => Issuer::At(*candidate),
                 None => Issuer::Impostor,
             }
@@ -83,7 +95,7 @@ impl<'a> Links<'a> {
     }
 
     /// The paths that begin where no other does; together they go through every certificate.
-    pub(super) fn paths(&self) -> Vec<Path> {
+    pub(crate) fn paths(&self) -> Vec<Path> {
         let mut is_issuer = vec![false; self.issuers.len()];
         for issuer in &self.issuers {
             if let Issuer::At(place) = issuer {
@@ -126,7 +138,7 @@ impl<'a> Links<'a> {
         Path { places, end }
     }
 
-    pub(super) fn certificate(&self, place: usize) -> &'a Candidate<'a> {
+    pub(crate) fn certificate(&self, place: usize) -> &'a Candidate<'a> {
         &self.certificates[place]
     }
 }

@@ -5,13 +5,15 @@ use std::time::SystemTime;
 
 use time::OffsetDateTime;
 
-use super::{ChainState, Inventory, InventoryEntry};
+use crate::entry::InventoryEntry;
+use crate::inventory::Inventory;
+use crate::state::ChainState;
 
 /// The columns: expiry, days, key, chain, names, issuer, file, with a blank between.
 const WIDTHS: [usize; 7] = [10, 7, 8, 12, 23, 14, 20];
 const WIDTH: usize = 100;
 
-pub(super) fn of(inventory: &Inventory, now: SystemTime, warn_days: u32) -> String {
+pub(crate) fn of(inventory: &Inventory, now: SystemTime, warn_days: u32) -> String {
     let mut text = String::new();
     if !inventory.entries().is_empty() {
         row(&mut text, ["EXPIRES", "DAYS", "KEY", "CHAIN", "NAMES", "ISSUER", "FILE"]);

@@ -1,20 +1,14 @@
 //! The walk of the inventory program through folders, and its JSON.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
-#![cfg(unix)]
-
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use fleetcert_x509::{Inventory, InventoryEntry};
-use walk::{Limits, walk};
-
-#[path = "../examples/inventory/json.rs"]
-mod json;
-#[path = "../examples/inventory/walk.rs"]
-mod walk;
+use crate::entry::InventoryEntry;
+use crate::inventory::Inventory;
+use crate::json;
+use crate::walk::{Limits, walk};
 
 fn certificate(name: &str) -> String {
     let mut params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();

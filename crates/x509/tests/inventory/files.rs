@@ -1,7 +1,8 @@
 //! Files made by another library, with something missing or wrong in each.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use aws_lc_rs::digest::SHA256;
 use proptest::prelude::*;
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair as RcgenKey,
@@ -9,8 +10,11 @@ use rcgen::{
 };
 use rustls_pki_types::CertificateDer;
 
-use super::*;
-use crate::KeyKind;
+use fleetcert_x509::{Chain, KeyKind, KeyPair, Roots};
+
+use crate::entry::{InventoryEntry, InventoryKey};
+use crate::inventory::Inventory;
+use crate::state::ChainState;
 
 fn start() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600)
@@ -77,7 +81,7 @@ fn state(roots: Option<&World>, certificates: &[&Certificate]) -> ChainState {
 fn an_entry_says_all_of_a_chain() {
     let world = world();
     let mut inventory = Inventory::new(None);
-    let key = crate::KeyPair::generate(KeyKind::P256).unwrap().to_pkcs8_pem().unwrap();
+    let key = KeyPair::generate(KeyKind::P256).unwrap().to_pkcs8_pem().unwrap();
     let text = [key.as_bytes(), b"text around\n", &pem_of(&[&world.leaf, &world.middle])].concat();
     inventory.add("haproxy.pem", &text);
     let [entry] = inventory.entries() else { panic!("{inventory:?}") };
@@ -86,7 +90,7 @@ fn an_entry_says_all_of_a_chain() {
     assert_eq!((entry.issuer(), entry.key()), ("the middle", &InventoryKey::Known(KeyKind::P256)));
     assert_eq!((entry.ends(), entry.days_left(day(80))), (day(90), 10));
     assert_eq!(entry.chain(), &ChainState::Open { issuer: "the root".to_owned() });
-    assert_eq!(entry.sha256(), &sha256(world.leaf.der()));
+    assert_eq!(&entry.sha256()[..], aws_lc_rs::digest::digest(&SHA256, world.leaf.der()).as_ref());
     assert_eq!((entry.duplicate_of(), inventory.is_cut_off()), (None, false));
     assert!(inventory.unreadable().is_empty() && inventory.without_certificate().is_empty());
 }
@@ -147,7 +151,7 @@ fn a_root_is_one_whatever_its_own_signature() {
     ] {
         let mut inventory = Inventory::new(roots);
         inventory.add("root.der", &root);
-        let pem = crate::Chain::from_certificates(chain.to_vec()).unwrap().to_pem();
+        let pem = Chain::from_certificates(chain.to_vec()).unwrap().to_pem();
         inventory.add("chain.pem", pem.as_bytes());
         assert_eq!((inventory.entries()[0].chain(), inventory.entries()[1].chain()), (&alone, &whole));
     }
@@ -265,7 +269,7 @@ fn keys_of_all_kinds() {
     assert_eq!(leaf_key(&key()), "P-256");
     assert_eq!(leaf_key(&RcgenKey::generate_for(&PKCS_ED25519).unwrap()), "Ed25519");
     assert_eq!(leaf_key(&RcgenKey::generate_for(&rcgen::PKCS_ECDSA_P521_SHA512).unwrap()), "P-521");
-    assert_eq!(InventoryKey::of(b"nonsense"), InventoryKey::Other("unknown".to_owned()));
+    assert_eq!(InventoryKey::of(None, b"nonsense"), InventoryKey::Other("unknown".to_owned()));
 }
 
 #[test]
