@@ -11,7 +11,7 @@ use fleetcert_protocol::{
     EnrolmentAnswer, EnrolmentToken,
 };
 use fleetcert_schedule::known_ca::pacer_for;
-use fleetcert_schedule::queue::Tenant;
+use fleetcert_schedule::order_queue::Tenant;
 use tokio_util::sync::CancellationToken;
 
 use crate::addresses::Addresses;

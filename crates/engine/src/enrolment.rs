@@ -8,7 +8,7 @@ use fleetcert_names::{DomainName, HostName, Label};
 use fleetcert_protocol::{
     DeviceId, EnrolRequest, Enrolled, EnrolmentAnswer, EnrolmentPending, EnrolmentToken,
 };
-use fleetcert_schedule::queue::Tenant;
+use fleetcert_schedule::order_queue::Tenant;
 use fleetcert_store::{Expect, Transaction};
 
 use crate::context::ServiceContext;

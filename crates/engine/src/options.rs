@@ -9,9 +9,8 @@ use fleetcert_schedule::Margin;
 use fleetcert_schedule::breaker::BreakerRule;
 use fleetcert_schedule::budget::{Limit, Limits};
 use fleetcert_schedule::clock_guard::ClockRule;
-use fleetcert_schedule::order_queue::Reserve;
+use fleetcert_schedule::order_queue::{PerLane, QueueOptions, Reserve, Tenant};
 use fleetcert_schedule::pacer::Pacer;
-use fleetcert_schedule::queue::{PerLane, QueueOptions, Tenant};
 use fleetcert_schedule::quota::CSRS_PER_DEVICE;
 use fleetcert_x509::{CsrPolicy, Roots};
 

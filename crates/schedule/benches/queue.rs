@@ -13,8 +13,9 @@ use fleetcert_names::HostName;
 use fleetcert_schedule::budget::{
     Account, Budgets, Charges, Limit, Limits, NameSet, OrderKind, Outcome, Override,
 };
-use fleetcert_schedule::order_queue::{NextOrder, OrderQueue, OrderQueueOptions, WaitingOrder, pool_of};
-use fleetcert_schedule::queue::{Entry, Lane, Next, Pool, Queue, QueueOptions, Tenant};
+use fleetcert_schedule::order_queue::{
+    Lane, NextOrder, OrderQueue, OrderQueueOptions, Tenant, WaitingOrder, pool_of,
+};
 use peak_alloc::PeakAlloc;
 
 #[global_allocator]
@@ -27,43 +28,9 @@ const WEEK: Duration = Duration::from_secs(7 * 86_400);
 fn main() {
     println!("{ENTRIES} entries; bytes as asked of the allocator\n");
     println!("{:<44}{:>12}{:>12}{:>12}{:>8}", "", "median (ns)", "in a second", "mean (ns)", "bytes");
-    for (tenants, pools) in [(1, 1), (100, 10), (10_000, 2), (20, 1000)] {
-        println!("queue, {tenants} tenants, {pools} pools");
-        queue(tenants, pools);
-    }
     println!("order queue and budgets, 100 tenants, one account, one domain");
     order_queue(Lane::New);
     order_queue(Lane::Routine);
-}
-
-fn queue(tenants: u32, pools: u32) {
-    let mut random = Random(1);
-    let before = MEMORY.current_usage();
-    let mut queue: Queue<u64, u8> = Queue::new(QueueOptions::default());
-    timed("insert", ENTRIES, |key| {
-        queue.insert(key, random.entry(tenants, pools), ()).expect("there is room");
-    });
-    bytes("held in memory", MEMORY.current_usage() - before);
-
-    timed("standing", 10_000, |_| {
-        black_box(queue.standing(random.below(ENTRIES)));
-    });
-    timed("decide, and put one more in", ENTRIES, |turn| {
-        take(&mut queue);
-        queue.insert(ENTRIES + turn, random.entry(tenants, pools), ()).expect("one was taken");
-    });
-    timed("hold one alone, and wake it", ENTRIES / 10, |_| {
-        let key = ENTRIES + random.below(ENTRIES);
-        queue.hold(key, Some(start() + Duration::from_secs(random.below(1 << 20) + 1)), 0);
-        queue.wake(key);
-    });
-    timed("decide", ENTRIES, |_| take(&mut queue));
-    assert!(queue.is_empty(), "each entry was decided once");
-}
-
-fn take(queue: &mut Queue<u64, u8>) {
-    let Next::Candidate(key) = queue.next(start()) else { unreachable!("nothing is held") };
-    queue.take(key);
 }
 
 fn order_queue(lane: Lane) {
@@ -145,15 +112,5 @@ impl Random {
     fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % bound
-    }
-
-    fn entry(&mut self, tenants: u32, pools: u32) -> Entry {
-        Entry {
-            lane: Lane::ALL[self.below(5) as usize],
-            pool: Pool(self.below(u64::from(pools)) as u32),
-            tenant: Tenant(self.below(u64::from(tenants)) as u32),
-            deadline: start() + Duration::from_millis(self.below(1 << 30)),
-            since: start(),
-        }
     }
 }

@@ -42,7 +42,6 @@
 //! | [`order_queue`] | which order starts next, and why the others wait |
 //! | [`budget`] | what the CA's rate limits allow |
 //! | [`rollout`] | before anything is ordered: when the fleet is done, and which limit binds |
-//! | [`queue`] | the fair queue beneath `order_queue`: lanes, tenants, deadlines |
 //! | [`quota`] | whether one name or one device asks too often |
 //! | [`breaker`] | whether the CA or the zone is out of order |
 //! | [`pacer`] | how many requests a second the CA gets |
@@ -72,7 +71,7 @@ pub mod known_ca;
 mod moment;
 pub mod order_queue;
 pub mod pacer;
-pub mod queue;
+mod queue;
 pub mod quota;
 mod renewal;
 mod retry;

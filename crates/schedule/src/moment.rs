@@ -20,15 +20,9 @@ impl Moment {
     /// Later than any time that comes.
     pub(crate) const NEVER: Self = Self(i64::MAX);
 
-    /// So many nanoseconds from the Unix epoch.
-    #[inline]
-    pub const fn from_unix_nanos(nanos: i64) -> Self {
-        Self(nanos)
-    }
-
     /// The nanoseconds from the Unix epoch.
     #[inline]
-    pub const fn unix_nanos(self) -> i64 {
+    pub(crate) const fn unix_nanos(self) -> i64 {
         self.0
     }
 

@@ -213,8 +213,7 @@ fn time_to_plan_a_million() -> Duration {
     let fleet = Fleet::new(1_000_000, Profile::Classic).with_zones(zones).smeared(DAY * 60);
     let start = SystemTime::UNIX_EPOCH + DAY * 20_782;
     let reserve = Reserve::percent(10).unwrap();
-    let plan =
-        Rollout::plan(fleet, Growth::per_week(5_000), &Limits::lets_encrypt_production(), reserve, start);
+    let plan = Rollout::plan(fleet, Growth(5_000), &Limits::lets_encrypt_production(), reserve, start);
     std::hint::black_box((
         plan.milestones(),
         plan.phases(),

@@ -20,8 +20,7 @@ use fleetcert_acme::NewOrder;
 use fleetcert_names::HostName;
 use fleetcert_schedule::budget::{Account, BucketKey, Charges, Leave, Limits, OrderKind, SharedDenial};
 use fleetcert_schedule::known_ca::{KnownCa, origin};
-use fleetcert_schedule::order_queue::Reserve;
-use fleetcert_schedule::queue::Lane;
+use fleetcert_schedule::order_queue::{Lane, Reserve};
 use fleetcert_store::Transaction;
 use tokio::sync::Mutex;
 

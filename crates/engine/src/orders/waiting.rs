@@ -7,8 +7,7 @@ use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use fleetcert_schedule::budget::SharedDenial;
-use fleetcert_schedule::order_queue::{self, NextOrder, OrderQueue, OrderQueueOptions, Place};
-use fleetcert_schedule::queue::{Lane, Pool};
+use fleetcert_schedule::order_queue::{self, Lane, NextOrder, OrderQueue, OrderQueueOptions, Place, Pool};
 use fleetcert_store::Version;
 use parking_lot::Mutex;
 
@@ -166,7 +165,7 @@ impl Drop for OpenQueue<'_> {
 
 #[cfg(test)]
 mod tests {
-    use fleetcert_schedule::queue::Tenant;
+    use fleetcert_schedule::order_queue::Tenant;
     use fleetcert_store::{Collection, Expect, MemoryStore, Store, Transaction};
 
     use super::*;

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use fleetcert_jose::{Jwk, Thumbprint};
 use fleetcert_names::Label;
 use fleetcert_protocol::{DeviceClaims, DeviceId, EnrolmentProof};
-use fleetcert_schedule::queue::Tenant;
+use fleetcert_schedule::order_queue::Tenant;
 use fleetcert_store::Transaction;
 
 use crate::{EngineError, RequestOrigin};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use fleetcert_protocol::{EnrolmentProof, EnrolmentToken, ProtocolErrorKind};
-use fleetcert_schedule::queue::Tenant;
+use fleetcert_schedule::order_queue::Tenant;
 use fleetcert_store::{Expect, Store, Transaction};
 
 use crate::EngineError;

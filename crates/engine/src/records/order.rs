@@ -8,8 +8,7 @@ use fleetcert_acme::NewOrder;
 use fleetcert_acme::order::State;
 use fleetcert_protocol::DeviceId;
 use fleetcert_schedule::budget::OrderKind;
-use fleetcert_schedule::order_queue::{Predecessor, lane_of};
-use fleetcert_schedule::queue::Lane;
+use fleetcert_schedule::order_queue::{Lane, Predecessor, lane_of};
 use serde::{Deserialize, Serialize};
 
 use super::CertificateRecord;

@@ -7,7 +7,7 @@ use fleetcert_ambient::{Clock, ManualClock};
 use fleetcert_engine::{Engine, EngineErrorKind};
 use fleetcert_protocol::CertificateStatus;
 use fleetcert_schedule::budget::{Limit, LimitKind, Limits, Rule};
-use fleetcert_schedule::queue::Tenant;
+use fleetcert_schedule::order_queue::Tenant;
 use fleetcert_schedule::quota::CSRS_PER_DEVICE;
 use fleetcert_store::MemoryStore;
 

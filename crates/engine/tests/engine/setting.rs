@@ -22,7 +22,7 @@ use fleetcert_names::{DomainName, HostName};
 use fleetcert_nameserver::{NameServer, NameServerHost, Options, ZoneSettings};
 use fleetcert_protocol::request::{self, SignedRequest};
 use fleetcert_protocol::{CertificateRequest, CertificateStatus, CsrBytes, DeviceId, EnrolRequest};
-use fleetcert_schedule::queue::Tenant;
+use fleetcert_schedule::order_queue::Tenant;
 use fleetcert_store::{
     Collection, MemoryStore, Record, SqliteStore, Store, StoreError, Transaction, Version,
 };

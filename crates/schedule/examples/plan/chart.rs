@@ -55,11 +55,11 @@ fn style(size: u32, colour: &str, bold: bool) -> String {
 
 fn titles(planned: &Planned) -> (String, String) {
     let plan = &planned.plan;
-    let fleet = plan.fleet();
+    let fleet = &plan.fleet;
     let title = format!(
         "Rollout of {} devices, {}, {}",
-        number(fleet.devices()),
-        zones(fleet.zones()),
+        number(fleet.devices),
+        zones(fleet.zones),
         planned.profile.as_str()
     );
     let mut parts = vec![
@@ -67,8 +67,8 @@ fn titles(planned: &Planned) -> (String, String) {
             Duration::ZERO => "100 % at once".to_owned(),
             after => format!("100 % after {}", span(after)),
         },
-        format!("{} new a week", number(plan.growth().in_a_week())),
-        format!("{} % reserved", plan.reserve().as_percent()),
+        format!("{} new a week", number(plan.growth.0)),
+        format!("{} % reserved", plan.reserve.as_percent()),
     ];
     parts.extend(planned.overrides.iter().map(|granted| {
         let days = granted.limit.period().as_secs() / 86_400;
@@ -107,7 +107,7 @@ struct Plot<'a> {
 
 impl<'a> Plot<'a> {
     fn of(plan: &'a Rollout) -> Self {
-        let load = plan.load();
+        let load = &plan.load;
         let most = load.iter().map(DayLoad::certificates).max().unwrap_or(0).max(4);
         // Four or more steps of 1, 2 or 5 times a power of ten.
         let steps = (0..19).flat_map(|zeros| [1, 2, 5].map(|digit: u64| digit * 10_u64.pow(zeros)));
@@ -144,7 +144,7 @@ impl<'a> Plot<'a> {
             svg.rect((left, TOP), (width, BOTTOM - TOP), &format!(r#"fill="{tint}""#));
             svg.rect((left, top), (width, BAND), &format!(r#"fill="{strip}""#));
             let beyond = if until > DAY * self.load.len() as u32 && limit.is_some() {
-                format!("{text}, until {}", day_after(plan.start(), until))
+                format!("{text}, until {}", day_after(plan.start, until))
             } else {
                 text.to_owned()
             };
@@ -188,7 +188,7 @@ impl<'a> Plot<'a> {
         for day in (0..=days).step_by(every as usize) {
             let x = self.x(day.into());
             svg.line((x, BOTTOM), (x, BOTTOM + 5.0), &format!(r#"stroke="{INK}""#));
-            let Some(at) = self.plan.start().checked_add(DAY * day) else { continue };
+            let Some(at) = self.plan.start.checked_add(DAY * day) else { continue };
             svg.text((x, BOTTOM + 20.0), Anchor::Middle, &style(12, INK, false), &dates::short(at));
             if dates::year(at) != year {
                 year = dates::year(at);
@@ -232,7 +232,7 @@ impl<'a> Plot<'a> {
     }
 
     fn height(&self, devices: u32) -> f64 {
-        BOTTOM - (BOTTOM - TOP) * f64::from(devices) / f64::from(self.plan.fleet().devices().max(1))
+        BOTTOM - (BOTTOM - TOP) * f64::from(devices) / f64::from(self.plan.fleet.devices.max(1))
     }
 
     fn milestones(&self, svg: &mut Svg, plan: &Rollout) {
@@ -247,14 +247,14 @@ impl<'a> Plot<'a> {
             // Those at the same place share a label: the last one's.
             let next = shown.get(index + 1).map(|next| self.x_after(next.after));
             if next.is_none_or(|next| next - x >= 4.0) {
-                let on = plan.start().checked_add(milestone.after).map(dates::short).unwrap_or_default();
+                let on = plan.start.checked_add(milestone.after).map(dates::short).unwrap_or_default();
                 label(svg, (x, y), &format!("{} %: {on}", milestone.percent));
             }
         }
         let ends = DAY * self.load.len() as u32;
         if plan.completion().after > ends {
             let devices = plan.with_certificate_after(ends);
-            let percent = 100.0 * f64::from(devices) / f64::from(plan.fleet().devices().max(1));
+            let percent = 100.0 * f64::from(devices) / f64::from(plan.fleet.devices.max(1));
             label(svg, (RIGHT, self.height(devices) - 34.0), &format!("{percent:.1} % by then"));
         }
     }

@@ -178,7 +178,7 @@ impl Flags {
         let reserve = Reserve::percent(self.reserve).ok_or("--reserve must be less than 100")?;
         let start = self.start.unwrap_or_else(|| dates::midnight(now));
         Ok(Planned {
-            plan: Rollout::plan(fleet, Growth::per_week(self.new_per_week), &limits, reserve, start),
+            plan: Rollout::plan(fleet, Growth(self.new_per_week), &limits, reserve, start),
             profile: self.profile,
             overrides: self.overrides.clone(),
             within: DAY.saturating_mul(self.within),

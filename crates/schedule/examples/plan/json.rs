@@ -13,13 +13,13 @@ pub(crate) fn of(planned: &Planned) -> String {
     let plan = &planned.plan;
     let value = json!({
         "fleet": {
-            "devices": plan.fleet().devices(),
-            "new_per_week": plan.growth().in_a_week(),
+            "devices": plan.fleet.devices,
+            "new_per_week": plan.growth.0,
             "profile": planned.profile.as_str(),
-            "zones": zones(plan.fleet().zones()),
-            "reserve_percent": plan.reserve().as_percent(),
-            "smear_seconds": plan.fleet().smear().as_secs(),
-            "start": day(plan.start()),
+            "zones": zones(plan.fleet.zones),
+            "reserve_percent": plan.reserve.as_percent(),
+            "smear_seconds": plan.fleet.smear.as_secs(),
+            "start": day(plan.start),
         },
         "overrides": planned.overrides.iter().map(|granted| json!({
             "limit": granted.kind.as_str(),
@@ -81,11 +81,11 @@ fn zones(zones: Zones) -> Value {
 }
 
 fn load(plan: &Rollout) -> Vec<Value> {
-    let days = plan.load().iter().zip(0_u32..);
+    let days = plan.load.iter().zip(0_u32..);
     days.map(|(load, number)| {
         let ends = DAY * (number + 1) - Duration::from_nanos(1);
         json!({
-            "day": plan.start().checked_add(DAY * number).and_then(day),
+            "day": plan.start.checked_add(DAY * number).and_then(day),
             "fleet": load.fleet,
             "new": load.new,
             "renewals": load.renewals,

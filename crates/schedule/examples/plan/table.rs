@@ -22,15 +22,15 @@ type Written = std::fmt::Result;
 
 fn head(out: &mut String, planned: &Planned) -> Written {
     let plan = &planned.plan;
-    let (fleet, growth) = (plan.fleet(), plan.growth().in_a_week());
+    let (fleet, growth) = (&plan.fleet, plan.growth.0);
     writeln!(
         out,
         "{} devices, {} new a week, profile {}, {}, {} % reserved",
-        number(fleet.devices()),
+        number(fleet.devices),
         number(growth),
         planned.profile.as_str(),
-        zones(fleet.zones()),
-        plan.reserve().as_percent(),
+        zones(fleet.zones),
+        plan.reserve.as_percent(),
     )?;
     for granted in &planned.overrides {
         writeln!(out, "With an override: {} {}", granted.kind, granted.limit)?;
@@ -53,7 +53,7 @@ fn dates(out: &mut String, planned: &Planned) -> Written {
     let plan = &planned.plan;
     writeln!(out, "\nCertificates\n  {:>6}  {:>13}  {:>12}  on", "share", "devices", "after")?;
     for milestone in plan.milestones() {
-        let on = day_after(plan.start(), milestone.after);
+        let on = day_after(plan.start, milestone.after);
         let (devices, after) = (number(milestone.devices), span(milestone.after));
         writeln!(out, "  {:>4} %  {devices:>13}  {after:>12}  {on}", milestone.percent)?;
     }
@@ -66,7 +66,7 @@ fn binding(out: &mut String, planned: &Planned) -> Written {
     for phase in plan.phases() {
         let devices = format!("{} to {}", number(phase.first), number(phase.last));
         let limit = phase.limit.map_or("none: the full buckets", LimitKind::as_str);
-        let (from, until) = (day_after(plan.start(), phase.from), day_after(plan.start(), phase.until));
+        let (from, until) = (day_after(plan.start, phase.from), day_after(plan.start, phase.until));
         writeln!(out, "  {devices:<25}  {from:<10}  {until:<10}  {limit}")?;
     }
     Ok(())
@@ -83,7 +83,7 @@ fn room(out: &mut String, planned: &Planned) -> Written {
     match room.waiting {
         Waiting::Nobody => writeln!(out, "  No new device waits for lack of tokens."),
         Waiting::Until { most, after, reserve } => {
-            let on = day_after(plan.start(), after);
+            let on = day_after(plan.start, after);
             writeln!(out, "  New devices wait: {} at the most, nobody from {on} on.", number(most))?;
             reserve.map_or(Ok(()), |reserve| {
                 writeln!(out, "  With {} % reserved none would.", reserve.as_percent())
@@ -96,7 +96,7 @@ fn room(out: &mut String, planned: &Planned) -> Written {
 }
 
 fn load(out: &mut String, planned: &Planned) -> Written {
-    let days = planned.plan.load();
+    let days = &planned.plan.load;
     let weeks = if days.len() > 26 * 7 { 4 } else { 1 };
     let span = if weeks == 1 { "week" } else { "four weeks" };
     writeln!(out, "\nLoad by the {span}; each day is in the JSON and in the picture")?;
@@ -111,7 +111,7 @@ fn load(out: &mut String, planned: &Planned) -> Written {
         writeln!(
             out,
             "  {:<10}  {:>10}  {:>9}  {:>10}  {:>12}  {:>14}  {:>14}",
-            day_after(planned.plan.start(), DAY * (7 * weeks * chunk) as u32),
+            day_after(planned.plan.start, DAY * (7 * weeks * chunk) as u32),
             sum(|day| day.fleet),
             sum(|day| day.new),
             sum(|day| day.renewals),
@@ -160,7 +160,7 @@ fn expiry(out: &mut String, planned: &Planned) -> Written {
     writeln!(
         out,
         "  Without the exemption {} could be kept alive, and {} would have none.",
-        number(expiry.kept_without_exemption.min(plan.fleet().devices().into())),
+        number(expiry.kept_without_exemption.min(plan.fleet.devices.into())),
         number(expiry.without_exemption),
     )?;
     let Some(back) = planned.returning else { return Ok(()) };
@@ -257,7 +257,7 @@ fn advice(out: &mut String, planned: &Planned) -> Written {
         }
     }
     match (plan.as_it_is().meets(planned.within), plan.domains_for(planned.within)) {
-        (false, Some(domains)) if plan.fleet().zones() != Zones::PublicSuffix => {
+        (false, Some(domains)) if plan.fleet.zones != Zones::PublicSuffix => {
             writeln!(
                 out,
                 "  Or spread the devices over {} domains, with no override at all.",
@@ -272,7 +272,7 @@ fn told(out: &mut String, planned: &Planned, ask: &Ask, effect: &Effect) -> Writ
     for Tier { kind, per_week } in [ask.per_domain, ask.new_orders].into_iter().flatten() {
         writeln!(out, "  Ask for {kind} = {} a week.", number(per_week))?;
     }
-    let on = day_after(planned.plan.start(), effect.complete_after);
+    let on = day_after(planned.plan.start, effect.complete_after);
     let after = span(effect.complete_after);
     writeln!(
         out,

@@ -47,7 +47,7 @@ pub struct BreakerRule {
 
 impl BreakerRule {
     /// The most different names that are counted.
-    pub const MOST_NAMES: usize = 32;
+    pub(crate) const MOST_NAMES: usize = 32;
 }
 
 impl Default for BreakerRule {

@@ -10,7 +10,7 @@ use super::denied::{Denied, DeniedBy};
 use super::key::{Account, BucketKey};
 use super::leave::Leave;
 use super::limit::{Bucket, Limit};
-use super::limits::{Limits, Override, Rule, SlowerThanDefault};
+use super::limits::{Limits, Rule};
 use super::reservation::{Outcome, Reservation};
 
 /// A mirror of the buckets of one CA.
@@ -69,7 +69,12 @@ impl Budgets {
     }
 
     /// Takes an override that the CA granted; see [`Limits::set_override`].
-    pub fn set_override(&mut self, scope: Override, limit: Limit) -> Option<SlowerThanDefault> {
+    #[cfg(test)]
+    pub(crate) fn set_override(
+        &mut self,
+        scope: super::Override,
+        limit: Limit,
+    ) -> Option<super::SlowerThanDefault> {
         self.limits.set_override(scope, limit)
     }
 

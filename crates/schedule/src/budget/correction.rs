@@ -74,12 +74,7 @@ impl Budgets {
     }
 
     /// Whether the name is parked.
-    pub fn is_paused(&self, account: &Account, name: &HostName) -> bool {
+    pub(crate) fn is_paused(&self, account: &Account, name: &HostName) -> bool {
         !self.paused.is_empty() && self.paused.contains(&(account.clone(), name.clone()))
-    }
-
-    /// The parked names.
-    pub fn paused(&self) -> impl Iterator<Item = &(Account, HostName)> {
-        self.paused.iter()
     }
 }

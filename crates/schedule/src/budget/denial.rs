@@ -30,7 +30,7 @@ impl Budgets {
     }
 
     /// Why a reservation would be denied now that must leave so much of each shared bucket; it takes nothing.
-    pub fn denial_leaving(
+    pub(crate) fn denial_leaving(
         &self,
         charges: &Charges,
         leave: impl Into<Leave>,

@@ -123,7 +123,7 @@ pub struct NameSet {
 
 impl NameSet {
     /// The most names that a certificate of Let's Encrypt can have.
-    pub const MAX_NAMES: usize = 100;
+    pub(crate) const MAX_NAMES: usize = 100;
 
     /// The set of these names; `None` when there are none, or more than [`MAX_NAMES`](Self::MAX_NAMES).
     pub fn new(names: &[HostName]) -> Option<Self> {

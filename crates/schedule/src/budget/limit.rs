@@ -61,7 +61,7 @@ impl Limit {
     }
 
     /// The time in which an empty bucket becomes full.
-    pub const fn burst_offset(&self) -> Duration {
+    pub(crate) const fn burst_offset(&self) -> Duration {
         Duration::from_nanos(self.offset.unsigned_abs())
     }
 }
@@ -222,7 +222,8 @@ impl Bucket {
     /// Gives `cost` tokens back, up to a full bucket.
     ///
     /// Only for a cost that was just spent: tokens that have come back since by themselves would come back twice.
-    pub fn refund(self, limit: &Limit, now: impl Into<Moment>, cost: u32) -> Decision {
+    #[cfg(test)]
+    pub(crate) fn refund(self, limit: &Limit, now: impl Into<Moment>, cost: u32) -> Decision {
         let at = i128::from(now.into().unix_nanos());
         let before = i128::from(self.0);
         let offset = i128::from(limit.offset);
@@ -241,7 +242,7 @@ impl Bucket {
     }
 
     /// The bucket after `cost` was spent for sure, whatever this clock says of how much was there.
-    pub fn spend_anyway(self, limit: &Limit, now: impl Into<Moment>, cost: u32) -> Self {
+    pub(crate) fn spend_anyway(self, limit: &Limit, now: impl Into<Moment>, cost: u32) -> Self {
         Self(i64::try_from(self.after(limit, now, cost)).unwrap_or(i64::MAX))
     }
 
@@ -249,7 +250,7 @@ impl Bucket {
     ///
     /// A CA that spends without a check leaves a bucket as it is when it holds too little. A mirror does not know
     /// which of the two it did, and takes the worse.
-    pub fn spend_to_empty(self, limit: &Limit, now: impl Into<Moment>, cost: u32) -> Self {
+    pub(crate) fn spend_to_empty(self, limit: &Limit, now: impl Into<Moment>, cost: u32) -> Self {
         let now = now.into();
         let empty = i128::from(now.unix_nanos()) + i128::from(limit.offset);
         let after = self.after(limit, now, cost).min(empty);
@@ -262,7 +263,7 @@ impl Bucket {
 
     /// The bucket of which the owner said at `now` that one token is to be had after `wait` and not before; never
     /// fuller than it was. No bucket makes one wait longer than it needs to fill, so `wait` counts up to there.
-    pub fn denied_for(self, limit: &Limit, now: impl Into<Moment>, wait: Duration) -> Self {
+    pub(crate) fn denied_for(self, limit: &Limit, now: impl Into<Moment>, wait: Duration) -> Self {
         let wait = wait.min(limit.burst_offset()).as_nanos() as i128;
         let full_at = i128::from(now.into().unix_nanos()) + wait + i128::from(limit.offset - limit.emission);
         Self(i64::try_from(full_at).unwrap_or(i64::MAX).max(self.0))

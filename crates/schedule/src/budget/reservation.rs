@@ -31,7 +31,8 @@ impl Reservation {
     }
 
     /// The buckets of which it holds a token.
-    pub fn keys(&self) -> impl Iterator<Item = &BucketKey> {
+    #[cfg(test)]
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &BucketKey> {
         self.held().map(|charge| &charge.key)
     }
 

@@ -6,7 +6,7 @@ use crate::queue::Lane;
 use crate::window_without_ari;
 
 /// Number of failures in a row from which an order waits in [`Lane::Failing`].
-pub const FAILING_AFTER: u32 = 3;
+const FAILING_AFTER: u32 = 3;
 
 /// The certificate that an order replaces, as far as its lane depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl Predecessor {
 
     /// Returns whether the CA has revoked the certificate or is about to: it named a renewal window that ended before the
     /// ordinary renewal time, and that window is over.
-    pub fn is_revoked(&self, now: SystemTime) -> bool {
+    pub(crate) fn is_revoked(&self, now: SystemTime) -> bool {
         let ordinary = window_without_ari(self.not_before, self.not_after);
         self.window_end.is_some_and(|end| end <= now && ordinary.is_some_and(|window| end < window.start()))
     }
@@ -41,13 +41,12 @@ impl Predecessor {
 /// Returns the lane of an order that failed `failures` times in a row and replaces `predecessor`.
 ///
 /// ```
-/// use fleetcert_schedule::order_queue::{FAILING_AFTER, lane_of};
-/// use fleetcert_schedule::queue::Lane;
+/// use fleetcert_schedule::order_queue::{Lane, lane_of};
 /// use std::time::SystemTime;
 ///
 /// let now = SystemTime::UNIX_EPOCH;
 /// assert_eq!(lane_of(0, None, now), Lane::New);
-/// assert_eq!(lane_of(FAILING_AFTER, None, now), Lane::Failing);
+/// assert_eq!(lane_of(3, None, now), Lane::Failing);
 /// ```
 pub fn lane_of(failures: u32, predecessor: Option<&Predecessor>, now: SystemTime) -> Lane {
     match predecessor {

@@ -11,7 +11,7 @@
 //! use fleetcert_schedule::budget::Outcome;
 //! use fleetcert_schedule::order_queue::{NextOrder, OrderQueue, OrderQueueOptions};
 //! use fleetcert_schedule::order_queue::{Reserve, WaitingOrder, lane_of, pool_of};
-//! use fleetcert_schedule::queue::Tenant;
+//! use fleetcert_schedule::order_queue::Tenant;
 //! use std::time::{Duration, SystemTime};
 //!
 //! let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
@@ -64,7 +64,7 @@
 //! assert_eq!(started, 45);
 //! // The pool is looked at after ten minutes: another node may have given tokens back.
 //! assert_eq!(until, Some(now + Duration::from_secs(600)));
-//! # Ok::<(), fleetcert_schedule::queue::NotInserted>(())
+//! # Ok::<(), fleetcert_schedule::order_queue::NotInserted>(())
 //! ```
 
 mod flight;
@@ -81,13 +81,14 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Bound;
 use std::time::SystemTime;
 
-pub use lane_rule::{FAILING_AFTER, Predecessor, lane_of};
+pub use crate::queue::{Lane, NotInserted, PerLane, Pool, QueueOptions, Tenant};
+pub use lane_rule::{Predecessor, lane_of};
 pub use options::OrderQueueOptions;
 pub use place::{Hold, HoldReason, Place};
 pub use reserve::Reserve;
 
 use crate::budget::{Charges, Denied};
-use crate::queue::{By, Entry, Gate, Lane, Next, NotInserted, Pool, Queue, Tenant};
+use crate::queue::{By, Entry, Gate, Next, Queue};
 use flight::RunningOrder;
 
 /// The orders of one CA account that wait or are in flight.
@@ -239,7 +240,8 @@ impl<N: Clone + Ord + Hash, V: Copy + Ord> OrderQueue<N, V> {
     }
 
     /// Returns the number of orders in flight.
-    pub fn in_flight(&self) -> usize {
+    #[cfg(test)]
+    pub(crate) fn in_flight(&self) -> usize {
         self.running.len()
     }
 

@@ -15,7 +15,7 @@ pub struct OrderQueueOptions {
     pub max_flows: usize,
     /// Maximum orders in flight; zero counts as one. Default: 8.
     pub in_flight: usize,
-    /// Maximum orders of [`Lane::Failing`](crate::queue::Lane::Failing) in flight; zero counts as one. Default: 1.
+    /// Maximum orders of [`Lane::Failing`](super::Lane::Failing) in flight; zero counts as one. Default: 1.
     pub failing_in_flight: usize,
     /// Shares of the lanes; zero counts as one.
     pub lane_weights: PerLane<u32>,

@@ -22,7 +22,7 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Directory,
         Self::NewNonce,
         Self::NewAccount,

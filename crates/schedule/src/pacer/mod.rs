@@ -4,11 +4,13 @@
 //! address, whatever is asked for. Let's Encrypt answers what is too much with the status 503 and `Retry-After`.
 //!
 //! ```
-//! use fleetcert_schedule::pacer::{Endpoint, Pace, Pacer, Rates};
+//! use fleetcert_schedule::known_ca::pacer_for;
+//! use fleetcert_schedule::pacer::{Endpoint, Pace};
 //! use std::time::{Duration, SystemTime};
 //!
 //! // Four fifths of what is allowed, for one process behind one address.
-//! let mut pacer = Pacer::new(Rates::lets_encrypt_production(), 800);
+//! let account = "https://acme-v02.api.letsencrypt.org/acme/acct/1";
+//! let mut pacer = pacer_for(account);
 //! let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
 //! let sent = (0..100).filter(|_| pacer.take(Endpoint::NewNonce, now) == Pace::Now).count();
 //! assert_eq!(sent, 8);
@@ -65,11 +67,11 @@ struct Lane {
 }
 
 /// How long the server must have been content until the pace doubles again.
-pub const RECOVERY: Duration = Duration::from_secs(60);
+const RECOVERY: Duration = Duration::from_secs(60);
 /// How long an endpoint rests after a refusal that does not say.
-pub const DEFAULT_REST: Duration = Duration::from_secs(1);
+const DEFAULT_REST: Duration = Duration::from_secs(1);
 /// The longest rest that is believed.
-pub const MAX_REST: Duration = Duration::from_secs(86_400);
+const MAX_REST: Duration = Duration::from_secs(86_400);
 
 impl Pacer {
     /// A pacer that uses at most so many thousandths of the rates, and of the bursts: 1 to 1000. 800 is a fair
@@ -119,7 +121,7 @@ impl Pacer {
     }
 
     /// The limit that holds for an endpoint now; `None` when it has none.
-    pub fn limit(&self, endpoint: Endpoint, now: SystemTime) -> Option<Limit> {
+    pub(crate) fn limit(&self, endpoint: Endpoint, now: SystemTime) -> Option<Limit> {
         self.rates.rate(endpoint).and_then(|rate| rate.limit(self.per_mille, self.slowed(endpoint, now)))
     }
 

@@ -49,7 +49,7 @@ impl Rates {
     ///
     /// It does not say whether what has a rate of its own counts for the rest too. Here it does, but for
     /// `renewalInfo`, whose own rate is four times that of the rest; so the pace is at most too slow.
-    pub fn lets_encrypt_production() -> Self {
+    pub(crate) fn lets_encrypt_production() -> Self {
         Self::none()
             .with(Endpoint::Directory, apart(40, 40))
             .with(Endpoint::NewNonce, counted(20, 10))
@@ -62,7 +62,7 @@ impl Rates {
 
     /// Those of Let's Encrypt's staging service, of its documentation of August 2026; as to what counts for the rest
     /// as [production](Self::lets_encrypt_production).
-    pub fn lets_encrypt_staging() -> Self {
+    pub(crate) fn lets_encrypt_staging() -> Self {
         Self::lets_encrypt_production()
             .with(Endpoint::NewOrder, counted(20, 40))
             .with(Endpoint::Other, apart(20, 20))
@@ -85,7 +85,7 @@ impl Rates {
     }
 
     /// The rate of an endpoint, if it has one.
-    pub fn rate(&self, endpoint: Endpoint) -> Option<Rate> {
+    pub(crate) fn rate(&self, endpoint: Endpoint) -> Option<Rate> {
         self.rates.get(endpoint as usize).copied().flatten()
     }
 }

@@ -7,7 +7,7 @@ use crate::Moment;
 
 /// Through what entries must pass. A closed gate costs the same whether one entry stands before it or a million.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Gate {
+pub(crate) enum Gate {
     /// All entries: the CA is not to be asked at all now.
     All,
     /// A lane, such as [`Lane::Failing`] when enough of it is under way. Closing and opening it costs something
@@ -58,6 +58,7 @@ impl<W: Copy> Gates<W> {
         self.openings.first().copied()
     }
 
+    #[cfg(test)]
     pub(super) fn all(&self) -> impl Iterator<Item = Gate> {
         self.closed.keys().copied()
     }

@@ -8,12 +8,13 @@ use crate::Moment;
 
 impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
     /// Holds one entry alone until a time, or until it is [woken](Self::wake). `false` when there is none.
-    pub fn hold(&mut self, key: K, until: Option<SystemTime>, why: W) -> bool {
+    pub(crate) fn hold(&mut self, key: K, until: Option<SystemTime>, why: W) -> bool {
         self.place(key, Moment::or_never(until), Some(why))
     }
 
     /// Lets an entry that is held alone wait with the others of its flow again.
-    pub fn wake(&mut self, key: K) -> bool {
+    #[cfg(test)]
+    pub(crate) fn wake(&mut self, key: K) -> bool {
         self.place(key, Moment::NEVER, None)
     }
 
@@ -34,29 +35,26 @@ impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
 
     /// Holds all that have to pass a gate, until a time or until it is [opened](Self::open). A gate of a pool in
     /// which nobody waits is not closed, and one whose last entry leaves is opened.
-    pub fn close(&mut self, gate: Gate, until: Option<SystemTime>, why: W) {
+    pub(crate) fn close(&mut self, gate: Gate, until: Option<SystemTime>, why: W) {
         self.turns.close(gate, Moment::or_never(until), why);
     }
 
     /// Opens a gate, and says whether it was closed.
-    pub fn open(&mut self, gate: Gate) -> bool {
+    pub(crate) fn open(&mut self, gate: Gate) -> bool {
         self.turns.open(gate)
     }
 
-    /// Until when a gate is closed, and why.
-    pub fn closed(&self, gate: Gate) -> Option<(Option<SystemTime>, W)> {
-        self.turns.gates().get(gate).map(|(until, why)| (until.time(), why))
-    }
-
     /// Opens all gates: after the clock was set back, or when limits have changed.
-    pub fn open_all(&mut self) {
+    #[cfg(test)]
+    pub(crate) fn open_all(&mut self) {
         for gate in self.turns.gates().all().collect::<Vec<_>>() {
             self.turns.open(gate);
         }
     }
 
     /// Wakes all that are held alone.
-    pub fn wake_all(&mut self) {
+    #[cfg(test)]
+    pub(crate) fn wake_all(&mut self) {
         while let Some((_, id)) = self.parked.first() {
             self.place_id(id, Moment::NEVER, None);
         }

@@ -19,10 +19,11 @@ pub enum Lane {
 
 impl Lane {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Expiring, Self::Revoked, Self::New, Self::Routine, Self::Failing];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Expiring, Self::Revoked, Self::New, Self::Routine, Self::Failing];
 
     /// Its name.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Expiring => "expiring",
             Self::Revoked => "revoked",
@@ -56,7 +57,7 @@ pub struct PerLane<T> {
 
 impl<T> PerLane<T> {
     /// The value of one lane.
-    pub fn get(&self, lane: Lane) -> &T {
+    pub(crate) fn get(&self, lane: Lane) -> &T {
         match lane {
             Lane::Expiring => &self.expiring,
             Lane::Revoked => &self.revoked,
@@ -67,7 +68,7 @@ impl<T> PerLane<T> {
     }
 
     /// The value of one lane, to be changed.
-    pub fn get_mut(&mut self, lane: Lane) -> &mut T {
+    pub(crate) fn get_mut(&mut self, lane: Lane) -> &mut T {
         match lane {
             Lane::Expiring => &mut self.expiring,
             Lane::Revoked => &mut self.revoked,

@@ -4,32 +4,6 @@
 //! [`next`](Queue::next) candidate and then says what became of it: [taken](Queue::take), held alone until some
 //! time ([`hold`](Queue::hold)), or held together with all that stand before the same [`Gate`]
 //! ([`close`](Queue::close)).
-//!
-//! ```
-//! use fleetcert_schedule::queue::{Entry, Gate, Lane, Next, Pool, Queue, QueueOptions, Tenant};
-//! use std::time::{Duration, SystemTime};
-//!
-//! let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-//! let mut queue: Queue<u64, &str> = Queue::new(QueueOptions::default());
-//! let entry = |lane, days: u64| Entry {
-//!     lane,
-//!     pool: Pool(1),
-//!     tenant: Tenant(0),
-//!     deadline: now + Duration::from_secs(86_400 * days),
-//!     since: now,
-//! };
-//! queue.insert(1, entry(Lane::Routine, 20), ())?;
-//! queue.insert(2, entry(Lane::Expiring, 2), ())?;
-//! queue.insert(3, entry(Lane::Expiring, 1), ())?;
-//! // The earliest deadline of the lane with the greatest share.
-//! assert_eq!(queue.next(now), Next::Candidate(3));
-//! queue.take(3);
-//! // A bucket turns out to be empty: nothing that draws on it is looked at until then.
-//! queue.close(Gate::Pool(Pool(1)), Some(now + Duration::from_secs(60)), "empty");
-//! assert!(matches!(queue.next(now), Next::Wait { why: "empty", .. }));
-//! assert_eq!(queue.standing(1).and_then(|standing| standing.held).map(|held| held.why), Some("empty"));
-//! # Ok::<(), fleetcert_schedule::queue::NotInserted>(())
-//! ```
 
 mod expected;
 mod gate;
@@ -52,11 +26,12 @@ use std::hash::Hash;
 use std::time::SystemTime;
 
 pub use expected::expected_completion;
-pub use gate::Gate;
+pub(crate) use gate::Gate;
 pub use lane::{Lane, PerLane, Pool, Tenant};
-pub use next::{By, Next};
+pub(crate) use next::{By, Next};
 pub use options::QueueOptions;
-pub use standing::{Held, Standing};
+#[cfg(test)]
+use standing::Standing;
 
 use crate::Moment;
 use index::Index;
@@ -79,7 +54,7 @@ use turns::{FlowKey, Seat, Turns};
 ///
 /// `W` says why an entry is held; it should be small, an enum without fields for example.
 #[derive(Clone, Debug)]
-pub struct Queue<K, W, T = ()> {
+pub(crate) struct Queue<K, W, T = ()> {
     options: QueueOptions,
     index: Index,
     slots: Slots<K, W, T>,
@@ -102,7 +77,7 @@ struct Flow {
 
 /// What the queue has to know of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// The lane.
     pub lane: Lane,
     /// The shared buckets that it draws on.
@@ -140,7 +115,7 @@ impl std::error::Error for NotInserted {}
 
 impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
     /// An empty queue.
-    pub fn new(options: QueueOptions) -> Self {
+    pub(crate) fn new(options: QueueOptions) -> Self {
         Self {
             turns: Turns::new(options.lane_weights),
             options,
@@ -153,22 +128,22 @@ impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
     }
 
     /// How many wait, held or not.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.index.len()
     }
 
     /// Whether nobody waits.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.index.len() == 0
     }
 
     /// Whether there is an entry under this key.
-    pub fn contains(&self, key: K) -> bool {
+    pub(crate) fn contains(&self, key: K) -> bool {
         self.index.get(key, &self.slots).is_some()
     }
 
     /// Gives a tenant another weight than one, from the next time on that something of it begins to wait.
-    pub fn set_tenant_weight(&mut self, tenant: Tenant, weight: u32) {
+    pub(crate) fn set_tenant_weight(&mut self, tenant: Tenant, weight: u32) {
         self.turns.set_tenant_weight(tenant, weight);
     }
 
@@ -176,7 +151,8 @@ impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
     ///
     /// # Errors
     /// [`NotInserted`]; then nothing is changed.
-    pub fn insert(&mut self, key: K, entry: Entry, value: T) -> Result<(), NotInserted> {
+    #[cfg(test)]
+    pub(crate) fn insert(&mut self, key: K, entry: Entry, value: T) -> Result<(), NotInserted> {
         if !self.contains(key) {
             self.room_for(key, entry)?;
         }
@@ -213,12 +189,12 @@ impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
     }
 
     /// Takes an entry out that is no longer wanted.
-    pub fn remove(&mut self, key: K) -> Option<(Entry, T)> {
+    pub(crate) fn remove(&mut self, key: K) -> Option<(Entry, T)> {
         self.take_out(key, false)
     }
 
     /// Takes an entry out because it is done now, and counts it to the shares of its lane and its tenant.
-    pub fn take(&mut self, key: K) -> Option<(Entry, T)> {
+    pub(crate) fn take(&mut self, key: K) -> Option<(Entry, T)> {
         self.take_out(key, true)
     }
 
@@ -236,7 +212,7 @@ impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
     }
 
     /// Changes an entry, which stays held if it was. `false` when there is none.
-    pub fn change(&mut self, key: K, entry: Entry) -> bool {
+    pub(crate) fn change(&mut self, key: K, entry: Entry) -> bool {
         let Some(id) = self.index.get(key, &self.slots) else { return false };
         let deadline = self.clamped(entry);
         let flow = self.flow_for(entry.flow());
@@ -251,14 +227,9 @@ impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
     }
 
     /// An entry, with its deadline as it counts, and its value.
-    pub fn get(&self, key: K) -> Option<(Entry, &T)> {
+    pub(crate) fn get(&self, key: K) -> Option<(Entry, &T)> {
         let slot = self.slots.get(self.index.get(key, &self.slots)?)?;
         Some((self.entry_of(slot)?, &slot.value))
-    }
-
-    /// The value of an entry, to be changed.
-    pub fn value_mut(&mut self, key: K) -> Option<&mut T> {
-        self.slots.get_mut(self.index.get(key, &self.slots)?).map(|slot| &mut slot.value)
     }
 
     /// Puts an entry where it stands while it waits: into its flow, or among those that are held alone.

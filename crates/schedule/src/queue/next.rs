@@ -8,7 +8,7 @@ use crate::Moment;
 
 /// What to do now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next<K, W> {
+pub(crate) enum Next<K, W> {
     /// It is this one's turn. It stays until it is [taken](Queue::take), held or removed.
     Candidate(K),
     /// All that wait are held.
@@ -26,7 +26,7 @@ pub enum Next<K, W> {
 
 /// What holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum By<K> {
+pub(crate) enum By<K> {
     /// A closed gate.
     Gate(Gate),
     /// This entry is held alone.
@@ -35,7 +35,7 @@ pub enum By<K> {
 
 impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
     /// Whose turn it is. Asking again without an answer to the first question gives the same candidate.
-    pub fn next(&mut self, now: SystemTime) -> Next<K, W> {
+    pub(crate) fn next(&mut self, now: SystemTime) -> Next<K, W> {
         self.wake_due(Moment::of(now));
         if let Some(key) = self.candidate() {
             return Next::Candidate(key);

@@ -201,7 +201,7 @@ mod tests {
         for number in 0..99_900 {
             all.set(number, 0);
         }
-        assert_eq!(all.sum(u64::from), (99_900..100_000).sum());
+        assert_eq!(all.sum(u64::from), (99_900..100_000).sum::<u64>());
         assert_eq!(Sizes::default().sum(|_| 1), 0);
     }
 }

@@ -8,7 +8,7 @@ use super::{Flow, Gate, Lane, Queue};
 
 /// Where an entry stands, if nothing comes, goes or is held from now on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing<W> {
+pub(crate) struct Standing<W> {
     /// How many of its own flow go before it.
     pub in_flow: usize,
     /// How many that draw on the same buckets go before it, those of its flow among them. An estimate where more than
@@ -22,7 +22,7 @@ pub struct Standing<W> {
 
 /// What holds an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Held<W> {
+pub(crate) struct Held<W> {
     /// The closed gate; `None` when it is held alone.
     pub gate: Option<Gate>,
     /// Until when; `None` when no time helps.
@@ -35,7 +35,7 @@ impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
     /// Where an entry stands, without a scan: O(log n) in its own flow, and a look at about 512 other flows of its lane
     /// and 512 other pools at the most. With more of them, those with the most entries are looked at and some of each
     /// smaller size, which stand for the rest, and the numbers are estimates.
-    pub fn standing(&self, key: K) -> Option<Standing<W>> {
+    pub(crate) fn standing(&self, key: K) -> Option<Standing<W>> {
         let (in_flow, in_pool) = self.place_in_pool(key)?;
         let elsewhere = self.ahead_elsewhere(key, in_pool);
         let ahead = in_pool.saturating_add(elsewhere);

@@ -46,7 +46,8 @@ impl NameLimit {
     }
 
     /// How many moments of issuance must be kept of a name: the last ones.
-    pub const fn kept(&self) -> usize {
+    #[cfg(test)]
+    const fn kept(&self) -> usize {
         self.most
     }
 

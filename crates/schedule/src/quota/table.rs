@@ -76,11 +76,6 @@ impl Quota {
         Self { limit, secret, sets: vec![[EMPTY; WAYS]; sets].into_boxed_slice() }
     }
 
-    /// The limit of each key.
-    pub fn limit(&self) -> &Limit {
-        &self.limit
-    }
-
     /// Takes a token of this key, if there is one. A denial changes nothing.
     pub fn spend<K: Hash + ?Sized>(&mut self, key: &K, now: SystemTime) -> QuotaDecision {
         let (tag, set) = self.find(key);

@@ -54,9 +54,9 @@ impl Rollout {
     /// ARI's window lies at two thirds of a life (half, below ten days), so that a third of it is left for
     /// devices that sleep, and for outages.
     pub fn expiry(&self) -> Expiry {
-        let devices = u64::from(self.fleet().devices());
-        let at = self.completion().at.unwrap_or(self.start());
-        let life = self.fleet().profile().life_at(at);
+        let devices = u64::from(self.fleet.devices);
+        let at = self.completion().at.unwrap_or(self.start);
+        let life = self.fleet.profile.life_at(at);
         let starves = match self.exact_set() {
             Rule::Limited(limit) => limit.emission_interval() > life,
             Rule::Unlimited | Rule::Unknown => false,
@@ -66,7 +66,7 @@ impl Rollout {
             let grown = self.newcomers().come_by(time);
             self.whole().come_back_in(time).saturating_sub(grown)
         };
-        let cycle = self.fleet().profile().cycle_at(at);
+        let cycle = self.fleet.profile.cycle_at(at);
         Expiry {
             devices: if starves { devices } else { 0 },
             cause,
@@ -84,7 +84,7 @@ impl Rollout {
         let exempt = asleep <= SAME_SET_WINDOW;
         let whole = self.whole();
         let served_after = if exempt { Duration::ZERO } else { whole.after(devices.into()) };
-        let life = self.fleet().profile().life_at(self.completion().at.unwrap_or(self.start()));
+        let life = self.fleet.profile.life_at(self.completion().at.unwrap_or(self.start));
         Return {
             devices,
             expired: asleep >= life,

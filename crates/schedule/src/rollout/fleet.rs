@@ -11,11 +11,15 @@ use crate::budget::Account;
 /// The devices that have no certificate yet, and how they are named.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fleet {
-    devices: u32,
-    profile: Profile,
-    zones: Zones,
+    /// Number of devices.
+    pub devices: u32,
+    /// Profile of their certificates.
+    pub profile: Profile,
+    /// Registered domains of their names.
+    pub zones: Zones,
     scope: Option<(Account, DomainName)>,
-    smear: Duration,
+    /// Time over which the first renewals are spread.
+    pub smear: Duration,
 }
 
 /// How the devices' names are spread over registered domains, which is what the CA counts certificates by.
@@ -70,46 +74,14 @@ impl Fleet {
         Self { smear: over, ..self }
     }
 
-    /// How many devices.
-    pub fn devices(&self) -> u32 {
-        self.devices
-    }
-
-    /// Which certificates they get.
-    pub fn profile(&self) -> Profile {
-        self.profile
-    }
-
-    /// How they are named.
-    pub fn zones(&self) -> Zones {
-        self.zones
-    }
-
-    /// By how much the first renewals are spread.
-    pub fn smear(&self) -> Duration {
-        self.smear
-    }
-
     pub(super) fn scope(&self) -> Option<&(Account, DomainName)> {
         self.scope.as_ref()
     }
 }
 
-/// New devices that come on top while the fleet is in service, evenly over time.
+/// New devices a week that come on top while the fleet is in service, evenly over time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Growth(u32);
-
-impl Growth {
-    /// So many in each week.
-    pub fn per_week(devices: u32) -> Self {
-        Self(devices)
-    }
-
-    /// How many in each week.
-    pub fn in_a_week(self) -> u32 {
-        self.0
-    }
-}
+pub struct Growth(pub u32);
 
 /// The share of each shared limit that the rollout leaves alone, for new devices and for emergencies: of the burst
 /// as of what comes back.

@@ -7,13 +7,13 @@ use super::profile;
 
 /// How many requests the CA gets for a certificate with a fresh authorization: order, authorization, challenge, one
 /// poll, finalize, one poll, certificate.
-pub const REQUESTS_PER_CERTIFICATE: u64 = 7;
+pub(super) const REQUESTS_PER_CERTIFICATE: u64 = 7;
 
 /// How many changes the zone gets for it: the challenge's TXT value is put there and taken away.
-pub const TXT_WRITES_PER_CERTIFICATE: u64 = 2;
+pub(super) const TXT_WRITES_PER_CERTIFICATE: u64 = 2;
 
 /// The most days that a plan tells the load of.
-pub const LOAD_DAYS: u32 = 400;
+pub(super) const LOAD_DAYS: u32 = 400;
 
 /// What happens on one day. It is reckoned by the hour: a renewal comes an hour after its certificate at the soonest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,9 +61,9 @@ pub(super) fn of(plan: &Rollout) -> Vec<DayLoad> {
         day.new = day.new.saturating_add(new);
         day.renewals = day.renewals.saturating_add(renewals);
 
-        let life = plan.start().checked_add(begins).map_or(Duration::ZERO, |at| life_at(plan, at));
+        let life = plan.start.checked_add(begins).map_or(Duration::ZERO, |at| life_at(plan, at));
         let (from, until) = profile::ages(life);
-        let (early, late) = smeared(plan.fleet().smear(), from, until);
+        let (early, late) = smeared(plan.fleet.smear, from, until);
         spread(&mut renewed, hour, fleet, early, late);
         spread(&mut renewed, hour, new.saturating_add(renewals), from, until);
     }
@@ -79,7 +79,7 @@ fn smeared(smear: Duration, from: Duration, until: Duration) -> (Duration, Durat
 }
 
 fn life_at(plan: &Rollout, at: SystemTime) -> Duration {
-    plan.fleet().profile().life_at(at)
+    plan.fleet.profile.life_at(at)
 }
 
 /// The rollout, and two cycles for its last device.
@@ -87,7 +87,7 @@ fn hours(plan: &Rollout) -> usize {
     let most = DAY * LOAD_DAYS;
     let completion = plan.completion();
     let oldest = |after: Duration| {
-        let at = plan.start().checked_add(after);
+        let at = plan.start.checked_add(after);
         at.map_or(Duration::ZERO, |at| profile::ages(life_at(plan, at)).1)
     };
     let mut ends = completion.after.min(most);

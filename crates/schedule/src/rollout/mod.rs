@@ -38,7 +38,7 @@
 //!
 //! let plan = Rollout::plan(
 //!     Fleet::new(90_000, Profile::TlsServer),
-//!     Growth::per_week(500),
+//!     Growth(500),
 //!     &now,
 //!     Reserve::percent(10).expect("less than 100"),
 //!     start,
@@ -64,11 +64,9 @@ mod tiers;
 
 pub use expiry::{Expiry, ExpiryCause, Return};
 pub use fleet::{Fleet, Growth, Reserve, Zones};
-pub use load::{DayLoad, LOAD_DAYS, REQUESTS_PER_CERTIFICATE, TXT_WRITES_PER_CERTIFICATE};
+pub use load::DayLoad;
 pub use newcomers::{Room, Waiting};
 pub use plan::{Milestone, Phase, Rollout};
 pub use profile::{Life, Profile};
 pub use steady::SteadyState;
-pub use tiers::{
-    Advice, Ask, Effect, NEW_ORDERS_TIERS, PER_DOMAIN_PER_ACCOUNT_TIERS, PER_DOMAIN_TIERS, Tier, TierRow,
-};
+pub use tiers::{Advice, Ask, Effect, Tier, TierRow};

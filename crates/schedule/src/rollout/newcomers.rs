@@ -50,7 +50,7 @@ pub(super) struct Newcomers {
 impl Newcomers {
     pub(super) fn new(whole: Paces, growth: Growth, reserve: Reserve, rollout_ends: Duration) -> Self {
         let reserved = whole.share(reserve.as_percent());
-        Self { whole, reserved, growth: growth.in_a_week().into(), rollout_ends }
+        Self { whole, reserved, growth: growth.0.into(), rollout_ends }
     }
 
     /// How many have come when this time has passed.

@@ -15,13 +15,18 @@ use crate::budget::{LimitKind, Limits, Rule};
 /// Times are of a rollout that never idles and at which nothing fails: the soonest that the limits allow.
 #[derive(Clone, Debug)]
 pub struct Rollout {
-    fleet: Fleet,
-    growth: Growth,
-    reserve: Reserve,
-    start: SystemTime,
+    /// Fleet that the plan is for.
+    pub fleet: Fleet,
+    /// New devices that come on top.
+    pub growth: Growth,
+    /// Share of the limits that the rollout leaves alone.
+    pub reserve: Reserve,
+    /// Beginning of the rollout.
+    pub start: SystemTime,
     exact_set: Rule,
     pub(super) shared: Shared,
-    load: Vec<DayLoad>,
+    /// Load of each day from the start on: the rollout and two renewal cycles, 400 days at most.
+    pub load: Vec<DayLoad>,
 }
 
 /// The moment at which a part of the fleet has certificates.
@@ -66,26 +71,6 @@ impl Rollout {
         plan
     }
 
-    /// What was planned for.
-    pub fn fleet(&self) -> &Fleet {
-        &self.fleet
-    }
-
-    /// The new devices that come on top.
-    pub fn growth(&self) -> Growth {
-        self.growth
-    }
-
-    /// What the rollout leaves alone.
-    pub fn reserve(&self) -> Reserve {
-        self.reserve
-    }
-
-    /// When it begins.
-    pub fn start(&self) -> SystemTime {
-        self.start
-    }
-
     /// The limits of which the CA has published nothing, so that they were taken not to bind.
     pub fn unknown(&self) -> Vec<LimitKind> {
         let rules = [
@@ -107,9 +92,9 @@ impl Rollout {
     }
 
     /// When so many per cent of the fleet, rounded up to a device, have certificates. More than 100 counts as 100.
-    pub fn milestone(&self, percent: u8) -> Milestone {
+    pub(crate) fn milestone(&self, percent: u8) -> Milestone {
         let percent = percent.min(100);
-        let devices = (u64::from(self.fleet.devices()) * u64::from(percent)).div_ceil(100);
+        let devices = (u64::from(self.fleet.devices) * u64::from(percent)).div_ceil(100);
         let after = self.paces().after(devices);
         Milestone {
             percent,
@@ -122,7 +107,7 @@ impl Rollout {
 
     /// How many devices of the fleet have certificates when this time has passed since the start.
     pub fn with_certificate_after(&self, time: Duration) -> u32 {
-        let had = self.paces().had_by(time).min(self.fleet.devices().into());
+        let had = self.paces().had_by(time).min(self.fleet.devices.into());
         u32::try_from(had).unwrap_or(u32::MAX)
     }
 
@@ -142,13 +127,7 @@ impl Rollout {
             before = last;
             phase
         };
-        paces.groups(self.fleet.devices().into()).into_iter().map(phase).collect()
-    }
-
-    /// The load of each day, counted in spans of 24 hours from the start, over the rollout and the first two
-    /// renewal cycles after it; at most [`LOAD_DAYS`](super::LOAD_DAYS) days.
-    pub fn load(&self) -> &[DayLoad] {
-        &self.load
+        paces.groups(self.fleet.devices.into()).into_iter().map(phase).collect()
     }
 
     /// How much is left for new devices, and whether they wait.
@@ -160,7 +139,7 @@ impl Rollout {
     /// then.
     pub fn steady_state(&self) -> SteadyState {
         let at = self.completion().at.unwrap_or(self.start);
-        SteadyState::new(self.fleet.devices(), self.fleet.profile().life_at(at))
+        SteadyState::new(self.fleet.devices, self.fleet.profile.life_at(at))
     }
 
     /// What would change if the devices were named otherwise.
@@ -201,13 +180,13 @@ impl Rollout {
     }
 
     fn newcomers_through(&self, whole: &Paces) -> Newcomers {
-        let ends = self.of_the_fleet(whole).after(self.fleet.devices().into());
+        let ends = self.of_the_fleet(whole).after(self.fleet.devices.into());
         Newcomers::new(whole.clone(), self.growth, self.reserve, ends)
     }
 
     /// All that the shared limits let through.
     pub(super) fn whole(&self) -> Paces {
-        self.shared.paces(self.fleet.zones())
+        self.shared.paces(self.fleet.zones)
     }
 
     /// What the fleet gets of it.

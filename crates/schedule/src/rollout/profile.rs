@@ -29,7 +29,7 @@ pub struct Life {
 
 impl Profile {
     /// Its lives, the oldest first. The dates are those that Let's Encrypt announced on 2 December 2025.
-    pub fn lives(&self) -> Vec<Life> {
+    pub(crate) fn lives(&self) -> Vec<Life> {
         let life = |from, life| Life { from: SystemTime::UNIX_EPOCH + Duration::from_secs(from), life };
         match self {
             Self::Classic => {
@@ -42,7 +42,7 @@ impl Profile {
     }
 
     /// How long a certificate lives that is issued at `at`.
-    pub fn life_at(&self, at: SystemTime) -> Duration {
+    pub(crate) fn life_at(&self, at: SystemTime) -> Duration {
         let lives = self.lives();
         let known = lives.iter().rev().find(|life| life.from <= at).or(lives.first());
         known.map_or(Duration::ZERO, |known| known.life)
@@ -50,7 +50,7 @@ impl Profile {
 
     /// How long after its issuance a certificate that is issued at `at` is renewed: the middle of
     /// [`window_without_ari`].
-    pub fn cycle_at(&self, at: SystemTime) -> Duration {
+    pub(crate) fn cycle_at(&self, at: SystemTime) -> Duration {
         cycle_of(self.life_at(at))
     }
 }

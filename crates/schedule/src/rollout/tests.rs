@@ -3,6 +3,8 @@ use std::time::{Duration, SystemTime};
 
 use proptest::prelude::*;
 
+use super::load::LOAD_DAYS;
+use super::tiers::PER_DOMAIN_TIERS;
 use super::*;
 use crate::budget::{Account, Bucket, Limit, LimitKind, Limits, Override, Rule};
 
@@ -14,7 +16,7 @@ fn start() -> SystemTime {
 }
 
 fn plan_of(fleet: Fleet, per_week: u32, limits: &Limits, reserve: u8) -> Rollout {
-    Rollout::plan(fleet, Growth::per_week(per_week), limits, Reserve::percent(reserve).unwrap(), start())
+    Rollout::plan(fleet, Growth(per_week), limits, Reserve::percent(reserve).unwrap(), start())
 }
 
 fn production() -> Limits {
@@ -162,18 +164,18 @@ proptest! {
     ) {
         let fleet = Fleet::new(devices, profile).with_zones(Zones::PublicSuffix).smeared(DAY * smear);
         let plan = plan_of(fleet, growth, &production(), reserve);
-        let days = u32::try_from(plan.load().len()).unwrap();
-        let first: u64 = plan.load().iter().map(|day| day.fleet).sum();
+        let days = u32::try_from(plan.load.len()).unwrap();
+        let first: u64 = plan.load.iter().map(|day| day.fleet).sum();
         prop_assert_eq!(first, u64::from(plan.with_certificate_after(DAY * days - Duration::from_nanos(1))));
         prop_assert!(days == LOAD_DAYS || first == u64::from(devices), "the load ends before the rollout does");
         // Whoever had a certificate early enough has renewed it, and nobody renews who had none.
         let longest = if profile == Profile::ShortLived { 5 } else { 62 };
-        let until = |day: usize| -> u64 { plan.load()[..day].iter().map(|day| day.fleet + day.new).sum() };
-        let renewals = |day: usize| -> u64 { plan.load()[..day].iter().map(|day| day.renewals).sum() };
-        for day in 0..plan.load().len() {
+        let until = |day: usize| -> u64 { plan.load[..day].iter().map(|day| day.fleet + day.new).sum() };
+        let renewals = |day: usize| -> u64 { plan.load[..day].iter().map(|day| day.renewals).sum() };
+        for day in 0..plan.load.len() {
             let due: u64 = until(day.saturating_sub(longest));
             prop_assert!(renewals(day) >= due, "day {day}: {} of {due}", renewals(day));
-            prop_assert!(day > 0 || plan.load()[day].renewals == 0 || smear > 0);
+            prop_assert!(day > 0 || plan.load[day].renewals == 0 || smear > 0);
         }
     }
 
@@ -188,7 +190,7 @@ proptest! {
             .with_zones(domains(zones))
             .smeared(Duration::from_secs(smear));
         let plan = plan_of(fleet, growth, &limits, reserve);
-        prop_assert!(plan.load().len() <= LOAD_DAYS as usize);
+        prop_assert!(plan.load.len() <= LOAD_DAYS as usize);
         prop_assert_eq!(plan.completion().devices, devices);
         let _ = (plan.phases(), plan.room(), plan.expiry(), plan.steady_state(), plan.returning(growth, DAY * 200));
     }
@@ -199,7 +201,7 @@ fn a_fleet_of_nobody_is_done_at_once() {
     let plan = plan_of(Fleet::new(0, Profile::TlsServer), 0, &production(), 10);
     assert_eq!(plan.completion().at, Some(start()));
     assert!(plan.phases().is_empty());
-    assert!(plan.load().iter().all(|day| day.certificates() == 0));
+    assert!(plan.load.iter().all(|day| day.certificates() == 0));
     assert_eq!(plan.advice(Duration::ZERO), Advice::NothingToAskFor);
     assert_eq!(plan.room().waiting, Waiting::Nobody);
     assert_eq!(plan.steady_state().renewals_in(DAY), 0.0);
@@ -249,7 +251,7 @@ fn growth_beyond_the_reserve_waits_for_the_rollout() {
     assert_eq!(enough.room().waiting, Waiting::Nobody);
     // The queue is gone when the plan says so: the days of the load hold as many as have come.
     let days = after.as_secs() / DAY.as_secs() + 1;
-    let served: u64 = plan.load().iter().take(days as usize).map(|day| day.new).sum();
+    let served: u64 = plan.load.iter().take(days as usize).map(|day| day.new).sum();
     assert!(served.abs_diff(3_000 * days / 7) <= 1, "{served} in {days} days");
 }
 
@@ -318,12 +320,12 @@ fn a_wave_comes_back_unless_it_is_smeared() {
         .with_rule(LimitKind::NewOrdersPerAccount, Rule::Limited(a_week(100_000)));
     let fleet = Fleet::new(90_000, Profile::TlsServer);
     let wave = plan_of(fleet.clone(), 0, &limits, 0);
-    assert_eq!(wave.load()[0].fleet, 90_000);
+    assert_eq!(wave.load[0].fleet, 90_000);
     // The window of 21.6 hours lies around day 30, and the next is wider by as much.
-    let peak = |plan: &Rollout| plan.load().iter().map(|day| day.renewals).max().unwrap();
+    let peak = |plan: &Rollout| plan.load.iter().map(|day| day.renewals).max().unwrap();
     assert!(peak(&wave) > 40_000, "{}", peak(&wave));
     let smeared = plan_of(fleet.smeared(DAY * 30), 0, &limits, 0);
-    let share = smeared.load()[5].renewals;
+    let share = smeared.load[5].renewals;
     assert!((2_950..3_050).contains(&share), "{share}");
     // A tenth above the mean, where the windows of two cycles meet.
     assert!(peak(&smeared) < 3_400, "{}", peak(&smeared));
@@ -342,7 +344,7 @@ fn announced_lives_take_effect_on_their_day() {
     let plan =
         Rollout::plan(Fleet::new(300, Profile::Classic), Growth::default(), &limits, Reserve::NONE, begin);
     let renewed =
-        |from: usize, to: usize| -> u64 { plan.load()[from..to].iter().map(|day| day.renewals).sum() };
+        |from: usize, to: usize| -> u64 { plan.load[from..to].iter().map(|day| day.renewals).sum() };
     assert_eq!((renewed(0, 58), renewed(58, 62), renewed(62, 101), renewed(101, 105)), (0, 300, 0, 300));
 }
 

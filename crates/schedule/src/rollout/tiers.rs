@@ -12,15 +12,15 @@ use crate::budget::{Limit, LimitKind, Rule, SlowerThanDefault};
 /// be granted without a person; all count within half an hour of it.
 ///
 /// The first three refill more slowly than the default, which is 16,800 in a week.
-pub const NEW_ORDERS_TIERS: [u32; 12] =
+pub(super) const NEW_ORDERS_TIERS: [u32; 12] =
     [1_000, 5_000, 10_000, 25_000, 50_000, 75_000, 100_000, 175_000, 250_000, 500_000, 750_000, 1_000_000];
 
 /// Those of [`LimitKind::CertificatesPerDomain`].
-pub const PER_DOMAIN_TIERS: [u32; 12] =
+pub(super) const PER_DOMAIN_TIERS: [u32; 12] =
     [300, 1_000, 5_000, 10_000, 25_000, 50_000, 75_000, 100_000, 175_000, 250_000, 500_000, 1_000_000];
 
 /// Those of [`LimitKind::CertificatesPerDomainPerAccount`].
-pub const PER_DOMAIN_PER_ACCOUNT_TIERS: [u32; 14] = [
+pub(super) const PER_DOMAIN_PER_ACCOUNT_TIERS: [u32; 14] = [
     300, 1_000, 5_000, 10_000, 25_000, 50_000, 75_000, 100_000, 175_000, 250_000, 500_000, 1_000_000,
     1_750_000, 2_500_000,
 ];
@@ -96,7 +96,7 @@ pub enum Advice {
 
 impl Tier {
     /// The override as a limit: so many at once, and so many in each week. `None` for none at all.
-    pub fn limit(&self) -> Option<Limit> {
+    pub(crate) fn limit(&self) -> Option<Limit> {
         Limit::new(self.per_week, self.per_week, WEEK).ok()
     }
 
@@ -115,18 +115,18 @@ impl Effect {
 impl Rollout {
     /// What holds as it is.
     pub fn as_it_is(&self) -> Effect {
-        self.effect(&self.shared, self.fleet().zones())
+        self.effect(&self.shared, self.fleet.zones)
     }
 
     /// What would change with these overrides.
-    pub fn with_ask(&self, ask: &Ask) -> Effect {
+    pub(crate) fn with_ask(&self, ask: &Ask) -> Effect {
         let Shared { domain_kind, domain, orders } = self.shared;
         let shared = Shared {
             domain_kind: ask.per_domain.map_or(domain_kind, |tier| tier.kind),
             domain: ask.per_domain.map_or(domain, |tier| tier.rule(domain)),
             orders: ask.new_orders.map_or(orders, |tier| tier.rule(orders)),
         };
-        self.effect(&shared, self.fleet().zones())
+        self.effect(&shared, self.fleet.zones)
     }
 
     /// What each tier would change.
@@ -182,7 +182,7 @@ impl Rollout {
     /// The tier of this size; of the account where the account's own override is the only one that helps, or one
     /// request does for several domains.
     fn per_domain_tier(&self, per_week: u32) -> Option<Tier> {
-        let Zones::Domains(domains) = self.fleet().zones() else { return None };
+        let Zones::Domains(domains) = self.fleet.zones else { return None };
         let for_account = domains.get() > 1
             || self.shared.domain_kind == LimitKind::CertificatesPerDomainPerAccount
             || !PER_DOMAIN_TIERS.contains(&per_week);

@@ -9,9 +9,9 @@ use fleetcert_schedule::budget::{
     Refusal, Reservation,
 };
 use fleetcert_schedule::order_queue::{
-    Candidate, NextOrder, OrderQueue, OrderQueueOptions, Predecessor, Reserve, WaitingOrder, lane_of, pool_of,
+    Candidate, NextOrder, OrderQueue, OrderQueueOptions, Predecessor, Reserve, Tenant, WaitingOrder, lane_of,
+    pool_of,
 };
-use fleetcert_schedule::queue::Tenant;
 use fleetcert_schedule::quota::{CSRS_PER_DEVICE, NameLimit, Quota};
 use fleetcert_schedule::{Calendar, Margin, Window, retry_delay, smear_from, window_without_ari};
 

@@ -103,7 +103,7 @@ fn the_first_fleet_has_its_certificates_when_the_plan_said() {
         let fleet = Fleet::new(devices, Profile::TlsServer).with_zones(zones);
         // The lane of new devices leaves a tenth of each bucket, once: that is not a share of what comes back.
         let limits = Limits::lets_encrypt_production();
-        let plan = Rollout::plan(fleet, Growth::per_week(0), &limits, Reserve::NONE, scenario.start);
+        let plan = Rollout::plan(fleet, Growth(0), &limits, Reserve::NONE, scenario.start);
         assert_eq!(report.rate_limited, 0);
         for (milestone, reached) in plan.milestones().into_iter().zip(report.rollout) {
             let (planned, took) = (milestone.after, reached.unwrap().duration_since(scenario.start).unwrap());

@@ -116,7 +116,8 @@ impl Calendar {
     }
 
     /// How many renewals are planned in the hour of `at`.
-    pub fn planned(&self, at: SystemTime) -> u32 {
+    #[cfg(test)]
+    pub(crate) fn planned(&self, at: SystemTime) -> u32 {
         self.planned.count(hour_of(at))
     }
 
