@@ -21,11 +21,11 @@
 //! - **Only dns-01 values**, 43 characters of base64url. Quotes and escapes differ from provider to provider.
 //! - **Errors are coarse.** Most errors of `dns-update` are texts: a quota, a conflict, a missing right and a
 //!   server that is down look the same. No text is parsed here, so all of these are
-//!   [`Unavailable`](BackendErrorKind::Unavailable), which means that repeating the call is safe. What it has a
-//!   variant for is told apart: a token that is refused (`Unauthenticated`), what is not found (`NotInZone`), what
-//!   the provider does not support (`InvalidInput`).
-//! - **`Retry-After` is lost.** Some providers sleep inside a call, up to a minute at a time, and the time is not
-//!   told when it fails.
+//!   [`Unavailable`](BackendErrorKind::Unavailable), which means that repeating the call is safe. Errors
+//!   with a variant of their own keep their meaning: a refused token (`Unauthenticated`), a zone or record that is
+//!   not found (`NotInZone`), a request that the provider does not support (`InvalidInput`).
+//! - **`Retry-After` is lost.** Some providers sleep inside a call, up to a minute at a time, and a failure does
+//!   not carry the time.
 //! - **The texts can hold secrets**, because some providers have the token in the URL. So they are not shown unless
 //!   [`LongTailOptions::show_texts`] says so.
 //! - **No HTTP client, no clock and, for most providers, no base URL can be given.** It makes a client of its own

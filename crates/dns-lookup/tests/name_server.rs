@@ -87,7 +87,7 @@ async fn a_challenge_lives_and_is_seen_on_the_server() {
         Arc::new(SystemClock),
         ChallengeOptions::default(),
     );
-    // So many at one name that a datagram does not hold them.
+    // More values at one name than fit into a datagram.
     let records: Vec<_> = (0..40)
         .map(|number| ChallengeRecord {
             zone: zone(),

@@ -19,29 +19,30 @@ use fleetcert_dns_http::webhook::{SIGNATURE_HEADER, SignatureVerifier, WebhookSe
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-/// No request is longer: a list of a thousand changes has some 200 KB.
+/// Maximum octets of a request body. A list of a thousand changes has about 200 KB.
 const MAX_BODY: usize = 1 << 20;
-/// A signature is good for so long, and clocks may be so far apart.
+/// Maximum difference between the time of a signature and the clock.
 const MAX_AGE: Duration = Duration::from_secs(300);
 
 struct Service {
     backend: Arc<dyn DnsBackend>,
-    gate: Gate,
+    check: RequestCheck,
     clock: Arc<dyn Clock>,
 }
 
-enum Gate {
+/// How a request shows that its sender knows the secret.
+enum RequestCheck {
     Token(SecretString),
     Signature(SignatureVerifier),
 }
 
-/// The routes over this backend, for those who know the secret.
+/// Returns the routes over this backend, for clients that know the secret.
 pub(crate) fn router(backend: Arc<dyn DnsBackend>, secret: WebhookSecret, clock: Arc<dyn Clock>) -> Router {
-    let gate = match secret {
-        WebhookSecret::Bearer(token) => Gate::Token(token),
-        WebhookSecret::Hmac(key) => Gate::Signature(SignatureVerifier::new(key, MAX_AGE)),
+    let check = match secret {
+        WebhookSecret::Bearer(token) => RequestCheck::Token(token),
+        WebhookSecret::Hmac(key) => RequestCheck::Signature(SignatureVerifier::new(key, MAX_AGE)),
     };
-    let service = Arc::new(Service { backend, gate, clock });
+    let service = Arc::new(Service { backend, check, clock });
     Router::new()
         .route("/apply", post(apply))
         .route("/read", post(read))
@@ -50,22 +51,22 @@ pub(crate) fn router(backend: Arc<dyn DnsBackend>, secret: WebhookSecret, clock:
         .with_state(service)
 }
 
-/// Lets nobody through to the handlers who does not know the secret.
+/// Passes a request on to the handlers if its sender knows the secret.
 async fn authenticate(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
     let (head, body) = request.into_parts();
     let Ok(body) = to_bytes(body, MAX_BODY).await else {
         return refusal(ErrorKind::InvalidInput, "the body is too long or was cut");
     };
     let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let verdict = match &service.gate {
-        Gate::Token(token) => {
+    let verdict = match &service.check {
+        RequestCheck::Token(token) => {
             let given = text(header::AUTHORIZATION.as_str()).strip_prefix("Bearer ").unwrap_or_default();
-            // It takes as long for every wrong token of the same length.
+            // The comparison takes the same time for every token of this length.
             let wanted = token.expose_secret().as_bytes();
             aws_lc_rs::constant_time::verify_slices_are_equal(given.as_bytes(), wanted)
                 .map_err(|_| "the token is not known".to_owned())
         }
-        Gate::Signature(verifier) => {
+        RequestCheck::Signature(verifier) => {
             let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
             let (header, now) = (text(SIGNATURE_HEADER), service.clock.now());
             verifier
@@ -98,19 +99,19 @@ async fn read(State(service): State<Arc<Service>>, Json(request): Json<ReadReque
 }
 
 #[derive(Deserialize)]
-struct Asked {
+struct ZoneQuery {
     zone: fleetcert_names::DomainName,
 }
 
-async fn capabilities(State(service): State<Arc<Service>>, Query(asked): Query<Asked>) -> Response {
-    // A read of the zone's own name tells whether there is such a zone.
+async fn capabilities(State(service): State<Arc<Service>>, Query(asked): Query<ZoneQuery>) -> Response {
+    // A read at the zone's own name shows whether the backend has the zone.
     match service.backend.read(&asked.zone, &asked.zone, fleetcert_dns::RecordType::Txt).await {
         Ok(_) => Json(CapabilitiesAnswer::from(service.backend.capabilities())).into_response(),
         Err(error) => failure(&error),
     }
 }
 
-/// The answer for an error of the backend.
+/// Returns the answer for an error of the backend.
 fn failure(error: &BackendError) -> Response {
     let answer = ErrorAnswer::new(error);
     let mut headers = HeaderMap::new();

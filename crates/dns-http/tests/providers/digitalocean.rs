@@ -111,7 +111,7 @@ async fn values_come_and_go_one_by_one_and_neighbours_stay() {
     let backend = backend(&script);
     backend.apply(&zone(), &[add("one")]).await.unwrap();
     backend.apply(&zone(), &[remove("gone"), add("two"), add("one")]).await.unwrap();
-    // What is so already is not written.
+    // Records that are as they should be are not written.
     backend.apply(&zone(), &[add("one"), remove("two")]).await.unwrap();
     script.finish();
 }

@@ -146,13 +146,13 @@ impl Answer {
 #[derive(Debug)]
 pub(crate) struct Script {
     address: SocketAddr,
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<ScriptState>>,
     serving: JoinHandle<()>,
     finished: bool,
 }
 
 #[derive(Debug)]
-struct State {
+struct ScriptState {
     expected: VecDeque<Exchange>,
     answered: usize,
     faults: Vec<String>,
@@ -163,7 +163,7 @@ impl Script {
     /// A server that expects these requests and no other.
     pub(crate) async fn new(expected: impl IntoIterator<Item = Exchange>) -> Self {
         let (expected, faults) = (expected.into_iter().collect(), Vec::new());
-        let state = State { expected, answered: 0, faults, seen: Vec::new() };
+        let state = ScriptState { expected, answered: 0, faults, seen: Vec::new() };
         let state = Arc::new(Mutex::new(state));
         let (address, serving) = serve({
             let state = state.clone();
@@ -249,7 +249,7 @@ pub(crate) fn client_at(clock: Arc<dyn Clock>, adjust: impl FnOnce(&mut HttpOpti
     HttpClient::new(options, clock, Arc::new(SeededEntropy::new(1))).unwrap()
 }
 
-async fn play(state: Arc<Mutex<State>>, request: HttpRequest) -> Response {
+async fn play(state: Arc<Mutex<ScriptState>>, request: HttpRequest) -> Response {
     let (head, body) = request.into_parts();
     let body = to_bytes(body, 1 << 24).await.unwrap();
     let (answer, fault) = {

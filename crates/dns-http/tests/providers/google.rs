@@ -32,7 +32,7 @@ fn name() -> DomainName {
     "_acme-challenge.a.fleet.test".parse().unwrap()
 }
 
-/// Gives `tok-1`, `tok-2` … for so long each.
+/// A source of the tokens `tok-1`, `tok-2` ….
 #[derive(Debug)]
 struct Counted {
     given: AtomicU32,
@@ -190,7 +190,7 @@ async fn zones_and_sets_are_found_on_the_page_where_they_are() {
         second().answer(zones(zone_of("fleet", "public"), None)),
         expect("GET", &sets).answer(list(json!([other]), Some("two"))),
         expect("GET", format!("{sets}&pageToken=two")).answer(list(json!([set("TXT", 1, &["\"1\""])]), None)),
-        // A zone that is gone is looked for anew.
+        // The backend looks up a zone again after it is gone.
         expect("GET", &sets).answer(error(404, "notFound")),
         first().answer(zones(zone_of("one", "public"), Some("n/2"))),
         second().answer(zones(zone_of("two", "public"), None)),
@@ -380,7 +380,7 @@ async fn what_the_token_endpoint_says() {
         (status(200).html(), BackendErrorKind::Unavailable),
         (status(200).text("application/json", "{\"access_tok"), BackendErrorKind::Unavailable),
     ] {
-        // The assertion is signed anew each time; its form is checked beside its signature.
+        // Each request signs its own assertion. The tests of the signature check its form.
         let tokens = crate::fixture::Script::new([expect("POST", "/token")
             .header("content-type", "application/x-www-form-urlencoded")
             .no_header("authorization")

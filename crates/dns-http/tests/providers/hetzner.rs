@@ -114,7 +114,7 @@ async fn values_come_and_go_one_by_one() {
     let backend = backend(&script);
     backend.apply(&zone(), &[add("one"), add("two")]).await.unwrap();
     backend.apply(&zone(), &[remove("one"), add("three"), add("two")]).await.unwrap();
-    // What is so already is not written.
+    // Records that are as they should be are not written.
     backend.apply(&zone(), &[add("two"), remove("four")]).await.unwrap();
     script.finish();
 }

@@ -26,7 +26,7 @@ async fn a_zone_is_found_on_the_page_where_it_is_and_remembered() {
         second().answer(page(&zone_of("Z1", false), none)),
         listing("TXT", ""),
         listing("TXT", "").answer(error(404, "NoSuchHostedZone")),
-        // It is looked for again, since it may have been made anew. Now there are two.
+        // The backend looks up the zone again, because it may have been recreated. Now there are two.
         first().answer(page(&zone_of("Z1", false), more)),
         second().answer(page(&zone_of("Z2", false), none)),
         first().answer(page("", "<IsTruncated>false</IsTruncated>")),
