@@ -17,11 +17,16 @@ fn schedule_gains_no_public_items() {
 }
 
 fn public_items(folder: &Path) -> usize {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let entries =
+        fs::read_dir(folder).expect("a folder of sources").map(|entry| entry.expect("an entry").path());
     let count = |path: &Path| match path.file_stem().and_then(|name| name.to_str()) {
         Some("tests") => 0,
         _ if path.is_dir() => public_items(path),
-        _ => fs::read_to_string(path).unwrap().lines().filter(|line| is_public_item(line)).count(),
+        _ => fs::read_to_string(path)
+            .expect("a source file")
+            .lines()
+            .filter(|line| is_public_item(line))
+            .count(),
     };
     entries.map(|path| count(&path)).sum()
 }
