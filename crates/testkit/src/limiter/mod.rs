@@ -15,8 +15,9 @@
 //! let mut limiter = Limiter::new(CaLimits::production());
 //! let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
 //! for device in 0..51 {
-//!     let names = [format!("device{device}.fleet.example.com").parse()?];
-//!     let order = OrderFacts { account: "https://ca.test/account/1", names: &names, replaces_in_window: false };
+//!     let identifiers = &format!("device{device}.fleet.example.com").parse()?;
+//!     let account = "https://ca.test/account/1";
+//!     let order = OrderFacts { account, identifiers, replaces_in_window: false };
 //!     match limiter.new_order(&order, now) {
 //!         Ok(()) => limiter.issued(&order, now),
 //!         Err(refused) => {
