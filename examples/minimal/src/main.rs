@@ -29,7 +29,7 @@ struct Flags {
     /// The address for devices
     #[arg(long, default_value = "0.0.0.0:8443")]
     listen: SocketAddr,
-    /// The URL under which devices reach it, such as https://control.example.com:8443
+    /// The URL under which devices reach it, such as `https://control.example.com:8443`
     #[arg(long)]
     url: String,
     /// The directory of the CA; Let's Encrypt's staging environment by default
