@@ -31,7 +31,7 @@ pub enum Failure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BreakerRule {
     /// So many different names must fail, and as many as succeed, for it to open. More than a device may have; counted
-    /// from 1 to [`MOST_NAMES`](Self::MOST_NAMES).
+    /// from 1 to 32.
     pub names: usize,
     /// So many times in a row it must be unreachable to open; zero counts as one.
     pub unreachable: u32,

@@ -46,7 +46,7 @@ pub(super) struct State {
 /// One bucket as a store keeps it. Several nodes share their budgets by comparing and setting these rows, those
 /// of one reservation in one transaction.
 ///
-/// What a reservation reads is [`Charges::keys`], and what it writes is [`Reservation::keys`].
+/// What a reservation reads is [`Charges::keys`], and what it writes are the keys of its charges.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     /// Which bucket; its text is a key for a store.

@@ -125,7 +125,7 @@ impl NameSet {
     /// The most names that a certificate of Let's Encrypt can have.
     pub(crate) const MAX_NAMES: usize = 100;
 
-    /// The set of these names; `None` when there are none, or more than [`MAX_NAMES`](Self::MAX_NAMES).
+    /// The set of these names; `None` when there are none, or more than 100.
     pub fn new(names: &[HostName]) -> Option<Self> {
         if names.is_empty() || names.len() > Self::MAX_NAMES {
             return None;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::lane::PerLane;
 
-/// The bounds and the shares of a [`Queue`](super::Queue).
+/// The bounds and the shares of a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueOptions {
     /// How many entries there may be; above 2,147,483,648 it counts as that.
