@@ -11,19 +11,21 @@ mod reply;
 mod signer;
 mod tap;
 mod traffic;
+mod transport;
 mod wire;
 
 pub use account::{Account, TermsOfService};
 pub use account_file::AccountFile;
 pub use key::{AccountKey, Credentials};
 pub use traffic::Traffic;
+pub use transport::Transport;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use fleetcert_ambient::Clock;
 use fleetcert_https::ClientBuilder;
-use http::Method;
+use http::{HeaderValue, Method};
 use reqwest::Url;
 use tokio::sync::Mutex;
 
@@ -31,7 +33,7 @@ use crate::{AcmeError, AcmeErrorKind, Operation};
 use directory::Directory;
 use signer::Signer;
 use traffic::Purpose;
-use wire::Wire;
+use wire::{HttpClient, Wire};
 
 /// A CA, known by the URL of its directory. Clones share their connections and nonces.
 ///
@@ -89,18 +91,42 @@ impl Client {
         options: &ClientOptions,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, AcmeError> {
-        let invalid = |detail: &str| AcmeError::new(AcmeErrorKind::InvalidInput, Operation::Setup, detail);
-        let url = Url::parse(directory_url)
-            .map_err(|error| invalid("the directory URL is not a URL").because(error))?;
-        if url.scheme() != "https" {
-            return Err(invalid("the directory URL must begin with https://"));
-        }
         let mut builder = ClientBuilder::new(&options.user_agent).timeout(options.request_timeout);
         if let Some(roots) = &options.roots_pem {
             builder =
                 builder.only_roots_pem(roots).map_err(|error| invalid(&error.to_string()).because(error))?;
         }
         let http = builder.build().map_err(|error| invalid(&error.to_string()).because(error))?;
+        Self::over(directory_url, options, HttpClient::Network(http), clock)
+    }
+
+    /// Returns the CA whose directory is at `directory_url`, reached through `transport`. The
+    /// [`roots_pem`](ClientOptions::roots_pem) of the options have no effect.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](AcmeErrorKind::InvalidInput): the URL is not one of HTTPS, or the User-Agent is no header value.
+    pub fn with_transport(
+        directory_url: &str,
+        options: &ClientOptions,
+        transport: Arc<dyn Transport>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, AcmeError> {
+        let user_agent = HeaderValue::try_from(&options.user_agent)
+            .map_err(|error| invalid("the User-Agent is no header value").because(error))?;
+        Self::over(directory_url, options, HttpClient::Transport { transport, user_agent }, clock)
+    }
+
+    fn over(
+        directory_url: &str,
+        options: &ClientOptions,
+        http: HttpClient,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, AcmeError> {
+        let url = Url::parse(directory_url)
+            .map_err(|error| invalid("the directory URL is not a URL").because(error))?;
+        if url.scheme() != "https" {
+            return Err(invalid("the directory URL must begin with https://"));
+        }
         Ok(Self {
             wire: Arc::new(Wire::new(http, options.request_timeout, url, clock)),
             directory: Arc::default(),
@@ -196,4 +222,8 @@ impl Client {
     async fn forget_directory(&self) {
         *self.directory.lock().await = None;
     }
+}
+
+fn invalid(detail: &str) -> AcmeError {
+    AcmeError::new(AcmeErrorKind::InvalidInput, Operation::Setup, detail)
 }

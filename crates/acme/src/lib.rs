@@ -92,7 +92,7 @@ pub use authority::{
     RevocationReason,
 };
 pub use client::{
-    Account, AccountFile, AccountKey, Client, ClientOptions, Credentials, TermsOfService, Traffic,
+    Account, AccountFile, AccountKey, Client, ClientOptions, Credentials, TermsOfService, Traffic, Transport,
 };
 pub use driver::{
     Driver, DriverOptions, Entry, Job, Journal, JournalError, MemoryJournal, NoObserver, Observer, Outcome,

@@ -315,7 +315,7 @@ impl Agent {
                                 let kind = Kind::OrderFailed;
                                 return Err(AgentError::of_server(AgentStep::Ask, kind, Some(problem), None));
                             }
-                            status => poll_after(&status),
+                            status => plan::poll_after(&status),
                         }
                     }
                     Err(error) if error.is_transient() => {
@@ -410,15 +410,3 @@ impl Agent {
 const MIN_POLL: Duration = Duration::from_millis(100);
 /// Minimum wait between two requests of a pending enrolment.
 const MIN_PENDING_WAIT: Duration = Duration::from_secs(1);
-/// Poll interval where the answer names none.
-const UNKNOWN_POLL: Duration = Duration::from_secs(5);
-
-/// Returns when the server wants to be asked again.
-pub(crate) fn poll_after(status: &CertificateStatus) -> Duration {
-    match status {
-        CertificateStatus::Queued { poll_after, .. }
-        | CertificateStatus::Issued { poll_after, .. }
-        | CertificateStatus::Failed { poll_after, .. } => Duration::from_secs(*poll_after),
-        _ => UNKNOWN_POLL,
-    }
-}

@@ -17,6 +17,7 @@
 use std::time::{Duration, SystemTime};
 
 use fleetcert_ambient::Backoff;
+use fleetcert_protocol::CertificateStatus;
 use fleetcert_x509::Validity;
 
 /// What the agent knows between two steps.
@@ -114,6 +115,43 @@ pub(crate) const MAX_WAIT: Duration = Duration::from_secs(24 * 3600);
 pub(crate) const BACKOFF: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(3600));
 /// Poll interval where the server does not know the certificate in use.
 const UNKNOWN_POLL: Duration = Duration::from_secs(3600);
+/// Poll interval where the answer of the server names none.
+const DEFAULT_POLL: Duration = Duration::from_secs(5);
+
+impl PlanEvent {
+    /// Returns the event that a status of the server is.
+    ///
+    /// `is_ours` decides on the chain of an issued certificate: whether it can be the certificate of the stored request.
+    /// Without a stored request each chain is ours.
+    pub fn of_status(status: &CertificateStatus, is_ours: impl FnOnce(&str) -> bool) -> Self {
+        let poll_after = poll_after(status);
+        match status {
+            CertificateStatus::Queued { .. } => Self::Queued { poll_after },
+            CertificateStatus::Issued { chain, renew_at, due, .. } if is_ours(chain) => {
+                Self::Issued { due: *due, renew_at: renew_at.and_then(time), poll_after }
+            }
+            CertificateStatus::Issued { .. } => Self::NotOurs,
+            CertificateStatus::Failed { retry_at, .. } => {
+                Self::Failed { retried: retry_at.is_some(), poll_after }
+            }
+            _ => Self::Nothing,
+        }
+    }
+}
+
+/// Returns when the server wants to be asked again.
+pub(crate) fn poll_after(status: &CertificateStatus) -> Duration {
+    match status {
+        CertificateStatus::Queued { poll_after, .. }
+        | CertificateStatus::Issued { poll_after, .. }
+        | CertificateStatus::Failed { poll_after, .. } => Duration::from_secs(*poll_after),
+        _ => DEFAULT_POLL,
+    }
+}
+
+fn time(seconds: u64) -> Option<SystemTime> {
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+}
 
 impl PlanState {
     /// Returns the state after a start: whether a request is stored, and the certificate in use.

@@ -1,13 +1,13 @@
 //! The loop that keeps a device going.
 
 use std::convert::Infallible;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use fleetcert_protocol::CertificateStatus;
 use fleetcert_x509::Validity;
 
 use crate::addresses::{AddressSource, AddressWatch};
-use crate::agent::{Agent, poll_after};
+use crate::agent::Agent;
 use crate::error::{AgentError, AgentErrorKind, AgentStep};
 use crate::plan::{PlanAction, PlanEvent, PlanState, plan};
 use crate::{CertificatePair, Installer};
@@ -126,22 +126,14 @@ impl Agent {
     }
 
     fn event_of(&self, status: CertificateStatus, answer: &mut String) -> PlanEvent {
-        let poll_after = poll_after(&status);
-        match status {
-            CertificateStatus::Queued { .. } => PlanEvent::Queued { poll_after },
-            CertificateStatus::Issued { chain, renew_at, due, .. } => {
-                if self.request().is_some() && !self.is_answer(&chain) {
-                    return PlanEvent::NotOurs;
-                }
-                *answer = chain;
-                PlanEvent::Issued { due, renew_at: renew_at.and_then(time), poll_after }
-            }
-            CertificateStatus::Failed { problem, retry_at, .. } => {
-                tracing::warn!(%problem, "the certificate order failed");
-                PlanEvent::Failed { retried: retry_at.is_some(), poll_after }
-            }
-            _ => PlanEvent::Nothing,
+        if let CertificateStatus::Failed { problem, .. } = &status {
+            tracing::warn!(%problem, "the certificate order failed");
         }
+        let event = PlanEvent::of_status(&status, |chain| self.request().is_none() || self.is_answer(chain));
+        if let (PlanEvent::Issued { .. }, CertificateStatus::Issued { chain, .. }) = (event, status) {
+            *answer = chain;
+        }
+        event
     }
 }
 
@@ -157,8 +149,4 @@ fn event_of_error(error: &AgentError) -> PlanEvent {
 
 fn validity(pair: &CertificatePair) -> Validity {
     pair.chain().leaf().validity()
-}
-
-fn time(seconds: u64) -> Option<SystemTime> {
-    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }

@@ -8,7 +8,6 @@ mod setting;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use axum::http::StatusCode;
 use fleetcert_protocol::route;
@@ -49,14 +48,14 @@ async fn each_5xx_leaves_one_line_with_its_cause_and_a_4xx_none() {
     let mut requests = setting.good(&device).await;
     requests.push((route::ENROL, setting.enrolment(&device_key()).await));
     log.lines();
-    setting.store.down.store(true, Ordering::SeqCst);
+    setting.outage.begin();
     for (route, body) in requests {
         assert_eq!(setting.post(route, body).await.status, StatusCode::SERVICE_UNAVAILABLE);
         let lines = log.lines();
         assert_eq!(lines.len(), 1, "{route}: {lines:?}");
         assert!(lines[0].contains("ERROR") && lines[0].contains("hunter2"), "the cause: {}", lines[0]);
     }
-    setting.store.down.store(false, Ordering::SeqCst);
+    setting.outage.end();
 
     let refused = setting.signed(&device, route::ADDRESSES, &json!({ "addresses": ["127.0.0.1"] })).await;
     assert_eq!(setting.post(route::ADDRESSES, refused).await.status, StatusCode::BAD_REQUEST);

@@ -65,6 +65,8 @@ mod policy;
 mod records;
 mod renewals;
 mod requests;
+#[cfg(test)]
+mod service_tests;
 mod sweeper;
 mod tracing_events;
 

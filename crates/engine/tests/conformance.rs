@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
@@ -111,7 +112,7 @@ fn enroller_of_registered_keys_conforms() {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     RefusesEverything,
-    ForgetsWhoUsedIt,
+    ForgetsTheUse,
     TakesUsedTokens,
     TakesUnknownTokens,
     TakesExpiredTokens,
@@ -119,7 +120,7 @@ enum Fault {
     WritesByItself,
     AdmitsWithoutAVersion,
     RefusesWhileBusy,
-    TakesNoAnswerForAYes,
+    AdmitsWhenUnavailable,
 }
 
 /// One-time tokens with one fault.
@@ -128,7 +129,7 @@ struct Broken {
     fault: Fault,
     right: OneTimeTokens,
     store: Arc<dyn Store>,
-    busy: Mutex<()>,
+    busy: AtomicBool,
 }
 
 const OWN: Collection = Collection::new("conformance-test");
@@ -138,18 +139,19 @@ impl Enroller for Broken {
     async fn decide(&self, applicant: &Applicant<'_>) -> Result<EnrolmentDecision, EngineError> {
         let yes = || Ok(Admission::new(Transaction::new()).into());
         if self.fault == Fault::RefusesWhileBusy {
-            let Some(_busy) = self.busy.try_lock() else {
+            if self.busy.swap(true, SeqCst) {
                 return Ok(EnrolmentRefusal::new("busy", "come back").into());
-            };
-            std::thread::sleep(Duration::from_millis(5));
+            }
         }
-        let decision = match self.right.decide(applicant).await {
-            Err(_) if self.fault == Fault::TakesNoAnswerForAYes => return yes(),
+        let decision = self.right.decide(applicant).await;
+        self.busy.store(false, SeqCst);
+        let decision = match decision {
+            Err(_) if self.fault == Fault::AdmitsWhenUnavailable => return yes(),
             decision => decision?,
         };
         match (self.fault, decision) {
             (Fault::RefusesEverything, _) => Ok(EnrolmentRefusal::new("closed", "come back").into()),
-            (Fault::ForgetsWhoUsedIt, EnrolmentDecision::AlreadyAdmitted(_)) => {
+            (Fault::ForgetsTheUse, EnrolmentDecision::AlreadyAdmitted(_)) => {
                 Ok(EnrolmentRefusal::new(OneTimeTokens::USED, "used").into())
             }
             (Fault::TakesUsedTokens, EnrolmentDecision::Refused(refusal))
@@ -198,7 +200,7 @@ impl EnrollerSubject for Fault {
             fault: *self,
             right: OneTimeTokens::new(store.clone()),
             store,
-            busy: Mutex::default(),
+            busy: AtomicBool::new(false),
         })
     }
 
@@ -211,7 +213,7 @@ impl EnrollerSubject for Fault {
 fn each_check_of_enrollers_fails_the_enroller_with_its_fault() {
     for (fault, check) in [
         (Fault::RefusesEverything, "a valid proof admits its key"),
-        (Fault::ForgetsWhoUsedIt, "the same proof and key get the same device again"),
+        (Fault::ForgetsTheUse, "the same proof and key get the same device again"),
         (Fault::TakesUsedTokens, "a proof that was used refuses a second key"),
         (Fault::TakesUnknownTokens, "an unknown proof is refused with a code"),
         (Fault::TakesExpiredTokens, "an expired proof is refused with a code"),
@@ -219,7 +221,7 @@ fn each_check_of_enrollers_fails_the_enroller_with_its_fault() {
         (Fault::WritesByItself, "a decision writes nothing"),
         (Fault::AdmitsWithoutAVersion, "of concurrent keys with one proof one is admitted"),
         (Fault::RefusesWhileBusy, "concurrent uses of one proof by one key make one device"),
-        (Fault::TakesNoAnswerForAYes, "an unavailable store admits nothing"),
+        (Fault::AdmitsWhenUnavailable, "an unavailable store admits nothing"),
     ] {
         fails(enroller::check(&fault), check);
     }
@@ -332,7 +334,7 @@ enum Weakness {
     IgnoresTheSignature,
     BelievesThePlainBody,
     BelievesTheName,
-    TellsWhoIsKnown,
+    RevealsWhichDevicesExist,
     LeavesTheSuspendedToTheEngine,
     RejectsWhenUnavailable,
     MixesRequestsUp,
@@ -379,7 +381,9 @@ impl DeviceAuthenticator for Weak {
             Weakness::BelievesTheName if for_this_url && claimed.payload == br#"{"addresses":[]}"# => {
                 Ok(claimed)
             }
-            Weakness::TellsWhoIsKnown if is_rejected && self.record(&claimed.device).await.is_none() => {
+            Weakness::RevealsWhichDevicesExist
+                if is_rejected && self.record(&claimed.device).await.is_none() =>
+            {
                 Err(AuthenticationError::Unavailable("there is no such device".into()))
             }
             Weakness::LeavesTheSuspendedToTheEngine => match self.record(&claimed.device).await {
@@ -388,8 +392,12 @@ impl DeviceAuthenticator for Weak {
             },
             Weakness::RejectsWhenUnavailable => outcome.map_err(|_| rejected),
             Weakness::MixesRequestsUp => {
+                let device = outcome.as_ref().ok().map(|found| found.device.clone());
                 *self.slot.lock() = Some(outcome?);
-                std::thread::sleep(Duration::from_millis(1));
+                // It looks the device up once more; others may come in the meantime.
+                if let Some(device) = device {
+                    self.record(&device).await;
+                }
                 self.slot.lock().clone().ok_or(rejected)
             }
             _ => outcome,
@@ -416,7 +424,7 @@ fn each_check_of_authenticators_fails_the_authenticator_with_its_fault() {
         (Weakness::IgnoresTheSignature, "a tampered payload is rejected"),
         (Weakness::BelievesThePlainBody, "a request without any proof is rejected"),
         (Weakness::BelievesTheName, "a key speaks for its own device alone"),
-        (Weakness::TellsWhoIsKnown, "an unknown device is refused as a wrong key is"),
+        (Weakness::RevealsWhichDevicesExist, "an unknown device is refused as a wrong key is"),
         (Weakness::LeavesTheSuspendedToTheEngine, "a suspended device is denied, and only to itself"),
         (Weakness::RejectsWhenUnavailable, "an unavailable store identifies nothing"),
         (Weakness::MixesRequestsUp, "concurrent requests are not mixed up"),

@@ -23,6 +23,7 @@
 
 pub mod conformance;
 mod error;
+mod intercepted;
 mod memory;
 mod record;
 mod sqlite;
@@ -30,6 +31,7 @@ mod store;
 mod transaction;
 
 pub use error::{StoreError, StoreErrorKind};
+pub use intercepted::{InterceptedStore, Interceptor, StoreCall};
 pub use memory::MemoryStore;
 pub use record::{Collection, Record, Version, from_millis, to_millis};
 pub use sqlite::SqliteStore;

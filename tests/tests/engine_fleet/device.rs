@@ -119,28 +119,19 @@ impl Device {
     }
 
     fn event_of(&mut self, answer: Result<CertificateStatus, Unanswered>) -> PlanEvent {
-        let seconds = Duration::from_secs;
-        match answer {
-            Err(Unanswered { retry_after }) => PlanEvent::Failure { retry_after },
-            Ok(CertificateStatus::Queued { poll_after, .. }) => {
-                PlanEvent::Queued { poll_after: seconds(poll_after) }
+        let status = match answer {
+            Ok(status) => status,
+            Err(Unanswered { retry_after }) => return PlanEvent::Failure { retry_after },
+        };
+        let event = PlanEvent::of_status(&status, |chain| self.request.is_none() || chain != self.chain);
+        if let (PlanEvent::Issued { renew_at, .. }, CertificateStatus::Issued { chain, .. }) = (event, status)
+        {
+            if self.request.is_none() {
+                self.renew_at = renew_at;
             }
-            Ok(CertificateStatus::Issued { chain, renew_at, due, poll_after }) => {
-                if self.request.is_some() && chain == self.chain {
-                    return PlanEvent::NotOurs;
-                }
-                let renew_at = renew_at.map(|at| SystemTime::UNIX_EPOCH + seconds(at));
-                if self.request.is_none() {
-                    self.renew_at = renew_at;
-                }
-                self.answer = chain;
-                PlanEvent::Issued { due, renew_at, poll_after: seconds(poll_after) }
-            }
-            Ok(CertificateStatus::Failed { retry_at, poll_after, .. }) => {
-                PlanEvent::Failed { retried: retry_at.is_some(), poll_after: seconds(poll_after) }
-            }
-            Ok(_) => PlanEvent::Nothing,
+            self.answer = chain;
         }
+        event
     }
 
     fn install(&mut self, now: SystemTime, round: &mut Round) -> PlanEvent {

@@ -5,21 +5,28 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use fleetcert_ambient::{Clock, retry_after};
+use fleetcert_ambient::{Clock, retry_after, timeout};
 use fleetcert_https::{BodyError, read_body};
-use http::Method;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
+use http::response::Parts;
+use http::{HeaderValue, Method};
 use reqwest::Url;
 use tokio::sync::Semaphore;
 
 use super::nonce_pool::{NoncePool, replay_nonce};
 use super::reply::Reply;
 use super::traffic::{Counters, Purpose};
-use crate::{AcmeError, AcmeErrorKind, Operation, Traffic};
+use crate::{AcmeError, AcmeErrorKind, Operation, Traffic, Transport};
+
+/// What carries the requests.
+pub(super) enum HttpClient {
+    Network(reqwest::Client),
+    Transport { transport: Arc<dyn Transport>, user_agent: HeaderValue },
+}
 
 /// Connections to one CA, shared by its accounts.
 pub(super) struct Wire {
-    http: reqwest::Client,
+    http: HttpClient,
     request_timeout: Duration,
     directory_url: Url,
     clock: Arc<dyn Clock>,
@@ -28,6 +35,7 @@ pub(super) struct Wire {
     counters: Counters,
 }
 
+const JOSE: &str = "application/jose+json";
 const MAX_BODY: usize = 1 << 20;
 const MAX_URL: usize = 1024;
 /// Longest wait that is believed.
@@ -37,7 +45,7 @@ const NONCE_FETCHES_AT_ONCE: usize = 4;
 
 impl Wire {
     pub(super) fn new(
-        http: reqwest::Client,
+        http: HttpClient,
         request_timeout: Duration,
         directory_url: Url,
         clock: Arc<dyn Clock>,
@@ -92,23 +100,74 @@ impl Wire {
         url: &str,
         jose: Option<Bytes>,
     ) -> Result<(Reply, Option<String>), AcmeError> {
-        let mut request = self.http.request(method, self.own_url(url)?);
-        if let Some(jose) = jose {
-            request = request.header(CONTENT_TYPE, "application/jose+json").body(jose);
-        }
+        let own_url = self.own_url(url)?;
         self.counters.count(purpose);
-        let unreachable = |error| self.unreachable(url, error);
-        let mut response = request.send().await.map_err(unreachable)?;
-        let status = response.status();
-        let headers = std::mem::take(response.headers_mut());
-        let nonce = replay_nonce(&headers);
-        let wait = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let (parts, body) = match &self.http {
+            HttpClient::Network(client) => self.send_by_network(client, method, own_url, jose).await?,
+            HttpClient::Transport { transport, user_agent } => {
+                let request = http::Request::builder().method(method).uri(own_url.as_str());
+                let request = request.header(USER_AGENT, user_agent);
+                let request = match &jose {
+                    Some(_) => request.header(CONTENT_TYPE, JOSE),
+                    None => request,
+                };
+                let request = request
+                    .body(jose.unwrap_or_default())
+                    .map_err(|error| AcmeError::protocol("the URL is not one of HTTP").because(error))?;
+                self.send_by_transport(&**transport, request, url).await?
+            }
+        };
+        let nonce = replay_nonce(&parts.headers);
+        let wait = parts.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = wait.and_then(|value| retry_after(value, self.now(), MAX_RETRY_AFTER));
+        Ok((Reply { status: parts.status, headers: parts.headers, retry_after, body }, nonce))
+    }
+
+    async fn send_by_network(
+        &self,
+        client: &reqwest::Client,
+        method: Method,
+        url: Url,
+        jose: Option<Bytes>,
+    ) -> Result<(Parts, Bytes), AcmeError> {
+        let mut request = client.request(method, url.clone());
+        if let Some(jose) = jose {
+            request = request.header(CONTENT_TYPE, JOSE).body(jose);
+        }
+        let unreachable = |error| self.unreachable(url.as_str(), error);
+        let mut response = request.send().await.map_err(unreachable)?;
+        let (mut parts, ()) = http::Response::new(()).into_parts();
+        parts.status = response.status();
+        parts.headers = std::mem::take(response.headers_mut());
         let body = read_body(response, MAX_BODY).await.map_err(|error| match error {
             BodyError::Broken(error) => unreachable(error),
             error => AcmeError::protocol("the answer is too large").because(error),
         })?;
-        Ok((Reply { status, headers, retry_after, body: body.into() }, nonce))
+        Ok((parts, body.into()))
+    }
+
+    async fn send_by_transport(
+        &self,
+        transport: &dyn Transport,
+        request: http::Request<Bytes>,
+        url: &str,
+    ) -> Result<(Parts, Bytes), AcmeError> {
+        let unreachable =
+            |detail: String| AcmeError::new(AcmeErrorKind::Unreachable, Operation::Setup, detail);
+        let answer = timeout(&*self.clock, self.request_timeout, transport.send(request)).await;
+        let answer = answer.map_err(|elapsed| unreachable(self.timed_out(url)).because(elapsed))?;
+        let answer = answer.map_err(|error| {
+            unreachable(format!("no answer from {url}: {}", crate::problem::bounded(&error.to_string(), 200)))
+                .because(error)
+        })?;
+        if answer.body().len() > MAX_BODY {
+            return Err(AcmeError::protocol("the answer is too large"));
+        }
+        Ok(answer.into_parts())
+    }
+
+    fn timed_out(&self, url: &str) -> String {
+        format!("no answer from {url}: timed out after {} s", self.request_timeout.as_secs_f32())
     }
 
     /// The URL, if it belongs to the CA whose directory we were given.
@@ -136,7 +195,7 @@ impl Wire {
     fn unreachable(&self, url: &str, error: reqwest::Error) -> AcmeError {
         let error = error.without_url();
         let detail = if error.is_timeout() {
-            format!("no answer from {url}: timed out after {} s", self.request_timeout.as_secs_f32())
+            self.timed_out(url)
         } else if error.is_connect() {
             format!("cannot connect to {url}: {}", cause(&error))
         } else {

@@ -196,3 +196,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn status_of_the_server_is_an_event_and_a_foreign_chain_is_not_ours() {
+    let at = 1_800_000_000;
+    let status =
+        CertificateStatus::Issued { chain: "ours".to_owned(), renew_at: Some(at), due: true, poll_after: 60 };
+    let event = PlanEvent::of_status(&status, |chain| chain == "ours");
+    let renew_at = Some(SystemTime::UNIX_EPOCH + Duration::from_secs(at));
+    assert_eq!(event, PlanEvent::Issued { due: true, renew_at, poll_after: MINUTE });
+    assert_eq!(PlanEvent::of_status(&status, |_| false), PlanEvent::NotOurs);
+    assert_eq!(PlanEvent::of_status(&CertificateStatus::None, |_| false), PlanEvent::Nothing);
+}

@@ -13,10 +13,10 @@ use fleetcert_engine::{
 };
 use fleetcert_jose::{KeyPair, Signer};
 use fleetcert_protocol::{DeviceClaims, EnrolRequest, EnrolmentAnswer, EnrolmentProof, request, route};
-use fleetcert_store::{Collection, Expect, Store, Transaction};
+use fleetcert_store::{Collection, Expect, MemoryStore, Store, Transaction};
 use serde_json::json;
 
-use crate::setting::{FragileStore, Setting, device_key, posting};
+use crate::setting::{Setting, device_key, posting};
 
 const WAITING: Collection = Collection::new("test-waiting");
 
@@ -66,7 +66,7 @@ fn wish() -> EnrolRequest {
     EnrolRequest::new(proof).with_claims(DeviceClaims::new([("serial", "A-1007")]).unwrap())
 }
 
-async fn entry(store: &FragileStore, key: &KeyPair) -> (serde_json::Value, fleetcert_store::Version) {
+async fn entry(store: &MemoryStore, key: &KeyPair) -> (serde_json::Value, fleetcert_store::Version) {
     let found = store.read(WAITING, key.jwk().thumbprint().as_str()).await.unwrap().unwrap();
     (serde_json::from_slice(&found.value).unwrap(), found.version)
 }

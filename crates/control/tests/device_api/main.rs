@@ -8,7 +8,6 @@ mod mutual_tls;
 mod setting;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -191,7 +190,7 @@ async fn request_with_a_private_key_is_refused_before_anything_else() {
     );
     assert_eq!(setting.post(route::ENROL, inside.unwrap()).await.problem(), "private_key_sent");
     // It is noticed before the store is asked.
-    setting.store.down.store(true, Ordering::SeqCst);
+    setting.outage.begin();
     let body = setting.signed(&device, route::CERTIFICATE, &json!({ "csr": pem })).await;
     assert_eq!(setting.post(route::CERTIFICATE, body).await.problem(), "private_key_sent");
 }
@@ -233,7 +232,7 @@ async fn unavailable_store_is_503_without_its_cause() {
     let key = device_key();
     let mut requests = vec![(route::ENROL, setting.enrolment(&key).await)];
     requests.extend(setting.good(&device).await);
-    setting.store.down.store(true, Ordering::SeqCst);
+    setting.outage.begin();
     for (route, body) in requests {
         let answer = setting.post(route, body).await;
         assert_eq!(
@@ -245,7 +244,7 @@ async fn unavailable_store_is_503_without_its_cause() {
     }
     // Nonces do not need it.
     setting.nonce().await;
-    setting.store.down.store(false, Ordering::SeqCst);
+    setting.outage.end();
     for (route, body) in setting.good(&device).await {
         assert_eq!(setting.post(route, body).await.status, StatusCode::OK, "{route}");
     }

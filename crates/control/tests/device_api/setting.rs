@@ -13,9 +13,7 @@ use fleetcert_control::{DeviceApiOptions, device_api};
 use fleetcert_engine::{Engine, EngineParts, conformance};
 use fleetcert_jose::{Algorithm, KeyPair, KeyReference, Signer};
 use fleetcert_protocol::{DeviceId, EnrolRequest, EnrolmentAnswer, request, route};
-use fleetcert_store::{
-    Collection, MemoryStore, Record, Store, StoreError, StoreErrorKind, Transaction, Version,
-};
+use fleetcert_store::{InterceptedStore, Interceptor, MemoryStore, StoreCall, StoreError, StoreErrorKind};
 use fleetcert_x509::{KeyKind, csr_for};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
@@ -25,65 +23,36 @@ pub(crate) const BASE: &str = "https://control.test";
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 pub(crate) const TYP: &str = "fleetcert+jws";
 
-/// A store in memory that can be unavailable.
+/// A switch that makes a store unavailable.
 #[derive(Debug, Default)]
-pub(crate) struct FragileStore {
-    store: MemoryStore,
-    pub(crate) down: AtomicBool,
-}
+pub(crate) struct Outage(AtomicBool);
 
-impl FragileStore {
-    fn available(&self) -> Result<&MemoryStore, StoreError> {
-        if self.down.load(Ordering::SeqCst) {
-            return Err(StoreError::new(StoreErrorKind::Unavailable, "the password is hunter2"));
-        }
-        Ok(&self.store)
+impl Outage {
+    pub(crate) fn begin(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn end(&self) {
+        self.0.store(false, Ordering::SeqCst);
     }
 }
 
 #[async_trait]
-impl Store for FragileStore {
-    async fn read(&self, collection: Collection, key: &str) -> Result<Option<Record>, StoreError> {
-        self.available()?.read(collection, key).await
-    }
-
-    async fn page(
-        &self,
-        collection: Collection,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<Record>, StoreError> {
-        self.available()?.page(collection, after, limit).await
-    }
-
-    async fn commit(&self, transaction: Transaction) -> Result<Version, StoreError> {
-        self.available()?.commit(transaction).await
-    }
-
-    async fn claim(
-        &self,
-        collection: Collection,
-        now: SystemTime,
-        until: SystemTime,
-        limit: usize,
-    ) -> Result<Vec<Record>, StoreError> {
-        self.available()?.claim(collection, now, until, limit).await
-    }
-
-    async fn count_due(
-        &self,
-        collection: Collection,
-        time: SystemTime,
-        limit: usize,
-    ) -> Result<usize, StoreError> {
-        self.available()?.count_due(collection, time, limit).await
+impl Interceptor for Outage {
+    async fn before(&self, _: StoreCall<'_>) -> Result<(), StoreError> {
+        match self.0.load(Ordering::SeqCst) {
+            true => Err(StoreError::new(StoreErrorKind::Unavailable, "the password is hunter2")),
+            false => Ok(()),
+        }
     }
 }
 
 pub(crate) struct Setting {
     pub(crate) router: Router,
     pub(crate) engine: Engine,
-    pub(crate) store: Arc<FragileStore>,
+    pub(crate) store: Arc<MemoryStore>,
+    /// Outage of the store as the engine sees it.
+    pub(crate) outage: Arc<Outage>,
     pub(crate) clock: ManualClock,
     nonces_seen: parking_lot::Mutex<std::collections::HashSet<String>>,
 }
@@ -123,11 +92,12 @@ impl Setting {
     /// A setting whose engine has other parts.
     pub(crate) fn with(change: impl FnOnce(EngineParts) -> EngineParts) -> Self {
         let clock = ManualClock::starting_at(SystemTime::UNIX_EPOCH + DAY * 20_000);
-        let store = Arc::new(FragileStore::default());
+        let (store, outage) = (Arc::new(MemoryStore::new()), Arc::new(Outage::default()));
+        let intercepted = Arc::new(InterceptedStore::new(store.clone(), outage.clone()));
         let ambient = Ambient { clock: Arc::new(clock.clone()), entropy: Arc::new(SystemEntropy) };
-        let engine = Engine::new(change(conformance::parts_without_ca(store.clone(), ambient.clone())));
+        let engine = Engine::new(change(conformance::parts_without_ca(intercepted, ambient.clone())));
         let router = device_api(engine.clone(), DeviceApiOptions::new(BASE), ambient);
-        Self { router, engine, store, clock, nonces_seen: parking_lot::Mutex::default() }
+        Self { router, engine, store, outage, clock, nonces_seen: parking_lot::Mutex::default() }
     }
 
     /// Sends a request. Every answer must have a new nonce and no place in a cache.

@@ -32,7 +32,7 @@
 //! authenticator::check(&Envelopes).unwrap();
 //! ```
 
-use std::sync::{Arc, Barrier};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -41,10 +41,11 @@ use fleetcert_jose::{Algorithm, KeyPair, Signer};
 use fleetcert_protocol::DeviceId;
 use fleetcert_protocol::EnrolRequest;
 use fleetcert_protocol::request::SignedRequest;
-use fleetcert_store::Store;
+use fleetcert_store::{MemoryStore, Store};
 use serde_json::{Value, json};
 
-use super::watched_store::WatchedStore;
+use super::meeting::{Meeting, Member};
+use super::store_watch::{MeetsAt, StoreWatch};
 use super::{BrokenPromise, Outcome, block_on, parts_without_ca, require, run};
 use crate::{
     Caller, DeviceAuthenticator, DeviceState, Engine, EngineError, EngineErrorKind, EngineParts,
@@ -93,7 +94,7 @@ pub fn check(subject: &dyn AuthenticatorSubject) -> Result<(), BrokenPromise> {
 struct Setup<'a> {
     subject: &'a dyn AuthenticatorSubject,
     engine: Engine,
-    authenticators_store: Arc<WatchedStore>,
+    authenticators_store: Arc<StoreWatch>,
 }
 
 struct TestDevice {
@@ -103,10 +104,10 @@ struct TestDevice {
 
 impl<'a> Setup<'a> {
     fn new(subject: &'a dyn AuthenticatorSubject) -> Self {
-        let engines_store = Arc::new(WatchedStore::default());
-        let authenticators_store = Arc::new(engines_store.another());
-        let authenticator = subject.authenticator(authenticators_store.clone());
-        let parts = parts_without_ca(engines_store, Ambient::system());
+        let store = Arc::new(MemoryStore::new());
+        let (handle, authenticators_store) = StoreWatch::on(&store, MeetsAt::EachCall);
+        let authenticator = subject.authenticator(handle);
+        let parts = parts_without_ca(store, Ambient::system());
         let engine = Engine::new(EngineParts { authenticator, ..parts });
         Self { subject, engine, authenticators_store }
     }
@@ -201,13 +202,13 @@ async fn unknown_device(subject: &dyn AuthenticatorSubject) -> Outcome {
     let device = setup.enrol().await?;
     let stranger = KeyPair::generate(Algorithm::EdDsa)?;
     let unknown = DeviceId::generate(&SystemEntropy);
-    let mut told = Vec::new();
+    let mut answers = Vec::new();
     for device in [&unknown, &device.id] {
         let outcome = setup.authenticate(device, &stranger).await;
-        told.push(outcome.as_ref().err().map(ToString::to_string));
+        answers.push(outcome.as_ref().err().map(ToString::to_string));
         require_kind(outcome, EngineErrorKind::Unauthenticated)?;
     }
-    require(told[0] == told[1], "the answer says whether there is such a device")
+    require(answers[0] == answers[1], "the answer says whether there is such a device")
 }
 
 async fn suspended(subject: &dyn AuthenticatorSubject) -> Outcome {
@@ -240,9 +241,12 @@ async fn concurrent(subject: &dyn AuthenticatorSubject) -> Outcome {
     for _ in 0..THREADS {
         devices.push(setup.enrol().await?);
     }
-    let start = Barrier::new(THREADS);
+    // The threads take each call to the store together, so that their requests overlap.
+    let meeting = Arc::new(Meeting::of(THREADS));
+    setup.authenticators_store.meet(&meeting);
     let ask = |index: usize, device: &TestDevice| -> Outcome {
-        start.wait();
+        let _member = Member(&meeting);
+        meeting.wait();
         for number in 0..REQUESTS {
             let sent = json!({ "device": index, "request": number });
             let request = setup.subject.request(&device.id, &device.key, URL, &sent);

@@ -37,16 +37,17 @@
 //! enroller::check(&Tokens).unwrap();
 //! ```
 
-use std::sync::{Arc, Barrier};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use fleetcert_ambient::{Ambient, ManualClock, SystemEntropy};
 use fleetcert_jose::{Algorithm, Jwk, KeyPair, Signer};
 use fleetcert_protocol::{DeviceClaims, DeviceId, EnrolRequest, Enrolled, EnrolmentAnswer, EnrolmentProof};
-use fleetcert_store::Store;
+use fleetcert_store::{MemoryStore, Store};
 
-use super::watched_store::WatchedStore;
+use super::meeting::{Meeting, Member};
+use super::store_watch::{MeetsAt, StoreWatch};
 use super::{BrokenPromise, Outcome, block_on, parts_without_ca, require, run};
 use crate::records::DEVICES;
 use crate::{
@@ -109,20 +110,23 @@ pub fn check(subject: &dyn EnrollerSubject) -> Result<(), BrokenPromise> {
 struct Setup {
     engine: Engine,
     enroller: Arc<dyn Enroller>,
-    engines_store: Arc<WatchedStore>,
-    enrollers_store: Arc<WatchedStore>,
+    store: Arc<MemoryStore>,
+    engines_store: Arc<StoreWatch>,
+    enrollers_store: Arc<StoreWatch>,
 }
 
 impl Setup {
     fn new(subject: &dyn EnrollerSubject) -> Self {
-        let engines_store = Arc::new(WatchedStore::default());
-        let enrollers_store = Arc::new(engines_store.another());
-        let enroller = subject.enroller(enrollers_store.clone());
+        let store = Arc::new(MemoryStore::new());
+        // The engine's handle meets at commits, so that all threads have decided on what the store held before the first.
+        let (handle, engines_store) = StoreWatch::on(&store, MeetsAt::EachCommit);
+        let (enrollers_handle, enrollers_store) = StoreWatch::on(&store, MeetsAt::EachCall);
+        let enroller = subject.enroller(enrollers_handle);
         let clock = Arc::new(ManualClock::starting_at(now()));
         let ambient = Ambient { clock, entropy: Arc::new(SystemEntropy) };
-        let parts = parts_without_ca(engines_store.clone(), ambient);
+        let parts = parts_without_ca(handle, ambient);
         let engine = Engine::new(EngineParts { enroller: enroller.clone(), ..parts });
-        Self { engine, enroller, engines_store, enrollers_store }
+        Self { engine, enroller, store, engines_store, enrollers_store }
     }
 
     async fn valid(&self, subject: &dyn EnrollerSubject, key: &Jwk) -> Result<EnrolmentProof, &'static str> {
@@ -139,7 +143,7 @@ impl Setup {
     }
 
     async fn devices(&self) -> Result<usize, EngineError> {
-        Ok(self.engines_store.count(DEVICES).await?)
+        Ok(self.store.page(DEVICES, None, 2 * THREADS).await?.len())
     }
 }
 
@@ -225,11 +229,14 @@ async fn no_writes(subject: &dyn EnrollerSubject) -> Outcome {
     require(setup.enrollers_store.writes() == before, "it wrote to its store")
 }
 
-/// Enrols on several OS threads at once, each with a key of `keys`.
+/// Enrols on several OS threads at once, each with a key of `keys`. They take each step together.
 fn enrol_at_once(setup: &Setup, proof: &EnrolmentProof, keys: &[Jwk]) -> Vec<Result<Enrolled, EngineError>> {
-    let start = Barrier::new(keys.len());
+    let meeting = Arc::new(Meeting::of(keys.len()));
+    setup.engines_store.meet(&meeting);
+    setup.enrollers_store.meet(&meeting);
     let enrol = |key| {
-        start.wait();
+        let _member = Member(&meeting);
+        meeting.wait();
         block_on(setup.enrol(proof, key))
     };
     std::thread::scope(|scope| {
@@ -244,7 +251,6 @@ async fn one_of_several_keys(subject: &dyn EnrollerSubject) -> Outcome {
         let setup = Setup::new(subject);
         let keys = (0..THREADS).map(|_| new_key()).collect::<Result<Vec<_>, _>>()?;
         let proof = setup.valid(subject, &keys[0]).await?;
-        setup.engines_store.slow_commits();
         let outcomes = enrol_at_once(&setup, &proof, &keys);
         let admitted = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
         require(admitted == 1, format!("{admitted} of {THREADS} keys were admitted"))?;
@@ -258,7 +264,6 @@ async fn one_key_many_times(subject: &dyn EnrollerSubject) -> Outcome {
     for _ in 0..ROUNDS {
         let (setup, key) = (Setup::new(subject), new_key()?);
         let proof = setup.valid(subject, &key).await?;
-        setup.engines_store.slow_commits();
         let outcomes = enrol_at_once(&setup, &proof, &vec![key; THREADS]);
         let enrolled = outcomes.into_iter().collect::<Result<Vec<_>, _>>()?;
         let same = enrolled.iter().all(|one| *one == enrolled[0]);

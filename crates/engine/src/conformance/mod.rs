@@ -2,13 +2,14 @@
 //! [`DeviceAuthenticator`](crate::DeviceAuthenticator) must do, as calls that you make from a test of your own.
 //!
 //! Both run against a real [`Engine`](crate::Engine) over a store in memory, with requests on several OS threads
-//! where that matters. They block, and run their own tokio runtimes on threads of their own: call them from a
+//! where that matters; there the threads wait for each other, so that their requests overlap in every run. They block, and run their own tokio runtimes on threads of their own: call them from a
 //! plain `#[test]`.
 
 pub mod authenticator;
 mod engine_without_ca;
 pub mod enroller;
-mod watched_store;
+mod meeting;
+mod store_watch;
 
 use std::fmt;
 use std::future::Future;

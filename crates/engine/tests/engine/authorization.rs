@@ -1,9 +1,8 @@
-//! A device touches its own name, and nothing else.
+//! Authorization: a device changes its own name alone.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use fleetcert_ambient::SystemClock;
 use fleetcert_dns::{DnsBackend, RecordType};
 use fleetcert_engine::{
     Action, AuthenticationError, Authorizer, Caller, Denial, DeviceAuthenticator, DeviceState, Engine,
@@ -13,10 +12,12 @@ use fleetcert_jose::{Algorithm, KeyPair};
 use fleetcert_protocol::{AddressReport, CertificateStatus};
 use fleetcert_store::MemoryStore;
 
-use crate::setting::{Device, Running, enrol, parts_without_ca, refused, request_for, until, zone};
+use crate::setting::{
+    Device, Running, ShiftedClock, enrol, parts_without_ca, refused, request_for, until, zone,
+};
 
 fn parts() -> EngineParts {
-    parts_without_ca(Arc::new(MemoryStore::new()), Arc::new(SystemClock))
+    parts_without_ca(Arc::new(MemoryStore::new()), ShiftedClock::in_virtual_time())
 }
 
 const ACTIONS: [Action; 3] = [Action::ReportAddresses, Action::RequestCertificate, Action::ReadCertificate];
@@ -25,8 +26,8 @@ fn report(last: u8) -> AddressReport {
     AddressReport::new([[10, 0, 0, last].into()]).unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn twenty_devices_and_twenty_names() {
+#[tokio::test(start_paused = true)]
+async fn each_of_twenty_devices_gets_its_own_name_and_none_of_the_others() {
     let parts = parts();
     let backend = parts.backend.clone();
     let running = Running::start(parts);
@@ -37,13 +38,13 @@ async fn twenty_devices_and_twenty_names() {
     }
     let (mut accepted, mut refusals) = (0, 0);
     for device in &devices {
-        // One of its own last: while an order is under way, the gate is still asked first.
+        // Its own name comes last: while an order is in flight, the gate still decides first.
         let own = std::iter::once(device);
         let others = devices.iter().filter(|other| other.id != device.id);
         for named in others.chain(own) {
             let outcome = device.request(engine, &request_for(&named.name)).await;
             if named.id == device.id {
-                // There is no CA, so its order soon fails.
+                // There is no CA, so the order fails soon.
                 assert_ne!(outcome.unwrap(), CertificateStatus::None);
                 accepted += 1;
             } else {
@@ -69,8 +70,8 @@ async fn twenty_devices_and_twenty_names() {
     running.end().await;
 }
 
-#[tokio::test]
-async fn who_signs_for_another_is_nobody() {
+#[tokio::test(start_paused = true)]
+async fn request_signed_with_another_key_is_unauthenticated() {
     let engine = Engine::new(parts());
     let (one, other) = (enrol(&engine).await, enrol(&engine).await);
     let url = "https://control.test/v1/somewhere";
@@ -88,8 +89,8 @@ async fn who_signs_for_another_is_nobody() {
     engine.authenticate(other.view(url)).await.unwrap();
 }
 
-#[tokio::test]
-async fn a_grant_is_for_one_action() {
+#[tokio::test(start_paused = true)]
+async fn grant_is_for_one_action() {
     let engine = Engine::new(parts());
     let device = enrol(&engine).await;
     let csr = request_for(&device.name);
@@ -112,15 +113,15 @@ async fn a_grant_is_for_one_action() {
     }
 }
 
-#[tokio::test]
-async fn a_suspended_device_is_denied_until_it_comes_back() {
+#[tokio::test(start_paused = true)]
+async fn suspended_device_is_denied_until_it_is_active_again() {
     let engine = Engine::new(parts());
     let device = enrol(&engine).await;
     engine.set_device_state(&device.id, DeviceState::Suspended).await.unwrap();
     for action in ACTIONS {
         refused(device.grant(&engine, action).await, EngineErrorKind::Denied);
     }
-    // Who is not the device is not told that it is suspended.
+    // A stranger does not learn that the device is suspended.
     let thief = Device { key: KeyPair::generate(Algorithm::Es256).unwrap(), ..enrol(&engine).await };
     let thief = Device { id: device.id.clone(), ..thief };
     refused(thief.grant(&engine, Action::ReadCertificate).await, EngineErrorKind::Unauthenticated);
@@ -131,34 +132,34 @@ async fn a_suspended_device_is_denied_until_it_comes_back() {
     refused(missing, EngineErrorKind::NotFound);
 }
 
-/// Cannot know anybody.
+/// An authenticator that is unavailable.
 #[derive(Debug)]
-struct Away;
+struct Unavailable;
 
 #[async_trait]
-impl DeviceAuthenticator for Away {
+impl DeviceAuthenticator for Unavailable {
     async fn authenticate(&self, _: RequestParts) -> Result<Identified, AuthenticationError> {
         Err(AuthenticationError::Unavailable("the directory of devices does not answer".into()))
     }
 }
 
-/// Takes everybody for one device that is not enrolled.
+/// An authenticator that takes each caller for one device, which is not enrolled.
 #[derive(Debug)]
-struct Dreaming;
+struct Mistaken;
 
 #[async_trait]
-impl DeviceAuthenticator for Dreaming {
+impl DeviceAuthenticator for Mistaken {
     async fn authenticate(&self, _: RequestParts) -> Result<Identified, AuthenticationError> {
         Ok(Identified { device: "AAAAAAAAAAAAAAAAAAAAAA".parse().unwrap(), payload: Vec::new() })
     }
 }
 
-/// Lets devices look, and do nothing.
+/// Lets devices read, and change nothing.
 #[derive(Debug)]
-struct LookOnly;
+struct ReadOnly;
 
 #[async_trait]
-impl Authorizer for LookOnly {
+impl Authorizer for ReadOnly {
     async fn decide(&self, _: &Caller, action: Action) -> Result<(), Denial> {
         match action {
             Action::ReadCertificate => Ok(()),
@@ -167,18 +168,18 @@ impl Authorizer for LookOnly {
     }
 }
 
-#[tokio::test]
-async fn who_cannot_decide_does_not_allow() {
+#[tokio::test(start_paused = true)]
+async fn policy_that_cannot_decide_allows_nothing() {
     let parts = parts();
     let device = enrol(&Engine::new(parts.clone())).await;
-    let away = Engine::new(EngineParts { authenticator: Arc::new(Away), ..parts.clone() });
-    let dreaming = Engine::new(EngineParts { authenticator: Arc::new(Dreaming), ..parts.clone() });
-    let look_only = Engine::new(EngineParts { authorizer: Arc::new(LookOnly), ..parts });
+    let unavailable = Engine::new(EngineParts { authenticator: Arc::new(Unavailable), ..parts.clone() });
+    let mistaken = Engine::new(EngineParts { authenticator: Arc::new(Mistaken), ..parts.clone() });
+    let read_only = Engine::new(EngineParts { authorizer: Arc::new(ReadOnly), ..parts });
     for action in ACTIONS {
-        let error = refused(device.grant(&away, action).await, EngineErrorKind::Unavailable);
+        let error = refused(device.grant(&unavailable, action).await, EngineErrorKind::Unavailable);
         assert!(error.retry_after().is_some());
-        refused(device.grant(&dreaming, action).await, EngineErrorKind::Unauthenticated);
-        match device.grant(&look_only, action).await {
+        refused(device.grant(&mistaken, action).await, EngineErrorKind::Unauthenticated);
+        match device.grant(&read_only, action).await {
             Ok(_) => assert_eq!(action, Action::ReadCertificate),
             Err(error) => assert!(error.to_string().contains("holidays"), "{error}"),
         }

@@ -1,4 +1,4 @@
-//! The CA's limits: kept by all nodes together, and over everything that may happen to one.
+//! The CA's rate limits: shared by all nodes, and kept through restarts and unknown limits.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -11,26 +11,27 @@ use fleetcert_store::{Collection, Expect, MemoryStore, SqliteStore, Store, Trans
 use fleetcert_testkit::limiter::{Bucket, CaLimits, Rate};
 use tokio::task::JoinSet;
 
-use crate::setting::{DAY, Running, Told, World, chain_of, enrol, records, request_for, until};
+use crate::setting::{
+    DAY, EventLog, HOUR, MINUTE, Running, World, chain_of, enrol, pass, records, request_for, until,
+};
 
-const HOUR: Duration = Duration::from_secs(3600);
-/// So slowly tokens come back where they are to be counted.
+/// Time in which one token comes back where tokens are counted.
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
-/// Limits that no test reaches, and of which nothing comes back meanwhile.
+/// Returns limits that no test reaches, and whose tokens do not come back during a test.
 pub(crate) fn slow_limits() -> Limits {
     let rule = Rule::Limited(Limit::new(100, 100, 100 * YEAR).unwrap());
     LimitKind::ALL.into_iter().fold(Limits::unknown(), |limits, kind| limits.with_rule(kind, rule))
 }
 
-/// What the store says of a bucket with [`slow_limits`].
+/// The state of a bucket with [`slow_limits`] in the store.
 #[derive(Debug)]
 pub(crate) struct Counted {
     pub(crate) spent: usize,
     pub(crate) held: usize,
 }
 
-/// The only bucket of a limit.
+/// Returns the state of a limit's only bucket.
 pub(crate) async fn counted(store: &dyn Store, limit: &str, now: SystemTime) -> Counted {
     let Some((full_at, held)) = row(store, limit).await else { return Counted { spent: 0, held: 0 } };
     let left = full_at.duration_since(now).unwrap_or_default();
@@ -38,7 +39,7 @@ pub(crate) async fn counted(store: &dyn Store, limit: &str, now: SystemTime) -> 
     Counted { spent: usize::try_from(spent).unwrap(), held }
 }
 
-/// When the only bucket of a limit is full, and how much of it is held.
+/// Returns the time at which a limit's only bucket is full, and the tokens of it that are held.
 async fn row(store: &dyn Store, limit: &str) -> Option<(SystemTime, usize)> {
     let all = records(store, "budget").await;
     let mut found = all.iter().filter(|record| record.key.contains(&format!(" {limit}")));
@@ -85,8 +86,9 @@ fn refusals(world: &World) -> u64 {
     world.ca.ledger().rate_limited().values().sum()
 }
 
+/// In real time, because the nodes race on two OS threads.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_nodes_on_one_store_never_send_what_the_ca_would_refuse() {
+async fn two_nodes_on_one_store_send_nothing_that_the_ca_would_refuse() {
     const MOST: usize = 5;
     let folder = tempfile::tempdir().unwrap();
     let file =
@@ -95,7 +97,7 @@ async fn two_nodes_on_one_store_never_send_what_the_ca_would_refuse() {
     for stores in [[memory.clone(), memory], [file(), file()]] {
         let limits =
             CaLimits { new_orders_per_account: Rate::of(MOST as u64, 5 * HOUR), ..CaLimits::production() };
-        let world = World::start_limited(limits).await;
+        let world = World::start_limited_in_real_time(limits).await;
         let nodes = stores.clone().map(|store| {
             let mut parts = world.parts(store);
             let limits = Limits::lets_encrypt_production();
@@ -123,12 +125,12 @@ async fn two_nodes_on_one_store_never_send_what_the_ca_would_refuse() {
         }
         assert_eq!(issued.len(), MOST);
         let now = world.clock.now();
-        // One comes back each hour, and each of them knows how many go before it.
-        until("each has its place", async || {
+        // A token comes back each hour, and each order knows the number of those before it.
+        until("each order has its position", async || {
             let mut waits = Vec::new();
             for device in &held {
                 let status = device.status(&nodes[0].engine).await;
-                // One that another node was faster than looks again in a second.
+                // An order that another node was faster with is read again in a second.
                 let Some(why) = waits_for(&status) else { return false };
                 assert!(why.contains("the CA's limit on new orders of our account"), "{why}");
                 waits.push(expected_at(&status).duration_since(now).unwrap());
@@ -141,9 +143,9 @@ async fn two_nodes_on_one_store_never_send_what_the_ca_would_refuse() {
         nothing_is_held(&*stores[0]).await;
         assert_eq!(world.ca.ledger().requests(Resource::NewOrder), MOST as u64);
 
-        // Each hour one more, and nobody asks in vain.
+        // One more each hour, without a refusal.
         for more in 1..=2 {
-            world.clock.put_forward(HOUR + Duration::from_secs(5));
+            world.clock.jump(HOUR + Duration::from_secs(5));
             until("one more is issued", async || world.ca.ledger().certificates().len() == MOST + more).await;
         }
         nothing_is_held(&*stores[1]).await;
@@ -157,7 +159,7 @@ async fn two_nodes_on_one_store_never_send_what_the_ca_would_refuse() {
     }
 }
 
-/// The buckets that all share are as the CA has them, and never fuller.
+/// Checks that the shared buckets are as the CA has them, and never fuller.
 async fn mirrors(world: &World, store: &dyn Store) {
     let account = fleetcert_acme::Authority::account_url(&world.account);
     let (now, domain) = (world.clock.now(), "fleet.test".parse().unwrap());
@@ -168,25 +170,25 @@ async fn mirrors(world: &World, store: &dyn Store) {
         let of_the_ca = world.ca.limiter(|limiter| limiter.bucket(&bucket, now)).unwrap().unwrap();
         let (ours, held) = row(store, limit).await.unwrap();
         let late = ours.duration_since(of_the_ca).unwrap();
-        // Ours was spent a moment after theirs.
+        // Ours was spent after theirs.
         assert!(late < Duration::from_secs(10) && held == 0, "{limit} {late:?}");
     }
 }
 
-/// An engine that thinks of the limits what `limits` says, and what it tells.
-fn node(world: &World, store: &Arc<MemoryStore>, limits: Limits) -> (Running, Told) {
+/// Starts an engine that takes `limits` for the CA's, and returns it with its events.
+fn node(world: &World, store: &Arc<MemoryStore>, limits: Limits) -> (Running, EventLog) {
     let mut parts = world.parts(store.clone());
-    let told = Told::default();
-    (parts.options.limits, parts.events) = (Some(limits), Arc::new(told.clone()));
-    (Running::start(parts), told)
+    let events = EventLog::default();
+    (parts.options.limits, parts.events) = (Some(limits), Arc::new(events.clone()));
+    (Running::start(parts), events)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_limit_that_was_not_known_is_learned_from_one_refusal() {
+#[tokio::test(start_paused = true)]
+async fn unknown_limit_is_learned_from_one_refusal() {
     let limits = CaLimits { new_orders_per_account: Rate::of(2, 2 * HOUR), ..CaLimits::production() };
     let world = World::start_limited(limits).await;
     let store = Arc::new(MemoryStore::new());
-    let (first, told) = node(&world, &store, Limits::lets_encrypt_production());
+    let (first, events) = node(&world, &store, Limits::lets_encrypt_production());
     let engine = &first.engine;
     for _ in 0..2 {
         let device = enrol(engine).await;
@@ -196,12 +198,12 @@ async fn a_limit_that_was_not_known_is_learned_from_one_refusal() {
     let third = enrol(engine).await;
     third.request(engine, &request_for(&third.name)).await.unwrap();
     third.wait(engine, |status| matches!(status, CertificateStatus::Failed { .. })).await;
-    assert_eq!((refusals(&world), told.about("LimitReached"), told.about("LimitLearned")), (1, 1, 1));
+    assert_eq!((refusals(&world), events.count("LimitReached"), events.count("LimitLearned")), (1, 1, 1));
     nothing_is_held(&*store).await;
     first.end().await;
 
     // The next process knows it, and sends nothing that would be refused.
-    let (second, told) = node(&world, &store, Limits::lets_encrypt_production());
+    let (second, events) = node(&world, &store, Limits::lets_encrypt_production());
     let engine = &second.engine;
     let mut devices = vec![third];
     for _ in 0..3 {
@@ -210,18 +212,17 @@ async fn a_limit_that_was_not_known_is_learned_from_one_refusal() {
         device.wait(engine, |status| waits_for(status).is_some()).await;
         devices.push(device);
     }
-    // A device may read of the limit before the worker has come to an order that it holds.
-    until("that the limit holds them is told", async || told.about("OrdersHeld") == 1).await;
-    assert_eq!(told.about("OrderHeld"), 0);
+    until("the limit holds them", async || events.count("OrdersHeld") == 1).await;
+    assert_eq!(events.count("OrderHeld"), 0);
     for more in 1..=4 {
-        world.clock.put_forward(HOUR + HOUR / 10);
+        world.clock.jump(HOUR + HOUR / 10);
         until("one more is issued", async || world.ca.ledger().certificates().len() == 2 + more).await;
     }
     assert_eq!(refusals(&world), 1);
     nothing_is_held(&*store).await;
     second.end().await;
 
-    // Who says something else of the limit now is believed.
+    // A limit that the operator changes is believed.
     let more =
         Limits::lets_encrypt_production().with_rule(LimitKind::NewOrdersPerAccount, rule(9, 9, 9 * HOUR));
     let (third, _) = node(&world, &store, more);
@@ -232,13 +233,13 @@ async fn a_limit_that_was_not_known_is_learned_from_one_refusal() {
     world.end().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_learned_limit_that_cannot_be_read_stops_nobody_and_is_learned_again() {
+#[tokio::test(start_paused = true)]
+async fn learned_limit_that_cannot_be_decoded_stops_no_order_and_is_learned_again() {
     let limits = CaLimits { new_orders_per_account: Rate::of(1, 2 * HOUR), ..CaLimits::production() };
     let world = World::start_limited(limits).await;
     let store = Arc::new(MemoryStore::new());
     for run in 1..=2 {
-        let (running, told) = node(&world, &store, Limits::lets_encrypt_production());
+        let (running, events) = node(&world, &store, Limits::lets_encrypt_production());
         let engine = &running.engine;
         // There is a token for the first.
         for _ in run..=2 {
@@ -246,8 +247,8 @@ async fn a_learned_limit_that_cannot_be_read_stops_nobody_and_is_learned_again()
             device.request(engine, &request_for(&device.name)).await.unwrap();
         }
         until("the CA refuses one", async || refusals(&world) == run).await;
-        until("it is learned", async || told.about("LimitLearned") == 1).await;
-        assert_eq!(told.about("StoreFailed") > 0, run == 2);
+        until("it is learned", async || events.count("LimitLearned") == 1).await;
+        assert_eq!(events.count("StoreFailed") > 0, run == 2);
         running.end().await;
         let mut learned = records(&*store, "limit").await;
         assert_eq!(learned.len(), 1);
@@ -258,8 +259,8 @@ async fn a_learned_limit_that_cannot_be_read_stops_nobody_and_is_learned_again()
     world.end().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn renewals_go_past_a_limit_that_holds_new_devices() {
+#[tokio::test(start_paused = true)]
+async fn renewals_pass_a_limit_that_holds_new_devices() {
     let limits = CaLimits { new_orders_per_account: Rate::of(1, 10 * DAY), ..CaLimits::production() };
     let world = World::start_limited(limits).await;
     let store = Arc::new(MemoryStore::new());
@@ -274,7 +275,7 @@ async fn renewals_go_past_a_limit_that_holds_new_devices() {
     other.request(engine, &request_for(&other.name)).await.unwrap();
     other.wait(engine, |status| waits_for(status).is_some()).await;
 
-    // In the window; outside it, where the same names suffice; and when the CA does not take `replaces`.
+    // In the window; outside it, where the same names suffice; and when the CA refuses `replaces`.
     for (index, in_window) in [true, false, true].into_iter().enumerate() {
         let now = world.clock.now();
         let start = if in_window { now - HOUR } else { now + HOUR };
@@ -319,11 +320,11 @@ async fn renewals_go_past_a_limit_that_holds_new_devices() {
     world.end().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_paused_name_is_not_asked_for_until_the_operator_says_so() {
+#[tokio::test(start_paused = true)]
+async fn paused_name_is_not_ordered_until_the_operator_lifts_the_pause_or_a_day_has_passed() {
     let world = World::start().await;
     let store = Arc::new(MemoryStore::new());
-    let (node, told) = node(&world, &store, Limits::lets_encrypt_production());
+    let (node, events) = node(&world, &store, Limits::lets_encrypt_production());
     let engine = &node.engine;
     let device = enrol(engine).await;
     let detail = format!(
@@ -340,14 +341,14 @@ async fn a_paused_name_is_not_asked_for_until_the_operator_says_so() {
     device.request(engine, &request_for(&device.name)).await.unwrap();
     let status = device.wait(engine, |status| matches!(status, CertificateStatus::Failed { .. })).await;
     assert!(!format!("{status:?}").contains("SECRET"), "{status:?}");
-    assert_eq!((asked(), told.about("NamePaused")), (1, 1));
+    assert_eq!((asked(), events.count("NamePaused")), (1, 1));
 
-    // Another request is no way round it.
-    world.clock.put_forward(HOUR);
+    // Another request does not end it.
+    world.clock.jump(HOUR);
     device.request(engine, &request_for(&device.name)).await.unwrap();
     let status = device.wait(engine, |status| waits_for(status).is_some()).await;
     assert!(waits_for(&status).unwrap().contains("paused"), "{status:?}");
-    // Other names are not concerned.
+    // Other names are not affected.
     let other = enrol(engine).await;
     other.request(engine, &request_for(&other.name)).await.unwrap();
     other.chain(engine).await;
@@ -356,26 +357,26 @@ async fn a_paused_name_is_not_asked_for_until_the_operator_says_so() {
     engine.name_unpaused(&other.name).await.unwrap();
     engine.name_unpaused(&device.name).await.unwrap();
     device.chain(engine).await;
-    assert_eq!((asked(), told.about("NamePaused")), (3, 1));
+    assert_eq!((asked(), events.count("NamePaused")), (3, 1));
 
-    // Without a word of the operator the CA is asked again after a day, once.
+    // Without the operator the CA is asked again after a day, once.
     let forgotten = enrol(engine).await;
     world.ca.faults().refuse_next(Resource::NewOrder, 2, paused());
     forgotten.request(engine, &request_for(&forgotten.name)).await.unwrap();
     forgotten.wait(engine, |status| matches!(status, CertificateStatus::Failed { .. })).await;
-    world.clock.put_forward(23 * HOUR);
-    world.looks.two_more("order").await;
+    world.clock.jump(23 * HOUR);
+    pass(5 * MINUTE).await;
     assert_eq!(asked(), 4);
-    world.clock.put_forward(HOUR + HOUR / 10);
+    world.clock.jump(HOUR + HOUR / 10);
     until("it is asked for again", async || asked() == 5).await;
     nothing_is_held(&*store).await;
-    assert!(!told.mentions("SECRET"), "what lifts the pause is in no log");
+    assert!(!events.mentions("SECRET"), "the URL that lifts the pause is in no log");
     node.end().await;
     world.end().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bucket_that_is_full_again_is_forgotten() {
+#[tokio::test(start_paused = true)]
+async fn row_of_a_full_bucket_is_deleted() {
     let world = World::start().await;
     let store = Arc::new(MemoryStore::new());
     let (first, _) = node(&world, &store, Limits::lets_encrypt_production());
@@ -387,7 +388,7 @@ async fn a_bucket_that_is_full_again_is_forgotten() {
     first.end().await;
     // A new order is back in 36 seconds, a certificate of the domain in 201.6 minutes, one of the set in 33.6 hours.
     for (by, left) in [(Duration::from_secs(60), 2), (4 * HOUR, 1), (34 * HOUR, 0)] {
-        world.clock.put_forward(by);
+        world.clock.jump(by);
         let (next, _) = node(&world, &store, Limits::lets_encrypt_production());
         until("it is swept", async || records(&*store, "budget").await.len() == left).await;
         next.end().await;

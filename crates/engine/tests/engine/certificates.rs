@@ -1,4 +1,4 @@
-//! From a request to a chain.
+//! Certificates, from the request to the chain.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,22 +12,20 @@ use fleetcert_x509::{BlocklistUnavailable, CsrPolicy, KeyBlocklist, KeyKind};
 use tokio::task::JoinSet;
 
 use crate::setting::{
-    DAY, Device, Running, ShiftedClock, Told, World, both_stores, chain_of, enrol, parts_without_ca, records,
-    refused, request_for, request_with, until,
+    DAY, Device, EventLog, HOUR, MINUTE, Running, ShiftedClock, World, both_stores, chain_of, enrol,
+    parts_without_ca, pass, records, refused, request_for, request_with, until,
 };
-
-const HOUR: Duration = Duration::from_secs(3600);
 
 fn is_issued(status: &CertificateStatus) -> bool {
     matches!(status, CertificateStatus::Issued { .. })
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_request_becomes_a_chain_and_the_same_request_the_same_chain() {
+#[tokio::test(start_paused = true)]
+async fn request_gets_a_chain_and_the_same_request_the_same_chain() {
     let world = World::start().await;
     let folder = tempfile::tempdir().unwrap();
     for store in both_stores(folder.path()) {
-        let clock = ShiftedClock::default();
+        let clock = world.clock.unshifted();
         let running = Running::start(world.parts_at(store.clone(), &clock));
         let engine = &running.engine;
         let device = enrol(engine).await;
@@ -43,7 +41,7 @@ async fn a_request_becomes_a_chain_and_the_same_request_the_same_chain() {
         for _ in 0..5 {
             assert_eq!(chain_of(&device.request(engine, &csr).await.unwrap()), chain);
         }
-        clock.put_forward(30 * DAY);
+        clock.jump(30 * DAY);
         assert_eq!(chain_of(&device.request(engine, &csr).await.unwrap()), chain, "also after a month");
         assert_eq!((world.orders(&device.name), world.certificates(&device.name)), (1, 1));
         running.end().await;
@@ -51,9 +49,10 @@ async fn a_request_becomes_a_chain_and_the_same_request_the_same_chain() {
     world.end().await;
 }
 
+/// In real time, because the requests race on two OS threads.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn requests_at_the_same_time_make_one_order() {
-    let world = World::start().await;
+async fn concurrent_requests_make_one_order() {
+    let world = World::start_in_real_time().await;
     let folder = tempfile::tempdir().unwrap();
     for store in both_stores(folder.path()) {
         let running = Running::start(world.parts(store));
@@ -62,7 +61,7 @@ async fn requests_at_the_same_time_make_one_order() {
         let mut race = JoinSet::new();
         for index in 0..40 {
             let (engine, device) = (running.engine.clone(), device.clone());
-            // Half of them with keys of their own: one order at a time, whoever comes first.
+            // Half of them have keys of their own: one order at a time, for the first that comes.
             let csr = if index % 2 == 0 { csr.clone() } else { request_for(&device.name) };
             race.spawn(async move { device.request(&engine, &csr).await.unwrap() });
         }
@@ -74,8 +73,8 @@ async fn requests_at_the_same_time_make_one_order() {
     world.end().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn inside_the_window_the_same_request_is_a_renewal() {
+#[tokio::test(start_paused = true)]
+async fn same_request_inside_the_renewal_window_is_a_renewal() {
     let world = World::start().await;
     let running = Running::start(world.parts(Arc::new(MemoryStore::new())));
     let engine = &running.engine;
@@ -102,8 +101,8 @@ async fn inside_the_window_the_same_request_is_a_renewal() {
     world.end().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_fifth_certificate_within_seven_days_waits() {
+#[tokio::test(start_paused = true)]
+async fn fifth_certificate_within_seven_days_waits() {
     let world = World::start().await;
     let running = Running::start(world.parts(Arc::new(MemoryStore::new())));
     let engine = &running.engine;
@@ -113,7 +112,7 @@ async fn the_fifth_certificate_within_seven_days_waits() {
         device.request(engine, &request_for(&device.name)).await.unwrap();
         let new = device.wait(engine, |status| is_issued(status) && Some(status) != last.as_ref()).await;
         last = Some(until_window(engine, &device, new).await);
-        world.clock.put_forward(DAY);
+        world.clock.jump(DAY);
     }
     let fifth = request_for(&device.name);
     let error = refused(device.request(engine, &fifth).await, EngineErrorKind::RateLimited);
@@ -121,12 +120,12 @@ async fn the_fifth_certificate_within_seven_days_waits() {
     let wait = error.retry_after().unwrap();
     assert!(wait <= 3 * DAY && wait > 3 * DAY - HOUR, "{wait:?}");
     assert_eq!(world.orders(&device.name), 4);
-    // The limit is the name's own.
+    // Other names have limits of their own.
     let other = enrol(engine).await;
     other.request(engine, &request_for(&other.name)).await.unwrap();
     other.chain(engine).await;
 
-    world.clock.put_forward(wait);
+    world.clock.jump(wait);
     device.request(engine, &fifth).await.unwrap();
     device.wait(engine, |status| is_issued(status) && Some(status) != last.as_ref()).await;
     assert_eq!(world.certificates(&device.name), 5);
@@ -134,7 +133,7 @@ async fn the_fifth_certificate_within_seven_days_waits() {
     world.end().await;
 }
 
-/// The status once the window is known, so that it does not change any more.
+/// Returns the status when the window is known, after which it does not change.
 async fn until_window(engine: &Engine, device: &Device, issued: CertificateStatus) -> CertificateStatus {
     let chain = chain_of(&issued);
     device
@@ -145,13 +144,14 @@ async fn until_window(engine: &Engine, device: &Device, issued: CertificateStatu
         .await
 }
 
+/// In real time, because the requests race on two OS threads.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_key_belongs_to_one_device() {
+async fn key_that_several_devices_use_belongs_to_one_of_them() {
     let folder = tempfile::tempdir().unwrap();
     for store in both_stores(folder.path()) {
-        let engine = Engine::new(parts_without_ca(store, Arc::new(ShiftedClock::default())));
+        let engine = Engine::new(parts_without_ca(store, ShiftedClock::in_real_time()));
         let key = fleetcert_x509::KeyPair::generate(KeyKind::P256).unwrap();
-        // One image on many devices: all at once, and one of them wins.
+        // One image on many devices, which all request at once.
         let mut devices = Vec::new();
         for _ in 0..20 {
             devices.push(enrol(&engine).await);
@@ -169,10 +169,10 @@ async fn a_key_belongs_to_one_device() {
     }
 }
 
-#[tokio::test]
-async fn the_gate_says_which_rule() {
-    let engine =
-        Engine::new(parts_without_ca(Arc::new(MemoryStore::new()), Arc::new(ShiftedClock::default())));
+#[tokio::test(start_paused = true)]
+async fn refused_csr_names_the_rule() {
+    let store = Arc::new(MemoryStore::new());
+    let engine = Engine::new(parts_without_ca(store, ShiftedClock::in_virtual_time()));
     let identity = KeyPair::generate(Algorithm::Es256).unwrap();
     let request = EnrolRequest::new(engine.issue_token(DAY).await.unwrap());
     let answer = engine.enrol(&request, identity.jwk(), &Default::default()).await.unwrap();
@@ -200,8 +200,8 @@ async fn the_gate_says_which_rule() {
     assert_eq!(device.status(&engine).await, CertificateStatus::None);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_key_of_the_account_is_for_no_certificate() {
+#[tokio::test(start_paused = true)]
+async fn key_of_the_acme_account_is_refused() {
     let world = World::start().await;
     let engine = Engine::new(world.parts(Arc::new(MemoryStore::new())));
     let device = enrol(&engine).await;
@@ -213,8 +213,8 @@ async fn the_key_of_the_account_is_for_no_certificate() {
     world.end().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_policy_may_want_a_new_key_for_each_certificate() {
+#[tokio::test(start_paused = true)]
+async fn second_certificate_with_the_same_key_is_refused_if_the_policy_requires_new_keys() {
     let world = World::start().await;
     let mut parts = world.parts(Arc::new(MemoryStore::new()));
     parts.options.csr_policy = CsrPolicy::device().with_new_key_each_time(true);
@@ -225,7 +225,7 @@ async fn a_policy_may_want_a_new_key_for_each_certificate() {
     let (csr, again) = (request_with(&device.name, &key), request_with(&device.name, &key));
     device.request(engine, &csr).await.unwrap();
     let chain = device.chain(engine).await;
-    // The same request still gets its certificate; another one with that key gets no second one.
+    // The same request still gets its certificate; another one with that key gets none.
     assert_eq!(chain_of(&device.request(engine, &csr).await.unwrap()), chain);
     let asked = device.request(engine, &again).await;
     assert_eq!(refused(asked, EngineErrorKind::CsrRefused).code(), Some("key_not_rotated"));
@@ -235,7 +235,7 @@ async fn a_policy_may_want_a_new_key_for_each_certificate() {
     world.end().await;
 }
 
-/// A list of blocked keys that can be away.
+/// A list of blocked keys that can be unavailable.
 #[derive(Debug, Default)]
 struct List(AtomicBool);
 
@@ -244,15 +244,15 @@ impl KeyBlocklist for List {
         if self.0.load(Ordering::SeqCst) {
             Ok(false)
         } else {
-            Err(BlocklistUnavailable::because("nobody is here"))
+            Err(BlocklistUnavailable::because("the list is being updated"))
         }
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_list_of_blocked_keys_that_is_away_refuses_for_now() {
+#[tokio::test(start_paused = true)]
+async fn request_is_refused_for_now_while_the_list_of_blocked_keys_is_unavailable() {
     let list = Arc::new(List::default());
-    let mut parts = parts_without_ca(Arc::new(MemoryStore::new()), Arc::new(ShiftedClock::default()));
+    let mut parts = parts_without_ca(Arc::new(MemoryStore::new()), ShiftedClock::in_virtual_time());
     parts.options.csr_policy = CsrPolicy::device().with_blocklist(list.clone());
     let engine = Engine::new(parts);
     let device = enrol(&engine).await;
@@ -264,9 +264,9 @@ async fn a_list_of_blocked_keys_that_is_away_refuses_for_now() {
     device.request(&engine, &csr).await.unwrap();
 }
 
-/// Rule 31: nothing is sent to the CA but what passed the gate.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_request_that_was_exchanged_in_the_store_is_not_sent() {
+/// Rule 31: only a CSR that passed the gate is sent to the CA.
+#[tokio::test(start_paused = true)]
+async fn csr_that_was_exchanged_in_the_store_is_not_sent() {
     let world = World::start().await;
     let store = Arc::new(MemoryStore::new());
     let engine = Engine::new(world.parts(store.clone()));
@@ -303,20 +303,21 @@ async fn a_request_that_was_exchanged_in_the_store_is_not_sent() {
     world.end().await;
 }
 
-/// What the CA gives that was not ordered goes to nobody.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wrong_certificate_is_an_alarm_and_is_not_delivered() {
-    let ahead = ShiftedClock::default();
-    ahead.put_forward(Duration::from_secs(600));
+/// A certificate that was not ordered is delivered to nobody.
+#[tokio::test(start_paused = true)]
+async fn wrong_certificate_raises_an_alarm_and_is_not_delivered() {
+    let clock = ShiftedClock::in_virtual_time();
+    let ahead = clock.unshifted();
+    ahead.jump(Duration::from_secs(600));
     let lives_long = World::start_with(|options| options.life = 92 * DAY).await;
-    let begins_later = World::start_at(ShiftedClock::default(), Arc::new(ahead), |options| {
+    let begins_later = World::start_at(clock, ahead, |options| {
         options.backdate = Duration::ZERO;
     });
     for (world, difference) in [(lives_long, "holds for"), (begins_later.await, "not valid yet")] {
-        let told = Told::default();
+        let events = EventLog::default();
         let mut parts = world.parts(Arc::new(MemoryStore::new()));
         parts.options.lifetime = Some(90 * DAY);
-        parts.events = Arc::new(told.clone());
+        parts.events = Arc::new(events.clone());
         let running = Running::start(parts);
         let device = enrol(&running.engine).await;
         device.request(&running.engine, &request_for(&device.name)).await.unwrap();
@@ -325,23 +326,23 @@ async fn a_wrong_certificate_is_an_alarm_and_is_not_delivered() {
         let CertificateStatus::Failed { problem, .. } = status else { unreachable!() };
         assert_eq!(problem.code.as_deref(), Some("ca_returned_wrong_certificate"));
         assert!(problem.detail.contains(difference), "{}", problem.detail);
-        assert_eq!(told.about("WrongCertificate"), 1);
-        assert_eq!((told.about("Issued"), world.certificates(&device.name)), (0, 1));
-        // It is not ordered again and again.
-        world.looks.two_more("order").await;
+        assert_eq!(events.count("WrongCertificate"), 1);
+        assert_eq!((events.count("Issued"), world.certificates(&device.name)), (0, 1));
+        // It is not ordered again.
+        pass(5 * MINUTE).await;
         assert_eq!(world.orders(&device.name), 1);
         running.end().await;
         world.end().await;
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_order_of_a_suspended_device_goes_no_further() {
+#[tokio::test(start_paused = true)]
+async fn order_of_a_suspended_device_is_not_finalized_until_the_device_is_active() {
     let world = World::start().await;
     let store = Arc::new(MemoryStore::new());
-    let told = Told::default();
+    let events = EventLog::default();
     let mut parts = world.parts(store.clone());
-    parts.events = Arc::new(told.clone());
+    parts.events = Arc::new(events.clone());
     let running = Running::start(parts);
     let engine = &running.engine;
     let device = enrol(engine).await;
@@ -356,10 +357,10 @@ async fn an_order_of_a_suspended_device_goes_no_further() {
     world.ca.faults().release_validations();
     until("the CA has validated it", async || !world.ca.ledger().validations().is_empty()).await;
     // The attempt ends when its next journal entry is refused.
-    until("the attempt has ended", async || told.about("StoreFailed") == 1).await;
+    until("the attempt has ended", async || events.count("StoreFailed") == 1).await;
     assert_eq!(world.certificates(&device.name), 0, "nothing is finalized after the suspension");
     assert_eq!(world.ca.ledger().requests(fleetcert_acme_server::Resource::Finalize), 0);
-    world.clock.put_forward(HOUR / 2);
+    world.clock.jump(HOUR / 2);
     until("the order is postponed", async || {
         let orders = records(&*store, "order").await;
         orders.iter().any(|order| String::from_utf8_lossy(&order.value).contains("suspended"))
@@ -370,9 +371,10 @@ async fn an_order_of_a_suspended_device_goes_no_further() {
 
     let running = Running::start(world.parts(store.clone()));
     let engine = &running.engine;
-    until("the challenge is forgotten", async || records(&*store, "challenge").await.is_empty()).await;
+    until("the store has forgotten the challenge", async || records(&*store, "challenge").await.is_empty())
+        .await;
     engine.set_device_state(&device.id, DeviceState::Active).await.unwrap();
-    world.clock.put_forward(HOUR);
+    world.clock.jump(HOUR);
     device.grant(engine, Action::ReadCertificate).await.unwrap();
     device.chain(engine).await;
     assert_eq!((world.orders(&device.name), world.certificates(&device.name)), (1, 1));

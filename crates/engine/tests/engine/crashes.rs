@@ -1,4 +1,4 @@
-//! Killed at every step: nothing is lost, nothing is ordered twice, nothing stays in the zone.
+//! A process that is killed at any write loses nothing, orders nothing twice, and leaves nothing in the zone.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,15 +9,14 @@ use fleetcert_store::{MemoryStore, SqliteStore, Store};
 use tokio::task::JoinSet;
 
 use crate::budgets::{counted, slow_limits};
-use crate::setting::{Running, ShiftedClock, World, chain_of, enrol, records, request_for, until, zone};
-use crate::stopping_store::{Side, StoppingStore};
-use fleetcert_dns::{DnsBackend, RecordType};
+use crate::setting::{HOUR, Running, World, chain_of, enrol, records, request_for, until};
+use crate::stopping_store::{Side, WriteStop};
 
-/// Beyond every lease, and short of the expiry of a challenge record: what is left in the zone must be withdrawn by
-/// who goes on with the order, not by the sweeper.
+/// Longer than every lease, and shorter than the expiry of a challenge record: what is left in the zone must be
+/// withdrawn by the process that resumes the order, not by the sweeper.
 const DOWN: Duration = Duration::from_secs(400);
-/// Beyond that expiry, and short of the day after which an order is given up.
-const EXPIRED: Duration = Duration::from_secs(2 * 3600);
+/// Longer than that expiry, and shorter than the day after which an order is given up.
+const EXPIRED: Duration = Duration::from_secs(2 * HOUR.as_secs());
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -25,18 +24,18 @@ enum Kind {
     Sqlite,
 }
 
-/// What was seen of one kill.
+/// What one kill showed.
 #[derive(Debug)]
-struct Seen {
-    /// The process ended before its `n`-th write.
+struct Kill {
+    /// Whether the process finished before its `n`-th write.
     survived: bool,
-    /// The order's state as the kill left it.
+    /// The order's state that the kill left.
     left: Option<String>,
     orders: usize,
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_at_every_write() {
+#[tokio::test(start_paused = true)]
+async fn process_killed_at_any_write_is_resumed_with_one_order_and_one_certificate() {
     let world = Arc::new(World::start().await);
     let mut kills = Vec::new();
     for kind in [Kind::Memory, Kind::Sqlite] {
@@ -61,8 +60,7 @@ async fn killed_at_every_write() {
         "withdrawing",
     ];
     assert!(states.iter().copied().eq(every_state), "{states:?}");
-    // The answer to newOrder was lost: that alone may cost an order, and at a CA that gives pending orders back not
-    // even that.
+    // The answer to newOrder was lost: only that may cost an order, and nothing does at a CA that returns pending orders.
     let twice = kills.iter().filter(|seen| seen.orders > 1);
     assert!(twice.clone().all(|seen| seen.left.as_deref() == Some("ordering")), "{kills:?}");
     assert_eq!(twice.count(), 2, "one for each store: {kills:?}");
@@ -70,25 +68,25 @@ async fn killed_at_every_write() {
     Arc::into_inner(world).unwrap().end().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_at_every_write_at_a_ca_that_gives_pending_orders_back() {
+#[tokio::test(start_paused = true)]
+async fn kill_costs_no_order_at_a_ca_that_returns_pending_orders() {
     let world = Arc::new(World::start_with(|options| options.acme.reuse_orders = true).await);
     let kills = every_kill(&world, Kind::Memory, Side::Before, DOWN).await;
     assert!(kills.len() >= 12 && kills.iter().all(|seen| seen.orders == 1), "{kills:?}");
     Arc::into_inner(world).unwrap().end().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_at_every_write_and_started_when_the_challenge_records_have_expired() {
+#[tokio::test(start_paused = true)]
+async fn process_killed_at_any_write_is_resumed_after_the_challenge_records_have_expired() {
     let world = Arc::new(World::start().await);
-    // The sweeper and who goes on with the order start at the same moment.
+    // The sweeper and the worker that resumes the order start at the same time.
     let kills = every_kill(&world, Kind::Memory, Side::After, EXPIRED).await;
     assert!(kills.len() >= 13 && kills.iter().all(|seen| seen.orders == 1), "{kills:?}");
     Arc::into_inner(world).unwrap().end().await;
 }
 
-/// One process for each write, killed there, until one lives to the end.
-async fn every_kill(world: &Arc<World>, kind: Kind, side: Side, down: Duration) -> Vec<Seen> {
+/// Kills one process at each write, until one finishes.
+async fn every_kill(world: &Arc<World>, kind: Kind, side: Side, down: Duration) -> Vec<Kill> {
     const AT_A_TIME: usize = 4;
     let mut seen = Vec::new();
     for first in (1..).step_by(AT_A_TIME) {
@@ -107,24 +105,24 @@ async fn every_kill(world: &Arc<World>, kind: Kind, side: Side, down: Duration) 
     seen
 }
 
-async fn kill_and_go_on(world: &World, kind: Kind, n: usize, side: Side, down: Duration) -> Seen {
+async fn kill_and_go_on(world: &World, kind: Kind, n: usize, side: Side, down: Duration) -> Kill {
     let folder = tempfile::tempdir().unwrap();
     let open =
         || -> Arc<dyn Store> { Arc::new(SqliteStore::open(&folder.path().join("control.db")).unwrap()) };
     let memory: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let store = if kind == Kind::Memory { memory.clone() } else { open() };
-    let clock = ShiftedClock::default();
-    let parts = |store| {
+    let clock = world.clock.unshifted();
+    let parts = |store: Arc<dyn Store>| {
         let mut parts = world.parts_at(store, &clock);
         parts.options.limits = Some(slow_limits());
         parts
     };
 
-    let stopping = Arc::new(StoppingStore::new(store));
-    let first = Running::start(parts(stopping.clone()));
+    let (stopping, stop) = WriteStop::before(store);
+    let first = Running::start(parts(stopping));
     let device = enrol(&first.engine).await;
     let csr = request_for(&device.name);
-    stopping.arm(n, side);
+    stop.arm(n, side);
     let finished = async {
         device.request(&first.engine, &csr).await.unwrap();
         let settled = |status: &CertificateStatus| {
@@ -134,23 +132,22 @@ async fn kill_and_go_on(world: &World, kind: Kind, n: usize, side: Side, down: D
     };
     let survived = tokio::select! {
         () = finished => true,
-        () = stopping.stopped() => false,
+        () = stop.stopped() => false,
     };
     first.kill().await;
-    drop(stopping);
 
     let store = if kind == Kind::Memory { memory } else { open() };
     let left = records(&*store, "order").await.first().map(|record| state_of(&record.value));
-    // What the CA counts is counted here, whatever was written last.
+    // The budgets count what the CA counts, whatever was written last.
     let (orders, certificates) = (world.orders(&device.name), world.certificates(&device.name));
     let now = clock.now();
     for (limit, spent) in [("NewOrders", orders), ("CertificatesPerDomain", certificates)] {
         let row = counted(&*store, limit, now).await;
         assert!(row.spent + row.held >= spent, "{kind:?}, {side:?} write {n}: {limit} {row:?}, {spent}");
     }
-    clock.put_forward(down);
+    clock.jump(down);
     let second = Running::start(parts(store.clone()));
-    // As a device does that has lost the answer.
+    // The device has lost the answer and repeats its request.
     let status = device.request(&second.engine, &csr).await.unwrap();
     assert!(!matches!(status, CertificateStatus::Failed { .. }), "{status:?}");
     let status =
@@ -166,7 +163,7 @@ async fn kill_and_go_on(world: &World, kind: Kind, n: usize, side: Side, down: D
     let orders = world.orders(&device.name);
     assert!(orders == 1 || (orders == 2 && left.as_deref() == Some("ordering")), "{about}: {orders} orders");
     assert_eq!(world.certificates(&device.name), 1, "{about}");
-    // The newOrder of which it is not known whether it was sent counts as sent.
+    // A newOrder counts as sent if it is not known whether it was.
     let sent = counted(&*store, "NewOrders", clock.now()).await;
     assert!(sent.spent >= orders && sent.held == 0, "{about}: {sent:?}, {orders} orders");
     assert!(sent.spent == 1 + usize::from(left.as_deref() == Some("ordering")), "{about}: {sent:?}");
@@ -174,19 +171,18 @@ async fn kill_and_go_on(world: &World, kind: Kind, n: usize, side: Side, down: D
         let row = counted(&*store, limit, clock.now()).await;
         assert_eq!((row.spent, row.held), (1, 0), "{about}: {limit}");
     }
-    assert_eq!(records(&*store, "budget").await.len(), 3, "{about}: what is full again is forgotten");
+    assert_eq!(records(&*store, "budget").await.len(), 3, "{about}: rows of full buckets are deleted");
     let validations = world.ca.ledger().validations();
     let failed = validations
         .iter()
         .filter(|one| *one.identifier.base() == device.name && one.outcome.is_err())
         .count();
     assert_eq!(failed, 0, "{about}");
-    let text = world.server.read(&zone(), &device.name.challenge_name(), RecordType::Txt).await.unwrap();
-    assert_eq!(text, None, "{about}");
+    assert!(!world.has_challenge(&device.name).await, "{about}");
     assert!(records(&*store, "challenge").await.is_empty(), "{about}");
     assert!(records(&*store, "order").await.is_empty(), "{about}");
     assert_eq!(records(&*store, "certificate").await.len(), 1, "{about}");
-    Seen { survived, left, orders }
+    Kill { survived, left, orders }
 }
 
 fn state_of(order: &[u8]) -> String {

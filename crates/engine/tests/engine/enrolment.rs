@@ -1,4 +1,4 @@
-//! Enrolment.
+//! Enrolment. Its races run on two OS threads, so it has no virtual time; nothing in it waits.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -34,17 +34,17 @@ async fn enrol(engine: &Engine, request: &EnrolRequest, key: &Jwk) -> Result<Enr
     Ok(answer.enrolled().expect("a token is decided at once"))
 }
 
-/// The enroller refuses with this code.
+/// Checks that the enroller refused with this code.
 #[track_caller]
 fn refused_as(result: Result<Enrolled, EngineError>, code: &str) {
     assert_eq!(refused(result, EngineErrorKind::EnrolmentRefused).code(), Some(code));
 }
 
 fn parts(store: &Arc<dyn Store>) -> EngineParts {
-    parts_without_ca(store.clone(), Arc::new(SystemClock))
+    parts_without_ca(store.clone(), SystemClock)
 }
 
-/// Keys, values and all of every collection.
+/// Returns the keys and values of every collection.
 async fn dump(store: &dyn Store) -> String {
     let collections = [
         "device",
@@ -122,7 +122,7 @@ async fn key_is_one_device_with_any_number_of_tokens() {
         assert!(lost.into_iter().all(|one| one.unwrap_err().kind() == EngineErrorKind::KeyInUse));
         let another = with(&engine.issue_token(DAY).await.unwrap());
         refused(enrol(&engine, &another, &key).await, EngineErrorKind::KeyInUse);
-        // The token that it was refused with is still good.
+        // The token of the refused request is still valid.
         enrol(&engine, &another, &self::key()).await.unwrap();
     }
 }
@@ -132,7 +132,7 @@ async fn expired_or_unknown_token_admits_nobody() {
     let folder = tempfile::tempdir().unwrap();
     for store in both_stores(folder.path()) {
         let clock = ManualClock::starting_at(SystemTime::UNIX_EPOCH + DAY * 20_000);
-        let engine = Engine::new(parts_without_ca(store.clone(), Arc::new(clock.clone())));
+        let engine = Engine::new(parts_without_ca(store.clone(), clock.clone()));
         let token = engine.issue_token(DAY).await.unwrap();
         clock.advance(DAY - Duration::from_millis(1));
         let (in_time, late) = (engine.issue_token(DAY).await.unwrap(), token.clone());
@@ -141,7 +141,7 @@ async fn expired_or_unknown_token_admits_nobody() {
         enrol(&engine, &with(&in_time), &key()).await.unwrap();
         let foreign = EnrolmentToken::generate(&fleetcert_ambient::SystemEntropy);
         refused_as(enrol(&engine, &with(&foreign), &key()).await, OneTimeTokens::UNKNOWN);
-        // A lifetime that no clock can show is cut, and does not panic.
+        // A lifetime that no clock can show is shortened, and does not panic.
         let endless = engine.issue_token(Duration::MAX).await.unwrap();
         enrol(&engine, &with(&endless), &key()).await.unwrap();
     }
@@ -168,7 +168,7 @@ async fn store_does_not_hold_the_token() {
 async fn labels_follow_the_policy_and_are_never_used_twice() {
     let folder = tempfile::tempdir().unwrap();
     for store in both_stores(folder.path()) {
-        // The default gives no choice.
+        // The default policy leaves devices no choice.
         let engine = Engine::new(parts(&store));
         let request = asking(engine.issue_token(DAY).await.unwrap(), "printer");
         refused(enrol(&engine, &request, &key()).await, EngineErrorKind::LabelNotAllowed);
@@ -190,7 +190,7 @@ async fn labels_follow_the_policy_and_are_never_used_twice() {
     }
 }
 
-/// Draws lots of so few labels that they collide.
+/// Chooses among 32 labels at random, so that they collide.
 #[derive(Debug)]
 struct FewLabels;
 

@@ -1,4 +1,4 @@
-//! Orders that fail, and go on.
+//! Orders that fail and are retried.
 
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -14,12 +14,11 @@ use fleetcert_dns::{
 };
 use fleetcert_engine::{EngineParts, Event, Events};
 use fleetcert_names::DomainName;
-use fleetcert_nameserver::NameServer;
 use fleetcert_protocol::CertificateStatus;
 use fleetcert_store::MemoryStore;
 
 use crate::odd_ca::OddCa;
-use crate::setting::{InHaste, Running, ShiftedClock, World, enrol, records, request_for, until};
+use crate::setting::{MINUTE, Running, ShiftedClock, World, enrol, pass, records, request_for, until};
 
 fn failure(status: &CertificateStatus) -> Option<(String, u64)> {
     match status {
@@ -34,18 +33,18 @@ fn seconds(clock: &ShiftedClock) -> u64 {
     clock.now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap().as_secs()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_the_ca_refuses_is_told_and_tried_again() {
+#[tokio::test(start_paused = true)]
+async fn refusal_of_the_ca_is_shown_to_the_device_and_retried_after_its_wait() {
     let world = World::start().await;
     let running = Running::start(world.parts(Arc::new(MemoryStore::new())));
     let engine = &running.engine;
     let limited = Problem::new(ProblemKind::RateLimited, "too many certificates for fleet.test")
         .with_status(429)
         .with_retry_after(Duration::from_secs(7200));
-    // The first waits as long as the CA says, the second as long as nobody says.
+    // The first waits as long as the CA asks, the second for the default back-off.
     for (problem, least, most) in [
         (limited, 7190, 7210),
-        (Problem::new(ProblemKind::ServerInternal, "the CA is being mended").with_status(500), 55, 70),
+        (Problem::new(ProblemKind::ServerInternal, "maintenance").with_status(500), 55, 70),
     ] {
         let device = enrol(engine).await;
         let detail = problem.detail().to_owned();
@@ -57,10 +56,10 @@ async fn what_the_ca_refuses_is_told_and_tried_again() {
         assert!(why.contains(&detail), "{why}");
         let wait = retry_at.saturating_sub(seconds(&world.clock));
         assert!((least..=most).contains(&wait), "{wait}");
-        // Asking again does not make it sooner.
+        // Another request does not make it sooner.
         assert_eq!(failure(&device.request(engine, &csr).await.unwrap()), Some((why, retry_at)));
         assert_eq!(world.orders(&device.name), 0);
-        world.clock.put_forward(Duration::from_secs(wait + 1));
+        world.clock.jump(Duration::from_secs(wait + 1));
         device.chain(engine).await;
         assert_eq!(world.orders(&device.name), 1);
     }
@@ -68,8 +67,8 @@ async fn what_the_ca_refuses_is_told_and_tried_again() {
     world.end().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_new_request_is_no_way_round_the_wait() {
+#[tokio::test(start_paused = true)]
+async fn new_request_after_a_failure_waits_for_the_back_off() {
     let world = World::start().await;
     let running = Running::start(world.parts(Arc::new(MemoryStore::new())));
     let engine = &running.engine;
@@ -85,12 +84,12 @@ async fn a_new_request_is_no_way_round_the_wait() {
         last = failure(&answer);
         assert!(last.is_some(), "{answer:?}");
     }
-    world.looks.two_more("order").await;
+    pass(MINUTE / 2).await;
     assert_eq!(world.ca.ledger().requests(Resource::NewOrder), before);
-    // It need not wait a day for somebody, as the first would have to, but the second failure in a row counts.
+    // A new request need not wait a day, as the first would have to, but failures in a row count.
     let wait = last.unwrap().1 - seconds(&world.clock);
     assert!(wait <= 66 && first.1 > seconds(&world.clock) + 80_000, "{wait} {first:?}");
-    world.clock.put_forward(Duration::from_secs(wait + 1));
+    world.clock.jump(Duration::from_secs(wait + 1));
     until("it failed again", async || world.ca.ledger().requests(Resource::NewOrder) == before + 1).await;
     let again = device.wait(engine, |status| failure(status).is_some_and(|(_, at)| at > first.1)).await;
     assert!(failure(&again).is_some());
@@ -98,23 +97,23 @@ async fn a_new_request_is_no_way_round_the_wait() {
     let (_, retry_at) = failure(&device.status(engine).await).unwrap();
     let wait = retry_at - seconds(&world.clock);
     assert!((590..=660).contains(&wait), "{wait}");
-    world.clock.put_forward(Duration::from_secs(wait + 1));
+    world.clock.jump(Duration::from_secs(wait + 1));
     device.chain(engine).await;
     running.end().await;
     world.end().await;
 }
 
-/// A server of a zone that is away, or takes what it is told.
+/// A backend that can be unavailable.
 #[derive(Debug)]
-struct Away {
-    backend: NameServer,
-    away: std::sync::atomic::AtomicBool,
+struct UnavailableZone {
+    backend: Arc<dyn DnsBackend>,
+    unavailable: AtomicBool,
 }
 
 #[async_trait]
-impl DnsBackend for Away {
+impl DnsBackend for UnavailableZone {
     async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
-        self.there(zone, Operation::Apply)?;
+        self.available(zone, Operation::Apply)?;
         self.backend.apply(zone, changes).await
     }
 
@@ -124,7 +123,7 @@ impl DnsBackend for Away {
         name: &DomainName,
         record_type: RecordType,
     ) -> Result<Option<RecordSet>, BackendError> {
-        self.there(zone, Operation::Read)?;
+        self.available(zone, Operation::Read)?;
         self.backend.read(zone, name, record_type).await
     }
 
@@ -133,56 +132,58 @@ impl DnsBackend for Away {
     }
 }
 
-impl Away {
-    fn there(&self, zone: &DomainName, operation: Operation) -> Result<(), BackendError> {
-        if self.away.load(std::sync::atomic::Ordering::SeqCst) {
-            return Err(BackendError::new(BackendErrorKind::Unavailable, operation, zone, "nobody is here"));
+impl UnavailableZone {
+    fn available(&self, zone: &DomainName, operation: Operation) -> Result<(), BackendError> {
+        if self.unavailable.load(SeqCst) {
+            return Err(BackendError::new(BackendErrorKind::Unavailable, operation, zone, "no server"));
         }
         Ok(())
     }
 
-    fn be_away(&self, away: bool) {
-        self.away.store(away, std::sync::atomic::Ordering::SeqCst);
+    fn set_unavailable(&self, unavailable: bool) {
+        self.unavailable.store(unavailable, SeqCst);
     }
 }
 
-/// The parts with a zone that can be away, and short patience with it.
-fn parts_with_a_zone_that_is_away(world: &World, store: Arc<MemoryStore>) -> (EngineParts, Arc<Away>) {
-    let away = Arc::new(Away { backend: world.server.clone(), away: true.into() });
+/// Returns parts with a zone that is unavailable.
+fn parts_with_unavailable_zone(
+    world: &World,
+    store: Arc<MemoryStore>,
+) -> (EngineParts, Arc<UnavailableZone>) {
+    let backend = Arc::clone(&world.backend);
+    let zone = Arc::new(UnavailableZone { backend, unavailable: true.into() });
     let options = ChallengeOptions {
-        // Long enough for a slow machine to publish in, when it can.
         publish_within: Duration::from_secs(4),
-        withdraw_within: Duration::from_millis(100),
-        look_interval: Duration::from_millis(10),
+        withdraw_within: Duration::from_secs(1),
         ..ChallengeOptions::default()
     };
     let mut parts = world.parts(store);
-    // It answers queries whether it takes changes or not.
+    // Its servers answer queries whether it takes changes or not.
     let clock = Arc::new(world.clock.clone());
-    parts.challenges = Challenges::new(away.clone(), world.visibility(clock.clone()), clock, options);
-    parts.backend = away.clone();
-    (parts, away)
+    parts.challenges = Challenges::new(zone.clone(), Arc::clone(&world.visibility), clock, options);
+    parts.backend = zone.clone();
+    (parts, zone)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_order_waits_for_its_zone() {
+#[tokio::test(start_paused = true)]
+async fn order_waits_while_the_zone_is_unavailable_and_is_then_finished() {
     let world = World::start().await;
     let store = Arc::new(MemoryStore::new());
-    let (parts, away) = parts_with_a_zone_that_is_away(&world, store.clone());
+    let (parts, zone) = parts_with_unavailable_zone(&world, store.clone());
     let running = Running::start(parts);
     let engine = &running.engine;
     let device = enrol(engine).await;
     device.request(engine, &request_for(&device.name)).await.unwrap();
     let (why, retry_at) = failure(&device.wait(engine, |status| failure(status).is_some()).await).unwrap();
-    assert!(why.contains("nobody is here"), "{why}");
+    assert!(why.contains("no server"), "{why}");
     let wait = retry_at - seconds(&world.clock);
     assert!((50..=70).contains(&wait), "{wait}");
     assert_eq!(world.orders(&device.name), 1);
 
-    away.be_away(false);
-    world.clock.put_forward(Duration::from_secs(wait + 1));
+    zone.set_unavailable(false);
+    world.clock.jump(Duration::from_secs(wait + 1));
     device.chain(engine).await;
-    // The order that waited at the CA is the one that was finished.
+    // The order that the CA had was finished.
     assert_eq!((world.orders(&device.name), world.certificates(&device.name)), (1, 1));
     assert!(!world.has_challenge(&device.name).await);
     until("the store has forgotten the challenge", async || records(&*store, "challenge").await.is_empty())
@@ -191,29 +192,29 @@ async fn an_order_waits_for_its_zone() {
     world.end().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_could_not_be_withdrawn_is_swept() {
+#[tokio::test(start_paused = true)]
+async fn challenge_that_could_not_be_withdrawn_is_swept_by_the_next_process() {
     let world = World::start().await;
     let store = Arc::new(MemoryStore::new());
-    let (parts, away) = parts_with_a_zone_that_is_away(&world, store.clone());
-    away.be_away(false);
+    let (parts, zone) = parts_with_unavailable_zone(&world, store.clone());
+    zone.set_unavailable(false);
     let running = Running::start(parts.clone());
     let device = enrol(&running.engine).await;
     world.ca.faults().hold_validations();
     device.request(&running.engine, &request_for(&device.name)).await.unwrap();
     until("the challenge is there", async || world.has_challenge(&device.name).await).await;
-    away.be_away(true);
+    zone.set_unavailable(true);
     world.ca.faults().release_validations();
-    // The certificate does not depend on it.
+    // The certificate does not depend on the withdrawal.
     device.chain(&running.engine).await;
     assert!(world.has_challenge(&device.name).await);
     running.kill().await;
 
-    // Nothing but the store knows of it now.
+    // Only the store knows of it now.
     assert_eq!(records(&*store, "challenge").await.len(), 1);
-    away.be_away(false);
-    // The old sweeper may have been at it.
-    world.clock.put_forward(Duration::from_secs(121));
+    zone.set_unavailable(false);
+    // The old sweeper may have leased it.
+    world.clock.jump(2 * MINUTE + Duration::from_secs(1));
     let running = Running::start(world.parts(store.clone()));
     until("it is swept", async || !world.has_challenge(&device.name).await).await;
     until("it is forgotten", async || records(&*store, "challenge").await.is_empty()).await;
@@ -221,8 +222,8 @@ async fn what_could_not_be_withdrawn_is_swept() {
     world.end().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_process_that_is_asked_to_end_leaves_nothing_and_the_next_goes_on_at_once() {
+#[tokio::test(start_paused = true)]
+async fn process_that_shuts_down_leaves_no_challenge_and_the_next_resumes_its_order_at_once() {
     let world = World::start().await;
     let store = Arc::new(MemoryStore::new());
     let running = Running::start(world.parts(store.clone()));
@@ -236,8 +237,8 @@ async fn a_process_that_is_asked_to_end_leaves_nothing_and_the_next_goes_on_at_o
 
     world.ca.faults().release_validations();
     let running = Running::start(world.parts(store));
-    // No clock is put forward: the lease was given back.
-    // The CA may have looked while there was nothing to see: then the next try is a new order.
+    // The clock does not jump, because the lease was given back. The CA may have validated while no record was there:
+    // then the next attempt is a new order.
     let ended = |status: &CertificateStatus| {
         failure(status).is_some() || matches!(status, CertificateStatus::Issued { .. })
     };
@@ -247,25 +248,25 @@ async fn a_process_that_is_asked_to_end_leaves_nothing_and_the_next_goes_on_at_o
     world.end().await;
 }
 
-/// Panics in the middle of the work on the first order, and notes what is told of that.
+/// Panics during the first attempt at an order, and records the events of it.
 #[derive(Debug, Default)]
 struct PanicsOnce {
     has_panicked: AtomicBool,
-    told: Mutex<Vec<String>>,
+    panics: Mutex<Vec<String>>,
 }
 
 impl Events for PanicsOnce {
     fn notify(&self, event: &Event<'_>) {
         match event {
             Event::Order { .. } if !self.has_panicked.swap(true, SeqCst) => panic!("as the test wants"),
-            Event::WorkPanicked { name, why } => self.told.lock().push(format!("{name}: {why}")),
+            Event::WorkPanicked { name, why } => self.panics.lock().push(format!("{name}: {why}")),
             _ => {}
         }
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_order_whose_work_panics_is_taken_up_again() {
+#[tokio::test(start_paused = true)]
+async fn order_whose_attempt_panics_is_resumed_when_its_lease_has_expired() {
     let world = World::start().await;
     let events = Arc::new(PanicsOnce::default());
     let parts = EngineParts { events: events.clone(), ..world.parts(Arc::new(MemoryStore::new())) };
@@ -274,21 +275,20 @@ async fn an_order_whose_work_panics_is_taken_up_again() {
     let engine = &running.engine;
     let device = enrol(engine).await;
     device.request(engine, &request_for(&device.name)).await.unwrap();
-    until("the panic to be told", async || !events.told.lock().is_empty()).await;
-    assert_eq!(*events.told.lock(), [format!("{}: as the test wants", device.name)]);
-    world.clock.put_forward(lease + Duration::from_secs(1));
+    until("the panic is an event", async || !events.panics.lock().is_empty()).await;
+    assert_eq!(*events.panics.lock(), [format!("{}: as the test wants", device.name)]);
+    world.clock.jump(lease + Duration::from_secs(1));
     device.chain(engine).await;
-    assert_eq!(events.told.lock().len(), 1);
+    assert_eq!(events.panics.lock().len(), 1);
     running.end().await;
     world.end().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_ca_that_never_answers_keeps_no_place_for_ever() {
+#[tokio::test(start_paused = true)]
+async fn order_without_an_answer_of_the_ca_frees_its_slot_at_the_deadline() {
     let world = World::start().await;
     let mut parts = world.parts(Arc::new(MemoryStore::new()));
     parts.authority = Arc::new(OddCa::without_its_first_order(&world.account));
-    parts.ambient.clock = Arc::new(InHaste(world.clock.clone()));
     parts.options.orders_in_flight = 1;
     let running = Running::start(parts);
     let device = enrol(&running.engine).await;

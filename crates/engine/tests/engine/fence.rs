@@ -1,4 +1,4 @@
-//! Who stood still while others went on: it writes nothing and does nothing on what is no longer so.
+//! Fences: a process that stood still while others worked writes nothing that rests on an old state.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,39 +13,39 @@ use crate::setting::{
     Device, Running, ShiftedClock, World, chain_of, enrol, parts_without_ca, records, refused, request_for,
     request_with, until,
 };
-use crate::stopping_store::{Side, StoppingStore};
+use crate::stopping_store::{Side, WriteStop};
 
-/// Beyond every lease.
-const STANDSTILL: Duration = Duration::from_secs(400);
+/// Longer than every lease.
+const STALL: Duration = Duration::from_secs(400);
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_old_lease_writes_nothing() {
+#[tokio::test(start_paused = true)]
+async fn process_with_an_expired_lease_writes_nothing() {
     let world = Arc::new(World::start().await);
     let mut stops = JoinSet::new();
-    // The writes of an order after the request, from its lease to the last one.
+    // The writes of an order after the request, from its lease to its end.
     for n in 2..=13 {
         let world = world.clone();
         stops.spawn(async move { stand_still(&world, n).await });
     }
     let costs = stops.join_all().await;
-    // The one that stood between the answer to newOrder and its entry cost an order.
+    // The process that stood between the answer to newOrder and its journal entry cost an order.
     assert_eq!(costs.iter().sum::<usize>(), costs.len() + 1, "{costs:?}");
     Arc::into_inner(world).unwrap().end().await;
 }
 
-/// How many orders it took when the first process stood still before its `n`-th write.
+/// Returns the number of orders that were placed when the first process stood still before its `n`-th write.
 async fn stand_still(world: &World, n: usize) -> usize {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-    let clock = ShiftedClock::default();
-    let stopping = Arc::new(StoppingStore::new(store.clone()));
-    let old = Running::start(world.parts_at(stopping.clone(), &clock));
+    let clock = world.clock.unshifted();
+    let (stopping, stop) = WriteStop::before(store.clone());
+    let old = Running::start(world.parts_at(stopping, &clock));
     let device = enrol(&old.engine).await;
     let csr = request_for(&device.name);
-    stopping.arm(n, Side::Before);
+    stop.arm(n, Side::Before);
     device.request(&old.engine, &csr).await.unwrap();
-    stopping.stopped().await;
+    stop.stopped().await;
 
-    clock.put_forward(STANDSTILL);
+    clock.jump(STALL);
     let new = Running::start(world.parts_at(store.clone(), &clock));
     let settled =
         |status: &CertificateStatus| matches!(status, CertificateStatus::Issued { renew_at: Some(_), .. });
@@ -53,7 +53,7 @@ async fn stand_still(world: &World, n: usize) -> usize {
     let before = records(&*store, "certificate").await;
     let (orders, certificates) = (world.orders(&device.name), world.certificates(&device.name));
 
-    stopping.thaw();
+    stop.thaw();
     old.end().await;
     assert_eq!(records(&*store, "certificate").await, before, "write {n}");
     assert!(records(&*store, "order").await.is_empty(), "write {n}");
@@ -66,35 +66,35 @@ async fn stand_still(world: &World, n: usize) -> usize {
     orders
 }
 
-/// A request that is held up before it is written, until `meanwhile` is over.
+/// Makes a request that stops before it is written, until `meanwhile` is over.
 async fn held_up(
-    stopping: &StoppingStore,
+    stop: &WriteStop,
     engine: &Engine,
     (device, csr): (&Device, &CertificateRequest),
     meanwhile: impl AsyncFnOnce(),
 ) -> Result<CertificateStatus, EngineError> {
-    stopping.arm(1, Side::Before);
+    stop.arm(1, Side::Before);
     let others = async {
-        stopping.stopped().await;
+        stop.stopped().await;
         meanwhile().await;
-        stopping.thaw();
+        stop.thaw();
     };
     tokio::join!(device.request(engine, csr), others).0
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_request_that_was_held_up_orders_nothing_again() {
+#[tokio::test(start_paused = true)]
+async fn late_request_does_not_order_again_what_was_issued_meanwhile() {
     let world = World::start().await;
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-    let stopping = Arc::new(StoppingStore::new(store.clone()));
-    // The same request comes twice, to two nodes; one of them does nothing but take requests.
-    let slow = Engine::new(world.parts(stopping.clone()));
+    let (stopping, stop) = WriteStop::before(store.clone());
+    // The same request comes twice, to two nodes; one of them takes requests and runs no worker.
+    let slow = Engine::new(world.parts(stopping));
     let running = Running::start(world.parts(store.clone()));
     for same_request in [true, false] {
         let device = enrol(&slow).await;
         let csr = request_for(&device.name);
         let other = if same_request { csr.clone() } else { request_for(&device.name) };
-        let status = held_up(&stopping, &slow, (&device, &csr), async || {
+        let status = held_up(&stop, &slow, (&device, &csr), async || {
             device.request(&running.engine, &other).await.unwrap();
             device.chain(&running.engine).await;
         })
@@ -115,16 +115,16 @@ async fn a_request_that_was_held_up_orders_nothing_again() {
     world.end().await;
 }
 
-#[tokio::test]
-async fn a_request_that_was_held_up_replaces_no_order_that_waits() {
+#[tokio::test(start_paused = true)]
+async fn late_request_does_not_replace_a_waiting_order() {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-    let stopping = Arc::new(StoppingStore::new(store.clone()));
-    let clock = Arc::new(ShiftedClock::default());
-    let slow = Engine::new(parts_without_ca(stopping.clone(), clock.clone()));
+    let (stopping, stop) = WriteStop::before(store.clone());
+    let clock = ShiftedClock::in_virtual_time();
+    let slow = Engine::new(parts_without_ca(stopping, clock.clone()));
     let quick = Engine::new(parts_without_ca(store.clone(), clock));
     let device = enrol(&quick).await;
     let mut before = Vec::new();
-    held_up(&stopping, &slow, (&device, &request_for(&device.name)), async || {
+    held_up(&stop, &slow, (&device, &request_for(&device.name)), async || {
         device.request(&quick, &request_for(&device.name)).await.unwrap();
         before = records(&*store, "order").await;
     })
@@ -133,47 +133,47 @@ async fn a_request_that_was_held_up_replaces_no_order_that_waits() {
     assert_eq!(records(&*store, "order").await, before);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_key_that_another_used_meanwhile_is_refused() {
+#[tokio::test(start_paused = true)]
+async fn late_request_with_a_key_that_another_device_used_meanwhile_is_refused() {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-    let stopping = Arc::new(StoppingStore::new(store.clone()));
-    let clock = Arc::new(ShiftedClock::default());
-    let slow = Engine::new(parts_without_ca(stopping.clone(), clock.clone()));
+    let (stopping, stop) = WriteStop::before(store.clone());
+    let clock = ShiftedClock::in_virtual_time();
+    let slow = Engine::new(parts_without_ca(stopping, clock.clone()));
     let quick = Engine::new(parts_without_ca(store, clock));
     let (one, other) = (enrol(&quick).await, enrol(&quick).await);
     let key = KeyPair::generate(KeyKind::P256).unwrap();
-    let outcome = held_up(&stopping, &slow, (&one, &request_with(&one.name, &key)), async || {
+    let outcome = held_up(&stop, &slow, (&one, &request_with(&one.name, &key)), async || {
         other.request(&quick, &request_with(&other.name, &key)).await.unwrap();
     })
     .await;
     assert_eq!(refused(outcome, EngineErrorKind::CsrRefused).code(), Some("key_reused"));
-    // It left nothing behind.
+    // No order is left of it.
     assert_eq!(one.status(&quick).await, CertificateStatus::None);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_certificate_is_stored_though_its_record_was_written_meanwhile() {
+#[tokio::test(start_paused = true)]
+async fn certificate_is_stored_although_its_record_was_written_meanwhile() {
     /// The last write of an order, counted from its request.
     const STORED: usize = 13;
     let world = World::start().await;
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-    let stopping = Arc::new(StoppingStore::new(store.clone()));
-    let running = Running::start(world.parts(stopping.clone()));
+    let (stopping, stop) = WriteStop::before(store.clone());
+    let running = Running::start(world.parts(stopping));
     let device = enrol(&running.engine).await;
     device.request(&running.engine, &request_for(&device.name)).await.unwrap();
     let settled =
         |status: &CertificateStatus| matches!(status, CertificateStatus::Issued { renew_at: Some(_), .. });
     let first = chain_of(&device.wait(&running.engine, settled).await);
 
-    stopping.arm(STORED, Side::Before);
+    stop.arm(STORED, Side::Before);
     device.request(&running.engine, &request_for(&device.name)).await.unwrap();
-    stopping.stopped().await;
+    stop.stopped().await;
     let operator = Engine::new(world.parts(store.clone()));
     let order = String::from_utf8(records(&*store, "order").await.remove(0).value).unwrap();
     assert!(order.contains(r#""state":"done""#), "{order}");
     operator.look_at_renewal(&device.name).await.unwrap();
-    stopping.thaw();
-    // No clock is put forward: it does not wait for its lease to end.
+    stop.thaw();
+    // It does not wait for its lease to end.
     device.wait(&running.engine, |status| settled(status) && chain_of(status) != first).await;
     running.end().await;
     world.end().await;

@@ -1,4 +1,4 @@
-//! The engine over real parts: both stores, a name server, a CA in the process that validates by DNS.
+//! The engine over both stores, and a CA in the process that validates by the records of the zone.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test may
 
@@ -12,6 +12,7 @@ mod enrolment;
 mod failures;
 mod fence;
 mod odd_ca;
+mod over_sockets;
 mod queue;
 mod quotas;
 mod renewals;

@@ -1,4 +1,4 @@
-//! The CA of a test, with something wrong.
+//! The CA of a test, with one fault.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -7,21 +7,21 @@ use async_trait::async_trait;
 use fleetcert_acme::{Account, AcmeError, Authority, NewOrder, OrderHandle, RenewalInfo, RevocationReason};
 use fleetcert_x509::CertificateId;
 
-/// The same CA, but for one thing.
+/// The CA of an account, with one fault.
 #[derive(Debug)]
 pub(crate) struct OddCa {
     account: Account,
-    /// The next order is never answered.
+    /// Whether the next order is never answered.
     order_hangs: AtomicBool,
     info: Info,
 }
 
-/// What it says of renewals.
+/// Its answers about renewals.
 #[derive(Debug)]
 enum Info {
-    AsItIs,
+    Unchanged,
     Always(fn() -> Result<RenewalInfo, AcmeError>),
-    /// Nothing, for the first certificate that it is asked about.
+    /// No answer for the first certificate that it is asked about.
     SilentAbout(OnceLock<CertificateId>),
 }
 
@@ -31,7 +31,7 @@ impl OddCa {
     }
 
     pub(crate) fn without_its_first_order(account: &Account) -> Self {
-        Self::new(account, true, Info::AsItIs)
+        Self::new(account, true, Info::Unchanged)
     }
 
     pub(crate) fn with(account: &Account, info: fn() -> Result<RenewalInfo, AcmeError>) -> Self {
@@ -45,7 +45,7 @@ impl OddCa {
     pub(crate) fn asked_first(&self) -> Option<&CertificateId> {
         match &self.info {
             Info::SilentAbout(first) => first.get(),
-            Info::AsItIs | Info::Always(_) => None,
+            Info::Unchanged | Info::Always(_) => None,
         }
     }
 }
@@ -78,7 +78,7 @@ impl Authority for OddCa {
             Info::SilentAbout(first) if first.get_or_init(|| id.clone()) == id => {
                 std::future::pending::<()>().await;
             }
-            Info::AsItIs | Info::SilentAbout(_) => {}
+            Info::Unchanged | Info::SilentAbout(_) => {}
         }
         self.account.renewal_info(id).await
     }

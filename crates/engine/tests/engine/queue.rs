@@ -1,7 +1,7 @@
-//! Whose turn it is: over two nodes, over restarts, and with nothing to be had.
+//! The order queue: over two nodes, over restarts, before an empty bucket and an unavailable CA.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
@@ -11,11 +11,14 @@ use fleetcert_engine::Engine;
 use fleetcert_protocol::CertificateStatus;
 use fleetcert_schedule::budget::{Limit, LimitKind, Limits, Rule};
 use fleetcert_schedule::order_queue::Reserve;
-use fleetcert_store::{Collection, Expect, MemoryStore, Record, Store, StoreError, Transaction, Version};
+use fleetcert_store::{
+    Collection, Expect, InterceptedStore, Interceptor, MemoryStore, Store, StoreCall, StoreError, Transaction,
+};
 
-use crate::setting::{DAY, Device, Running, Told, World, both_stores, enrol, records, request_for, until};
-
-const HOUR: Duration = Duration::from_secs(3600);
+use crate::setting::{
+    DAY, Device, EventLog, HOUR, MINUTE, Running, World, both_stores, enrol, pass, records, request_for,
+    until,
+};
 
 fn orders_of(burst: u32, period: Duration) -> Limits {
     let rule = Rule::Limited(Limit::new(burst, burst, period).unwrap());
@@ -31,12 +34,13 @@ fn queued(status: &CertificateStatus) -> Option<(u64, SystemTime)> {
     }
 }
 
+/// In real time, because the nodes race on two OS threads.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_nodes_never_drive_one_order() {
-    let world = World::start().await;
+async fn two_nodes_drive_each_order_once() {
+    let world = World::start_in_real_time().await;
     let folder = tempfile::tempdir().unwrap();
     for store in both_stores(folder.path()) {
-        // A process that takes requests and works on none.
+        // A process that takes requests and runs no worker.
         let front = Engine::new(world.parts(store.clone()));
         let mut devices = Vec::new();
         for _ in 0..30 {
@@ -48,7 +52,7 @@ async fn two_nodes_never_drive_one_order() {
         for device in &devices {
             device.chain(&front).await;
         }
-        // What comes later is found, too.
+        // A later order is found, too.
         let late = enrol(&front).await;
         late.request(&front, &request_for(&late.name)).await.unwrap();
         devices.push(late);
@@ -64,8 +68,8 @@ async fn two_nodes_never_drive_one_order() {
     world.end().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_restart_finds_all_that_wait_and_in_the_same_order() {
+#[tokio::test(start_paused = true)]
+async fn restart_finds_all_waiting_orders_and_keeps_their_positions() {
     let world = World::start().await;
     let store = Arc::new(MemoryStore::new());
     let node = || {
@@ -80,7 +84,7 @@ async fn a_restart_finds_all_that_wait_and_in_the_same_order() {
         device.request(&running.engine, &request_for(&device.name)).await.unwrap();
         devices.push(device);
         let before = devices.len() - 1;
-        until("it is known", async || {
+        until("its position is known", async || {
             let status = devices[before].status(&running.engine).await;
             let position = u64::try_from(before).unwrap().saturating_sub(1);
             before == 0 || queued(&status).is_some_and(|(place, _)| place == position)
@@ -89,18 +93,18 @@ async fn a_restart_finds_all_that_wait_and_in_the_same_order() {
     }
     devices[0].chain(&running.engine).await;
     for turn in 1..4 {
-        // Killed without a word, and nobody asks for anything again.
+        // No device repeats its request after the kill.
         running.kill().await;
         running = node();
-        until("they stand as before", async || {
-            let mut stand = Vec::new();
+        until("the positions are as before", async || {
+            let mut positions = Vec::new();
             for device in &devices[turn..] {
-                stand.extend(queued(&device.status(&running.engine).await).map(|(place, _)| place));
+                positions.extend(queued(&device.status(&running.engine).await).map(|(place, _)| place));
             }
-            stand.into_iter().eq(0..4 - turn as u64)
+            positions.into_iter().eq(0..4 - turn as u64)
         })
         .await;
-        world.clock.put_forward(HOUR + Duration::from_secs(1));
+        world.clock.jump(HOUR + Duration::from_secs(1));
         devices[turn].chain(&running.engine).await;
         assert_eq!(world.ca.ledger().orders().len(), turn + 1);
     }
@@ -108,67 +112,40 @@ async fn a_restart_finds_all_that_wait_and_in_the_same_order() {
     world.end().await;
 }
 
-/// Counts what concerns orders and budgets.
-#[derive(Debug)]
-struct Counting {
-    inner: MemoryStore,
-    calls: AtomicUsize,
-    writes: AtomicUsize,
+/// Counts reads of orders and budgets, and all commits. Claims are not counted: the sweeper makes them whether an order
+/// waits or not.
+#[derive(Debug, Default)]
+struct CallCounter {
+    reads: AtomicUsize,
+    commits: AtomicUsize,
 }
 
-impl Counting {
-    fn note(&self, collection: Collection) {
-        if ["order", "budget", "limit"].contains(&collection.as_str()) {
-            self.calls.fetch_add(1, Ordering::SeqCst);
-        }
+impl CallCounter {
+    fn counts(&self) -> (usize, usize) {
+        (self.reads.load(SeqCst), self.commits.load(SeqCst))
     }
 }
 
 #[async_trait]
-impl Store for Counting {
-    async fn read(&self, collection: Collection, key: &str) -> Result<Option<Record>, StoreError> {
-        self.note(collection);
-        self.inner.read(collection, key).await
-    }
-
-    async fn page(
-        &self,
-        collection: Collection,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<Record>, StoreError> {
-        self.note(collection);
-        self.inner.page(collection, after, limit).await
-    }
-
-    async fn commit(&self, transaction: Transaction) -> Result<Version, StoreError> {
-        self.writes.fetch_add(1, Ordering::SeqCst);
-        self.inner.commit(transaction).await
-    }
-
-    async fn claim(
-        &self,
-        collection: Collection,
-        now: SystemTime,
-        until: SystemTime,
-        limit: usize,
-    ) -> Result<Vec<Record>, StoreError> {
-        // The sweeper's, which is there whether anybody waits or not.
-        self.inner.claim(collection, now, until, limit).await
-    }
-
-    async fn count_due(
-        &self,
-        collection: Collection,
-        time: SystemTime,
-        limit: usize,
-    ) -> Result<usize, StoreError> {
-        self.note(collection);
-        self.inner.count_due(collection, time, limit).await
+impl Interceptor for CallCounter {
+    async fn before(&self, call: StoreCall<'_>) -> Result<(), StoreError> {
+        match call {
+            StoreCall::Commit { .. } => {
+                self.commits.fetch_add(1, SeqCst);
+            }
+            StoreCall::Read { collection, .. }
+            | StoreCall::Page { collection }
+            | StoreCall::CountDue { collection } => {
+                let counts = ["order", "budget", "limit"].contains(&collection.as_str());
+                self.reads.fetch_add(usize::from(counts), SeqCst);
+            }
+            _ => {}
+        }
+        Ok(())
     }
 }
 
-/// As many orders more as are wanted, each as the one that is there but for its name.
+/// Adds `count` orders, each as the device's own except for its name.
 async fn multiply(store: &dyn Store, device: &Device, count: usize) {
     let all = records(store, "order").await;
     let like = all.iter().find(|order| order.key == device.name.as_str()).unwrap();
@@ -183,16 +160,15 @@ async fn multiply(store: &dyn Store, device: &Device, count: usize) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ten_thousand_orders_before_an_empty_bucket_cost_next_to_nothing() {
-    const MOST: usize = 10_000;
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_orders_before_an_empty_bucket_cost_one_read_in_ten_seconds() {
+    const ORDERS: usize = 10_000;
     let world = World::start().await;
-    let store =
-        Arc::new(Counting { inner: MemoryStore::new(), calls: 0.into(), writes: AtomicUsize::default() });
+    let (inner, counter) = (Arc::new(MemoryStore::new()), Arc::new(CallCounter::default()));
+    let store = Arc::new(InterceptedStore::new(inner.clone(), counter.clone()));
     let parts = || {
         let mut parts = world.parts(store.clone());
         parts.options.limits = Some(orders_of(1, 10 * HOUR));
-        parts.options.look_for_orders = Duration::from_secs(10);
         parts
     };
     let front = Engine::new(parts());
@@ -202,57 +178,43 @@ async fn ten_thousand_orders_before_an_empty_bucket_cost_next_to_nothing() {
     spends.chain(&running.engine).await;
     let first = enrol(&front).await;
     first.request(&front, &request_for(&first.name)).await.unwrap();
-    multiply(&*store, &first, MOST).await;
+    multiply(&*store, &first, ORDERS).await;
     running.end().await;
 
-    let told = Told::default();
+    let events = EventLog::default();
     let mut parts = parts();
-    parts.events = Arc::new(told.clone());
+    parts.events = Arc::new(events.clone());
     let running = Running::start(parts);
     let engine = &running.engine;
-    until("all are known", async || told.about("OrdersHeld") == 1).await;
-    // One minute, and a look at the queue in each of its seconds.
-    let began = world.clock.now();
-    let (calls, writes) = (store.calls.load(Ordering::SeqCst), store.writes.load(Ordering::SeqCst));
-    for _ in 0..60 {
-        world.clock.put_forward(Duration::from_secs(1));
-        // The workers wake at the same interval.
-        world.looks.two_more("certificate").await;
-    }
-    let calls = store.calls.load(Ordering::SeqCst) - calls;
-    let writes = store.writes.load(Ordering::SeqCst) - writes;
-    println!("{MOST} orders before an empty bucket: {calls} reads and {writes} writes in a minute");
-    // A look in ten seconds. On a slow machine it was a long minute.
-    let most = 2 + world.clock.now().duration_since(began).unwrap().as_secs() / 10;
-    assert!((1..=most).contains(&(calls as u64)) && writes == 0, "{calls} {writes}");
+    until("all orders are known", async || events.count("OrdersHeld") == 1).await;
+    let before = counter.counts();
+    pass(MINUTE).await;
+    let (calls, writes) = (counter.counts().0 - before.0, counter.counts().1 - before.1);
+    println!("{ORDERS} orders before an empty bucket: {calls} reads and {writes} writes in a minute");
+    // The worker wakes each second, and reads a page of orders each ten.
+    assert!((1..=8).contains(&calls) && writes == 0, "{calls} {writes}");
 
-    // Who asks is told where it stands, at the price of a few reads.
-    let before = store.calls.load(Ordering::SeqCst);
+    // A device's question for its position costs a few reads.
+    let before = counter.counts().0;
     let (ahead, expected_at) = queued(&first.status(engine).await).unwrap();
-    let reads = store.calls.load(Ordering::SeqCst) - before;
+    let reads = counter.counts().0 - before;
     assert!(reads <= 6, "{reads}");
     let wait = expected_at.duration_since(world.clock.now()).unwrap();
     let tokens = u32::try_from(ahead + 1).unwrap();
     assert!(wait.abs_diff(10 * HOUR * tokens) < HOUR, "{ahead} {wait:?}");
 
-    // The next token is one order, and the others stay as they are.
+    // The next token starts one order, and the others stay as they are.
     let others = async || {
-        let orders = records(&store.inner, "order").await;
+        let orders = records(&*inner, "order").await;
         orders
             .into_iter()
             .map(|order| (order.key, order.version))
             .collect::<std::collections::BTreeMap<_, _>>()
     };
     let before = others().await;
-    world.clock.put_forward(10 * HOUR);
+    world.clock.jump(10 * HOUR);
     until("it is sent", async || world.ca.ledger().requests(Resource::NewOrder) == 2).await;
-    let time_passes = async {
-        for _ in 0..3 {
-            world.clock.put_forward(Duration::from_secs(10));
-            world.looks.two_more("certificate").await;
-        }
-    };
-    tokio::join!(world.looks.two_more("order"), time_passes);
+    pass(MINUTE).await;
     let after = others().await;
     let touched = before.iter().filter(|(key, version)| after.get(*key) != Some(*version)).count();
     assert_eq!((touched, world.ca.ledger().requests(Resource::NewOrder)), (1, 2));
@@ -260,13 +222,13 @@ async fn ten_thousand_orders_before_an_empty_bucket_cost_next_to_nothing() {
     world.end().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_kept_for_urgent_orders_is_not_for_new_devices() {
+#[tokio::test(start_paused = true)]
+async fn reserve_for_urgent_orders_is_not_spent_on_new_devices() {
     let world = World::start().await;
     let store = Arc::new(MemoryStore::new());
-    let told = Told::default();
+    let events = EventLog::default();
     let mut parts = world.parts(store.clone());
-    parts.events = Arc::new(told.clone());
+    parts.events = Arc::new(events.clone());
     parts.options.limits = Some(orders_of(10, 10 * DAY));
     let mut reserve = Reserve::default();
     reserve.leave.new = 800;
@@ -280,11 +242,11 @@ async fn what_is_kept_for_urgent_orders_is_not_for_new_devices() {
         devices.push(device);
     }
     until("two are issued", async || world.ca.ledger().certificates().len() == 2).await;
-    until("the others wait", async || told.about("OrdersHeld") >= 1).await;
-    world.looks.two_more("order").await;
+    until("the others wait", async || events.count("OrdersHeld") >= 1).await;
+    pass(5 * MINUTE).await;
     assert_eq!(world.ca.ledger().orders().len(), 2);
 
-    // One of them is for a certificate that has all but expired.
+    // One of them becomes an order for a certificate that is about to expire.
     let urgent = records(&*store, "order").await.remove(0);
     let mut order: serde_json::Value = serde_json::from_slice(&urgent.value).unwrap();
     let queued_at = order["queued_at"].clone();
@@ -298,19 +260,19 @@ async fn what_is_kept_for_urgent_orders_is_not_for_new_devices() {
     store.commit(write).await.unwrap();
     until("it is issued", async || world.ca.ledger().certificates().len() == 3).await;
     assert_eq!(world.certificates(&urgent.key.parse().unwrap()), 1);
-    world.looks.two_more("order").await;
+    pass(5 * MINUTE).await;
     assert_eq!(world.ca.ledger().orders().len(), 3);
     running.end().await;
     world.end().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_cannot_be_read_keeps_no_other_waiting() {
+#[tokio::test(start_paused = true)]
+async fn record_that_cannot_be_decoded_holds_up_no_other_order() {
     let world = World::start().await;
     let store = Arc::new(MemoryStore::new());
-    let told = Told::default();
+    let events = EventLog::default();
     let mut parts = world.parts(store.clone());
-    parts.events = Arc::new(told.clone());
+    parts.events = Arc::new(events.clone());
     let front = Engine::new(parts.clone());
     let (first, second) = (enrol(&front).await, enrol(&front).await);
     first.request(&front, &request_for(&first.name)).await.unwrap();
@@ -322,7 +284,7 @@ async fn what_cannot_be_read_keeps_no_other_waiting() {
     damage("order", "broken.fleet.test").await.unwrap();
     damage("certificate", first.name.as_str()).await.unwrap();
     let running = Running::start(parts);
-    until("it is told", async || told.mentions("StoreFailed")).await;
+    until("the failure is an event", async || events.mentions("StoreFailed")).await;
     second.request(&running.engine, &request_for(&second.name)).await.unwrap();
     second.chain(&running.engine).await;
     assert_eq!((world.orders(&first.name), world.orders(&second.name)), (0, 1));
@@ -330,15 +292,15 @@ async fn what_cannot_be_read_keeps_no_other_waiting() {
     world.end().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_ca_that_has_no_time_is_left_alone_until_one_order_succeeds() {
+#[tokio::test(start_paused = true)]
+async fn busy_ca_gets_no_new_order_until_its_retry_after_has_passed() {
     let world = World::start().await;
-    let told = Told::default();
+    let events = EventLog::default();
     let mut parts = world.parts(Arc::new(MemoryStore::new()));
-    parts.events = Arc::new(told.clone());
+    parts.events = Arc::new(events.clone());
     let running = Running::start(parts);
     let engine = &running.engine;
-    // An order that the CA has is brought to its end all the same.
+    // An order that the CA has is finished all the same.
     world.ca.faults().hold_validations();
     let placed = enrol(engine).await;
     placed.request(engine, &request_for(&placed.name)).await.unwrap();
@@ -348,23 +310,23 @@ async fn a_ca_that_has_no_time_is_left_alone_until_one_order_succeeds() {
     world.ca.faults().refuse_next(Resource::NewOrder, 1, busy.with_retry_after(HOUR));
     let first = enrol(engine).await;
     first.request(engine, &request_for(&first.name)).await.unwrap();
-    until("the breaker is open", async || told.about("BreakerOpened") == 1).await;
-    assert!(told.mentions("BreakerOpened { of: Ca"));
+    until("the breaker is open", async || events.count("BreakerOpened") == 1).await;
+    assert!(events.mentions("BreakerOpened { of: Ca"));
     let second = enrol(engine).await;
     second.request(engine, &request_for(&second.name)).await.unwrap();
     world.ca.faults().release_validations();
     placed.chain(engine).await;
     let asked = world.ca.ledger().requests(Resource::NewOrder);
-    world.looks.two_more("order").await;
+    pass(5 * MINUTE).await;
     assert_eq!(world.ca.ledger().requests(Resource::NewOrder), asked);
     let (_, expected_at) = queued(&second.status(engine).await).unwrap();
     assert!(expected_at > world.clock.now() + HOUR / 2, "{expected_at:?}");
-    assert_eq!(told.about("BreakerClosed"), 0);
+    assert_eq!(events.count("BreakerClosed"), 0);
 
-    world.clock.put_forward(HOUR + Duration::from_secs(60));
+    world.clock.jump(HOUR + Duration::from_secs(60));
     second.chain(engine).await;
     first.chain(engine).await;
-    assert_eq!((told.about("BreakerOpened"), told.about("BreakerClosed")), (1, 1));
+    assert_eq!((events.count("BreakerOpened"), events.count("BreakerClosed")), (1, 1));
     running.end().await;
     world.end().await;
 }

@@ -1,4 +1,4 @@
-//! What one device, one name and one tenant may have.
+//! Quotas of a device, a name and a tenant.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -11,14 +11,14 @@ use fleetcert_schedule::order_queue::Tenant;
 use fleetcert_schedule::quota::CSRS_PER_DEVICE;
 use fleetcert_store::MemoryStore;
 
-use crate::setting::{DAY, Running, World, enrol, enrol_of, parts_without_ca, refused, request_for, until};
+use crate::setting::{
+    DAY, HOUR, Running, World, enrol, enrol_of, parts_without_ca, refused, request_for, until,
+};
 
-const HOUR: Duration = Duration::from_secs(3600);
-
-#[tokio::test]
-async fn a_device_sends_ten_requests_in_an_hour() {
+#[tokio::test(start_paused = true)]
+async fn device_may_send_ten_requests_in_an_hour() {
     let clock = ManualClock::starting_at(SystemTime::UNIX_EPOCH + DAY * 20_000);
-    let mut parts = parts_without_ca(Arc::new(MemoryStore::new()), Arc::new(clock.clone()));
+    let mut parts = parts_without_ca(Arc::new(MemoryStore::new()), clock.clone());
     parts.options.requests_per_device = Some(CSRS_PER_DEVICE);
     let engine = Engine::new(parts);
     let (hostile, other) = (enrol(&engine).await, enrol(&engine).await);
@@ -33,7 +33,7 @@ async fn a_device_sends_ten_requests_in_an_hour() {
         }
     }
     assert_eq!(taken, 10);
-    // It may look how it stands, and nobody else is concerned.
+    // It may ask for its status, and other devices are not affected.
     assert!(matches!(hostile.status(&engine).await, CertificateStatus::Queued { .. }));
     other.request(&engine, &request_for(&other.name)).await.unwrap();
     clock.advance(Duration::from_secs(360));
@@ -41,8 +41,8 @@ async fn a_device_sends_ten_requests_in_an_hour() {
     refused(hostile.request(&engine, &request_for(&hostile.name)).await, EngineErrorKind::RateLimited);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_name_gets_one_certificate_a_day_unless_it_is_due() {
+#[tokio::test(start_paused = true)]
+async fn name_gets_one_certificate_a_day_unless_its_renewal_is_due() {
     let world = World::start().await;
     let mut parts = world.parts(Arc::new(MemoryStore::new()));
     parts.options.between_certificates = DAY;
@@ -51,16 +51,16 @@ async fn a_name_gets_one_certificate_a_day_unless_it_is_due() {
     let device = enrol(engine).await;
     device.request(engine, &request_for(&device.name)).await.unwrap();
     device.chain(engine).await;
-    world.clock.put_forward(23 * HOUR);
+    world.clock.jump(23 * HOUR);
     let early = device.request(engine, &request_for(&device.name)).await;
     let wait = refused(early, EngineErrorKind::RateLimited).retry_after().unwrap();
     assert!(wait <= HOUR, "{wait:?}");
-    world.clock.put_forward(HOUR);
+    world.clock.jump(HOUR);
     device.request(engine, &request_for(&device.name)).await.unwrap();
     until("the second is issued", async || world.certificates(&device.name) == 2).await;
     let chain = device.chain(engine).await;
 
-    // The CA wants it renewed at once.
+    // The CA names a window that is open.
     let now = world.clock.now();
     world.ca.set_renewal_window(chain.leaf().certificate_id().unwrap(), now - HOUR, now - HOUR / 2);
     engine.look_at_renewal(&device.name).await.unwrap();
@@ -71,15 +71,15 @@ async fn a_name_gets_one_certificate_a_day_unless_it_is_due() {
     world.end().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tenants_share_by_their_weights() {
+#[tokio::test(start_paused = true)]
+async fn tenants_share_the_tokens_by_their_weights() {
     const TOKENS: u32 = 8;
     let world = World::start().await;
     for (weight, of_the_second) in [(1, 4), (3, 2)] {
         let mut parts = world.parts(Arc::new(MemoryStore::new()));
         let rule = Rule::Limited(Limit::new(TOKENS, 1, 100 * HOUR).unwrap());
         parts.options.limits = Some(Limits::unknown().with_rule(LimitKind::NewOrdersPerAccount, rule));
-        // New devices may have all of it here.
+        // Here, new devices may use the whole limit.
         parts.options.reserve = fleetcert_schedule::order_queue::Reserve::NONE;
         parts.options.tenant_weights.insert(Tenant(1), weight);
         let front = Engine::new(parts.clone());

@@ -1,14 +1,15 @@
-//! A store whose process is killed, or stands still, at a chosen write.
+//! A process that is killed, or stands still, at a chosen write of the store.
 
-use parking_lot::Mutex;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use async_trait::async_trait;
-use fleetcert_store::{Collection, Record, Store, StoreError, Transaction, Version};
+use fleetcert_store::{InterceptedStore, Interceptor, Store, StoreCall, StoreError};
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
-/// On which side of a write.
+use crate::setting::DEADLINE;
+
+/// A side of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
     /// What led to the write was done, and it was not written down.
@@ -17,27 +18,31 @@ pub(crate) enum Side {
     After,
 }
 
-/// Passes everything on until the `n`-th write since it was armed; from then on no call returns until it is
-/// thawed. Writes are commits, and claims that gave something out.
+/// Lets everything pass until the `n`-th write since it was armed; from then on no call returns until it is thawed.
+/// Writes are commits, and claims that returned records.
 #[derive(Debug)]
-pub(crate) struct StoppingStore {
-    inner: Arc<dyn Store>,
+pub(crate) struct WriteStop {
     stop_at: Mutex<Option<(usize, Side)>>,
     frozen: watch::Sender<bool>,
 }
 
-impl StoppingStore {
-    pub(crate) fn new(inner: Arc<dyn Store>) -> Self {
-        Self { inner, stop_at: Mutex::new(None), frozen: watch::Sender::new(false) }
+impl WriteStop {
+    /// Returns `store` as the process sees it, and what stops the process.
+    pub(crate) fn before(store: Arc<dyn Store>) -> (Arc<InterceptedStore>, Arc<Self>) {
+        let stop = Arc::new(Self { stop_at: Mutex::new(None), frozen: watch::Sender::new(false) });
+        (Arc::new(InterceptedStore::new(store, stop.clone())), stop)
     }
 
-    /// The `n`-th write from now on, counted from 1, is the last, or the first that is not made.
+    /// Stops at the `n`-th write from now on, counted from 1: after it, or before it is made.
     pub(crate) fn arm(&self, n: usize, side: Side) {
         *self.stop_at.lock() = Some((n, side));
     }
 
+    /// Waits for the stop.
     pub(crate) async fn stopped(&self) {
-        self.frozen.subscribe().wait_for(|frozen| *frozen).await.unwrap();
+        let mut frozen = self.frozen.subscribe();
+        let stopped = frozen.wait_for(|frozen| *frozen);
+        tokio::time::timeout(DEADLINE, stopped).await.expect("a stop at the write").unwrap();
     }
 
     pub(crate) fn thaw(&self) {
@@ -45,7 +50,7 @@ impl StoppingStore {
         self.frozen.send_replace(false);
     }
 
-    /// Returns when the process lives.
+    /// Returns when the process is not stopped.
     async fn live(&self) {
         self.frozen.subscribe().wait_for(|frozen| !*frozen).await.unwrap();
     }
@@ -67,52 +72,22 @@ impl StoppingStore {
 }
 
 #[async_trait]
-impl Store for StoppingStore {
-    async fn read(&self, collection: Collection, key: &str) -> Result<Option<Record>, StoreError> {
+impl Interceptor for WriteStop {
+    async fn before(&self, call: StoreCall<'_>) -> Result<(), StoreError> {
         self.live().await;
-        self.inner.read(collection, key).await
-    }
-
-    async fn page(
-        &self,
-        collection: Collection,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<Record>, StoreError> {
-        self.live().await;
-        self.inner.page(collection, after, limit).await
-    }
-
-    async fn commit(&self, transaction: Transaction) -> Result<Version, StoreError> {
-        self.live().await;
-        self.pass(Side::Before).await;
-        let result = self.inner.commit(transaction).await;
-        self.pass(Side::After).await;
-        result
-    }
-
-    async fn claim(
-        &self,
-        collection: Collection,
-        now: SystemTime,
-        until: SystemTime,
-        limit: usize,
-    ) -> Result<Vec<Record>, StoreError> {
-        self.live().await;
-        let claimed = self.inner.claim(collection, now, until, limit).await?;
-        if !claimed.is_empty() {
-            self.pass(Side::After).await;
+        if let StoreCall::Commit { .. } = call {
+            self.pass(Side::Before).await;
         }
-        Ok(claimed)
+        Ok(())
     }
 
-    async fn count_due(
-        &self,
-        collection: Collection,
-        time: SystemTime,
-        limit: usize,
-    ) -> Result<usize, StoreError> {
-        self.live().await;
-        self.inner.count_due(collection, time, limit).await
+    async fn after(&self, call: StoreCall<'_>, outcome: Result<usize, &StoreError>) {
+        match call {
+            StoreCall::Commit { .. } => self.pass(Side::After).await,
+            StoreCall::Claim { .. } if outcome.is_ok_and(|claimed| claimed > 0) => {
+                self.pass(Side::After).await;
+            }
+            _ => {}
+        }
     }
 }

@@ -1,23 +1,19 @@
-//! How often a certificate reads and writes the store.
+//! The cost of a certificate in calls to the store.
 
-use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use async_trait::async_trait;
 use fleetcert_engine::{Engine, Event, Events};
-use fleetcert_store::{Collection, MemoryStore, Record, Store, StoreError, Transaction, Version};
+use fleetcert_store::{InterceptedStore, Interceptor, MemoryStore, StoreCall, StoreError};
+use parking_lot::Mutex;
 
 use crate::setting::{Running, World, enrol, request_for, until};
 
-/// A store that counts reads, by collection, and commits. Claims, pages and counts are not counted: the workers make
-/// them whether there is an order or not.
+/// Counts reads, by collection, and commits. Claims, pages and counts are not counted: the workers make them whether
+/// there is an order or not.
 #[derive(Debug, Default)]
-struct Counting {
-    store: MemoryStore,
-    calls: Mutex<Calls>,
-}
+struct CallCounter(Mutex<Calls>);
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Calls {
@@ -32,74 +28,49 @@ impl Calls {
 }
 
 #[async_trait]
-impl Store for Counting {
-    async fn read(&self, collection: Collection, key: &str) -> Result<Option<Record>, StoreError> {
-        *self.calls.lock().reads.entry(collection.as_str()).or_default() += 1;
-        self.store.read(collection, key).await
-    }
-
-    async fn page(
-        &self,
-        collection: Collection,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<Record>, StoreError> {
-        self.store.page(collection, after, limit).await
-    }
-
-    async fn commit(&self, transaction: Transaction) -> Result<Version, StoreError> {
-        self.calls.lock().commits += 1;
-        self.store.commit(transaction).await
-    }
-
-    async fn claim(
-        &self,
-        collection: Collection,
-        now: SystemTime,
-        until: SystemTime,
-        limit: usize,
-    ) -> Result<Vec<Record>, StoreError> {
-        self.store.claim(collection, now, until, limit).await
-    }
-
-    async fn count_due(
-        &self,
-        collection: Collection,
-        by: SystemTime,
-        limit: usize,
-    ) -> Result<usize, StoreError> {
-        self.store.count_due(collection, by, limit).await
+impl Interceptor for CallCounter {
+    async fn before(&self, call: StoreCall<'_>) -> Result<(), StoreError> {
+        let mut calls = self.0.lock();
+        match call {
+            StoreCall::Read { collection, .. } => {
+                *calls.reads.entry(collection.as_str()).or_default() += 1;
+            }
+            StoreCall::Commit { .. } => calls.commits += 1,
+            _ => {}
+        }
+        Ok(())
     }
 }
 
-/// Notes the counts at the moment a certificate is stored.
+/// Records the counts at the moment a certificate is stored.
 #[derive(Debug)]
 struct AtIssuance {
-    store: Arc<Counting>,
+    counter: Arc<CallCounter>,
     calls: Mutex<Option<Calls>>,
 }
 
 impl Events for AtIssuance {
     fn notify(&self, event: &Event<'_>) {
         if let Event::Issued { .. } = event {
-            *self.calls.lock() = Some(self.store.calls.lock().clone());
+            *self.calls.lock() = Some(self.counter.0.lock().clone());
         }
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(start_paused = true)]
 async fn certificate_costs_33_reads_and_13_commits() {
     let world = World::start().await;
-    let store = Arc::new(Counting::default());
-    let events = Arc::new(AtIssuance { store: Arc::clone(&store), calls: Mutex::default() });
-    let mut parts = world.parts(store.clone());
+    let counter = Arc::new(CallCounter::default());
+    let store = InterceptedStore::new(Arc::new(MemoryStore::new()), counter.clone());
+    let events = Arc::new(AtIssuance { counter: counter.clone(), calls: Mutex::default() });
+    let mut parts = world.parts(Arc::new(store));
     parts.events = events.clone();
     // No worker runs yet, so that nothing but the request is counted.
     let engine = Engine::new(parts);
     let device = enrol(&engine).await;
-    *store.calls.lock() = Calls::default();
+    *counter.0.lock() = Calls::default();
     device.request(&engine, &request_for(&device.name)).await.unwrap();
-    let request = store.calls.lock().clone();
+    let request = counter.0.lock().clone();
     let running = Running::of(engine);
     until("issued", || async { events.calls.lock().is_some() }).await;
     let issued = events.calls.lock().clone().unwrap();

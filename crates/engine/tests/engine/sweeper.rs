@@ -1,4 +1,4 @@
-//! What dead processes left in the zone is taken out of it, and forgotten when that is proved.
+//! Challenge records of ended processes: removed from the zone, and forgotten when a read has shown that.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -15,9 +15,11 @@ use fleetcert_engine::EngineParts;
 use fleetcert_names::DomainName;
 use fleetcert_store::{Collection, Expect, MemoryStore, Store, Transaction};
 
-use crate::setting::{Running, ShiftedClock, Told, both_stores, parts_without_ca, records, until, zone};
+use crate::setting::{
+    EventLog, MINUTE, Running, ShiftedClock, both_stores, parts_without_ca, records, until, zone,
+};
 
-/// The backend in memory, which may not touch a name, or says what is not so.
+/// A backend in memory that refuses to change one name, or reports success and does nothing.
 #[derive(Debug)]
 struct Stubborn {
     inner: MemoryBackend,
@@ -68,12 +70,12 @@ fn record(number: u64, now: SystemTime) -> ChallengeRecord {
         name: format!("_acme-challenge.d{number}.fleet.test").parse().unwrap(),
         value: format!("value {number}").parse().unwrap(),
         owner: format!("https://ca.test/order/{number}").parse().unwrap(),
-        // The first has expired first.
+        // The first record expired first.
         expires: now - Duration::from_secs(3600 - number),
     }
 }
 
-/// Writes the record down as the journal of an order does, and into the zone.
+/// Stores the record as the journal of an order does, and publishes it.
 async fn leave(store: &dyn Store, backend: &Stubborn, record: &ChallengeRecord) {
     let value = serde_json::to_vec(record).unwrap();
     let key = record.name.to_string();
@@ -93,84 +95,78 @@ fn parts(
     backend: &Arc<Stubborn>,
     clock: &ShiftedClock,
     warn_above: usize,
-) -> (EngineParts, Told) {
+) -> (EngineParts, EventLog) {
     let options = ChallengeOptions {
-        // Who says what is not so is asked again for as long; a machine that is only slow must not be taken for it.
-        withdraw_within: if backend.lies.load(SeqCst) {
-            Duration::from_millis(200)
-        } else {
-            Duration::from_secs(30)
-        },
-        look_interval: Duration::from_millis(10),
+        withdraw_within: Duration::from_secs(30),
         warn_above,
         ..ChallengeOptions::default()
     };
-    let clock: Arc<dyn Clock> = Arc::new(clock.clone());
-    let told = Told::default();
+    let events = EventLog::default();
     let mut parts = parts_without_ca(store, clock.clone());
+    let clock = Arc::new(clock.clone());
     parts.challenges = Challenges::new(backend.clone(), Arc::new(backend.inner.clone()), clock, options);
     parts.backend = backend.clone();
-    parts.events = Arc::new(told.clone());
-    (parts, told)
+    parts.events = Arc::new(events.clone());
+    (parts, events)
 }
 
-#[tokio::test]
-async fn what_a_dead_process_left_is_swept_in_batches() {
+#[tokio::test(start_paused = true)]
+async fn records_of_an_ended_process_are_removed_in_batches_and_others_are_left_alone() {
     const LEFT: u64 = 300;
     let folder = tempfile::tempdir().unwrap();
     for store in both_stores(folder.path()) {
-        let clock = ShiftedClock::default();
+        let clock = ShiftedClock::in_virtual_time();
         let stubborn = record(LEFT - 1, clock.now());
         let backend = Stubborn::new(Some(stubborn.name.clone()), false);
         for number in 0..LEFT {
             leave(&*store, &backend, &record(number, clock.now())).await;
         }
-        // Somebody else's values at the same names are not ours to touch.
+        // A value of somebody else at the same name must stay.
         let foreign = (&stubborn.zone, &record(0, clock.now()).name, "somebody else's".parse().unwrap());
         backend.inner.add_txt(foreign.0, foreign.1, &foreign.2, Ttl::ADDRESS).await.unwrap();
 
-        let (parts, told) = parts(store.clone(), &backend, &clock, 1000);
+        let (parts, events) = parts(store.clone(), &backend, &clock, 1000);
         let running = Running::start(parts);
         until("all but one is forgotten", async || records(&*store, "challenge").await.len() == 1).await;
-        until("it is told", async || told.mentions("not this name")).await;
+        until("the refusal is an event", async || events.mentions("not this name")).await;
         running.end().await;
         assert_eq!(backend.inner.record_sets(), 2);
         assert_eq!(backend.inner.texts(foreign.0, foreign.1).await.unwrap(), [foreign.2].into());
         let left = backend.inner.texts(&stubborn.zone, &stubborn.name).await.unwrap();
         assert_eq!(left, [stubborn.value].into());
-        assert!(told.mentions("Swept { records: 128 }") && told.mentions("Swept { records: 43 }"));
-        assert_eq!(told.about("NotSwept"), 1);
-        // Three batches; the last is refused, and each of its 44 is removed by itself.
+        assert!(events.mentions("Swept { records: 128 }") && events.mentions("Swept { records: 43 }"));
+        assert_eq!(events.count("NotSwept"), 1);
+        // Three batches; the last is refused, and each of its 44 records is removed by itself.
         assert_eq!(backend.removals.load(SeqCst), 3 + 44);
     }
 }
 
-#[tokio::test]
-async fn what_is_not_proved_gone_is_not_forgotten() {
+#[tokio::test(start_paused = true)]
+async fn record_that_is_still_in_the_zone_is_not_forgotten() {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-    let clock = ShiftedClock::default();
+    let clock = ShiftedClock::in_virtual_time();
     let backend = Stubborn::new(None, true);
     leave(&*store, &backend, &record(1, clock.now())).await;
-    let (first, told) = parts(store.clone(), &backend, &clock, 1000);
+    let (first, events) = parts(store.clone(), &backend, &clock, 1000);
     let running = Running::start(first);
-    until("it is told", async || told.about("NotSwept") > 0).await;
+    until("the failure is an event", async || events.count("NotSwept") > 0).await;
     running.end().await;
-    assert_eq!((told.about("Swept"), backend.inner.record_sets()), (0, 1));
+    assert_eq!((events.count("Swept"), backend.inner.record_sets()), (0, 1));
     assert_eq!(records(&*store, "challenge").await.len(), 1);
 
     backend.lies.store(false, SeqCst);
-    clock.put_forward(Duration::from_secs(121));
-    let (second, told) = parts(store.clone(), &backend, &clock, 1000);
+    clock.jump(2 * MINUTE + Duration::from_secs(1));
+    let (second, events) = parts(store.clone(), &backend, &clock, 1000);
     let running = Running::start(second);
     until("it is forgotten", async || records(&*store, "challenge").await.is_empty()).await;
     running.end().await;
-    assert_eq!((told.about("Swept"), backend.inner.record_sets()), (1, 0));
+    assert_eq!((events.count("Swept"), backend.inner.record_sets()), (1, 0));
 }
 
-#[tokio::test]
-async fn an_order_that_cannot_be_read_keeps_no_other_record_in_the_zone() {
+#[tokio::test(start_paused = true)]
+async fn order_that_cannot_be_decoded_keeps_no_other_record_in_the_zone() {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-    let clock = ShiftedClock::default();
+    let clock = ShiftedClock::in_virtual_time();
     let backend = Stubborn::new(None, false);
     for number in 0..3 {
         leave(&*store, &backend, &record(number, clock.now())).await;
@@ -183,35 +179,35 @@ async fn an_order_that_cannot_be_read_keeps_no_other_record_in_the_zone() {
         None,
     );
     store.commit(damaged).await.unwrap();
-    let (parts, told) = parts(store.clone(), &backend, &clock, 1000);
+    let (parts, events) = parts(store.clone(), &backend, &clock, 1000);
     let running = Running::start(parts);
     until("the others are forgotten", async || records(&*store, "challenge").await.len() == 1).await;
     running.end().await;
     assert_eq!(backend.inner.record_sets(), 1);
-    assert!(told.mentions("Swept { records: 2 }") && told.mentions("record d0.fleet.test"));
+    assert!(events.mentions("Swept { records: 2 }") && events.mentions("record d0.fleet.test"));
 }
 
-#[tokio::test]
-async fn records_that_pile_up_are_told() {
+#[tokio::test(start_paused = true)]
+async fn number_of_records_above_the_threshold_raises_an_alarm() {
     let folder = tempfile::tempdir().unwrap();
     for store in both_stores(folder.path()) {
-        let clock = ShiftedClock::default();
+        let clock = ShiftedClock::in_virtual_time();
         let backend = Stubborn::new(None, false);
         for number in 0..6 {
-            // Their orders are under way elsewhere.
+            // Their orders are in flight elsewhere.
             let record = record(number, clock.now() + Duration::from_secs(7200));
             leave(&*store, &backend, &record).await;
         }
-        for (warn_above, events) in [(7, 0), (6, 1), (0, 1)] {
-            // The seventh goes with the first round.
+        for (warn_above, alarms) in [(7, 0), (6, 1), (0, 1)] {
+            // The seventh is removed by the first sweep.
             leave(&*store, &backend, &record(7, clock.now())).await;
-            let (parts, told) = parts(store.clone(), &backend, &clock, warn_above);
+            let (parts, events) = parts(store.clone(), &backend, &clock, warn_above);
             let running = Running::start(parts);
-            until("the round is made", async || told.about("Swept") > 0).await;
+            until("a sweep has ended", async || events.count("Swept") > 0).await;
             running.end().await;
-            assert_eq!(told.about("ChallengesPileUp"), events, "{warn_above}");
-            let told_of = "ChallengesPileUp { zone: DomainName(fleet.test), records: 7 }";
-            assert_eq!(told.mentions(told_of), events > 0, "{told:?}");
+            assert_eq!(events.count("ChallengesPileUp"), alarms, "{warn_above}");
+            let alarm = "ChallengesPileUp { zone: DomainName(fleet.test), records: 7 }";
+            assert_eq!(events.mentions(alarm), alarms > 0, "{events:?}");
         }
     }
 }

@@ -22,7 +22,7 @@ fn request_of(names: Vec<String>) -> CertificateRequest {
     CertificateRequest { csr: CsrBytes::new(csr.der().to_vec()).unwrap() }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(start_paused = true)]
 async fn wildcard_and_its_base_come_in_one_certificate() {
     let world = World::start().await;
     let store = Arc::new(MemoryStore::new());
@@ -51,7 +51,7 @@ async fn wildcard_and_its_base_come_in_one_certificate() {
     world.end().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(start_paused = true)]
 async fn wildcards_are_refused_by_default() {
     let world = World::start().await;
     let running = Running::start(world.parts(Arc::new(MemoryStore::new())));

@@ -3,27 +3,39 @@
 mod caa;
 mod lookup;
 
+use std::sync::Arc;
+
 use fleetcert_acme_server::{Dns01Challenge, Problem, ProblemKind};
+use fleetcert_dns::{DnsBackend, RecordData};
 use fleetcert_names::DomainName;
 use futures_util::future::join_all;
 use hickory_proto::rr::rdata::CAA;
 use hickory_proto::rr::{RData, RecordType};
 
 use caa::Asker;
-pub(crate) use lookup::LookupSettings;
-use lookup::{Lookup, LookupFailure};
+use lookup::LookupFailure;
+pub(crate) use lookup::{Lookup, LookupSettings};
 
-/// Asks a DNS server from one or more perspectives.
+/// Where the records of a name are found.
+#[derive(Debug)]
+pub(crate) enum Records {
+    /// At a DNS server.
+    Server(Lookup),
+    /// In this process: TXT records alone, since a backend holds no CAA records.
+    Backend { zone: DomainName, backend: Arc<dyn DnsBackend> },
+}
+
+/// Looks at the records from one or more perspectives.
 #[derive(Debug)]
 pub(crate) struct Validator {
-    lookup: Lookup,
+    records: Records,
     remote_perspectives: usize,
     caa_identity: String,
 }
 
 impl Validator {
-    pub(crate) fn new(settings: LookupSettings, remote_perspectives: usize, caa_identity: String) -> Self {
-        Self { lookup: Lookup::new(settings), remote_perspectives, caa_identity }
+    pub(crate) fn new(records: Records, remote_perspectives: usize, caa_identity: String) -> Self {
+        Self { records, remote_perspectives, caa_identity }
     }
 
     /// First the primary perspective, then all others side by side, as Boulder does it.
@@ -41,14 +53,29 @@ impl Validator {
 
     async fn look_once(&self, challenge: &Dns01Challenge) -> Result<(), Problem> {
         self.check_txt(challenge).await?;
-        self.check_caa(challenge).await
+        match &self.records {
+            Records::Server(lookup) => self.check_caa(lookup, challenge).await,
+            Records::Backend { .. } => Ok(()),
+        }
+    }
+
+    async fn texts(&self, name: &DomainName) -> Result<Vec<String>, Problem> {
+        match &self.records {
+            Records::Server(lookup) => {
+                let answers = lookup.ask(name, RecordType::TXT).await;
+                Ok(answers.map_err(|failure| dns_problem(&failure))?.iter().filter_map(text).collect())
+            }
+            Records::Backend { zone, backend } => {
+                let found = backend.read(zone, name, fleetcert_dns::RecordType::Txt).await;
+                let found = found.map_err(|error| Problem::new(ProblemKind::Dns, error.to_string()))?;
+                Ok(found.into_iter().flat_map(|set| set.values).filter_map(backend_text).collect())
+            }
+        }
     }
 
     async fn check_txt(&self, challenge: &Dns01Challenge) -> Result<(), Problem> {
         let name = challenge.identifier.challenge_name();
-        let answers =
-            self.lookup.ask(&name, RecordType::TXT).await.map_err(|failure| dns_problem(&failure))?;
-        let texts: Vec<String> = answers.iter().filter_map(text).collect();
+        let texts = self.texts(&name).await?;
         if texts.contains(&challenge.txt_value) {
             return Ok(());
         }
@@ -68,11 +95,11 @@ impl Validator {
     ///
     /// Where the DNS server refuses a name above one that it answered, the way ends there: it is an authoritative
     /// server then, and its zone is all that a test has.
-    async fn check_caa(&self, challenge: &Dns01Challenge) -> Result<(), Problem> {
+    async fn check_caa(&self, lookup: &Lookup, challenge: &Dns01Challenge) -> Result<(), Problem> {
         let mut name: DomainName = challenge.identifier.base().as_domain().clone();
         let mut answered = false;
         loop {
-            let records: Vec<CAA> = match self.lookup.ask(&name, RecordType::CAA).await {
+            let records: Vec<CAA> = match lookup.ask(&name, RecordType::CAA).await {
                 Ok(answers) => answers.into_iter().filter_map(caa_record).collect(),
                 Err(failure) if failure.is_no_such_name() => Vec::new(),
                 Err(failure) if failure.is_refusal() && answered => return Ok(()),
@@ -113,6 +140,13 @@ fn dns_problem(failure: &LookupFailure) -> Problem {
 fn text(data: &RData) -> Option<String> {
     match data {
         RData::TXT(txt) => Some(String::from_utf8_lossy(&txt.txt_data.concat()).into_owned()),
+        _ => None,
+    }
+}
+
+fn backend_text(data: RecordData) -> Option<String> {
+    match data {
+        RecordData::Txt(value) => Some(String::from_utf8_lossy(value.as_bytes()).into_owned()),
         _ => None,
     }
 }

@@ -13,7 +13,7 @@ use hickory_proto::rr::rdata::{CAA, CNAME, TXT};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use tokio::net::{TcpListener, UdpSocket};
 
-use super::{LookupSettings, Validator, allowed_failures};
+use super::{Lookup, LookupSettings, Records, Validator, allowed_failures};
 
 const VALUE: &str = "gfj9Xq-the-expected-value";
 
@@ -124,7 +124,8 @@ async fn validate_from(
         txt_value: VALUE.to_owned(),
         account_url: "https://ca.test/acme/account/7".to_owned(),
     };
-    let outcome = Validator::new(settings, perspectives - 1, "ca.test".to_owned()).validate(&challenge).await;
+    let records = Records::Server(Lookup::new(settings));
+    let outcome = Validator::new(records, perspectives - 1, "ca.test".to_owned()).validate(&challenge).await;
     task.abort();
     outcome.map_err(|problem| (problem.kind(), problem.detail().to_owned()))
 }
