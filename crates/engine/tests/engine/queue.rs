@@ -80,6 +80,8 @@ async fn restart_finds_all_waiting_orders_and_keeps_their_positions() {
     let mut running = node();
     let mut devices = Vec::new();
     for _ in 0..4 {
+        // Orders of the same time have no order of their own.
+        pass(Duration::from_secs(1)).await;
         let device = enrol(&running.engine).await;
         device.request(&running.engine, &request_for(&device.name)).await.unwrap();
         devices.push(device);
