@@ -1,6 +1,6 @@
 //! What an entry of an order's journal means for what the order holds.
 
-use fleetcert_acme::order::{End, Failure, FailureKind, State};
+use fleetcert_acme::order::{End, Failure, FailureKind, OrderState as State};
 use fleetcert_acme::{AcmeErrorKind, Fault};
 use fleetcert_schedule::budget::Outcome;
 
@@ -154,7 +154,7 @@ mod tests {
 
     fn failure(kind: FailureKind) -> Failure {
         let (message, at) = (String::new(), SystemTime::UNIX_EPOCH);
-        Failure { kind, retry: Retry::Backoff, problem: None, message, at }
+        Failure { kind, retry: Retry::Backoff, problem: None, message, at, chain: None }
     }
 
     fn ended(kind: FailureKind) -> State {
