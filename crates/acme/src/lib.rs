@@ -16,7 +16,7 @@
 //!     AccountKey, Client, ClientOptions, Driver, DriverOptions, Job,
 //!     MemoryJournal, NewOrder, NoObserver, Outcome, TermsOfService,
 //! };
-//! use fleetcert_ambient::SystemClock;
+//! use fleetcert_ambient::{Ambient, SystemClock};
 //! use fleetcert_dns::challenge::{ChallengeOptions, Challenges};
 //! use fleetcert_x509::{CsrPolicy, KeyKind, KeyPair, VerifiedCsr, csr_for};
 //! use std::sync::Arc;
@@ -29,7 +29,7 @@
 //! # runtime.block_on(async {
 //! # let zone: fleetcert_names::DomainName = "fleet.test".parse()?;
 //! # let host = NameServerHost { name: "ns1.fleet.test".parse()?, addresses: ["127.0.0.1".parse()?].into() };
-//! # let server = NameServer::new([ZoneSettings::new(zone.clone(), [host])], Options::default(), Arc::new(SystemClock))?;
+//! # let server = NameServer::new([ZoneSettings::new(zone.clone(), [host])], Options::default(), Ambient::system())?;
 //! # let listener = server.listen("127.0.0.1:0".parse()?).await?;
 //! # let options = TestCaOptions::new(listener.local_addr());
 //! # let servers = Servers::given(vec![listener.local_addr()])?;
@@ -37,8 +37,7 @@
 //! # let stop = tokio_util::sync::CancellationToken::new();
 //! # tokio::spawn(listener.serve(stop.clone()));
 //! # tokio::spawn(service.serve(stop.clone()));
-//! # let visibility = AuthoritativeVisibility::new(
-//! #     servers, LookOptions::default(), Arc::new(SystemClock), Arc::new(SystemEntropy));
+//! # let visibility = AuthoritativeVisibility::new(servers, LookOptions::default(), Ambient::system());
 //! # let (directory, backend) = (ca.directory_url(), server);
 //! # let roots_pem = Some(ca.listener_root_pem().as_bytes().to_vec());
 //! # let options = ClientOptions { roots_pem, ..ClientOptions::default() };
@@ -51,7 +50,7 @@
 //! let challenges = Challenges::new(
 //!     Arc::new(backend),
 //!     Arc::new(visibility),
-//!     clock.clone(),
+//!     Ambient::system(),
 //!     ChallengeOptions::default(),
 //! );
 //! let authority = Arc::new(account);

@@ -10,13 +10,13 @@ use aws_lc_rs::hmac;
 
 use crate::{JoseError, JoseErrorKind};
 
-/// The most octets of a message that is parsed: 64 KiB.
+/// Maximum octets of a message that is parsed: 64 KiB.
 pub const MAX_JWS: usize = 64 * 1024;
 
-/// The key of HS256 has at least as many octets as the MAC (RFC 7518 section 3.2).
+/// Checks that a key for HS256 has at least as many octets as the MAC (RFC 7518 section 3.2).
 fn mac_key(octets: &[u8]) -> Result<hmac::Key, JoseError> {
     if octets.len() < 32 {
-        return Err(JoseError::new(JoseErrorKind::BadKey, "a key for HS256 has at least 32 octets"));
+        return Err(JoseError::new(JoseErrorKind::BadKey, "the key for HS256 is shorter than 32 octets"));
     }
     Ok(hmac::Key::new(hmac::HMAC_SHA256, octets))
 }
