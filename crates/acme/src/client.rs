@@ -4,6 +4,7 @@ mod account;
 mod account_file;
 mod directory;
 mod key;
+mod lenient;
 mod nonce_pool;
 mod placed_order;
 mod renewal_info;
@@ -35,7 +36,7 @@ use wire::Wire;
 
 /// A CA, known by the URL of its directory. Clones share their connections and nonces.
 ///
-/// Making one sends nothing: the directory is read when it is first needed, and again after a day.
+/// The constructor sends nothing: the directory is read when it is first needed, and again after a day.
 ///
 /// ```
 /// use fleetcert_acme::{Client, ClientOptions};
@@ -112,7 +113,7 @@ impl Client {
     /// # Errors
     /// When the directory cannot be read.
     pub async fn terms_of_service(&self) -> Result<Option<String>, AcmeError> {
-        Ok(self.directory().await?.meta.terms_of_service.clone())
+        Ok(self.directory().await?.terms_of_service.clone())
     }
 
     /// Returns the names of the profiles that an order may ask for.
@@ -120,14 +121,13 @@ impl Client {
     /// # Errors
     /// When the directory cannot be read.
     pub async fn profiles(&self) -> Result<Vec<String>, AcmeError> {
-        Ok(self.directory().await?.meta.profiles.keys().cloned().collect())
+        Ok(self.directory().await?.profiles.clone())
     }
 
     /// Creates the account of `key`, or finds it where it exists.
     ///
-    /// Store the key **before** this call: when its answer is lost, [`recover`](Self::recover) finds the account by
-    /// the key. Store the account's [`credentials`](Account::credentials) after it. An account is never created by
-    /// anything else.
+    /// Store the key **before** this call: if its answer is lost, [`recover`](Self::recover) finds the account by the
+    /// key. Store the account's [`credentials`](Account::credentials) after it. No other call creates an account.
     ///
     /// # Errors
     /// When the CA refuses, or cannot be reached.
@@ -153,7 +153,7 @@ impl Client {
         Ok(Account::new(self.clone(), credentials))
     }
 
-    /// Returns how many requests were sent so far, by all accounts together.
+    /// Returns the number of requests sent so far, by all accounts together.
     pub fn traffic(&self) -> Traffic {
         self.wire.traffic()
     }
@@ -165,9 +165,9 @@ impl Client {
         self.account(Credentials::new(key, url))
     }
 
-    /// Returns the directory, read at most once a day. An old one is better than none.
+    /// Returns the directory, read at most once a day. If it cannot be read again, the old one stays in use.
     async fn directory(&self) -> Result<Arc<Directory>, AcmeError> {
-        // Held while it is read, so that a crowd of orders reads it once.
+        // Held while it is read, so that concurrent orders read it once.
         let mut known = self.directory.lock().await;
         let now = self.wire.now();
         match &*known {
@@ -189,10 +189,10 @@ impl Client {
     async fn read_directory(&self) -> Result<Directory, AcmeError> {
         let url = self.wire.directory_url().as_str();
         let reply = self.wire.exchange(Purpose::Directory, Method::GET, url, None).await?;
-        Directory::parse(reply.body, &self.wire)
+        Directory::parse(&reply.body, &self.wire)
     }
 
-    /// Makes the next call read the directory: a CA that does not know its own URLs has changed them.
+    /// Makes the next call read the directory again: a CA that does not know one of its URLs has changed them.
     async fn forget_directory(&self) {
         *self.directory.lock().await = None;
     }

@@ -24,7 +24,7 @@ use fleetcert_x509::{Chain, CsrPolicy, KeyKind, KeyPair, VerifiedCsr, csr_for};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
-use crate::order::State;
+use crate::order::OrderState;
 use crate::{
     AcmeError, AcmeErrorKind, Authority, Driver, DriverOptions, Job, MemoryJournal, NewOrder, NoObserver,
     OrderHandle, OrderStatus, Outcome, ProblemKind, RevocationReason,
@@ -113,6 +113,7 @@ impl Subject {
         format!("{label}.conformance.{}", self.zone).parse().map_err(text)
     }
 
+    /// Places an order.
     async fn place(&self, identifiers: IdentifierSet) -> Result<Box<dyn OrderHandle>, AcmeError> {
         self.authority.new_order(&NewOrder::new(identifiers)).await
     }
@@ -130,7 +131,7 @@ async fn issue(subject: &Subject) -> Result<Chain, String> {
         options: DriverOptions::default(),
     };
     let job = Job { zone: &subject.zone, csr: &csr, roots: None, lifetime: None };
-    let wanted = State::Wanted { order: NewOrder::new(host.into()) };
+    let wanted = OrderState::Wanted { order: NewOrder::new(host.into()) };
     match driver.drive(&job, wanted, &MemoryJournal::default(), &NoObserver).await.map_err(text)? {
         Outcome::Issued { chain, .. } => Ok(chain),
         Outcome::Failed { failure, .. } | Outcome::Suspended { failure, .. } => Err(failure.message),
@@ -159,7 +160,7 @@ async fn refused(subject: &Subject) -> Verdict {
 async fn resumed(subject: &Subject) -> Verdict {
     let identifiers = IdentifierSet::from(subject.host("resumed")?);
     {
-        // An answer that nobody waits for.
+        // A call that is dropped: its answer is lost.
         let mut lost = std::pin::pin!(subject.place(identifiers.clone()));
         let _ = timeout(&*subject.clock, Duration::from_millis(1), lost.as_mut()).await;
     }

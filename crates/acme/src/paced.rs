@@ -1,6 +1,5 @@
 //! An authority that keeps to the CA's limits of requests per second.
 
-use parking_lot::Mutex;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +9,7 @@ use fleetcert_ambient::Clock;
 use fleetcert_names::Identifier;
 use fleetcert_schedule::pacer::{Endpoint, Pace, Pacer};
 use fleetcert_x509::CertificateId;
+use parking_lot::Mutex;
 
 use crate::{
     AcmeError, AcmeErrorKind, Authority, Dns01, Fault, NewOrder, Operation, OrderHandle, OrderStatus,
@@ -161,6 +161,10 @@ impl OrderHandle for PacedOrder {
         self.pace.paced((Endpoint::Other, Operation::ReadChallenges), self.handle.challenges()).await
     }
 
+    fn known_challenges(&self) -> Vec<Dns01> {
+        self.handle.known_challenges()
+    }
+
     async fn answer(&mut self, identifier: &Identifier) -> Result<(), AcmeError> {
         self.pace.paced((Endpoint::Other, Operation::Answer), self.handle.answer(identifier)).await
     }
@@ -200,9 +204,9 @@ mod tests {
 
     /// A clock that only sleeping advances.
     #[derive(Clone, Debug)]
-    struct Waited(Arc<Mutex<SystemTime>>);
+    struct SleepClock(Arc<Mutex<SystemTime>>);
 
-    impl Clock for Waited {
+    impl Clock for SleepClock {
         fn now(&self) -> SystemTime {
             *self.0.lock()
         }
@@ -215,7 +219,7 @@ mod tests {
     /// An authority that records when it is called, and can be made busy for one call.
     #[derive(Debug)]
     struct RecordingAuthority {
-        clock: Waited,
+        clock: SleepClock,
         at: Mutex<Vec<SystemTime>>,
         busy: Mutex<Option<Option<Duration>>>,
     }
@@ -239,7 +243,7 @@ mod tests {
         }
 
         async fn renewal_info(&self, _: &CertificateId) -> Result<RenewalInfo, AcmeError> {
-            unreachable!("no test asks")
+            unreachable!("no test reads a window")
         }
 
         async fn revoke(&self, _: &[u8], _: RevocationReason) -> Result<(), AcmeError> {
@@ -252,9 +256,9 @@ mod tests {
         NewOrder::new("a.fleet.test".parse().unwrap())
     }
 
-    fn setting(rates: Rates) -> (PacedAuthority, Arc<RecordingAuthority>, Waited) {
+    fn setting(rates: Rates) -> (PacedAuthority, Arc<RecordingAuthority>, SleepClock) {
         let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-        let clock = Waited(Arc::new(Mutex::new(start)));
+        let clock = SleepClock(Arc::new(Mutex::new(start)));
         let asked = Arc::new(RecordingAuthority {
             clock: clock.clone(),
             at: Mutex::default(),
@@ -282,7 +286,7 @@ mod tests {
         // A hundred after the burst, and not slower than that.
         let took = clock.now().duration_since(start).unwrap();
         assert!(took >= Duration::from_secs(5) && took < Duration::from_millis(5200), "{took:?}");
-        // The other has a rate of its own.
+        // Another endpoint has a rate of its own.
         paced.revoke(&[], RevocationReason::Unspecified).await.unwrap();
         assert_eq!(clock.now().duration_since(start).unwrap(), took);
     }

@@ -27,6 +27,7 @@ mod jwk;
 mod jws;
 mod key_pair;
 mod members;
+mod problem_kind;
 mod public_key;
 
 pub use algorithm::Algorithm;
@@ -35,3 +36,4 @@ pub use header::{KeyReference, ProtectedHeader};
 pub use jwk::{Jwk, Thumbprint};
 pub use jws::{FlattenedJws, MAX_JWS, UnverifiedJws, VerifiedJws};
 pub use key_pair::{KeyPair, Signer};
+pub use problem_kind::ProblemKind;

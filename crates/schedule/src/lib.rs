@@ -9,7 +9,7 @@
 //!
 //! ```
 //! use fleetcert_schedule::budget::{
-//!     Account, Budgets, Charges, Limits, NameSet, OrderKind, Outcome,
+//!     Account, Budgets, Charges, Limits, OrderKind, Outcome,
 //! };
 //! use std::time::{Duration, SystemTime};
 //!
@@ -18,8 +18,7 @@
 //! let mut budgets =
 //!     Budgets::new(Limits::lets_encrypt_production(), 100_000);
 //! let mut order = |name: String| {
-//!     let names = NameSet::new(&[name.parse().expect("a host name")])
-//!         .expect("one name");
+//!     let names = name.parse().expect("a host name");
 //!     let limits = budgets.limits();
 //!     let charges =
 //!         Charges::order(limits, OrderKind::New, &account, &names);

@@ -134,7 +134,7 @@ fn set_up(flags: &Flags) -> Result<(Scenario, Limits, CaLimits), String> {
         let (name, count, days) = parse_override(text)?;
         let limit = Limit::new(count, count, DAY * days).map_err(|error| format!("{text}: {error}"))?;
         let rate = Rate::of(count.into(), DAY * days);
-        let account = Account::new(ACCOUNT).ok_or("the account has no good name")?;
+        let account = Account::new(ACCOUNT).map_err(|error| error.to_string())?;
         let warning = match name {
             "NewOrdersPerAccount" => {
                 ca_limits.orders_of_account.insert(ACCOUNT.to_owned(), rate);

@@ -1,18 +1,19 @@
 //! An account at a CA, over RFC 8555.
 
 use async_trait::async_trait;
+use fleetcert_x509::CertificateId;
 use instant_acme::{CertificateIdentifier, Identifier, RevocationRequest};
 use rustls_pki_types::CertificateDer;
 
 use super::placed_order::PlacedOrder;
-use super::signer::{NonceRetries, Signer};
+use super::signer::{NonceRetries, Signer, is_valid_account};
 use super::{Client, Credentials, renewal_info};
 use crate::{
-    AcmeError, AcmeErrorKind, Authority, NewOrder, Operation, OrderHandle, RenewalInfo, RevocationReason,
+    AcmeError, AcmeErrorKind, Authority, NewOrder, Operation, OrderHandle, ProblemKind, RenewalInfo,
+    RevocationReason,
 };
-use fleetcert_x509::CertificateId;
 
-/// An account, ready to order. Clones share their client.
+/// An account that can order. Clones share their client.
 #[derive(Clone, Debug)]
 pub struct Account {
     client: Client,
@@ -49,8 +50,8 @@ impl Account {
         let identifiers: Vec<_> =
             order.identifiers.iter().map(|it| Identifier::Dns(it.as_str().to_owned())).collect();
         // A hint that the CA does not support must not cost the order.
-        let speaks_ari = self.client.directory().await?.renewal_info.is_some();
-        let replaces = order.replaces.as_ref().filter(|_| speaks_ari).map(CertificateId::to_string);
+        let has_ari = self.client.directory().await?.renewal_info.is_some();
+        let replaces = order.replaces.as_ref().filter(|_| has_ari).map(CertificateId::to_string);
         let replaces = replaces.as_deref().and_then(|id| id.split_once('.'));
 
         let (account, last) = self.signer().account(self.account_url()).await?;
@@ -67,13 +68,12 @@ impl Account {
                 request = request.profile(profile);
             }
             match account.new_order(&request).await {
-                Ok(placed) => return PlacedOrder::new(placed, last, Some(&order.identifiers)),
+                Ok(placed) => return PlacedOrder::new(self.clone(), placed, last, Some(&order.identifiers)),
                 Err(error) => {
-                    // The library gives up an order whose answer does not repeat `replaces`. It is placed all the
-                    // same.
-                    let location = last.take().and_then(|reply| reply.location().map(str::to_owned));
-                    match location {
-                        Some(url) => return self.read(&url).await,
+                    // The CA accepted an order that the library gives up: it insists that the answer repeats
+                    // `replaces`, or could not read it.
+                    match last.take().and_then(|reply| reply.location().map(str::to_owned)) {
+                        Some(url) => return Ok(self.accepted(url).await),
                         None => nonces.again(error)?,
                     }
                 }
@@ -81,16 +81,54 @@ impl Account {
         }
     }
 
-    async fn read(&self, order_url: &str) -> Result<PlacedOrder, AcmeError> {
+    /// Returns an order of which only the URL is known; it is read if that is possible now.
+    async fn accepted(&self, url: String) -> PlacedOrder {
+        match self.read(&url).await {
+            Ok(order) => order,
+            Err(error) => {
+                tracing::debug!(%error, url, "a new order cannot be read yet");
+                PlacedOrder::unread(self.clone(), url)
+            }
+        }
+    }
+
+    pub(super) async fn read(&self, order_url: &str) -> Result<PlacedOrder, AcmeError> {
         let (account, last) = self.signer().account(self.account_url()).await?;
         let mut nonces = NonceRetries::default();
         loop {
             match account.order(order_url.to_owned()).await {
-                Ok(order) => return PlacedOrder::new(order, last, None),
+                Ok(order) => return PlacedOrder::new(self.clone(), order, last, None),
                 Err(error) => nonces.again(error)?,
             }
         }
     }
+
+    /// Returns the error as one of the account, if the CA refuses the account itself. Many CAs refuse a deactivated
+    /// account with the same problem as a name: `unauthorized` with status 403. Then the account is read.
+    pub(super) async fn attribute(&self, error: AcmeError) -> AcmeError {
+        if is_unauthorized(&error) && !self.is_usable().await { error.of_account() } else { error }
+    }
+
+    /// Reads the account. What cannot be read is no evidence against it.
+    async fn is_usable(&self) -> bool {
+        let Ok((account, last)) = self.signer().account(self.account_url()).await else { return true };
+        let mut nonces = NonceRetries::default();
+        loop {
+            // The library has no call that reads an account: this one signs a POST-as-GET for any URL.
+            let Err(error) = account.order(self.account_url().to_owned()).await else { return true };
+            if let Some(reply) = last.take() {
+                return is_valid_account(&reply.body).unwrap_or(true);
+            }
+            if let Err(error) = nonces.again(error) {
+                return !(error.kind() == AcmeErrorKind::Account || is_unauthorized(&error));
+            }
+        }
+    }
+}
+
+fn is_unauthorized(error: &AcmeError) -> bool {
+    error.kind() == AcmeErrorKind::Refused
+        && error.problem().is_some_and(|problem| problem.kind == ProblemKind::Unauthorized)
 }
 
 #[async_trait]
@@ -107,10 +145,10 @@ impl Authority for Account {
         match self.place(order).await {
             Ok(placed) => Ok(Box::new(placed)),
             Err(error) => {
-                if error.kind() == AcmeErrorKind::NotFound {
+                if matches!(error.fault().status, Some(404 | 410)) {
                     self.client.forget_directory().await;
                 }
-                Err(error.during(Operation::NewOrder))
+                Err(self.attribute(error).await.during(Operation::NewOrder))
             }
         }
     }
@@ -118,12 +156,12 @@ impl Authority for Account {
     async fn resume(&self, order_url: &str) -> Result<Box<dyn OrderHandle>, AcmeError> {
         match self.read(order_url).await {
             Ok(placed) => Ok(Box::new(placed)),
-            Err(error) => Err(error.during(Operation::ReadOrder)),
+            Err(error) => Err(self.attribute(error).await.during(Operation::ReadOrder)),
         }
     }
 
     async fn renewal_info(&self, id: &CertificateId) -> Result<RenewalInfo, AcmeError> {
-        renewal_info::ask(&self.client, id).await.map_err(|error| error.during(Operation::RenewalInfo))
+        renewal_info::read(&self.client, id).await.map_err(|error| error.during(Operation::RenewalInfo))
     }
 
     async fn revoke(&self, certificate_der: &[u8], reason: RevocationReason) -> Result<(), AcmeError> {

@@ -1,17 +1,17 @@
-//! The library that signs, set up for one piece of work.
+//! The library that signs, set up for one operation.
 
 use std::sync::Arc;
 
 use instant_acme::{Account, Key};
 use rustls_pki_types::PrivateKeyDer;
-use serde::Deserialize;
+use serde_json::Value;
 
 use super::tap::{LastReply, Tap};
 use super::{AccountKey, Client};
 use crate::{AcmeError, AcmeErrorKind, Operation};
 
-/// Makes instant-acme accounts. Each has a [`Tap`] of its own, so that what passed through the tap belongs to what
-/// was asked; setting one up sends nothing once the directory is known.
+/// Makes instant-acme accounts. Each has a [`Tap`] of its own, so that the last reply through the tap is the one to the
+/// last request. Making one sends nothing once the directory is known.
 #[derive(Debug)]
 pub(super) struct Signer<'a> {
     client: &'a Client,
@@ -23,7 +23,7 @@ impl<'a> Signer<'a> {
         Self { client, key }
     }
 
-    /// Returns the account at `url`, and its last answer.
+    /// Returns the account at `url`, and the place of its last reply.
     pub(super) async fn account(&self, url: &str) -> Result<(Account, LastReply), AcmeError> {
         let (tap, last) = self.tap(Some(url)).await?;
         let directory_url = self.client.wire.directory_url().to_string();
@@ -33,7 +33,7 @@ impl<'a> Signer<'a> {
         Ok((account, last))
     }
 
-    /// Asks newAccount, and gives the URL of the account that the key has.
+    /// Sends newAccount, and returns the URL of the key's account.
     pub(super) async fn account_url(&self, only_existing: bool) -> Result<String, AcmeError> {
         let mut nonces = NonceRetries::default();
         loop {
@@ -67,22 +67,26 @@ impl<'a> Signer<'a> {
 
 /// The library does not look at the account object: a deactivated account would pass for a good one.
 fn must_be_valid(last: &LastReply) -> Result<(), AcmeError> {
-    #[derive(Deserialize)]
-    struct AccountObject {
-        status: String,
-    }
     let reply = last.take().ok_or_else(|| AcmeError::protocol("there is no answer to newAccount"))?;
-    let account: AccountObject = serde_json::from_slice(&reply.body)
-        .map_err(|error| AcmeError::protocol("the answer is no account").because(error))?;
-    if account.status == "valid" {
-        return Ok(());
+    match is_valid_account(&reply.body) {
+        Some(true) => Ok(()),
+        Some(false) => Err(AcmeError::new(
+            AcmeErrorKind::Account,
+            Operation::Account,
+            "the account is not valid any more",
+        )),
+        None => Err(AcmeError::protocol("the answer is no account")),
     }
-    let detail = format!("the account is {}", crate::problem::bounded(&account.status, 40));
-    Err(AcmeError::new(AcmeErrorKind::Account, Operation::Account, detail))
 }
 
-/// Counts refused nonces. A refused nonce is refused before anything was done, so every call may be repeated, and
-/// the refusal has brought a fresh one (RFC 8555 section 6.5).
+/// Returns whether an account object says that the account is valid. `None` if the body is no such object.
+pub(super) fn is_valid_account(body: &[u8]) -> Option<bool> {
+    let account: Value = serde_json::from_slice(body).ok()?;
+    Some(account.get("status")?.as_str()? == "valid")
+}
+
+/// Counts refused nonces. A CA refuses a nonce before it does anything else, so every call may be repeated, and the
+/// refusal has brought a fresh nonce (RFC 8555 section 6.5).
 #[derive(Debug, Default)]
 pub(super) struct NonceRetries {
     refused: u32,
@@ -92,7 +96,7 @@ pub(super) struct NonceRetries {
 const MAX_REFUSED: u32 = 12;
 
 impl NonceRetries {
-    /// `Ok` when the call is to be repeated, else the error that it ended with.
+    /// Returns `Ok` if the call is to be repeated, and otherwise the error that it ended with.
     pub(super) fn again(&mut self, error: instant_acme::Error) -> Result<(), AcmeError> {
         let error = AcmeError::from(error);
         self.refused += 1;

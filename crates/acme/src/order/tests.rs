@@ -1,6 +1,7 @@
 use std::time::{Duration, SystemTime};
 
 use fleetcert_dns::challenge::ChallengeRecord;
+use fleetcert_schedule::budget::MAX_ORDER_AGE;
 use proptest::prelude::*;
 
 use super::*;
@@ -47,35 +48,36 @@ fn failure() -> Failure {
         problem: None,
         message: "m".into(),
         at: NOW,
+        chain: None,
     }
 }
 
-fn states() -> Vec<State> {
+fn states() -> Vec<OrderState> {
     let none = || placed(&[]);
     let one = || placed(&[record("v")]);
     let chain = || "PEM".to_owned();
     vec![
-        State::Wanted { order: order() },
-        State::Ordering { order: order() },
-        State::Ordering { order: NewOrder { replaces: None, ..order() } },
-        State::Ordered(none()),
-        State::Ordered(one()),
-        State::Publishing { placed: one(), answered: false },
-        State::Publishing { placed: one(), answered: true },
-        State::Visible(one()),
-        State::Answered(none()),
-        State::Answered(one()),
-        State::Finalizing(none()),
-        State::Finalizing(one()),
-        State::Finalized(none()),
-        State::Finalized(one()),
-        State::Downloaded { placed: none(), chain: chain() },
-        State::Downloaded { placed: one(), chain: chain() },
-        State::Withdrawing { placed: one(), end: End::Issued { chain: chain() } },
-        State::Withdrawing { placed: one(), end: End::Failed { failure: failure() } },
-        State::Withdrawing { placed: one(), end: End::Suspended { failure: failure() } },
-        State::Done { placed: none(), chain: chain() },
-        State::Failed { order: order(), url: None, records: Vec::new(), failure: failure() },
+        OrderState::Wanted { order: order() },
+        OrderState::Ordering { order: order() },
+        OrderState::Ordering { order: NewOrder { replaces: None, ..order() } },
+        OrderState::Ordered(none()),
+        OrderState::Ordered(one()),
+        OrderState::Publishing { placed: one(), answered: false },
+        OrderState::Publishing { placed: one(), answered: true },
+        OrderState::Visible(one()),
+        OrderState::Answered(none()),
+        OrderState::Answered(one()),
+        OrderState::Finalizing(none()),
+        OrderState::Finalizing(one()),
+        OrderState::Finalized(none()),
+        OrderState::Finalized(one()),
+        OrderState::Downloaded { placed: none(), chain: chain() },
+        OrderState::Downloaded { placed: one(), chain: chain() },
+        OrderState::Withdrawing { placed: one(), end: End::Issued { chain: chain() } },
+        OrderState::Withdrawing { placed: one(), end: End::Failed { failure: failure() } },
+        OrderState::Withdrawing { placed: one(), end: End::Suspended { failure: failure() } },
+        OrderState::Done { placed: none(), chain: chain() },
+        OrderState::Failed { order: order(), url: None, records: Vec::new(), failure: failure() },
     ]
 }
 
@@ -107,13 +109,17 @@ fn events() -> Vec<Event> {
         Event::Challenges { records: Vec::new() },
         Event::Challenges { records: vec![record("v")] },
         Event::Challenges { records: vec![record("w")] },
-        Event::ChallengeDead { problem: None },
+        Event::ChallengeFailed { problem: None },
         Event::Published,
         Event::Seen,
-        Event::Answered,
+        Event::Answered { valid: false },
+        Event::Answered { valid: true },
+        Event::OrderGone,
+        Event::CsrRefused(fault(AcmeErrorKind::Refused, Some(ProblemKind::BadCsr))),
         Event::Downloaded { chain: "PEM".into() },
         Event::Checked,
-        Event::WrongCertificate { why: "other key".into() },
+        Event::WrongCertificate { why: "other key".into(), valid_from: None },
+        Event::WrongCertificate { why: "ahead".into(), valid_from: Some(NOW + Duration::from_secs(60)) },
         Event::Withdrawn,
         Event::NotWithdrawn { left: vec![record("v")] },
         Event::ZoneFault(ZoneFault { why: "z".into(), retry_after: None }),
@@ -137,26 +143,26 @@ fn events() -> Vec<Event> {
     events
 }
 
-/// What must hold of every step, whatever the event.
-fn check(before: &State, event: &Event, after: &State, action: &Action) {
+/// Rules that hold for every step.
+fn check(before: &OrderState, event: &Event, after: &OrderState, action: &Action, now: SystemTime) {
     let context = format!("{before:?}\n + {event:?}\n = {after:?}\n   {action:?}");
     if before.is_terminal() {
         assert_eq!((after, action), (before, &Action::Stop), "{context}");
     }
     let fits = match action {
-        Action::PlaceOrder => matches!(after, State::Ordering { .. }),
+        Action::PlaceOrder => matches!(after, OrderState::Ordering { .. }),
         Action::ReadOrder(_) => after.url().is_some() && !after.is_terminal(),
-        Action::ReadChallenges => matches!(after, State::Ordered(_) | State::Publishing { .. }),
+        Action::ReadChallenges => matches!(after, OrderState::Ordered(_) | OrderState::Publishing { .. }),
         Action::Publish | Action::AwaitVisible => {
-            matches!(after, State::Publishing { .. }) && !after.records().is_empty()
+            matches!(after, OrderState::Publishing { .. }) && !after.records().is_empty()
         }
-        Action::Answer => matches!(after, State::Visible(_)),
-        Action::Finalize => matches!(after, State::Finalizing(_)),
-        Action::Download => matches!(after, State::Finalized(_)),
-        Action::Check => matches!(after, State::Downloaded { .. }),
-        Action::Withdraw => matches!(after, State::Withdrawing { .. }) && !after.records().is_empty(),
+        Action::Answer => matches!(after, OrderState::Visible(_)),
+        Action::Finalize => matches!(after, OrderState::Finalizing(_)),
+        Action::Download => matches!(after, OrderState::Finalized(_)),
+        Action::Check => matches!(after, OrderState::Downloaded { .. }),
+        Action::Withdraw => matches!(after, OrderState::Withdrawing { .. }) && !after.records().is_empty(),
         Action::Suspend(_) => {
-            matches!(after, State::Wanted { .. } | State::Ordering { .. } | State::Ordered(_))
+            matches!(after, OrderState::Wanted { .. } | OrderState::Ordering { .. } | OrderState::Ordered(_))
         }
         Action::Stop => after.is_terminal(),
     };
@@ -168,78 +174,129 @@ fn check(before: &State, event: &Event, after: &State, action: &Action) {
     // A record is forgotten only when it was withdrawn.
     let withdrawn = matches!(event, Event::Withdrawn | Event::NotWithdrawn { .. });
     assert!(withdrawn || before.records().iter().all(|old| after.records().contains(old)), "{context}");
-    // A certificate is not forgotten at all, unless it is the wrong one.
+    // An order that was placed is given up by the CA's own word alone.
+    if let (Some(placed), true) = (before.under_way(), is_failure(after)) {
+        let expired = now.duration_since(placed.placed_at).is_ok_and(|age| age > MAX_ORDER_AGE);
+        let word_of_the_ca = match event {
+            Event::Read(reading) | Event::Finalized(reading) => reading.status == OrderStatus::Invalid,
+            Event::OrderGone | Event::ChallengeFailed { .. } | Event::CsrRefused(_) => true,
+            _ => false,
+        };
+        assert!(expired || word_of_the_ca, "{context}");
+    }
+    // A certificate is never forgotten; the wrong one is kept with the failure.
     let chain = matches!(
         before,
-        State::Downloaded { .. } | State::Done { .. } | State::Withdrawing { end: End::Issued { .. }, .. }
+        OrderState::Downloaded { .. }
+            | OrderState::Done { .. }
+            | OrderState::Withdrawing { end: End::Issued { .. }, .. }
     );
-    let wrong = matches!(event, Event::WrongCertificate { .. });
-    assert!(!chain || wrong || serde_json::to_string(after).unwrap().contains("PEM"), "{context}");
+    let paused = matches!(action, Action::Suspend(failure) if failure.chain.is_some());
+    assert!(!chain || paused || serde_json::to_string(after).unwrap().contains("PEM"), "{context}");
+}
+
+fn is_failure(state: &OrderState) -> bool {
+    matches!(state, OrderState::Failed { .. } | OrderState::Withdrawing { end: End::Failed { .. }, .. })
 }
 
 #[test]
-fn every_state_with_every_event() {
+fn every_state_keeps_the_rules_at_every_event() {
     for state in states() {
         for event in events() {
             let (next, action) = step(state.clone(), event.clone(), NOW);
-            check(&state, &event, &next, &action);
+            check(&state, &event, &next, &action, NOW);
         }
     }
+}
+
+/// Every state that events lead to from the beginning, each event at two times: before the order expires, and after.
+#[test]
+fn every_reachable_state_keeps_the_rules() {
+    let wanted = OrderState::Wanted { order: order() };
+    let (events, mut seen, mut open) = (events(), std::collections::HashSet::new(), vec![wanted]);
+    while let Some(state) = open.pop() {
+        for event in &events {
+            for now in [NOW, NOW + MAX_ORDER_AGE + Duration::from_secs(1)] {
+                let (next, action) = step(state.clone(), event.clone(), now);
+                check(&state, event, &next, &action, now);
+                // Failures differ in their texts and times only.
+                let key = match &next {
+                    OrderState::Failed { .. } => "failed".to_owned(),
+                    _ => serde_json::to_string(&next).unwrap(),
+                };
+                if placed_in_time(&next) && seen.insert(key) {
+                    open.push(next);
+                }
+            }
+        }
+    }
+    assert!(seen.len() > 100, "{} states", seen.len());
+}
+
+/// The other half of the states differs in its time alone.
+fn placed_in_time(state: &OrderState) -> bool {
+    state.under_way().is_none_or(|placed| placed.placed_at == NOW)
 }
 
 #[test]
 fn every_state_survives_its_journal() {
     for state in states() {
         let json = serde_json::to_string(&state).unwrap();
-        assert_eq!(serde_json::from_str::<State>(&json).unwrap(), state, "{json}");
+        assert_eq!(serde_json::from_str::<OrderState>(&json).unwrap(), state, "{json}");
     }
 }
 
-/// After a crash: what is done first, and in which state.
+/// The first action after a crash, and its state.
 #[test]
-fn resume_begins_by_reading() {
+fn resumed_order_is_read_first() {
     let now = Action::ReadOrder(Pause::None);
     let one = || placed(&[record("v")]);
     for state in states() {
         let (next, action) = step(state.clone(), Event::Started, NOW);
         let expected = match &state {
-            State::Wanted { order } => (State::Ordering { order: order.clone() }, Action::PlaceOrder),
-            State::Ordering { .. } => (state.clone(), Action::PlaceOrder),
-            State::Visible(_) => (State::Publishing { placed: one(), answered: false }, now.clone()),
-            State::Answered(placed) if placed.records.is_empty() => {
-                (State::Ordered(placed.clone()), now.clone())
+            OrderState::Wanted { order } => {
+                (OrderState::Ordering { order: order.clone() }, Action::PlaceOrder)
             }
-            State::Answered(_) => (State::Publishing { placed: one(), answered: true }, now.clone()),
-            State::Downloaded { .. } => (state.clone(), Action::Check),
-            State::Withdrawing { .. } => (state.clone(), Action::Withdraw),
-            State::Done { .. } | State::Failed { .. } => (state.clone(), Action::Stop),
+            OrderState::Ordering { .. } => (state.clone(), Action::PlaceOrder),
+            OrderState::Visible(_) => {
+                (OrderState::Publishing { placed: one(), answered: false }, now.clone())
+            }
+            OrderState::Answered(placed) if placed.records.is_empty() => {
+                (OrderState::Ordered(placed.clone()), now.clone())
+            }
+            OrderState::Answered(_) => {
+                (OrderState::Publishing { placed: one(), answered: true }, now.clone())
+            }
+            OrderState::Downloaded { .. } => (state.clone(), Action::Check),
+            OrderState::Withdrawing { .. } => (state.clone(), Action::Withdraw),
+            OrderState::Done { .. } | OrderState::Failed { .. } => (state.clone(), Action::Stop),
             _ => (state.clone(), now.clone()),
         };
         assert_eq!((next, action), expected, "{state:?}");
     }
 }
 
-/// Follows the events from `state` and gives where it ends.
-fn follow(state: State, events: impl IntoIterator<Item = Event>) -> (State, Action) {
+/// Follows the events from `state` to the last state and action.
+fn follow(state: OrderState, events: impl IntoIterator<Item = Event>) -> (OrderState, Action) {
     let mut state = (state, Action::Stop);
     for event in events {
         let before = state.0.clone();
         state = step(state.0, event.clone(), NOW);
-        check(&before, &event, &state.0, &state.1);
+        check(&before, &event, &state.0, &state.1, NOW);
     }
     state
 }
 
 #[test]
-fn the_whole_way() {
+fn order_without_faults_ends_with_its_certificate() {
     let pending = || reading(OrderStatus::Pending);
-    let way = [
+    let steps = [
         (Event::Started, Action::PlaceOrder),
         (Event::Placed { url: URL.into(), reading: pending() }, Action::ReadChallenges),
         (Event::Challenges { records: vec![record("v")] }, Action::Publish),
         (Event::Published, Action::AwaitVisible),
         (Event::Seen, Action::Answer),
-        (Event::Answered, Action::ReadOrder(Pause::Poll(None))),
+        (Event::Answered { valid: false }, Action::ReadOrder(Pause::Poll(None))),
         (Event::Read(pending()), Action::ReadOrder(Pause::Poll(None))),
         (Event::Read(reading(OrderStatus::Ready)), Action::Finalize),
         (
@@ -254,29 +311,30 @@ fn the_whole_way() {
         (Event::Checked, Action::Withdraw),
         (Event::Withdrawn, Action::Stop),
     ];
-    let mut state = State::Wanted { order: order() };
-    for (event, expected) in way {
+    let mut state = OrderState::Wanted { order: order() };
+    for (event, expected) in steps {
         let (next, action) = step(state, event, NOW);
         assert_eq!(action, expected);
         state = next;
     }
-    assert_eq!(state, State::Done { placed: placed(&[]), chain: "PEM".into() });
+    assert_eq!(state, OrderState::Done { placed: placed(&[]), chain: "PEM".into() });
 }
 
 #[test]
-fn names_that_are_proved_already_need_no_record() {
+fn validated_identifiers_need_no_record() {
     let (state, action) = follow(
-        State::Wanted { order: order() },
+        OrderState::Wanted { order: order() },
         [Event::Started, Event::Placed { url: URL.into(), reading: reading(OrderStatus::Ready) }],
     );
-    assert_eq!((state, action), (State::Finalizing(placed(&[])), Action::Finalize));
+    assert_eq!((state, action), (OrderState::Finalizing(placed(&[])), Action::Finalize));
 
-    let (state, action) = follow(State::Ordered(placed(&[])), [Event::Challenges { records: Vec::new() }]);
-    assert_eq!((state, action), (State::Answered(placed(&[])), Action::ReadOrder(Pause::Poll(None))));
+    let (state, action) =
+        follow(OrderState::Ordered(placed(&[])), [Event::Challenges { records: Vec::new() }]);
+    assert_eq!((state, action), (OrderState::Answered(placed(&[])), Action::ReadOrder(Pause::Poll(None))));
 }
 
 #[test]
-fn an_answered_challenge_is_not_answered_again_after_a_crash() {
+fn answered_challenge_is_not_answered_again_after_a_crash() {
     let again = |records: Vec<ChallengeRecord>| {
         let events = [
             Event::Started,
@@ -285,16 +343,16 @@ fn an_answered_challenge_is_not_answered_again_after_a_crash() {
             Event::Published,
             Event::Seen,
         ];
-        follow(State::Answered(placed(&[record("v")])), events).1
+        follow(OrderState::Answered(placed(&[record("v")])), events).1
     };
     assert_eq!(again(vec![record("v")]), Action::ReadOrder(Pause::Poll(None)));
     assert_eq!(again(vec![record("other")]), Action::Answer, "but a challenge that it never had is");
 }
 
 #[test]
-fn a_lost_answer_to_finalize_is_looked_up() {
+fn lost_answer_to_finalize_is_read_from_the_order() {
     let lost = || Event::Fault(fault(AcmeErrorKind::Unreachable, None));
-    let start = || State::Finalizing(placed(&[]));
+    let start = || OrderState::Finalizing(placed(&[]));
     assert_eq!(follow(start(), [lost()]), (start(), Action::ReadOrder(Pause::Poll(None))));
     for (status, action) in [
         (OrderStatus::Ready, Action::Finalize),
@@ -306,38 +364,46 @@ fn a_lost_answer_to_finalize_is_looked_up() {
 }
 
 #[test]
-fn a_refused_replaces_is_dropped_once() {
+fn refused_replaces_is_dropped_once() {
     for kind in [ProblemKind::AlreadyReplaced, ProblemKind::Malformed, ProblemKind::Unauthorized] {
         let refusal = || Event::Fault(fault(AcmeErrorKind::Refused, Some(kind.clone())));
-        let (state, action) = follow(State::Ordering { order: order() }, [refusal()]);
-        assert_eq!(state, State::Ordering { order: NewOrder { replaces: None, ..order() } });
+        let (state, action) = follow(OrderState::Ordering { order: order() }, [refusal()]);
+        assert_eq!(state, OrderState::Ordering { order: NewOrder { replaces: None, ..order() } });
         assert_eq!(action, Action::PlaceOrder);
-        assert!(step(state, refusal(), NOW).0.is_terminal(), "without it, the refusal is for the order");
+        assert!(step(state, refusal(), NOW).0.is_terminal(), "without it, the refusal is of the order");
     }
     let stumbled = |status| {
         let fault = fault(AcmeErrorKind::Unavailable, Some(ProblemKind::ServerInternal));
         Event::Fault(Fault { status: Some(status), ..fault })
     };
-    let after = |status| follow(State::Ordering { order: order() }, [stumbled(status)]).0;
-    assert_eq!(after(500), State::Ordering { order: NewOrder { replaces: None, ..order() } });
-    assert_eq!(after(503), State::Ordering { order: order() }, "a CA that is away says nothing about it");
+    let after = |status| follow(OrderState::Ordering { order: order() }, [stumbled(status)]).0;
+    assert_eq!(after(500), OrderState::Ordering { order: NewOrder { replaces: None, ..order() } });
+    assert_eq!(
+        after(503),
+        OrderState::Ordering { order: order() },
+        "an unavailable CA says nothing about it"
+    );
     let limited = Event::Fault(fault(AcmeErrorKind::RateLimited, Some(ProblemKind::RateLimited)));
-    assert_eq!(follow(State::Ordering { order: order() }, [limited]).0, State::Wanted { order: order() });
+    assert_eq!(
+        follow(OrderState::Ordering { order: order() }, [limited]).0,
+        OrderState::Wanted { order: order() }
+    );
 }
 
 #[test]
-fn an_order_that_may_have_been_placed_is_asked_for_again() {
+fn order_that_may_have_been_placed_is_ordered_again() {
     for kind in [AcmeErrorKind::Unreachable, AcmeErrorKind::Unavailable, AcmeErrorKind::Protocol] {
-        let (state, action) = follow(State::Ordering { order: order() }, [Event::Fault(fault(kind, None))]);
-        assert_eq!(state, State::Ordering { order: order() });
+        let (state, action) =
+            follow(OrderState::Ordering { order: order() }, [Event::Fault(fault(kind, None))]);
+        assert_eq!(state, OrderState::Ordering { order: order() });
         assert!(matches!(action, Action::Suspend(_)));
     }
 }
 
 #[test]
-fn what_can_be_done_about_a_failure() {
-    let retry = |fault: Fault| match follow(State::Ordering { order: order() }, [Event::Fault(fault)]) {
-        (_, Action::Suspend(failure)) | (State::Failed { failure, .. }, _) => failure.retry,
+fn failure_says_when_to_try_again() {
+    let retry = |fault: Fault| match follow(OrderState::Ordering { order: order() }, [Event::Fault(fault)]) {
+        (_, Action::Suspend(failure)) | (OrderState::Failed { failure, .. }, _) => failure.retry,
         other => panic!("{other:?}"),
     };
     let limited = Fault {
@@ -347,36 +413,148 @@ fn what_can_be_done_about_a_failure() {
     assert_eq!(retry(limited), Retry::NotBefore(NOW + Duration::from_secs(36)));
     assert_eq!(retry(fault(AcmeErrorKind::Unavailable, None)), Retry::Backoff);
     assert_eq!(retry(fault(AcmeErrorKind::Paused, Some(ProblemKind::RateLimited))), Retry::Operator);
-    assert_eq!(retry(fault(AcmeErrorKind::Account, None)), Retry::Operator);
+    assert_eq!(retry(fault(AcmeErrorKind::Account, None)), Retry::Backoff, "its breaker holds the orders");
     assert_eq!(retry(fault(AcmeErrorKind::Refused, Some(ProblemKind::RejectedIdentifier))), Retry::Operator);
 }
 
 #[test]
-fn a_zone_that_lags_suspends_and_the_order_stays_good() {
-    let lags = Event::ZoneFault(ZoneFault { why: "not there".into(), retry_after: Some(Duration::ZERO) });
-    let publishing = State::Publishing { placed: placed(&[record("v")]), answered: false };
-    let (state, action) = follow(publishing, [lags, Event::Withdrawn]);
-    assert_eq!(state, State::Ordered(placed(&[])));
+fn zone_that_fails_suspends_the_order_and_the_order_stays_good() {
+    for (retry_after, retry) in [(Some(Duration::ZERO), Retry::Backoff), (None, Retry::Operator)] {
+        let fault = Event::ZoneFault(ZoneFault { why: "not there".into(), retry_after });
+        let publishing = OrderState::Publishing { placed: placed(&[record("v")]), answered: false };
+        let (state, action) = follow(publishing, [fault, Event::Withdrawn]);
+        assert_eq!(state, OrderState::Ordered(placed(&[])));
+        let Action::Suspend(failure) = action else { panic!("{action:?}") };
+        assert_eq!((failure.kind, failure.retry), (FailureKind::Zone, retry));
+    }
+}
+
+#[test]
+fn order_that_is_not_found_is_gone_unless_it_is_new() {
+    for state in [OrderState::Ordered(placed(&[])), OrderState::Finalized(placed(&[]))] {
+        let early = step(state.clone(), Event::OrderGone, NOW + Duration::from_secs(60)).1;
+        assert_eq!(early, Action::ReadOrder(Pause::Poll(None)));
+        let (state, _) = step(state, Event::OrderGone, NOW + Duration::from_secs(61));
+        let OrderState::Failed { failure, .. } = state else { panic!("{state:?}") };
+        assert_eq!((failure.kind, failure.retry), (FailureKind::OrderGone, Retry::Backoff));
+    }
+}
+
+#[test]
+fn no_fault_gives_up_an_order_before_it_expires() {
+    let placed_states = states().into_iter().filter(|state| state.under_way().is_some());
+    for (state, kind) in placed_states.flat_map(|state| KINDS.map(|kind| (state.clone(), kind))) {
+        let fault = || Event::Fault(fault(kind, Some(ProblemKind::Malformed)));
+        let day = MAX_ORDER_AGE;
+        let (next, action) = step(state.clone(), fault(), NOW + day);
+        assert!(!is_failure(&next), "{state:?} {kind:?} {next:?}");
+        let suspended = matches!(action, Action::Suspend(_) | Action::Withdraw);
+        assert_eq!(suspended, kind == AcmeErrorKind::Account, "{state:?} {kind:?} {action:?}");
+        let (next, _) = step(state.clone(), fault(), NOW + day + Duration::from_secs(1));
+        assert_eq!(is_failure(&next), kind != AcmeErrorKind::Account, "{state:?} {kind:?} {next:?}");
+    }
+}
+
+#[test]
+fn expired_order_names_its_last_fault() {
+    let page = Event::Fault(Fault::new(AcmeErrorKind::Protocol, "no certificate chain"));
+    let later = NOW + MAX_ORDER_AGE + Duration::from_secs(1);
+    let (state, _) = step(OrderState::Finalized(placed(&[])), page, later);
+    let OrderState::Failed { failure, .. } = state else { panic!("{state:?}") };
+    assert_eq!(failure.kind, FailureKind::Slow);
+    assert!(failure.message.contains("no certificate chain"), "{failure}");
+}
+
+#[test]
+fn account_that_is_refused_fails_no_order() {
+    let refused = || Event::Fault(fault(AcmeErrorKind::Account, Some(ProblemKind::UserActionRequired)));
+    let (state, action) = follow(OrderState::Ordering { order: order() }, [refused()]);
+    assert_eq!(state, OrderState::Wanted { order: order() });
+    assert!(matches!(action, Action::Suspend(_)), "{action:?}");
+    let (state, action) =
+        follow(OrderState::Finalizing(placed(&[record("v")])), [refused(), Event::Withdrawn]);
+    assert_eq!(state, OrderState::Ordered(placed(&[])));
     let Action::Suspend(failure) = action else { panic!("{action:?}") };
-    assert_eq!((failure.kind, failure.retry), (FailureKind::Zone, Retry::Backoff));
+    assert_eq!(failure.kind, FailureKind::Ca(AcmeErrorKind::Account));
 }
 
 #[test]
-fn an_order_that_is_not_found_was_just_made_or_is_gone() {
-    let gone = || Event::Fault(fault(AcmeErrorKind::NotFound, None));
-    let state = || State::Ordered(placed(&[]));
-    assert_eq!(step(state(), gone(), NOW).1, Action::ReadOrder(Pause::Poll(None)));
-    let (state, _) = step(state(), gone(), NOW + Duration::from_secs(61));
-    let State::Failed { failure, .. } = state else { panic!("{state:?}") };
-    assert_eq!((failure.kind, failure.retry), (FailureKind::OrderGone, Retry::Backoff));
+fn placed_order_is_read_again_within_minutes() {
+    let day = Some(Duration::from_secs(86_400));
+    let bounded = Action::ReadOrder(Pause::Poll(Some(Duration::from_secs(120))));
+    let asks = |status| Event::Read(Reading { retry_after: day, ..reading(status) });
+    for (state, status) in [
+        (OrderState::Answered(placed(&[])), OrderStatus::Pending),
+        (OrderState::Finalized(placed(&[])), OrderStatus::Processing),
+    ] {
+        assert_eq!(follow(state, [asks(status)]).1, bounded);
+    }
+    let fault_asks = |kind| Event::Fault(Fault { retry_after: day, ..fault(kind, None) });
+    let after = |kind| follow(OrderState::Finalized(placed(&[])), [fault_asks(kind)]).1;
+    assert_eq!(after(AcmeErrorKind::Protocol), bounded, "the page of a proxy");
+    // The CA's wish counts for its limits and its load.
+    for kind in [AcmeErrorKind::RateLimited, AcmeErrorKind::Unavailable] {
+        assert_eq!(after(kind), Action::ReadOrder(Pause::Poll(day)));
+    }
+    let (_, action) =
+        follow(OrderState::Ordering { order: order() }, [fault_asks(AcmeErrorKind::Unavailable)]);
+    let Action::Suspend(failure) = action else { panic!("{action:?}") };
+    assert_eq!(failure.retry, Retry::NotBefore(NOW + Duration::from_secs(86_400)));
 }
 
 #[test]
-fn an_order_without_end_is_given_up_after_a_day() {
+fn failed_challenge_ends_the_order_in_every_state_of_its_validation() {
+    let problem = Problem {
+        kind: ProblemKind::Unauthorized,
+        detail: "Incorrect TXT record".into(),
+        identifier: None,
+        subproblems: Vec::new(),
+    };
+    for state in [
+        OrderState::Ordered(placed(&[])),
+        OrderState::Publishing { placed: placed(&[]), answered: true },
+        OrderState::Visible(placed(&[])),
+        OrderState::Answered(placed(&[])),
+    ] {
+        let (state, _) = follow(state, [Event::ChallengeFailed { problem: Some(problem.clone()) }]);
+        let OrderState::Failed { failure, .. } = state else { panic!("{state:?}") };
+        assert_eq!((failure.kind, failure.retry), (FailureKind::Invalid, Retry::Backoff));
+        assert!(failure.message.contains("Incorrect TXT record"), "{failure}");
+    }
+}
+
+#[test]
+fn challenges_that_are_valid_at_once_need_no_wait() {
+    let after = |valid| follow(OrderState::Visible(placed(&[])), [Event::Answered { valid }]).1;
+    assert_eq!(after(true), Action::ReadOrder(Pause::None));
+    assert_eq!(after(false), Action::ReadOrder(Pause::Poll(None)));
+}
+
+#[test]
+fn wrong_certificate_is_kept_with_the_failure() {
+    let downloaded = || OrderState::Downloaded { placed: placed(&[]), chain: "PEM".into() };
+    let wrong = |valid_from| Event::WrongCertificate { why: "w".into(), valid_from };
+    for valid_from in [None, Some(NOW), Some(NOW + Duration::from_secs(86_401))] {
+        let (state, _) = follow(downloaded(), [wrong(valid_from)]);
+        let OrderState::Failed { failure, .. } = state else { panic!("{state:?}") };
+        assert_eq!((failure.kind, failure.retry), (FailureKind::WrongCertificate, Retry::Operator));
+        assert_eq!(failure.chain.as_deref(), Some("PEM"));
+    }
+    // Our clock lags: the order waits, and no new one is placed.
+    let from = NOW + Duration::from_secs(3600);
+    let (state, action) = follow(downloaded(), [wrong(Some(from))]);
+    assert_eq!(state, OrderState::Ordered(placed(&[])));
+    let Action::Suspend(failure) = action else { panic!("{action:?}") };
+    assert_eq!((failure.kind, failure.retry), (FailureKind::WrongCertificate, Retry::NotBefore(from)));
+    assert_eq!(failure.chain.as_deref(), Some("PEM"));
+}
+
+#[test]
+fn order_that_never_ends_is_given_up_after_a_day() {
     let day = Duration::from_secs(86_400);
     for (state, status) in [
-        (State::Answered(placed(&[])), OrderStatus::Pending),
-        (State::Finalized(placed(&[])), OrderStatus::Processing),
+        (OrderState::Answered(placed(&[])), OrderStatus::Pending),
+        (OrderState::Finalized(placed(&[])), OrderStatus::Processing),
     ] {
         let at = |now| step(state.clone(), Event::Read(reading(status)), now).0;
         assert_eq!(at(NOW + day), state);
@@ -385,9 +563,9 @@ fn an_order_without_end_is_given_up_after_a_day() {
 }
 
 #[test]
-fn records_that_stay_are_named_at_the_end() {
+fn records_that_are_left_are_named_at_the_end() {
     let withdrawing =
-        State::Withdrawing { placed: placed(&[record("v")]), end: End::Failed { failure: failure() } };
+        OrderState::Withdrawing { placed: placed(&[record("v")]), end: End::Failed { failure: failure() } };
     let (state, _) = follow(withdrawing, [Event::NotWithdrawn { left: vec![record("v")] }]);
     assert_eq!(state.records(), [record("v")]);
     assert!(state.is_terminal());
@@ -399,11 +577,12 @@ proptest! {
         indices in proptest::collection::vec((0usize..1000, 0u64..200_000), 0..60)
     ) {
         let events = events();
-        let mut state = State::Wanted { order: order() };
+        let mut state = OrderState::Wanted { order: order() };
         for (index, seconds) in indices {
             let event = events[index % events.len()].clone();
-            let (next, action) = step(state.clone(), event.clone(), NOW + Duration::from_secs(seconds));
-            check(&state, &event, &next, &action);
+            let now = NOW + Duration::from_secs(seconds);
+            let (next, action) = step(state.clone(), event.clone(), now);
+            check(&state, &event, &next, &action, now);
             state = next;
         }
     }

@@ -5,6 +5,8 @@ mod account_file;
 #[cfg(test)]
 mod crashes;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod issue;
 #[cfg(test)]
 mod replies;

@@ -1,4 +1,4 @@
-//! Answers that are not as they should be.
+//! Refusals, and answers that do not follow RFC 8555.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ fn canned(status: u16, retry_after: Option<&'static str>, body: &str) -> Canned 
 }
 
 #[tokio::test]
-async fn what_the_ca_says_about_waiting_is_data() {
+async fn wait_that_the_ca_asks_for_is_a_value() {
     let setting = Setting::new(Script::default()).await;
     let limited = r#"{"type":"urn:ietf:params:acme:error:rateLimited","detail":"too many new orders (300)"}"#;
     setting.ca.instead("new-order", canned(429, Some("36"), limited));
@@ -72,7 +72,7 @@ async fn unreachable_ca_is_named_with_its_port_and_the_cause() {
 }
 
 #[tokio::test]
-async fn what_is_no_order() {
+async fn other_answers_to_new_order_are_protocol_errors() {
     let setting = Setting::new(Script::default()).await;
     for body in ["<html>", "{}", "[]", r#"{"status":"odd"}"#, ""] {
         setting.ca.instead("new-order", canned(201, None, body));
@@ -86,7 +86,7 @@ async fn what_is_no_order() {
 }
 
 #[tokio::test]
-async fn an_answer_is_at_most_a_mebibyte() {
+async fn answer_of_more_than_a_mebibyte_is_refused() {
     let setting = Setting::new(Script::default()).await;
     setting.ca.instead("new-order", canned(201, None, &" ".repeat((1 << 20) + 1)));
     let error = setting.account.new_order(&NewOrder::new(identifiers())).await.unwrap_err();
@@ -95,7 +95,7 @@ async fn an_answer_is_at_most_a_mebibyte() {
 }
 
 #[tokio::test]
-async fn no_url_elsewhere_is_asked() {
+async fn url_of_another_origin_is_not_requested() {
     let setting = Setting::new(Script { foreign_challenge: true, ..Script::default() }).await;
     let mut order = setting.account.new_order(&NewOrder::new(identifiers())).await.unwrap();
     order.challenges().await.unwrap();
@@ -115,7 +115,7 @@ async fn no_url_elsewhere_is_asked() {
 }
 
 #[tokio::test]
-async fn an_account_that_is_not_valid_is_no_account() {
+async fn unknown_account_is_not_recovered_and_a_stored_one_needs_no_request() {
     let setting = Setting::new(Script::default()).await;
     let ca = client(&setting.ca);
     assert_eq!(ca.terms_of_service().await.unwrap().as_deref(), Some("https://ca.test/tos"));
@@ -131,7 +131,7 @@ async fn an_account_that_is_not_valid_is_no_account() {
     let again = ca.recover(key).await.unwrap();
     assert_eq!(account.account_url(), again.account_url());
 
-    // Restored from what was stored, it orders without a word before.
+    // Restored from its credentials, it orders without another request.
     let stored = serde_json::to_string(account.credentials()).unwrap();
     let restored = client(&setting.ca).account(serde_json::from_str(&stored).unwrap()).unwrap();
     restored.new_order(&NewOrder::new(identifiers())).await.unwrap();
@@ -139,7 +139,7 @@ async fn an_account_that_is_not_valid_is_no_account() {
 }
 
 #[tokio::test]
-async fn a_ca_that_is_not_there() {
+async fn ca_that_refuses_connections_is_unreachable() {
     let options = ClientOptions { request_timeout: Duration::from_secs(5), ..ClientOptions::default() };
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("https://{}/dir", listener.local_addr().unwrap());

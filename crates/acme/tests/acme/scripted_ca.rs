@@ -1,10 +1,10 @@
-//! A CA that speaks RFC 8555 and fails on command: what a good CA cannot be made to do.
+//! A CA that speaks RFC 8555 and fails by script, as no good CA does.
 //!
 //! It checks nonces and URLs, and that a value is in the zone when a challenge is answered; it checks no signatures.
 
-use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -13,9 +13,11 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use fleetcert_ambient::{Clock, SystemClock};
 use fleetcert_dns::{DnsBackend, MemoryBackend, RecordType};
 use fleetcert_https::{Certificates, Limits, Server};
 use fleetcert_names::{Identifier, IdentifierSet};
+use parking_lot::Mutex;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, CertifiedIssuer,
     ExtendedKeyUsagePurpose, IsCa, KeyPair,
@@ -30,33 +32,57 @@ pub(crate) struct ScriptedCa {
     stop: CancellationToken,
 }
 
-/// How it behaves.
+/// Behaviour of a [`ScriptedCa`].
 #[derive(Clone, Default)]
 pub(crate) struct Script {
-    /// Which nonces are refused, by the number of the POST.
+    /// Nonces that are refused, by the number of the POST.
     pub(crate) refuses_nonce: Option<fn(u64) -> bool>,
-    /// How often an order is still pending when it is read after the answer.
+    /// Readings after the answer at which an order is still pending.
     pub(crate) pending_polls: u32,
-    /// How often an order is still processing when it is read after the CSR; with `None` it is valid at once.
+    /// Readings after the CSR at which an order is still processing; with `None` it is valid at once.
     pub(crate) processing_polls: Option<u32>,
-    /// Names count as proved without a challenge.
+    /// Identifiers count as validated without a challenge.
     pub(crate) reuses: bool,
     /// Every validation fails.
     pub(crate) fails_validation: bool,
+    /// The challenge of a failed validation is invalid, its authorization and its order stay pending.
+    pub(crate) leaves_authorization_pending: bool,
+    /// The reply to a challenge has the outcome of the validation.
+    pub(crate) validates_before_it_replies: bool,
     /// The certificate is for another key.
     pub(crate) wrong_key: bool,
+    /// Time by which a certificate begins ahead of the clock.
+    pub(crate) begins_ahead: Option<Duration>,
+    /// Makes the chain of the leaf and of its issuer, both in PEM.
+    pub(crate) chain: Option<fn(&str, &str) -> String>,
     /// `replaces` is refused.
     pub(crate) already_replaced: bool,
     /// `replaces` is accepted and not repeated in the answer.
     pub(crate) forgets_replaces: bool,
     /// The challenges' URLs lead elsewhere.
     pub(crate) foreign_challenge: bool,
+    /// URLs are relative.
+    pub(crate) relative_urls: bool,
+    /// Number of authorizations that an order needs and lists, from its first identifier on; with `None` one for each.
+    pub(crate) authorizations: Option<usize>,
+    /// Authorizations are for this domain.
+    pub(crate) authorizes_parent: Option<&'static str>,
+    /// Status with which every signed request is refused as `unauthorized`.
+    pub(crate) deactivated: Option<u16>,
+    /// Status with which the account is deactivated when the first CSR comes.
+    pub(crate) deactivates_at_finalize: Option<u16>,
+    /// The answer to newOrder has no status.
+    pub(crate) unreadable_new_order: bool,
+    /// Changes each order object.
+    pub(crate) odd_order: Option<fn(&mut Value)>,
+    /// Changes each authorization object.
+    pub(crate) odd_authorization: Option<fn(&mut Value)>,
 }
 
-/// What comes in place of a good answer.
+/// A reply in place of a good one.
 #[derive(Clone)]
 pub(crate) struct Canned {
-    /// Whether the request is done all the same.
+    /// Whether the request is carried out all the same.
     pub(crate) done: bool,
     pub(crate) status: u16,
     pub(crate) retry_after: Option<&'static str>,
@@ -115,21 +141,26 @@ impl ScriptedCa {
         Self { directory_url: format!("{base}/dir"), root_pem, shared, stop }
     }
 
-    /// The next request to `route` is answered so; called again, the one after it.
+    /// Answers the next request to `route` with `canned`; a second call is for the request after it.
     pub(crate) fn instead(&self, route: &'static str, canned: Canned) {
         self.shared.state.lock().canned.entry(route).or_default().push_back(canned);
+    }
+
+    /// Drops the answers that were set by [`instead`](Self::instead).
+    pub(crate) fn forget_canned(&self) {
+        self.shared.state.lock().canned.clear();
     }
 
     pub(crate) fn set(&self, change: impl FnOnce(&mut Script)) {
         change(&mut self.shared.state.lock().script);
     }
 
-    /// Returns how many orders were made.
+    /// Returns the number of orders.
     pub(crate) fn orders(&self) -> usize {
         self.shared.state.lock().orders.len()
     }
 
-    /// Returns how many challenges were answered, and how many of them before the zone had all values.
+    /// Returns the number of answered challenges, and of those answered before the zone had all values.
     pub(crate) fn answers(&self) -> (u32, u32) {
         let state = self.shared.state.lock();
         (state.answers, state.early_answers)
@@ -139,7 +170,7 @@ impl ScriptedCa {
         self.shared.state.lock().finalized
     }
 
-    /// Every request, as method and path.
+    /// Returns every request, as method and path.
     pub(crate) fn log(&self) -> Vec<String> {
         self.shared.state.lock().log.clone()
     }
@@ -213,6 +244,15 @@ impl CaState {
             }
         }
         assert_eq!(header["url"], format!("{}/{path}", self.base));
+        {
+            let script = &mut self.state.lock().script;
+            if route == "finalize" && script.deactivates_at_finalize.is_some() {
+                script.deactivated = script.deactivates_at_finalize;
+            }
+            if let Some(status) = script.deactivated {
+                return problem(status, "unauthorized");
+            }
+        }
         if route == "chall" {
             self.look(id).await;
         }
@@ -231,7 +271,7 @@ impl CaState {
         .into_response()
     }
 
-    /// Notes whether the zone has the values of all challenges at the name of the one that is being answered.
+    /// Counts the answer, and whether the zone has the values of all challenges at its name.
     async fn look(&self, id: &str) {
         let (number, name) = id.split_once('/').unwrap();
         let name = name.parse::<Identifier>().unwrap().challenge_name();
@@ -262,27 +302,35 @@ impl CaState {
         let Some(order) = state.orders.get_mut(number) else { return problem(404, "malformed") };
         match route {
             "order" => {
-                order.go_on();
-                self.order(number, order)
+                order.go_on(&state.script);
+                self.order(number, order, &state.script)
             }
             "authz" => {
-                let status = match (order.failed, order.proved.contains(name)) {
+                let challenge_status = match (order.failed, order.proved.contains(name)) {
                     (true, _) => "invalid",
                     (_, true) => "valid",
                     _ => "pending",
+                };
+                let status = match order.failed && state.script.leaves_authorization_pending {
+                    true => "pending",
+                    false => challenge_status,
                 };
                 let host = if state.script.foreign_challenge { "https://other.test" } else { &self.base };
                 let error = json!({"type": "urn:ietf:params:acme:error:unauthorized", "detail": "Incorrect TXT record"});
                 let identifier: Identifier = name.parse().unwrap();
                 let token = format!("token{}", identifier.is_wildcard());
-                let mut authorization = json!({"identifier": {"type": "dns", "value": identifier.base()}, "status": status, "challenges": [
+                let value = state.script.authorizes_parent.unwrap_or(identifier.base().as_str());
+                let mut authorization = json!({"identifier": {"type": "dns", "value": value}, "status": status, "challenges": [
                     {"type": "http-01", "url": format!("{host}/none"), "token": "t", "status": "pending"},
                     {"type": "dns-01", "url": format!("{host}/chall/{number}/{name}"), "token": token,
-                     "status": status, "error": order.failed.then_some(error)},
+                     "status": challenge_status, "error": order.failed.then_some(error)},
                     {"type": "odd-99", "url": format!("{host}/none"), "status": "pending"},
                 ]});
                 if identifier.is_wildcard() {
                     authorization["wildcard"] = true.into();
+                }
+                if let Some(change) = state.script.odd_authorization {
+                    change(&mut authorization);
                 }
                 authorization.to_string().into_response()
             }
@@ -293,7 +341,14 @@ impl CaState {
                 }
                 order.polls_left = state.script.pending_polls;
                 let url = format!("{}/chall/{number}/{name}", self.base);
-                json!({"type": "dns-01", "url": url, "token": "token", "status": "processing"})
+                let status = match (state.script.validates_before_it_replies, order.failed) {
+                    (false, _) => "processing",
+                    (true, false) => "valid",
+                    (true, true) => "invalid",
+                };
+                let error = json!({"type": "urn:ietf:params:acme:error:unauthorized", "detail": "Incorrect TXT record"});
+                let error = (status == "invalid").then_some(error);
+                json!({"type": "dns-01", "url": url, "token": "token", "status": status, "error": error})
                     .to_string()
                     .into_response()
             }
@@ -302,13 +357,13 @@ impl CaState {
                     return problem(403, "orderNotReady");
                 }
                 let csr = URL_SAFE_NO_PAD.decode(payload["csr"].as_str().unwrap()).unwrap();
-                order.chain = Some(self.certify(csr, state.script.wrong_key));
+                order.chain = Some(self.certify(csr, &state.script));
                 state.finalized += 1;
                 (order.status, order.polls_left) = match state.script.processing_polls {
                     Some(polls) => ("processing", polls),
                     None => ("valid", 0),
                 };
-                self.order(number, order)
+                self.order(number, order, &state.script)
             }
             "cert" => order.chain.clone().unwrap().into_response(),
             _ => problem(404, "malformed"),
@@ -345,47 +400,66 @@ impl CaState {
             state.orders.len() - 1
         });
         let order = &mut state.orders[number];
-        order.go_on();
-        let location = [("location", format!("{}/order/{number}", self.base))];
-        (StatusCode::CREATED, location, self.order(number, order)).into_response()
+        order.go_on(&state.script);
+        let base = if state.script.relative_urls { "" } else { &self.base };
+        let location = [("location", format!("{base}/order/{number}"))];
+        if state.script.unreadable_new_order {
+            return (StatusCode::CREATED, location, "{}").into_response();
+        }
+        (StatusCode::CREATED, location, self.order(number, order, &state.script)).into_response()
     }
 
-    fn order(&self, number: usize, order: &ScriptedOrder) -> Response {
+    fn order(&self, number: usize, order: &ScriptedOrder, script: &Script) -> Response {
+        let base = if script.relative_urls { "" } else { &self.base };
         let identifiers: Vec<_> =
             order.names.iter().map(|name| json!({"type": "dns", "value": name})).collect();
-        let authz: Vec<_> =
-            order.names.iter().map(|name| format!("{}/authz/{number}/{name}", self.base)).collect();
+        let authz: Vec<_> = order
+            .names
+            .iter()
+            .take(order.needed(script))
+            .map(|name| format!("{base}/authz/{number}/{name}"))
+            .collect();
         let valid = order.status == "valid";
-        json!({
+        let mut object = json!({
             "status": order.status, "identifiers": identifiers, "authorizations": authz,
-            "replaces": order.replaces, "finalize": format!("{}/finalize/{number}", self.base),
-            "certificate": valid.then(|| format!("{}/cert/{number}", self.base)),
-        })
-        .to_string()
-        .into_response()
+            "replaces": order.replaces, "finalize": format!("{base}/finalize/{number}"),
+            "certificate": valid.then(|| format!("{base}/cert/{number}")),
+        });
+        if let Some(change) = script.odd_order {
+            change(&mut object);
+        }
+        object.to_string().into_response()
     }
 
-    fn certify(&self, csr: Vec<u8>, wrong_key: bool) -> String {
+    fn certify(&self, csr: Vec<u8>, script: &Script) -> String {
         let mut request = CertificateSigningRequestParams::from_der(&csr.into()).unwrap();
         request.params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         request.params.use_authority_key_identifier_extension = true;
-        let leaf = if wrong_key {
+        if let Some(ahead) = script.begins_ahead {
+            request.params.not_before = (SystemClock.now() + ahead).into();
+        }
+        let leaf = if script.wrong_key {
             request.params.signed_by(&KeyPair::generate().unwrap(), &self.issuer).unwrap()
         } else {
             request.signed_by(&self.issuer).unwrap()
         };
-        leaf.pem() + &self.issuer.pem()
+        let chain = script.chain.unwrap_or(|leaf, issuer| format!("{leaf}{issuer}"));
+        chain(&leaf.pem(), &self.issuer.pem())
     }
 }
 
 impl ScriptedOrder {
-    /// What the CA does in the background happens when somebody looks.
-    fn go_on(&mut self) {
-        if self.failed {
+    fn needed(&self, script: &Script) -> usize {
+        script.authorizations.unwrap_or(self.names.len())
+    }
+
+    /// Does what a CA does in the background; it happens at each reading.
+    fn go_on(&mut self, script: &Script) {
+        if self.failed && !script.leaves_authorization_pending {
             self.status = "invalid";
         } else if self.polls_left > 0 {
             self.polls_left -= 1;
-        } else if self.status == "pending" && self.proved.len() == self.names.len() {
+        } else if self.status == "pending" && self.proved.len() >= self.needed(script) {
             self.status = "ready";
         } else if self.status == "processing" {
             self.status = "valid";

@@ -1,10 +1,9 @@
 //! A CA, a zone, an account and a driver between them.
 
-use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetcert_acme::order::State;
+use fleetcert_acme::order::OrderState;
 use fleetcert_acme::{
     Account, AccountKey, Client, ClientOptions, Driver, DriverOptions, Job, Journal, JournalError, NewOrder,
     Outcome, Step, TermsOfService,
@@ -14,6 +13,7 @@ use fleetcert_dns::MemoryBackend;
 use fleetcert_dns::challenge::{ChallengeOptions, Challenges};
 use fleetcert_names::{DomainName, IdentifierSet};
 use fleetcert_x509::{CsrPolicy, KeyKind, KeyPair, NameGrant, Roots, VerifiedCsr, csr_for};
+use parking_lot::Mutex;
 
 use crate::scripted_ca::{Script, ScriptedCa};
 
@@ -59,6 +59,7 @@ impl Setting {
             Challenges::new(backend.clone(), backend, Ambient::system(), ChallengeOptions::default());
         let options = DriverOptions {
             patience: Duration::from_secs(5),
+            first_look: Duration::from_millis(1),
             first_poll: Duration::from_millis(10),
             longest_poll: Duration::from_millis(50),
             ..DriverOptions::default()
@@ -68,7 +69,11 @@ impl Setting {
         Self { ca, zone, account, driver, steps: Mutex::default(), zone_name, csr, roots, lifetime: None }
     }
 
-    pub(crate) async fn drive(&self, state: State, journal: &dyn Journal) -> Result<Outcome, JournalError> {
+    pub(crate) async fn drive(
+        &self,
+        state: OrderState,
+        journal: &dyn Journal,
+    ) -> Result<Outcome, JournalError> {
         let job =
             Job { zone: &self.zone_name, csr: &self.csr, roots: Some(&self.roots), lifetime: self.lifetime };
         let observer = |step: &Step| self.steps.lock().push(step.clone());
@@ -94,11 +99,11 @@ pub(crate) fn identifiers() -> IdentifierSet {
     "a.fleet.test,b.fleet.test".parse().unwrap()
 }
 
-pub(crate) fn wanted() -> State {
-    State::Wanted { order: NewOrder::new(identifiers()) }
+pub(crate) fn wanted() -> OrderState {
+    OrderState::Wanted { order: NewOrder::new(identifiers()) }
 }
 
-pub(crate) fn issued(outcome: Outcome) -> State {
+pub(crate) fn issued(outcome: Outcome) -> OrderState {
     match outcome {
         Outcome::Issued { state, .. } => state,
         other => panic!("not issued: {other:?}"),

@@ -61,7 +61,7 @@ async fn account_at_the_test_ca_conforms() {
 async fn each_flaw_is_found_by_its_check() {
     with_account(async |subject| {
         for (flaw, promise) in [
-            (Flaw::EmptyCertificate, "an order leads to the certificate that was ordered"),
+            (Flaw::OtherCertificate, "an order leads to the certificate that was ordered"),
             (Flaw::OneValueForAll, "a wildcard and its base have two challenges at one name"),
             (Flaw::RefusesNothing, "a refused identifier is Refused, with a problem"),
             (Flaw::ResumesAnotherOrder, "an order is found again by its URL after a lost answer"),

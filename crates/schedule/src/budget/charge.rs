@@ -4,9 +4,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use fleetcert_names::DomainName;
+use fleetcert_names::{DomainName, IdentifierSet};
 
-use super::key::{Account, BucketKey, LimitKind, NameSet};
+use super::key::{Account, BucketKey, LimitKind};
 use super::limits::{Limits, Rule};
 
 /// How long after its last issuance a set of names is a renewal for Let's Encrypt.
@@ -92,7 +92,7 @@ pub struct Charges {
 }
 
 impl Charges {
-    /// What an order of `account` for `names` costs.
+    /// Returns what an order of `account` for `identifiers` costs.
     ///
     /// | limit | new | same set | in the ARI window |
     /// | --- | --- | --- | --- |
@@ -107,11 +107,11 @@ impl Charges {
     ///
     /// That is so at Let's Encrypt. From a limit of which nothing is known ([`Rule::Unknown`]) no order is known to
     /// be exempt, and all cost what a new one does.
-    pub fn order(limits: &Limits, kind: OrderKind, account: &Account, names: &NameSet) -> Self {
+    pub fn order(limits: &Limits, kind: OrderKind, account: &Account, identifiers: &IdentifierSet) -> Self {
         let unknown = |limit| limits.rule(limit) == Rule::Unknown;
         let in_window = matches!(kind, OrderKind::AriWindow { .. });
         let checked = |limit| !in_window || unknown(limit);
-        let mut charges = Vec::with_capacity(3 + 4 * names.names().len());
+        let mut charges = Vec::with_capacity(3 + 4 * identifiers.len());
         let mut charge = |key, checked, spent| charges.push(Charge { key, checked, spent });
 
         if kind == OrderKind::New || unknown(LimitKind::NewOrdersPerAccount) {
@@ -121,7 +121,7 @@ impl Charges {
         if counts || unknown(LimitKind::CertificatesPerDomain) {
             let for_account = limits.counts_domains_for(account);
             let checked = checked(LimitKind::CertificatesPerDomain);
-            for domain in counted_domains(limits, names) {
+            for domain in counted_domains(limits, identifiers) {
                 if for_account {
                     let key = BucketKey::CertificatesPerDomainPerAccount(account.clone(), domain.clone());
                     charge(key, checked, Spent::AtIssuance);
@@ -129,9 +129,9 @@ impl Charges {
                 charge(BucketKey::CertificatesPerDomain(domain), checked && !for_account, Spent::AtIssuance);
             }
         }
-        let exact = BucketKey::CertificatesPerFqdnSet(names.clone());
+        let exact = BucketKey::CertificatesPerFqdnSet(identifiers.clone());
         charge(exact, checked(LimitKind::CertificatesPerFqdnSet), Spent::AtIssuance);
-        for host in names.names() {
+        for host in identifiers.bases() {
             let failed = BucketKey::FailedAuthorizationsPerDomainPerAccount(account.clone(), host.clone());
             let checked = checked(LimitKind::FailedAuthorizationsPerDomainPerAccount);
             charge(failed, checked, Spent::AtFailedValidation);
@@ -170,13 +170,12 @@ impl Charges {
     }
 
     pub(super) fn shared_charges(&self) -> impl Iterator<Item = &Charge> {
-        let names = self.charges.iter().find_map(|charge| match &charge.key {
-            BucketKey::CertificatesPerFqdnSet(set) => Some(set.names()),
+        let identifiers = self.charges.iter().find_map(|charge| match &charge.key {
+            BucketKey::CertificatesPerFqdnSet(set) => Some(set),
             _ => None,
         });
-        let names = names.unwrap_or_default();
         let checked = self.charges.iter().filter(|charge| charge.checked);
-        checked.filter(move |charge| charge.key.is_shared_beyond(names))
+        checked.filter(move |charge| identifiers.is_some_and(|set| charge.key.is_shared_beyond(set)))
     }
 
     pub(super) fn whole_account(&self) -> Option<&BucketKey> {
@@ -184,9 +183,9 @@ impl Charges {
     }
 }
 
-/// The domains on which the CA counts, each once, sorted.
-fn counted_domains(limits: &Limits, names: &NameSet) -> Vec<DomainName> {
-    let mut domains: Vec<DomainName> = names.names().iter().map(|name| limits.counted_domain(name)).collect();
+/// Returns the domains that the CA counts, each once, sorted.
+fn counted_domains(limits: &Limits, identifiers: &IdentifierSet) -> Vec<DomainName> {
+    let mut domains: Vec<DomainName> = identifiers.bases().map(|name| limits.counted_domain(name)).collect();
     domains.sort_unstable();
     domains.dedup();
     domains

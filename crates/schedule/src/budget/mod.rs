@@ -4,7 +4,8 @@
 //! and [`Budgets`] all buckets together. What the CA says when it refuses all the same is a
 //! [`ReachedLimit`], and corrects the mirror.
 //!
-//! Names are those that [`HostName`](fleetcert_names::HostName) can hold: neither wildcards nor addresses.
+//! An order is for an [`IdentifierSet`](fleetcert_names::IdentifierSet), and so is the bucket of the exact set. Validations
+//! and registered domains are counted by the base of a wildcard, as the CA does.
 
 mod budgets;
 mod charge;
@@ -27,7 +28,7 @@ pub use charge::{Charge, Charges, MAX_ORDER_AGE, OrderKind, SAME_SET_WINDOW, Spe
 pub use correction::{Correction, Refusal};
 pub use denial::{HELD_TOKEN_RETRY, SharedDenial};
 pub use denied::{Denied, DeniedBy};
-pub use key::{Account, BucketKey, LimitKind, NameSet};
+pub use key::{Account, AccountError, BucketKey, LimitKind};
 pub use key_text::BucketKeyError;
 pub use leave::Leave;
 pub use limit::{Bucket, Decision, Limit, LimitError};

@@ -7,7 +7,7 @@
 //! this queue.
 //!
 //! ```
-//! use fleetcert_schedule::budget::{Account, Budgets, Charges, Limits, NameSet, OrderKind};
+//! use fleetcert_schedule::budget::{Account, Budgets, Charges, Limits, OrderKind};
 //! use fleetcert_schedule::budget::Outcome;
 //! use fleetcert_schedule::order_queue::{NextOrder, OrderQueue, OrderQueueOptions};
 //! use fleetcert_schedule::order_queue::{Reserve, WaitingOrder, lane_of, pool_of};
@@ -18,8 +18,7 @@
 //! let account = Account::new("https://ca.example/acct/1").expect("visible ASCII");
 //! let mut budgets = Budgets::new(Limits::lets_encrypt_production(), 100_000);
 //! let charges = |budgets: &Budgets, device: &u32| {
-//!     let name = format!("d{device}.fleet.example.com").parse().expect("a host name");
-//!     let names = NameSet::new(&[name]).expect("one name");
+//!     let names = format!("d{device}.fleet.example.com").parse().expect("a name");
 //!     Charges::order(budgets.limits(), OrderKind::New, &account, &names)
 //! };
 //! let mut queue: OrderQueue<u32> = OrderQueue::new(&OrderQueueOptions::default());

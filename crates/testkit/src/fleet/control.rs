@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
+use fleetcert_names::IdentifierSet;
 use fleetcert_schedule::breaker::{Admission, Breaker, BreakerRule, Failure};
 use fleetcert_schedule::budget::{
-    Account, BucketKey, Budgets, Charges, HELD_TOKEN_RETRY, Limit, Limits, NameSet, OrderKind, Outcome,
-    Refusal, Reservation,
+    Account, BucketKey, Budgets, Charges, HELD_TOKEN_RETRY, Limit, Limits, OrderKind, Outcome, Refusal,
+    Reservation,
 };
 use fleetcert_schedule::order_queue::{
     Candidate, NextOrder, OrderQueue, OrderQueueOptions, Predecessor, Reserve, Tenant, WaitingOrder, lane_of,
@@ -144,7 +145,7 @@ impl<'a> Control<'a> {
 
     fn charges(&self, device: u32, order: &FleetOrder, now: SystemTime) -> (OrderKind, Charges) {
         let kind = OrderKind::at(order.window, order.last_issued, now);
-        let names = NameSet::from(self.scenario.name_of(device));
+        let names = IdentifierSet::from(self.scenario.name_of(device));
         (kind, Charges::order(self.budgets.limits(), kind, &self.account, &names))
     }
 
@@ -291,7 +292,9 @@ impl<'a> Control<'a> {
             limiter::Limit::CertificatesPerDomain => {
                 BucketKey::CertificatesPerDomain(limits.counted_domain(&name))
             }
-            limiter::Limit::CertificatesPerExactSet => BucketKey::CertificatesPerFqdnSet(NameSet::from(name)),
+            limiter::Limit::CertificatesPerExactSet => {
+                BucketKey::CertificatesPerFqdnSet(IdentifierSet::from(name))
+            }
             limiter::Limit::FailedAuthorizations => {
                 BucketKey::FailedAuthorizationsPerDomainPerAccount(self.account.clone(), name)
             }

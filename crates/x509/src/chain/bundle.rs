@@ -69,6 +69,34 @@ impl Chain {
         self.certificates.iter().map(|der| pem::encode(pem::CERTIFICATE, der).to_string()).collect()
     }
 
+    /// Returns the chain with each certificate followed by its issuer, leaf first. Repeated certificates and those that
+    /// issued none of the others are dropped.
+    ///
+    /// RFC 8555 section 7.4.2 recommends that a CA sends them so, and does not require it. A chain whose leaf was issued
+    /// by none of its certificates is returned as it is.
+    #[must_use]
+    pub fn in_order(&self) -> Self {
+        let mut candidates = self.certificates.iter().enumerate();
+        let leaf = candidates.find_map(|(position, der)| {
+            let leaf = Leaf::from_der(der).ok().filter(|one| !one.is_authority())?;
+            Some((position, leaf))
+        });
+        let (position, leaf) = leaf.unwrap_or_else(|| (0, self.leaf.clone()));
+        let mut ordered = vec![self.certificates[position].clone()];
+        let issuer_of = |ordered: &[CertificateDer<'static>]| {
+            let subject = ordered.last()?;
+            let mut rest = self.certificates.iter().filter(|one| !ordered.contains(one));
+            rest.find(|issuer| super::link::is_signed_by(subject, issuer)).cloned()
+        };
+        while let Some(issuer) = issuer_of(&ordered) {
+            ordered.push(issuer);
+        }
+        if ordered.len() == 1 && self.certificates.len() > 1 {
+            return self.clone();
+        }
+        Self { certificates: ordered, leaf }
+    }
+
     /// The certificates in DER, the leaf first.
     pub fn certificates(&self) -> &[CertificateDer<'static>] {
         &self.certificates

@@ -237,6 +237,29 @@ fn the_links_differ() {
 }
 
 #[test]
+fn chain_in_order_has_each_issuer_once() {
+    let (authority, stranger, csr) = (Authority::new(), Authority::new(), csr(&["xi8qz.fleet.test"]));
+    let leaf = authority.leaf(&csr, |_| ());
+    let chain = |certificates: &[&CertificateDer<'static>]| {
+        Chain::from_certificates(certificates.iter().map(|one| (*one).clone()).collect()).unwrap()
+    };
+    let (issuer, root) = (&authority.intermediate, &authority.root);
+    let ordered = chain(&[&leaf, issuer, root]);
+    assert_eq!(ordered.in_order(), ordered);
+    for sent in [
+        chain(&[&leaf, root, issuer]),
+        chain(&[root, issuer, &leaf]),
+        chain(&[&leaf, issuer, issuer, root, &leaf, root]),
+        chain(&[&leaf, &stranger.intermediate, issuer, &stranger.root, root]),
+    ] {
+        assert_eq!(sent.in_order(), ordered);
+    }
+    let broken = chain(&[&leaf, &stranger.intermediate]);
+    assert_eq!(broken.in_order(), broken, "nothing is dropped that shows a broken chain");
+    assert_eq!(chain(&[&leaf]).in_order(), chain(&[&leaf]));
+}
+
+#[test]
 fn the_length_of_life_differs() {
     let (authority, csr) = (Authority::new(), csr(&["xi8qz.fleet.test"]));
     let chain = authority.chain(&csr, |_| ());

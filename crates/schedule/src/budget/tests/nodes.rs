@@ -160,7 +160,7 @@ impl Store {
                     OrderKind::AriWindow { same_set: true },
                 ];
                 let name = host(&format!("d{name}.example.com"));
-                let names = NameSet::new(std::slice::from_ref(&name)).unwrap();
+                let names = fleetcert_names::IdentifierSet::from(name.clone());
                 let charges =
                     Charges::order(&small_limits(), kinds[usize::from(kind) % 4], &account(), &names);
                 let (mut budgets, read) = self.read(&charges, now);

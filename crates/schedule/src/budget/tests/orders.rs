@@ -90,13 +90,38 @@ fn what_each_kind_of_order_costs() {
 #[test]
 fn names_of_one_domain_cost_one_token_of_it() {
     let names = set(&["b.example.com", "a.example.com", "x.github.io", "A.example.com"]);
-    assert_eq!(names.as_str(), "a.example.com,b.example.com,x.github.io");
+    assert_eq!(names.canonical(), "a.example.com,b.example.com,x.github.io");
     let charges = Charges::order(&Limits::lets_encrypt_production(), OrderKind::New, &account(), &names);
     let keys: Vec<_> = charges.iter().map(|charge| charge.key.to_string()).collect();
     let domains: Vec<_> = keys.iter().filter(|key| key.starts_with("CertificatesPerDomain ")).collect();
     assert_eq!(domains, ["CertificatesPerDomain example.com", "CertificatesPerDomain x.github.io"]);
     assert_eq!(keys.len(), 1 + 2 + 1 + 2 * 3);
-    assert_eq!(NameSet::new(&[]), None);
+}
+
+#[test]
+fn exact_set_of_a_wildcard_is_not_that_of_its_base() {
+    let limits = Limits::lets_encrypt_production();
+    let keys = |names: &[&str]| -> Vec<String> {
+        let charges = Charges::order(&limits, OrderKind::New, &account(), &set(names));
+        charges.iter().map(|charge| charge.key.to_string()).collect()
+    };
+    let (base, both) = (keys(&["a.example.com"]), keys(&["*.a.example.com", "a.example.com"]));
+    assert_eq!(both.len(), base.len(), "one domain, one name to validate");
+    let differs: Vec<_> = both.iter().filter(|key| !base.contains(key)).collect();
+    assert_eq!(differs, ["CertificatesPerFQDNSet *.a.example.com,a.example.com"]);
+    assert!(both.iter().all(|key| key.parse::<BucketKey>().unwrap().to_string() == *key));
+}
+
+#[test]
+fn account_without_a_visible_ascii_url_is_refused_with_the_reason() {
+    for (url, reason) in [
+        ("", AccountError::Length(0)),
+        (&*"x".repeat(513), AccountError::Length(513)),
+        ("https://ca.test/a b", AccountError::Character(' ')),
+        ("https://ca.test/é", AccountError::Character('é')),
+    ] {
+        assert_eq!(Account::new(url), Err(reason), "{url}");
+    }
 }
 
 #[test]
@@ -406,5 +431,7 @@ fn only_what_others_draw_on_is_shared() {
         [LimitKind::NewOrdersPerAccount, LimitKind::CertificatesPerDomain, LimitKind::WholeAccount];
     assert_eq!(kinds("d1.fleet.example.com"), of_domain);
     assert_eq!(kinds("www.d1.github.io"), of_domain);
-    assert_eq!(kinds("d1.github.io"), [LimitKind::NewOrdersPerAccount, LimitKind::WholeAccount]);
+    for own in ["d1.github.io", "*.d1.github.io,d1.github.io"] {
+        assert_eq!(kinds(own), [LimitKind::NewOrdersPerAccount, LimitKind::WholeAccount]);
+    }
 }

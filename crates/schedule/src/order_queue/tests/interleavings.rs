@@ -175,7 +175,7 @@ proptest! {
                         let (job, ..) = model.running.remove(&key).unwrap();
                         let outcome = match how {
                             0 => Outcome::Done,
-                            1 => Outcome::NotIssued { failed: job.names.names().to_vec() },
+                            1 => Outcome::NotIssued { failed: job.names.bases().cloned().collect() },
                             _ => Outcome::Unknown,
                         };
                         let back = fleet.finish(key, &outcome, now);
