@@ -110,6 +110,6 @@ async fn errors_come_back_by_their_kind() -> Result {
         WebhookBackend::connect(options(server, secret), &http(Arc::new(SystemClock)), &zone()).await?;
     let error = backend.read(&elsewhere, &elsewhere, RecordType::A).await.unwrap_err();
     assert_eq!(error.kind(), BackendErrorKind::NotInZone);
-    assert!(error.to_string().contains("there is no such zone here"), "{error}");
+    assert!(error.to_string().contains("the backend does not have this zone"), "{error}");
     Ok(())
 }
