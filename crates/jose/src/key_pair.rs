@@ -57,7 +57,7 @@ impl KeyPair {
             Algorithm::Es256 => EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map(Inner::Ecdsa),
             Algorithm::Es384 => EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING).map(Inner::Ecdsa),
             Algorithm::EdDsa => Ed25519KeyPair::generate().map(Inner::Ed25519),
-            Algorithm::Rs256 | Algorithm::Hs256 => {
+            Algorithm::Rs256 | Algorithm::Hs256 | Algorithm::Hs384 | Algorithm::Hs512 => {
                 return Err(JoseError::new(JoseErrorKind::Unsupported, "new keys are ES256, ES384 or EdDSA"));
             }
         };
