@@ -85,7 +85,8 @@ pub use authority::{
     RevocationReason,
 };
 pub use client::{
-    Account, AccountFile, AccountKey, Client, ClientOptions, Credentials, TermsOfService, Traffic,
+    Account, AccountFile, AccountKey, Client, ClientOptions, Credentials, ExternalAccount, Registration,
+    TermsOfService, Traffic,
 };
 pub use driver::{
     Driver, DriverOptions, Entry, Job, Journal, JournalError, MemoryJournal, NoObserver, Observer, Outcome,

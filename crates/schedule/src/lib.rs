@@ -1,5 +1,5 @@
-//! Decisions about time for a fleet of certificates, as pure functions: when to renew, which order starts next, what the
-//! CA's rate limits allow, and when a whole fleet has its certificates.
+//! Decisions about time for a fleet of certificates, as pure functions: when to renew, which order starts next, and what
+//! the CA's rate limits allow.
 //!
 //! Nothing here reads a clock, draws a random number, waits, or does I/O. `now` and the randomness are arguments, and a
 //! decision is a value, so every rule can be tested. A random number is a `u64` with all values equally likely.
@@ -40,12 +40,11 @@
 //! | --- | --- |
 //! | [`order_queue`] | which order starts next, and why the others wait |
 //! | [`budget`] | what the CA's rate limits allow |
-//! | [`rollout`] | before anything is ordered: when the fleet is done, and which limit binds |
 //! | [`quota`] | whether one name or one device asks too often |
 //! | [`breaker`] | whether the CA or the zone is out of order |
 //! | [`pacer`] | how many requests a second the CA gets |
 //! | [`clock_guard`] | whether the clock can be trusted |
-//! | [`known_ca`] | which limits and rates a CA publishes |
+//! | [`known_ca`] | which limits, rates and lifetimes a CA publishes |
 //!
 //! A renewal happens at a random moment of its [`Window`]. A [`Calendar`] spreads certificates that were issued on one day,
 //! a [`Margin`] leaves time for an outage, and a [`MassPlan`] paces the renewals after a mass revocation:
@@ -74,7 +73,6 @@ mod queue;
 pub mod quota;
 mod renewal;
 mod retry;
-pub mod rollout;
 
 pub use moment::Moment;
 pub use queue::expected_completion;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{MAX_JWS, mac_key};
 use crate::members::Members;
-use crate::{Algorithm, JoseError, JoseErrorKind, ProtectedHeader, Signer, base64url};
+use crate::{JoseError, JoseErrorKind, ProtectedHeader, Signer, base64url};
 
 /// A signed message, ready to send. `Debug` shows the length of the payload instead of the payload.
 #[derive(Clone, Serialize, Deserialize)]
@@ -43,18 +43,17 @@ impl FlattenedJws {
     ///     typ: None,
     /// };
     /// let mac_key = [7; 32];
-    /// let binding = FlattenedJws::sign_hs256(&header, b"the account's jwk", &mac_key)?;
-    /// assert!(UnverifiedJws::try_from(binding)?.verify_hs256(&mac_key).is_ok());
+    /// let binding = FlattenedJws::sign_mac(&header, b"the account's jwk", &mac_key)?;
+    /// assert!(UnverifiedJws::try_from(binding)?.verify_mac(&mac_key).is_ok());
     /// # Ok::<(), fleetcert_jose::JoseError>(())
     /// ```
     ///
     /// # Errors
-    /// [`JoseErrorKind::Unsupported`] if the header's algorithm is not HS256 or the header contains a `jwk`,
-    /// [`JoseErrorKind::BadKey`] if the key has fewer than 32 octets (RFC 7518 section 3.2).
-    pub fn sign_hs256(header: &ProtectedHeader, payload: &[u8], mac_key: &[u8]) -> Result<Self, JoseError> {
-        header.require_algorithm(Algorithm::Hs256)?;
+    /// [`JoseErrorKind::Unsupported`] if the header's algorithm is not HS256, HS384 or HS512, or the header contains a
+    /// `jwk`; [`JoseErrorKind::BadKey`] if the key is shorter than the MAC (RFC 7518 section 3.2).
+    pub fn sign_mac(header: &ProtectedHeader, payload: &[u8], mac_key: &[u8]) -> Result<Self, JoseError> {
+        let key = self::mac_key(header.alg, mac_key)?;
         header.require_algorithm_of_key()?;
-        let key = self::mac_key(mac_key)?;
         Self::with_signature(header, payload, |signed| Ok(hmac::sign(&key, signed).as_ref().to_vec()))
     }
 

@@ -36,7 +36,7 @@ fn header_cannot_choose_the_algorithm() {
     assert_eq!(error.kind(), JoseErrorKind::Unsupported);
     // HS256 with the public key as its secret, the classic confusion.
     let header = ProtectedHeader { alg: Algorithm::Hs256, ..header };
-    let forged = FlattenedJws::sign_hs256(&header, b"", &key.jwk().spki_der()).unwrap().to_json();
+    let forged = FlattenedJws::sign_mac(&header, b"", &key.jwk().spki_der()).unwrap().to_json();
     let error = UnverifiedJws::parse(&forged).unwrap().verify(key.jwk()).unwrap_err();
     assert_eq!(error.kind(), JoseErrorKind::Unsupported);
 }
@@ -63,9 +63,12 @@ fn header_with_another_key_neither_signs_nor_verifies() {
 fn mac_verifies_only_with_its_key() {
     let header = mac_header(KeyReference::Kid("k".into()));
     // Let's Encrypt uses none; the CAs that do hand out keys of 32 octets and more.
-    for octets in [32, 64, 200] {
-        let jws = FlattenedJws::sign_hs256(&header, b"p", &vec![7; octets]).unwrap().to_json();
-        let verify = |key: &[u8]| UnverifiedJws::parse(&jws).unwrap().verify_hs256(key);
+    for (alg, octets) in
+        [(Algorithm::Hs256, 32), (Algorithm::Hs256, 200), (Algorithm::Hs384, 48), (Algorithm::Hs512, 64)]
+    {
+        let header = ProtectedHeader { alg, ..header.clone() };
+        let jws = FlattenedJws::sign_mac(&header, b"p", &vec![7; octets]).unwrap().to_json();
+        let verify = |key: &[u8]| UnverifiedJws::parse(&jws).unwrap().verify_mac(key);
         assert_eq!(verify(&vec![7; octets]).unwrap().payload(), b"p");
         assert_eq!(verify(&vec![8; octets]).unwrap_err().kind(), JoseErrorKind::BadSignature);
     }
@@ -74,11 +77,16 @@ fn mac_verifies_only_with_its_key() {
 #[test]
 fn short_mac_keys_are_rejected() {
     let header = mac_header(KeyReference::Kid("k".into()));
-    let jws = FlattenedJws::sign_hs256(&header, b"p", &[7; 32]).unwrap();
-    for octets in [0, 6, 31] {
-        let error = FlattenedJws::sign_hs256(&header, b"p", &vec![7; octets]).unwrap_err();
+    let jws = FlattenedJws::sign_mac(&header, b"p", &[7; 32]).unwrap();
+    for (alg, octets) in [(Algorithm::Hs384, 47), (Algorithm::Hs512, 63)] {
+        let header = ProtectedHeader { alg, ..header.clone() };
+        let error = FlattenedJws::sign_mac(&header, b"p", &vec![7; octets]).unwrap_err();
         assert_eq!(error.kind(), JoseErrorKind::BadKey);
-        let error = UnverifiedJws::try_from(jws.clone()).unwrap().verify_hs256(&vec![7; octets]).unwrap_err();
+    }
+    for octets in [0, 6, 31] {
+        let error = FlattenedJws::sign_mac(&header, b"p", &vec![7; octets]).unwrap_err();
+        assert_eq!(error.kind(), JoseErrorKind::BadKey);
+        let error = UnverifiedJws::try_from(jws.clone()).unwrap().verify_mac(&vec![7; octets]).unwrap_err();
         assert_eq!(error.kind(), JoseErrorKind::BadKey);
     }
 }
@@ -87,7 +95,7 @@ fn short_mac_keys_are_rejected() {
 fn header_with_a_jwk_is_rejected_for_a_mac() {
     let key = KeyPair::generate(Algorithm::Es256).unwrap();
     let header = mac_header(KeyReference::Jwk(key.jwk().clone()));
-    let error = FlattenedJws::sign_hs256(&header, b"p", &[7; 32]).unwrap_err();
+    let error = FlattenedJws::sign_mac(&header, b"p", &[7; 32]).unwrap_err();
     assert_eq!(error.kind(), JoseErrorKind::Unsupported);
 }
 

@@ -6,7 +6,7 @@ use aws_lc_rs::hmac;
 
 use super::{FlattenedJws, MAX_JWS, mac_key};
 use crate::members::Members;
-use crate::{Algorithm, JoseError, JoseErrorKind, Jwk, ProtectedHeader, base64url};
+use crate::{JoseError, JoseErrorKind, Jwk, ProtectedHeader, base64url};
 
 /// A parsed message that is not verified yet: its header may be read to find the key. `Debug` shows the length of the
 /// payload instead of the payload.
@@ -73,10 +73,9 @@ impl UnverifiedJws {
     /// Verifies a message that was signed with a MAC key (RFC 8555 section 7.3.4), in constant time.
     ///
     /// # Errors
-    /// As for [`verify`](Self::verify); `BadKey` if the key has fewer than 32 octets (RFC 7518 section 3.2).
-    pub fn verify_hs256(self, mac_key: &[u8]) -> Result<VerifiedJws, JoseError> {
-        self.header.require_algorithm(Algorithm::Hs256)?;
-        let key = self::mac_key(mac_key)?;
+    /// As for [`verify`](Self::verify); `BadKey` if the key is shorter than the MAC (RFC 7518 section 3.2).
+    pub fn verify_mac(self, mac_key: &[u8]) -> Result<VerifiedJws, JoseError> {
+        let key = self::mac_key(self.header.alg, mac_key)?;
         let bad = |_| JoseError::new(JoseErrorKind::BadSignature, "the MAC does not verify with this key");
         hmac::verify(&key, &self.signed, &self.signature).map_err(bad)?;
         Ok(VerifiedJws { header: self.header, payload: self.payload })

@@ -3,12 +3,13 @@
 use std::time::{Duration, SystemTime};
 
 use fleetcert_names::HostName;
+use fleetcert_schedule::known_ca::Profile;
 use fleetcert_x509::Validity;
 
 use crate::limiter::{CaLimits, Limiter, OrderFacts, Refused};
 use crate::renewal::boulder_window;
 
-use super::scenario::{Lives, Scenario};
+use super::scenario::Scenario;
 
 /// A CA as a simulated control server sees it: orders are placed, and completed later.
 ///
@@ -85,7 +86,7 @@ pub enum What {
 #[derive(Debug)]
 pub struct Books {
     limiter: Limiter,
-    lives: Lives,
+    profile: Profile,
     account: String,
     last: Vec<Option<Last>>,
     entries: Option<Vec<Entry>>,
@@ -106,7 +107,7 @@ impl Books {
     pub fn new(limits: CaLimits, scenario: &Scenario, account: &str, keep_ledger: bool) -> Self {
         Self {
             limiter: Limiter::new(limits),
-            lives: scenario.lives.clone(),
+            profile: scenario.profile,
             account: account.to_owned(),
             last: Vec::new(),
             entries: keep_ledger.then(Vec::new),
@@ -173,7 +174,7 @@ impl Ca for Books {
         // A certificate tells whole seconds.
         let not_before = whole_seconds(now) - BACKDATE;
         // The validity includes its last second.
-        let not_after = not_before + self.lives.at(now) - Duration::from_secs(1);
+        let not_after = not_before + self.profile.lifetime_at(now) - Duration::from_secs(1);
         let index = order.device as usize;
         if self.last.len() <= index {
             self.last.resize(index + 1, None);

@@ -74,7 +74,7 @@ impl<'a> Control<'a> {
             capacity: devices.saturating_mul(2).max(1000),
             ..OrderQueueOptions::default()
         };
-        let cycle = scenario.lives.at(scenario.start).as_secs() * 2 / 3 / 3600;
+        let cycle = scenario.profile.lifetime_at(scenario.start).as_secs() * 2 / 3 / 3600;
         let in_an_hour = u64::from(scenario.devices) / cycle.max(1);
         Self {
             scenario,

@@ -25,9 +25,8 @@ mod orders;
 mod report;
 mod scenario;
 mod simulation;
-mod timeline;
 
 pub use ca::{Books, Ca, Entry, Order, ValidationFailed, What};
 pub use report::{DayLine, Quantiles, Reason, Report, Waits};
-pub use scenario::{ACCOUNT, Habits, Incident, Lives, Returning, Scenario, Span, Zone};
+pub use scenario::{ACCOUNT, Habits, Incident, Returning, Scenario, Span, Zone};
 pub use simulation::{Progress, simulate};

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use fleetcert_names::{DomainName, HostName};
 use fleetcert_schedule::Margin;
 use fleetcert_schedule::budget::Limits;
+use fleetcert_schedule::known_ca::Profile;
 
 use crate::limiter::CaLimits;
 
@@ -27,8 +28,8 @@ pub struct Scenario {
     pub growth_per_mille: u32,
     /// All chance comes from here: the same seed, the same result.
     pub seed: u64,
-    /// How long certificates hold.
-    pub lives: Lives,
+    /// Profile of the certificates.
+    pub profile: Profile,
     /// How the zone is counted by the CA.
     pub zone: Zone,
     /// The devices belong to so many customers.
@@ -64,17 +65,6 @@ pub struct Habits {
     pub reinstall_in_a_loop: u32,
     /// So many devices in all ask a thousand times a second for an hour of the second day, and once a minute after it.
     pub hostile: u32,
-}
-
-/// How long certificates hold, by the day on which they are issued.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lives {
-    /// The profile to be ordered.
-    pub profile: String,
-    /// The life at first.
-    pub at_first: Duration,
-    /// From these moments on, in order, another.
-    pub changes: Vec<(SystemTime, Duration)>,
 }
 
 /// A stretch of time, from the start of the scenario.
@@ -125,7 +115,7 @@ impl Scenario {
             devices,
             growth_per_mille: 10,
             seed,
-            lives: Lives::tlsserver(),
+            profile: Profile::TlsServer,
             zone: Zone::PublicSuffix,
             tenants: 100,
             order_takes: (Duration::from_secs(5), Duration::from_secs(15)),
@@ -187,39 +177,6 @@ fn listed() -> DomainName {
 
 /// The zone that is on the public suffix list, in this scenario.
 const LISTED: &str = "fleet.example";
-
-impl Lives {
-    /// 45 days.
-    pub fn tlsserver() -> Self {
-        Self { profile: "tlsserver".to_owned(), at_first: 45 * DAY, changes: Vec::new() }
-    }
-
-    /// 90 days; 64 from 2027-02-10 on, 45 from 2028-02-16 on, as Let's Encrypt has announced.
-    pub fn classic() -> Self {
-        let changes = [(1_802_217_600, 64), (1_834_272_000, 45)]
-            .map(|(at, days)| (SystemTime::UNIX_EPOCH + Duration::from_secs(at), DAY * days))
-            .to_vec();
-        Self { profile: "classic".to_owned(), at_first: 90 * DAY, changes }
-    }
-
-    /// 160 hours.
-    pub fn shortlived() -> Self {
-        Self { profile: "shortlived".to_owned(), at_first: 160 * HOUR, changes: Vec::new() }
-    }
-
-    /// The lives of this profile of Let's Encrypt.
-    pub fn of_profile(name: &str) -> Option<Self> {
-        [Self::tlsserver(), Self::classic(), Self::shortlived()]
-            .into_iter()
-            .find(|lives| lives.profile == name)
-    }
-
-    /// How long a certificate holds that is issued at `at`.
-    pub fn at(&self, at: SystemTime) -> Duration {
-        let changed = self.changes.iter().rev().find(|(from, _)| *from <= at);
-        changed.map_or(self.at_first, |(_, life)| *life)
-    }
-}
 
 impl Span {
     /// Whether `time` lies in it.

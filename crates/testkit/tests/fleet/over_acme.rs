@@ -19,6 +19,9 @@ use fleetcert_x509::{CertificateId, Chain, KeyKind, KeyPair, Validity, csr_for};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
+/// Name of the only profile.
+const PROFILE: &str = "tlsserver";
+
 /// A test CA whose clock stands still while the simulation waits for it.
 pub(crate) struct OverAcme {
     runtime: Runtime,
@@ -28,7 +31,6 @@ pub(crate) struct OverAcme {
     zone: DomainName,
     server: NameServer,
     key: KeyPair,
-    profile: String,
     open: HashMap<u32, Box<dyn OrderHandle>>,
     last: HashMap<u32, CertificateId>,
     stop: CancellationToken,
@@ -52,13 +54,10 @@ impl OverAcme {
             let mut options = TestCaOptions::new(listener.local_addr());
             options.rate_limits = Some(limits);
             options.acme.reuse_orders = false;
-            let life = scenario.lives.at_first;
-            assert!(scenario.lives.changes.is_empty(), "the test CA has one life for a profile");
-            options.profiles = [(
-                scenario.lives.profile.clone(),
-                Profile { description: "of the scenario".to_owned(), life },
-            )]
-            .into();
+            let life = scenario.profile.lifetime_at(scenario.start);
+            assert_eq!(scenario.profile.lifetime_at(scenario.end()), life, "the test CA has one lifetime");
+            let profile = Profile { description: "of the scenario".to_owned(), life };
+            options.profiles = [(PROFILE.to_owned(), profile)].into();
             let (ca, service) =
                 TestCa::start(options, Arc::new(clock.clone()), Arc::new(SystemEntropy)).await.unwrap();
             tokio::spawn(listener.serve(stop.clone()));
@@ -78,7 +77,6 @@ impl OverAcme {
             zone,
             server,
             key: KeyPair::generate(KeyKind::P256).unwrap(),
-            profile: scenario.lives.profile.clone(),
             open: HashMap::new(),
             last: HashMap::new(),
             stop,
@@ -126,7 +124,7 @@ impl Ca for OverAcme {
         let replaces = if order.replaces { self.last.get(&order.device).cloned() } else { None };
         let wanted = NewOrder {
             replaces,
-            profile: Some(self.profile.clone()),
+            profile: Some(PROFILE.to_owned()),
             ..NewOrder::new(order.name.clone().into())
         };
         let placed = self.runtime.block_on(self.account.new_order(&wanted)).unwrap();

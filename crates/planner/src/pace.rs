@@ -1,15 +1,16 @@
-//! How fast first certificates come through the shared limits.
+//! The pace at which the shared limits allow first certificates.
 
 use std::time::Duration;
 
-use super::fleet::{Fleet, Zones};
-use crate::budget::{BucketKey, Limit, LimitKind, Limits, Rule};
+use fleetcert_schedule::budget::{BucketKey, Limit, LimitKind, Limits, Rule};
 
-/// One limit as a queue that never runs dry sees it: `burst` at once, then one in each `interval`, in each of
-/// `buckets` buckets that are filled alike.
+use crate::fleet::{Fleet, Zones};
+
+/// One limit as a queue that is never empty uses it: `burst` at once, then one in each `interval`, in each of `buckets`
+/// equal buckets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Pace {
-    pub(super) kind: LimitKind,
+pub(crate) struct Pace {
+    pub(crate) kind: LimitKind,
     burst: u64,
     /// In nanoseconds.
     interval: u128,
@@ -17,62 +18,62 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    pub(super) fn new(kind: LimitKind, limit: &Limit, buckets: u16) -> Self {
+    pub(crate) fn new(kind: LimitKind, limit: &Limit, buckets: u16) -> Self {
         let interval = limit.emission_interval().as_nanos();
         Self { kind, burst: limit.burst().into(), interval, buckets: buckets.into() }
     }
 
-    /// A share of it. What does not divide is rounded to the slower side.
+    /// Returns a share of the pace, rounded to the slower side.
     fn share(&self, percent: u8) -> Option<Self> {
         let percent = u64::from(percent);
         let interval = (self.interval * 100).div_ceil(u128::from((percent != 0).then_some(percent)?));
         Some(Self { burst: self.burst * percent / 100, interval, ..*self })
     }
 
-    /// When the `device`-th, counted from one, gets its token: it is one of those in its bucket.
+    /// Returns when the `device`-th, counted from one, gets its token.
     fn after(&self, device: u64) -> u128 {
         let in_bucket = device.div_ceil(self.buckets);
         u128::from(in_bucket.saturating_sub(self.burst)).saturating_mul(self.interval)
     }
 
-    /// How many have got one when `nanos` have passed.
-    fn had_by(&self, nanos: u128) -> u128 {
+    /// Returns the number of tokens after `nanos`.
+    fn certificates_by(&self, nanos: u128) -> u128 {
         (u128::from(self.burst) + nanos / self.interval).saturating_mul(self.buckets.into())
     }
 
-    /// The straight line through its steps, times its buckets.
+    /// Returns the straight line through the steps, times the buckets.
     fn line(&self, device: u64) -> i128 {
         let beyond = i128::from(device) - i128::from(self.burst) * i128::from(self.buckets);
         beyond.saturating_mul(i128::try_from(self.interval).unwrap_or(i128::MAX))
     }
 
-    /// Whether it holds this device back longer than `other` does, by the lines.
+    /// Returns whether this device waits longer for this limit than for `other`, by the lines.
     fn slower_at(&self, other: &Self, device: u64) -> bool {
         let mine = self.line(device).saturating_mul(other.buckets.into());
         mine > other.line(device).saturating_mul(self.buckets.into())
     }
 }
 
-/// All shared limits that a first certificate passes.
+/// All shared limits that a first certificate uses.
 ///
-/// The curve of one bucket is a burst and then even steps. The lowest of such curves is concave, so a queue that
-/// follows it never meets an empty bucket, and nothing flows faster: the closed form is what a simulation gives.
+/// The curve of one bucket is a burst and then even steps. The minimum of these curves is concave, so a queue that
+/// follows it never meets an empty bucket, and no queue is faster: the closed form equals a simulation.
 ///
 /// The buckets of several domains step together. With more domains than the account can order at once, the last of
-/// them come later than is told here: by less than the time in which it orders one for each domain.
+/// them come later than computed: by less than the time in which it orders one for each domain.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Paces(Vec<Pace>);
+pub(crate) struct Paces(Vec<Pace>);
 
 /// The limits that a fleet shares: certificates of a domain, and orders of the account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Shared {
-    pub(super) domain_kind: LimitKind,
-    pub(super) domain: Rule,
-    pub(super) orders: Rule,
+pub(crate) struct SharedLimits {
+    pub(crate) domain_kind: LimitKind,
+    pub(crate) domain: Rule,
+    pub(crate) orders: Rule,
 }
 
-impl Shared {
-    pub(super) fn of(fleet: &Fleet, limits: &Limits) -> Self {
+impl SharedLimits {
+    pub(crate) fn of(fleet: &Fleet, limits: &Limits) -> Self {
         let (orders, domain, own) = match fleet.scope() {
             Some((account, domain)) => (
                 limits.rule_for(&BucketKey::NewOrdersPerAccount(account.clone())),
@@ -96,7 +97,7 @@ impl Shared {
         }
     }
 
-    pub(super) fn paces(&self, zones: Zones) -> Paces {
+    pub(crate) fn paces(&self, zones: Zones) -> Paces {
         let mut paces = Vec::with_capacity(2);
         if let (Zones::Domains(domains), Rule::Limited(limit)) = (zones, self.domain) {
             paces.push(Pace::new(self.domain_kind, &limit, domains.get()));
@@ -109,39 +110,39 @@ impl Shared {
 }
 
 impl Paces {
-    /// A share of all of them; `None` for no share at all.
-    pub(super) fn share(&self, percent: u8) -> Option<Self> {
+    /// Returns a share of all paces; `None` for 0 %.
+    pub(crate) fn share(&self, percent: u8) -> Option<Self> {
         self.0.iter().map(|pace| pace.share(percent)).collect::<Option<_>>().map(Self).filter(|_| percent > 0)
     }
 
-    /// When the `device`-th, counted from one, gets its certificate, if the queue begins at zero.
-    pub(super) fn after(&self, device: u64) -> Duration {
+    /// Returns when the `device`-th, counted from one, gets its certificate.
+    pub(crate) fn after(&self, device: u64) -> Duration {
         from_nanos(self.0.iter().map(|pace| pace.after(device)).max().unwrap_or(0))
     }
 
-    /// How many have theirs when this time has passed.
-    pub(super) fn had_by(&self, time: Duration) -> u64 {
-        let had = self.0.iter().map(|pace| pace.had_by(time.as_nanos())).min();
+    /// Returns the number of certificates after this time.
+    pub(crate) fn certificates_by(&self, time: Duration) -> u64 {
+        let had = self.0.iter().map(|pace| pace.certificates_by(time.as_nanos())).min();
         had.map_or(u64::MAX, |had| u64::try_from(had).unwrap_or(u64::MAX))
     }
 
-    /// How many come back in a while, of which no burst is left.
-    pub(super) fn come_back_in(&self, time: Duration) -> u64 {
+    /// Returns the tokens that are refilled in a time, without the burst.
+    pub(crate) fn refilled_in(&self, time: Duration) -> u64 {
         let back =
             self.0.iter().map(|pace| time.as_nanos().saturating_mul(pace.buckets.into()) / pace.interval);
         back.min().map_or(u64::MAX, |back| u64::try_from(back).unwrap_or(u64::MAX))
     }
 
-    /// The limit that is the slowest in the long run.
-    pub(super) fn slowest(&self) -> Option<LimitKind> {
+    /// Returns the slowest limit in the long run.
+    pub(crate) fn slowest(&self) -> Option<LimitKind> {
         self.0
             .iter()
             .max_by_key(|pace| pace.interval.saturating_mul(u128::from(u16::MAX)) / u128::from(pace.buckets))
             .map(|pace| pace.kind)
     }
 
-    /// The limit that holds the `device`-th back; `None` when it is served at once.
-    pub(super) fn binding(&self, device: u64) -> Option<LimitKind> {
+    /// Returns the limit that the `device`-th waits for; `None` if it waits for none.
+    pub(crate) fn binding(&self, device: u64) -> Option<LimitKind> {
         if self.after(device).is_zero() {
             return None;
         }
@@ -149,11 +150,11 @@ impl Paces {
         self.0.iter().copied().reduce(slowest).map(|pace| pace.kind)
     }
 
-    /// The devices up to `last` in groups that the same limit holds back: the limit, and the last device of each.
-    pub(super) fn groups(&self, last: u64) -> Vec<(Option<LimitKind>, u64)> {
+    /// Returns the devices up to `last` in groups that wait for the same limit: the limit, and the last device of each.
+    pub(crate) fn groups(&self, last: u64) -> Vec<(Option<LimitKind>, u64)> {
         let mut groups = Vec::new();
         let mut first = 1;
-        // Two lines cross once, and before them lies what is served at once: each limit holds one stretch.
+        // Two lines cross once, and the burst is before both: each limit binds in one stretch.
         while first <= last {
             let binding = self.binding(first);
             let (mut same, mut other) = (first, last + 1);
@@ -168,7 +169,7 @@ impl Paces {
     }
 }
 
-pub(super) fn from_nanos(nanos: u128) -> Duration {
+pub(crate) fn from_nanos(nanos: u128) -> Duration {
     const SECOND: u128 = 1_000_000_000;
     match u64::try_from(nanos / SECOND) {
         Ok(seconds) => Duration::new(seconds, (nanos % SECOND) as u32),

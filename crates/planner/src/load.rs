@@ -2,20 +2,20 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::plan::Rollout;
-use super::profile;
+use crate::plan::Rollout;
+use crate::profile::renewal_ages;
 
-/// How many requests the CA gets for a certificate with a fresh authorization: order, authorization, challenge, one
-/// poll, finalize, one poll, certificate.
-pub(super) const REQUESTS_PER_CERTIFICATE: u64 = 7;
+/// Requests to the CA for one certificate with a new authorization: order, authorization, challenge, one poll, finalize,
+/// one poll, certificate.
+pub(crate) const REQUESTS_PER_CERTIFICATE: u64 = 7;
 
-/// How many changes the zone gets for it: the challenge's TXT value is put there and taken away.
-pub(super) const TXT_WRITES_PER_CERTIFICATE: u64 = 2;
+/// Changes of the zone for one certificate: the challenge's TXT value is added and removed.
+pub(crate) const TXT_WRITES_PER_CERTIFICATE: u64 = 2;
 
-/// The most days that a plan tells the load of.
-pub(super) const LOAD_DAYS: u32 = 400;
+/// Maximum days of the load.
+pub(crate) const LOAD_DAYS: u32 = 400;
 
-/// What happens on one day. It is reckoned by the hour: a renewal comes an hour after its certificate at the soonest.
+/// The load of one day, computed by the hour: a renewal comes an hour after its certificate at the earliest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DayLoad {
     /// First certificates of devices of the fleet.
@@ -27,23 +27,23 @@ pub struct DayLoad {
 }
 
 impl DayLoad {
-    /// All certificates.
+    /// Returns the number of certificates.
     pub fn certificates(&self) -> u64 {
         self.fleet.saturating_add(self.new).saturating_add(self.renewals)
     }
 
-    /// Requests to the CA, without the questions for renewal windows.
+    /// Returns the number of requests to the CA, without polls of renewal windows.
     pub fn requests(&self) -> u64 {
         self.certificates().saturating_mul(REQUESTS_PER_CERTIFICATE)
     }
 
-    /// Changes of the zone.
+    /// Returns the number of changes of the zone.
     pub fn txt_writes(&self) -> u64 {
         self.certificates().saturating_mul(TXT_WRITES_PER_CERTIFICATE)
     }
 }
 
-pub(super) fn of(plan: &Rollout) -> Vec<DayLoad> {
+pub(crate) fn of(plan: &Rollout) -> Vec<DayLoad> {
     let hours = hours(plan);
     let mut days = vec![DayLoad::default(); hours.div_ceil(24)];
     let mut renewed = vec![0_u64; hours];
@@ -51,7 +51,7 @@ pub(super) fn of(plan: &Rollout) -> Vec<DayLoad> {
     let (mut fleet, mut new) = (fleet, Counter::default());
     for hour in 0..hours {
         let begins = HOUR * hour as u32;
-        // What is had in the very moment at which an hour ends belongs to the next.
+        // A certificate issued exactly at the end of an hour counts in the next.
         let ends = begins + (HOUR - Duration::from_nanos(1));
         let fleet = fleet.up_to(plan.with_certificate_after(ends).into());
         let new = new.up_to(newcomers.served_by(ends));
@@ -62,7 +62,7 @@ pub(super) fn of(plan: &Rollout) -> Vec<DayLoad> {
         day.renewals = day.renewals.saturating_add(renewals);
 
         let life = plan.start.checked_add(begins).map_or(Duration::ZERO, |at| life_at(plan, at));
-        let (from, until) = profile::ages(life);
+        let (from, until) = renewal_ages(life);
         let (early, late) = smeared(plan.fleet.smear, from, until);
         spread(&mut renewed, hour, fleet, early, late);
         spread(&mut renewed, hour, new.saturating_add(renewals), from, until);
@@ -70,8 +70,8 @@ pub(super) fn of(plan: &Rollout) -> Vec<DayLoad> {
     days
 }
 
-/// The ages between which a first renewal comes: as much earlier than the window's middle as is to be smeared, and
-/// not earlier than the first hour.
+/// Returns the ages between which a first renewal comes: `smear` earlier than the window's middle, but not before the
+/// first hour.
 fn smeared(smear: Duration, from: Duration, until: Duration) -> (Duration, Duration) {
     let middle = from + (until - from) / 2;
     let early = middle.saturating_sub(smear);
@@ -79,16 +79,16 @@ fn smeared(smear: Duration, from: Duration, until: Duration) -> (Duration, Durat
 }
 
 fn life_at(plan: &Rollout, at: SystemTime) -> Duration {
-    plan.fleet.profile.life_at(at)
+    plan.fleet.profile.lifetime_at(at)
 }
 
-/// The rollout, and two cycles for its last device.
+/// Returns the length of the load: the rollout, and two cycles for its last device.
 fn hours(plan: &Rollout) -> usize {
     let most = DAY * LOAD_DAYS;
     let completion = plan.completion();
     let oldest = |after: Duration| {
         let at = plan.start.checked_add(after);
-        at.map_or(Duration::ZERO, |at| profile::ages(life_at(plan, at)).1)
+        at.map_or(Duration::ZERO, |at| renewal_ages(life_at(plan, at)).1)
     };
     let mut ends = completion.after.min(most);
     for _ in 0..2 {
@@ -98,15 +98,15 @@ fn hours(plan: &Rollout) -> usize {
     days as usize * 24
 }
 
-/// Lets those who got certificates in `hour` renew them evenly between two ages.
+/// Renews certificates that were issued in `hour` evenly between two ages.
 fn spread(renewed: &mut [u64], hour: usize, certificates: u64, from: Duration, until: Duration) {
     if certificates == 0 {
         return;
     }
     let (from, width) = (from.as_secs(), until.saturating_sub(from).as_secs().max(1));
     let first = (from / 3600).max(1);
-    // How many have renewed by the end of an hour, to the nearest: `halves / (2 * width)`. So none is lost between
-    // the hours. The quotient is carried on, as a division in each hour is what would take the time.
+    // The certificates renewed by the end of an hour, rounded: `halves / (2 * width)`. So none is lost between the
+    // hours. The quotient is carried from hour to hour, because a division in each would dominate the run time.
     let (all, whole) = (u128::from(certificates), 2 * u128::from(width));
     let age = u128::from((first + 1) * 3600 - from);
     let halves = 2 * age * all + u128::from(width);
@@ -128,7 +128,7 @@ fn spread(renewed: &mut [u64], hour: usize, certificates: u64, from: Duration, u
     }
 }
 
-/// A sum that is asked for its steps.
+/// Turns a growing sum into its steps.
 #[derive(Default)]
 struct Counter(u64);
 

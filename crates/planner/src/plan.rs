@@ -1,18 +1,19 @@
-//! The plan as a value.
+//! The plan of a rollout.
 
 use std::time::{Duration, SystemTime};
 
-use super::fleet::{Fleet, Growth, Reserve, Zones};
-use super::load::{self, DayLoad};
-use super::newcomers::{Newcomers, Room};
-use super::pace::{Paces, Shared};
-use super::steady::SteadyState;
-use super::tiers::Effect;
-use crate::budget::{LimitKind, Limits, Rule};
+use fleetcert_schedule::budget::{LimitKind, Limits, Rule};
 
-/// How a fleet gets its first certificates, and what follows.
+use crate::fleet::{Fleet, Growth, Reserve, Zones};
+use crate::load::{self, DayLoad};
+use crate::newcomers::{Newcomers, Room};
+use crate::pace::{Paces, SharedLimits};
+use crate::steady::SteadyState;
+use crate::tiers::Effect;
+
+/// The plan by which a fleet gets its first certificates, and the load that follows.
 ///
-/// Times are of a rollout that never idles and at which nothing fails: the soonest that the limits allow.
+/// Times are the earliest that the limits allow: the rollout never idles, and nothing fails.
 #[derive(Clone, Debug)]
 pub struct Rollout {
     /// Fleet that the plan is for.
@@ -24,7 +25,7 @@ pub struct Rollout {
     /// Beginning of the rollout.
     pub start: SystemTime,
     exact_set: Rule,
-    pub(super) shared: Shared,
+    pub(crate) shared: SharedLimits,
     /// Load of each day from the start on: the rollout and two renewal cycles, 400 days at most.
     pub load: Vec<DayLoad>,
 }
@@ -32,46 +33,45 @@ pub struct Rollout {
 /// The moment at which a part of the fleet has certificates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Milestone {
-    /// How many per cent of the fleet, as it is at the start.
+    /// Per cent of the fleet at the start.
     pub percent: u8,
-    /// How many devices that are.
+    /// Number of devices.
     pub devices: u32,
-    /// How long after the start.
+    /// Time after the start.
     pub after: Duration,
-    /// When; `None` beyond what the clock of the machine can tell.
+    /// Date; `None` beyond the range of `SystemTime`.
     pub at: Option<SystemTime>,
 }
 
 /// A part of the rollout in which the same limit binds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Phase {
-    /// The limit; `None` for what the full buckets let through at once.
+    /// Limit; `None` for the devices that the full buckets allow at once.
     pub limit: Option<LimitKind>,
-    /// The first device of the phase, counted from one.
+    /// First device of the phase, counted from one.
     pub first: u32,
-    /// The last one.
+    /// Last device.
     pub last: u32,
-    /// How long after the start the phase begins: with the last device of the one before.
+    /// Begin of the phase after the start: the last device of the phase before.
     pub from: Duration,
-    /// How long after the start its last device has a certificate.
+    /// Time after the start at which its last device has a certificate.
     pub until: Duration,
 }
 
 impl Rollout {
     /// Plans the rollout of `fleet` from `start` on, with full buckets.
     ///
-    /// The fleet goes through all shared limits but the reserve. New devices go through the reserve, and through
-    /// everything when the fleet is done; then nothing is reserved. A limit of which nothing is known is taken not
-    /// to bind; [`unknown`](Self::unknown) names it.
+    /// The fleet uses all shared limits except the reserve. New devices use the reserve, and all of the limits when the
+    /// fleet is done. An unknown limit counts as one that does not bind; [`unknown`](Self::unknown) names it.
     pub fn plan(fleet: Fleet, growth: Growth, limits: &Limits, reserve: Reserve, start: SystemTime) -> Self {
-        let shared = Shared::of(&fleet, limits);
+        let shared = SharedLimits::of(&fleet, limits);
         let exact_set = limits.rule(LimitKind::CertificatesPerFqdnSet);
         let mut plan = Self { fleet, growth, reserve, start, exact_set, shared, load: Vec::new() };
         plan.load = load::of(&plan);
         plan
     }
 
-    /// The limits of which the CA has published nothing, so that they were taken not to bind.
+    /// Returns the limits that the CA does not publish. They count as limits that do not bind.
     pub fn unknown(&self) -> Vec<LimitKind> {
         let rules = [
             (self.shared.domain_kind, self.shared.domain),
@@ -81,17 +81,17 @@ impl Rollout {
         rules.into_iter().filter(|(_, rule)| *rule == Rule::Unknown).map(|(kind, _)| kind).collect()
     }
 
-    /// When 10, 50, 90 and 100 per cent of the fleet have certificates.
+    /// Returns when 10, 50, 90 and 100 per cent of the fleet have certificates.
     pub fn milestones(&self) -> [Milestone; 4] {
         [10, 50, 90, 100].map(|percent| self.milestone(percent))
     }
 
-    /// When all of the fleet has.
+    /// Returns when the whole fleet has certificates.
     pub fn completion(&self) -> Milestone {
         self.milestone(100)
     }
 
-    /// When so many per cent of the fleet, rounded up to a device, have certificates. More than 100 counts as 100.
+    /// Returns when `percent` of the fleet, rounded up to a device, have certificates. More than 100 counts as 100.
     pub(crate) fn milestone(&self, percent: u8) -> Milestone {
         let percent = percent.min(100);
         let devices = (u64::from(self.fleet.devices) * u64::from(percent)).div_ceil(100);
@@ -105,13 +105,13 @@ impl Rollout {
         }
     }
 
-    /// How many devices of the fleet have certificates when this time has passed since the start.
+    /// Returns how many devices of the fleet have certificates after this time.
     pub fn with_certificate_after(&self, time: Duration) -> u32 {
-        let had = self.paces().had_by(time).min(self.fleet.devices.into());
+        let had = self.paces().certificates_by(time).min(self.fleet.devices.into());
         u32::try_from(had).unwrap_or(u32::MAX)
     }
 
-    /// What binds, from the first device to the last. Empty when there are no devices.
+    /// Returns the limits that bind, from the first device to the last. Empty for a fleet of no devices.
     pub fn phases(&self) -> Vec<Phase> {
         let paces = self.paces();
         let number = |device: u64| u32::try_from(device).unwrap_or(u32::MAX);
@@ -130,25 +130,24 @@ impl Rollout {
         paces.groups(self.fleet.devices.into()).into_iter().map(phase).collect()
     }
 
-    /// How much is left for new devices, and whether they wait.
+    /// Returns the room for new devices, and whether they wait.
     pub fn room(&self) -> Room {
         self.newcomers().room()
     }
 
-    /// The renewals of the fleet when all have certificates, of the life that a certificate has which is issued
-    /// then.
+    /// Returns the renewals of the fleet when all have certificates, with the lifetime of that time.
     pub fn steady_state(&self) -> SteadyState {
         let at = self.completion().at.unwrap_or(self.start);
-        SteadyState::new(self.fleet.devices, self.fleet.profile.life_at(at))
+        SteadyState::new(self.fleet.devices, self.fleet.profile.lifetime_at(at))
     }
 
-    /// What would change if the devices were named otherwise.
+    /// Returns what would change with other names.
     pub fn with_zones(&self, zones: Zones) -> Effect {
         self.effect(&self.shared, zones)
     }
 
-    /// The smallest number of registered domains, all with the limits that one has, with which the fleet is done
-    /// within this time and new devices do not wait for ever. `None` when more domains do not help.
+    /// Returns the smallest number of registered domains, each with the default limits, with which the fleet is done
+    /// within this time and the queue of new devices does not grow without bound. `None` if more domains do not help.
     pub fn domains_for(&self, within: Duration) -> Option<u16> {
         let enough = |domains: u16| {
             let domains = std::num::NonZeroU16::new(domains)?;
@@ -165,7 +164,7 @@ impl Rollout {
         Some(many)
     }
 
-    pub(super) fn effect(&self, shared: &Shared, zones: Zones) -> Effect {
+    pub(crate) fn effect(&self, shared: &SharedLimits, zones: Zones) -> Effect {
         let newcomers = self.newcomers_through(&shared.paces(zones));
         Effect {
             complete_after: newcomers.rollout_ends,
@@ -175,7 +174,7 @@ impl Rollout {
         }
     }
 
-    pub(super) fn newcomers(&self) -> Newcomers {
+    pub(crate) fn newcomers(&self) -> Newcomers {
         self.newcomers_through(&self.whole())
     }
 
@@ -184,12 +183,12 @@ impl Rollout {
         Newcomers::new(whole.clone(), self.growth, self.reserve, ends)
     }
 
-    /// All that the shared limits let through.
-    pub(super) fn whole(&self) -> Paces {
+    /// Returns the pace of all of the shared limits.
+    pub(crate) fn whole(&self) -> Paces {
         self.shared.paces(self.fleet.zones)
     }
 
-    /// What the fleet gets of it.
+    /// Returns the part of the pace that the fleet uses.
     fn paces(&self) -> Paces {
         self.of_the_fleet(&self.whole())
     }
@@ -199,7 +198,7 @@ impl Rollout {
         whole.share(100 - self.reserve.as_percent()).unwrap_or_else(|| whole.clone())
     }
 
-    pub(super) fn exact_set(&self) -> Rule {
+    pub(crate) fn exact_set(&self) -> Rule {
         self.exact_set
     }
 }

@@ -3,16 +3,16 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use fleetcert_planner::{Advice, Ask, DayLoad, Effect, ExpiryCause, Tier, Waiting, Zones};
 use fleetcert_schedule::budget::LimitKind;
-use fleetcert_schedule::rollout::{Advice, Ask, DayLoad, Effect, ExpiryCause, Tier, Waiting, Zones};
 
 use crate::dates::{DAY, day_after, number, span};
 use crate::flags::Planned;
 
 pub(crate) fn of(planned: &Planned) -> String {
     let mut out = String::new();
-    for section in [head, dates, binding, room, load, stride, expiry, tiers, names, advice] {
-        // A String takes all that is written to it.
+    for section in [head, dates, binding, room, load, steady_state, expiry, tiers, names, advice] {
+        // Writing to a String cannot fail.
         let _ = section(&mut out, planned);
     }
     out.lines().flat_map(|line| [line.trim_end(), "\n"]).collect()
@@ -36,9 +36,9 @@ fn head(out: &mut String, planned: &Planned) -> Written {
         writeln!(out, "With an override: {} {}", granted.kind, granted.limit)?;
     }
     for kind in plan.unknown() {
-        writeln!(out, "Nothing is known of {kind}: it is taken not to bind")?;
+        writeln!(out, "{kind} is unknown: the plan assumes that it does not bind")?;
     }
-    writeln!(out, "The soonest that the limits allow: nothing fails, and the rollout never idles.")
+    writeln!(out, "The earliest dates that the limits allow: nothing fails, and the rollout never idles.")
 }
 
 pub(crate) fn zones(zones: Zones) -> String {
@@ -84,7 +84,7 @@ fn room(out: &mut String, planned: &Planned) -> Written {
         Waiting::Nobody => writeln!(out, "  No new device waits for lack of tokens."),
         Waiting::Until { most, after, reserve } => {
             let on = day_after(plan.start, after);
-            writeln!(out, "  New devices wait: {} at the most, nobody from {on} on.", number(most))?;
+            writeln!(out, "  New devices wait: {} at most, none from {on} on.", number(most))?;
             reserve.map_or(Ok(()), |reserve| {
                 writeln!(out, "  With {} % reserved none would.", reserve.as_percent())
             })
@@ -123,13 +123,13 @@ fn load(out: &mut String, planned: &Planned) -> Written {
     Ok(())
 }
 
-fn stride(out: &mut String, planned: &Planned) -> Written {
+fn steady_state(out: &mut String, planned: &Planned) -> Written {
     let steady = planned.plan.steady_state();
     let second = Duration::from_secs(1);
-    writeln!(out, "\nIn its stride, without the growth: a renewal every {}", span(steady.cycle()))?;
+    writeln!(out, "\nSteady state, without the growth: a renewal every {}", span(steady.cycle()))?;
     writeln!(
         out,
-        "  a day {} renewals and {} TXT writes\n  a second {:.2} requests, and {:.2} questions for renewal windows",
+        "  a day {} renewals and {} TXT writes\n  a second {:.2} requests, and {:.2} polls of renewal windows",
         number(steady.renewals_in(DAY).round() as u64),
         number(steady.txt_writes_in(DAY).round() as u64),
         steady.requests_in(second),
@@ -149,7 +149,7 @@ fn expiry(out: &mut String, planned: &Planned) -> Written {
     match expiry.cause {
         ExpiryCause::ExactSet => writeln!(
             out,
-            "  {} certificates: a set of names gets new ones more slowly than they run out.",
+            "  {} certificates: a set of names gets certificates more slowly than they expire.",
             number(expiry.devices)
         )?,
         _ => writeln!(
@@ -166,10 +166,10 @@ fn expiry(out: &mut String, planned: &Planned) -> Written {
     let Some(back) = planned.returning else { return Ok(()) };
     let back = plan.returning(back.count, DAY * back.days);
     let devices = number(back.devices);
-    let state = if back.expired { "has run out" } else { "is still valid" };
+    let state = if back.expired { "has expired" } else { "is still valid" };
     writeln!(out, "  {devices} come back, whose certificate {state}:")?;
     match back.binds {
-        _ if back.exempt => writeln!(out, "    a renewal for the CA, and exempt: they wait for no token."),
+        _ if back.exempt => writeln!(out, "    a renewal for the CA, and exempt: none waits."),
         None => writeln!(out, "    new for the CA; all are served at once."),
         Some(limit) => {
             writeln!(out, "    new for the CA; all are served after {} by {limit}.", span(back.served_after))
@@ -212,7 +212,7 @@ fn tiers(out: &mut String, planned: &Planned) -> Written {
 fn cell(effect: Option<Effect>, mark: &str) -> String {
     let Some(effect) = effect else { return "-   ".into() };
     let starving = if matches!(effect.waiting, Waiting::ForEver { .. }) { "~" } else { "" };
-    // Marks stand in columns of their own, so that the numbers stay below each other.
+    // Marks have columns of their own, so that the numbers stay aligned.
     format!("{} {starving:1}{mark:1}", span(effect.complete_after))
 }
 
@@ -233,11 +233,11 @@ fn names(out: &mut String, planned: &Planned) -> Written {
     }
     writeln!(
         out,
-        "  The list's maintainers refuse entries that are there for a CA's limits. An entry cuts the"
+        "  The list's maintainers refuse entries whose purpose is to avoid a CA's limits. An entry separates"
     )?;
     writeln!(
         out,
-        "  devices' cookies apart, is hard to undo, and counts when the CA has the newer list in service."
+        "  the devices' cookies, is hard to undo, and takes effect when the CA deploys the newer list."
     )
 }
 
@@ -249,11 +249,11 @@ fn advice(out: &mut String, planned: &Planned) -> Written {
     let plan = &planned.plan;
     writeln!(out, "\nAdvice for {}", span(planned.within))?;
     match plan.advice(planned.within) {
-        Advice::NothingToAskFor => writeln!(out, "  Nothing to ask for: the limits suffice as they are.")?,
-        Advice::Ask { ask, effect } => told(out, planned, &ask, &effect)?,
+        Advice::NothingToAskFor => writeln!(out, "  Nothing to ask for: the current limits suffice.")?,
+        Advice::Ask { ask, effect } => describe(out, planned, &ask, &effect)?,
         Advice::OutOfReach { ask, effect } => {
-            writeln!(out, "  No override that is offered suffices. The best of them:")?;
-            told(out, planned, &ask, &effect)?;
+            writeln!(out, "  No override on offer suffices. The best one:")?;
+            describe(out, planned, &ask, &effect)?;
         }
     }
     match (plan.as_it_is().meets(planned.within), plan.domains_for(planned.within)) {
@@ -268,7 +268,7 @@ fn advice(out: &mut String, planned: &Planned) -> Written {
     }
 }
 
-fn told(out: &mut String, planned: &Planned, ask: &Ask, effect: &Effect) -> Written {
+fn describe(out: &mut String, planned: &Planned, ask: &Ask, effect: &Effect) -> Written {
     for Tier { kind, per_week } in [ask.per_domain, ask.new_orders].into_iter().flatten() {
         writeln!(out, "  Ask for {kind} = {} a week.", number(per_week))?;
     }
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn it_fits_in_100_columns() {
+    fn table_fits_in_100_columns() {
         for words in [
             "--devices 0",
             "--devices 90000 --new-per-week 500 --returning 5000/150d",
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn the_case_of_90_000() {
+    fn fleet_of_90_000_in_one_domain_needs_34_years() {
         let table = table("--devices 90000 --reserve 0");
         for line in [
             "   100 %         90,000    34.5 years  2061-05-18",

@@ -7,14 +7,14 @@ use time::{Date, OffsetDateTime, Time};
 
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 
-/// The beginning of a day in UTC.
+/// Parses a day, and returns its beginning in UTC.
 pub(crate) fn parse(text: &str) -> Result<SystemTime, String> {
     let date = Date::parse(text, format_description!("[year]-[month]-[day]"));
-    let date = date.map_err(|_| "write a day that there is, as 2027-01-31")?;
+    let date = date.map_err(|_| "write an existing day, such as 2027-01-31")?;
     Ok(date.with_time(Time::MIDNIGHT).assume_utc().into())
 }
 
-/// The beginning of the day that `now` lies in.
+/// Returns the beginning of the day of `now`.
 pub(crate) fn midnight(now: SystemTime) -> SystemTime {
     OffsetDateTime::from(now).replace_time(Time::MIDNIGHT).into()
 }
@@ -28,44 +28,44 @@ fn date_of(at: SystemTime) -> Option<OffsetDateTime> {
     OffsetDateTime::from_unix_timestamp(seconds).ok()
 }
 
-/// 2027-01-31; `None` beyond the year 9999.
+/// Formats a day as 2027-01-31; `None` beyond the year 9999.
 pub(crate) fn day(at: SystemTime) -> Option<String> {
     date_of(at)?.format(format_description!("[year]-[month]-[day]")).ok()
 }
 
-/// The day of what comes `after` a start.
+/// Returns the day at `after` from a start.
 pub(crate) fn day_after(start: SystemTime, after: Duration) -> String {
     start.checked_add(after).and_then(day).unwrap_or_else(|| "after 9999".into())
 }
 
-/// 31 Jan
+/// Formats a day as 31 Jan.
 pub(crate) fn short(at: SystemTime) -> String {
     let format = format_description!("[day padding:none] [month repr:short]");
     date_of(at).and_then(|date| date.format(format).ok()).unwrap_or_default()
 }
 
-/// The year of a date.
+/// Returns the year of a date.
 pub(crate) fn year(at: SystemTime) -> Option<i32> {
     date_of(at).map(OffsetDateTime::year)
 }
 
-/// "at once", "40 min", "7.0 h", "37.4 d", "34.5 years".
+/// Formats a span: "at once", "40 min", "7.0 h", "37.4 d", "34.5 years".
 pub(crate) fn span(after: Duration) -> String {
     const HOUR: f64 = 3600.0;
-    const A_DAY: f64 = 24.0 * HOUR;
-    const YEAR: f64 = 365.25 * A_DAY;
+    const DAY_SECONDS: f64 = 24.0 * HOUR;
+    const YEAR: f64 = 365.25 * DAY_SECONDS;
     let seconds = after.as_secs_f64();
     match seconds {
         0.0 => "at once".into(),
         _ if seconds < HOUR => format!("{:.0} min", (seconds / 60.0).max(1.0)),
-        _ if seconds < 2.0 * A_DAY => format!("{:.1} h", seconds / HOUR),
-        _ if seconds < 2.0 * YEAR => format!("{:.1} d", seconds / A_DAY),
+        _ if seconds < 2.0 * DAY_SECONDS => format!("{:.1} h", seconds / HOUR),
+        _ if seconds < 2.0 * YEAR => format!("{:.1} d", seconds / DAY_SECONDS),
         _ if seconds < 1000.0 * YEAR => format!("{:.1} years", seconds / YEAR),
         _ => "1,000+ years".into(),
     }
 }
 
-/// 90,000
+/// Formats a number as 90,000.
 pub(crate) fn number(value: impl Into<u64>) -> String {
     let digits = value.into().to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn days_and_spans() {
+    fn days_spans_and_numbers_are_readable() {
         let start = parse("2026-11-25").unwrap();
         assert_eq!(day(start).unwrap(), "2026-11-25");
         assert_eq!(midnight(start + DAY - Duration::from_secs(1)), start);

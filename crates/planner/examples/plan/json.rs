@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use fleetcert_planner::{Advice, Ask, Effect, ExpiryCause, Reserve, Rollout, Tier, Waiting, Zones};
 use fleetcert_schedule::budget::LimitKind;
-use fleetcert_schedule::rollout::{Advice, Ask, Effect, ExpiryCause, Reserve, Rollout, Tier, Waiting, Zones};
 use serde_json::{Value, json};
 
 use crate::dates::{DAY, day};
@@ -43,7 +43,7 @@ pub(crate) fn of(planned: &Planned) -> String {
         })).collect::<Vec<_>>(),
         "room": room(plan),
         "load": load(plan),
-        "steady_state": stride(plan),
+        "steady_state": steady_state(plan),
         "expiry": expiry(plan),
         "returning": planned.returning.map(|back| {
             let back = plan.returning(back.count, DAY.saturating_mul(back.days));
@@ -120,7 +120,7 @@ fn waiting(waiting: Waiting) -> Value {
     }
 }
 
-fn stride(plan: &Rollout) -> Value {
+fn steady_state(plan: &Rollout) -> Value {
     let steady = plan.steady_state();
     json!({
         "cycle_seconds": seconds(steady.cycle()),
@@ -181,7 +181,7 @@ mod tests {
     use clap::Parser;
 
     #[test]
-    fn it_holds_the_plan() {
+    fn json_holds_the_plan() {
         let words =
             "plan --devices 90000 --new-per-week 500 --psl --reserve 0 --start 2026-11-25 --returning 9/150d";
         let planned = Flags::try_parse_from(words.split(' ')).unwrap();

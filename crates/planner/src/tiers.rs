@@ -1,101 +1,102 @@
-//! Which override to ask the CA for.
+//! The overrides that the CA offers, and which of them to ask for.
 
 use std::time::Duration;
 
-use super::fleet::Zones;
-use super::newcomers::Waiting;
-use super::pace::Shared;
-use super::plan::Rollout;
-use crate::budget::{Limit, LimitKind, Rule, SlowerThanDefault};
+use fleetcert_schedule::budget::{Limit, LimitKind, Rule, SlowerThanDefault};
+
+use crate::fleet::Zones;
+use crate::newcomers::Waiting;
+use crate::pace::SharedLimits;
+use crate::plan::Rollout;
 
 /// The overrides of [`LimitKind::NewOrdersPerAccount`] that Let's Encrypt's form offers, in a week. The smallest may
-/// be granted without a person; all count within half an hour of it.
+/// be granted automatically; all take effect within half an hour of the grant.
 ///
-/// The first three refill more slowly than the default, which is 16,800 in a week.
-pub(super) const NEW_ORDERS_TIERS: [u32; 12] =
+/// The first three refill more slowly than the default of 16,800 in a week.
+pub(crate) const NEW_ORDERS_TIERS: [u32; 12] =
     [1_000, 5_000, 10_000, 25_000, 50_000, 75_000, 100_000, 175_000, 250_000, 500_000, 750_000, 1_000_000];
 
-/// Those of [`LimitKind::CertificatesPerDomain`].
-pub(super) const PER_DOMAIN_TIERS: [u32; 12] =
+/// The overrides of [`LimitKind::CertificatesPerDomain`].
+pub(crate) const PER_DOMAIN_TIERS: [u32; 12] =
     [300, 1_000, 5_000, 10_000, 25_000, 50_000, 75_000, 100_000, 175_000, 250_000, 500_000, 1_000_000];
 
-/// Those of [`LimitKind::CertificatesPerDomainPerAccount`].
-pub(super) const PER_DOMAIN_PER_ACCOUNT_TIERS: [u32; 14] = [
+/// The overrides of [`LimitKind::CertificatesPerDomainPerAccount`].
+pub(crate) const PER_DOMAIN_PER_ACCOUNT_TIERS: [u32; 14] = [
     300, 1_000, 5_000, 10_000, 25_000, 50_000, 75_000, 100_000, 175_000, 250_000, 500_000, 1_000_000,
     1_750_000, 2_500_000,
 ];
 
-/// An override as the CA's form offers it: so many at once, and so many in each week.
+/// An override as the CA's form offers it: `per_week` as burst, and `per_week` in each week.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tier {
-    /// Of which limit.
+    /// Limit.
     pub kind: LimitKind,
-    /// How many.
+    /// Number at once and in each week.
     pub per_week: u32,
 }
 
-/// What to ask the CA for. Each is a request of its own.
+/// Overrides to ask the CA for. Each is a separate request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ask {
-    /// For certificates of a registered domain.
+    /// Override for certificates of a registered domain.
     pub per_domain: Option<Tier>,
-    /// For new orders of the account.
+    /// Override for new orders of the account.
     pub new_orders: Option<Tier>,
 }
 
-/// What holds after a change.
+/// The result of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Effect {
-    /// How long after the start the whole fleet has certificates, by the limits alone: what they let through at once
-    /// still takes its requests.
+    /// Time after the start at which the whole fleet has certificates, by the limits alone. The requests take time in
+    /// addition.
     pub complete_after: Duration,
-    /// How many first certificates in a week are to be had in the long run.
+    /// First certificates in a week in the long run.
     pub per_week: u64,
-    /// The limit that this comes from.
+    /// Limit that sets this number.
     pub binds: Option<LimitKind>,
     /// Whether new devices wait.
     pub waiting: Waiting,
 }
 
-/// What one tier would change, alone and together with the same tier of the other limit. `None` where the CA does
-/// not offer it, or where the names leave nothing for it to limit.
+/// The effect of one tier, alone and together with the same tier of the other limit. `None` if the CA does not offer
+/// it, or if it has no effect with these names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TierRow {
-    /// How many in a week.
+    /// Number in a week.
     pub per_week: u32,
-    /// As an override for certificates of a registered domain.
+    /// Effect as an override for certificates of a registered domain.
     pub per_domain: Option<Effect>,
-    /// As an override for new orders.
+    /// Effect as an override for new orders.
     pub new_orders: Option<Effect>,
-    /// As both.
+    /// Effect as both.
     pub both: Option<Effect>,
-    /// Set when new orders would come back more slowly than they do without it.
+    /// Set if new orders would refill more slowly than without the override.
     pub slower: Option<SlowerThanDefault>,
 }
 
-/// What to do so that the fleet is done in time and new devices do not wait for ever.
+/// The override to ask for so that the fleet is done in time and the queue of new devices is bounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Advice {
-    /// The limits suffice as they are.
+    /// The current limits suffice.
     NothingToAskFor,
-    /// The fewest requests that suffice, and of these the smallest tiers.
+    /// The fewest requests that suffice, with the smallest tiers.
     Ask {
-        /// What to ask for.
+        /// Overrides to ask for.
         ask: Ask,
-        /// What it would change.
+        /// Effect of the overrides.
         effect: Effect,
     },
-    /// No tier suffices; this one is the fastest.
+    /// No tier suffices; this is the fastest.
     OutOfReach {
-        /// What to ask for.
+        /// Overrides to ask for.
         ask: Ask,
-        /// What it would change.
+        /// Effect of the overrides.
         effect: Effect,
     },
 }
 
 impl Tier {
-    /// The override as a limit: so many at once, and so many in each week. `None` for none at all.
+    /// Returns the override as a limit; `None` for zero.
     pub(crate) fn limit(&self) -> Option<Limit> {
         Limit::new(self.per_week, self.per_week, WEEK).ok()
     }
@@ -106,22 +107,22 @@ impl Tier {
 }
 
 impl Effect {
-    /// Whether the fleet is done within this time, and new devices do not wait for ever.
+    /// Returns whether the fleet is done within this time and the queue of new devices is bounded.
     pub fn meets(&self, within: Duration) -> bool {
         self.complete_after <= within && !matches!(self.waiting, Waiting::ForEver { .. })
     }
 }
 
 impl Rollout {
-    /// What holds as it is.
+    /// Returns the result with the current limits.
     pub fn as_it_is(&self) -> Effect {
         self.effect(&self.shared, self.fleet.zones)
     }
 
-    /// What would change with these overrides.
+    /// Returns the result with these overrides.
     pub(crate) fn with_ask(&self, ask: &Ask) -> Effect {
-        let Shared { domain_kind, domain, orders } = self.shared;
-        let shared = Shared {
+        let SharedLimits { domain_kind, domain, orders } = self.shared;
+        let shared = SharedLimits {
             domain_kind: ask.per_domain.map_or(domain_kind, |tier| tier.kind),
             domain: ask.per_domain.map_or(domain, |tier| tier.rule(domain)),
             orders: ask.new_orders.map_or(orders, |tier| tier.rule(orders)),
@@ -129,7 +130,7 @@ impl Rollout {
         self.effect(&shared, self.fleet.zones)
     }
 
-    /// What each tier would change.
+    /// Returns the effect of each tier.
     pub fn tiers(&self) -> Vec<TierRow> {
         let mut sizes = [&NEW_ORDERS_TIERS[..], &PER_DOMAIN_PER_ACCOUNT_TIERS[..]].concat();
         sizes.sort_unstable();
@@ -149,8 +150,9 @@ impl Rollout {
         sizes.into_iter().map(row).collect()
     }
 
-    /// What to ask the CA for, so that the whole fleet has certificates `within` this time and new devices do not
-    /// wait for ever. A tier that slows down what the account has is never advised, however large its burst.
+    /// Returns what to ask the CA for, so that the whole fleet has certificates `within` this time and the queue of new
+    /// devices is bounded. A tier that refills more slowly than the account's limit is never advised, however large its
+    /// burst.
     pub fn advice(&self, within: Duration) -> Advice {
         if self.as_it_is().meets(within) {
             return Advice::NothingToAskFor;
@@ -179,8 +181,8 @@ impl Rollout {
         }
     }
 
-    /// The tier of this size; of the account where the account's own override is the only one that helps, or one
-    /// request does for several domains.
+    /// Returns the tier of this size: the account's, if only the account's override helps or one request covers several
+    /// domains.
     fn per_domain_tier(&self, per_week: u32) -> Option<Tier> {
         let Zones::Domains(domains) = self.fleet.zones else { return None };
         let for_account = domains.get() > 1
@@ -209,7 +211,7 @@ impl Rollout {
 }
 
 impl Ask {
-    /// First the number of requests, then the sum of what they ask for.
+    /// Returns the number of requests, then the sum of their sizes.
     fn size(&self) -> (usize, u64) {
         let asked = [self.per_domain, self.new_orders];
         let sum = asked.iter().flatten().map(|tier| u64::from(tier.per_week)).sum();

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use charts::{Anchor, Svg};
+use fleetcert_planner::{DayLoad, Milestone, Rollout};
 use fleetcert_schedule::budget::LimitKind;
-use fleetcert_schedule::rollout::{DayLoad, Milestone, Rollout};
 
 use crate::dates::{self, DAY, day_after, number, span};
 use crate::flags::Planned;
-use crate::svg::{Anchor, Svg};
 use crate::table::zones;
 
 const WIDTH: f64 = 1000.0;
@@ -139,7 +139,7 @@ impl<'a> Plot<'a> {
             if left >= RIGHT - 1.0 {
                 continue;
             }
-            let (tint, strip, ink, text) = look(limit);
+            let (tint, strip, ink, text) = phase_style(limit);
             let (top, width) = (TOP - BAND - 8.0, right - left);
             svg.rect((left, TOP), (width, BOTTOM - TOP), &format!(r#"fill="{tint}""#));
             svg.rect((left, top), (width, BAND), &format!(r#"fill="{strip}""#));
@@ -148,7 +148,7 @@ impl<'a> Plot<'a> {
             } else {
                 text.to_owned()
             };
-            // A text that does not fit is left out: the table has it.
+            // A text that does not fit is omitted; it is in the table.
             let fitting = [beyond.as_str(), text, short(limit)];
             if let Some(label) = fitting.into_iter().find(|label| 6.4 * label.len() as f64 + 12.0 < width) {
                 let middle = ((left + right) / 2.0, top + 16.5);
@@ -180,7 +180,7 @@ impl<'a> Plot<'a> {
         self.calendar(svg);
     }
 
-    /// A date under every so many days, and the year where it begins.
+    /// Writes a date at regular days, and the year at its first date.
     fn calendar(&self, svg: &mut Svg) {
         let days = self.load.len() as u32;
         let every = [1, 2, 7, 14, 28, 56].into_iter().find(|every| days / every <= 12).unwrap_or(56);
@@ -197,7 +197,7 @@ impl<'a> Plot<'a> {
             }
         }
         let middle = ((LEFT + RIGHT) / 2.0, HEIGHT - 16.0);
-        let text = "day (UTC); the rollout and two renewal cycles, 400 days at the most";
+        let text = "day (UTC); the rollout and two renewal cycles, 400 days at most";
         svg.text(middle, Anchor::Middle, &style(12, GREY, false), text);
     }
 
@@ -221,7 +221,7 @@ impl<'a> Plot<'a> {
     }
 
     fn share(&self, svg: &mut Svg, plan: &Rollout) {
-        // Four points a day, and the steps at once at the very start.
+        // Four points a day, and the burst at the start.
         let quarters = (0..=self.load.len() as u32 * 4).map(|quarter| DAY / 4 * quarter);
         let points =
             quarters.map(|after| (self.x_after(after), self.height(plan.with_certificate_after(after))));
@@ -244,7 +244,7 @@ impl<'a> Plot<'a> {
         for (index, milestone) in shown.iter().enumerate() {
             let (x, y) = (self.x_after(milestone.after), self.height(milestone.devices));
             svg.circle((x, y), 5.0, &format!(r##"fill="#ffffff" stroke="{SHARE}" stroke-width="2.5""##));
-            // Those at the same place share a label: the last one's.
+            // Milestones at the same place share the label of the last one.
             let next = shown.get(index + 1).map(|next| self.x_after(next.after));
             if next.is_none_or(|next| next - x >= 4.0) {
                 let on = plan.start.checked_add(milestone.after).map(dates::short).unwrap_or_default();
@@ -260,7 +260,7 @@ impl<'a> Plot<'a> {
     }
 }
 
-/// A text beside a point: below it to the right, or to the left where there is no room.
+/// Writes a text below a point to the right, or to the left if there is no room.
 fn label(svg: &mut Svg, (x, y): (f64, f64), text: &str) {
     let width = 16.0 + 6.6 * text.len() as f64;
     let left = if x + 9.0 + width <= RIGHT { x + 9.0 } else { x - 9.0 - width };
@@ -269,8 +269,8 @@ fn label(svg: &mut Svg, (x, y): (f64, f64), text: &str) {
     svg.text((left + width / 2.0, top + 13.7), Anchor::Middle, &style(12, SHARE, true), text);
 }
 
-/// The colours of a phase, and what it is called: of the plot, of the strip above it, of the text in it.
-fn look(limit: Option<LimitKind>) -> (&'static str, &'static str, &'static str, &'static str) {
+/// Returns the colours of a phase (plot, strip above it, text in the strip) and its label.
+fn phase_style(limit: Option<LimitKind>) -> (&'static str, &'static str, &'static str, &'static str) {
     match limit {
         None => ("#f4fbf7", "#cfeedd", "#0f5c47", "all have certificates"),
         Some(LimitKind::NewOrdersPerAccount) => {
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn every_day_with_a_first_certificate_has_its_bar() {
+    fn day_with_a_first_certificate_has_a_bar() {
         let words = "--devices 90000 --psl --reserve 0";
         let picture = picture(words);
         let bars = picture.lines().find(|line| line.starts_with(&format!(r#"<path fill="{FLEET}""#)));
@@ -312,14 +312,14 @@ mod tests {
     }
 
     #[test]
-    fn what_binds_is_written_on_its_band() {
+    fn limit_that_binds_is_written_on_its_band() {
         let picture = picture("--devices 90000");
         assert!(picture.contains("CertificatesPerDomain binds, until 2065-"), "{picture}");
         assert!(!picture.contains("all have certificates"));
     }
 
     #[test]
-    fn no_fleet_breaks_it() {
+    fn extreme_fleet_is_drawn_without_nan() {
         for words in [
             "--devices 0",
             "--devices 1",
@@ -332,9 +332,8 @@ mod tests {
         }
     }
 
-    /// The pictures of the documentation are what the example draws.
     #[test]
-    fn the_documentation_shows_what_is_drawn() {
+    fn pictures_of_the_documentation_are_as_drawn() {
         let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
         for (file, words) in [
             ("plan-90000.svg", ""),
@@ -343,7 +342,7 @@ mod tests {
         ] {
             let words = format!("--devices 90000 --new-per-week 500{words}");
             let drawn = std::fs::read_to_string(docs.join(file)).unwrap();
-            let again = "cargo run -p fleetcert-schedule --example plan -- --start 2026-11-25";
+            let again = "cargo run -p fleetcert-planner --example plan -- --start 2026-11-25";
             assert!(drawn == picture(&words), "draw it again: {again} {words} --svg docs/{file}");
         }
     }

@@ -1,4 +1,4 @@
-//! The flags, and the plan that they ask for.
+//! The flags, and the plan that they describe.
 
 use std::num::NonZeroU16;
 use std::path::PathBuf;
@@ -6,13 +6,13 @@ use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 use clap::{Parser, ValueEnum};
+use fleetcert_planner::{Fleet, Growth, Profile, Reserve, Rollout, Zones};
 use fleetcert_schedule::budget::{Limit, LimitKind, Limits, Rule};
-use fleetcert_schedule::rollout::{Fleet, Growth, Profile, Reserve, Rollout, Zones};
 
 use crate::dates::{self, DAY};
 
-/// Plans how a fleet gets its first certificates inside Let's Encrypt's rate limits: dates, what binds, the load of
-/// each day, the room for new devices, and which override to ask for.
+/// Plans how a fleet gets its first certificates inside Let's Encrypt's rate limits: dates, the limits that bind, the
+/// load of each day, the room for new devices, and which override to ask for.
 #[derive(Parser, Debug)]
 #[command(name = "plan", after_help = EXAMPLES)]
 pub(crate) struct Flags {
@@ -20,7 +20,7 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "N")]
     pub(crate) devices: u32,
 
-    /// New devices that come on top in each week
+    /// New devices in each week, in addition
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) new_per_week: u32,
 
@@ -46,15 +46,15 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "PERCENT", default_value_t = 10, value_parser = clap::value_parser!(u8).range(0..100))]
     pub(crate) reserve: u8,
 
-    /// Days within which all shall have certificates; the advice is for that
+    /// Days within which all devices must have certificates; the advice is for this goal
     #[arg(long, value_name = "DAYS", default_value_t = 90)]
     pub(crate) within: u32,
 
-    /// Days over which the first renewals are spread, so that a wave does not come back as a wave
+    /// Days over which the first renewals are spread, so that they do not come as one wave
     #[arg(long, value_name = "DAYS", default_value_t = 0)]
     pub(crate) smear: u32,
 
-    /// Devices that come back at once, so many days after their last certificates: 5000/150d
+    /// Devices that return at once, and the days since their last certificates: 5000/150d
     #[arg(long, value_name = "COUNT/DAYSd")]
     pub(crate) returning: Option<CountInDays>,
 
@@ -77,7 +77,7 @@ Examples:
   plan --devices 90000 --psl --svg plan.svg
   plan --devices 90000 --override CertificatesPerDomain=10000/7d --reserve 20 --json
 
-Exit codes: 0 the plan was put out; 1 it could not be written; 2 a flag is wrong.";
+Exit codes: 0 the plan was written; 1 it could not be written; 2 a flag is wrong.";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ProfileName {
@@ -104,7 +104,7 @@ impl ProfileName {
     }
 }
 
-/// So many, in so many days.
+/// A number of devices or certificates, and a number of days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CountInDays {
     pub(crate) count: u32,
@@ -125,7 +125,7 @@ impl FromStr for CountInDays {
     }
 }
 
-/// An override: so many at once, and so many in each period.
+/// An override: the count at once, and the count in each period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Granted {
     pub(crate) kind: LimitKind,
@@ -145,14 +145,14 @@ impl FromStr for Granted {
         let (name, rest) = text.split_once('=').ok_or("write NAME=COUNT/DAYSd")?;
         let known = OVERRIDABLE.into_iter().find(|kind| kind.as_str().eq_ignore_ascii_case(name));
         let names = OVERRIDABLE.map(LimitKind::as_str).join(", ");
-        let kind = known.ok_or_else(|| format!("{name} has no overrides; those that have are {names}"))?;
+        let kind = known.ok_or_else(|| format!("{name} has no overrides; these have: {names}"))?;
         let CountInDays { count, days } = rest.parse()?;
         let limit = Limit::new(count, count, DAY.saturating_mul(days)).map_err(|error| error.to_string())?;
         Ok(Self { kind, limit })
     }
 }
 
-/// The plan, and what the table, the JSON and the picture say beside it.
+/// The plan, and the flags that the table, the JSON and the picture show.
 #[derive(Debug)]
 pub(crate) struct Planned {
     pub(crate) plan: Rollout,
@@ -167,7 +167,7 @@ impl Flags {
         let mut limits = Limits::lets_encrypt_production();
         for (index, granted) in self.overrides.iter().enumerate() {
             if self.overrides[..index].iter().any(|before| before.kind == granted.kind) {
-                return Err(format!("--override {} is given twice: leave one of them out", granted.kind));
+                return Err(format!("--override {} is given twice: remove one of them", granted.kind));
             }
             limits = limits.with_rule(granted.kind, Rule::Limited(granted.limit));
         }
@@ -196,23 +196,23 @@ mod tests {
     }
 
     #[test]
-    fn the_flags_are_sound() {
+    fn flags_are_consistent() {
         use clap::CommandFactory;
         Flags::command().debug_assert();
     }
 
     #[test]
-    fn an_override_is_read() {
+    fn override_is_parsed_in_any_case() {
         let flags = flags("--devices 5 --override certificatesperdomain=10000/7d").unwrap();
         assert_eq!(flags.overrides[0].kind, LimitKind::CertificatesPerDomain);
         assert_eq!((flags.overrides[0].limit.burst(), flags.overrides[0].limit.period()), (10_000, DAY * 7));
     }
 
     #[test]
-    fn a_wrong_flag_says_what_to_write() {
+    fn wrong_flag_is_refused_with_what_to_write() {
         for (words, hint) in [
             ("", "--devices <N>"),
-            ("--devices 5 --override Foo=1/7d", "those that have are CertificatesPerDomain,"),
+            ("--devices 5 --override Foo=1/7d", "these have: CertificatesPerDomain,"),
             ("--devices 5 --override NewOrdersPerAccount=0/7d", "no limit can be made of 0"),
             ("--devices 5 --override NewOrdersPerAccount=10", "such as 10000/7d"),
             ("--devices 5 --override NewOrdersPerAccount", "NAME=COUNT/DAYSd"),
@@ -227,6 +227,6 @@ mod tests {
         }
         let twice = "--devices 5 --override NewOrdersPerAccount=1/7d --override NewOrdersPerAccount=2/7d";
         let problem = flags(twice).unwrap().plan(SystemTime::UNIX_EPOCH).unwrap_err();
-        assert!(problem.contains("leave one of them out"), "{problem}");
+        assert!(problem.contains("remove one of them"), "{problem}");
     }
 }

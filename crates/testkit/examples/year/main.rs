@@ -5,13 +5,16 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::disallowed_methods)] // it prints, and takes its own time
 
+mod chart;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
 use fleetcert_schedule::budget::{Account, Limit, Limits, Override};
-use fleetcert_testkit::fleet::{ACCOUNT, Books, Lives, Report, Returning, Scenario, Span, Zone, simulate};
+use fleetcert_schedule::known_ca::Profile;
+use fleetcert_testkit::fleet::{ACCOUNT, Books, Report, Returning, Scenario, Span, Zone, simulate};
 use fleetcert_testkit::limiter::{CaLimits, Rate};
 use serde_json::json;
 
@@ -94,7 +97,7 @@ fn run(flags: &Flags) -> Result<bool, String> {
     if let Some(path) = &flags.svg {
         let title =
             format!("{} devices, {} days, certificates of {}", flags.devices, flags.days, flags.profile);
-        std::fs::write(path, report.to_svg(&title))
+        std::fs::write(path, chart::draw(&report, &title))
             .map_err(|error| format!("{}: {error}", path.display()))?;
         println!("\nThe picture is in {}.", path.display());
     }
@@ -115,7 +118,7 @@ fn is_good(report: &Report) -> bool {
 fn set_up(flags: &Flags) -> Result<(Scenario, Limits, CaLimits), String> {
     let mut scenario = Scenario::year(flags.devices, flags.days, flags.seed);
     scenario.growth_per_mille = flags.growth;
-    scenario.lives = Lives::of_profile(&flags.profile).ok_or_else(|| {
+    scenario.profile = Profile::named(&flags.profile).ok_or_else(|| {
         format!("There is no profile {}: take classic, tlsserver or shortlived.", flags.profile)
     })?;
     if let Some(domains) = flags.domains {

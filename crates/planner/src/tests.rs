@@ -1,12 +1,12 @@
 use std::num::NonZeroU16;
 use std::time::{Duration, SystemTime};
 
+use fleetcert_schedule::budget::{Account, Bucket, Decision, Limit, LimitKind, Limits, Override, Rule};
 use proptest::prelude::*;
 
-use super::load::LOAD_DAYS;
-use super::tiers::PER_DOMAIN_TIERS;
 use super::*;
-use crate::budget::{Account, Bucket, Limit, LimitKind, Limits, Override, Rule};
+use crate::load::LOAD_DAYS;
+use crate::tiers::PER_DOMAIN_TIERS;
 
 const DAY: Duration = Duration::from_secs(86_400);
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
@@ -50,10 +50,10 @@ fn any_limit() -> impl Strategy<Value = (u32, u32, u64)> {
 }
 
 proptest! {
-    /// The closed form is what the CA's own arithmetic gives to who asks as soon as he may, device by device and to
-    /// the nanosecond; with more domains than orders at once, to one order for each domain.
+    /// The closed form equals the CA's own arithmetic for a client that asks as early as allowed, device by device and to
+    /// the nanosecond; with more domains than orders at once, up to one order for each domain.
     #[test]
-    fn no_device_is_early_and_none_waits_longer_than_it_must(
+    fn planned_time_of_each_device_equals_the_simulated_one(
         domain in any_limit(), orders in any_limit(), zones in 1u16..9, devices in 1u32..200,
     ) {
         let limits = limits_of(domain, orders);
@@ -73,7 +73,7 @@ proptest! {
                 if allowed {
                     (*zone, of_account) = (first.bucket, second.bucket);
                 } else {
-                    let wait = |decision: crate::budget::Decision| match decision.allowed {
+                    let wait = |decision: Decision| match decision.allowed {
                         true => Duration::ZERO,
                         false => decision.retry_in().unwrap(),
                     };
@@ -90,14 +90,14 @@ proptest! {
                 prop_assert!(planned <= simulated && simulated <= planned + one_each,
                     "device {device}: {planned:?} planned, {simulated:?} simulated");
             }
-            prop_assert!(whole.had_by(planned) >= device);
+            prop_assert!(whole.certificates_by(planned) >= device);
             let before = planned.saturating_sub(Duration::from_nanos(1));
-            prop_assert!(planned.is_zero() || whole.had_by(before) < device);
+            prop_assert!(planned.is_zero() || whole.certificates_by(before) < device);
         }
     }
 
     #[test]
-    fn phases_follow_one_another_and_hold_all_devices(
+    fn phases_are_contiguous_and_hold_all_devices(
         domain in any_limit(), orders in any_limit(), zones in 1u16..50, devices in 0u32..1_000_000, reserve in 0u8..100,
     ) {
         let fleet = Fleet::new(devices, Profile::ShortLived).with_zones(domains(zones));
@@ -116,9 +116,8 @@ proptest! {
         prop_assert!(plan.milestones().is_sorted_by_key(|milestone| milestone.after));
     }
 
-    /// The advice is enough, and no smaller tier of the same kind is.
     #[test]
-    fn the_advice_is_the_smallest_that_suffices(
+    fn advice_suffices_and_no_smaller_tier_does(
         devices in 1u32..1_000_000, growth in 0u32..30_000, days in 1u32..200, reserve in 0u8..50, zones in 1u16..20,
     ) {
         let fleet = Fleet::new(devices, Profile::TlsServer).with_zones(domains(zones));
@@ -153,12 +152,11 @@ proptest! {
 }
 
 proptest! {
-    // Hours of some hundred days in each case.
+    // Each case computes hundreds of days by the hour.
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// Each certificate of the load is a first one or the renewal of one, and none gets lost.
     #[test]
-    fn the_load_adds_up(
+    fn load_has_every_first_certificate_and_every_renewal(
         devices in 0u32..100_000, growth in 0u32..5_000, reserve in 0u8..60, smear in 0u32..70,
         profile in prop_oneof![Just(Profile::Classic), Just(Profile::TlsServer), Just(Profile::ShortLived)],
     ) {
@@ -168,7 +166,7 @@ proptest! {
         let first: u64 = plan.load.iter().map(|day| day.fleet).sum();
         prop_assert_eq!(first, u64::from(plan.with_certificate_after(DAY * days - Duration::from_nanos(1))));
         prop_assert!(days == LOAD_DAYS || first == u64::from(devices), "the load ends before the rollout does");
-        // Whoever had a certificate early enough has renewed it, and nobody renews who had none.
+        // A certificate that is old enough has been renewed, and a device without one renews nothing.
         let longest = if profile == Profile::ShortLived { 5 } else { 62 };
         let until = |day: usize| -> u64 { plan.load[..day].iter().map(|day| day.fleet + day.new).sum() };
         let renewals = |day: usize| -> u64 { plan.load[..day].iter().map(|day| day.renewals).sum() };
@@ -180,7 +178,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_overflows(
+    fn extreme_fleet_is_planned_without_overflow(
         devices: u32, growth: u32, zones in 1u16.., reserve in 0u8..100,
         burst in 1u32.., count in 1u32.., secs in 5u64..9_000_000_000, life in prop_oneof![0u64..4_000_000, any::<u64>()], smear: u64,
     ) {
@@ -197,7 +195,7 @@ proptest! {
 }
 
 #[test]
-fn a_fleet_of_nobody_is_done_at_once() {
+fn fleet_without_devices_is_done_at_once() {
     let plan = plan_of(Fleet::new(0, Profile::TlsServer), 0, &production(), 10);
     assert_eq!(plan.completion().at, Some(start()));
     assert!(plan.phases().is_empty());
@@ -208,7 +206,7 @@ fn a_fleet_of_nobody_is_done_at_once() {
 }
 
 #[test]
-fn what_is_not_known_does_not_bind_and_is_named() {
+fn unknown_limit_does_not_bind_and_is_named() {
     let plan = plan_of(Fleet::new(1_000_000, Profile::TlsServer), 500, &Limits::unknown(), 10);
     assert_eq!(plan.completion().after, Duration::ZERO);
     assert_eq!(plan.room().after, u64::MAX);
@@ -217,7 +215,7 @@ fn what_is_not_known_does_not_bind_and_is_named() {
 }
 
 #[test]
-fn two_limits_bind_one_after_the_other() {
+fn slower_limit_binds_after_the_faster_one() {
     // 300 domains have 15,000 at once between them, the account 300; in the long run the account is the faster one.
     let limits = production();
     let fleet = Fleet::new(400_000, Profile::TlsServer).with_zones(domains(300));
@@ -229,7 +227,7 @@ fn two_limits_bind_one_after_the_other() {
 }
 
 #[test]
-fn the_reserve_is_left_alone() {
+fn fleet_leaves_the_reserve_to_new_devices() {
     let plan = plan_of(listed(90_000), 500, &production(), 10);
     // 270 at once and one in 40 seconds are left for the fleet.
     assert_eq!(plan.completion().after, (90_000 - 270) * Duration::from_secs(40));
@@ -239,7 +237,7 @@ fn the_reserve_is_left_alone() {
 }
 
 #[test]
-fn growth_beyond_the_reserve_waits_for_the_rollout() {
+fn growth_beyond_the_reserve_waits_until_the_rollout_ends() {
     let plan = plan_of(listed(90_000), 3_000, &production(), 10);
     let Waiting::Until { most, after, reserve } = plan.room().waiting else { panic!("{:?}", plan.room()) };
     // 5.93 weeks of 3,000 came, 30 at once and 1,680 a week were served; then 16,800 - 3,000 a week more than come.
@@ -256,19 +254,19 @@ fn growth_beyond_the_reserve_waits_for_the_rollout() {
 }
 
 #[test]
-fn growth_beyond_the_limit_waits_for_ever() {
+fn growth_beyond_the_limit_never_catches_up() {
     let plan = plan_of(Fleet::new(10, Profile::TlsServer), 51, &production(), 0);
     assert_eq!(plan.room().waiting, Waiting::ForEver { per_week: 1 });
     assert_eq!(
         plan_of(Fleet::new(10, Profile::TlsServer), 50, &production(), 0).room().waiting,
         Waiting::Nobody
     );
-    let Advice::Ask { ask, .. } = plan.advice(DAY) else { panic!("it is not enough as it is") };
+    let Advice::Ask { ask, .. } = plan.advice(DAY) else { panic!("the current limits do not suffice") };
     assert_eq!(ask.per_domain.map(|tier| tier.per_week), Some(300));
 }
 
 #[test]
-fn the_overrides_of_an_account_count_for_it() {
+fn override_of_the_account_applies_to_its_fleet() {
     let account = Account::new("https://ca.example/acct/1").unwrap();
     let domain: fleetcert_names::DomainName = "example.com".parse().unwrap();
     let mut limits = production();
@@ -287,7 +285,7 @@ fn the_overrides_of_an_account_count_for_it() {
 }
 
 #[test]
-fn the_small_tiers_for_orders_slow_an_account_down() {
+fn small_tier_of_new_orders_is_marked_slower_and_never_advised() {
     let plan = plan_of(listed(90_000), 0, &production(), 0);
     let rows = plan.tiers();
     let slower: Vec<_> = rows.iter().filter(|row| row.slower.is_some()).map(|row| row.per_week).collect();
@@ -306,7 +304,7 @@ fn the_small_tiers_for_orders_slow_an_account_down() {
 }
 
 #[test]
-fn a_set_of_names_that_gets_too_few_certificates_runs_out() {
+fn certificates_expire_if_the_exact_set_is_slower_than_the_lifetime() {
     let plan = plan_of(Fleet::new(7, Profile::Fixed(DAY)), 0, &production(), 0);
     assert_eq!(plan.expiry().cause, ExpiryCause::ExactSet);
     assert_eq!(plan.expiry().devices, 7);
@@ -315,7 +313,7 @@ fn a_set_of_names_that_gets_too_few_certificates_runs_out() {
 }
 
 #[test]
-fn a_wave_comes_back_unless_it_is_smeared() {
+fn wave_returns_unless_its_first_renewals_are_spread() {
     let limits = with(LimitKind::CertificatesPerDomain, a_week(100_000))
         .with_rule(LimitKind::NewOrdersPerAccount, Rule::Limited(a_week(100_000)));
     let fleet = Fleet::new(90_000, Profile::TlsServer);
@@ -332,15 +330,11 @@ fn a_wave_comes_back_unless_it_is_smeared() {
 }
 
 #[test]
-fn announced_lives_take_effect_on_their_day() {
-    let at = |secs| SystemTime::UNIX_EPOCH + Duration::from_secs(secs);
-    let life = |secs| Profile::Classic.life_at(at(secs)).as_secs() / 86_400;
-    assert_eq!([life(1_802_217_599), life(1_802_217_600)], [90, 64]);
-    assert_eq!([life(1_834_271_999), life(1_834_272_000), life(1_900_000_000)], [64, 45, 45]);
-    assert_eq!(Profile::Classic.life_at(SystemTime::UNIX_EPOCH - DAY), DAY * 90);
-    // A certificate of 90 days that is renewed after that day lives 64, and comes back after 42.7 days.
+fn renewal_after_an_announced_change_has_the_new_lifetime() {
+    // On 2027-02-10 the lifetime changes from 90 to 64 days: the next renewal is then due after 42.7 days.
+    let change = SystemTime::UNIX_EPOCH + Duration::from_secs(1_802_217_600);
     let limits = with(LimitKind::CertificatesPerDomain, a_week(100_000));
-    let begin = at(1_802_217_600) - DAY * 30;
+    let begin = change - DAY * 30;
     let plan =
         Rollout::plan(Fleet::new(300, Profile::Classic), Growth::default(), &limits, Reserve::NONE, begin);
     let renewed =
@@ -349,7 +343,7 @@ fn announced_lives_take_effect_on_their_day() {
 }
 
 #[test]
-fn a_start_beyond_the_clock_has_no_date() {
+fn time_beyond_the_clock_has_no_date() {
     let plan = plan_of(Fleet::new(u32::MAX, Profile::TlsServer), 0, &production(), 99);
     assert!(plan.completion().after > DAY * 365 * 1_000_000);
     let far = SystemTime::UNIX_EPOCH + Duration::from_secs(i64::MAX as u64 - 1);

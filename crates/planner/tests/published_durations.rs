@@ -1,12 +1,11 @@
-//! The durations and rates that follow from Let's Encrypt's published limits, as tables: worked out by hand once,
-//! and by the planner here.
+//! The durations and rates that follow from Let's Encrypt's published limits: computed by hand, and by the planner.
 
 #![allow(clippy::unwrap_used)] // A test that fails may panic.
 
 use std::time::{Duration, SystemTime};
 
+use fleetcert_planner::{Fleet, Growth, Profile, Reserve, Rollout, SteadyState, Zones};
 use fleetcert_schedule::budget::{Limit, LimitKind, Limits, Rule};
-use fleetcert_schedule::rollout::{Fleet, Growth, Profile, Reserve, Rollout, SteadyState, Zones};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -31,9 +30,9 @@ fn both(count: u32) -> Limits {
     per_domain(count).with_rule(LimitKind::NewOrdersPerAccount, a_week(count))
 }
 
-/// As people write it: "at once", hours, days or years of 365.25 days, to the digits that the table shows. Halves
-/// are rounded to the even digit.
-fn told(after: Duration, unit: char, digits: usize) -> String {
+/// Formats a duration as in the table: "at once", hours, days or years of 365.25 days. Halves are rounded to the even
+/// digit.
+fn format_duration(after: Duration, unit: char, digits: usize) -> String {
     if after.is_zero() {
         return "at once".into();
     }
@@ -47,15 +46,15 @@ fn told(after: Duration, unit: char, digits: usize) -> String {
     format!("{rounded:.digits$} {unit}")
 }
 
-/// What is told, in which unit, and with how many digits.
+/// A text, its unit, and its digits.
 type Cell = (&'static str, char, usize);
 type Row<'a> = (&'a str, &'a Limits, Zones, u64, [Cell; 3]);
 
 #[test]
-fn the_first_certificates_of_a_fleet() {
+fn first_certificates_take_the_published_times() {
     let plain = Limits::lets_encrypt_production();
     // Each row: the situation, new devices in a week, and for 1,000, 90,000 and 1,000,000 devices the duration.
-    // A cell of no text is one that nobody asked for.
+    // A cell without text is not checked.
     #[rustfmt::skip]
     let table: [Row<'_>; 10] = [
         ("one domain, defaults", &plain, Zones::ONE, 50, [("133 d", 'd', 0), ("34.5 y", 'y', 1), ("383 y", 'y', 0)]),
@@ -77,14 +76,18 @@ fn the_first_certificates_of_a_fleet() {
             assert_eq!(plan.room().after, per_week, "{situation}");
             if !expected.is_empty() {
                 let after = plan.completion().after;
-                assert_eq!(told(after, unit, digits), expected, "{situation}, {devices}: {after:?}");
+                assert_eq!(
+                    format_duration(after, unit, digits),
+                    expected,
+                    "{situation}, {devices}: {after:?}"
+                );
             }
         }
     }
 }
 
 #[test]
-fn the_same_durations_to_the_second() {
+fn first_certificates_take_the_computed_times_to_the_second() {
     let plain = Limits::lets_encrypt_production();
     let seconds =
         |devices, limits: &Limits, zones| rollout(devices, limits, zones).completion().after.as_secs();
@@ -104,8 +107,8 @@ fn the_same_durations_to_the_second() {
 }
 
 #[test]
-fn the_renewals_of_a_fleet_in_its_stride() {
-    // Halves are rounded to the even number: 62.5 an hour is told as 62, 23,437.5 a day as 23,438.
+fn steady_state_has_the_published_renewals() {
+    // Halves are rounded to the even number: 62.5 an hour is shown as 62, 23,437.5 a day as 23,438.
     let lives = [DAY * 90, DAY * 64, DAY * 45, HOUR * 160];
     let table: [(u32, [f64; 4], [f64; 4]); 3] = [
         (1_000, [17.0, 23.0, 33.0, 300.0], [1.0, 1.0, 1.0, 12.0]),
@@ -123,28 +126,28 @@ fn the_renewals_of_a_fleet_in_its_stride() {
 }
 
 #[test]
-fn what_the_renewals_cost() {
+fn steady_state_has_the_published_requests() {
     let steady = |devices, life| SteadyState::new(devices, life);
     let (days, hours) = (DAY * 45, HOUR * 160);
-    let told = |rate: f64, digits: usize| format!("{rate:.digits$}");
-    assert_eq!(told(steady(90_000, hours).renewals_in(SECOND), 2), "0.31");
-    assert_eq!(told(steady(1_000_000, hours).renewals_in(SECOND), 1), "3.5");
-    assert_eq!(told(steady(90_000, days).requests_in(DAY), 0), "21000");
-    assert_eq!(told(steady(90_000, days).requests_in(SECOND), 2), "0.24");
-    assert_eq!(told(steady(90_000, hours).requests_in(DAY), 0), "189000");
-    assert_eq!(told(steady(90_000, hours).requests_in(SECOND), 1), "2.2");
-    assert_eq!(told(steady(1_000_000, days).requests_in(SECOND), 1), "2.7");
-    assert_eq!(told(steady(1_000_000, hours).requests_in(SECOND), 1), "24.3");
-    assert_eq!(told(steady(90_000, days).window_polls_in(SECOND), 1), "4.2");
-    assert_eq!(told(steady(1_000_000, days).window_polls_in(SECOND), 0), "46");
-    assert_eq!(told(steady(90_000, days).txt_writes_in(DAY), 0), "6000");
-    assert_eq!(told(steady(1_000_000, hours).txt_writes_in(DAY), 0), "600000");
-    assert_eq!(told(steady(1, hours).of_one_set_in(WEEK), 1), "2.1");
-    assert_eq!(told(steady(1, days).of_one_set_in(WEEK), 2), "0.23");
+    let format_rate = |rate: f64, digits: usize| format!("{rate:.digits$}");
+    assert_eq!(format_rate(steady(90_000, hours).renewals_in(SECOND), 2), "0.31");
+    assert_eq!(format_rate(steady(1_000_000, hours).renewals_in(SECOND), 1), "3.5");
+    assert_eq!(format_rate(steady(90_000, days).requests_in(DAY), 0), "21000");
+    assert_eq!(format_rate(steady(90_000, days).requests_in(SECOND), 2), "0.24");
+    assert_eq!(format_rate(steady(90_000, hours).requests_in(DAY), 0), "189000");
+    assert_eq!(format_rate(steady(90_000, hours).requests_in(SECOND), 1), "2.2");
+    assert_eq!(format_rate(steady(1_000_000, days).requests_in(SECOND), 1), "2.7");
+    assert_eq!(format_rate(steady(1_000_000, hours).requests_in(SECOND), 1), "24.3");
+    assert_eq!(format_rate(steady(90_000, days).window_polls_in(SECOND), 1), "4.2");
+    assert_eq!(format_rate(steady(1_000_000, days).window_polls_in(SECOND), 0), "46");
+    assert_eq!(format_rate(steady(90_000, days).txt_writes_in(DAY), 0), "6000");
+    assert_eq!(format_rate(steady(1_000_000, hours).txt_writes_in(DAY), 0), "600000");
+    assert_eq!(format_rate(steady(1, hours).of_one_set_in(WEEK), 1), "2.1");
+    assert_eq!(format_rate(steady(1, days).of_one_set_in(WEEK), 2), "0.23");
 }
 
 #[test]
-fn without_the_exemption_renewals_would_be_late_but_would_not_run_out() {
+fn without_the_exemption_renewals_would_be_late_but_nothing_would_expire() {
     // 90,000 certificates of 45 days want 3,000 renewals a day at two thirds of their life, and the account has
     // 2,400 orders a day. So they cannot be renewed in their windows. At day 37.5 they can: 108,000 certificates
     // can be kept alive by orders alone.
@@ -160,7 +163,7 @@ fn without_the_exemption_renewals_would_be_late_but_would_not_run_out() {
 }
 
 #[test]
-fn a_weekend_on_which_5000_lapsed_devices_return() {
+fn devices_that_return_after_120_days_are_new_orders() {
     let plan = rollout(90_000, &Limits::lets_encrypt_production(), Zones::PublicSuffix);
     let back = plan.returning(5_000, DAY * 121);
     assert!(back.expired && !back.exempt);
@@ -174,17 +177,21 @@ fn a_weekend_on_which_5000_lapsed_devices_return() {
 /// 90,000 appliances in one domain: 20 certificates a week when the article was written, 50 in seven days now, and
 /// the same names on the public suffix list.
 #[test]
-fn the_case_of_90_000_appliances() {
+fn fleet_of_90_000_needs_86_years_then_and_34_now() {
     let then = per_domain(20);
     let now = Limits::lets_encrypt_production();
-    let years = |limits: &Limits, zones| told(rollout(90_000, limits, zones).completion().after, 'y', 1);
+    let years =
+        |limits: &Limits, zones| format_duration(rollout(90_000, limits, zones).completion().after, 'y', 1);
     assert_eq!(years(&then, Zones::ONE), "86.2 y");
     assert_eq!(years(&now, Zones::ONE), "34.5 y");
-    assert_eq!(told(rollout(90_000, &now, Zones::PublicSuffix).completion().after, 'd', 1), "37.4 d");
+    assert_eq!(
+        format_duration(rollout(90_000, &now, Zones::PublicSuffix).completion().after, 'd', 1),
+        "37.4 d"
+    );
     // In the first seven days: 40 then, 100 now.
     assert_eq!(rollout(90_000, &then, Zones::ONE).with_certificate_after(WEEK), 40);
     assert_eq!(rollout(90_000, &now, Zones::ONE).with_certificate_after(WEEK), 100);
-    // 285 domains would do for this rollout what the list does, since each brings a burst of its own; for as many new
+    // For this rollout 285 domains have the effect of the list, because each has a burst of its own; for as many new
     // devices as the account can order in the long run it takes 336.
     let plan = rollout(90_000, &now, Zones::ONE);
     let listed = plan.with_zones(Zones::PublicSuffix).complete_after;
@@ -193,10 +200,10 @@ fn the_case_of_90_000_appliances() {
     assert_eq!((domains(335), domains(336), domains(1000)), (16_750, 16_800, 16_800));
 }
 
-/// Nothing is counted device by device: a million, spread over domains and smeared, take a fraction of this even
-/// without optimization. One time of several is enough, because others use the machine too.
+/// The plan is closed arithmetic: a million devices, spread over domains and time, take a fraction of this even without
+/// optimization. One run of several is enough, because the machine may be busy.
 #[test]
-fn a_million_devices_are_planned_within_two_seconds() {
+fn million_devices_are_planned_within_two_seconds() {
     let mut times = Vec::new();
     let is_planned_in_time = (0..5).any(|_| {
         let took = time_to_plan_a_million();
