@@ -19,7 +19,12 @@ fn mac_key(algorithm: Algorithm, octets: &[u8]) -> Result<hmac::Key, JoseError> 
         Algorithm::Hs256 => (hmac::HMAC_SHA256, 32),
         Algorithm::Hs384 => (hmac::HMAC_SHA384, 48),
         Algorithm::Hs512 => (hmac::HMAC_SHA512, 64),
-        _ => return Err(JoseError::new(JoseErrorKind::Unsupported, "the header's algorithm is not a MAC algorithm")),
+        _ => {
+            return Err(JoseError::new(
+                JoseErrorKind::Unsupported,
+                "the header's algorithm is not a MAC algorithm",
+            ));
+        }
     };
     if octets.len() < least {
         let why = format!("the key for {} is shorter than {least} octets", algorithm.name());

@@ -54,11 +54,18 @@ impl KeyPair {
     /// [`JoseErrorKind::Unsupported`] for RSA and HMAC, [`JoseErrorKind::BadKey`] if the provider fails.
     pub fn generate(algorithm: Algorithm) -> Result<Self, JoseError> {
         let inner = match algorithm {
-            Algorithm::Es256 => EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map(PrivateKey::Ecdsa),
-            Algorithm::Es384 => EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING).map(PrivateKey::Ecdsa),
+            Algorithm::Es256 => {
+                EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map(PrivateKey::Ecdsa)
+            }
+            Algorithm::Es384 => {
+                EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING).map(PrivateKey::Ecdsa)
+            }
             Algorithm::EdDsa => Ed25519KeyPair::generate().map(PrivateKey::Ed25519),
             Algorithm::Rs256 | Algorithm::Hs256 | Algorithm::Hs384 | Algorithm::Hs512 => {
-                return Err(JoseError::new(JoseErrorKind::Unsupported, "only keys for ES256, ES384 and EdDSA can be generated"));
+                return Err(JoseError::new(
+                    JoseErrorKind::Unsupported,
+                    "only keys for ES256, ES384 and EdDSA can be generated",
+                ));
             }
         };
         Self::new(private.map_err(|error| JoseError::new(JoseErrorKind::BadKey, error))?)
