@@ -53,7 +53,7 @@ impl KeyPair {
     /// # Errors
     /// [`JoseErrorKind::Unsupported`] for RSA and HMAC, [`JoseErrorKind::BadKey`] if the provider fails.
     pub fn generate(algorithm: Algorithm) -> Result<Self, JoseError> {
-        let inner = match algorithm {
+        let private = match algorithm {
             Algorithm::Es256 => {
                 EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map(PrivateKey::Ecdsa)
             }
