@@ -217,5 +217,17 @@ pub enum RevocationReason {
     CessationOfOperation,
 }
 
+impl RevocationReason {
+    /// Returns the CRLReason.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Unspecified => 0,
+            Self::KeyCompromise => 1,
+            Self::Superseded => 4,
+            Self::CessationOfOperation => 5,
+        }
+    }
+}
+
 // The traits must stay usable as `dyn`.
 const _: Option<(&dyn Authority, &dyn OrderHandle)> = None;

@@ -6,7 +6,9 @@ mod directory;
 mod key;
 mod lenient;
 mod nonce_pool;
+mod own_key;
 mod placed_order;
+mod registration;
 mod renewal_info;
 mod reply;
 mod signer;
@@ -14,23 +16,28 @@ mod tap;
 mod traffic;
 mod wire;
 
-pub use account::{Account, TermsOfService};
+pub use account::Account;
 pub use account_file::AccountFile;
 pub use key::{AccountKey, Credentials};
+pub use registration::{ExternalAccount, Registration, TermsOfService};
 pub use traffic::Traffic;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fleetcert_ambient::Clock;
 use fleetcert_https::ClientBuilder;
+use fleetcert_jose::Signer;
 use http::Method;
 use reqwest::Url;
+use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
-use crate::{AcmeError, AcmeErrorKind, Operation};
+use crate::{AcmeError, AcmeErrorKind, Operation, RevocationReason};
 use directory::Directory;
-use signer::Signer;
+use signer::is_valid_account;
 use traffic::Purpose;
 use wire::Wire;
 
@@ -131,9 +138,16 @@ impl Client {
     ///
     /// # Errors
     /// When the CA refuses, or cannot be reached.
-    pub async fn register(&self, key: AccountKey, terms: TermsOfService) -> Result<Account, AcmeError> {
-        let TermsOfService::Agreed = terms;
-        self.account_of(key, false).await
+    pub async fn register(
+        &self,
+        key: AccountKey,
+        registration: impl Into<Registration>,
+    ) -> Result<Account, AcmeError> {
+        let failed = |error: AcmeError| error.during(Operation::Account);
+        let directory = self.directory().await?;
+        let signer = key.signer().map_err(failed)?;
+        let payload = registration.into().payload(signer.jwk(), &directory.new_account).map_err(failed)?;
+        self.new_account(key, &payload).await.map_err(failed)
     }
 
     /// Finds the account of `key` (`onlyReturnExisting`, RFC 8555 section 7.3.1); none is created.
@@ -141,7 +155,32 @@ impl Client {
     /// # Errors
     /// [`Account`](AcmeErrorKind::Account) when the key has none.
     pub async fn recover(&self, key: AccountKey) -> Result<Account, AcmeError> {
-        self.account_of(key, true).await
+        let payload = json!({ "onlyReturnExisting": true });
+        self.new_account(key, &payload).await.map_err(|error| error.during(Operation::Account))
+    }
+
+    /// Revokes a certificate, given in DER, with the certificate's own key (RFC 8555 section 7.6). Use it when the account
+    /// that ordered the certificate is lost, or to prove that the key is compromised.
+    ///
+    /// # Errors
+    /// As [`Authority::revoke`](crate::Authority::revoke); [`InvalidInput`](AcmeErrorKind::InvalidInput) when the key does
+    /// not sign, or the CA revokes nothing.
+    pub async fn revoke_by_certificate_key(
+        &self,
+        certificate_der: &[u8],
+        reason: RevocationReason,
+        key: &dyn fleetcert_jose::Signer,
+    ) -> Result<(), AcmeError> {
+        let failed = |error: AcmeError| error.during(Operation::Revoke);
+        let directory = self.directory().await?;
+        let Some(url) = &directory.revoke_cert else {
+            let detail = "the CA has no URL for revocations";
+            return Err(AcmeError::new(AcmeErrorKind::InvalidInput, Operation::Revoke, detail));
+        };
+        let certificate = URL_SAFE_NO_PAD.encode(certificate_der);
+        let payload = json!({ "certificate": certificate, "reason": reason.code() });
+        own_key::post(self, Purpose::Revocation, url, &payload, key).await.map_err(failed)?;
+        Ok(())
     }
 
     /// Returns the account of stored credentials. Sends nothing.
@@ -158,11 +197,20 @@ impl Client {
         self.wire.traffic()
     }
 
-    async fn account_of(&self, key: AccountKey, only_existing: bool) -> Result<Account, AcmeError> {
-        let signer = Signer::new(self, key.clone());
-        let url =
-            signer.account_url(only_existing).await.map_err(|error| error.during(Operation::Account))?;
-        self.account(Credentials::new(key, url))
+    async fn new_account(&self, key: AccountKey, payload: &Value) -> Result<Account, AcmeError> {
+        let url = &self.directory().await?.new_account;
+        let signer = key.signer()?;
+        let (location, body) = own_key::post(self, Purpose::Account, url, payload, &signer).await?;
+        match is_valid_account(&body) {
+            Some(true) => {}
+            Some(false) => {
+                let detail = "the account is no longer valid";
+                return Err(AcmeError::new(AcmeErrorKind::Account, Operation::Account, detail));
+            }
+            None => return Err(AcmeError::protocol("the answer is no account")),
+        }
+        let location = location.ok_or_else(|| AcmeError::protocol("the answer does not name the account"))?;
+        self.account(Credentials::new(key, location))
     }
 
     /// Returns the directory, read at most once a day. If it cannot be read again, the old one stays in use.

@@ -20,13 +20,6 @@ pub struct Account {
     credentials: Credentials,
 }
 
-/// Agreement to the CA's terms of service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TermsOfService {
-    /// The operator of this program has read [them](Client::terms_of_service) and agrees.
-    Agreed,
-}
-
 impl Account {
     pub(super) fn new(client: Client, credentials: Credentials) -> Self {
         Self { client, credentials }
@@ -40,6 +33,35 @@ impl Account {
     /// Returns the CA.
     pub fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// Replaces the account's contact URLs at the CA (RFC 8555 section 7.3.2).
+    ///
+    /// # Errors
+    /// When the CA refuses, or cannot be reached.
+    pub async fn update_contacts(&self, contacts: &[&str]) -> Result<(), AcmeError> {
+        let (account, _) = self.signer().account(self.account_url()).await?;
+        let mut nonces = NonceRetries::default();
+        while let Err(error) = account.update_contacts(contacts).await {
+            nonces.again(error).map_err(|error| error.during(Operation::Account))?;
+        }
+        Ok(())
+    }
+
+    /// Deactivates the account (RFC 8555 section 7.3.6). The CA refuses every later request, and nothing reactivates the
+    /// account.
+    ///
+    /// # Errors
+    /// When the CA refuses, or cannot be reached.
+    pub async fn deactivate(&self) -> Result<(), AcmeError> {
+        let mut nonces = NonceRetries::default();
+        loop {
+            let (account, _) = self.signer().account(self.account_url()).await?;
+            match account.deactivate().await {
+                Ok(()) => return Ok(()),
+                Err(error) => nonces.again(error).map_err(|error| error.during(Operation::Account))?,
+            }
+        }
     }
 
     fn signer(&self) -> Signer<'_> {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{Account, AccountKey, Client, Credentials, TermsOfService};
+use super::{Account, AccountKey, Client, Credentials, Registration};
 use crate::{AcmeError, AcmeErrorKind, Operation};
 
 /// A file that keeps one ACME account: its key, from before the account exists, and then its URL.
@@ -67,7 +67,7 @@ impl AccountFile {
     pub async fn open_or_register(
         &self,
         client: &Client,
-        terms: TermsOfService,
+        registration: impl Into<Registration>,
     ) -> Result<Account, AcmeError> {
         let directory = client.wire.directory_url().as_str();
         let mut stored = match self.read()? {
@@ -82,7 +82,7 @@ impl AccountFile {
         if let Some(url) = stored.account_url {
             return client.account(Credentials::new(stored.key, url));
         }
-        let account = client.register(stored.key.clone(), terms).await?;
+        let account = client.register(stored.key.clone(), registration).await?;
         stored.account_url = Some(account.credentials().account_url().to_owned());
         self.replace(&stored).map_err(|error| self.failed("written", error))?;
         Ok(account)

@@ -54,6 +54,11 @@ impl AccountKey {
         &self.spki
     }
 
+    /// Returns the key as one that signs.
+    pub(super) fn signer(&self) -> Result<fleetcert_jose::KeyPair, AcmeError> {
+        fleetcert_jose::KeyPair::from_pkcs8_der(&self.pkcs8).map_err(super::own_key::unusable)
+    }
+
     pub(super) fn pkcs8(&self) -> PrivatePkcs8KeyDer<'_> {
         PrivatePkcs8KeyDer::from(self.pkcs8.as_slice())
     }

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use instant_acme::{Account, Key};
-use rustls_pki_types::PrivateKeyDer;
+use instant_acme::Account;
 use serde_json::Value;
 
 use super::tap::{LastReply, Tap};
 use super::{AccountKey, Client};
-use crate::{AcmeError, AcmeErrorKind, Operation};
+use crate::{AcmeError, AcmeErrorKind};
 
 /// Makes instant-acme accounts. Each has a [`Tap`] of its own, so that the last reply through the tap is the one to the
 /// last request. Making one sends nothing once the directory is known.
@@ -33,49 +32,11 @@ impl<'a> Signer<'a> {
         Ok((account, last))
     }
 
-    /// Sends newAccount, and returns the URL of the key's account.
-    pub(super) async fn account_url(&self, only_existing: bool) -> Result<String, AcmeError> {
-        let mut nonces = NonceRetries::default();
-        loop {
-            let (tap, last) = self.tap(None).await?;
-            let builder = Account::builder_with_http(Box::new(tap));
-            let key = Key::from_pkcs8_der(self.key.pkcs8())?;
-            let pair = (key, PrivateKeyDer::Pkcs8(self.key.pkcs8().clone_key()));
-            let directory_url = self.client.wire.directory_url().to_string();
-            let answer = if only_existing {
-                builder.from_key(pair, directory_url).await
-            } else {
-                builder.create_from_key(pair, directory_url).await
-            };
-            match answer {
-                Ok((account, _)) => {
-                    must_be_valid(&last)?;
-                    return Ok(account.id().to_owned());
-                }
-                Err(error) => nonces.again(error)?,
-            }
-        }
-    }
-
     async fn tap(&self, account_url: Option<&str>) -> Result<(Tap, LastReply), AcmeError> {
         let directory = self.client.directory().await?;
         let tap = Tap::new(Arc::clone(&self.client.wire), directory, account_url);
         let last = tap.last();
         Ok((tap, last))
-    }
-}
-
-/// The library does not look at the account object: a deactivated account would pass for a good one.
-fn must_be_valid(last: &LastReply) -> Result<(), AcmeError> {
-    let reply = last.take().ok_or_else(|| AcmeError::protocol("there is no answer to newAccount"))?;
-    match is_valid_account(&reply.body) {
-        Some(true) => Ok(()),
-        Some(false) => Err(AcmeError::new(
-            AcmeErrorKind::Account,
-            Operation::Account,
-            "the account is not valid any more",
-        )),
-        None => Err(AcmeError::protocol("the answer is no account")),
     }
 }
 
@@ -97,8 +58,8 @@ const MAX_REFUSED: u32 = 12;
 
 impl NonceRetries {
     /// Returns `Ok` if the call is to be repeated, and otherwise the error that it ended with.
-    pub(super) fn again(&mut self, error: instant_acme::Error) -> Result<(), AcmeError> {
-        let error = AcmeError::from(error);
+    pub(super) fn again(&mut self, error: impl Into<AcmeError>) -> Result<(), AcmeError> {
+        let error = error.into();
         self.refused += 1;
         if error.kind() == AcmeErrorKind::BadNonce && self.refused < MAX_REFUSED {
             Ok(())

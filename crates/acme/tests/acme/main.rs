@@ -9,6 +9,8 @@ mod faults;
 #[cfg(test)]
 mod issue;
 #[cfg(test)]
+mod registration;
+#[cfg(test)]
 mod replies;
 #[cfg(test)]
 mod scripted_ca;

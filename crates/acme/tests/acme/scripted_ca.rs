@@ -73,6 +73,8 @@ pub(crate) struct Script {
     pub(crate) deactivates_at_finalize: Option<u16>,
     /// The answer to newOrder has no status.
     pub(crate) unreadable_new_order: bool,
+    /// newAccount needs an external account binding.
+    pub(crate) requires_external_account: bool,
     /// Changes each order object.
     pub(crate) odd_order: Option<fn(&mut Value)>,
     /// Changes each authorization object.
@@ -108,6 +110,7 @@ struct Objects {
     early_answers: u32,
     finalized: u32,
     log: Vec<String>,
+    bodies: HashMap<String, Vec<Bytes>>,
 }
 
 struct ScriptedOrder {
@@ -170,6 +173,11 @@ impl ScriptedCa {
         self.shared.state.lock().finalized
     }
 
+    /// Returns the bodies of the requests to a route.
+    pub(crate) fn bodies(&self, route: &str) -> Vec<Bytes> {
+        self.shared.state.lock().bodies.get(route).cloned().unwrap_or_default()
+    }
+
     /// Returns every request, as method and path.
     pub(crate) fn log(&self) -> Vec<String> {
         self.shared.state.lock().log.clone()
@@ -194,8 +202,9 @@ async fn answer(
     let nonce = {
         let mut state = shared.state.lock();
         state.log.push(format!("{method} /{path}"));
+        state.bodies.entry(route.to_owned()).or_default().push(body.clone());
         state.next += 1;
-        let nonce = format!("nonce{}", state.next);
+        let nonce = format!("nonce{:07}", state.next);
         state.nonces.insert(nonce.clone());
         nonce
     };
@@ -290,6 +299,9 @@ impl CaState {
         let number = id.split('/').next().unwrap().parse::<usize>().unwrap_or(usize::MAX);
         let name = id.split_once('/').map_or("", |(_, name)| name);
         if route == "account" {
+            if state.script.requires_external_account && payload["externalAccountBinding"].is_null() {
+                return problem(403, "externalAccountRequired");
+            }
             let location = [("location", format!("{}/account/1", self.base))];
             return (location, json!({"status": "valid"}).to_string()).into_response();
         }
