@@ -249,7 +249,6 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the wall clock does, no more start in a minute than were set and the burst.
         #[test]
         fn starts_in_a_minute_never_exceed_the_limit(steps in prop::collection::vec((0u64..4, any::<u32>(), 0u8..20), 100..600)) {
             let rule = ClockRule { agreement: Duration::from_secs(5), ..rule() };

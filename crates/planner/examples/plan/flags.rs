@@ -24,7 +24,7 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) new_per_week: u32,
 
-    /// Which certificates: classic lives 90 days (64 from 2027-02-10, 45 from 2028-02-16), tlsserver 45 days,
+    /// Certificate profile: classic is valid for 90 days (64 from 2027-02-10, 45 from 2028-02-16), tlsserver 45 days,
     /// shortlived 160 hours
     #[arg(long, value_enum, default_value_t = ProfileName::Tlsserver)]
     pub(crate) profile: ProfileName,

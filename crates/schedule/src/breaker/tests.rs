@@ -110,7 +110,7 @@ fn probes_back_off_up_to_an_hour() {
 #[test]
 fn only_a_probe_closes_the_breaker() {
     let mut breaker = opened();
-    // Work that was under way.
+    // Work that was in flight.
     breaker.success("d1", now());
     assert!(matches!(breaker.decide(now()), Admission::Stop { .. }));
     let at = now() + MINUTE;
@@ -163,7 +163,7 @@ fn numbers_that_make_no_sense() {
 }
 
 proptest! {
-    /// Four names of hostile devices do what they like; the others succeed, or nobody is there.
+    /// Four names of hostile devices fail or succeed at will; all others succeed.
     #[test]
     fn few_names_never_open_the_breaker(
         steps in prop::collection::vec((0u8..4, any::<bool>(), 0u32..1000, any::<bool>()), 1..500),

@@ -30,12 +30,6 @@ impl Reservation {
         Self { charges, ordered }
     }
 
-    /// The buckets of which it holds a token.
-    #[cfg(test)]
-    pub(crate) fn keys(&self) -> impl Iterator<Item = &BucketKey> {
-        self.held().map(|charge| &charge.key)
-    }
-
     pub(super) fn held(&self) -> impl Iterator<Item = &Charge> {
         self.charges.iter().filter(|charge| !(self.ordered && charge.spent == Spent::AtRequest))
     }

@@ -238,12 +238,6 @@ impl<N: Clone + Ord + Hash, V: Copy + Ord> OrderQueue<N, V> {
         self.keys.len()
     }
 
-    /// Returns the number of orders in flight.
-    #[cfg(test)]
-    pub(crate) fn in_flight(&self) -> usize {
-        self.running.len()
-    }
-
     /// Returns whether an order is in flight.
     pub fn is_in_flight<Q: Ord + Hash + ?Sized>(&self, name: &Q) -> bool
     where

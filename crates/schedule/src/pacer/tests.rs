@@ -10,7 +10,7 @@ fn production(per_mille: u16) -> Pacer {
     Pacer::new(Rates::lets_encrypt_production(), per_mille)
 }
 
-/// How many are sent in `time` by one who asks again as soon as he may.
+/// Returns the requests in `time` of a client that asks again as early as allowed.
 fn sent(pacer: &mut Pacer, endpoint: Endpoint, from: SystemTime, time: Duration) -> u32 {
     let (mut now, mut sent) = (from, 0);
     while now < from + time {
@@ -42,7 +42,7 @@ fn pacer_uses_its_share_of_rate_and_burst() {
     assert_eq!(sent(&mut production(1000), Endpoint::NewNonce, start(), minute), 10 + 60 * 20 - 1);
     assert_eq!(sent(&mut production(800), Endpoint::NewNonce, start(), minute), 8 + 60 * 16 - 1);
     assert_eq!(sent(&mut production(400), Endpoint::NewAccount, start(), minute), 6 + 60 * 2 - 1);
-    // What is nonsense is the nearest that is none.
+    // Numbers out of range are clamped.
     let limit = |per_mille| production(per_mille).limit(Endpoint::NewAccount, start()).unwrap();
     assert_eq!(limit(0), limit(1));
     assert_eq!(limit(u16::MAX), limit(1000));

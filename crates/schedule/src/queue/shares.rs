@@ -258,7 +258,7 @@ mod tests {
         first
     }
 
-    /// Who is said to be served before, and how often.
+    /// Returns how often each other child is served before, as computed.
     fn said_before(shares: &Shares<usize>, id: usize, nth: u64) -> Vec<(usize, u64)> {
         let times = shares.times_before(id as u32, nth);
         let all = (0..shares.children.len()).map(|other| (other, times(other as u32)));

@@ -60,7 +60,7 @@ pub struct ValidationFailed;
 pub struct Entry {
     /// When.
     pub at: SystemTime,
-    /// For whom.
+    /// Device.
     pub device: u32,
     /// What.
     pub what: What,

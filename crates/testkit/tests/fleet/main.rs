@@ -50,7 +50,7 @@ fn year_with_all_outages_has_no_refusal_and_no_expiry() {
 fn fleet_with_six_day_certificates_has_no_expiry_in_a_month() {
     let report = run(&Scenario { profile: Profile::ShortLived, ..quiet(scaled(5000, 500), 30, 3) });
     assert_eq!((report.rate_limited, report.expired_reachable), (0, 0), "{report:?}");
-    // 80 hours to the middle of a life, and 15 at the least after an outage of six hours and a probe.
+    // 80 hours to the middle of the lifetime, and at least 15 after an outage of six hours and a probe.
     assert!(report.least_left_at_renewal.unwrap() > 60 * HOUR, "{:?}", report.least_left_at_renewal);
 }
 
@@ -101,7 +101,7 @@ fn first_fleet_has_its_certificates_when_planned() {
         };
         let report = run(&scenario);
         let fleet = Fleet::new(devices, Profile::TlsServer).with_zones(zones);
-        // The lane of new devices leaves a tenth of each bucket, once: that is not a share of what comes back.
+        // The lane of new devices leaves a tenth of each bucket once, which is no share of the refill.
         let limits = Limits::lets_encrypt_production();
         let plan = Rollout::plan(fleet, Growth(0), &limits, Reserve::NONE, scenario.start);
         assert_eq!(report.rate_limited, 0);

@@ -1,4 +1,4 @@
-//! The CA of a simulated fleet behind the whole of ACME: HTTPS, DNS, signatures, certificates.
+//! The CA of a simulated fleet over ACME: HTTPS, DNS, signatures, certificates.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 /// Name of the only profile.
 const PROFILE: &str = "tlsserver";
 
-/// A test CA whose clock stands still while the simulation waits for it.
+/// A test CA whose clock stops while the simulation waits for it.
 pub(crate) struct OverAcme {
     runtime: Runtime,
     clock: ManualClock,
@@ -178,7 +178,7 @@ impl Ca for OverAcme {
     }
 }
 
-/// Polls in the machine's time, since the CA's stands still.
+/// Polls in real time, because the CA's clock has stopped.
 async fn until(order: &mut dyn OrderHandle, status: OrderStatus) {
     for _ in 0..30_000 {
         if order.status() == status {

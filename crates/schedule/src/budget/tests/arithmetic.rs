@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn any_time() -> impl Strategy<Value = SystemTime> {
-    // Far outside of what 64 bits of nanoseconds can tell, on both sides.
+    // Far outside the range of 64 bits of nanoseconds, on both sides.
     (-40_000_000_000i64..40_000_000_000, 0u64..1_000_000_000).prop_map(|(seconds, nanos)| {
         let whole = Duration::from_secs(seconds.unsigned_abs());
         let time = if seconds < 0 { SystemTime::UNIX_EPOCH - whole } else { SystemTime::UNIX_EPOCH + whole };

@@ -1,4 +1,4 @@
-//! What is left for others, and when more can be had.
+//! Tokens that are left to others, and the time of the next ones.
 
 use proptest::prelude::*;
 
@@ -30,7 +30,7 @@ fn renewal_leaves_tokens_for_a_new_device() {
     assert!(budgets.reserve(&apart(&budgets, 300), start()).is_err());
 
     reserved.into_iter().for_each(|one| budgets.commit(one, &Outcome::Done, start()));
-    // 61 have come back after 61 times 36 seconds.
+    // 61 tokens are refilled after 61 times 36 seconds.
     let later = start() + Duration::from_secs(61 * 36);
     assert_eq!(
         budgets.denial_leaving(&apart(&budgets, 300), FIFTH, start()).unwrap().retry_at(),

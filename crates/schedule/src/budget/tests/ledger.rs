@@ -129,9 +129,9 @@ proptest! {
                 }
             }
         }
-        // What is held is what is under way, and nothing else.
+        // The held tokens are exactly those of the orders in flight.
         let held: usize = budgets.rows().map(|row| row.held as usize).sum();
-        prop_assert_eq!(held, orders.iter().map(|order| order.reservation.keys().count()).sum::<usize>());
+        prop_assert_eq!(held, orders.iter().map(|order| order.reservation.held().count()).sum::<usize>());
     }
 
     #[test]

@@ -28,7 +28,7 @@ struct Entry {
     sending: bool,
     /// Written after it was accepted.
     ordered: bool,
-    /// What happened in truth, which no node reads before the CA tells it.
+    /// What happened at the CA. No node reads it before the CA answers.
     truth: Truth,
 }
 
@@ -166,7 +166,7 @@ impl Store {
                 let (mut budgets, read) = self.read(&charges, now);
                 let reserved = budgets.reserve_leaving(&charges, u32::from(leave), now);
                 let alone = self.is_alone(&charges, &name);
-                // The reservation lives in the journal, and there alone.
+                // The journal alone keeps the reservation.
                 drop(reserved.ok().filter(|_| alone)?);
                 let entry = Entry {
                     version: 1,
@@ -187,7 +187,7 @@ impl Store {
                 (entry.charges.clone(), read, budgets, Some((id, entry.version)), Write::Ordered)
             }
             Op::Commit { which, is_reported } => {
-                // Of an order that is under way nobody says that its end is unknown.
+                // The end of an order in flight is not reported as unknown.
                 let id = self.pick(which, |entry| entry.sending && entry.truth != Truth::Pending)?;
                 let entry = &self.journal[&id];
                 let outcome = match (entry.truth, is_reported) {
@@ -268,7 +268,7 @@ fn arrive(ca: &mut Ca, entry: &mut Entry, at: u64) -> Result<(), TestCaseError> 
     Ok(())
 }
 
-/// A node writes what it decided, or decides once more when the rows have changed.
+/// A node writes its decision, or decides again if the rows have changed.
 fn finish(store: &mut Store, pending: &mut Option<Transaction>, at: u64) -> Result<(), TestCaseError> {
     let Some(transaction) = pending.take() else { return Ok(()) };
     let clock = transaction.clock;
@@ -321,9 +321,9 @@ fn run(steps: Vec<Step>, nodes: usize) -> Result<(), TestCaseError> {
             }
         }
     }
-    // What is held is what the journal says.
+    // The held tokens are those of the journal.
     let held: usize = store.rows.values().map(|(_, row)| row.held as usize).sum();
-    let resumed = |entry: &Entry| Reservation::resume(entry.charges.clone(), entry.ordered).keys().count();
+    let resumed = |entry: &Entry| Reservation::resume(entry.charges.clone(), entry.ordered).held().count();
     prop_assert_eq!(held, store.journal.values().map(resumed).sum::<usize>());
 
     // And nothing is lost: all ends, time passes, and an order can be reserved again.

@@ -318,7 +318,7 @@ fn order_at_an_unknown_ca_is_never_exempt() {
         assert_eq!(cost(&unknown, OrderKind::AriWindow { same_set }), new);
     }
     assert_eq!(cost(&unknown, OrderKind::SameSet), new);
-    // What is known of one limit says nothing of the others.
+    // A known limit does not make the others known.
     let orders = Rule::Limited(Limit::new(10, 10, DAY).unwrap());
     let known = unknown.with_rule(LimitKind::NewOrdersPerAccount, orders);
     let kinds: Vec<_> = cost(&known, OrderKind::SameSet).iter().map(|charge| charge.key.kind()).collect();

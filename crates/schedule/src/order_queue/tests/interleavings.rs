@@ -88,7 +88,7 @@ impl Model {
             rows.map(|row| (row.key, row.held)).filter(|(_, held)| *held > 0).collect();
         assert_eq!(held, expected);
         assert_eq!(
-            (fleet.queue.waiting(), fleet.queue.in_flight()),
+            (fleet.queue.waiting(), fleet.queue.running.len()),
             (self.waiting.len(), self.running.len())
         );
     }

@@ -1,4 +1,4 @@
-//! Shares by weight, also of what is rarely available.
+//! Shares by weight, also of rare tokens.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// As many of each as there are decisions, so that nobody runs empty.
+/// As many entries of each as there are decisions, so that no flow runs empty.
 fn filled(weights: &[u32], decisions: u32) -> Plain {
     let mut queue = queue();
     for (tenant, weight) in (0..).zip(weights) {
@@ -46,7 +46,7 @@ proptest! {
         assert_fair(&served, |tenant| u64::from(weights[*tenant]));
     }
 
-    /// A token of pool 1 comes back once in a while. Meanwhile pool 2 goes on without end, and passes its lanes on
+    /// A token of pool 1 is refilled rarely. Meanwhile pool 2 is served all the time, and passes its lanes on
     /// far beyond those of pool 1; and still each token goes to the lane that it is owed to.
     #[test]
     fn lanes_share_rare_tokens_by_weight(between in 1u32..50, tokens in 1u32..100) {

@@ -1,4 +1,4 @@
-//! What is said of an entry's place comes true.
+//! The computed position of an entry against the real one.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ fn entries(pools: u32) -> impl Strategy<Value = Vec<Entry>> {
     prop::collection::vec(one, 1..120)
 }
 
-/// A queue of which some have gone already, with tenants of different weights.
+/// A queue after some entries were taken, with tenants of different weights.
 fn filled(entries: &[Entry], gone: usize) -> Plain {
     let mut queue = queue();
     for tenant in 0..4 {
@@ -64,7 +64,6 @@ proptest! {
         prop_assert!(wrong <= len + len * len / 3, "on average {} of {len}", wrong / len.max(1));
     }
 
-    /// What is closed is not in anybody's way.
     #[test]
     fn closed_pool_is_not_ahead(entries in entries(2)) {
         let mut queue = filled(&entries, 0);
@@ -162,7 +161,7 @@ fn among_many_pools_the_large_one_counts_with_all_that_it_has() {
         let standing = queue.standing(key).unwrap();
         let (in_pool, ahead) = counted(&queue, key);
         assert_eq!(standing.in_pool, in_pool);
-        // Whose turn it is first among the pools is not counted.
+        // The first turn among the pools is not counted.
         let off = standing.ahead.abs_diff(ahead);
         assert!(off <= 1000 + ahead / 10, "{} instead of {ahead}", standing.ahead);
     }

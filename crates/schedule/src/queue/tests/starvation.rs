@@ -1,11 +1,11 @@
-//! Nobody waits for ever.
+//! Every entry is served eventually.
 
 use proptest::prelude::*;
 
 use super::*;
 
 /// After how many decisions an entry must have gone that has `ahead` others of its flow before it, and behind which
-/// nobody of its flow can come any more. It follows from the shares alone: while a child is served `n` times, another
+/// no entry of its flow can come before it any more. It follows from the shares alone: while a child is served `n` times, another
 /// is served at most `(n + 1)` times the quotient of their weights, and once more.
 fn bound(ahead: u64, own: (Lane, u32), tenants: &[u32], pools: u32) -> u64 {
     let lanes = QueueOptions::default().lane_weights;
@@ -21,7 +21,7 @@ fn bound(ahead: u64, own: (Lane, u32), tenants: &[u32], pools: u32) -> u64 {
     if pools == 1 {
         return of_pool;
     }
-    // For one turn of its pool, whatever lane it offers: the other pools of that lane, then the other lanes.
+    // For one turn of its pool, in any lane: the other pools of that lane, then the other lanes.
     let all_tenants: u64 = weights().sum();
     let of_offer = rivals(1, 1, &mut (1..pools).map(|_| all_tenants));
     of_pool * rivals(of_offer, 1, &mut lane_weights())
@@ -51,7 +51,7 @@ fn run(pools: u32, weights: &[u32], before: &[Flood], flood: &[Flood], per_decis
         insert(&mut queue, key, entry(one.lane, one.pool, one.tenant, one.deadline)).unwrap();
     }
     let (key, victim) = (which as u32, &before[which]);
-    // From its greatest age on nobody comes before it.
+    // After its maximum age no entry comes before it.
     let now = start() + MAX_AGE + Duration::from_secs(1);
     let ahead = queue.standing(key).unwrap().in_flow as u64;
     let bound = bound(ahead, (victim.lane, victim.tenant), weights, pools);
