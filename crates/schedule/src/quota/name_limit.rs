@@ -18,7 +18,7 @@ use std::time::{Duration, SystemTime};
 ///
 /// let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
 /// let day = Duration::from_secs(86_400);
-/// let limit = NameLimit::FOUR_A_WEEK;
+/// let limit = NameLimit::default();
 /// assert_eq!(limit.limited_until([now - 6 * day, now - 3 * day], now), None);
 /// // One a day.
 /// assert_eq!(limit.limited_until([now - day / 4], now), Some(now + 3 * day / 4));
@@ -33,10 +33,14 @@ pub struct NameLimit {
     apart: Duration,
 }
 
-impl NameLimit {
+impl Default for NameLimit {
     /// One a day, and four in seven days: one less than Let's Encrypt issues.
-    pub const FOUR_A_WEEK: Self = Self::new(4, Duration::from_secs(7 * 86_400), Duration::from_secs(86_400));
+    fn default() -> Self {
+        Self::new(4, Duration::from_secs(7 * 86_400), Duration::from_secs(86_400))
+    }
+}
 
+impl NameLimit {
     /// Returns the limit of `most` in any `period`, at most a century, and one in any `apart`; zero certificates count as
     /// one.
     pub const fn new(most: usize, period: Duration, apart: Duration) -> Self {
@@ -98,7 +102,7 @@ mod tests {
 
     #[test]
     fn clock_set_back_locks_no_name_out_for_long() {
-        let limit = NameLimit::FOUR_A_WEEK;
+        let limit = NameLimit::default();
         let soon = [at(1); 4];
         assert_eq!(limit.limited_until(soon, at(0)), Some(at(1) + WEEK));
         assert_eq!(limit.limited_until([at(24 * 365); 4], at(0)), None);
