@@ -1,10 +1,12 @@
 //! The driver of orders: performs the actions of the state machine.
 
+mod chain_preference;
 mod journal;
 mod observer;
 mod pace;
 mod run;
 
+pub use chain_preference::ChainPreference;
 pub use journal::{Entry, Journal, JournalError, MemoryJournal};
 pub use observer::{NoObserver, Observer, Step};
 
@@ -50,12 +52,14 @@ pub struct DriverOptions {
     pub patience: Duration,
     /// Time before the first look at an order with a new status, where the CA names none. At least 1 ms. Default: 5 ms.
     pub first_look: Duration,
-    /// Poll interval after the first look; it doubles. At least 10 ms. Default: 50 ms.
+    /// Poll interval after the first look; it doubles. At least 10 ms. Default: 100 ms.
     pub first_poll: Duration,
     /// Longest poll interval. Default: 5 seconds.
     pub longest_poll: Duration,
     /// Life of a challenge record; a sweep withdraws older ones. Default: an hour.
     pub record_life: Duration,
+    /// Preferred chain, where the CA offers several. Default: the CA's default.
+    pub chain: ChainPreference,
 }
 
 impl Default for DriverOptions {
@@ -63,9 +67,10 @@ impl Default for DriverOptions {
         Self {
             patience: Duration::from_secs(300),
             first_look: Duration::from_millis(5),
-            first_poll: Duration::from_millis(50),
+            first_poll: Duration::from_millis(100),
             longest_poll: Duration::from_secs(5),
             record_life: Duration::from_secs(3600),
+            chain: ChainPreference::CaDefault,
         }
     }
 }

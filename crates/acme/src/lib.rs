@@ -89,8 +89,8 @@ pub use client::{
     TermsOfService, Traffic,
 };
 pub use driver::{
-    Driver, DriverOptions, Entry, Job, Journal, JournalError, MemoryJournal, NoObserver, Observer, Outcome,
-    Step,
+    ChainPreference, Driver, DriverOptions, Entry, Job, Journal, JournalError, MemoryJournal, NoObserver,
+    Observer, Outcome, Step,
 };
 pub use error::{AcmeError, AcmeErrorKind, Fault, Operation};
 pub use fleetcert_jose::ProblemKind;

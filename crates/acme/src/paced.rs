@@ -180,6 +180,10 @@ impl OrderHandle for PacedOrder {
     async fn certificate(&mut self) -> Result<Vec<u8>, AcmeError> {
         self.pace.paced((Endpoint::Other, Operation::Download), self.handle.certificate()).await
     }
+
+    async fn alternate_chains(&mut self) -> Result<Vec<Vec<u8>>, AcmeError> {
+        self.pace.paced((Endpoint::Other, Operation::Download), self.handle.alternate_chains()).await
+    }
 }
 
 impl fmt::Debug for PacedAuthority {

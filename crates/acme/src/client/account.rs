@@ -6,6 +6,7 @@ use instant_acme::{CertificateIdentifier, Identifier, RevocationRequest};
 use rustls_pki_types::CertificateDer;
 
 use super::placed_order::PlacedOrder;
+use super::reply::Reply;
 use super::signer::{NonceRetries, Signer, is_valid_account};
 use super::{Client, Credentials, renewal_info};
 use crate::{
@@ -131,19 +132,26 @@ impl Account {
         if is_unauthorized(&error) && !self.is_usable().await { error.of_account() } else { error }
     }
 
-    /// Reads the account. What cannot be read is no evidence against it.
-    async fn is_usable(&self) -> bool {
-        let Ok((account, last)) = self.signer().account(self.account_url()).await else { return true };
+    /// Sends a POST-as-GET to a URL (RFC 8555 section 6.3), and returns the reply.
+    pub(super) async fn post_as_get(&self, url: &str) -> Result<Reply, AcmeError> {
+        let (account, last) = self.signer().account(self.account_url()).await?;
         let mut nonces = NonceRetries::default();
         loop {
-            // The library has no call that reads an account: this one signs a POST-as-GET for any URL.
-            let Err(error) = account.order(self.account_url().to_owned()).await else { return true };
-            if let Some(reply) = last.take() {
-                return is_valid_account(&reply.body).unwrap_or(true);
+            // The library signs a POST-as-GET for orders alone. That it takes the reply for an order is no matter.
+            let read = account.order(url.to_owned()).await;
+            match (last.take(), read) {
+                (Some(reply), _) => return Ok(reply),
+                (None, Ok(_)) => return Err(AcmeError::protocol("there is no reply")),
+                (None, Err(error)) => nonces.again(error)?,
             }
-            if let Err(error) = nonces.again(error) {
-                return !(error.kind() == AcmeErrorKind::Account || is_unauthorized(&error));
-            }
+        }
+    }
+
+    /// Reads the account. What cannot be read is no evidence against it.
+    async fn is_usable(&self) -> bool {
+        match self.post_as_get(self.account_url()).await {
+            Ok(reply) => is_valid_account(&reply.body).unwrap_or(true),
+            Err(error) => !(error.kind() == AcmeErrorKind::Account || is_unauthorized(&error)),
         }
     }
 }

@@ -288,8 +288,27 @@ impl<'a> Run<'a> {
             let detail = format!("the answer is not a certificate chain: {error}");
             AcmeError::protocol(detail).during(Operation::Download).because(error)
         })?;
+        let chain = self.preferred(chain.in_order()).await?;
         self.notify(&Step::Downloaded { certificates: chain.certificates().len() });
-        Ok(Event::Downloaded { chain: chain.in_order().to_pem() })
+        Ok(Event::Downloaded { chain: chain.to_pem() })
+    }
+
+    async fn preferred(&mut self, chain: Chain) -> Result<Chain, AcmeError> {
+        let preference = &self.driver.options.chain;
+        if preference.is_met_by(&chain) {
+            return Ok(chain);
+        }
+        match self.order()?.alternate_chains().await {
+            Ok(others) => {
+                let read = |pem: Vec<u8>| Chain::from_pem(&pem).ok().map(|chain| chain.in_order());
+                Ok(preference.choose(chain, others.into_iter().filter_map(read).collect()))
+            }
+            // The default chain is better than none.
+            Err(error) => {
+                tracing::warn!(%error, "the other chains cannot be downloaded; the CA's default is used");
+                Ok(chain)
+            }
+        }
     }
 
     fn check(&self, state: &OrderState) -> Event {
