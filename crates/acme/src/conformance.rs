@@ -1,7 +1,7 @@
 //! The promises of [`Authority`], as checks that you can run on your own implementation.
 //!
-//! Give [`check`] an authority, a zone that the CA issues for, and the means to publish in it. It places a dozen
-//! orders, gets one certificate, and revokes it.
+//! Give [`check`] an authority, a zone that the CA issues for, and a publisher for it. It places a dozen orders,
+//! gets one certificate, and revokes it.
 //!
 //! ```no_run
 //! use fleetcert_acme::conformance::{Subject, check};
@@ -37,7 +37,7 @@ pub struct Subject {
     pub authority: Arc<dyn Authority>,
     /// Zone that the CA issues for. The checks order names below its label `conformance`.
     pub zone: DomainName,
-    /// Means to publish challenge records in the zone.
+    /// Publisher of challenge records in the zone.
     pub challenges: Challenges,
     /// Identifier for which the CA refuses to issue.
     pub refused: Identifier,

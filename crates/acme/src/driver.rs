@@ -27,7 +27,7 @@ use run::Run;
 pub struct Driver {
     /// CA, with an account.
     pub authority: Arc<dyn Authority>,
-    /// Means to publish, observe and withdraw challenge records.
+    /// Publisher of the challenge records.
     pub challenges: Challenges,
     /// Clock.
     pub clock: Arc<dyn Clock>,

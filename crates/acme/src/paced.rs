@@ -22,8 +22,7 @@ use crate::{
 /// that would wait for more than half a minute, for example because a busy server named an hour, fails at once with
 /// [`RateLimited`](AcmeErrorKind::RateLimited) and that time, and nothing is sent: the caller may hold a lease.
 ///
-/// It counts calls. A call is one request, and sometimes one more, for a new nonce. The margin of the pacer is for
-/// these.
+/// It counts calls. A call is one request, and sometimes one more for a new nonce, for which the pacer keeps a margin.
 #[derive(Clone)]
 pub struct PacedAuthority {
     authority: Arc<dyn Authority>,
@@ -90,7 +89,7 @@ fn not_sent(wait: Duration) -> Fault {
     Fault { retry_after: Some(wait), ..Fault::new(AcmeErrorKind::RateLimited, detail) }
 }
 
-/// Whether the error is a 503 of the load balancer. A limit of the account is a problem document instead.
+/// Returns whether the error is a 503 of the load balancer. A limit of the account is a problem document instead.
 fn is_of_load_balancer(error: &AcmeError) -> bool {
     error.kind() == AcmeErrorKind::Unavailable && error.fault().status == Some(503)
 }

@@ -104,7 +104,7 @@ impl Account {
         }
     }
 
-    /// Returns an order of which only the URL is known; it is read if that is possible now.
+    /// Returns an order of which only the URL is known, and reads it if possible.
     async fn accepted(&self, url: String) -> PlacedOrder {
         match self.read(&url).await {
             Ok(order) => order,
@@ -127,7 +127,7 @@ impl Account {
     }
 
     /// Returns the error as one of the account, if the CA refuses the account itself. Many CAs refuse a deactivated
-    /// account with the same problem as a name: `unauthorized` with status 403. Then the account is read.
+    /// account with the same problem as a name, `unauthorized` with status 403, so the account is read.
     pub(super) async fn attribute(&self, error: AcmeError) -> AcmeError {
         if is_unauthorized(&error) && !self.is_usable().await { error.of_account() } else { error }
     }
@@ -137,7 +137,8 @@ impl Account {
         let (account, last) = self.signer().account(self.account_url()).await?;
         let mut nonces = NonceRetries::default();
         loop {
-            // The library signs a POST-as-GET for orders alone. That it takes the reply for an order is no matter.
+            // The library signs a POST-as-GET only for orders; it is used for its signature, and its view of the reply
+            // is ignored.
             let read = account.order(url.to_owned()).await;
             match (last.take(), read) {
                 (Some(reply), _) => return Ok(reply),
@@ -147,7 +148,7 @@ impl Account {
         }
     }
 
-    /// Reads the account. What cannot be read is no evidence against it.
+    /// Reads the account. An answer that cannot be read is no evidence against it.
     async fn is_usable(&self) -> bool {
         match self.post_as_get(self.account_url()).await {
             Ok(reply) => is_valid_account(&reply.body).unwrap_or(true),

@@ -25,7 +25,7 @@ impl Reply {
         }
         let (problem, detail) = Problem::parse(&self.body).unzip();
         let kind = kind(self.status, problem.as_ref());
-        // A busy server says 503, Boulder under the type of a limit: no limit of the account is reached.
+        // A busy server answers 503; Boulder does so with the type of a limit, though no limit is reached.
         let limited = kind == AcmeErrorKind::RateLimited && self.status != StatusCode::SERVICE_UNAVAILABLE;
         let limit =
             limited.then(|| RateLimit::read(detail.as_deref().unwrap_or_default(), self.retry_after, now));

@@ -31,9 +31,9 @@ pub(super) struct Run<'a> {
     validated: bool,
 }
 
-/// Number of polls of a pending order after which its challenges are read too. Some CAs mark a challenge invalid and
-/// leave the order pending.
-const POLLS_BETWEEN_CHALLENGES: u32 = 4;
+/// Number of polls of a pending order after which its challenges are read too, and again after twice as many. Some CAs
+/// mark a challenge invalid and leave the order pending.
+const POLLS_BEFORE_CHALLENGES: u32 = 8;
 
 impl<'a> Run<'a> {
     pub(super) fn new(
@@ -144,8 +144,8 @@ impl<'a> Run<'a> {
     fn challenges_are_due(&self, state: &OrderState) -> bool {
         let readings = self.pace.readings();
         matches!(state, OrderState::Answered(_))
-            && readings > 0
-            && readings.is_multiple_of(POLLS_BETWEEN_CHALLENGES)
+            && readings >= POLLS_BEFORE_CHALLENGES
+            && readings.is_power_of_two()
     }
 
     /// Returns the problem of a challenge that has failed, if one has. That the challenges cannot be read changes
