@@ -31,26 +31,26 @@
 //! # let (clock, entropy) = (ambient.clock.clone(), ambient.entropy.clone());
 //! # let zone: fleetcert_names::DomainName = "fleet.test".parse()?;
 //! # let host = NameServerHost { name: "ns1.fleet.test".parse()?, addresses: ["127.0.0.1".parse()?].into() };
-//! # let server = NameServer::new([ZoneSettings::new(zone.clone(), [host])], Options::default(), clock.clone())?;
+//! # let server = NameServer::new([ZoneSettings::new(zone.clone(), [host])], Options::default(), ambient.clone())?;
 //! # let listener = server.listen("127.0.0.1:0".parse()?).await?;
 //! # let options = TestCaOptions::new(listener.local_addr());
 //! # let servers = Servers::given(vec![listener.local_addr()])?;
-//! # let (ca, service) = TestCa::start(options, clock.clone(), entropy.clone()).await?;
+//! # let (ca, service) = TestCa::start(options, clock.clone(), entropy).await?;
 //! # let stop = tokio_util::sync::CancellationToken::new();
 //! # tokio::spawn(listener.serve(stop.clone()));
 //! # tokio::spawn(service.serve(stop.clone()));
 //! # let looks = LookOptions::default();
-//! # let visibility = Arc::new(AuthoritativeVisibility::new(servers, looks, clock.clone(), entropy));
+//! # let visibility = Arc::new(AuthoritativeVisibility::new(servers, looks, ambient.clone()));
 //! # let (url, backend) = (ca.directory_url(), Arc::new(server));
 //! # let roots_pem = Some(ca.listener_root_pem().as_bytes().to_vec());
 //! # let options = ClientOptions { roots_pem, ..ClientOptions::default() };
 //! // `url` is that of the CA's directory, `backend` changes `zone`, and
 //! // `visibility` shows what the zone's servers answer.
-//! let client = Client::new(url, &options, clock.clone())?;
+//! let client = Client::new(url, &options, clock)?;
 //! let account_key = AccountKey::generate()?; // store it first
 //! let account = client.register(account_key, Agreed).await?;
 //! let options = ChallengeOptions::default();
-//! let challenges = Challenges::new(backend, visibility, clock, options);
+//! let challenges = Challenges::new(backend, visibility, ambient.clone(), options);
 //! let driver = Driver::new(account, challenges, &ambient);
 //!
 //! let names = "xi8qz.fleet.test".parse()?;

@@ -47,7 +47,7 @@
 //!
 //! ```
 //! # use std::sync::Arc;
-//! # use fleetcert_ambient::{SystemClock, SystemEntropy};
+//! # use fleetcert_ambient::Ambient;
 //! use fleetcert_dns_http::google::{GoogleBackend, GoogleCredentials, GoogleOptions};
 //! # use fleetcert_dns_http::{AccessToken, CredentialError, HttpClient, HttpOptions, TokenSource};
 //! # #[derive(Debug)] struct MetadataServer;
@@ -56,7 +56,7 @@
 //! #     async fn token(&self) -> Result<AccessToken, CredentialError> { Err(CredentialError::refused("a test")) }
 //! # }
 //!
-//! # let http = HttpClient::new(HttpOptions::default(), Arc::new(SystemClock), Arc::new(SystemEntropy))?;
+//! # let http = HttpClient::new(HttpOptions::default(), Ambient::system())?;
 //! // Or: GoogleCredentials::Key(ServiceAccountKey::parse(&std::fs::read_to_string("key.json")?)?)
 //! let credentials = GoogleCredentials::Source(Arc::new(MetadataServer));
 //! let backend = GoogleBackend::new(GoogleOptions::new("my-project", credentials), &http);

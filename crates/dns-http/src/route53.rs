@@ -62,12 +62,11 @@
 //!   `zone_ids`.
 //!
 //! ```
-//! # use std::sync::Arc;
-//! # use fleetcert_ambient::{SystemClock, SystemEntropy};
+//! # use fleetcert_ambient::Ambient;
 //! use fleetcert_dns_http::route53::{AwsCredentials, Route53Backend, Route53Options};
 //! # use fleetcert_dns_http::{HttpClient, HttpOptions};
 //!
-//! # let http = HttpClient::new(HttpOptions::default(), Arc::new(SystemClock), Arc::new(SystemEntropy))?;
+//! # let http = HttpClient::new(HttpOptions::default(), Ambient::system())?;
 //! let credentials = AwsCredentials::new("AKIAIOSFODNN7EXAMPLE", "the secret access key".into());
 //! let backend = Route53Backend::new(Route53Options::new(credentials), &http);
 //! # Ok::<(), Box<dyn std::error::Error>>(())

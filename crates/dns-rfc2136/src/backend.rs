@@ -44,7 +44,7 @@ impl Rfc2136Backend {
         let primaries = options
             .servers
             .iter()
-            .map(|server| Primary::new(server.clone(), &options, ambient.clock.clone(), &*ambient.entropy))
+            .map(|server| Primary::new(server.clone(), &options, ambient.clone()))
             .collect();
         Self { options, primaries, preferred: AtomicUsize::new(0), ambient }
     }

@@ -28,7 +28,7 @@
 //! # let grants = vec![UpdateGrant { key: key.clone(), subtree: "fleet.test".parse()?, types }];
 //! # let zones = [ZoneSettings::new("fleet.test".parse()?, [host])];
 //! # let options = Options { grants, ..Options::default() };
-//! # let server = NameServer::new(zones, options, Ambient::system().clock)?;
+//! # let server = NameServer::new(zones, options, Ambient::system())?;
 //! # let listener = server.listen("127.0.0.1:0".parse()?).await?;
 //! # let server = listener.local_addr();
 //! # tokio::spawn(listener.serve(tokio_util::sync::CancellationToken::new()));

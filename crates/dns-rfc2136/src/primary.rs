@@ -3,11 +3,10 @@
 mod failed;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use fleetcert_ambient::{Clock, Entropy, timeout};
+use fleetcert_ambient::{Ambient, timeout};
 use fleetcert_dns_wire::message::{self, UDP_MAX_LEN};
 use fleetcert_dns_wire::tsig::{self, ReplyFault, SignedMessage};
 use fleetcert_dns_wire::{Connection, ExchangeError, MessageIds, Slot, Transport, TsigKey, exchange};
@@ -29,7 +28,7 @@ pub(crate) struct Primary {
     server: Server,
     transport: Transport,
     key: TsigKey,
-    clock: Arc<dyn Clock>,
+    ambient: Ambient,
     ids: MessageIds,
     skew: Skew,
     pace: Pace,
@@ -61,18 +60,13 @@ pub(crate) enum Travel {
 const QUERIES_IN_FLIGHT: usize = 64;
 
 impl Primary {
-    pub(crate) fn new(
-        server: Server,
-        options: &Rfc2136Options,
-        clock: Arc<dyn Clock>,
-        entropy: &dyn Entropy,
-    ) -> Self {
+    pub(crate) fn new(server: Server, options: &Rfc2136Options, ambient: Ambient) -> Self {
         Self {
             server,
             transport: options.transport,
             key: options.key.clone(),
-            clock,
-            ids: MessageIds::new(entropy),
+            ids: MessageIds::new(&*ambient.entropy),
+            ambient,
             skew: Skew::default(),
             pace: Pace::new(options.max_in_flight),
             max_in_flight: options.max_in_flight,
@@ -102,7 +96,7 @@ impl Primary {
         end: SystemTime,
         within: Duration,
     ) -> Result<(), Failed> {
-        let turn = timeout(&*self.clock, self.left(end), self.pace.place());
+        let turn = timeout(&*self.ambient.clock, self.left(end), self.pace.place());
         let place = turn.await.map_err(|_| Failed::NoTurn)?;
         let within = || within.min(self.left(end));
         let mut made = self.signed_exchange(update, travel, within()).await;
@@ -128,11 +122,11 @@ impl Primary {
         record_type: RecordType,
         within: Duration,
     ) -> Result<Message, Failed> {
-        let end = self.clock.now() + within;
+        let end = self.ambient.now() + within;
         let slot = self.slot(end).await?;
         let query = message::query(slot.id(), name, record_type);
         let octets = message::encode(&query).expect("one name fits into a message");
-        let reply = slot.exchange(&octets, self.left(end).min(within), &*self.clock).await?;
+        let reply = slot.exchange(&octets, self.left(end).min(within), &*self.ambient.clock).await?;
         let reply = message::decode(&reply).map_err(|_| Refusal::Malformed)?;
         match Refusal::of_code(reply.metadata.response_code) {
             Some(refusal) if reply.metadata.response_code != ResponseCode::NXDomain => Err(refusal.into()),
@@ -149,7 +143,7 @@ impl Primary {
         within: Duration,
     ) -> Result<(), Failed> {
         self.updates_sent.fetch_add(1, Ordering::Relaxed);
-        let end = self.clock.now() + within;
+        let end = self.ambient.now() + within;
         let (signed, reply) = match self.to_go_alone(update, travel)? {
             Some((signed, transport)) => {
                 let reply = self.exchange_alone(&signed.message, transport, within).await?;
@@ -159,11 +153,11 @@ impl Primary {
                 let slot = self.slot(end).await?;
                 let signed = self.sign(update, slot.id())?;
                 let left = self.left(end).min(within);
-                let reply = slot.exchange(&signed.message, left, &*self.clock).await?;
+                let reply = slot.exchange(&signed.message, left, &*self.ambient.clock).await?;
                 (signed, reply)
             }
         };
-        let now = self.skew.at_server(self.clock.now());
+        let now = self.skew.at_server(self.ambient.now());
         match tsig::verify_reply(&reply, &self.key, &signed.mac, now) {
             Ok(()) => judge(&reply, update.zone()),
             Err(ReplyFault::BadTime { server_time }) => Err(Failed::BadTime { server_time }),
@@ -202,23 +196,23 @@ impl Primary {
     ) -> Result<Vec<u8>, ExchangeError> {
         let Server { address, tls } = &self.server;
         match tls {
-            Some(tls) => tls.exchange(*address, message, within, &*self.clock).await,
-            None => exchange(*address, message, transport, within, &*self.clock).await,
+            Some(tls) => tls.exchange(*address, message, within, &*self.ambient.clock).await,
+            None => exchange(*address, message, transport, within, &*self.ambient.clock).await,
         }
     }
 
     fn sign(&self, update: &EncodedUpdate, id: u16) -> Result<SignedMessage, Failed> {
-        let now = self.skew.at_server(self.clock.now());
+        let now = self.skew.at_server(self.ambient.now());
         tsig::sign_request(&update.with_id(id), &self.key, now).map_err(|_| Failed::TooLong)
     }
 
     /// A place on the kept connection.
     async fn slot(&self, end: SystemTime) -> Result<Slot, Failed> {
         loop {
-            let connection = timeout(&*self.clock, self.left(end), self.connection(end))
+            let connection = timeout(&*self.ambient.clock, self.left(end), self.connection(end))
                 .await
                 .map_err(|_| Failed::NoTurn)??;
-            match timeout(&*self.clock, self.left(end), connection.slot(&self.ids)).await {
+            match timeout(&*self.ambient.clock, self.left(end), connection.slot(&self.ids)).await {
                 Ok(Some(slot)) => return Ok(slot),
                 Ok(None) => {}
                 Err(_) => {
@@ -245,7 +239,7 @@ impl Primary {
         kept.connection = None;
         let room = self.max_in_flight.saturating_add(QUERIES_IN_FLIGHT);
         let Server { address, tls } = &self.server;
-        match Connection::open(*address, tls.as_ref(), room, self.left(end), &*self.clock).await {
+        match Connection::open(*address, tls.as_ref(), room, self.left(end), &*self.ambient.clock).await {
             Ok((connection, driver)) => {
                 // It ends with the last handle: with us, or when the server closes.
                 tokio::spawn(driver);
@@ -262,11 +256,11 @@ impl Primary {
     }
 
     fn left(&self, end: SystemTime) -> Duration {
-        end.duration_since(self.clock.now()).unwrap_or_default().min(self.longest_wait)
+        end.duration_since(self.ambient.now()).unwrap_or_default().min(self.longest_wait)
     }
 
     fn learn(&self, server_time: SystemTime) -> i64 {
-        let ahead = self.skew.learn(self.clock.now(), server_time);
+        let ahead = self.skew.learn(self.ambient.now(), server_time);
         tracing::warn!(server = %self.address(), ahead, "the clock of the DNS server is apart from ours");
         ahead
     }

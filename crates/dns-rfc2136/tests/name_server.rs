@@ -44,7 +44,12 @@ async fn serve(grants: Vec<UpdateGrant>, clock: Arc<dyn Clock>) -> SocketAddr {
         ZoneSettings::new(origin, [NameServerHost { name, addresses }])
     };
     let options = Options { grants, max_values: 200, ..Options::default() };
-    let server = NameServer::new([settings(zone()), settings(domain("other.test"))], options, clock).unwrap();
+    let server = NameServer::new(
+        [settings(zone()), settings(domain("other.test"))],
+        options,
+        Ambient { clock, ..Ambient::system() },
+    )
+    .unwrap();
     let listener = server.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.local_addr();
     tokio::spawn(listener.serve(CancellationToken::new()));

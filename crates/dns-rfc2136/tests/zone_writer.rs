@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use fleetcert_ambient::{Ambient, SystemClock};
 use fleetcert_dns::conformance::{Subject, check};
@@ -32,7 +31,7 @@ async fn serve(subtree: &str) -> SocketAddr {
     // The suite adds more values at a name than a server allows by default.
     let options = Options { grants, max_values: 200, ..Options::default() };
     let zones = [ZoneSettings::new(domain("fleet.test"), [host])];
-    let server = NameServer::new(zones, options, Arc::new(SystemClock)).unwrap();
+    let server = NameServer::new(zones, options, Ambient::system()).unwrap();
     let listener = server.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.local_addr();
     tokio::spawn(listener.serve(CancellationToken::new()));

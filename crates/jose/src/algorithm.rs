@@ -1,4 +1,4 @@
-//! The algorithms of RFC 7518 and RFC 8037 that are spoken here.
+//! The supported algorithms of RFC 7518 and RFC 8037.
 
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -45,7 +45,7 @@ impl TryFrom<String> for Algorithm {
         let all = [Self::Es256, Self::Es384, Self::EdDsa, Self::Rs256, Self::Hs256, Self::Hs384, Self::Hs512];
         all.into_iter()
             .find(|algorithm| algorithm.name() == name)
-            .ok_or_else(|| JoseError::new(JoseErrorKind::Unsupported, "this algorithm is not spoken here"))
+            .ok_or_else(|| JoseError::new(JoseErrorKind::Unsupported, "the algorithm is not supported"))
     }
 }
 

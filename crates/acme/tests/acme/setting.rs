@@ -8,7 +8,7 @@ use fleetcert_acme::{
     Account, AccountKey, Client, ClientOptions, Driver, DriverOptions, Job, Journal, JournalError, NewOrder,
     Outcome, Step, TermsOfService,
 };
-use fleetcert_ambient::SystemClock;
+use fleetcert_ambient::{Ambient, SystemClock};
 use fleetcert_dns::MemoryBackend;
 use fleetcert_dns::challenge::{ChallengeOptions, Challenges};
 use fleetcert_names::{DomainName, IdentifierSet};
@@ -56,7 +56,7 @@ impl Setting {
         let clock = Arc::new(SystemClock);
         let backend = Arc::new(zone.clone());
         let challenges =
-            Challenges::new(backend.clone(), backend, clock.clone(), ChallengeOptions::default());
+            Challenges::new(backend.clone(), backend, Ambient::system(), ChallengeOptions::default());
         let options = DriverOptions {
             patience: Duration::from_secs(5),
             first_look: Duration::from_millis(1),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use fleetcert_acme::conformance::{Subject, check};
 use fleetcert_acme::{AccountKey, Client, ClientOptions, TermsOfService};
-use fleetcert_ambient::{SystemClock, SystemEntropy};
+use fleetcert_ambient::{Ambient, SystemClock, SystemEntropy};
 use fleetcert_dns::challenge::{ChallengeOptions, Challenges};
 use fleetcert_dns_lookup::{AuthoritativeVisibility, LookOptions, Servers};
 use fleetcert_names::DomainName;
@@ -25,7 +25,7 @@ async fn with_account(with: impl AsyncFnOnce(Subject)) {
     let host = NameServerHost { name: "ns1.fleet.test".parse().unwrap(), addresses };
     let clock = Arc::new(SystemClock);
     let settings = ZoneSettings::new(zone.clone(), [host]);
-    let server = NameServer::new([settings], Options::default(), clock.clone()).unwrap();
+    let server = NameServer::new([settings], Options::default(), Ambient::system()).unwrap();
     let listener = server.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let dns_server = listener.local_addr();
     let mut options = TestCaOptions::new(dns_server);
@@ -40,10 +40,13 @@ async fn with_account(with: impl AsyncFnOnce(Subject)) {
     let client = Client::new(ca.directory_url(), &options, clock.clone()).unwrap();
     let account = client.register(AccountKey::generate().unwrap(), TermsOfService::Agreed).await.unwrap();
     let servers = Servers::given(vec![dns_server]).unwrap();
-    let visibility =
-        AuthoritativeVisibility::new(servers, LookOptions::default(), clock.clone(), Arc::new(SystemEntropy));
-    let challenges =
-        Challenges::new(Arc::new(server), Arc::new(visibility), clock.clone(), ChallengeOptions::default());
+    let visibility = AuthoritativeVisibility::new(servers, LookOptions::default(), Ambient::system());
+    let challenges = Challenges::new(
+        Arc::new(server),
+        Arc::new(visibility),
+        Ambient::system(),
+        ChallengeOptions::default(),
+    );
     let refused = "example.org".parse().unwrap();
     with(Subject { authority: Arc::new(account), zone, challenges, refused, clock }).await;
     stop.cancel();

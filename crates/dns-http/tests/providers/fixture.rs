@@ -10,7 +10,7 @@ use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::Request as HttpRequest;
 use axum::response::Response;
-use fleetcert_ambient::{Clock, SeededEntropy, SystemClock};
+use fleetcert_ambient::{Ambient, Clock, SeededEntropy, SystemClock};
 use fleetcert_dns::{BackendError, BackendErrorKind, Change, DnsBackend, RecordType};
 use fleetcert_names::DomainName;
 use futures_util::stream;
@@ -246,7 +246,7 @@ pub(crate) fn client_at(clock: Arc<dyn Clock>, adjust: impl FnOnce(&mut HttpOpti
         ..HttpOptions::default()
     };
     adjust(&mut options);
-    HttpClient::new(options, clock, Arc::new(SeededEntropy::new(1))).unwrap()
+    HttpClient::new(options, Ambient { clock, entropy: Arc::new(SeededEntropy::new(1)) }).unwrap()
 }
 
 async fn play(state: Arc<Mutex<ScriptState>>, request: HttpRequest) -> Response {

@@ -38,7 +38,8 @@ async fn name_server(clock: Arc<dyn Clock>) -> SocketAddr {
     let key = key_of("ddns", TsigAlgorithm::HmacSha256, SECRET);
     let subtree = "devices.fleet.test".parse().unwrap();
     let grants = vec![UpdateGrant { key, subtree, types: [RecordType::Txt].into() }];
-    let server = NameServer::new([zone], Options { grants, ..Options::default() }, clock).unwrap();
+    let ambient = Ambient { clock, ..Ambient::system() };
+    let server = NameServer::new([zone], Options { grants, ..Options::default() }, ambient).unwrap();
     let listener = server.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.local_addr();
     tokio::spawn(listener.serve(CancellationToken::new()));

@@ -8,7 +8,7 @@ use fleetcert_acme::{
     Account, AccountKey, Authority, AuthorizationStatus, Client, ClientOptions, NewOrder, OrderHandle,
     OrderStatus, TermsOfService,
 };
-use fleetcert_ambient::{ManualClock, SystemClock, SystemEntropy};
+use fleetcert_ambient::{Ambient, ManualClock, SystemClock, SystemEntropy};
 use fleetcert_dns::{Change, DnsBackend, Ttl};
 use fleetcert_names::DomainName;
 use fleetcert_nameserver::{NameServer, NameServerHost, Options, ZoneSettings};
@@ -49,7 +49,7 @@ impl OverAcme {
                 addresses: ["127.0.0.1".parse().unwrap()].into(),
             };
             let settings = ZoneSettings::new(zone.clone(), [host]);
-            let server = NameServer::new([settings], Options::default(), Arc::new(SystemClock)).unwrap();
+            let server = NameServer::new([settings], Options::default(), Ambient::system()).unwrap();
             let listener = server.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
             let mut options = TestCaOptions::new(listener.local_addr());
             options.rate_limits = Some(limits);
