@@ -9,7 +9,7 @@ use fleetcert_acme::{
     ExternalAccount, Job, MemoryJournal, NewOrder, NoObserver, Outcome, Registration, RevocationReason,
     TermsOfService,
 };
-use fleetcert_ambient::{SystemClock, SystemEntropy};
+use fleetcert_ambient::Ambient;
 use fleetcert_dns::challenge::{ChallengeOptions, Challenges};
 use fleetcert_dns_lookup::{AuthoritativeVisibility, LookOptions, Servers};
 use fleetcert_jose::{Algorithm, KeyPair as SigningKeyPair};
@@ -27,7 +27,7 @@ const MAC_KEY: &str =
 fn client(pebble: &Pebble) -> Client {
     let roots_pem = Some(std::fs::read(pebble.directory().ca_root()).unwrap());
     let options = ClientOptions { roots_pem, ..ClientOptions::default() };
-    Client::new(pebble.directory().url(), &options, Arc::new(SystemClock)).unwrap()
+    Client::new(pebble.directory().url(), &options, Ambient::system().clock).unwrap()
 }
 
 #[tokio::test]
@@ -64,9 +64,9 @@ async fn chain_of_the_preferred_root_is_delivered_and_its_key_revokes_it() -> Re
     let zone: DomainName = "fleet.test".parse().unwrap();
     let addresses = ["127.0.0.1".parse().unwrap()].into();
     let host = NameServerHost { name: "ns1.fleet.test".parse().unwrap(), addresses };
-    let clock = Arc::new(SystemClock);
+    let ambient = Ambient::system();
     let settings = ZoneSettings::new(zone.clone(), [host]);
-    let server = NameServer::new([settings], Options::default(), clock.clone()).unwrap();
+    let server = NameServer::new([settings], Options::default(), ambient.clock.clone()).unwrap();
     let listener = server.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let mut config = PebbleConfig::with_resolver(listener.local_addr());
     let servers = Servers::given(vec![listener.local_addr()]).unwrap();
@@ -80,13 +80,12 @@ async fn chain_of_the_preferred_root_is_delivered_and_its_key_revokes_it() -> Re
 
     let client = client(&pebble);
     let account = client.register(AccountKey::generate().unwrap(), TermsOfService::Agreed).await.unwrap();
-    let (looks, entropy) = (LookOptions::default(), Arc::new(SystemEntropy));
-    let visibility = AuthoritativeVisibility::new(servers, looks, clock.clone(), entropy);
+    let visibility = AuthoritativeVisibility::new(servers, LookOptions::default(), ambient.clone());
     let options = ChallengeOptions::default();
-    let challenges = Challenges::new(Arc::new(server), Arc::new(visibility), clock.clone(), options);
+    let challenges = Challenges::new(Arc::new(server), Arc::new(visibility), ambient.clone(), options);
     let options =
         DriverOptions { chain: ChainPreference::RootName(name.clone()), ..DriverOptions::default() };
-    let driver = Driver { authority: Arc::new(account), challenges, clock, options };
+    let driver = Driver { authority: Arc::new(account), challenges, clock: ambient.clock, options };
     let names: IdentifierSet = "a.fleet.test,*.a.fleet.test".parse().unwrap();
     let secret = SigningKeyPair::generate(Algorithm::Es256).unwrap();
     let key = KeyPair::from_pkcs8_der(&secret.to_pkcs8_der().unwrap()).unwrap();
