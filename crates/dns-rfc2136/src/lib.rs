@@ -1,14 +1,15 @@
 //! The DNS backend for servers that take RFC 2136 updates signed with TSIG: BIND, Knot, PowerDNS and our own name
 //! server.
 //!
-//! Use this crate if your zone is on such a server. [`Rfc2136Backend`] puts many changes into one UPDATE message, signs
-//! it (RFC 8945), and accepts a reply only if its id, its zone and its signature match. It speaks TCP, UDP or TLS
-//! ([`Server`]), keeps one connection to each server with many messages in flight, adapts their number to the server,
-//! and fails over to the next server when one is down. Errors are typed: a [`Refusal`] says whether the key's name, its
-//! secret, the clock, the zone or the server's policy is at fault. It corrects for a server whose clock differs. With
-//! [`Prerequisite`]s a change is made only if the zone is as you read it ([`Rfc2136Backend::apply_if`]).
+//! Use this crate if your zone is on such a server. [`Rfc2136Backend`] puts many changes into one UPDATE message,
+//! signs it (RFC 8945), and accepts a reply only if its id, its zone and its signature match. It speaks TCP, UDP or
+//! TLS ([`Server`]), keeps one connection to each server with many messages in flight, adapts their number to the
+//! server, and fails over to the next server when one is down. Errors are typed: a [`Refusal`] says whether the key's
+//! name, its secret, the clock, the zone or the server's policy is at fault. It corrects for a server whose clock
+//! differs. With [`Prerequisite`]s a change is made only if the zone is as you read it
+//! ([`Rfc2136Backend::apply_if`]).
 //!
-//! The backend changes a zone; it is no [`Visibility`](fleetcert_dns::Visibility). Wait for propagation with
+//! The backend changes a zone; it is not a [`Visibility`](fleetcert_dns::Visibility). Wait for propagation with
 //! `AuthoritativeVisibility` of [`fleetcert-dns-lookup`](https://docs.rs/fleetcert-dns-lookup).
 //!
 //! ```

@@ -47,7 +47,7 @@ fn writer(server: SocketAddr, transport: Transport) -> ZoneWriter<Rfc2136Backend
 }
 
 #[tokio::test]
-async fn it_conforms_over_tcp_and_udp() {
+async fn writer_passes_the_conformance_suite_over_tcp_and_udp() {
     let server = serve("fleet.test").await;
     for transport in [Transport::Tcp, Transport::Udp] {
         let subject = Subject::new(|| writer(server, transport), domain("fleet.test"), &SystemClock);
@@ -56,7 +56,7 @@ async fn it_conforms_over_tcp_and_udp() {
 }
 
 #[tokio::test]
-async fn who_may_not_change_a_name_does_not_keep_others_from_it() {
+async fn forbidden_name_does_not_affect_other_callers() {
     let writer = writer(serve("devices.fleet.test").await, Transport::Tcp);
     let zone = domain("fleet.test");
     let names: Vec<DomainName> =
