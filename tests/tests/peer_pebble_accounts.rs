@@ -66,7 +66,7 @@ async fn chain_of_the_preferred_root_is_delivered_and_its_key_revokes_it() -> Re
     let host = NameServerHost { name: "ns1.fleet.test".parse().unwrap(), addresses };
     let ambient = Ambient::system();
     let settings = ZoneSettings::new(zone.clone(), [host]);
-    let server = NameServer::new([settings], Options::default(), ambient.clock.clone()).unwrap();
+    let server = NameServer::new([settings], Options::default(), ambient.clone()).unwrap();
     let listener = server.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let mut config = PebbleConfig::with_resolver(listener.local_addr());
     let servers = Servers::given(vec![listener.local_addr()]).unwrap();
