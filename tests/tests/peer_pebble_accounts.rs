@@ -1,5 +1,7 @@
 //! Our ACME client at Pebble: external accounts, contacts, deactivation, and the other chains of a certificate.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // A test may panic.
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +29,7 @@ const MAC_KEY: &str =
 fn client(pebble: &Pebble) -> Client {
     let roots_pem = Some(std::fs::read(pebble.directory().ca_root()).unwrap());
     let options = ClientOptions { roots_pem, ..ClientOptions::default() };
-    Client::new(pebble.directory().url(), &options, Ambient::system().clock).unwrap()
+    Client::new(pebble.directory().url(), &options, Ambient::system()).unwrap()
 }
 
 #[tokio::test]
@@ -85,7 +87,7 @@ async fn chain_of_the_preferred_root_is_delivered_and_its_key_revokes_it() -> Re
     let challenges = Challenges::new(Arc::new(server), Arc::new(visibility), ambient.clone(), options);
     let options =
         DriverOptions { chain: ChainPreference::RootName(name.clone()), ..DriverOptions::default() };
-    let driver = Driver { authority: Arc::new(account), challenges, clock: ambient.clock, options };
+    let driver = Driver { authority: Arc::new(account), challenges, ambient, options };
     let names: IdentifierSet = "a.fleet.test,*.a.fleet.test".parse().unwrap();
     let secret = SigningKeyPair::generate(Algorithm::Es256).unwrap();
     let key = KeyPair::from_pkcs8_der(&secret.to_pkcs8_der().unwrap()).unwrap();

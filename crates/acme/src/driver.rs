@@ -13,7 +13,7 @@ pub use observer::{NoObserver, Observer, Step};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetcert_ambient::{Ambient, Clock};
+use fleetcert_ambient::Ambient;
 use fleetcert_dns::challenge::Challenges;
 use fleetcert_names::DomainName;
 use fleetcert_x509::{Chain, Roots, VerifiedCsr};
@@ -29,8 +29,8 @@ pub struct Driver {
     pub authority: Arc<dyn Authority>,
     /// Publisher of the challenge records.
     pub challenges: Challenges,
-    /// Clock.
-    pub clock: Arc<dyn Clock>,
+    /// Time, and waits between readings.
+    pub ambient: Ambient,
     /// Time limits and poll intervals.
     pub options: DriverOptions,
 }
@@ -128,13 +128,8 @@ pub enum Outcome {
 
 impl Driver {
     /// Returns a driver with default options.
-    pub fn new(authority: impl Authority + 'static, challenges: Challenges, ambient: &Ambient) -> Self {
-        Self {
-            authority: Arc::new(authority),
-            challenges,
-            clock: Arc::clone(&ambient.clock),
-            options: DriverOptions::default(),
-        }
+    pub fn new(authority: impl Authority + 'static, challenges: Challenges, ambient: Ambient) -> Self {
+        Self { authority: Arc::new(authority), challenges, ambient, options: DriverOptions::default() }
     }
 
     /// Drives an order from its last journal entry: from [`OrderState::Wanted`], or from any state after a crash or a
@@ -163,7 +158,7 @@ impl Driver {
         loop {
             let fault = event.fault().cloned();
             last_fault = fault.clone().or(last_fault);
-            let (next, action) = step(state.clone(), event, self.clock.now());
+            let (next, action) = step(state.clone(), event, self.ambient.now());
             if next != state {
                 tracing::debug!(url = next.url(), ?action, "order changes state");
                 let entry = Entry { state: next, fault };
@@ -171,7 +166,7 @@ impl Driver {
                 state = entry.state;
             }
             event = match action {
-                Action::Stop => return Ok(ended(state, last_fault, self.clock.now())),
+                Action::Stop => return Ok(ended(state, last_fault, self.ambient.now())),
                 Action::Suspend(failure) => {
                     let fault = behind(&failure, last_fault);
                     return Ok(Outcome::Suspended { failure, fault, state });

@@ -43,7 +43,7 @@ impl<'a> Run<'a> {
         state: &OrderState,
     ) -> Self {
         let records = state.records();
-        let now = driver.clock.now();
+        let now = driver.ambient.now();
         Self {
             driver,
             job,
@@ -103,7 +103,7 @@ impl<'a> Run<'a> {
             if self.time_left() < wait {
                 return Ok(Event::OutOfTime { retry_after: asked_for, fault });
             }
-            self.driver.clock.sleep(wait).await;
+            self.driver.ambient.sleep(wait).await;
         }
         let url = state.url().ok_or_else(no_order)?;
         match self.refresh(url).await {
@@ -191,7 +191,7 @@ impl<'a> Run<'a> {
     fn record(&self, challenge: &Dns01, state: &OrderState) -> Result<Option<ChallengeRecord>, AcmeError> {
         let Some(value) = &challenge.value else { return Ok(None) };
         let owner = state.url().unwrap_or_default();
-        let now = self.driver.clock.now();
+        let now = self.driver.ambient.now();
         Ok(Some(ChallengeRecord {
             zone: self.job.zone.clone(),
             name: challenge.identifier.challenge_name(),
@@ -316,7 +316,7 @@ impl<'a> Run<'a> {
         let expected = Expectation {
             spki: self.job.csr.spki(),
             identifiers: &state.order().identifiers,
-            now: self.driver.clock.now(),
+            now: self.driver.ambient.now(),
             roots: self.job.roots,
         };
         let chain = match Chain::from_pem(chain.as_bytes()) {
@@ -362,7 +362,7 @@ impl<'a> Run<'a> {
     }
 
     fn time_left(&self) -> Duration {
-        self.deadline.duration_since(self.driver.clock.now()).unwrap_or_default()
+        self.deadline.duration_since(self.driver.ambient.now()).unwrap_or_default()
     }
 
     fn notify(&self, step: &Step) {
