@@ -4,7 +4,7 @@ use fleetcert_acme::{AccountFile, AcmeErrorKind, Authority, Client, ClientOption
 use fleetcert_ambient::Ambient;
 use serde_json::Value;
 
-use crate::scripted_ca::{Canned, Script};
+use crate::script::{Canned, Script};
 use crate::setting::{Setting, client};
 
 fn stored(path: &std::path::Path) -> Value {

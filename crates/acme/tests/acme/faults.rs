@@ -8,7 +8,7 @@ use fleetcert_acme::{AcmeErrorKind, Authority, MemoryJournal, NewOrder, Outcome,
 use fleetcert_ambient::{Clock, ManualClock, SystemClock, timeout};
 use serde_json::{Value, json};
 
-use crate::scripted_ca::{Canned, Script};
+use crate::script::{Canned, Script};
 use crate::setting::{Setting, identifiers, issued, wanted};
 
 const HTML: &str = "<html><body>Access denied</body></html>";

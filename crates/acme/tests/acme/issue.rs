@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::scripted_ca::{Canned, Script};
+use crate::script::{Canned, Script};
 use crate::setting::{Setting, identifiers, issued, wanted, wildcard};
 use fleetcert_acme::order::{FailureKind, OrderState, Retry};
 use fleetcert_acme::{

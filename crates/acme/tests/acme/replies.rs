@@ -8,7 +8,7 @@ use fleetcert_acme::{
 };
 use fleetcert_ambient::Ambient;
 
-use crate::scripted_ca::{Canned, Script};
+use crate::script::{Canned, Script};
 use crate::setting::{Setting, client, identifiers};
 
 fn canned(status: u16, retry_after: Option<&'static str>, body: &str) -> Canned {

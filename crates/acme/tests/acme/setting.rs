@@ -15,7 +15,8 @@ use fleetcert_names::{DomainName, IdentifierSet};
 use fleetcert_x509::{CsrPolicy, KeyKind, KeyPair, NameGrant, Roots, VerifiedCsr, csr_for};
 use parking_lot::Mutex;
 
-use crate::scripted_ca::{Script, ScriptedCa};
+use crate::script::Script;
+use crate::scripted_ca::ScriptedCa;
 
 pub(crate) struct Setting {
     pub(crate) ca: ScriptedCa,
