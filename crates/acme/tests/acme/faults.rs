@@ -207,7 +207,7 @@ async fn certificate_that_begins_ahead_of_our_clock_waits_and_costs_no_order() {
     assert_eq!(failure.kind, FailureKind::WrongCertificate);
     let Retry::NotBefore(from) = failure.retry else { panic!("{failure:?}") };
     assert!(failure.chain.unwrap().contains("BEGIN CERTIFICATE"));
-    setting.driver.clock = Arc::new(ManualClock::starting_at(from));
+    setting.driver.ambient.clock = Arc::new(ManualClock::starting_at(from));
     issued(setting.drive(state, &MemoryJournal::default()).await.unwrap());
     assert_eq!((setting.ca.orders(), setting.ca.certificates()), (1, 1));
     assert!(from > SystemClock.now());

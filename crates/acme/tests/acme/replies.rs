@@ -1,13 +1,12 @@
 //! Refusals, and answers that do not follow RFC 8555.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use fleetcert_acme::{
     AccountKey, AcmeErrorKind, Authority, Client, ClientOptions, Credentials, NewOrder, Operation,
     ProblemKind, TermsOfService,
 };
-use fleetcert_ambient::SystemClock;
+use fleetcert_ambient::Ambient;
 
 use crate::scripted_ca::{Canned, Script};
 use crate::setting::{Setting, client, identifiers};
@@ -39,7 +38,7 @@ async fn unreachable_ca_is_named_with_its_port_and_the_cause() {
     let text = async |url: &str, roots_pem: Option<Vec<u8>>| {
         let request_timeout = Duration::from_millis(500);
         let options = ClientOptions { roots_pem, request_timeout, ..ClientOptions::default() };
-        let client = Client::new(url, &options, Arc::new(SystemClock)).unwrap();
+        let client = Client::new(url, &options, Ambient::system()).unwrap();
         let error = client.profiles().await.unwrap_err();
         assert_eq!(error.kind(), AcmeErrorKind::Unreachable);
         error.to_string()
@@ -144,13 +143,13 @@ async fn ca_that_refuses_connections_is_unreachable() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("https://{}/dir", listener.local_addr().unwrap());
     drop(listener);
-    let ca = Client::new(&url, &options, Arc::new(SystemClock)).unwrap();
+    let ca = Client::new(&url, &options, Ambient::system()).unwrap();
     let error = ca.profiles().await.unwrap_err();
     assert_eq!((error.kind(), error.operation()), (AcmeErrorKind::Unreachable, Operation::Directory));
     assert!(error.retry_after().is_some());
 
     for url in ["http://ca.test/dir", "no url", ""] {
-        let error = Client::new(url, &options, Arc::new(SystemClock)).unwrap_err();
+        let error = Client::new(url, &options, Ambient::system()).unwrap_err();
         assert_eq!(error.kind(), AcmeErrorKind::InvalidInput, "{url}");
     }
 }

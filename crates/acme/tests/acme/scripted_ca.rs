@@ -19,7 +19,7 @@ use fleetcert_https::{Certificates, Limits, Server};
 use fleetcert_names::{Identifier, IdentifierSet};
 use parking_lot::Mutex;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateSigningRequestParams, CertifiedIssuer,
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, CertifiedIssuer, DnType,
     ExtendedKeyUsagePurpose, IsCa, KeyPair,
 };
 use serde_json::{Value, json};
@@ -73,6 +73,8 @@ pub(crate) struct Script {
     pub(crate) deactivates_at_finalize: Option<u16>,
     /// The answer to newOrder has no status.
     pub(crate) unreadable_new_order: bool,
+    /// The certificate has two other chains: one with a cross-signed issuer under "Old Root", and the leaf alone.
+    pub(crate) alternates: bool,
     /// newAccount needs an external account binding.
     pub(crate) requires_external_account: bool,
     /// Changes each order object.
@@ -95,6 +97,8 @@ struct CaState {
     base: String,
     zone: MemoryBackend,
     issuer: CertifiedIssuer<'static, KeyPair>,
+    /// The issuer's certificate under another root, in PEM.
+    cross_signed: String,
     state: Mutex<Objects>,
 }
 
@@ -127,7 +131,13 @@ impl ScriptedCa {
     pub(crate) async fn start(script: Script, zone: &MemoryBackend) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let mut old_root = CertificateParams::new(Vec::new()).unwrap();
+        old_root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        old_root.distinguished_name.push(DnType::CommonName, "Old Root");
+        let old_root = CertifiedIssuer::self_signed(old_root, KeyPair::generate().unwrap()).unwrap();
+        let cross_signed = params.clone().signed_by(&key, &old_root).unwrap().pem();
+        let issuer = CertifiedIssuer::self_signed(params, key).unwrap();
         let key = KeyPair::generate().unwrap();
         let own =
             CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
@@ -137,7 +147,8 @@ impl ScriptedCa {
         let base = format!("https://localhost:{}", server.local_addr().port());
         let root_pem = issuer.pem();
         let state = Mutex::new(Objects { script, ..Objects::default() });
-        let shared = Arc::new(CaState { base: base.clone(), zone: zone.clone(), issuer, state });
+        let shared =
+            Arc::new(CaState { base: base.clone(), zone: zone.clone(), issuer, cross_signed, state });
         let router = Router::new().fallback(answer).with_state(shared.clone());
         let stop = CancellationToken::new();
         tokio::spawn(server.serve(router, Limits::default(), stop.clone()));
@@ -377,7 +388,16 @@ impl CaState {
                 };
                 self.order(number, order, &state.script)
             }
+            "cert" if state.script.alternates => {
+                let links = format!(
+                    "</cert-1/{number}>;rel=\"alternate\", <{}/cert-2/{number}>; rel=alternate",
+                    self.base
+                );
+                ([("link", links)], order.chain.clone().unwrap()).into_response()
+            }
             "cert" => order.chain.clone().unwrap().into_response(),
+            "cert-1" => (leaf(order) + &self.cross_signed).into_response(),
+            "cert-2" => leaf(order).into_response(),
             _ => problem(404, "malformed"),
         }
     }
@@ -477,6 +497,13 @@ impl ScriptedOrder {
             self.status = "valid";
         }
     }
+}
+
+/// Returns the leaf of the order's chain, in PEM.
+fn leaf(order: &ScriptedOrder) -> String {
+    let chain = order.chain.as_ref().unwrap();
+    let end = "-----END CERTIFICATE-----";
+    chain.split_inclusive(end).next().unwrap().to_owned() + "\n"
 }
 
 pub(crate) fn problem(status: u16, kind: &str) -> Response {

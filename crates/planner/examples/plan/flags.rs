@@ -213,7 +213,7 @@ mod tests {
         for (words, hint) in [
             ("", "--devices <N>"),
             ("--devices 5 --override Foo=1/7d", "these have: CertificatesPerDomain,"),
-            ("--devices 5 --override NewOrdersPerAccount=0/7d", "no limit can be made of 0"),
+            ("--devices 5 --override NewOrdersPerAccount=0/7d", "invalid limit: 0"),
             ("--devices 5 --override NewOrdersPerAccount=10", "such as 10000/7d"),
             ("--devices 5 --override NewOrdersPerAccount", "NAME=COUNT/DAYSd"),
             ("--devices 5 --psl --domains 3", "cannot be used with"),

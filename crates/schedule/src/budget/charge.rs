@@ -1,4 +1,4 @@
-//! What an order costs, and when.
+//! The cost of an order: which tokens it takes, and when.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -9,25 +9,25 @@ use fleetcert_names::{DomainName, IdentifierSet};
 use super::key::{Account, BucketKey, LimitKind};
 use super::limits::{Limits, Rule};
 
-/// How long after its last issuance a set of names is a renewal for Let's Encrypt.
+/// Time after its last issuance for which a set of names is a renewal for Let's Encrypt.
 pub const SAME_SET_WINDOW: Duration = Duration::from_secs(120 * 86_400);
-/// Longest time that an order may take, from the request to the certificate. After it the order is given up.
+/// Maximum time of an order, from the request to the certificate. After it the order is given up.
 pub const MAX_ORDER_AGE: Duration = Duration::from_secs(86_400);
-/// Largest difference between the CA's clock and ours: this near an end of the window an order counts as outside.
+/// Maximum difference between the CA's clock and ours: an order this close to an end of the window counts as outside.
 pub const WINDOW_MARGIN: Duration = Duration::from_secs(60);
 
-/// What an order is in the eyes of the CA.
+/// The kind of an order by the CA's rate limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OrderKind {
-    /// Neither of the others; it is exempt from nothing.
+    /// A new order, which is exempt from no limit.
     New,
-    /// For the exact set of names of a certificate that the CA issued, to any account, less than
+    /// An order for the exact set of names of a certificate that the CA issued, to any account, less than
     /// [`SAME_SET_WINDOW`] ago.
     SameSet,
-    /// It names its predecessor in `replaces` (RFC 9773 section 5), the same account ordered that, they share a
-    /// name, and the order comes inside the suggested window.
+    /// An order inside the suggested window that names its predecessor in `replaces` (RFC 9773 section 5). The same
+    /// account ordered the predecessor, and they share a name.
     AriWindow {
-        /// Whether it is [`SameSet`](Self::SameSet) as well.
+        /// Whether it also is a [`SameSet`](Self::SameSet).
         same_set: bool,
     },
 }
@@ -45,10 +45,10 @@ impl OrderKind {
         Self::of(replaces_window.is_some_and(is_inside), last_issued, now + MAX_ORDER_AGE)
     }
 
-    /// The kind of an order that will be done at `done_at`.
+    /// Returns the kind of an order that will be done at `done_at`.
     ///
-    /// The CA asks for the age of the last certificate with the exact set twice, at the order and at issuance; so
-    /// `done_at` should lie as late as the order may take. A set that was issued after `done_at` is a renewal.
+    /// The CA checks the age of the last certificate with the exact set twice, at the order and at issuance, so
+    /// `done_at` should be the latest end of the order. A set that was issued after `done_at` is a renewal.
     pub fn of(replaces_in_window: bool, last_issued: Option<SystemTime>, done_at: SystemTime) -> Self {
         let same_set = last_issued
             .is_some_and(|issued| done_at.duration_since(issued).map_or(true, |age| age < SAME_SET_WINDOW));
@@ -60,34 +60,34 @@ impl OrderKind {
     }
 }
 
-/// When the CA takes a token.
+/// The event at which the CA takes a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Spent {
-    /// When it accepts the request: a new order, or a new account.
+    /// The CA accepts the request: a new order, or a new account.
     AtRequest,
-    /// When it issues the certificate.
+    /// The CA issues the certificate.
     AtIssuance,
-    /// When a validation of the name fails.
+    /// A validation of the name fails.
     AtFailedValidation,
 }
 
 /// One token of one bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Charge {
-    /// The bucket.
+    /// Bucket.
     pub key: BucketKey,
-    /// Whether the CA looks at it when the request comes, and refuses the request when it is empty.
+    /// Whether the CA checks the bucket at the request, and refuses the request if it is empty.
     pub checked: bool,
-    /// When the CA takes the token.
+    /// Event at which the CA takes the token.
     pub spent: Spent,
 }
 
-/// All that one request costs: each bucket at most once, and one token of each. A clone shares them.
+/// The cost of one request: one token of each bucket. Clones share it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Charges {
     charges: Arc<[Charge]>,
-    /// Of the account that orders; nothing is spent of it.
+    /// The whole-account bucket of the ordering account; it is read and never spent.
     whole: Option<BucketKey>,
 }
 
@@ -105,8 +105,8 @@ impl Charges {
     /// With an override for certificates per domain and account, the account's bucket is checked in place of the
     /// domain's, and both are spent.
     ///
-    /// That is so at Let's Encrypt. From a limit of which nothing is known ([`Rule::Unknown`]) no order is known to
-    /// be exempt, and all cost what a new one does.
+    /// These are the rules of Let's Encrypt. No order is known to be exempt from an unknown limit ([`Rule::Unknown`]), so
+    /// each order costs as much as a new one.
     pub fn order(limits: &Limits, kind: OrderKind, account: &Account, identifiers: &IdentifierSet) -> Self {
         let unknown = |limit| limits.rule(limit) == Rule::Unknown;
         let in_window = matches!(kind, OrderKind::AriWindow { .. });
@@ -142,7 +142,7 @@ impl Charges {
         Self { charges: charges.into(), whole: Some(BucketKey::WholeAccount(account.clone())) }
     }
 
-    /// What a new account costs that is asked for from `address`.
+    /// Returns the cost of a new account that is requested from `address`.
     pub fn registration(address: IpAddr) -> Self {
         let mut keys = vec![BucketKey::NewRegistrationsPerIpAddress(address)];
         if let IpAddr::V6(address) = address {
@@ -152,19 +152,19 @@ impl Charges {
         Self { charges: keys.into_iter().map(charge).collect(), whole: None }
     }
 
-    /// The charges.
+    /// Iterates over the charges.
     pub fn iter(&self) -> impl Iterator<Item = &Charge> + Clone {
         self.charges.iter()
     }
 
-    /// The buckets that decide whether a reservation is granted: those of the charges, and the account's
+    /// Iterates over the buckets that decide about a reservation: those of the charges, and the account's
     /// [`LimitKind::WholeAccount`], which is read and never written.
     pub fn keys(&self) -> impl Iterator<Item = &BucketKey> + Clone {
         self.charges.iter().map(|charge| &charge.key).chain(&self.whole)
     }
 
-    /// The buckets that orders for other names draw on as well, as far as the CA looks at them, and the account's
-    /// [`LimitKind::WholeAccount`]: when one of these is empty, all that share it wait for the same time.
+    /// Iterates over the buckets that the CA checks and that orders for other names draw on as well, and the account's
+    /// [`LimitKind::WholeAccount`]. If one of them is empty, all orders that share it wait for the same time.
     pub fn shared(&self) -> impl Iterator<Item = &BucketKey> {
         self.shared_charges().map(|charge| &charge.key).chain(&self.whole)
     }

@@ -1,4 +1,4 @@
-//! What a limit counts on.
+//! The keys of buckets: a limit, and what it counts.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use fleetcert_names::{DomainName, HostName, IdentifierSet};
 
-/// The limits of a CA, each named as Let's Encrypt's server names it; but [`WholeAccount`](Self::WholeAccount).
+/// A kind of limit, with the name that Let's Encrypt's server uses; only [`WholeAccount`](Self::WholeAccount) is ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum LimitKind {
@@ -26,13 +26,13 @@ pub enum LimitKind {
     CertificatesPerFqdnSet,
     /// Failed validations in a row of one name for one account, after which the CA pauses the name.
     FailedAuthorizationsForPausingPerDomainPerAccount,
-    /// No published limit, and without numbers: the time before which the CA does not want to hear of an account at
-    /// all. It holds what the CA refuses without saying why.
+    /// A bucket without numbers: the time before which the CA refuses every request of an account. It keeps refusals that
+    /// name no limit.
     WholeAccount,
 }
 
 impl LimitKind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 9] = [
         Self::NewRegistrationsPerIpAddress,
         Self::NewRegistrationsPerIpv6Range,
@@ -45,7 +45,7 @@ impl LimitKind {
         Self::WholeAccount,
     ];
 
-    /// Whether the orders for different names take from the same bucket: the new orders of an account, the
+    /// Returns whether orders for different names draw on the same bucket: the new orders of an account, the
     /// certificates of a domain.
     pub const fn is_shared(self) -> bool {
         matches!(
@@ -54,7 +54,7 @@ impl LimitKind {
         )
     }
 
-    /// Its name in Let's Encrypt's server, if it is one of its limits.
+    /// Returns the name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NewRegistrationsPerIpAddress => "NewRegistrationsPerIPAddress",
@@ -147,28 +147,28 @@ impl fmt::Debug for Account {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum BucketKey {
-    /// Of [`LimitKind::NewRegistrationsPerIpAddress`].
+    /// Bucket of [`LimitKind::NewRegistrationsPerIpAddress`].
     NewRegistrationsPerIpAddress(IpAddr),
-    /// Of [`LimitKind::NewRegistrationsPerIpv6Range`]: the first address of the range.
+    /// Bucket of [`LimitKind::NewRegistrationsPerIpv6Range`]: the first address of the range.
     NewRegistrationsPerIpv6Range(Ipv6Addr),
-    /// Of [`LimitKind::NewOrdersPerAccount`].
+    /// Bucket of [`LimitKind::NewOrdersPerAccount`].
     NewOrdersPerAccount(Account),
-    /// Of [`LimitKind::FailedAuthorizationsPerDomainPerAccount`].
+    /// Bucket of [`LimitKind::FailedAuthorizationsPerDomainPerAccount`].
     FailedAuthorizationsPerDomainPerAccount(Account, HostName),
-    /// Of [`LimitKind::CertificatesPerDomain`].
+    /// Bucket of [`LimitKind::CertificatesPerDomain`].
     CertificatesPerDomain(DomainName),
-    /// Of [`LimitKind::CertificatesPerDomainPerAccount`].
+    /// Bucket of [`LimitKind::CertificatesPerDomainPerAccount`].
     CertificatesPerDomainPerAccount(Account, DomainName),
-    /// Of [`LimitKind::CertificatesPerFqdnSet`].
+    /// Bucket of [`LimitKind::CertificatesPerFqdnSet`].
     CertificatesPerFqdnSet(IdentifierSet),
-    /// Of [`LimitKind::FailedAuthorizationsForPausingPerDomainPerAccount`].
+    /// Bucket of [`LimitKind::FailedAuthorizationsForPausingPerDomainPerAccount`].
     FailedAuthorizationsForPausingPerDomainPerAccount(Account, HostName),
-    /// Of [`LimitKind::WholeAccount`].
+    /// Bucket of [`LimitKind::WholeAccount`].
     WholeAccount(Account),
 }
 
 impl BucketKey {
-    /// The bucket of the range of 48 bits that an address lies in.
+    /// Returns the bucket of the /48 range of an address.
     pub(super) fn ipv6_range(address: Ipv6Addr) -> Self {
         let [a, b, c, ..] = address.segments();
         Self::NewRegistrationsPerIpv6Range(Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0))
@@ -188,7 +188,7 @@ impl BucketKey {
         }
     }
 
-    /// The limit.
+    /// Returns the kind of limit.
     pub fn kind(&self) -> LimitKind {
         match self {
             Self::NewRegistrationsPerIpAddress(_) => LimitKind::NewRegistrationsPerIpAddress,

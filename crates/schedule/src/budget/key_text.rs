@@ -1,12 +1,12 @@
-//! A bucket's key as text, as a store keeps it.
+//! The key of a bucket as text, for a store.
 
 use std::fmt;
 use std::str::FromStr;
 
 use super::key::{Account, BucketKey, LimitKind};
 
-/// The limit's name and what it counts on, with spaces between. No two keys have the same text, and
-/// [`FromStr`] reads it back.
+/// The name of the limit and what it counts, separated by spaces. Each key has a text of its own, which [`FromStr`]
+/// parses.
 impl fmt::Display for BucketKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ", self.kind())?;
@@ -25,7 +25,7 @@ impl fmt::Display for BucketKey {
     }
 }
 
-/// A text that is the key of no bucket.
+/// The error for a text that is not the key of a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BucketKeyError;
 
@@ -41,7 +41,7 @@ impl FromStr for BucketKey {
     type Err = BucketKeyError;
 
     fn from_str(text: &str) -> Result<Self, BucketKeyError> {
-        // One key has one text: what is spelled in another way would be a second row of the same bucket.
+        // Each key has one text. Another spelling would be a second row of the same bucket.
         read(text).filter(|key| key.to_string() == text).ok_or(BucketKeyError)
     }
 }

@@ -1,8 +1,7 @@
-//! The rate limits of a CA, mirrored, so that it never has to refuse.
+//! A mirror of the rate limits of a CA, so that the CA never has to refuse an order.
 //!
-//! [`Limit`] and [`Bucket`] are the arithmetic, [`Limits`] the numbers of a CA, [`Charges`] what an order costs,
-//! and [`Budgets`] all buckets together. What the CA says when it refuses all the same is a
-//! [`ReachedLimit`], and corrects the mirror.
+//! [`Limit`] and [`Bucket`] are the arithmetic, [`Limits`] the numbers of a CA, [`Charges`] the cost of an order, and
+//! [`Budgets`] all buckets together. A refusal of the CA is a [`ReachedLimit`] and corrects the mirror.
 //!
 //! An order is for an [`IdentifierSet`](fleetcert_names::IdentifierSet), and so is the bucket of the exact set. Validations
 //! and registered domains are counted by the base of a wildcard, as the CA does.

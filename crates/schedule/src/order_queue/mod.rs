@@ -87,7 +87,7 @@ pub use place::{Hold, HoldReason, Place};
 pub use reserve::Reserve;
 
 use crate::budget::{Charges, Denied};
-use crate::queue::{By, Entry, Gate, Next, Queue};
+use crate::queue::{By, Entry, HoldScope, Next, Queue};
 use flight::RunningOrder;
 
 /// The orders of one CA account that wait or are in flight.
@@ -110,10 +110,10 @@ pub struct OrderQueue<N, V = ()> {
     capacity: usize,
     max_in_flight: usize,
     max_failing: usize,
-    /// What closed a gate of a pool.
-    closures: HashMap<Gate, Closure>,
-    /// Gates that closed because orders in flight hold the tokens: no moment is known, an order has to end.
-    held_gates: BTreeSet<Gate>,
+    /// Closures of the scopes of pools.
+    closures: HashMap<HoldScope, Closure>,
+    /// Scopes that closed because orders in flight hold the tokens: no moment is known, an order has to end.
+    held_scopes: BTreeSet<HoldScope>,
     next_key: u64,
 }
 
@@ -155,7 +155,7 @@ pub struct Candidate<N> {
     pub is_placed: bool,
 }
 
-/// What to do now.
+/// The answer of the queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NextOrder<N> {
     /// Decide about this order.
@@ -165,7 +165,7 @@ pub enum NextOrder<N> {
         /// Moment at which to ask again; `None` when another order has to end first. Ask again also after each order
         /// that ends.
         until: Option<SystemTime>,
-        /// What ends then.
+        /// Hold that ends then.
         reason: HoldReason,
     },
     /// No order waits.
@@ -187,7 +187,7 @@ struct QueuedOrder<N, V> {
     expiring_from: Option<SystemTime>,
 }
 
-/// Why a gate of a pool is closed.
+/// Why a scope of a pool is closed.
 #[derive(Clone, Debug)]
 struct Closure {
     denied: Denied,
@@ -195,7 +195,7 @@ struct Closure {
     is_reported: bool,
 }
 
-/// Maximum closures that are remembered. Gates number pools times lanes: a handful for each registered domain.
+/// Maximum closures that are remembered. Scopes number pools times lanes: a handful for each registered domain.
 const MAX_CLOSURES: usize = 10_000;
 
 /// Returns the pool of all orders that share the same buckets.
@@ -228,7 +228,7 @@ impl<N: Clone + Ord + Hash, V: Copy + Ord> OrderQueue<N, V> {
             max_in_flight: options.in_flight.max(1),
             max_failing: options.failing_in_flight.max(1),
             closures: HashMap::new(),
-            held_gates: BTreeSet::new(),
+            held_scopes: BTreeSet::new(),
             next_key: 0,
         }
     }
@@ -311,7 +311,7 @@ impl<N: Clone + Ord + Hash, V: Copy + Ord> OrderQueue<N, V> {
     ) -> Result<(), NotInserted> {
         let (name, expiring_from) = (order.name.clone(), order.expiring_from);
         let queue = if is_placed { &mut self.placed } else { &mut self.new };
-        queue.insert_again(key, entry, order)?;
+        queue.insert(key, entry, order)?;
         self.keys.insert(name, key);
         if let Some(at) = expiring_from.filter(|_| matches!(entry.lane, Lane::Routine | Lane::Revoked)) {
             self.expiring.insert((at, key));
@@ -365,12 +365,12 @@ impl<N: Clone + Ord + Hash, V: Copy + Ord> OrderQueue<N, V> {
 
     /// Starts no new order until a moment, or until [`resume`](Self::resume).
     pub fn halt(&mut self, until: SystemTime) {
-        self.new.close(Gate::All, Some(until), HoldCause::Halted);
+        self.new.close(HoldScope::All, Some(until), HoldCause::Halted);
     }
 
     /// Ends a halt.
     pub fn resume(&mut self) {
-        self.new.open(Gate::All);
+        self.new.open(HoldScope::All);
     }
 
     /// Returns the order whose turn it is. It stays so until it is started, held, moved, forgotten, or its pool closes.
@@ -393,16 +393,16 @@ impl<N: Clone + Ord + Hash, V: Copy + Ord> OrderQueue<N, V> {
         }
         let waits = [placed, new].into_iter().filter_map(|next| match next {
             Next::Wait { until, by, why } => {
-                let gate = if let By::Gate(gate) = by { Some(gate) } else { None };
-                Some((until, gate, why))
+                let scope = if let By::HoldScope(scope) = by { Some(scope) } else { None };
+                Some((until, scope, why))
             }
             Next::Candidate(_) | Next::Empty => None,
         });
         // No time is later than any time.
         let first = waits.min_by_key(|(until, ..)| (until.is_none(), *until));
-        first.map_or(NextOrder::Empty, |(until, gate, why)| NextOrder::Wait {
+        first.map_or(NextOrder::Empty, |(until, scope, why)| NextOrder::Wait {
             until,
-            reason: self.reason(gate, why),
+            reason: self.reason(scope, why),
         })
     }
 

@@ -1,9 +1,9 @@
-//! A year of a fleet, in a minute: devices, a control server that schedules, and a CA with the limits of Let's
-//! Encrypt, in virtual time.
+//! Simulates a year of a fleet in virtual time: devices, a control server that schedules, and a CA with the limits of
+//! Let's Encrypt.
 //!
 //! `cargo run --release -p fleetcert-testkit --example year -- --devices 100000 --days 365 --seed 1 --svg year.svg`
 
-#![allow(clippy::print_stdout, clippy::print_stderr, clippy::disallowed_methods)] // it prints, and takes its own time
+#![allow(clippy::print_stdout, clippy::print_stderr, clippy::disallowed_methods)] // it prints, and measures time
 
 mod chart;
 
@@ -20,7 +20,7 @@ use serde_json::json;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Simulates a fleet before a CA with the limits of Let's Encrypt, and tells what came of it.
+/// Simulates a fleet with a CA that has the limits of Let's Encrypt, and prints a report.
 #[derive(Debug, Parser)]
 struct Flags {
     /// Number of devices that want a certificate on the first day.
@@ -29,7 +29,7 @@ struct Flags {
     /// Number of days.
     #[arg(long, default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=3650))]
     days: u32,
-    /// All chance comes from here.
+    /// Seed of all random numbers.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Days of an outage of the CA, from the middle on.
@@ -38,7 +38,7 @@ struct Flags {
     /// Number of devices that sleep after their first certificate and return on one Monday, after 60 % of the time.
     #[arg(long, value_name = "DEVICES")]
     returning: Option<u32>,
-    /// What Let's Encrypt calls it: classic, tlsserver or shortlived.
+    /// Certificate profile of Let's Encrypt: classic, tlsserver or shortlived.
     #[arg(long, default_value = "tlsserver")]
     profile: String,
     /// Number of registered domains of the fleet, instead of one zone on the public suffix list.
@@ -47,13 +47,13 @@ struct Flags {
     /// An override that the CA granted: NewOrdersPerAccount=COUNT/DAYSd, CertificatesPerDomainPerAccount=COUNT/DAYSd.
     #[arg(long = "override", value_name = "NAME=COUNT/DAYSd")]
     overrides: Vec<String>,
-    /// New devices in 30 days, of a thousand.
+    /// New devices in 30 days, in thousandths of the devices.
     #[arg(long, default_value_t = 10)]
     growth: u32,
-    /// Writes the picture here.
+    /// File for the picture.
     #[arg(long)]
     svg: Option<PathBuf>,
-    /// The last line is the report as a JSON object.
+    /// Print the report as a JSON object in the last line.
     #[arg(long)]
     json: bool,
 }
@@ -63,7 +63,10 @@ fn main() -> ExitCode {
     match run(&flags) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => {
-            eprintln!("Something went wrong in this year. To see it again: {}", command(&flags));
+            eprintln!(
+                "This run had a refused order or an expired certificate. To repeat it: {}",
+                command(&flags)
+            );
             ExitCode::FAILURE
         }
         Err(why) => {
@@ -110,7 +113,7 @@ fn run(flags: &Flags) -> Result<bool, String> {
     Ok(is_good(&report))
 }
 
-/// What must hold in every scenario.
+/// Returns whether no order was refused and no certificate expired on a reachable device.
 fn is_good(report: &Report) -> bool {
     report.rate_limited == 0 && report.expired_reachable == 0
 }
@@ -154,7 +157,7 @@ fn set_up(flags: &Flags) -> Result<(Scenario, Limits, CaLimits), String> {
             }
         };
         if warning.is_some() {
-            eprintln!("{text}: in the long run this is slower than what everybody has without an override.");
+            eprintln!("{text}: in the long run this is slower than the default without an override.");
         }
     }
     Ok((scenario, limits, ca_limits))
@@ -166,11 +169,10 @@ fn parse_override(text: &str) -> Result<(&str, u32, u32), String> {
         let (count, days) = rest.split_once('/')?;
         Some((name, count.parse().ok()?, days.strip_suffix('d')?.parse().ok()?))
     };
-    parts()
-        .ok_or_else(|| format!("{text}: write it as NAME=COUNT/DAYSd, such as NewOrdersPerAccount=25000/7d"))
+    parts().ok_or_else(|| format!("{text}: expected NAME=COUNT/DAYSd, such as NewOrdersPerAccount=25000/7d"))
 }
 
-/// The same run again.
+/// Returns the command that repeats the run.
 fn command(flags: &Flags) -> String {
     let mut command = format!(
         "cargo run --release -p fleetcert-testkit --example year -- --devices {} --days {} --seed {} --profile {} \
@@ -188,7 +190,7 @@ fn command(flags: &Flags) -> String {
     command
 }
 
-/// The most memory that this process had, where the system tells it.
+/// Returns the peak memory of this process, if the system reports it.
 fn peak_mib() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

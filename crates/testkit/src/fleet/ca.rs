@@ -13,41 +13,41 @@ use super::scenario::Scenario;
 
 /// A CA as a simulated control server sees it: orders are placed, and completed later.
 ///
-/// A device has one order at most, and the CA remembers its last certificate. [`Books`] is the test CA's own limiter
-/// and ledger without HTTP; behind the same trait can stand the whole of ACME.
+/// A device has one order at most, and the CA keeps its last certificate. [`Books`] is the test CA's own limiter and
+/// ledger without HTTP; a CA over ACME can implement the same trait.
 pub trait Ca {
-    /// Places an order for a device; with `replaces`, in the place of its last certificate.
+    /// Places an order for a device; with `replaces`, as the replacement of its last certificate.
     ///
     /// # Errors
-    /// What the CA answers instead.
-    fn place(&mut self, order: &Order<'_>, now: SystemTime) -> Result<(), Refused>;
+    /// The refusal of the CA.
+    fn place(&mut self, order: &DeviceOrder<'_>, now: SystemTime) -> Result<(), Refused>;
 
-    /// Validates and issues, for an order that was placed.
+    /// Validates and issues, for a placed order.
     ///
     /// # Errors
-    /// [`ValidationFailed`], when the challenge record is not to be seen.
+    /// [`ValidationFailed`] if the challenge record is not visible.
     fn complete(
         &mut self,
-        order: &Order<'_>,
+        order: &DeviceOrder<'_>,
         seen: bool,
         now: SystemTime,
     ) -> Result<Validity, ValidationFailed>;
 
-    /// Revokes the last certificate of a device, and asks by its window for a new one at once.
+    /// Revokes the last certificate of a device, and ends its renewal window.
     fn revoke(&mut self, device: u32, now: SystemTime);
 
-    /// The window in which the CA wants the last certificate of a device renewed.
+    /// Returns the renewal window of the last certificate of a device.
     fn window(&self, device: u32) -> Option<(SystemTime, SystemTime)>;
 }
 
 /// An order of one device.
 #[derive(Clone, Copy, Debug)]
-pub struct Order<'a> {
-    /// Which.
+pub struct DeviceOrder<'a> {
+    /// Number of the device.
     pub device: u32,
-    /// Its name.
+    /// Name of the device.
     pub name: &'a HostName,
-    /// Whether it says that it replaces the last certificate.
+    /// Whether it replaces the last certificate.
     pub replaces: bool,
 }
 
@@ -88,22 +88,22 @@ pub struct Books {
     limiter: Limiter,
     profile: Profile,
     account: String,
-    last: Vec<Option<Last>>,
+    last: Vec<Option<LastCertificate>>,
     entries: Option<Vec<Entry>>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Last {
+struct LastCertificate {
     not_before: SystemTime,
     not_after: SystemTime,
     revoked_at: Option<SystemTime>,
 }
 
-/// Certificates begin so long before they are issued.
+/// Time by which the start of the validity is before the issuance.
 const BACKDATE: Duration = Duration::from_secs(3600);
 
 impl Books {
-    /// A CA with these limits. The ledger is kept only if it is wanted: a year of a large fleet has millions of lines.
+    /// Returns a CA with these limits. The ledger is optional: a year of a large fleet has millions of lines.
     pub fn new(limits: CaLimits, scenario: &Scenario, account: &str, keep_ledger: bool) -> Self {
         Self {
             limiter: Limiter::new(limits),
@@ -114,17 +114,17 @@ impl Books {
         }
     }
 
-    /// The limiter, to be looked at.
+    /// Returns the limiter.
     pub fn limiter(&self) -> &Limiter {
         &self.limiter
     }
 
-    /// What was done so far, in order, if it was to be kept.
+    /// Returns the ledger so far; empty if it is not kept.
     pub fn ledger(&self) -> &[Entry] {
         self.entries.as_deref().unwrap_or_default()
     }
 
-    fn last_of(&self, device: u32) -> Option<Last> {
+    fn last_of(&self, device: u32) -> Option<LastCertificate> {
         self.last.get(device as usize).copied().flatten()
     }
 
@@ -141,7 +141,7 @@ fn whole_seconds(time: SystemTime) -> SystemTime {
 }
 
 impl Ca for Books {
-    fn place(&mut self, order: &Order<'_>, now: SystemTime) -> Result<(), Refused> {
+    fn place(&mut self, order: &DeviceOrder<'_>, now: SystemTime) -> Result<(), Refused> {
         let in_window =
             order.replaces && self.window(order.device).is_some_and(|(start, end)| start <= now && now < end);
         let identifiers = &order.name.clone().into();
@@ -157,7 +157,7 @@ impl Ca for Books {
 
     fn complete(
         &mut self,
-        order: &Order<'_>,
+        order: &DeviceOrder<'_>,
         seen: bool,
         now: SystemTime,
     ) -> Result<Validity, ValidationFailed> {
@@ -171,7 +171,7 @@ impl Ca for Books {
         let facts = OrderFacts { account: &self.account, identifiers, replaces_in_window: false };
         self.limiter.issued(&facts, now);
         self.note(order.device, What::Certificate, now);
-        // A certificate tells whole seconds.
+        // A certificate has whole seconds.
         let not_before = whole_seconds(now) - BACKDATE;
         // The validity includes its last second.
         let not_after = not_before + self.profile.lifetime_at(now) - Duration::from_secs(1);
@@ -179,7 +179,7 @@ impl Ca for Books {
         if self.last.len() <= index {
             self.last.resize(index + 1, None);
         }
-        self.last[index] = Some(Last { not_before, not_after, revoked_at: None });
+        self.last[index] = Some(LastCertificate { not_before, not_after, revoked_at: None });
         Ok(Validity::new(not_before, not_after))
     }
 

@@ -8,11 +8,11 @@ use fleetcert_acme::{
     Account, AccountKey, Authority, AuthorizationStatus, Client, ClientOptions, NewOrder, OrderHandle,
     OrderStatus, TermsOfService,
 };
-use fleetcert_ambient::{Ambient, ManualClock, SystemClock, SystemEntropy};
+use fleetcert_ambient::{Ambient, ManualClock, SystemEntropy};
 use fleetcert_dns::{Change, DnsBackend, Ttl};
 use fleetcert_names::DomainName;
 use fleetcert_nameserver::{NameServer, NameServerHost, Options, ZoneSettings};
-use fleetcert_testkit::fleet::{Ca, Entry, Order, Scenario, ValidationFailed, What};
+use fleetcert_testkit::fleet::{Ca, DeviceOrder, Entry, Scenario, ValidationFailed, What};
 use fleetcert_testkit::limiter::{CaLimits, Refused};
 use fleetcert_testkit::{Profile, TestCa, TestCaOptions};
 use fleetcert_x509::{CertificateId, Chain, KeyKind, KeyPair, Validity, csr_for};
@@ -64,7 +64,7 @@ impl OverAcme {
             tokio::spawn(service.serve(stop.clone()));
             let options =
                 ClientOptions { roots_pem: Some(ca.listener_root_pem().into()), ..ClientOptions::default() };
-            let client = Client::new(ca.directory_url(), &options, Arc::new(SystemClock)).unwrap();
+            let client = Client::new(ca.directory_url(), &options, Ambient::system()).unwrap();
             let key = AccountKey::generate().unwrap();
             let account = client.register(key, TermsOfService::Agreed).await.unwrap();
             (ca, server, account)
@@ -119,7 +119,7 @@ impl Drop for OverAcme {
 }
 
 impl Ca for OverAcme {
-    fn place(&mut self, order: &Order<'_>, now: SystemTime) -> Result<(), Refused> {
+    fn place(&mut self, order: &DeviceOrder<'_>, now: SystemTime) -> Result<(), Refused> {
         self.at(now);
         let replaces = if order.replaces { self.last.get(&order.device).cloned() } else { None };
         let wanted = NewOrder {
@@ -134,7 +134,7 @@ impl Ca for OverAcme {
 
     fn complete(
         &mut self,
-        order: &Order<'_>,
+        order: &DeviceOrder<'_>,
         seen: bool,
         now: SystemTime,
     ) -> Result<Validity, ValidationFailed> {

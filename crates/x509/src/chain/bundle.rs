@@ -68,6 +68,14 @@ impl Chain {
         self.certificates.iter().map(|der| pem::encode(pem::CERTIFICATE, der).to_string()).collect()
     }
 
+    /// Returns the common name of the root at which the chain ends: of the issuer of the last certificate. `None` if that
+    /// has no common name.
+    pub fn root_name(&self) -> Option<String> {
+        let last = super::link::parse(self.certificates.last()?).ok()?;
+        let name = last.issuer().iter_common_name().next()?.as_str().ok()?;
+        Some(name.to_owned())
+    }
+
     /// Returns the chain with each certificate followed by its issuer, leaf first. Repeated certificates and those that
     /// issued none of the others are dropped.
     ///

@@ -245,6 +245,8 @@ fn chain_in_order_has_each_issuer_once() {
     };
     let (issuer, root) = (&authority.intermediate, &authority.root);
     let ordered = chain(&[&leaf, issuer, root]);
+    assert_eq!(ordered.root_name(), chain(&[&leaf, issuer]).root_name());
+    assert_ne!(ordered.root_name(), chain(&[&leaf]).root_name());
     assert_eq!(ordered.in_order(), ordered);
     for sent in [
         chain(&[&leaf, root, issuer]),

@@ -43,7 +43,7 @@ enum Truth {
 enum Op {
     Reserve { name: u8, kind: u8, leave: u8 },
     Ordered { which: usize },
-    Commit { which: usize, heard: bool },
+    Commit { which: usize, is_reported: bool },
     Release { which: usize },
 }
 
@@ -98,7 +98,7 @@ fn steps(skew: i64) -> impl Strategy<Value = Vec<Step>> {
     let op = prop_oneof![
         8 => (0u8..4, 0u8..4, 0u8..3).prop_map(|(name, kind, leave)| Op::Reserve { name, kind, leave }),
         3 => any::<usize>().prop_map(|which| Op::Ordered { which }),
-        6 => (any::<usize>(), any::<bool>()).prop_map(|(which, heard)| Op::Commit { which, heard }),
+        6 => (any::<usize>(), any::<bool>()).prop_map(|(which, is_reported)| Op::Commit { which, is_reported }),
         1 => any::<usize>().prop_map(|which| Op::Release { which }),
     ];
     // The worst are the extremes.
@@ -186,11 +186,11 @@ impl Store {
                 budgets.ordered(&mut reservation, now);
                 (entry.charges.clone(), read, budgets, Some((id, entry.version)), Write::Ordered)
             }
-            Op::Commit { which, heard } => {
+            Op::Commit { which, is_reported } => {
                 // Of an order that is under way nobody says that its end is unknown.
                 let id = self.pick(which, |entry| entry.sending && entry.truth != Truth::Pending)?;
                 let entry = &self.journal[&id];
-                let outcome = match (entry.truth, heard) {
+                let outcome = match (entry.truth, is_reported) {
                     (Truth::Ended { issued: true }, true) => Outcome::Done,
                     (Truth::Ended { issued: false }, true) => {
                         Outcome::NotIssued { failed: vec![entry.name.clone()] }
@@ -334,7 +334,7 @@ fn run(steps: Vec<Step>, nodes: usize) -> Result<(), TestCaseError> {
         }
     }
     while !store.journal.is_empty() {
-        let commit = store.begin(&Op::Commit { which: 0, heard: true }, 0, at).unwrap();
+        let commit = store.begin(&Op::Commit { which: 0, is_reported: true }, 0, at).unwrap();
         prop_assert!(store.finish(commit).is_ok());
     }
     let reserve = Op::Reserve { name: 0, kind: 0, leave: 2 };

@@ -27,7 +27,7 @@ fn limit_that_holds_is_named_and_the_pool_opens_with_the_token() {
 }
 
 #[test]
-fn each_lane_leaves_its_reserve() {
+fn lane_leaves_its_reserve() {
     let options = OrderQueueOptions { in_flight: 1000, ..options() };
     let mut fleet = Dispatcher::new(Limits::lets_encrypt_production(), Reserve::default(), &options);
     let lanes = [Lane::Routine, Lane::New, Lane::Expiring];
@@ -313,7 +313,11 @@ fn override_starts_the_orders_that_waited() {
     assert_eq!(fleet.start_all(start()).len(), 4);
     let tier = Limit::new(300, 300, 7 * DAY).unwrap();
     let scope = crate::budget::Override::CertificatesPerDomainPerAccount(account(1));
-    fleet.budgets.set_override(scope, tier);
+    let mut limits = small();
+    limits.set_override(scope, tier);
+    let mut budgets = Budgets::new(limits, 1_000_000);
+    fleet.budgets.rows().for_each(|row| assert!(budgets.restore(row, start())));
+    fleet.budgets = budgets;
     fleet.queue.reopen_pools();
     // The account's own bucket replaces the domain's; the account has one order left.
     assert_eq!(fleet.start_all(start()), [4]);

@@ -123,7 +123,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn no_order_is_lost_or_stuck(steps in steps()) {
+    fn every_order_is_kept_and_eventually_starts(steps in steps()) {
         let leave = PerLane { new: 250, routine: 500, failing: 500, ..PerLane::default() };
         let options =
             OrderQueueOptions { in_flight: IN_FLIGHT, failing_in_flight: FAILING, ..OrderQueueOptions::default() };

@@ -48,7 +48,7 @@ fn run(pools: u32, weights: &[u32], before: &[Flood], flood: &[Flood], per_decis
         queue.set_tenant_weight(Tenant(tenant), *weight);
     }
     for (key, one) in (0..).zip(before) {
-        queue.insert(key, entry(one.lane, one.pool, one.tenant, one.deadline), ()).unwrap();
+        insert(&mut queue, key, entry(one.lane, one.pool, one.tenant, one.deadline)).unwrap();
     }
     let (key, victim) = (which as u32, &before[which]);
     // From its greatest age on nobody comes before it.
@@ -60,7 +60,7 @@ fn run(pools: u32, weights: &[u32], before: &[Flood], flood: &[Flood], per_decis
     for _ in 0..bound {
         for one in came.by_ref().take(per_decision) {
             let entry = Entry { since: now, deadline: start(), ..entry(one.lane, one.pool, one.tenant, 0) };
-            queue.insert(next, entry, ()).unwrap();
+            insert(&mut queue, next, entry).unwrap();
             next += 1;
         }
         if take(&mut queue, now).unwrap().0 == key {
@@ -74,7 +74,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
 
     #[test]
-    fn who_has_waited_long_enough_goes_soon(
+    fn entry_that_waited_max_age_goes_soon(
         weights in prop::collection::vec(1u32..10, 3),
         before in floods(1), flood in floods(1), per_decision in 1usize..4,
         which in any::<prop::sample::Index>(),
@@ -83,7 +83,7 @@ proptest! {
     }
 
     #[test]
-    fn also_among_several_pools(
+    fn entry_that_waited_max_age_goes_soon_among_several_pools(
         weights in prop::collection::vec(1u32..4, 3),
         before in floods(3), flood in floods(3), per_decision in 1usize..3,
         which in any::<prop::sample::Index>(),
@@ -93,10 +93,10 @@ proptest! {
 }
 
 #[test]
-fn a_deadline_in_the_past_pushes_nobody_back() {
+fn deadline_in_the_past_pushes_no_entry_back() {
     let mut queue = queue();
-    queue.insert(1, entry(Lane::New, 1, 1, 0), ()).unwrap();
+    insert(&mut queue, 1, entry(Lane::New, 1, 1, 0)).unwrap();
     let pushes = Entry { since: after(5), deadline: SystemTime::UNIX_EPOCH, ..entry(Lane::New, 1, 1, 0) };
-    queue.insert(2, pushes, ()).unwrap();
+    insert(&mut queue, 2, pushes).unwrap();
     assert_eq!(take(&mut queue, after(5)).unwrap().0, 1);
 }
