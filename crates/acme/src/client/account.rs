@@ -132,6 +132,18 @@ impl Account {
         if is_unauthorized(&error) && !self.is_usable().await { error.of_account() } else { error }
     }
 
+    /// Names the profiles that the CA offers, if it refuses the profile.
+    async fn with_profiles(&self, error: AcmeError) -> AcmeError {
+        let refused = error.problem().is_some_and(|problem| problem.kind == ProblemKind::InvalidProfile);
+        if !refused {
+            return error;
+        }
+        match self.client.profiles().await {
+            Ok(profiles) => error.noting(&format!("the CA offers: {}", profiles.join(", "))),
+            Err(_) => error,
+        }
+    }
+
     /// Sends a POST-as-GET to a URL (RFC 8555 section 6.3), and returns the reply.
     pub(super) async fn post_as_get(&self, url: &str) -> Result<Reply, AcmeError> {
         let (account, last) = self.signer().account(self.account_url()).await?;
@@ -179,7 +191,8 @@ impl Authority for Account {
                 if matches!(error.fault().status, Some(404 | 410)) {
                     self.client.forget_directory().await;
                 }
-                Err(self.attribute(error).await.during(Operation::NewOrder))
+                let error = self.with_profiles(self.attribute(error).await).await;
+                Err(error.during(Operation::NewOrder))
             }
         }
     }

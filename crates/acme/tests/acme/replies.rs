@@ -34,6 +34,16 @@ async fn wait_that_the_ca_asks_for_is_a_value() {
 }
 
 #[tokio::test]
+async fn refused_profile_is_answered_with_the_profiles_that_the_ca_offers() {
+    let setting = Setting::new(Script::default()).await;
+    let refusal = r#"{"type":"urn:ietf:params:acme:error:invalidProfile","detail":"no such profile"}"#;
+    setting.ca.instead("new-order", canned(400, None, refusal));
+    let error = setting.account.new_order(&NewOrder::new(identifiers())).await.unwrap_err();
+    assert_eq!(error.kind(), AcmeErrorKind::Refused);
+    assert!(error.to_string().contains("no such profile; the CA offers: short"), "{error}");
+}
+
+#[tokio::test]
 async fn unreachable_ca_is_named_with_its_port_and_the_cause() {
     let text = async |url: &str, roots_pem: Option<Vec<u8>>| {
         let request_timeout = Duration::from_millis(500);
