@@ -13,7 +13,7 @@ use serde::de::IgnoredAny;
 
 use super::messages::{Batch, Envelope, Listed, ListedZone, kind_of, record_set};
 use crate::backend::Provider;
-use crate::client::{Api, Call, PageCount, Repeat, Request, Token};
+use crate::client::{Api, Call, Repeat, Request, Token};
 use crate::record_sets::{Held, Key, SetChange, Sets};
 use crate::zones::{ZoneWords, account_zone};
 use crate::{Endpoint, HttpBackend, HttpClient};
@@ -153,7 +153,7 @@ impl Provider for Cloudflare {
     }
 }
 
-/// The ids of the zones with the call's name.
+/// Finds the ids of the zones with the call's name.
 async fn look_up(call: &Call<'_>) -> Result<Vec<String>, BackendError> {
     let request = Request::get(["zones"]).query("name", call.zone.as_str()).query("per_page", "50");
     let zones = pages::<ListedZone>(call, &request).await?;
@@ -162,7 +162,7 @@ async fn look_up(call: &Call<'_>) -> Result<Vec<String>, BackendError> {
 
 type Query = Vec<(&'static str, String)>;
 
-/// The lists that have all these records.
+/// Returns the queries for lists that have all these records.
 fn queries(keys: &[Key]) -> Vec<Query> {
     let names = |is_wanted: fn(&Key) -> bool| -> BTreeSet<&DomainName> {
         keys.iter().filter(|key| is_wanted(key)).map(|(name, _)| name).collect()
@@ -183,20 +183,16 @@ fn queries(keys: &[Key]) -> Vec<Query> {
     queries
 }
 
-/// All pages of a list.
+/// Reads all pages of a list.
 async fn pages<T: serde::de::DeserializeOwned>(
     call: &Call<'_>,
     request: &Request,
 ) -> Result<Vec<T>, BackendError> {
-    let mut count = PageCount::new(*call);
-    let mut all = Vec::new();
-    let mut page = Some(1);
-    while let Some(number) = page {
-        count.turn()?;
-        let request = request.clone().query("page", number.to_string());
-        let envelope: Envelope<Vec<T>> = call.send(&request).await?.json()?;
-        page = envelope.next_page();
-        all.extend(envelope.result);
-    }
-    Ok(all)
+    let page = |number: u64| request.clone().query("page", number.to_string());
+    call.list(page(1), |reply| {
+        let envelope: Envelope<Vec<T>> = reply.json()?;
+        let next = envelope.next_page().map(page);
+        Ok((envelope.result, next))
+    })
+    .await
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::links;
 use crate::backend::Provider;
-use crate::client::{Api, Call, PageCount, Repeat, Request, Token};
+use crate::client::{Api, Call, Repeat, Request, Token};
 use crate::record_sets::{Held, Key, SetChange, Sets, Spelled, Spelling, read_each, type_name};
 use crate::zones::relative;
 use crate::{Endpoint, HttpBackend, HttpClient, txt};
@@ -87,7 +87,7 @@ impl Desec {
         Ok(Some(reply.json::<Rrset>()?.into_set(key.1)))
     }
 
-    /// All sets of a type, by name below the zone.
+    /// Reads all sets of a type, by name below the zone.
     async fn listed(
         &self,
         call: &Call<'_>,
@@ -96,20 +96,13 @@ impl Desec {
         let first = Request::get(["domains", call.zone.as_str(), "rrsets", ""])
             .query("type", type_name(record_type))
             .query("cursor", "");
-        let mut pages = PageCount::new(*call);
-        let mut sets = BTreeMap::new();
-        let mut next = Some(first);
-        while let Some(request) = next {
-            pages.turn()?;
-            let reply = call.send(&request).await?;
-            for set in reply.json::<Vec<Rrset>>()? {
-                if set.record_type == type_name(record_type) {
-                    sets.insert(set.subname.to_ascii_lowercase(), set.into_set(record_type));
-                }
-            }
-            next = links::next(&reply.headers).map(Request::get_url);
-        }
-        Ok(sets)
+        let sets = call.list(first, |reply| {
+            let mut sets: Vec<Rrset> = reply.json()?;
+            sets.retain(|set| set.record_type == type_name(record_type));
+            Ok((sets, links::next(&reply.headers).map(Request::get_url)))
+        });
+        let by_name = |set: Rrset| (set.subname.to_ascii_lowercase(), set.into_set(record_type));
+        Ok(sets.await?.into_iter().map(by_name).collect())
     }
 }
 

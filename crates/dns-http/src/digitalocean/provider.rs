@@ -12,7 +12,7 @@ use secrecy::SecretString;
 
 use super::messages::{NewRecord, Page, Record};
 use crate::backend::Provider;
-use crate::client::{Api, Call, PageCount, Repeat, Request, Token};
+use crate::client::{Api, Call, Repeat, Request, Token};
 use crate::record_sets::{Held, Key, SetChange, Sets};
 use crate::zones::relative;
 use crate::{Endpoint, HttpBackend, HttpClient};
@@ -51,23 +51,20 @@ const PAGE_SIZE: &str = "200";
 const MIN_TTL: u32 = 30;
 
 impl DigitalOcean {
-    /// All records at the name, of every type.
+    /// Reads all records at the name, of every type.
     async fn records(&self, call: &Call<'_>, name: &DomainName) -> Result<Vec<Record>, BackendError> {
         let first = Request::get(["domains", call.zone.as_str(), "records"])
             .query("name", name.as_str())
             .query("per_page", PAGE_SIZE);
         let own = relative(name, call.zone).unwrap_or("@");
-        let mut pages = PageCount::new(*call);
-        let mut records = Vec::new();
-        let mut next = Some(first);
-        while let Some(request) = next {
-            pages.turn()?;
-            let page: Page = call.send(&request).await?.json()?;
-            next = page.next().map(Request::get_url);
+        call.list(first, |reply| {
+            let page: Page = reply.json()?;
+            let next = page.next().map(Request::get_url);
             // Records of other names are not touched, even if the filter lets them through.
-            records.extend(page.domain_records.into_iter().filter(|it| it.name.eq_ignore_ascii_case(own)));
-        }
-        Ok(records)
+            let is_own = |record: &Record| record.name.eq_ignore_ascii_case(own);
+            Ok((page.domain_records.into_iter().filter(is_own).collect(), next))
+        })
+        .await
     }
 
     /// Creates what is missing at one name, then deletes what is too much, so that no moment has too few records.

@@ -14,7 +14,7 @@ use super::credentials::Signer;
 use super::messages::{Batch, Listed, bare_id, kind_of, listed, zone_page};
 use super::xml::{Element, XmlFault};
 use crate::backend::Provider;
-use crate::client::{Api, Call, PageCount, Repeat, Reply, Request};
+use crate::client::{Api, Call, Repeat, Reply, Request};
 use crate::record_sets::{Held, Key, Respelled, SetChange, Sets, Spelled, Spelling, read_each, type_name};
 use crate::txt::{Digits, quoted_in, unquoted_in};
 use crate::zones::{ZoneWords, account_zone};
@@ -101,24 +101,15 @@ impl Route53 {
     }
 }
 
-/// The ids of the public zones with the call's name.
+/// Finds the ids of the public zones with the call's name.
 async fn look_up(call: &Call<'_>) -> Result<Vec<String>, BackendError> {
-    let mut pages = PageCount::new(*call);
-    let mut ids = Vec::new();
-    let mut start = Some((format!("{}.", call.zone), None));
-    while let Some((name, id)) = start {
-        pages.turn()?;
-        let mut request = get(["hostedzonesbyname"]).query("dnsname", name);
-        if let Some(id) = id {
-            request = request.query("hostedzoneid", id);
-        }
-        let reply = call.send(&request).await?;
-        let page = zone_page(&document(&reply)?, call.zone.as_str())
+    let from = |name: String| get(["hostedzonesbyname"]).query("dnsname", name);
+    call.list(from(format!("{}.", call.zone)), |reply| {
+        let page = zone_page(&document(reply)?, call.zone.as_str())
             .ok_or_else(|| reply.unusable(ApiFault::UnexpectedXml))?;
-        ids.extend(page.ids);
-        start = page.next.map(|(name, id)| (name, Some(id)));
-    }
-    Ok(ids)
+        Ok((page.ids, page.next.map(|(name, id)| from(name).query("hostedzoneid", id))))
+    })
+    .await
 }
 
 impl Route53Backend {

@@ -6,26 +6,18 @@ use std::time::Duration;
 
 use fleetcert_ambient::SystemClock;
 use fleetcert_dns::conformance::{Subject, check};
-use fleetcert_dns::{
-    Addresses, BackendError, BackendErrorKind, Change, DnsBackend, DnsBackendExt, RecordType, Ttl,
-};
-use fleetcert_names::DomainName;
+use fleetcert_dns::{Addresses, BackendErrorKind, Change, DnsBackend, DnsBackendExt, RecordType, Ttl};
 use serde_json::{Value, json};
 
-use crate::fixture::{Answer, Exchange, Script, client, expect, fault, json as answer_json, status};
+use crate::fixture::{
+    Answer, Exchange, Script, add_value, challenge, client, expect, fault, json as answer_json, remove_value,
+    status, zone,
+};
 use fleetcert_dns_http::cloudflare::{CloudflareBackend, CloudflareOptions};
 use fleetcert_dns_http::{ApiFault, HttpOptions};
 use imitation::free_zone;
 
 const RECORDS: &str = "/client/v4/zones/z/dns_records";
-
-fn zone() -> DomainName {
-    "fleet.test".parse().unwrap()
-}
-
-fn name() -> DomainName {
-    "_acme-challenge.a.fleet.test".parse().unwrap()
-}
 
 fn options(base: &str) -> CloudflareOptions {
     CloudflareOptions {
@@ -91,14 +83,6 @@ fn error(http: u16, code: u32) -> Answer {
     }))
 }
 
-async fn add(backend: &CloudflareBackend, value: &str) -> Result<(), BackendError> {
-    backend.add_txt(&zone(), &name(), &value.parse().unwrap(), Ttl::CHALLENGE).await
-}
-
-async fn remove(backend: &CloudflareBackend, value: &str) -> Result<(), BackendError> {
-    backend.remove_txt(&zone(), &name(), &value.parse().unwrap()).await
-}
-
 #[tokio::test]
 async fn a_value_is_added_in_one_request_and_removed_by_its_id() {
     let neighbours = [record("1", "TXT", "\"2\""), record("2", "TXT", "bare"), record("3", "TXT", "\"1\"")];
@@ -109,8 +93,8 @@ async fn a_value_is_added_in_one_request_and_removed_by_its_id() {
     ])
     .await;
     let backend = backend(&script, |_| {});
-    add(&backend, "1").await.unwrap();
-    remove(&backend, "1").await.unwrap();
+    add_value(&backend, "1").await.unwrap();
+    remove_value(&backend, "1").await.unwrap();
     script.finish();
 }
 
@@ -125,8 +109,11 @@ async fn what_is_there_already_is_found_on_whichever_page_and_not_added_again() 
             batch(json!({"posts": [post("\"2\"")]})),
         ])
         .await;
-        let change =
-            |value: &str| Change::AddTxt { name: name(), value: value.parse().unwrap(), ttl: Ttl::ADDRESS };
+        let change = |value: &str| Change::AddTxt {
+            name: challenge(),
+            value: value.parse().unwrap(),
+            ttl: Ttl::ADDRESS,
+        };
         backend(&script, |_| {}).apply(&zone(), &[change("1"), change("2")]).await.unwrap();
         script.finish();
     }
@@ -142,8 +129,8 @@ async fn what_somebody_else_removed_is_no_error_and_what_is_not_there_is_not_rem
     ])
     .await;
     let backend = backend(&script, |_| {});
-    remove(&backend, "1").await.unwrap();
-    remove(&backend, "1").await.unwrap();
+    remove_value(&backend, "1").await.unwrap();
+    remove_value(&backend, "1").await.unwrap();
     script.finish();
 }
 
@@ -195,8 +182,8 @@ async fn addresses_are_replaced_in_one_batch() {
     let backend = backend(&script, |_| {});
     let addresses = |texts: &[&str]| Addresses::new(texts.iter().map(|text| text.parse().unwrap())).unwrap();
     let (new, ttl) = (addresses(&["10.1.1.5", "fd00::5"]), Ttl::from_secs(300).unwrap());
-    backend.set_addresses(&zone(), &self::name(), new, ttl).await.unwrap();
-    backend.set_addresses(&zone(), &self::name(), addresses(&[]), ttl).await.unwrap();
+    backend.set_addresses(&zone(), &self::challenge(), new, ttl).await.unwrap();
+    backend.set_addresses(&zone(), &self::challenge(), addresses(&[]), ttl).await.unwrap();
     script.finish();
 }
 
@@ -210,12 +197,12 @@ async fn reading() {
     ])
     .await;
     let backend = backend(&script, |_| {});
-    let texts = backend.texts(&zone(), &name()).await.unwrap();
+    let texts = backend.texts(&zone(), &challenge()).await.unwrap();
     let odd = fleetcert_dns::TxtValue::new(b"a\"b\xff").unwrap();
     assert_eq!(texts, ["1".parse().unwrap(), odd].into());
-    let set = backend.read(&zone(), &name(), RecordType::A).await.unwrap().unwrap();
+    let set = backend.read(&zone(), &challenge(), RecordType::A).await.unwrap().unwrap();
     assert_eq!(set.ttl.as_secs(), 300, "what Cloudflare calls automatic");
-    assert_eq!(backend.read(&zone(), &name(), RecordType::Txt).await.unwrap(), None);
+    assert_eq!(backend.read(&zone(), &challenge(), RecordType::Txt).await.unwrap(), None);
     script.finish();
 }
 
@@ -234,7 +221,7 @@ async fn a_zone_is_found_by_its_name_and_looked_for_again_when_it_is_gone() {
     .await;
     let options = CloudflareOptions { zone_ids: [].into(), ..options(&script.url("/client/v4")) };
     let backend = CloudflareBackend::new(options, &client(|_| {}));
-    let read = async || backend.read(&zone(), &name(), RecordType::Txt).await;
+    let read = async || backend.read(&zone(), &challenge(), RecordType::Txt).await;
     assert_eq!(read().await.unwrap(), None);
     assert_eq!(read().await.unwrap_err().kind(), BackendErrorKind::NotInZone);
     let two = read().await.unwrap_err();
@@ -248,7 +235,7 @@ async fn a_zone_is_found_by_its_name_and_looked_for_again_when_it_is_gone() {
 async fn pages_end() {
     let script = Script::new((1..=3).map(|number| texts(number).answer(page(&[], [number, 1000])))).await;
     let backend = backend(&script, |http| http.max_pages = 3);
-    let error = backend.read(&zone(), &name(), RecordType::Txt).await.unwrap_err();
+    let error = backend.read(&zone(), &challenge(), RecordType::Txt).await.unwrap_err();
     assert_eq!(error.kind(), BackendErrorKind::Unavailable);
     script.finish();
 }
@@ -291,7 +278,7 @@ async fn refusals() {
         (error(400, 9021), BackendErrorKind::InvalidInput),
     ] {
         let script = Script::new([texts(1).answer(answer)]).await;
-        let error = backend(&script, |_| {}).read(&zone(), &name(), RecordType::Txt).await.unwrap_err();
+        let error = backend(&script, |_| {}).read(&zone(), &challenge(), RecordType::Txt).await.unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");
         assert_eq!(error.server(), Some(script.server().as_str()));
         script.finish();
@@ -308,11 +295,11 @@ async fn what_is_limited_is_sent_again() {
         once(made()),
     ])
     .await;
-    add(&backend(&script, |_| {}), "1").await.unwrap();
+    add_value(&backend(&script, |_| {}), "1").await.unwrap();
     script.finish();
 
     let script = Script::new([once(error(429, 10_429).header("retry-after", "300"))]).await;
-    let error_of = add(&backend(&script, |_| {}), "1").await.unwrap_err();
+    let error_of = add_value(&backend(&script, |_| {}), "1").await.unwrap_err();
     assert_eq!(
         (error_of.kind(), error_of.retry_after()),
         (BackendErrorKind::Quota, Some(Duration::from_secs(300)))
@@ -321,7 +308,7 @@ async fn what_is_limited_is_sent_again() {
 
     let full = || once(error(400, 81_045));
     let script = Script::new([full(), full()]).await;
-    let error = add(&backend(&script, |http| http.max_attempts = 2), "1").await.unwrap_err();
+    let error = add_value(&backend(&script, |http| http.max_attempts = 2), "1").await.unwrap_err();
     assert_eq!(error.kind(), BackendErrorKind::Quota);
     script.finish();
 }
@@ -335,7 +322,7 @@ async fn a_lost_answer_is_no_lost_value() {
         texts(1).answer(only_page(&[record("1", "TXT", "\"1\"")])),
     ])
     .await;
-    add(&backend(&script, |_| {}), "1").await.unwrap();
+    add_value(&backend(&script, |_| {}), "1").await.unwrap();
     script.finish();
 }
 
@@ -351,13 +338,13 @@ async fn answers_that_are_none() {
     ] {
         let script = Script::new([texts(1).answer(answer)]).await;
         let backend = backend(&script, |http| http.max_attempts = 1);
-        let error = backend.read(&zone(), &name(), RecordType::Txt).await.unwrap_err();
+        let error = backend.read(&zone(), &challenge(), RecordType::Txt).await.unwrap_err();
         assert_eq!((error.kind(), fault(&error)), (BackendErrorKind::Unavailable, Some(expected)));
         script.finish();
     }
     let script = Script::new([batch(json!({"posts": [post("\"1\"")]})).answer(answer_json(json!({})))]).await;
     assert_eq!(
-        fault(&add(&backend(&script, |_| {}), "1").await.unwrap_err()),
+        fault(&add_value(&backend(&script, |_| {}), "1").await.unwrap_err()),
         Some(ApiFault::UnexpectedJson)
     );
     script.finish();
@@ -369,7 +356,7 @@ async fn no_error_shows_the_token() {
     let options = options(&script.url("/client/v4"));
     let shown = format!("{options:?}");
     let backend = CloudflareBackend::new(options, &client(|_| {}));
-    let error = backend.read(&zone(), &name(), RecordType::Txt).await.unwrap_err();
+    let error = backend.read(&zone(), &challenge(), RecordType::Txt).await.unwrap_err();
     for shown in [shown, error.to_string(), format!("{error:?}"), format!("{backend:?}")] {
         assert!(!shown.contains("the token"), "{shown}");
     }

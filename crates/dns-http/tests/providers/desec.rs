@@ -4,31 +4,17 @@ mod imitation;
 
 use fleetcert_ambient::SystemClock;
 use fleetcert_dns::conformance::{Subject, check};
-use fleetcert_dns::{
-    Addresses, BackendErrorKind, Change, DnsBackend, DnsBackendExt, RecordType, Ttl, TxtValue,
-};
-use fleetcert_names::DomainName;
+use fleetcert_dns::{BackendErrorKind, DnsBackend, DnsBackendExt, RecordType, Ttl};
 use serde_json::{Value, json};
 
 use crate::fixture::{
-    Exchange, SECRET, Script, client, expect, json as answer, require_refusals, require_unfit_refused, status,
+    Exchange, SECRET, Script, add, addresses, client, expect, json as answer, name, remove, require_refusals,
+    require_unfit_refused, status, zone,
 };
 use fleetcert_dns_http::desec::{DesecBackend, DesecOptions};
 use fleetcert_dns_http::{Endpoint, HttpClient};
 
 const NAME: &str = "_acme-challenge.a.fleet.test";
-
-fn zone() -> DomainName {
-    "fleet.test".parse().unwrap()
-}
-
-fn name(text: &str) -> DomainName {
-    text.parse().unwrap()
-}
-
-fn text(value: &str) -> TxtValue {
-    value.parse().unwrap()
-}
 
 fn make(endpoint: Endpoint, http: &HttpClient) -> DesecBackend {
     let options = DesecOptions { endpoint, ..DesecOptions::new(SECRET.into()) };
@@ -37,19 +23,6 @@ fn make(endpoint: Endpoint, http: &HttpClient) -> DesecBackend {
 
 fn backend(script: &Script) -> DesecBackend {
     make(script.endpoint("/api/v1"), &client(|options| options.requests_at_once = 1))
-}
-
-fn add(owner: &str, value: &str) -> Change {
-    Change::AddTxt { name: name(owner), value: text(value), ttl: Ttl::CHALLENGE }
-}
-
-fn remove(owner: &str, value: &str) -> Change {
-    Change::RemoveTxt { name: name(owner), value: text(value) }
-}
-
-fn addresses(owner: &str, texts: &[&str]) -> Change {
-    let addresses = Addresses::new(texts.iter().map(|text| text.parse().unwrap())).unwrap();
-    Change::SetAddresses { name: name(owner), addresses, ttl: Ttl::ADDRESS }
 }
 
 fn get(path: &str) -> Exchange {
@@ -112,8 +85,11 @@ async fn the_apex_has_two_spellings() {
     ])
     .await;
     let backend = backend(&script);
-    backend.apply(&zone(), &[addresses("fleet.test", &["10.1.1.4", "10.1.1.5", "fd00::4"])]).await.unwrap();
-    backend.apply(&zone(), &[addresses("fleet.test", &[])]).await.unwrap();
+    backend
+        .apply(&zone(), &[addresses("fleet.test", &["10.1.1.4", "10.1.1.5", "fd00::4"], Ttl::ADDRESS)])
+        .await
+        .unwrap();
+    backend.apply(&zone(), &[addresses("fleet.test", &[], Ttl::ADDRESS)]).await.unwrap();
     script.finish();
 }
 

@@ -4,26 +4,18 @@ mod imitation;
 
 use fleetcert_ambient::SystemClock;
 use fleetcert_dns::conformance::{Subject, check};
-use fleetcert_dns::{Addresses, BackendErrorKind, Change, DnsBackend, DnsBackendExt, Ttl, TxtValue};
-use fleetcert_names::DomainName;
+use fleetcert_dns::{BackendErrorKind, Change, DnsBackend, DnsBackendExt, Ttl, TxtValue};
 use serde_json::{Value, json};
 
 use crate::fixture::{
-    Exchange, SECRET, Script, client, expect, json as answer, require_refusals, require_unfit_refused, status,
+    Exchange, SECRET, Script, addresses, client, expect, json as answer, name, require_refusals,
+    require_unfit_refused, status, zone,
 };
 use fleetcert_dns_http::digitalocean::{DigitalOceanBackend, DigitalOceanOptions};
 use fleetcert_dns_http::{Endpoint, HttpClient};
 
 const NAME: &str = "_acme-challenge.a.fleet.test";
 const OWN: &str = "_acme-challenge.a";
-
-fn zone() -> DomainName {
-    "fleet.test".parse().unwrap()
-}
-
-fn name(text: &str) -> DomainName {
-    text.parse().unwrap()
-}
 
 /// A dns-01 value that begins like this.
 fn long(value: &str) -> String {
@@ -49,11 +41,6 @@ fn add(value: &str) -> Change {
 
 fn remove(value: &str) -> Change {
     Change::RemoveTxt { name: name(NAME), value: text(value) }
-}
-
-fn addresses(owner: &str, texts: &[&str]) -> Change {
-    let addresses = Addresses::new(texts.iter().map(|text| text.parse().unwrap())).unwrap();
-    Change::SetAddresses { name: name(owner), addresses, ttl: Ttl::ADDRESS }
 }
 
 fn bearer(method: &'static str, path: impl AsRef<str>) -> Exchange {
@@ -139,8 +126,11 @@ async fn addresses_come_before_others_go() {
     ])
     .await;
     let backend = backend(&script);
-    backend.apply(&zone(), &[addresses("fleet.test", &["10.1.1.4", "10.1.1.5", "10.1.1.7"])]).await.unwrap();
-    backend.apply(&zone(), &[addresses("fleet.test", &[])]).await.unwrap();
+    backend
+        .apply(&zone(), &[addresses("fleet.test", &["10.1.1.4", "10.1.1.5", "10.1.1.7"], Ttl::ADDRESS)])
+        .await
+        .unwrap();
+    backend.apply(&zone(), &[addresses("fleet.test", &[], Ttl::ADDRESS)]).await.unwrap();
     script.finish();
 }
 
@@ -191,7 +181,7 @@ async fn an_addition_is_not_sent_twice_when_its_answer_is_lost() {
 async fn what_does_not_fit_is_not_sent() {
     let script = Script::new([]).await;
     let backend = backend(&script);
-    require_unfit_refused(&backend, addresses("a.xfleet.test", &[]), add("1"), 50).await;
+    require_unfit_refused(&backend, addresses("a.xfleet.test", &[], Ttl::ADDRESS), add("1"), 50).await;
     let other =
         Change::AddTxt { name: name(NAME), value: "v=spf1 -all".parse().unwrap(), ttl: Ttl::CHALLENGE };
     let error = backend.apply(&zone(), &[other]).await.unwrap_err();

@@ -6,32 +6,17 @@ use std::time::Duration;
 
 use fleetcert_ambient::SystemClock;
 use fleetcert_dns::conformance::{Subject, check};
-use fleetcert_dns::{
-    Addresses, BackendErrorKind, Change, DnsBackend, DnsBackendExt, RecordType, Ttl, TxtValue,
-};
-use fleetcert_names::DomainName;
+use fleetcert_dns::{BackendErrorKind, Change, DnsBackend, DnsBackendExt, RecordType, Ttl};
 use serde_json::{Value, json};
 
 use crate::fixture::{
-    Answer, Exchange, SECRET, Script, client, expect, json as answer, require_refusals,
-    require_unfit_refused, status,
+    Answer, Exchange, SECRET, Script, addresses, client, expect, json as answer, name, require_refusals,
+    require_unfit_refused, status, text, zone,
 };
 use fleetcert_dns_http::hetzner::{HetznerBackend, HetznerOptions};
 use fleetcert_dns_http::{Endpoint, HttpClient};
 
 const NAME: &str = "_acme-challenge.a.fleet.test";
-
-fn zone() -> DomainName {
-    "fleet.test".parse().unwrap()
-}
-
-fn name(text: &str) -> DomainName {
-    text.parse().unwrap()
-}
-
-fn text(value: &str) -> TxtValue {
-    value.parse().unwrap()
-}
 
 fn make(endpoint: Endpoint, http: &HttpClient) -> HetznerBackend {
     let options = HetznerOptions { endpoint, ..HetznerOptions::new(SECRET.into()) };
@@ -48,11 +33,6 @@ fn add(value: &str) -> Change {
 
 fn remove(value: &str) -> Change {
     Change::RemoveTxt { name: name(NAME), value: text(value) }
-}
-
-fn addresses(owner: &str, texts: &[&str]) -> Change {
-    let addresses = Addresses::new(texts.iter().map(|text| text.parse().unwrap())).unwrap();
-    Change::SetAddresses { name: name(owner), addresses, ttl: Ttl::from_secs(120).unwrap() }
 }
 
 fn bearer(exchange: Exchange) -> Exchange {
@@ -207,9 +187,18 @@ async fn addresses_are_set_as_a_whole() {
     ])
     .await;
     let backend = backend(&script);
-    backend.apply(&zone(), &[addresses("fleet.test", &["10.1.1.4", "fd00::4"])]).await.unwrap();
-    backend.apply(&zone(), &[addresses("fleet.test", &["10.1.1.5"])]).await.unwrap();
-    backend.apply(&zone(), &[addresses("fleet.test", &["10.1.1.5"])]).await.unwrap();
+    backend
+        .apply(&zone(), &[addresses("fleet.test", &["10.1.1.4", "fd00::4"], Ttl::from_secs(120).unwrap())])
+        .await
+        .unwrap();
+    backend
+        .apply(&zone(), &[addresses("fleet.test", &["10.1.1.5"], Ttl::from_secs(120).unwrap())])
+        .await
+        .unwrap();
+    backend
+        .apply(&zone(), &[addresses("fleet.test", &["10.1.1.5"], Ttl::from_secs(120).unwrap())])
+        .await
+        .unwrap();
     script.finish();
 }
 
@@ -244,7 +233,13 @@ async fn codes_say_more_than_the_status() {
 async fn what_does_not_fit_is_not_sent() {
     let script = Script::new([]).await;
     let backend = backend(&script);
-    require_unfit_refused(&backend, addresses("a.xfleet.test", &[]), add("1"), 50).await;
+    require_unfit_refused(
+        &backend,
+        addresses("a.xfleet.test", &[], Ttl::from_secs(120).unwrap()),
+        add("1"),
+        50,
+    )
+    .await;
     script.finish();
 }
 

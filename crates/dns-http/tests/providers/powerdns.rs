@@ -1,13 +1,11 @@
 //! Every request that the backend makes, and what it does with every answer.
 
-use fleetcert_dns::{
-    Addresses, BackendErrorKind, Change, DnsBackend, DnsBackendExt, RecordType, Ttl, TxtValue,
-};
-use fleetcert_names::DomainName;
+use fleetcert_dns::{Addresses, BackendErrorKind, Change, DnsBackend, DnsBackendExt, RecordType, Ttl};
 use serde_json::{Value, json};
 
 use crate::fixture::{
-    Exchange, SECRET, Script, client, expect, json as answer, require_refusals, require_unfit_refused, status,
+    Exchange, SECRET, Script, client, expect, json as answer, name, remove, require_refusals,
+    require_unfit_refused, status, text, zone,
 };
 use fleetcert_dns_http::powerdns::{PowerDnsBackend, PowerDnsOptions};
 use fleetcert_dns_http::{Endpoint, HttpClient};
@@ -15,18 +13,6 @@ use fleetcert_dns_http::{Endpoint, HttpClient};
 const SERVER: &str = "/api/v1/servers/localhost";
 const ZONE: &str = "/api/v1/servers/localhost/zones/fleet.test.";
 const NAME: &str = "_acme-challenge.a.fleet.test";
-
-fn zone() -> DomainName {
-    "fleet.test".parse().unwrap()
-}
-
-fn name(text: &str) -> DomainName {
-    text.parse().unwrap()
-}
-
-fn text(value: &str) -> TxtValue {
-    value.parse().unwrap()
-}
 
 fn make(endpoint: Endpoint, http: &HttpClient) -> PowerDnsBackend {
     PowerDnsBackend::new(PowerDnsOptions::new(endpoint, SECRET.into()), http)
@@ -39,10 +25,6 @@ fn backend(script: &Script) -> PowerDnsBackend {
 
 fn add(owner: &str, value: &str) -> Change {
     Change::AddTxt { name: name(owner), value: text(value), ttl: Ttl::from_secs(60).unwrap() }
-}
-
-fn remove(owner: &str, value: &str) -> Change {
-    Change::RemoveTxt { name: name(owner), value: text(value) }
 }
 
 fn get(path: &str) -> Exchange {

@@ -6,21 +6,14 @@ use fleetcert_ambient::{Clock, SystemClock};
 use fleetcert_dns::{
     Addresses, BackendErrorKind, Capabilities, Change, DnsBackend, RecordData, RecordType, Ttl, TxtValue,
 };
-use fleetcert_names::DomainName;
 use serde_json::{Value, json};
 
-use crate::fixture::{Exchange, SECRET, Script, client, expect, json as answer, require_refusals, status};
+use crate::fixture::{
+    Exchange, SECRET, Script, client, expect, json as answer, name, require_refusals, status, zone,
+};
 use fleetcert_dns_http::webhook::messages::{ApplyRequest, ErrorAnswer, ErrorKind};
 use fleetcert_dns_http::webhook::{SignatureVerifier, WebhookBackend, WebhookOptions, WebhookSecret};
 use fleetcert_dns_http::{Endpoint, HttpClient};
-
-fn zone() -> DomainName {
-    "fleet.test".parse().unwrap()
-}
-
-fn name(text: &str) -> DomainName {
-    text.parse().unwrap()
-}
 
 fn options(endpoint: Endpoint) -> WebhookOptions {
     WebhookOptions { endpoint, secret: WebhookSecret::Bearer(SECRET.into()) }
