@@ -81,7 +81,3 @@ mod xml;
 
 pub use credentials::{AwsCredentialSource, AwsCredentials};
 pub use provider::{Route53Backend, Route53Options};
-
-#[cfg(test)]
-#[path = "../tests/providers/route53/mod.rs"]
-mod tests;

@@ -1,4 +1,4 @@
-//! Every request to Route 53, and what comes of every answer.
+//! Every request that the backend makes, and what it does with every answer.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -9,12 +9,12 @@ use fleetcert_dns::conformance::{Subject, check};
 use fleetcert_dns::{Addresses, BackendErrorKind, Change, DnsBackend, DnsBackendExt, RecordType, Ttl};
 use fleetcert_names::DomainName;
 
-use super::{AwsCredentialSource, AwsCredentials, Route53Backend, Route53Options};
 use crate::fixture::{
     Answer, Exchange, Script, add_value, challenge, client, client_at, expect, fault, remove_value, silence,
     status, zone,
 };
-use crate::{ApiFault, CredentialError, HttpOptions};
+use fleetcert_dns_http::route53::{AwsCredentialSource, AwsCredentials, Route53Backend, Route53Options};
+use fleetcert_dns_http::{ApiFault, CredentialError, HttpOptions};
 use imitation::{ZONE_ID, credentials, hosted_zone};
 
 mod imitation;
