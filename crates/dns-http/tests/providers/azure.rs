@@ -98,7 +98,7 @@ fn error(code: u16, name: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_value_comes_and_goes_in_two_requests() {
+async fn value_is_added_and_removed_in_two_requests() {
     let script = script([create("TXT", &txt(1, &[&["1"]])), delete("TXT", "\"1\"")]).await;
     let backend = backend(&script, |_| {});
     add_value(&backend, "1").await.unwrap();
@@ -107,7 +107,7 @@ async fn a_value_comes_and_goes_in_two_requests() {
 }
 
 #[tokio::test]
-async fn a_neighbour_is_found_when_the_guess_fails_and_keeps_its_strings_and_metadata() {
+async fn other_value_is_found_after_a_wrong_guess_and_keeps_its_strings_and_metadata() {
     let mut before = txt(300, &[&["for", "eign"], &[""]]);
     before["metadata"] = json!({"owner": "somebody"});
     let mut after = txt(1, &[&["for", "eign"], &[""], &["1"]]);
@@ -131,7 +131,7 @@ async fn a_neighbour_is_found_when_the_guess_fails_and_keeps_its_strings_and_met
 }
 
 #[tokio::test]
-async fn what_is_there_is_not_written_again_and_what_is_not_is_not_removed() {
+async fn existing_value_is_not_written_and_missing_value_is_not_removed() {
     let script = script([
         create("TXT", &txt(1, &[&["1"]])),
         get("TXT", set("\"1\"", &txt(1, &[&["1"]]))),
@@ -167,7 +167,7 @@ async fn addresses_are_two_sets() {
 }
 
 #[tokio::test]
-async fn reading_also_at_the_apex() {
+async fn records_are_read_also_at_the_apex() {
     let apex = format!("{ZONE}/TXT/@?api-version=2018-05-01");
     let script = script([
         get("TXT", set("1", &txt(300, &[&["1"], &[r#"a"\"#, "b"], &[""]]))),
@@ -198,7 +198,7 @@ async fn aliases_are_left_alone() {
 }
 
 #[tokio::test]
-async fn a_set_has_room_for_twenty_values() {
+async fn more_than_twenty_values_are_rejected() {
     let many: Vec<String> = (0..20).map(|number| number.to_string()).collect();
     let many: Vec<[&str; 1]> = many.iter().map(|text| [text.as_str()]).collect();
     let many: Vec<&[&str]> = many.iter().map(|strings| &strings[..]).collect();
@@ -213,7 +213,7 @@ async fn a_set_has_room_for_twenty_values() {
 }
 
 #[tokio::test]
-async fn what_json_does_not_carry_is_refused_before_it_is_sent() {
+async fn text_that_json_cannot_carry_is_rejected_before_it_is_sent() {
     let script = Script::new([]).await;
     let backend = backend(&script, |_| {});
     for octets in [b"\xff".as_slice(), "\u{e4}".as_bytes(), b"a\nb"] {
@@ -226,7 +226,7 @@ async fn what_json_does_not_carry_is_refused_before_it_is_sent() {
 }
 
 #[tokio::test]
-async fn refusals() {
+async fn refusals_are_classified() {
     for (answer, kind) in [
         (error(403, "AuthorizationFailed"), BackendErrorKind::Refused),
         (status(403).html(), BackendErrorKind::Refused),
@@ -253,7 +253,7 @@ async fn refusals() {
 }
 
 #[tokio::test]
-async fn the_form_for_a_token_and_a_token_that_is_refused() {
+async fn token_is_requested_and_replaced_when_refused() {
     let api = Script::new([
         get("TXT", error(401, "ExpiredAuthenticationToken")),
         to("GET", "TXT").answer(error(401, "InvalidAuthenticationToken")),
@@ -297,7 +297,7 @@ async fn no_error_shows_a_secret() {
 }
 
 #[tokio::test]
-async fn what_is_throttled_is_sent_again() {
+async fn throttled_request_is_repeated() {
     let once = |answer| create("TXT", &txt(1, &[&["1"]])).answer(answer);
     let properties = txt(1, &[&["1"]]);
     let script_of_retries = script([
@@ -320,7 +320,7 @@ async fn what_is_throttled_is_sent_again() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_no_lost_value() {
+async fn lost_answer_does_not_lose_a_value() {
     let properties = txt(1, &[&["1"]]);
     let script = script([
         create("TXT", &properties).answer(status(502).html()),
@@ -334,7 +334,7 @@ async fn a_lost_answer_is_no_lost_value() {
 }
 
 #[tokio::test]
-async fn answers_that_are_none() {
+async fn unusable_answers_are_errors() {
     for (answer, expected) in [
         (status(200).html(), ApiFault::Html),
         (status(200).text("application/json", r#"{"etag": "1", "proper"#), ApiFault::TruncatedJson),
@@ -352,7 +352,7 @@ async fn answers_that_are_none() {
 
 /// Against an imitation, which is not Azure.
 #[tokio::test]
-async fn conformance_with_an_imitation() {
+async fn backend_conforms_over_an_imitation() {
     let base = resource_group().await;
     let http = client(|http| http.requests_at_once = 32);
     let subject = Subject {

@@ -84,7 +84,7 @@ fn error(http: u16, code: u32) -> Answer {
 }
 
 #[tokio::test]
-async fn a_value_is_added_in_one_request_and_removed_by_its_id() {
+async fn value_is_added_in_one_request_and_removed_by_its_id() {
     let neighbours = [record("1", "TXT", "\"2\""), record("2", "TXT", "bare"), record("3", "TXT", "\"1\"")];
     let script = Script::new([
         batch(json!({"posts": [post("\"1\"")]})),
@@ -99,7 +99,7 @@ async fn a_value_is_added_in_one_request_and_removed_by_its_id() {
 }
 
 #[tokio::test]
-async fn what_is_there_already_is_found_on_whichever_page_and_not_added_again() {
+async fn existing_value_is_found_on_any_page_and_not_added_again() {
     for code in [81_057, 81_058] {
         let both = json!({"posts": [post("\"1\""), post("\"2\"")]});
         let script = Script::new([
@@ -120,7 +120,7 @@ async fn what_is_there_already_is_found_on_whichever_page_and_not_added_again() 
 }
 
 #[tokio::test]
-async fn what_somebody_else_removed_is_no_error_and_what_is_not_there_is_not_removed() {
+async fn value_that_another_process_removed_is_not_an_error() {
     let script = Script::new([
         texts(1).answer(only_page(&[record("1", "TXT", "\"1\"")])),
         batch(json!({"deletes": [{"id": "1"}]})).answer(error(404, 81_044)),
@@ -188,7 +188,7 @@ async fn addresses_are_replaced_in_one_batch() {
 }
 
 #[tokio::test]
-async fn reading() {
+async fn records_are_read() {
     let automatic = json!({"id": "1", "name": "_acme-challenge.a.fleet.test", "type": "A", "content": "10.0.0.1", "ttl": 1});
     let script = Script::new([
         texts(1).answer(only_page(&[record("1", "TXT", "\"1\""), record("2", "TXT", r#""a" "\"b\255""#)])),
@@ -207,7 +207,7 @@ async fn reading() {
 }
 
 #[tokio::test]
-async fn a_zone_is_found_by_its_name_and_looked_for_again_when_it_is_gone() {
+async fn zone_is_found_by_name_and_again_after_it_was_removed() {
     let list = || get("/client/v4/zones?name=fleet.test&per_page=50&page=1");
     let of = |id: &str| json!({"id": id, "name": "fleet.test", "status": "active"});
     let script = Script::new([
@@ -232,7 +232,7 @@ async fn a_zone_is_found_by_its_name_and_looked_for_again_when_it_is_gone() {
 }
 
 #[tokio::test]
-async fn pages_end() {
+async fn endless_pages_are_an_error() {
     let script = Script::new((1..=3).map(|number| texts(number).answer(page(&[], [number, 1000])))).await;
     let backend = backend(&script, |http| http.max_pages = 3);
     let error = backend.read(&zone(), &challenge(), RecordType::Txt).await.unwrap_err();
@@ -241,7 +241,7 @@ async fn pages_end() {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_is_refused_before_it_is_sent() {
+async fn invalid_call_is_rejected_before_it_is_sent() {
     let name = |number: usize| format!("d{number}.fleet.test");
     let five = Addresses::new((0..5).map(|last| [10, 0, 0, last].into())).unwrap();
     let mut changes: Vec<_> = (0..50)
@@ -266,7 +266,7 @@ async fn what_does_not_fit_is_refused_before_it_is_sent() {
 }
 
 #[tokio::test]
-async fn refusals() {
+async fn refusals_are_classified() {
     for (answer, kind) in [
         (error(400, 6003), BackendErrorKind::Unauthenticated),
         (error(401, 1000), BackendErrorKind::Unauthenticated),
@@ -286,7 +286,7 @@ async fn refusals() {
 }
 
 #[tokio::test]
-async fn what_is_limited_is_sent_again() {
+async fn rate_limited_request_is_repeated() {
     let once = |answer| batch(json!({"posts": [post("\"1\"")]})).answer(answer);
     let script = Script::new([
         once(error(429, 10_429).header("retry-after", "0")),
@@ -314,7 +314,7 @@ async fn what_is_limited_is_sent_again() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_no_lost_value() {
+async fn lost_answer_does_not_lose_a_value() {
     let script = Script::new([
         batch(json!({"posts": [post("\"1\"")]})).answer(status(502).html()),
         // The first was made after all.
@@ -327,7 +327,7 @@ async fn a_lost_answer_is_no_lost_value() {
 }
 
 #[tokio::test]
-async fn answers_that_are_none() {
+async fn unusable_answers_are_errors() {
     for (answer, expected) in [
         (status(200).html(), ApiFault::Html),
         (status(200).text("application/json", r#"{"success": true, "res"#), ApiFault::TruncatedJson),
@@ -365,7 +365,7 @@ async fn no_error_shows_the_token() {
 
 /// Against an imitation, which is not Cloudflare.
 #[tokio::test]
-async fn conformance_with_an_imitation() {
+async fn backend_conforms_over_an_imitation() {
     let base = free_zone().await;
     let http = client(|http| http.requests_at_once = 32);
     for zone_ids in [[].into(), [(zone(), "fleet-id".to_owned())].into()] {

@@ -72,7 +72,7 @@ fn delete(id: u64) -> Exchange {
 }
 
 #[tokio::test]
-async fn values_come_and_go_one_by_one_and_neighbours_stay() {
+async fn values_are_added_and_removed_one_by_one_and_others_stay() {
     let script = Script::new([
         held(NAME, &[]),
         post("TXT", OWN, &long("one"), 30),
@@ -163,7 +163,7 @@ async fn all_pages_are_read() {
 }
 
 #[tokio::test]
-async fn an_addition_is_not_sent_twice_when_its_answer_is_lost() {
+async fn addition_is_not_repeated_after_a_lost_answer() {
     let one = || post("TXT", OWN, &long("one"), 30);
     for answer in [status(500), status(201).text("application/json", "{\"domain").broken()] {
         let script = Script::new([held(NAME, &[]), one().answer(answer)]).await;
@@ -178,7 +178,7 @@ async fn an_addition_is_not_sent_twice_when_its_answer_is_lost() {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_is_not_sent() {
+async fn invalid_call_is_not_sent() {
     let script = Script::new([]).await;
     let backend = backend(&script);
     require_unfit_refused(&backend, addresses("a.xfleet.test", &[], Ttl::ADDRESS), add("1"), 50).await;
@@ -190,7 +190,7 @@ async fn what_does_not_fit_is_not_sent() {
 }
 
 #[tokio::test]
-async fn every_refusal_of_every_request_is_told() {
+async fn every_refusal_of_every_request_is_reported() {
     let change = async |backend: DigitalOceanBackend| backend.apply(&zone(), &[add("1")]).await;
     let read = async |backend: DigitalOceanBackend| backend.texts(&zone(), &name(NAME)).await.map(drop);
     require_refusals("/v2", Vec::new, || get(NAME), make, change, &[]).await;
@@ -198,7 +198,7 @@ async fn every_refusal_of_every_request_is_told() {
 }
 
 #[tokio::test]
-async fn a_refused_write_is_told() {
+async fn refused_write_is_reported() {
     let old = || held(NAME, &[record(1, "TXT", OWN, &long("one"), 30)]);
     for (code, kind) in [
         (401, BackendErrorKind::Unauthenticated),
@@ -222,7 +222,7 @@ async fn a_refused_write_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_conforms_over_an_imitation_of_the_provider() {
+async fn backend_conforms_over_an_imitation() {
     let endpoint: Endpoint = format!("http://{}", imitation::start().await).parse().unwrap();
     // Two instances that share nothing: records come and go one by one.
     let subject = Subject::new(|| make(endpoint.clone(), &client(|_| {})), zone(), &SystemClock);

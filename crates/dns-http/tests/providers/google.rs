@@ -88,7 +88,7 @@ fn error(code: u16, reason: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_value_comes_and_goes_in_two_requests() {
+async fn value_is_added_and_removed_in_two_requests() {
     let one = set("TXT", 1, &["\"1\""]);
     let script = Script::new([change(&[], &[&one]), change(&[&one], &[])]).await;
     let backend = backend(&script, |_| {});
@@ -98,7 +98,7 @@ async fn a_value_comes_and_goes_in_two_requests() {
 }
 
 #[tokio::test]
-async fn a_neighbour_is_found_when_the_guess_fails_and_keeps_its_spelling() {
+async fn other_value_is_found_after_a_wrong_guess_and_keeps_its_spelling() {
     let foreign = set("TXT", 300, &[r#""for" "eign\233""#, "bare"]);
     for (conflict, deletes) in [(error(409, "alreadyExists"), false), (error(412, "conditionNotMet"), true)] {
         let after = set("TXT", 1, &[r#""for" "eign\233""#, "bare", "\"1\""]);
@@ -116,7 +116,7 @@ async fn a_neighbour_is_found_when_the_guess_fails_and_keeps_its_spelling() {
 }
 
 #[tokio::test]
-async fn what_is_there_is_not_written_again_and_what_is_not_is_not_removed() {
+async fn existing_value_is_not_written_and_missing_value_is_not_removed() {
     let script = Script::new([
         change(&[], &[&set("TXT", 1, &["\"1\""])]),
         listing("TXT", &[&set("TXT", 1, &["\"1\""])]),
@@ -150,7 +150,7 @@ async fn addresses_are_replaced_in_one_change() {
 }
 
 #[tokio::test]
-async fn zones_and_sets_are_found_on_the_page_where_they_are() {
+async fn zones_and_sets_are_found_on_any_page() {
     let zones = |zones: Value, next: Option<&str>| {
         answer_json(
             json!({"kind": "dns#managedZonesListResponse", "managedZones": zones, "nextPageToken": next}),
@@ -194,7 +194,7 @@ async fn zones_and_sets_are_found_on_the_page_where_they_are() {
 }
 
 #[tokio::test]
-async fn pages_end() {
+async fn endless_pages_are_an_error() {
     let endless =
         || answer_json(json!({"kind": "dns#resourceRecordSetsListResponse", "nextPageToken": "again"}));
     let sets = format!("{ZONE}/rrsets?name=_acme-challenge.a.fleet.test.&type=TXT");
@@ -219,7 +219,7 @@ async fn routing_policies_are_left_alone() {
 }
 
 #[tokio::test]
-async fn a_set_has_room_for_a_hundred_values() {
+async fn more_than_a_hundred_values_are_rejected() {
     let many: Vec<String> = (0..100).map(|number| format!("\"{number}\"")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     let script = Script::new([
@@ -233,7 +233,7 @@ async fn a_set_has_room_for_a_hundred_values() {
 }
 
 #[tokio::test]
-async fn refusals() {
+async fn refusals_are_classified() {
     for (answer, kind) in [
         (error(403, "forbidden"), BackendErrorKind::Refused),
         (status(403).html(), BackendErrorKind::Refused),
@@ -258,7 +258,7 @@ async fn refusals() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_refused_or_old_is_replaced() {
+async fn refused_or_expired_token_is_replaced() {
     let read = |token: &str| {
         let list = json!({"kind": "dns#resourceRecordSetsListResponse"});
         expect("GET", format!("{ZONE}/rrsets?name=_acme-challenge.a.fleet.test.&type=TXT"))
@@ -300,7 +300,7 @@ async fn many_calls_fetch_one_token() {
 }
 
 #[tokio::test]
-async fn what_is_limited_is_sent_again() {
+async fn rate_limited_request_is_repeated() {
     let once = |answer| change(&[], &[&set("TXT", 1, &["\"1\""])]).answer(answer);
     let script = Script::new([
         once(error(403, "rateLimitExceeded")),
@@ -322,7 +322,7 @@ async fn what_is_limited_is_sent_again() {
 }
 
 #[tokio::test]
-async fn answers_that_are_none() {
+async fn unusable_answers_are_errors() {
     for (answer, expected) in [
         (status(200).html(), ApiFault::Html),
         (status(200).text("application/json", r#"{"kind": "dns#reso"#), ApiFault::TruncatedJson),
@@ -351,7 +351,7 @@ fn key(token_uri: &str) -> GoogleCredentials {
 }
 
 #[tokio::test]
-async fn what_the_token_endpoint_says() {
+async fn errors_of_the_token_endpoint_are_classified() {
     for (answer, kind) in [
         (
             status(400)
@@ -387,7 +387,7 @@ async fn what_the_token_endpoint_says() {
 
 /// Against an imitation, which is not Google Cloud DNS.
 #[tokio::test]
-async fn conformance_with_an_imitation() {
+async fn backend_conforms_over_an_imitation() {
     let base = managed_zone().await;
     let http = client(|http| http.requests_at_once = 32);
     for managed_zones in [[].into(), [(zone(), "fleet".to_owned())].into()] {

@@ -230,7 +230,7 @@ async fn an_old_server_that_ignores_the_filter_sends_the_whole_zone() {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_is_not_sent() {
+async fn invalid_call_is_not_sent() {
     let script = Script::new([]).await;
     let backend = backend(&script);
     require_unfit_refused(&backend, add("a.xfleet.test", "1"), add(NAME, "1"), 500).await;
@@ -238,7 +238,7 @@ async fn what_does_not_fit_is_not_sent() {
 }
 
 #[tokio::test]
-async fn every_refusal_of_every_request_is_told() {
+async fn every_refusal_of_every_request_is_reported() {
     let change = async |backend: PowerDnsBackend| backend.apply(&zone(), &[add(NAME, "1")]).await;
     let read =
         async |backend: PowerDnsBackend| backend.read(&zone(), &name(NAME), RecordType::Txt).await.map(drop);

@@ -204,7 +204,7 @@ async fn each_attempt_is_signed_for_itself() {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_is_not_sent() {
+async fn invalid_call_is_not_sent() {
     let script = Script::new([]).await;
     let backend = backend(&script);
     backend.apply(&zone(), &[]).await.unwrap();
@@ -216,7 +216,7 @@ async fn what_does_not_fit_is_not_sent() {
 }
 
 #[tokio::test]
-async fn every_refusal_of_every_request_is_told() {
+async fn every_refusal_of_every_request_is_reported() {
     let change = async |backend: WebhookBackend| backend.apply(&zone(), &[remove()]).await;
     let read = async |backend: WebhookBackend| {
         backend.read(&zone(), &name("a.fleet.test"), RecordType::Txt).await.map(drop)

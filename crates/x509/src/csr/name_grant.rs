@@ -10,7 +10,9 @@ const FIELD: &str = "subjectAltName";
 ///
 /// ```
 /// use fleetcert_names::IdentifierSet;
-/// use fleetcert_x509::{CsrPolicy, KeyKind, KeyPair, NameGrant, VerifiedCsr, csr_for};
+/// use fleetcert_x509::{
+///     CsrPolicy, KeyKind, KeyPair, NameGrant, VerifiedCsr, csr_for,
+/// };
 ///
 /// let key = KeyPair::generate(KeyKind::P256)?;
 /// let judge = |grant: &NameGrant, names: &str| {

@@ -44,7 +44,9 @@ impl VerifiedCsr {
     /// The first broken rule, with a stable [`CsrRefusalCode`](crate::CsrRefusalCode).
     ///
     /// ```
-    /// use fleetcert_x509::{CsrPolicy, CsrRefusalCode, KeyKind, KeyPair, VerifiedCsr, csr_for};
+    /// use fleetcert_x509::{
+    ///     CsrPolicy, CsrRefusalCode, KeyKind, KeyPair, VerifiedCsr, csr_for,
+    /// };
     ///
     /// let names = "a.fleet.test,b.fleet.test".parse()?;
     /// let csr = csr_for(&names, &KeyPair::generate(KeyKind::P384)?)?;

@@ -10,7 +10,9 @@ use crate::{SignatureAlgorithm, X509Error};
 /// each other when a CSR is made. `sign` may block; call it where that is allowed.
 ///
 /// ```
-/// use fleetcert_x509::{KeyKind, KeyPair, SignatureAlgorithm, SigningKey, X509Error};
+/// use fleetcert_x509::{
+///     KeyKind, KeyPair, SignatureAlgorithm, SigningKey, X509Error,
+/// };
 ///
 /// #[derive(Debug)]
 /// struct Token(KeyPair); // in place of a handle to a device

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn a_value_comes_and_goes_in_two_requests() {
+async fn value_is_added_and_removed_in_two_requests() {
     let script = Script::new([
         batch(&[("CREATE", set("TXT", 1, &["\"1\""]))]),
         batch(&[("DELETE", set("TXT", 1, &["\"1\""]))]),
@@ -16,7 +16,7 @@ async fn a_value_comes_and_goes_in_two_requests() {
 }
 
 #[tokio::test]
-async fn a_neighbour_is_found_when_the_guess_fails_and_keeps_its_spelling() {
+async fn other_value_is_found_after_a_wrong_guess_and_keeps_its_spelling() {
     let foreign = r#""for" "eign\351""#;
     let script = Script::new([
         batch(&[("CREATE", set("TXT", 1, &["\"1\""]))]).answer(refused_batch()),
@@ -36,7 +36,7 @@ async fn a_neighbour_is_found_when_the_guess_fails_and_keeps_its_spelling() {
 }
 
 #[tokio::test]
-async fn what_is_there_is_not_written_again_and_what_is_not_is_not_removed() {
+async fn existing_value_is_not_written_and_missing_value_is_not_removed() {
     let script = Script::new([
         batch(&[("CREATE", set("TXT", 1, &["\"1\""]))]),
         listing("TXT", &set("TXT", 1, &["\"1\""])),
@@ -95,7 +95,7 @@ async fn several_changes_are_one_batch() {
 }
 
 #[tokio::test]
-async fn reading() {
+async fn records_are_read() {
     let script = Script::new([
         listing("TXT", &set("TXT", 300, &["\"1\"", r#""\001\"" "2""#])),
         listing("A", ""),
@@ -138,7 +138,7 @@ async fn aliases_and_routing_policies_are_left_alone() {
 
 /// Against an imitation, which is not Route 53.
 #[tokio::test]
-async fn conformance_with_an_imitation() {
+async fn backend_conforms_over_an_imitation() {
     let base = hosted_zone().await;
     let http = client(|http| {
         http.call_within = Duration::from_secs(30);

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn a_batch_that_is_refused_again_and_again_is_wrong_in_itself() {
+async fn repeatedly_refused_batch_is_invalid_input() {
     let attempt = || [listing_now(), batch(&[("CREATE", set("TXT", 1, &["\"1\""]))]).answer(refused_batch())];
     fn listing_now() -> Exchange {
         expect(
@@ -21,7 +21,7 @@ async fn a_batch_that_is_refused_again_and_again_is_wrong_in_itself() {
 }
 
 #[tokio::test]
-async fn refusals() {
+async fn refusals_are_classified() {
     for (answer, kind) in [
         (error(403, "InvalidClientTokenId"), BackendErrorKind::Unauthenticated),
         (error(403, "SignatureDoesNotMatch"), BackendErrorKind::Unauthenticated),
@@ -42,7 +42,7 @@ async fn refusals() {
 }
 
 #[tokio::test]
-async fn what_is_throttled_is_sent_again() {
+async fn throttled_request_is_repeated() {
     let once = |answer| batch(&[("CREATE", set("TXT", 1, &["\"1\""]))]).answer(answer);
     let in_a_second = "Sun, 06 Nov 1994 08:49:37 GMT";
     let script = Script::new([
@@ -65,7 +65,7 @@ async fn what_is_throttled_is_sent_again() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_no_lost_value() {
+async fn lost_answer_does_not_lose_a_value() {
     let create = || batch(&[("CREATE", set("TXT", 1, &["\"1\""]))]);
     let script = Script::new([
         create().answer(status(500)),
@@ -83,7 +83,7 @@ async fn a_lost_answer_is_no_lost_value() {
 }
 
 #[tokio::test]
-async fn answers_that_are_none() {
+async fn unusable_answers_are_errors() {
     let cut = "<ListResourceRecordSetsResponse><ResourceRecordSets><Resource";
     for (answer, expected) in [
         (status(200).html(), ApiFault::Html),
@@ -120,7 +120,7 @@ async fn answers_that_are_none() {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_is_refused_before_it_is_sent() {
+async fn invalid_call_is_rejected_before_it_is_sent() {
     let script = Script::new([]).await;
     let backend = backend(&script);
     let long: Vec<Change> = (0..40)
@@ -145,7 +145,7 @@ async fn what_does_not_fit_is_refused_before_it_is_sent() {
 }
 
 #[tokio::test]
-async fn who_would_wait_too_long_for_his_turn_is_told() {
+async fn call_that_would_wait_beyond_its_deadline_fails() {
     let get = || {
         expect(
             "GET",

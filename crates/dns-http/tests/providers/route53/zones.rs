@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn a_zone_is_found_on_the_page_where_it_is_and_remembered() {
+async fn zone_is_found_on_any_page_and_remembered() {
     let page = |zones: &str, rest: &str| {
         xml(format!(
             "<ListHostedZonesByNameResponse><HostedZones>{zones}</HostedZones>{rest}</ListHostedZonesByNameResponse>"
@@ -46,7 +46,7 @@ async fn a_zone_is_found_on_the_page_where_it_is_and_remembered() {
 }
 
 #[tokio::test]
-async fn pages_of_zones_end() {
+async fn endless_pages_of_zones_are_an_error() {
     let endless = "<ListHostedZonesByNameResponse><HostedZones/><IsTruncated>true</IsTruncated>\
                    <NextDNSName>fleet.test.</NextDNSName><NextHostedZoneId>Z2</NextHostedZoneId>\
                    </ListHostedZonesByNameResponse>";
