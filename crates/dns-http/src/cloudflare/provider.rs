@@ -25,12 +25,12 @@ pub struct CloudflareOptions {
     pub token: SecretString,
     /// Base URL of the API. Default: `https://api.cloudflare.com/client/v4`.
     pub endpoint: Endpoint,
-    /// The ids of zones. Zones that are not here are looked up by name, which needs one more permission.
+    /// Ids of zones. Other zones are looked up by name, which needs one more permission.
     pub zone_ids: BTreeMap<DomainName, String>,
     /// Maximum operations in one batch. Default: 200, as on the free plan; the others have 3,500. A call takes a
     /// quarter as many changes, so that devices with two addresses before and after fit.
     pub max_operations: usize,
-    /// Minimum time to live. Default: a minute; the Enterprise plan has half of it.
+    /// Minimum TTL. Default: a minute; the Enterprise plan allows half of it.
     pub min_ttl: Ttl,
 }
 
@@ -61,7 +61,7 @@ pub struct Cloudflare {
 
 const WORDS: ZoneWords =
     ZoneWords { none: "the token sees no zone of this name", several: "zones", option: "zone_ids" };
-/// Maximum challenge names that are read by a request each; more are read by one list.
+/// Maximum challenge names that are read in separate requests; more are read in one list.
 const MAX_SINGLE_READS: usize = 4;
 const CHALLENGE: &str = "_acme-challenge.";
 const PER_PAGE: &str = "1000";

@@ -24,8 +24,8 @@ pub struct DesecOptions {
     pub token: SecretString,
     /// Base URL of the API. Default: `https://desec.io/api/v1`.
     pub endpoint: Endpoint,
-    /// What the backend calls its shortest time to live. What the domain has as its shortest is kept in any case.
-    /// Default: 3,600 seconds, which is that of domains that deSEC was not asked about.
+    /// Minimum TTL that the backend reports. The minimum of the domain applies in any case. Default: 3,600 seconds,
+    /// the default of deSEC.
     pub min_ttl: Ttl,
     /// Maximum changes in one call, and so in one PATCH. Default: 500.
     pub max_changes: usize,
@@ -37,7 +37,7 @@ impl DesecOptions {
         Self {
             token,
             endpoint: Endpoint::of_provider("https://desec.io/api/v1"),
-            min_ttl: Ttl::from_secs(3600).expect("an hour is below the longest time to live"),
+            min_ttl: Ttl::from_secs(3600).expect("an hour is below the maximum TTL"),
             max_changes: 500,
         }
     }
@@ -60,7 +60,7 @@ struct Domain {
     minimum_ttl: u32,
 }
 
-/// A record set. Without records it is to be deleted.
+/// A record set. Without records, it is deleted.
 #[derive(Debug, Serialize, Deserialize)]
 struct Rrset {
     subname: String,
@@ -71,7 +71,7 @@ struct Rrset {
 }
 
 const SPELLING: Spelling = Spelling { write: txt::quoted, read: txt::unquoted };
-/// Maximum sets that are read by a request each. More would use up the reads of a minute.
+/// Maximum sets that are read in separate requests. More would exceed the reads per minute.
 const MAX_SINGLE_READS: usize = 3;
 
 type Set = (RecordSet, Spelled);
@@ -165,7 +165,7 @@ impl Provider for Desec {
     ) -> Result<Vec<(Key, Held<Spelled>)>, BackendError> {
         let sets: Vec<Rrset> = changes.iter().map(|change| Rrset::after(change, call.zone)).collect();
         let path = ["domains", call.zone.as_str(), "rrsets", ""];
-        // It states the sets as they are to be, so that sending it twice has the same effect.
+        // It contains the complete sets, so sending it twice has the same effect.
         let request = Request::new(Method::PATCH, path, Repeat::Harmless).json(&sets);
         call.send(&request).await.map(|_| Vec::new())
     }

@@ -46,7 +46,7 @@ pub struct DigitalOcean {
     max_changes: usize,
 }
 
-/// Page size: the largest that the API has.
+/// Maximum page size of the API.
 const PAGE_SIZE: &str = "200";
 const MIN_TTL: u32 = 30;
 
@@ -67,7 +67,7 @@ impl DigitalOcean {
         .await
     }
 
-    /// Creates what is missing at one name, then deletes what is too much, so that no moment has too few records.
+    /// Creates missing records at one name, then deletes surplus ones, so that there are never too few records.
     async fn write_name(
         &self,
         call: &Call<'_>,
@@ -80,7 +80,7 @@ impl DigitalOcean {
             let records = before.as_ref().map(|(_, records)| &records[..]).unwrap_or_default();
             let wanted = after.as_ref().map_or(&none, |set| &set.values);
             let ttl = after.as_ref().map_or(Ttl::ZERO, |set| set.ttl);
-            // Texts that stay keep their time to live; addresses get the one that was asked for.
+            // Texts that stay keep their TTL; addresses get the requested one.
             let has_ttl = |record: &Record| *record_type == RecordType::Txt || record.ttl == ttl.as_secs();
             let is_kept = |record: &Record, data: &RecordData| {
                 record.data(*record_type).as_ref() == Some(data) && has_ttl(record)
@@ -109,7 +109,7 @@ impl DigitalOcean {
     ) -> Result<(), BackendError> {
         let own = relative(name, call.zone).unwrap_or("@");
         let path = ["domains", call.zone.as_str(), "records"];
-        // Sent twice, it makes two copies.
+        // Sent twice, it would make two copies.
         let request = Request::new(Method::POST, path, Repeat::Harmful);
         call.send(&request.json(&NewRecord::new(own, data, ttl.as_secs()))).await.map(drop)
     }
@@ -123,7 +123,7 @@ impl DigitalOcean {
     }
 }
 
-/// The records of one type as a set. Copies of a record are one value.
+/// Returns the records of one type as a set. Copies of a record are one value.
 fn record_set(records: &[Record], record_type: RecordType) -> Held<Vec<Record>> {
     let is_of_type = |record: &&Record| record.data(record_type).is_some();
     let of_type: Vec<_> = records.iter().filter(is_of_type).cloned().collect();
@@ -161,7 +161,7 @@ impl Provider for DigitalOcean {
         Capabilities {
             atomic: false,
             any_text: false,
-            min_ttl: Ttl::from_secs(MIN_TTL).expect("half a minute is below the longest time to live"),
+            min_ttl: Ttl::from_secs(MIN_TTL).expect("half a minute is below the maximum TTL"),
             max_changes: self.max_changes,
             ..Capabilities::ALL
         }
@@ -172,7 +172,7 @@ impl Provider for DigitalOcean {
             |change: &Change| matches!(change, Change::RemoveTxt { value, .. } if !value.is_dns01());
         let is_refused = changes.iter().any(is_foreign);
         is_refused
-            .then_some("a text is not the 43 characters of a dns-01 value, and this service takes no other")
+            .then_some("a text is not a dns-01 value of 43 characters, and this service supports no other")
     }
 
     /// The records of a name can have different times to live.

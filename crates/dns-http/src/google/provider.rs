@@ -22,17 +22,18 @@ use crate::{Endpoint, HttpBackend, HttpClient, TokenSource};
 /// Options of a [`GoogleBackend`]. `Debug` shows no secret.
 #[derive(Clone, Debug)]
 pub struct GoogleOptions {
-    /// The id of the project that has the managed zones.
+    /// Id of the project that has the managed zones.
     pub project: String,
     /// Credentials.
     pub credentials: GoogleCredentials,
     /// Base URL of the API. Default: `https://dns.googleapis.com`.
     pub endpoint: Endpoint,
-    /// The names of managed zones by their DNS names. Zones that are not here are looked up by name, which needs one more permission.
+    /// Names of managed zones by their DNS names. Other zones are looked up by DNS name, which needs one more
+    /// permission.
     pub managed_zones: BTreeMap<DomainName, String>,
 }
 
-/// Credentials.
+/// The credentials for Google Cloud.
 #[derive(Clone, Debug)]
 pub enum GoogleCredentials {
     /// The key of a service account.
@@ -104,7 +105,7 @@ impl Google {
         found.await?.pop().map(|set| plain(call, name, *record_type, set)).transpose()
     }
 
-    /// Sends the change. If it is sent twice, the second is refused, and the sets are read.
+    /// Sends the change. If it is sent twice, the second one is refused, and the sets are read again.
     async fn send(
         &self,
         call: &Call<'_>,
@@ -115,7 +116,7 @@ impl Google {
         let request = Request::new(Method::POST, path, Repeat::Harmless).json(change);
         match call.send(&request).await {
             Ok(reply) => reply.json::<MadeChange>().map(drop),
-            // The set that was to be deleted does not exist any more, or the zone does not: reading shows which.
+            // The set to delete does not exist any more, or the zone does not: reading shows which.
             Err(error) if error.kind() == BackendErrorKind::NotInZone && !change.deletions.is_empty() => {
                 let said = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
                 Err(call.error(BackendErrorKind::Conflict, said))

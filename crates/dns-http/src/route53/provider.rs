@@ -23,18 +23,18 @@ use crate::{ApiFault, Endpoint, HttpBackend, HttpClient};
 /// Options of a [`Route53Backend`]. `Debug` shows no secret.
 #[derive(Clone, Debug)]
 pub struct Route53Options {
-    /// Who signs the requests.
+    /// Source of the credentials that sign requests.
     pub credentials: Arc<dyn AwsCredentialSource>,
     /// Base URL of the API. Default: `https://route53.amazonaws.com`, for all regions but those of China and the
     /// government's.
     pub endpoint: Endpoint,
-    /// The region that signatures are for. Default: `us-east-1`, where Route 53 is.
+    /// Region of the signatures. Default: `us-east-1`, where Route 53 is.
     pub region: String,
-    /// The ids of hosted zones, such as `Z1D633PJN98FT9`. Zones that are not here are looked up by name,
-    /// which needs one more permission.
+    /// Ids of hosted zones, such as `Z1D633PJN98FT9`. Other zones are looked up by name, which needs one more
+    /// permission.
     pub zone_ids: BTreeMap<DomainName, String>,
-    /// The time between two requests; five may be made at once after a pause. Default: 200 milliseconds, which is all
-    /// that the account may do. Several control servers of one account divide it among them.
+    /// Minimum interval between requests, with a burst of five after a pause. Default: 200 milliseconds, the limit of
+    /// an account. If several control servers share an account, increase it accordingly.
     pub min_interval: Duration,
 }
 
@@ -66,7 +66,7 @@ const WORDS: ZoneWords = ZoneWords {
     several: "hosted zones",
     option: "zone_ids",
 };
-/// A batch of these fits when the names have few other values.
+/// Maximum changes in one call. Such a batch fits if the names have few other values.
 const MAX_CHANGES: usize = 100;
 const VERSION: &str = "2013-04-01";
 const SPELLING: Spelling = Spelling {
@@ -143,7 +143,7 @@ impl Provider for Route53 {
     async fn zone(&self, call: &Call<'_>) -> Result<String, BackendError> {
         let id = account_zone(call, &self.zone_ids, WORDS, look_up(call)).await?;
         bare_id(&id).map(str::to_owned).ok_or_else(|| {
-            call.error(BackendErrorKind::InvalidInput, format!("`{id}` is no id of a hosted zone"))
+            call.error(BackendErrorKind::InvalidInput, format!("`{id}` is not the id of a hosted zone"))
         })
     }
 
