@@ -107,6 +107,15 @@ pub trait OrderHandle: Send + fmt::Debug {
     /// # Errors
     /// Of all kinds; it can be downloaded again.
     async fn certificate(&mut self) -> Result<Vec<u8>, AcmeError>;
+
+    /// Downloads the other chains that the CA offers for the same certificate (RFC 8555 section 7.4.2), in PEM, after
+    /// [`certificate`](Self::certificate). They are not checked. Default: none.
+    ///
+    /// # Errors
+    /// Of all kinds; they can be downloaded again.
+    async fn alternate_chains(&mut self) -> Result<Vec<Vec<u8>>, AcmeError> {
+        Ok(Vec::new())
+    }
 }
 
 /// An order to place.

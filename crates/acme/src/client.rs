@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use fleetcert_ambient::Clock;
+use fleetcert_ambient::Ambient;
 use fleetcert_https::ClientBuilder;
 use fleetcert_jose::Signer;
 use http::Method;
@@ -47,12 +47,11 @@ use wire::Wire;
 ///
 /// ```
 /// use fleetcert_acme::{Client, ClientOptions};
-/// use fleetcert_ambient::SystemClock;
-/// use std::sync::Arc;
+/// use fleetcert_ambient::Ambient;
 ///
 /// let url = "https://acme-staging-v02.api.letsencrypt.org/directory";
 /// let options = ClientOptions::default();
-/// let client = Client::new(url, &options, Arc::new(SystemClock))?;
+/// let client = Client::new(url, &options, Ambient::system())?;
 /// assert_eq!(client.traffic().directory, 0);
 /// # Ok::<(), fleetcert_acme::AcmeError>(())
 /// ```
@@ -92,11 +91,7 @@ impl Client {
     /// # Errors
     /// [`InvalidInput`](AcmeErrorKind::InvalidInput): the URL is not one of HTTPS, a root is not a certificate, or
     /// the User-Agent is no header value.
-    pub fn new(
-        directory_url: &str,
-        options: &ClientOptions,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, AcmeError> {
+    pub fn new(directory_url: &str, options: &ClientOptions, ambient: Ambient) -> Result<Self, AcmeError> {
         let invalid = |detail: &str| AcmeError::new(AcmeErrorKind::InvalidInput, Operation::Setup, detail);
         let url = Url::parse(directory_url)
             .map_err(|error| invalid("the directory URL is not a URL").because(error))?;
@@ -110,7 +105,7 @@ impl Client {
         }
         let http = builder.build().map_err(|error| invalid(&error.to_string()).because(error))?;
         Ok(Self {
-            wire: Arc::new(Wire::new(http, options.request_timeout, url, clock)),
+            wire: Arc::new(Wire::new(http, options.request_timeout, url, ambient)),
             directory: Arc::default(),
         })
     }

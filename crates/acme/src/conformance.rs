@@ -1,7 +1,7 @@
 //! The promises of [`Authority`], as checks that you can run on your own implementation.
 //!
-//! Give [`check`] an authority, a zone that the CA issues for, and the means to publish in it. It places a dozen
-//! orders, gets one certificate, and revokes it.
+//! Give [`check`] an authority, a zone that the CA issues for, and a publisher for it. It places a dozen orders,
+//! gets one certificate, and revokes it.
 //!
 //! ```no_run
 //! use fleetcert_acme::conformance::{Subject, check};
@@ -17,7 +17,7 @@ use std::fmt;
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
-use fleetcert_ambient::{Clock, timeout};
+use fleetcert_ambient::{Ambient, timeout};
 use fleetcert_dns::challenge::Challenges;
 use fleetcert_names::{DomainName, HostName, Identifier, IdentifierSet};
 use fleetcert_x509::{Chain, CsrPolicy, KeyKind, KeyPair, VerifiedCsr, csr_for};
@@ -37,12 +37,12 @@ pub struct Subject {
     pub authority: Arc<dyn Authority>,
     /// Zone that the CA issues for. The checks order names below its label `conformance`.
     pub zone: DomainName,
-    /// Means to publish challenge records in the zone.
+    /// Publisher of challenge records in the zone.
     pub challenges: Challenges,
     /// Identifier for which the CA refuses to issue.
     pub refused: Identifier,
-    /// Clock that bounds each check.
-    pub clock: Arc<dyn Clock>,
+    /// Time, which bounds each check.
+    pub ambient: Ambient,
 }
 
 /// A promise of [`Authority`] that the authority under test does not keep.
@@ -95,7 +95,7 @@ async fn named(
     promise: &'static str,
     verdict: impl Future<Output = Verdict>,
 ) -> Result<(), Broken> {
-    let verdict = timeout(&*subject.clock, TIME_LIMIT, verdict).await;
+    let verdict = timeout(&*subject.ambient.clock, TIME_LIMIT, verdict).await;
     let verdict = verdict.unwrap_or_else(|_| Err(format!("timed out after {} s", TIME_LIMIT.as_secs())));
     verdict.map_err(|found| Broken { promise, found })
 }
@@ -127,7 +127,7 @@ async fn issue(subject: &Subject) -> Result<Chain, String> {
     let driver = Driver {
         authority: Arc::clone(&subject.authority),
         challenges: subject.challenges.clone(),
-        clock: Arc::clone(&subject.clock),
+        ambient: subject.ambient.clone(),
         options: DriverOptions::default(),
     };
     let job = Job { zone: &subject.zone, csr: &csr, roots: None, lifetime: None };
@@ -162,7 +162,7 @@ async fn resumed(subject: &Subject) -> Verdict {
     {
         // A call that is dropped: its answer is lost.
         let mut lost = std::pin::pin!(subject.place(identifiers.clone()));
-        let _ = timeout(&*subject.clock, Duration::from_millis(1), lost.as_mut()).await;
+        let _ = timeout(&*subject.ambient.clock, Duration::from_millis(1), lost.as_mut()).await;
     }
     let placed = subject.place(identifiers.clone()).await.map_err(text)?;
     let url = placed.url().to_owned();

@@ -1,17 +1,19 @@
 //! The driver of orders: performs the actions of the state machine.
 
+mod chain_preference;
 mod journal;
 mod observer;
 mod pace;
 mod run;
 
+pub use chain_preference::ChainPreference;
 pub use journal::{Entry, Journal, JournalError, MemoryJournal};
 pub use observer::{NoObserver, Observer, Step};
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetcert_ambient::{Ambient, Clock};
+use fleetcert_ambient::Ambient;
 use fleetcert_dns::challenge::Challenges;
 use fleetcert_names::DomainName;
 use fleetcert_x509::{Chain, Roots, VerifiedCsr};
@@ -25,10 +27,10 @@ use run::Run;
 pub struct Driver {
     /// CA, with an account.
     pub authority: Arc<dyn Authority>,
-    /// Means to publish, observe and withdraw challenge records.
+    /// Publisher of the challenge records.
     pub challenges: Challenges,
-    /// Clock.
-    pub clock: Arc<dyn Clock>,
+    /// Time, and waits between readings.
+    pub ambient: Ambient,
     /// Time limits and poll intervals.
     pub options: DriverOptions,
 }
@@ -50,12 +52,14 @@ pub struct DriverOptions {
     pub patience: Duration,
     /// Time before the first look at an order with a new status, where the CA names none. At least 1 ms. Default: 5 ms.
     pub first_look: Duration,
-    /// Poll interval after the first look; it doubles. At least 10 ms. Default: 50 ms.
+    /// Poll interval after the first look; it doubles. At least 10 ms. Default: 100 ms.
     pub first_poll: Duration,
     /// Longest poll interval. Default: 5 seconds.
     pub longest_poll: Duration,
     /// Life of a challenge record; a sweep withdraws older ones. Default: an hour.
     pub record_life: Duration,
+    /// Preferred chain, where the CA offers several. Default: the CA's default.
+    pub chain: ChainPreference,
 }
 
 impl Default for DriverOptions {
@@ -63,9 +67,10 @@ impl Default for DriverOptions {
         Self {
             patience: Duration::from_secs(300),
             first_look: Duration::from_millis(5),
-            first_poll: Duration::from_millis(50),
+            first_poll: Duration::from_millis(100),
             longest_poll: Duration::from_secs(5),
             record_life: Duration::from_secs(3600),
+            chain: ChainPreference::CaDefault,
         }
     }
 }
@@ -123,13 +128,8 @@ pub enum Outcome {
 
 impl Driver {
     /// Returns a driver with default options.
-    pub fn new(authority: impl Authority + 'static, challenges: Challenges, ambient: &Ambient) -> Self {
-        Self {
-            authority: Arc::new(authority),
-            challenges,
-            clock: Arc::clone(&ambient.clock),
-            options: DriverOptions::default(),
-        }
+    pub fn new(authority: impl Authority + 'static, challenges: Challenges, ambient: Ambient) -> Self {
+        Self { authority: Arc::new(authority), challenges, ambient, options: DriverOptions::default() }
     }
 
     /// Drives an order from its last journal entry: from [`OrderState::Wanted`], or from any state after a crash or a
@@ -158,7 +158,7 @@ impl Driver {
         loop {
             let fault = event.fault().cloned();
             last_fault = fault.clone().or(last_fault);
-            let (next, action) = step(state.clone(), event, self.clock.now());
+            let (next, action) = step(state.clone(), event, self.ambient.now());
             if next != state {
                 tracing::debug!(url = next.url(), ?action, "order changes state");
                 let entry = Entry { state: next, fault };
@@ -166,7 +166,7 @@ impl Driver {
                 state = entry.state;
             }
             event = match action {
-                Action::Stop => return Ok(ended(state, last_fault, self.clock.now())),
+                Action::Stop => return Ok(ended(state, last_fault, self.ambient.now())),
                 Action::Suspend(failure) => {
                     let fault = behind(&failure, last_fault);
                     return Ok(Outcome::Suspended { failure, fault, state });

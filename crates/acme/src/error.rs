@@ -107,6 +107,14 @@ impl AcmeError {
         Fault::new(kind, detail).during(operation)
     }
 
+    /// Returns the error with a note after the CA's own sentence.
+    pub(crate) fn noting(mut self, note: &str) -> Self {
+        if let Some(problem) = &mut self.fault.problem {
+            problem.detail = format!("{}; {}", problem.detail, crate::problem::bounded(note, 400));
+        }
+        self
+    }
+
     /// Returns the error as one of the account.
     pub(crate) fn of_account(mut self) -> Self {
         self.fault.kind = AcmeErrorKind::Account;

@@ -28,14 +28,13 @@
 //! # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
 //! # runtime.block_on(async {
 //! # let ambient = Ambient::system();
-//! # let (clock, entropy) = (ambient.clock.clone(), ambient.entropy.clone());
 //! # let zone: fleetcert_names::DomainName = "fleet.test".parse()?;
 //! # let host = NameServerHost { name: "ns1.fleet.test".parse()?, addresses: ["127.0.0.1".parse()?].into() };
 //! # let server = NameServer::new([ZoneSettings::new(zone.clone(), [host])], Options::default(), ambient.clone())?;
 //! # let listener = server.listen("127.0.0.1:0".parse()?).await?;
 //! # let options = TestCaOptions::new(listener.local_addr());
 //! # let servers = Servers::given(vec![listener.local_addr()])?;
-//! # let (ca, service) = TestCa::start(options, clock.clone(), entropy).await?;
+//! # let (ca, service) = TestCa::start(options, ambient.clock.clone(), ambient.entropy.clone()).await?;
 //! # let stop = tokio_util::sync::CancellationToken::new();
 //! # tokio::spawn(listener.serve(stop.clone()));
 //! # tokio::spawn(service.serve(stop.clone()));
@@ -46,12 +45,12 @@
 //! # let options = ClientOptions { roots_pem, ..ClientOptions::default() };
 //! // `url` is that of the CA's directory, `backend` changes `zone`, and
 //! // `visibility` shows what the zone's servers answer.
-//! let client = Client::new(url, &options, clock)?;
+//! let client = Client::new(url, &options, ambient.clone())?;
 //! let account_key = AccountKey::generate()?; // store it first
 //! let account = client.register(account_key, Agreed).await?;
 //! let options = ChallengeOptions::default();
 //! let challenges = Challenges::new(backend, visibility, ambient.clone(), options);
-//! let driver = Driver::new(account, challenges, &ambient);
+//! let driver = Driver::new(account, challenges, ambient);
 //!
 //! let names = "xi8qz.fleet.test".parse()?;
 //! let csr = csr_for(&names, &KeyPair::generate(KeyKind::P256)?)?;
@@ -89,8 +88,8 @@ pub use client::{
     TermsOfService, Traffic,
 };
 pub use driver::{
-    Driver, DriverOptions, Entry, Job, Journal, JournalError, MemoryJournal, NoObserver, Observer, Outcome,
-    Step,
+    ChainPreference, Driver, DriverOptions, Entry, Job, Journal, JournalError, MemoryJournal, NoObserver,
+    Observer, Outcome, Step,
 };
 pub use error::{AcmeError, AcmeErrorKind, Fault, Operation};
 pub use fleetcert_jose::ProblemKind;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use fleetcert_ambient::Clock;
+use fleetcert_ambient::Ambient;
 use fleetcert_names::Identifier;
 use fleetcert_schedule::pacer::{Endpoint, Pace, Pacer};
 use fleetcert_x509::CertificateId;
@@ -22,8 +22,7 @@ use crate::{
 /// that would wait for more than half a minute, for example because a busy server named an hour, fails at once with
 /// [`RateLimited`](AcmeErrorKind::RateLimited) and that time, and nothing is sent: the caller may hold a lease.
 ///
-/// It counts calls. A call is one request, and sometimes one more, for a new nonce. The margin of the pacer is for
-/// these.
+/// It counts calls. A call is one request, and sometimes one more for a new nonce, for which the pacer keeps a margin.
 #[derive(Clone)]
 pub struct PacedAuthority {
     authority: Arc<dyn Authority>,
@@ -32,13 +31,13 @@ pub struct PacedAuthority {
 
 struct SharedPacer {
     pacer: Mutex<Pacer>,
-    clock: Arc<dyn Clock>,
+    ambient: Ambient,
 }
 
 impl PacedAuthority {
     /// Returns the authority with the limits of the pacer.
-    pub fn new(authority: Arc<dyn Authority>, pacer: Pacer, clock: Arc<dyn Clock>) -> Self {
-        Self { authority, pace: Arc::new(SharedPacer { pacer: Mutex::new(pacer), clock }) }
+    pub fn new(authority: Arc<dyn Authority>, pacer: Pacer, ambient: Ambient) -> Self {
+        Self { authority, pace: Arc::new(SharedPacer { pacer: Mutex::new(pacer), ambient }) }
     }
 }
 
@@ -54,21 +53,21 @@ impl SharedPacer {
                 return Err(not_sent(wait).during(operation));
             }
             // In steps, because the clock may be set meanwhile.
-            self.clock.sleep(wait.min(PACER_POLL)).await;
+            self.ambient.sleep(wait.min(PACER_POLL)).await;
         }
         let answer = call.await;
         if let Err(error) = &answer
             && is_of_load_balancer(error)
         {
             let retry_after = error.fault().retry_after;
-            self.pacer().refused(endpoint, retry_after, self.clock.now());
+            self.pacer().refused(endpoint, retry_after, self.ambient.now());
         }
         answer
     }
 
     /// Returns the time to wait, or `None` if the call is counted and may start.
     fn wait(&self, endpoint: Endpoint) -> Option<Duration> {
-        match self.pacer().take(endpoint, self.clock.now()) {
+        match self.pacer().take(endpoint, self.ambient.now()) {
             Pace::Now => None,
             Pace::After { wait, .. } => Some(wait.max(Duration::from_millis(1))),
         }
@@ -90,7 +89,7 @@ fn not_sent(wait: Duration) -> Fault {
     Fault { retry_after: Some(wait), ..Fault::new(AcmeErrorKind::RateLimited, detail) }
 }
 
-/// Whether the error is a 503 of the load balancer. A limit of the account is a problem document instead.
+/// Returns whether the error is a 503 of the load balancer. A limit of the account is a problem document instead.
 fn is_of_load_balancer(error: &AcmeError) -> bool {
     error.kind() == AcmeErrorKind::Unavailable && error.fault().status == Some(503)
 }
@@ -180,6 +179,10 @@ impl OrderHandle for PacedOrder {
     async fn certificate(&mut self) -> Result<Vec<u8>, AcmeError> {
         self.pace.paced((Endpoint::Other, Operation::Download), self.handle.certificate()).await
     }
+
+    async fn alternate_chains(&mut self) -> Result<Vec<Vec<u8>>, AcmeError> {
+        self.pace.paced((Endpoint::Other, Operation::Download), self.handle.alternate_chains()).await
+    }
 }
 
 impl fmt::Debug for PacedAuthority {
@@ -198,6 +201,7 @@ impl fmt::Debug for SharedPacer {
 mod tests {
     use std::time::SystemTime;
 
+    use fleetcert_ambient::{Clock, SeededEntropy};
     use fleetcert_schedule::pacer::{Rate, Rates};
 
     use super::*;
@@ -265,7 +269,8 @@ mod tests {
             busy: Mutex::default(),
         });
         let pacer = Pacer::new(rates, 1000);
-        (PacedAuthority::new(asked.clone(), pacer, Arc::new(clock.clone())), asked, clock)
+        let ambient = Ambient { clock: Arc::new(clock.clone()), entropy: Arc::new(SeededEntropy::new(1)) };
+        (PacedAuthority::new(asked.clone(), pacer, ambient), asked, clock)
     }
 
     #[tokio::test]

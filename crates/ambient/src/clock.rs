@@ -55,7 +55,8 @@ impl std::error::Error for Elapsed {}
 /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
 /// # runtime.block_on(async {
 /// let endless = std::future::pending::<()>();
-/// assert_eq!(timeout(&SystemClock, Duration::from_millis(1), endless).await, Err(Elapsed));
+/// let limit = Duration::from_millis(1);
+/// assert_eq!(timeout(&SystemClock, limit, endless).await, Err(Elapsed));
 /// # });
 /// ```
 pub async fn timeout<T>(

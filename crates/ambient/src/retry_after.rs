@@ -12,7 +12,8 @@ use std::time::{Duration, SystemTime};
 ///
 /// let (now, day) = (SystemTime::UNIX_EPOCH, Duration::from_secs(86_400));
 /// assert_eq!(retry_after("120", now, day), Some(Duration::from_secs(120)));
-/// assert_eq!(retry_after("Thu, 01 Jan 1970 00:01:00 GMT", now, day), Some(Duration::from_secs(60)));
+/// let date = "Thu, 01 Jan 1970 00:01:00 GMT";
+/// assert_eq!(retry_after(date, now, day), Some(Duration::from_secs(60)));
 /// assert_eq!(retry_after("9999999", now, day), Some(day));
 /// assert_eq!(retry_after("soon", now, day), None);
 /// ```

@@ -36,7 +36,8 @@
 //!     password: "the key".into(),
 //! };
 //! let names = [("_acme-challenge.www.example.com".parse()?, account)];
-//! let backend = AcmeDnsBackend::new("https://auth.example.org".parse()?, names, &http);
+//! let url = "https://auth.example.org".parse()?;
+//! let backend = AcmeDnsBackend::new(url, names, &http);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

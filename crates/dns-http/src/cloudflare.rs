@@ -46,7 +46,8 @@
 //! # use fleetcert_dns_http::{HttpClient, HttpOptions};
 //!
 //! # let http = HttpClient::new(HttpOptions::default(), Ambient::system())?;
-//! let backend = CloudflareBackend::new(CloudflareOptions::new("the API token".into()), &http);
+//! let options = CloudflareOptions::new("the API token".into());
+//! let backend = CloudflareBackend::new(options, &http);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

@@ -25,11 +25,14 @@
 //!
 //! ```
 //! # use fleetcert_ambient::Ambient;
-//! use fleetcert_dns_http::digitalocean::{DigitalOceanBackend, DigitalOceanOptions};
+//! use fleetcert_dns_http::digitalocean::{
+//!     DigitalOceanBackend, DigitalOceanOptions,
+//! };
 //! # use fleetcert_dns_http::{HttpClient, HttpOptions};
 //!
 //! # let http = HttpClient::new(HttpOptions::default(), Ambient::system())?;
-//! let backend = DigitalOceanBackend::new(DigitalOceanOptions::new("the token".into()), &http);
+//! let options = DigitalOceanOptions::new("the token".into());
+//! let backend = DigitalOceanBackend::new(options, &http);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

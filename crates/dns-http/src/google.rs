@@ -19,7 +19,8 @@
 //! ```text
 //! gcloud iam roles create fleetcert --project=PROJECT --file=role.yaml
 //! gcloud dns managed-zones add-iam-policy-binding ZONE \
-//!     --member=serviceAccount:fleetcert@PROJECT.iam.gserviceaccount.com --role=projects/PROJECT/roles/fleetcert
+//!     --member=serviceAccount:fleetcert@PROJECT.iam.gserviceaccount.com \
+//!     --role=projects/PROJECT/roles/fleetcert
 //! ```
 //!
 //! Zones that are not named in [`GoogleOptions::managed_zones`] are looked for by their names, for which
@@ -48,7 +49,9 @@
 //! ```
 //! # use std::sync::Arc;
 //! # use fleetcert_ambient::Ambient;
-//! use fleetcert_dns_http::google::{GoogleBackend, GoogleCredentials, GoogleOptions};
+//! use fleetcert_dns_http::google::{
+//!     GoogleBackend, GoogleCredentials, GoogleOptions,
+//! };
 //! # use fleetcert_dns_http::{AccessToken, CredentialError, HttpClient, HttpOptions, TokenSource};
 //! # #[derive(Debug)] struct MetadataServer;
 //! # #[async_trait::async_trait]
@@ -57,9 +60,10 @@
 //! # }
 //!
 //! # let http = HttpClient::new(HttpOptions::default(), Ambient::system())?;
-//! // Or: GoogleCredentials::Key(ServiceAccountKey::parse(&std::fs::read_to_string("key.json")?)?)
+//! // Or GoogleCredentials::Key(ServiceAccountKey::parse(&json)?)
 //! let credentials = GoogleCredentials::Source(Arc::new(MetadataServer));
-//! let backend = GoogleBackend::new(GoogleOptions::new("my-project", credentials), &http);
+//! let options = GoogleOptions::new("my-project", credentials);
+//! let backend = GoogleBackend::new(options, &http);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

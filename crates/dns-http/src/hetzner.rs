@@ -29,7 +29,8 @@
 //! # use fleetcert_dns_http::{HttpClient, HttpOptions};
 //!
 //! # let http = HttpClient::new(HttpOptions::default(), Ambient::system())?;
-//! let backend = HetznerBackend::new(HetznerOptions::new("the token".into()), &http);
+//! let options = HetznerOptions::new("the token".into());
+//! let backend = HetznerBackend::new(options, &http);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

@@ -39,7 +39,8 @@
 //! # use fleetcert_dns_http::{HttpClient, HttpOptions};
 //!
 //! # let http = HttpClient::new(HttpOptions::default(), Ambient::system())?;
-//! let options = PowerDnsOptions::new("http://127.0.0.1:8081".parse()?, "the api-key".into());
+//! let url = "http://127.0.0.1:8081".parse()?;
+//! let options = PowerDnsOptions::new(url, "the api-key".into());
 //! let backend = PowerDnsBackend::new(options, &http);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

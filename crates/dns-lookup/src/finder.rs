@@ -25,10 +25,12 @@ pub use target::ChallengeTarget;
 /// use std::{sync::Arc, time::Duration};
 /// # async fn find() -> Result<(), Box<dyn std::error::Error>> {
 ///
-/// let resolvers = ["192.0.2.53:53".parse()?, "[2001:db8::53]:53".parse()?].map(Resolver::plain);
+/// let resolvers = ["192.0.2.53:53".parse()?, "[2001:db8::53]:53".parse()?];
+/// let resolvers = resolvers.map(Resolver::plain);
 /// let asker = Asker::new(Ambient::system(), Duration::from_secs(3));
 /// let finder = Finder::new(Resolvers::new(resolvers.into())?, asker);
-/// let target = finder.challenge_target(&"_acme-challenge.www.example.com".parse()?).await?;
+/// let name = "_acme-challenge.www.example.com".parse()?;
+/// let target = finder.challenge_target(&name).await?;
 /// println!("the TXT record goes to {} in the zone {}", target.name, target.zone);
 /// # Ok(()) }
 /// ```

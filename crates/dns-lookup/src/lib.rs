@@ -27,7 +27,8 @@
 //! # let server = std::net::UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
 //! let servers = Servers::given(vec![server])?;
 //! let options = LookOptions::default();
-//! let visibility = AuthoritativeVisibility::new(servers, options, Ambient::system());
+//! let visibility =
+//!     AuthoritativeVisibility::new(servers, options, Ambient::system());
 //! let zone = "fleet.test".parse()?;
 //! let name = "_acme-challenge.xi8qz.fleet.test".parse()?;
 //! let value = "gfj9Xq…Rg85nM".parse()?;

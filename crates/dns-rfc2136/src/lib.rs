@@ -22,7 +22,10 @@
 //! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
 //! # runtime.block_on(async {
 //! let key = TsigKey::parse(
-//!     r#"key "ddns" { algorithm hmac-sha256; secret "c2VjcmV0IG9mIHRoZSBkb2NzIQ=="; };"#,
+//!     r#"key "ddns" {
+//!         algorithm hmac-sha256;
+//!         secret "c2VjcmV0IG9mIHRoZSBkb2NzIQ==";
+//!     };"#,
 //! )?;
 //! # let host = NameServerHost { name: "ns1.fleet.test".parse()?, addresses: ["127.0.0.1".parse()?].into() };
 //! # let types = [fleetcert_dns::RecordType::Txt].into();
@@ -34,7 +37,8 @@
 //! # let server = listener.local_addr();
 //! # tokio::spawn(listener.serve(tokio_util::sync::CancellationToken::new()));
 //! // let server = "192.0.2.53:53".parse()?;
-//! let backend = Rfc2136Backend::new(Rfc2136Options::new(server, key), Ambient::system());
+//! let options = Rfc2136Options::new(server, key);
+//! let backend = Rfc2136Backend::new(options, Ambient::system());
 //! let zone = "fleet.test".parse()?;
 //! let name = "_acme-challenge.xi8qz.fleet.test".parse()?;
 //! let value = "gfj9Xq".parse()?;

@@ -23,7 +23,8 @@ pub struct Server {
 /// use fleetcert_dns_rfc2136::Servers;
 /// use std::net::SocketAddr;
 ///
-/// let both: [SocketAddr; 2] = ["192.0.2.1:53".parse()?, "[2001:db8::1]:53".parse()?];
+/// let both: [SocketAddr; 2] =
+///     ["192.0.2.1:53".parse()?, "[2001:db8::1]:53".parse()?];
 /// assert_eq!(Servers::new(both.map(Into::into))?.iter().count(), 2);
 /// assert!(Servers::new([]).is_err());
 /// # Ok::<(), Box<dyn std::error::Error>>(())

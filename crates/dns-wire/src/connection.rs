@@ -39,7 +39,8 @@ pub use driver::Driver;
 ///
 /// let within = Duration::from_secs(2);
 /// let server = "127.0.0.1:5353".parse()?;
-/// let (connection, driver) = Connection::open(server, None, 64, within, &SystemClock).await?;
+/// let (connection, driver) =
+///     Connection::open(server, None, 64, within, &SystemClock).await?;
 /// tokio::spawn(driver);
 /// let ids = MessageIds::new(&SystemEntropy);
 /// for name in ["a.fleet.test", "b.fleet.test"] {

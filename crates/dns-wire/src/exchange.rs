@@ -52,7 +52,8 @@ pub enum Transport {
 /// let query = message::encode(&query)?;
 /// let server = "127.0.0.1:5353".parse()?;
 /// let limit = Duration::from_secs(2);
-/// let reply = exchange(server, &query, Transport::Udp, limit, &SystemClock).await?;
+/// let udp = Transport::Udp;
+/// let reply = exchange(server, &query, udp, limit, &SystemClock).await?;
 /// println!("{}", message::decode(&reply)?.response_code);
 /// # Ok(()) }
 /// ```

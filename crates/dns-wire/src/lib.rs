@@ -12,7 +12,10 @@
 //! use std::time::SystemTime;
 //!
 //! let key = TsigKey::parse(
-//!     r#"key "ddns" { algorithm hmac-sha256; secret "c2VjcmV0IG9mIHRoZSBkb2NzIQ=="; };"#,
+//!     r#"key "ddns" {
+//!         algorithm hmac-sha256;
+//!         secret "c2VjcmV0IG9mIHRoZSBkb2NzIQ==";
+//!     };"#,
 //! )?;
 //! let query = message::query(7, &"xi8qz.fleet.test".parse()?, RecordType::A);
 //! let time = SystemTime::UNIX_EPOCH;

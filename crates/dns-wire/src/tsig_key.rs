@@ -62,10 +62,14 @@ impl TsigKey {
     /// use fleetcert_dns_wire::TsigKey;
     ///
     /// let bind = TsigKey::parse(
-    ///     r#"key "ddns" { algorithm hmac-sha256; secret "c2VjcmV0IG9mIHRoZSBkb2NzIQ=="; };"#,
+    ///     r#"key "ddns" {
+    ///         algorithm hmac-sha256;
+    ///         secret "c2VjcmV0IG9mIHRoZSBkb2NzIQ==";
+    ///     };"#,
     /// )?;
     /// let knot = TsigKey::parse(
-    ///     "key:\n- id: ddns\n  algorithm: hmac-sha256\n  secret: c2VjcmV0IG9mIHRoZSBkb2NzIQ==\n",
+    ///     "key:\n- id: ddns\n  algorithm: hmac-sha256\n  \
+    ///      secret: c2VjcmV0IG9mIHRoZSBkb2NzIQ==\n",
     /// )?;
     /// let line = TsigKey::parse("hmac-sha256:ddns:c2VjcmV0IG9mIHRoZSBkb2NzIQ==")?;
     /// assert!(bind == knot && knot == line);

@@ -37,16 +37,23 @@ pub trait DnsBackend: Send + Sync + fmt::Debug {
     ///
     /// # Example
     /// ```
-    /// use fleetcert_dns::{Change, DnsBackend, DnsBackendExt, MemoryBackend, Ttl, TxtValue};
+    /// use fleetcert_dns::{
+    ///     Change, DnsBackend, DnsBackendExt, MemoryBackend, Ttl, TxtValue,
+    /// };
     /// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     /// # runtime.block_on(async {
-    /// let (zone, name) = ("fleet.test".parse()?, "_acme-challenge.a.fleet.test".parse()?);
+    /// let zone = "fleet.test".parse()?;
+    /// let name: fleetcert_names::DomainName = "_acme-challenge.a.fleet.test".parse()?;
     /// let (one, two): (TxtValue, TxtValue) = ("1".parse()?, "2".parse()?);
     /// let backend = MemoryBackend::new([&zone]);
     /// backend.add_txt(&zone, &name, &one, Ttl::CHALLENGE).await?;
     ///
     /// let changes = [
-    ///     Change::AddTxt { name: name.clone(), value: two.clone(), ttl: Ttl::CHALLENGE },
+    ///     Change::AddTxt {
+    ///         name: name.clone(),
+    ///         value: two.clone(),
+    ///         ttl: Ttl::CHALLENGE,
+    ///     },
     ///     Change::RemoveTxt { name: name.clone(), value: one },
     /// ];
     /// backend.apply(&zone, &changes).await?;
@@ -79,7 +86,8 @@ pub trait DnsBackend: Send + Sync + fmt::Debug {
     /// let backend = MemoryBackend::new([&zone]);
     /// assert_eq!(backend.read(&zone, &name, RecordType::Txt).await?, None);
     /// backend.add_txt(&zone, &name, &"1".parse()?, Ttl::CHALLENGE).await?;
-    /// let set = backend.read(&zone, &name, RecordType::Txt).await?.expect("it was added");
+    /// let set = backend.read(&zone, &name, RecordType::Txt).await?;
+    /// let set = set.expect("it was added");
     /// assert_eq!((set.values.len(), set.ttl), (1, Ttl::CHALLENGE));
     /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
     /// ```

@@ -94,6 +94,16 @@ impl TryFrom<u32> for Ttl {
 /// The text of one TXT record, 1 to 1,024 octets; on the wire it is split into strings of 255.
 ///
 /// Any octet is allowed, since a server may answer with anything; `Display` escapes characters that cannot be printed.
+///
+/// ```
+/// use fleetcert_dns::TxtValue;
+///
+/// let value: TxtValue = "v=spf1 -all".parse()?;
+/// assert_eq!(value.as_bytes(), b"v=spf1 -all");
+/// assert!(!value.is_dns01());
+/// assert_eq!(TxtValue::new(&[b'a'; 300])?.strings().count(), 2);
+/// # Ok::<(), fleetcert_dns::ValueError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TxtValue(Arc<[u8]>);
 

@@ -58,13 +58,16 @@ pub use options::ZoneWriterOptions;
 ///
 /// ```
 /// use fleetcert_ambient::Ambient;
-/// use fleetcert_dns::{DnsBackendExt, MemoryBackend, Ttl, ZoneWriter, ZoneWriterOptions};
+/// use fleetcert_dns::{
+///     DnsBackendExt, MemoryBackend, Ttl, ZoneWriter, ZoneWriterOptions,
+/// };
 /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
 /// # runtime.block_on(async {
 /// let zone = "fleet.test".parse()?;
 /// let backend = MemoryBackend::new([&zone]);
 /// let options = ZoneWriterOptions::default();
-/// let (writer, driver) = ZoneWriter::new(backend.clone(), options, Ambient::system());
+/// let ambient = Ambient::system();
+/// let (writer, driver) = ZoneWriter::new(backend.clone(), options, ambient);
 /// tokio::spawn(driver);
 ///
 /// let names = ["a.fleet.test".parse()?, "b.fleet.test".parse()?];

@@ -13,7 +13,8 @@
 //! ```
 //! use fleetcert_https::{Certificates, Limits, Server};
 //! # async fn example(shutdown: tokio_util::sync::CancellationToken) -> std::io::Result<()> {
-//! let certificates = Certificates::empty(); // filled by `replace_pem`, now or later
+//! // Filled by `replace_pem`, now or later.
+//! let certificates = Certificates::empty();
 //! let address = ([127, 0, 0, 1], 0).into();
 //! let server = Server::bind(address, certificates.clone()).await?;
 //! println!("serving on {}", server.local_addr());

@@ -4,6 +4,18 @@ use std::time::Duration;
 
 /// The limits of a [`Server`](crate::Server). Every phase of a connection has one, so that a silent or slow peer is
 /// always disconnected.
+///
+/// ```
+/// use fleetcert_https::Limits;
+/// use std::time::Duration;
+///
+/// let limits = Limits {
+///     max_connections: 200,
+///     request_timeout: Duration::from_secs(5),
+///     ..Limits::default()
+/// };
+/// assert_eq!(limits.handshake_timeout, Duration::from_secs(10));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Maximum connections; more wait in the kernel's queue until one ends. Zero serves nobody.

@@ -17,7 +17,8 @@ use crate::{Algorithm, JoseError, JoseErrorKind, Jwk, Signer, base64url};
 ///
 /// let key = KeyPair::generate(Algorithm::EdDsa)?;
 /// let account = KeyReference::Kid("https://ca.test/account/7".to_owned());
-/// let header = ProtectedHeader::new(&key, account).nonce("dGFLZV8x").url("https://ca.test/new-order");
+/// let url = "https://ca.test/new-order";
+/// let header = ProtectedHeader::new(&key, account).nonce("dGFLZV8x").url(url);
 /// assert_eq!(header.alg, Algorithm::EdDsa);
 /// # Ok::<(), fleetcert_jose::JoseError>(())
 /// ```

@@ -19,10 +19,15 @@ use crate::{Algorithm, JoseError, JoseErrorKind, base64url};
 /// use fleetcert_jose::{Algorithm, Jwk};
 ///
 /// // RFC 8037 appendix A.2 and A.3.
-/// let json = r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+/// let json = r#"{
+///     "kty": "OKP",
+///     "crv": "Ed25519",
+///     "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
+/// }"#;
 /// let key: Jwk = serde_json::from_str(json)?;
 /// assert_eq!(key.algorithm(), Algorithm::EdDsa);
-/// assert_eq!(key.thumbprint().as_str(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+/// let expected = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
+/// assert_eq!(key.thumbprint().as_str(), expected);
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]

@@ -26,6 +26,24 @@ pub struct Options {
 /// The right to send RFC 2136 updates. One key may have several.
 ///
 /// Deleting all records of a name, independent of their type, takes a grant for all three types.
+///
+/// ```
+/// use fleetcert_dns::RecordType;
+/// use fleetcert_dns_wire::TsigKey;
+/// use fleetcert_nameserver::{Options, UpdateGrant};
+///
+/// // An ACME client may change challenge records of one device.
+/// let key =
+///     TsigKey::parse("hmac-sha256:acme:c2VjcmV0IG9mIHRoZSBkb2NzIQ==")?;
+/// let grant = UpdateGrant {
+///     key,
+///     subtree: "_acme-challenge.xi8qz.fleet.test".parse()?,
+///     types: [RecordType::Txt].into(),
+/// };
+/// let options = Options { grants: vec![grant], ..Options::default() };
+/// # let _ = options;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct UpdateGrant {
     /// Key that signs the updates.

@@ -6,7 +6,23 @@ use std::net::IpAddr;
 use fleetcert_dns::Ttl;
 use fleetcert_names::{DomainName, NameError};
 
-/// A zone: its name, its servers, and the records at its apex that no device and no update changes.
+/// The settings of a zone: its name, its servers, and the records at its apex, which no device and no update changes.
+///
+/// ```
+/// use fleetcert_nameserver::{Caa, NameServerHost, ZoneSettings};
+///
+/// let host = NameServerHost {
+///     name: "ns1.fleet.test".parse()?,
+///     addresses: ["192.0.2.53".parse()?].into(),
+/// };
+/// let mut zone = ZoneSettings::new("fleet.test".parse()?, [host]);
+/// zone.caa.push(Caa {
+///     critical: false,
+///     tag: "issue".to_owned(),
+///     value: "letsencrypt.org; validationmethods=dns-01".to_owned(),
+/// });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct ZoneSettings {
     /// Name of the zone.

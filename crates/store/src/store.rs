@@ -10,6 +10,33 @@ use crate::{Collection, Record, StoreError, Transaction, Version};
 
 /// Durable records. To implement a store, write these five methods and run
 /// [`conformance::check`](crate::conformance::check).
+///
+/// A claim and the version that fences it:
+///
+/// ```
+/// use fleetcert_store::{Collection, Expect, MemoryStore, Store, Transaction};
+/// use std::time::{Duration, SystemTime};
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+/// # runtime.block_on(async {
+/// const ORDERS: Collection = Collection::new("order");
+/// let (store, now) = (MemoryStore::new(), SystemTime::UNIX_EPOCH);
+/// let order = b"wanted".to_vec();
+/// let add = Transaction::new().put(ORDERS, "7", Expect::Absent, order, Some(now));
+/// store.commit(add).await?;
+///
+/// let lease = Duration::from_secs(60);
+/// let late = store.claim(ORDERS, now, now + lease, 10).await?.remove(0);
+/// // The first worker hangs; its lease ends, and another one takes over.
+/// let now = now + lease;
+/// let claimed = store.claim(ORDERS, now, now + lease, 10).await?.remove(0);
+///
+/// let finish = |expect| Transaction::new().delete(ORDERS, "7", expect);
+/// let fenced = store.commit(finish(Expect::Version(late.version))).await;
+/// assert!(fenced.unwrap_err().is_conflict());
+/// store.commit(finish(Expect::Version(claimed.version))).await?;
+/// # Ok::<(), fleetcert_store::StoreError>(()) }).unwrap();
+/// ```
 #[async_trait]
 pub trait Store: Send + Sync + fmt::Debug {
     /// Returns the record with this key, if there is one.

@@ -74,7 +74,8 @@ impl World {
         let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) =
             (Arc::new(SystemClock), Arc::new(SystemEntropy));
         let zone = Zone::start(flags, &clock, &entropy, &tasks).await?;
-        let ca = Ca::start(flags, zone.server, &clock, &entropy, &tasks).await?;
+        let ambient = Ambient { clock: Arc::clone(&clock), entropy: Arc::clone(&entropy) };
+        let ca = Ca::start(flags, zone.server, &ambient, &tasks).await?;
         let listener = Listener::default();
         let engine = engine(flags, folder, &zone, &ca, &listener, &clock, &entropy)?;
         let running = engine.clone();

@@ -6,6 +6,7 @@ use instant_acme::{CertificateIdentifier, Identifier, RevocationRequest};
 use rustls_pki_types::CertificateDer;
 
 use super::placed_order::PlacedOrder;
+use super::reply::Reply;
 use super::signer::{NonceRetries, Signer, is_valid_account};
 use super::{Client, Credentials, renewal_info};
 use crate::{
@@ -103,7 +104,7 @@ impl Account {
         }
     }
 
-    /// Returns an order of which only the URL is known; it is read if that is possible now.
+    /// Returns an order of which only the URL is known, and reads it if possible.
     async fn accepted(&self, url: String) -> PlacedOrder {
         match self.read(&url).await {
             Ok(order) => order,
@@ -126,24 +127,44 @@ impl Account {
     }
 
     /// Returns the error as one of the account, if the CA refuses the account itself. Many CAs refuse a deactivated
-    /// account with the same problem as a name: `unauthorized` with status 403. Then the account is read.
+    /// account with the same problem as a name, `unauthorized` with status 403, so the account is read.
     pub(super) async fn attribute(&self, error: AcmeError) -> AcmeError {
         if is_unauthorized(&error) && !self.is_usable().await { error.of_account() } else { error }
     }
 
-    /// Reads the account. What cannot be read is no evidence against it.
-    async fn is_usable(&self) -> bool {
-        let Ok((account, last)) = self.signer().account(self.account_url()).await else { return true };
+    /// Names the profiles that the CA offers, if it refuses the profile.
+    async fn with_profiles(&self, error: AcmeError) -> AcmeError {
+        let refused = error.problem().is_some_and(|problem| problem.kind == ProblemKind::InvalidProfile);
+        if !refused {
+            return error;
+        }
+        match self.client.profiles().await {
+            Ok(profiles) => error.noting(&format!("the CA offers: {}", profiles.join(", "))),
+            Err(_) => error,
+        }
+    }
+
+    /// Sends a POST-as-GET to a URL (RFC 8555 section 6.3), and returns the reply.
+    pub(super) async fn post_as_get(&self, url: &str) -> Result<Reply, AcmeError> {
+        let (account, last) = self.signer().account(self.account_url()).await?;
         let mut nonces = NonceRetries::default();
         loop {
-            // The library has no call that reads an account: this one signs a POST-as-GET for any URL.
-            let Err(error) = account.order(self.account_url().to_owned()).await else { return true };
-            if let Some(reply) = last.take() {
-                return is_valid_account(&reply.body).unwrap_or(true);
+            // The library signs a POST-as-GET only for orders; it is used for its signature, and its view of the reply
+            // is ignored.
+            let read = account.order(url.to_owned()).await;
+            match (last.take(), read) {
+                (Some(reply), _) => return Ok(reply),
+                (None, Ok(_)) => return Err(AcmeError::protocol("there is no reply")),
+                (None, Err(error)) => nonces.again(error)?,
             }
-            if let Err(error) = nonces.again(error) {
-                return !(error.kind() == AcmeErrorKind::Account || is_unauthorized(&error));
-            }
+        }
+    }
+
+    /// Reads the account. An answer that cannot be read is no evidence against it.
+    async fn is_usable(&self) -> bool {
+        match self.post_as_get(self.account_url()).await {
+            Ok(reply) => is_valid_account(&reply.body).unwrap_or(true),
+            Err(error) => !(error.kind() == AcmeErrorKind::Account || is_unauthorized(&error)),
         }
     }
 }
@@ -170,7 +191,8 @@ impl Authority for Account {
                 if matches!(error.fault().status, Some(404 | 410)) {
                     self.client.forget_directory().await;
                 }
-                Err(self.attribute(error).await.during(Operation::NewOrder))
+                let error = self.with_profiles(self.attribute(error).await).await;
+                Err(error.during(Operation::NewOrder))
             }
         }
     }

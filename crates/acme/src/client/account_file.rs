@@ -17,13 +17,12 @@ use crate::{AcmeError, AcmeErrorKind, Operation};
 ///
 /// ```no_run
 /// use fleetcert_acme::{AccountFile, Client, ClientOptions, TermsOfService};
-/// use fleetcert_ambient::SystemClock;
-/// use std::sync::Arc;
+/// use fleetcert_ambient::Ambient;
 ///
 /// # async fn example() -> Result<(), fleetcert_acme::AcmeError> {
 /// let url = "https://acme-staging-v02.api.letsencrypt.org/directory";
 /// let options = ClientOptions::default();
-/// let client = Client::new(url, &options, Arc::new(SystemClock))?;
+/// let client = Client::new(url, &options, Ambient::system())?;
 /// let file = AccountFile::new("/var/lib/fleetcert/account.json");
 /// let account = file
 ///     .open_or_register(&client, TermsOfService::Agreed)

@@ -24,7 +24,7 @@ pub(super) struct Directory {
 }
 
 impl Directory {
-    /// Reads what is needed of a directory object, and ignores the rest.
+    /// Reads the members of a directory object that are needed, and ignores the rest.
     pub(super) fn parse(body: &[u8], wire: &Wire) -> Result<Self, AcmeError> {
         let document: Value = serde_json::from_slice(body)
             .map_err(|error| AcmeError::protocol("the answer is no ACME directory").because(error))?;
@@ -53,7 +53,7 @@ impl Directory {
         })
     }
 
-    /// Returns the object that the library that signs parses.
+    /// Returns the directory object for the library that signs.
     pub(super) fn for_library(&self) -> Bytes {
         let document = json!({
             "newNonce": self.new_nonce,

@@ -6,9 +6,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use fleetcert_names::{HostName, Identifier, IdentifierSet};
 use instant_acme::{AuthorizationHandle, AuthorizedIdentifier, ChallengeStatus, ChallengeType, Order};
+use reqwest::Url;
 use serde_json::Value;
 
 use super::Account;
+use super::lenient::absolute;
+use super::reply::Reply;
 use super::signer::NonceRetries;
 use super::tap::LastReply;
 use crate::{
@@ -25,7 +28,12 @@ pub(super) struct PlacedOrder {
     reading: Reading,
     /// Challenges, in the order of the authorizations, as far as they were read.
     known: Vec<Dns01>,
+    /// URLs of the other chains, as the download of the certificate named them.
+    alternates: Vec<String>,
 }
+
+/// Maximum number of other chains that are downloaded.
+const MAX_ALTERNATES: usize = 8;
 
 impl PlacedOrder {
     /// Returns the order whose reply was the last through the tap. It must be for the identifiers that were ordered, as
@@ -51,7 +59,7 @@ impl PlacedOrder {
     /// Returns an order that the CA accepted, and whose description could not be read.
     pub(super) fn unread(account: Account, url: String) -> Self {
         let reading = Reading { status: OrderStatus::Pending, retry_after: None, problem: None };
-        Self { account, url, read: None, reading, known: Vec::new() }
+        Self { account, url, read: None, reading, known: Vec::new(), alternates: Vec::new() }
     }
 
     /// Takes over what the library has just read.
@@ -181,11 +189,24 @@ impl PlacedOrder {
         let mut nonces = NonceRetries::default();
         loop {
             match order.certificate().await {
-                Ok(Some(chain)) => return Ok(chain.into_bytes()),
+                Ok(Some(chain)) => {
+                    let base = order.state().certificate.as_deref().and_then(|url| Url::parse(url).ok());
+                    let reply = self.read.as_ref().and_then(|(_, last)| last.take());
+                    self.alternates = base.zip(reply).map(alternates).unwrap_or_default();
+                    return Ok(chain.into_bytes());
+                }
                 Ok(None) => return Err(AcmeError::protocol("the order is not valid")),
                 Err(error) => nonces.again(error)?,
             }
         }
+    }
+
+    async fn download_alternates(&self) -> Result<Vec<Vec<u8>>, AcmeError> {
+        let mut chains = Vec::new();
+        for url in &self.alternates {
+            chains.push(self.account.post_as_get(url).await?.body.to_vec());
+        }
+        Ok(chains)
     }
 
     async fn done<T>(&self, result: Result<T, AcmeError>, operation: Operation) -> Result<T, AcmeError> {
@@ -194,6 +215,12 @@ impl PlacedOrder {
             Err(error) => Err(self.account.attribute(error).await.during(operation)),
         }
     }
+}
+
+/// Returns the URLs of the other chains that the reply to the certificate's URL names.
+fn alternates((url, reply): (Url, Reply)) -> Vec<String> {
+    let links = reply.links("alternate");
+    links.iter().take(MAX_ALTERNATES).map(|link| absolute(&url, link)).collect()
 }
 
 /// Reads the identifiers of an order object, which the library drops. `None` if it does not have them, or has others
@@ -301,6 +328,11 @@ impl OrderHandle for PlacedOrder {
 
     async fn certificate(&mut self) -> Result<Vec<u8>, AcmeError> {
         let downloaded = self.download().await;
+        self.done(downloaded, Operation::Download).await
+    }
+
+    async fn alternate_chains(&mut self) -> Result<Vec<Vec<u8>>, AcmeError> {
+        let downloaded = self.download_alternates().await;
         self.done(downloaded, Operation::Download).await
     }
 }

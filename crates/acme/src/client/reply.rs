@@ -25,7 +25,7 @@ impl Reply {
         }
         let (problem, detail) = Problem::parse(&self.body).unzip();
         let kind = kind(self.status, problem.as_ref());
-        // A busy server says 503, Boulder under the type of a limit: no limit of the account is reached.
+        // A busy server answers 503; Boulder does so with the type of a limit, though no limit is reached.
         let limited = kind == AcmeErrorKind::RateLimited && self.status != StatusCode::SERVICE_UNAVAILABLE;
         let limit =
             limited.then(|| RateLimit::read(detail.as_deref().unwrap_or_default(), self.retry_after, now));
@@ -37,10 +37,33 @@ impl Reply {
         Err(fault.during(Operation::Setup))
     }
 
+    /// Returns the targets of the links with a relation (RFC 8288), as they are written.
+    pub(crate) fn links(&self, relation: &str) -> Vec<String> {
+        let headers = self.headers.get_all(http::header::LINK).iter().filter_map(|value| value.to_str().ok());
+        headers.flat_map(|value| links(value, relation)).map(str::to_owned).collect()
+    }
+
     /// Returns the URL of the object, if the CA names it.
     pub(crate) fn location(&self) -> Option<&str> {
         self.headers.get(http::header::LOCATION)?.to_str().ok()
     }
+}
+
+fn links<'a>(header: &'a str, relation: &str) -> Vec<&'a str> {
+    let mut found = Vec::new();
+    for link in header.split('<').skip(1) {
+        let Some((target, parameters)) = link.split_once('>') else { continue };
+        let is_relation = |parameter: &str| {
+            let Some((name, value)) = parameter.split_once('=') else { return false };
+            let value = value.trim_matches(['"', ',', ' ', '\t']);
+            name.trim().eq_ignore_ascii_case("rel")
+                && value.split_ascii_whitespace().any(|one| one.eq_ignore_ascii_case(relation))
+        };
+        if parameters.split(';').any(is_relation) {
+            found.push(target);
+        }
+    }
+    found
 }
 
 fn kind(status: StatusCode, problem: Option<&Problem>) -> AcmeErrorKind {
@@ -116,6 +139,20 @@ mod tests {
         assert_eq!((shed.kind, shed.limit), (AcmeErrorKind::RateLimited, None));
         let forbidden = fault(403, &acme("rateLimited", ""), None);
         assert!(matches!(forbidden.limit, Some(RateLimit::Reached(_))));
+    }
+
+    #[test]
+    fn links_of_a_relation_are_found() {
+        for (header, found) in [
+            (r#"<https://ca.test/a>;rel="alternate""#, &["https://ca.test/a"][..]),
+            (r#"<a>; rel=alternate, <b>;title="x, y";REL="index Alternate" , <c>;rel="index""#, &["a", "b"]),
+            (r#"<a>;rel="alternates""#, &[]),
+            ("<a;rel=alternate", &[]),
+            ("<a>", &[]),
+            ("", &[]),
+        ] {
+            assert_eq!(links(header, "alternate"), found, "{header}");
+        }
     }
 
     #[test]

@@ -1,11 +1,10 @@
 //! Bounded requests to one CA.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use fleetcert_ambient::{Clock, retry_after};
+use fleetcert_ambient::{Ambient, retry_after};
 use fleetcert_https::{BodyError, read_body};
 use http::Method;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -22,7 +21,7 @@ pub(super) struct Wire {
     http: reqwest::Client,
     request_timeout: Duration,
     directory_url: Url,
-    clock: Arc<dyn Clock>,
+    ambient: Ambient,
     nonces: NoncePool,
     nonce_fetches: Semaphore,
     counters: Counters,
@@ -40,13 +39,13 @@ impl Wire {
         http: reqwest::Client,
         request_timeout: Duration,
         directory_url: Url,
-        clock: Arc<dyn Clock>,
+        ambient: Ambient,
     ) -> Self {
         Self {
             http,
             request_timeout,
             directory_url,
-            clock,
+            ambient,
             nonces: NoncePool::default(),
             nonce_fetches: Semaphore::new(MAX_NONCE_FETCHES),
             counters: Counters::default(),
@@ -154,7 +153,7 @@ impl Wire {
     }
 
     pub(super) fn now(&self) -> SystemTime {
-        self.clock.now()
+        self.ambient.now()
     }
 }
 

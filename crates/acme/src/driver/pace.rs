@@ -63,8 +63,8 @@ mod tests {
     fn first_look_is_early_then_intervals_double_and_a_new_status_starts_over() {
         let mut pace = PollPace::new(&DriverOptions::default());
         pace.observe(OrderStatus::Pending);
-        let intervals: Vec<_> = (0..10).map(|_| pace.next_wait(None).as_millis()).collect();
-        assert_eq!(intervals, [5, 50, 100, 200, 400, 800, 1600, 3200, 5000, 5000]);
+        let intervals: Vec<_> = (0..9).map(|_| pace.next_wait(None).as_millis()).collect();
+        assert_eq!(intervals, [5, 100, 200, 400, 800, 1600, 3200, 5000, 5000]);
         pace.observe(OrderStatus::Pending);
         assert_eq!(pace.next_wait(None).as_millis(), 5000);
         pace.observe(OrderStatus::Processing);
@@ -75,7 +75,7 @@ mod tests {
     fn wait_of_the_ca_is_kept() {
         let mut pace = PollPace::new(&DriverOptions::default());
         assert_eq!(pace.next_wait(Some(Duration::from_secs(3))), Duration::from_secs(3));
-        assert_eq!(pace.next_wait(Some(Duration::ZERO)).as_millis(), 50);
+        assert_eq!(pace.next_wait(Some(Duration::ZERO)).as_millis(), 100);
     }
 
     #[test]

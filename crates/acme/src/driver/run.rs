@@ -31,9 +31,9 @@ pub(super) struct Run<'a> {
     validated: bool,
 }
 
-/// Number of polls of a pending order after which its challenges are read too. Some CAs mark a challenge invalid and
-/// leave the order pending.
-const POLLS_BETWEEN_CHALLENGES: u32 = 4;
+/// Number of polls of a pending order after which its challenges are read too, and again after twice as many. Some CAs
+/// mark a challenge invalid and leave the order pending.
+const POLLS_BEFORE_CHALLENGES: u32 = 8;
 
 impl<'a> Run<'a> {
     pub(super) fn new(
@@ -43,7 +43,7 @@ impl<'a> Run<'a> {
         state: &OrderState,
     ) -> Self {
         let records = state.records();
-        let now = driver.clock.now();
+        let now = driver.ambient.now();
         Self {
             driver,
             job,
@@ -103,7 +103,7 @@ impl<'a> Run<'a> {
             if self.time_left() < wait {
                 return Ok(Event::OutOfTime { retry_after: asked_for, fault });
             }
-            self.driver.clock.sleep(wait).await;
+            self.driver.ambient.sleep(wait).await;
         }
         let url = state.url().ok_or_else(no_order)?;
         match self.refresh(url).await {
@@ -144,8 +144,8 @@ impl<'a> Run<'a> {
     fn challenges_are_due(&self, state: &OrderState) -> bool {
         let readings = self.pace.readings();
         matches!(state, OrderState::Answered(_))
-            && readings > 0
-            && readings.is_multiple_of(POLLS_BETWEEN_CHALLENGES)
+            && readings >= POLLS_BEFORE_CHALLENGES
+            && readings.is_power_of_two()
     }
 
     /// Returns the problem of a challenge that has failed, if one has. That the challenges cannot be read changes
@@ -191,7 +191,7 @@ impl<'a> Run<'a> {
     fn record(&self, challenge: &Dns01, state: &OrderState) -> Result<Option<ChallengeRecord>, AcmeError> {
         let Some(value) = &challenge.value else { return Ok(None) };
         let owner = state.url().unwrap_or_default();
-        let now = self.driver.clock.now();
+        let now = self.driver.ambient.now();
         Ok(Some(ChallengeRecord {
             zone: self.job.zone.clone(),
             name: challenge.identifier.challenge_name(),
@@ -288,8 +288,27 @@ impl<'a> Run<'a> {
             let detail = format!("the answer is not a certificate chain: {error}");
             AcmeError::protocol(detail).during(Operation::Download).because(error)
         })?;
+        let chain = self.preferred(chain.in_order()).await?;
         self.notify(&Step::Downloaded { certificates: chain.certificates().len() });
-        Ok(Event::Downloaded { chain: chain.in_order().to_pem() })
+        Ok(Event::Downloaded { chain: chain.to_pem() })
+    }
+
+    async fn preferred(&mut self, chain: Chain) -> Result<Chain, AcmeError> {
+        let preference = &self.driver.options.chain;
+        if preference.is_met_by(&chain) {
+            return Ok(chain);
+        }
+        match self.order()?.alternate_chains().await {
+            Ok(others) => {
+                let read = |pem: Vec<u8>| Chain::from_pem(&pem).ok().map(|chain| chain.in_order());
+                Ok(preference.choose(chain, others.into_iter().filter_map(read).collect()))
+            }
+            // The default chain is better than none.
+            Err(error) => {
+                tracing::warn!(%error, "the other chains cannot be downloaded; the CA's default is used");
+                Ok(chain)
+            }
+        }
     }
 
     fn check(&self, state: &OrderState) -> Event {
@@ -297,7 +316,7 @@ impl<'a> Run<'a> {
         let expected = Expectation {
             spki: self.job.csr.spki(),
             identifiers: &state.order().identifiers,
-            now: self.driver.clock.now(),
+            now: self.driver.ambient.now(),
             roots: self.job.roots,
         };
         let chain = match Chain::from_pem(chain.as_bytes()) {
@@ -343,7 +362,7 @@ impl<'a> Run<'a> {
     }
 
     fn time_left(&self) -> Duration {
-        self.deadline.duration_since(self.driver.clock.now()).unwrap_or_default()
+        self.deadline.duration_since(self.driver.ambient.now()).unwrap_or_default()
     }
 
     fn notify(&self, step: &Step) {

@@ -5,7 +5,7 @@ use fleetcert_acme::order::OrderState;
 use fleetcert_acme::{Entry, Journal, JournalError, MemoryJournal, Outcome};
 use parking_lot::Mutex;
 
-use crate::scripted_ca::Script;
+use crate::script::Script;
 use crate::setting::{Setting, issued, wanted};
 
 /// A journal whose process dies at one entry: before it is written, or right after.

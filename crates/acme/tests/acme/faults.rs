@@ -8,7 +8,7 @@ use fleetcert_acme::{AcmeErrorKind, Authority, MemoryJournal, NewOrder, Outcome,
 use fleetcert_ambient::{Clock, ManualClock, SystemClock, timeout};
 use serde_json::{Value, json};
 
-use crate::scripted_ca::{Canned, Script};
+use crate::script::{Canned, Script};
 use crate::setting::{Setting, identifiers, issued, wanted};
 
 const HTML: &str = "<html><body>Access denied</body></html>";
@@ -49,6 +49,34 @@ async fn answer_that_cannot_be_read_is_read_again() {
             assert!(matches!(outcome, Outcome::Issued { .. }), "{context}: {outcome:?}");
             assert_eq!((setting.ca.orders(), setting.ca.certificates()), (1, 1), "{context}");
             assert_eq!(setting.zone.record_sets(), 0, "{context}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn order_survives_each_fault_at_each_request_before_and_after_its_effect() {
+    for (status, body) in [
+        (503, HTML.to_owned()),
+        (500, problem("serverInternal")),
+        (429, problem("rateLimited")),
+        (408, String::new()),
+        (302, String::new()),
+        (400, problem("badNonce")),
+    ] {
+        for route in ["new-order", "authz", "chall", "order", "finalize", "cert"] {
+            for done in [true, false] {
+                let context = format!("{route} {status} done: {done}");
+                let setting = Setting::new(Script { processing_polls: Some(0), ..Script::default() }).await;
+                setting.ca.instead(route, page(done, status, &body));
+                let mut outcome = drive(&setting).await;
+                if let Outcome::Suspended { state, .. } = outcome {
+                    assert_eq!(route, "new-order", "{context}: only newOrder is left to the next drive");
+                    outcome = setting.drive(state, &MemoryJournal::default()).await.unwrap();
+                }
+                assert!(matches!(outcome, Outcome::Issued { .. }), "{context}: {outcome:?}");
+                assert_eq!((setting.ca.orders(), setting.ca.certificates()), (1, 1), "{context}");
+                assert_eq!(setting.zone.record_sets(), 0, "{context}");
+            }
         }
     }
 }
@@ -207,7 +235,7 @@ async fn certificate_that_begins_ahead_of_our_clock_waits_and_costs_no_order() {
     assert_eq!(failure.kind, FailureKind::WrongCertificate);
     let Retry::NotBefore(from) = failure.retry else { panic!("{failure:?}") };
     assert!(failure.chain.unwrap().contains("BEGIN CERTIFICATE"));
-    setting.driver.clock = Arc::new(ManualClock::starting_at(from));
+    setting.driver.ambient.clock = Arc::new(ManualClock::starting_at(from));
     issued(setting.drive(state, &MemoryJournal::default()).await.unwrap());
     assert_eq!((setting.ca.orders(), setting.ca.certificates()), (1, 1));
     assert!(from > SystemClock.now());

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use crate::scripted_ca::{Canned, Script};
+use crate::script::{Canned, Script};
 use crate::setting::{Setting, identifiers, issued, wanted, wildcard};
 use fleetcert_acme::order::{FailureKind, OrderState, Retry};
 use fleetcert_acme::{
-    AcmeErrorKind, Authority, MemoryJournal, NewOrder, OrderStatus, Outcome, ProblemKind, RevocationReason,
-    Step,
+    AcmeErrorKind, Authority, ChainPreference, MemoryJournal, NewOrder, OrderStatus, Outcome, ProblemKind,
+    RevocationReason, Step,
 };
 use fleetcert_x509::Chain;
 
@@ -155,6 +155,32 @@ async fn certificate_with_too_long_a_life_is_not_delivered() {
     let mut setting = Setting::new(Script::default()).await;
     setting.lifetime = Some(Duration::from_secs(3000 * 365 * 86_400));
     assert!(matches!(drive(&setting).await, Outcome::Issued { .. }));
+}
+
+#[tokio::test]
+async fn preferred_chain_is_delivered_if_the_ca_offers_it() {
+    for (preference, certificates, root, requests) in [
+        (ChainPreference::CaDefault, 2, None, 0),
+        (ChainPreference::RootName("Old Root".into()), 2, Some("Old Root"), 2),
+        (ChainPreference::RootName("No Root".into()), 2, None, 2),
+        (ChainPreference::Shortest, 1, None, 2),
+    ] {
+        let mut setting = Setting::new(Script { alternates: true, ..Script::default() }).await;
+        setting.driver.options.chain = preference.clone();
+        let Outcome::Issued { chain, .. } = drive(&setting).await else { panic!("{preference:?}") };
+        assert_eq!(chain.certificates().len(), certificates, "{preference:?}");
+        assert_eq!(chain.root_name().as_deref() == Some("Old Root"), root.is_some(), "{preference:?}");
+        assert_eq!(setting.account.client().traffic().orders, 8 + requests, "{preference:?}");
+    }
+}
+
+#[tokio::test]
+async fn other_chains_that_cannot_be_downloaded_cost_nothing() {
+    let mut setting = Setting::new(Script { alternates: true, ..Script::default() }).await;
+    setting.driver.options.chain = ChainPreference::RootName("Old Root".into());
+    setting.ca.instead("cert-1", Canned { done: false, status: 503, retry_after: None, body: String::new() });
+    let Outcome::Issued { chain, .. } = drive(&setting).await else { panic!() };
+    assert_ne!(chain.root_name().as_deref(), Some("Old Root"));
 }
 
 fn replacing() -> OrderState {

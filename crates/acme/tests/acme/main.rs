@@ -13,6 +13,8 @@ mod registration;
 #[cfg(test)]
 mod replies;
 #[cfg(test)]
+mod script;
+#[cfg(test)]
 mod scripted_ca;
 #[cfg(test)]
 mod setting;

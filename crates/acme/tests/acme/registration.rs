@@ -7,7 +7,7 @@ use fleetcert_acme::{
 use fleetcert_jose::{Algorithm, Jwk, KeyPair, KeyReference, Signer, UnverifiedJws};
 use serde_json::{Value, json};
 
-use crate::scripted_ca::{Canned, Script};
+use crate::script::{Canned, Script};
 use crate::setting::{Setting, client};
 
 /// Returns the payload of the last request to a route, which the shown key has signed.

@@ -1,15 +1,14 @@
 //! Refusals, and answers that do not follow RFC 8555.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use fleetcert_acme::{
     AccountKey, AcmeErrorKind, Authority, Client, ClientOptions, Credentials, NewOrder, Operation,
     ProblemKind, TermsOfService,
 };
-use fleetcert_ambient::SystemClock;
+use fleetcert_ambient::Ambient;
 
-use crate::scripted_ca::{Canned, Script};
+use crate::script::{Canned, Script};
 use crate::setting::{Setting, client, identifiers};
 
 fn canned(status: u16, retry_after: Option<&'static str>, body: &str) -> Canned {
@@ -35,11 +34,21 @@ async fn wait_that_the_ca_asks_for_is_a_value() {
 }
 
 #[tokio::test]
+async fn refused_profile_is_answered_with_the_profiles_that_the_ca_offers() {
+    let setting = Setting::new(Script::default()).await;
+    let refusal = r#"{"type":"urn:ietf:params:acme:error:invalidProfile","detail":"no such profile"}"#;
+    setting.ca.instead("new-order", canned(400, None, refusal));
+    let error = setting.account.new_order(&NewOrder::new(identifiers())).await.unwrap_err();
+    assert_eq!(error.kind(), AcmeErrorKind::Refused);
+    assert!(error.to_string().contains("no such profile; the CA offers: short"), "{error}");
+}
+
+#[tokio::test]
 async fn unreachable_ca_is_named_with_its_port_and_the_cause() {
     let text = async |url: &str, roots_pem: Option<Vec<u8>>| {
         let request_timeout = Duration::from_millis(500);
         let options = ClientOptions { roots_pem, request_timeout, ..ClientOptions::default() };
-        let client = Client::new(url, &options, Arc::new(SystemClock)).unwrap();
+        let client = Client::new(url, &options, Ambient::system()).unwrap();
         let error = client.profiles().await.unwrap_err();
         assert_eq!(error.kind(), AcmeErrorKind::Unreachable);
         error.to_string()
@@ -144,13 +153,13 @@ async fn ca_that_refuses_connections_is_unreachable() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("https://{}/dir", listener.local_addr().unwrap());
     drop(listener);
-    let ca = Client::new(&url, &options, Arc::new(SystemClock)).unwrap();
+    let ca = Client::new(&url, &options, Ambient::system()).unwrap();
     let error = ca.profiles().await.unwrap_err();
     assert_eq!((error.kind(), error.operation()), (AcmeErrorKind::Unreachable, Operation::Directory));
     assert!(error.retry_after().is_some());
 
     for url in ["http://ca.test/dir", "no url", ""] {
-        let error = Client::new(url, &options, Arc::new(SystemClock)).unwrap_err();
+        let error = Client::new(url, &options, Ambient::system()).unwrap_err();
         assert_eq!(error.kind(), AcmeErrorKind::InvalidInput, "{url}");
     }
 }

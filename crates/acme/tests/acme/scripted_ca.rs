@@ -4,7 +4,6 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -19,11 +18,13 @@ use fleetcert_https::{Certificates, Limits, Server};
 use fleetcert_names::{Identifier, IdentifierSet};
 use parking_lot::Mutex;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateSigningRequestParams, CertifiedIssuer,
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, CertifiedIssuer, DnType,
     ExtendedKeyUsagePurpose, IsCa, KeyPair,
 };
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
+
+use crate::script::{Canned, Script};
 
 pub(crate) struct ScriptedCa {
     pub(crate) directory_url: String,
@@ -32,69 +33,12 @@ pub(crate) struct ScriptedCa {
     stop: CancellationToken,
 }
 
-/// Behaviour of a [`ScriptedCa`].
-#[derive(Clone, Default)]
-pub(crate) struct Script {
-    /// Nonces that are refused, by the number of the POST.
-    pub(crate) refuses_nonce: Option<fn(u64) -> bool>,
-    /// Readings after the answer at which an order is still pending.
-    pub(crate) pending_polls: u32,
-    /// Readings after the CSR at which an order is still processing; with `None` it is valid at once.
-    pub(crate) processing_polls: Option<u32>,
-    /// Identifiers count as validated without a challenge.
-    pub(crate) reuses: bool,
-    /// Every validation fails.
-    pub(crate) fails_validation: bool,
-    /// The challenge of a failed validation is invalid, its authorization and its order stay pending.
-    pub(crate) leaves_authorization_pending: bool,
-    /// The reply to a challenge has the outcome of the validation.
-    pub(crate) validates_before_it_replies: bool,
-    /// The certificate is for another key.
-    pub(crate) wrong_key: bool,
-    /// Time by which a certificate begins ahead of the clock.
-    pub(crate) begins_ahead: Option<Duration>,
-    /// Makes the chain of the leaf and of its issuer, both in PEM.
-    pub(crate) chain: Option<fn(&str, &str) -> String>,
-    /// `replaces` is refused.
-    pub(crate) already_replaced: bool,
-    /// `replaces` is accepted and not repeated in the answer.
-    pub(crate) forgets_replaces: bool,
-    /// The challenges' URLs lead elsewhere.
-    pub(crate) foreign_challenge: bool,
-    /// URLs are relative.
-    pub(crate) relative_urls: bool,
-    /// Number of authorizations that an order needs and lists, from its first identifier on; with `None` one for each.
-    pub(crate) authorizations: Option<usize>,
-    /// Authorizations are for this domain.
-    pub(crate) authorizes_parent: Option<&'static str>,
-    /// Status with which every signed request is refused as `unauthorized`.
-    pub(crate) deactivated: Option<u16>,
-    /// Status with which the account is deactivated when the first CSR comes.
-    pub(crate) deactivates_at_finalize: Option<u16>,
-    /// The answer to newOrder has no status.
-    pub(crate) unreadable_new_order: bool,
-    /// newAccount needs an external account binding.
-    pub(crate) requires_external_account: bool,
-    /// Changes each order object.
-    pub(crate) odd_order: Option<fn(&mut Value)>,
-    /// Changes each authorization object.
-    pub(crate) odd_authorization: Option<fn(&mut Value)>,
-}
-
-/// A reply in place of a good one.
-#[derive(Clone)]
-pub(crate) struct Canned {
-    /// Whether the request is carried out all the same.
-    pub(crate) done: bool,
-    pub(crate) status: u16,
-    pub(crate) retry_after: Option<&'static str>,
-    pub(crate) body: String,
-}
-
 struct CaState {
     base: String,
     zone: MemoryBackend,
     issuer: CertifiedIssuer<'static, KeyPair>,
+    /// The issuer's certificate under another root, in PEM.
+    cross_signed: String,
     state: Mutex<Objects>,
 }
 
@@ -127,7 +71,13 @@ impl ScriptedCa {
     pub(crate) async fn start(script: Script, zone: &MemoryBackend) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let mut old_root = CertificateParams::new(Vec::new()).unwrap();
+        old_root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        old_root.distinguished_name.push(DnType::CommonName, "Old Root");
+        let old_root = CertifiedIssuer::self_signed(old_root, KeyPair::generate().unwrap()).unwrap();
+        let cross_signed = params.clone().signed_by(&key, &old_root).unwrap().pem();
+        let issuer = CertifiedIssuer::self_signed(params, key).unwrap();
         let key = KeyPair::generate().unwrap();
         let own =
             CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
@@ -137,7 +87,8 @@ impl ScriptedCa {
         let base = format!("https://localhost:{}", server.local_addr().port());
         let root_pem = issuer.pem();
         let state = Mutex::new(Objects { script, ..Objects::default() });
-        let shared = Arc::new(CaState { base: base.clone(), zone: zone.clone(), issuer, state });
+        let shared =
+            Arc::new(CaState { base: base.clone(), zone: zone.clone(), issuer, cross_signed, state });
         let router = Router::new().fallback(answer).with_state(shared.clone());
         let stop = CancellationToken::new();
         tokio::spawn(server.serve(router, Limits::default(), stop.clone()));
@@ -377,7 +328,16 @@ impl CaState {
                 };
                 self.order(number, order, &state.script)
             }
+            "cert" if state.script.alternates => {
+                let links = format!(
+                    "</cert-1/{number}>;rel=\"alternate\", <{}/cert-2/{number}>; rel=alternate",
+                    self.base
+                );
+                ([("link", links)], order.chain.clone().unwrap()).into_response()
+            }
             "cert" => order.chain.clone().unwrap().into_response(),
+            "cert-1" => (leaf(order) + &self.cross_signed).into_response(),
+            "cert-2" => leaf(order).into_response(),
             _ => problem(404, "malformed"),
         }
     }
@@ -477,6 +437,13 @@ impl ScriptedOrder {
             self.status = "valid";
         }
     }
+}
+
+/// Returns the leaf of the order's chain, in PEM.
+fn leaf(order: &ScriptedOrder) -> String {
+    let chain = order.chain.as_ref().unwrap();
+    let end = "-----END CERTIFICATE-----";
+    chain.split_inclusive(end).next().unwrap().to_owned() + "\n"
 }
 
 pub(crate) fn problem(status: u16, kind: &str) -> Response {

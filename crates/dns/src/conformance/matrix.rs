@@ -20,8 +20,8 @@ use super::{Outcome, Report};
 /// let subject = Subject::new(|| backend.clone(), zone, &SystemClock);
 /// matrix.add("in memory", check(&subject).await);
 /// let table = matrix.to_string();
-/// let head = "| | in memory |\n|---|---|\n| a value that was added is read | yes |\n";
-/// assert!(table.starts_with(head), "{table}");
+/// let first = "\n| a value that was added is read | yes |\n";
+/// assert!(table.contains(first), "{table}");
 /// # });
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! The pace of a zone: when its next batch may go.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fleetcert_ambient::Backoff;
 use fleetcert_names::DomainName;
@@ -50,51 +50,41 @@ pub(super) enum Turn {
 
 impl Pace {
     pub(super) fn new(options: ZoneWriterOptions, limit: Size) -> Self {
-        let wait_until = SystemTime::UNIX_EPOCH;
-        Self { options, limit, failures: 0, expected: 0, wait_until, closed_until: None }
+        Self { options, limit, failures: 0, expected: 0, wait_until: UNIX_EPOCH, closed_until: None }
     }
 
     /// Takes the end of a batch into account, with the number of calls that wait now.
     pub(super) fn learn(&mut self, end: BatchEnd, waiting: usize, now: SystemTime) {
         self.expected = end.calls + waiting;
-        let Some(failure) = end.failure else {
-            self.failures = 0;
-            self.wait_until = now + end.took.min(self.options.gather);
-            return;
-        };
-        self.failures = self.failures.saturating_add(1);
+        self.failures = if end.failure.is_some() { self.failures.saturating_add(1) } else { 0 };
         let max = self.options.max_backoff;
-        let asked_for = failure.retry_after().unwrap_or_default();
-        let backoff = Backoff::new(FIRST_BACKOFF, max).delay(self.failures);
-        self.wait_until = now + backoff.max(asked_for).min(max);
+        let asked_for = end.failure.as_ref().and_then(BackendError::retry_after).unwrap_or_default();
+        let backoff = Backoff::new(FIRST_BACKOFF, max).delay(self.failures).max(asked_for).min(max);
+        let gather = end.took.min(self.options.gather);
+        self.wait_until = now + if self.failures > 0 { backoff } else { gather };
         if asked_for > max {
-            self.closed_until = now.checked_add(asked_for).map(|until| (until, failure));
+            self.closed_until = now.checked_add(asked_for).zip(end.failure);
         }
     }
 
     /// Ends the current wait. The timer decides, not the clock, which may be set back.
     pub(super) fn end_wait(&mut self) {
-        self.wait_until = SystemTime::UNIX_EPOCH;
+        self.wait_until = UNIX_EPOCH;
     }
 
-    /// Returns the error of a server that asked for no calls, with the remaining wait: never more than it asked for,
-    /// even if the clock is set back.
-    fn closed(&self, now: SystemTime) -> Option<(Duration, BackendError)> {
-        let (until, failure) = self.closed_until.as_ref()?;
-        let left = until.duration_since(now).ok()?;
-        let is_valid = !left.is_zero() && Some(left) <= failure.retry_after();
-        is_valid.then(|| (left, failure.clone().with_retry_after(left)))
-    }
-
-    /// Decides the next step, and takes its batch from the queue. Fails the waiting calls while the server asked for no
-    /// calls.
+    /// Decides the next step, and takes its batch from the queue. Fails the waiting calls while the server asked for
+    /// no calls.
     pub(super) fn turn(&mut self, queue: &mut Queue, in_flight: usize, now: SystemTime) -> Turn {
-        let closed = self.closed(now);
-        if let Some((_, failure)) = &closed {
-            queue.refuse_all(failure);
+        let mut remembered = IDLE_LIMIT;
+        if let Some((until, failure)) = &self.closed_until
+            && let Ok(left) = until.duration_since(now)
+            // Never longer than the server asked for, even if the clock is set back.
+            && (Duration::from_nanos(1)..=failure.retry_after().unwrap_or_default()).contains(&left)
+        {
+            queue.refuse_all(&failure.clone().with_retry_after(left));
+            remembered = left.max(IDLE_LIMIT);
         }
         if queue.calls() == 0 {
-            let remembered = closed.map_or(IDLE_LIMIT, |(left, _)| left.max(IDLE_LIMIT));
             return Turn::Wait((in_flight == 0).then_some(remembered));
         }
         self.closed_until = None;

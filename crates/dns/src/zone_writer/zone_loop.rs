@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fleetcert_ambient::Ambient;
 use fleetcert_names::DomainName;
-use futures_util::future::{Either, OptionFuture, select};
+use futures_util::future::{Either, OptionFuture, join_all, select};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
@@ -107,9 +107,7 @@ impl<B: DnsBackend> ZoneLoop<'_, B> {
         // Callers may use a backend after a panic, so the writer may too.
         let made = AssertUnwindSafe(async { self.backend.apply(&self.zone, &changes).await }).catch_unwind();
         let abandoned = async {
-            for call in calls {
-                call.reply.closed().await;
-            }
+            join_all(calls.iter_mut().map(|call| call.reply.closed())).await;
             self.ambient.sleep(ABANDONED_LIMIT).await;
         };
         let why = match select(pin!(made), pin!(abandoned)).await {

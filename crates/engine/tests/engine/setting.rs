@@ -310,7 +310,7 @@ impl World {
         ];
         let options =
             ClientOptions { roots_pem: Some(ca.listener_root_pem().into()), ..ClientOptions::default() };
-        let client = Client::new(ca.directory_url(), &options, Arc::new(SystemClock)).unwrap();
+        let client = Client::new(ca.directory_url(), &options, Ambient::system()).unwrap();
         let account = client.register(AccountKey::generate().unwrap(), TermsOfService::Agreed).await.unwrap();
         Self { ca, server, account, clock, looks: Looks::default(), address, stop, tasks }
     }

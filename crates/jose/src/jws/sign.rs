@@ -33,7 +33,9 @@ impl FlattenedJws {
     /// Signs `payload` with a MAC key, for external account binding (RFC 8555 section 7.3.4).
     ///
     /// ```
-    /// use fleetcert_jose::{Algorithm, FlattenedJws, KeyReference, ProtectedHeader, UnverifiedJws};
+    /// use fleetcert_jose::{
+    ///     Algorithm, FlattenedJws, KeyReference, ProtectedHeader, UnverifiedJws,
+    /// };
     ///
     /// let header = ProtectedHeader {
     ///     alg: Algorithm::Hs256,

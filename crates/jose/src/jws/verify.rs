@@ -34,8 +34,13 @@ impl UnverifiedJws {
     /// use fleetcert_jose::{JoseErrorKind, UnverifiedJws};
     ///
     /// // {"alg":"none","kid":"1"}
-    /// let unsigned = br#"{"protected":"eyJhbGciOiJub25lIiwia2lkIjoiMSJ9","payload":"","signature":""}"#;
-    /// assert_eq!(UnverifiedJws::parse(unsigned).unwrap_err().kind(), JoseErrorKind::Unsupported);
+    /// let unsigned = br#"{
+    ///     "protected": "eyJhbGciOiJub25lIiwia2lkIjoiMSJ9",
+    ///     "payload": "",
+    ///     "signature": ""
+    /// }"#;
+    /// let error = UnverifiedJws::parse(unsigned).unwrap_err();
+    /// assert_eq!(error.kind(), JoseErrorKind::Unsupported);
     /// ```
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use fleetcert_acme::{
     Account, AccountKey, Authority, AuthorizationStatus, Client, ClientOptions, NewOrder, OrderHandle,
     OrderStatus, TermsOfService,
 };
-use fleetcert_ambient::{Ambient, ManualClock, SystemClock, SystemEntropy};
+use fleetcert_ambient::{Ambient, ManualClock, SystemEntropy};
 use fleetcert_dns::{Change, DnsBackend, Ttl};
 use fleetcert_names::DomainName;
 use fleetcert_nameserver::{NameServer, NameServerHost, Options, ZoneSettings};
@@ -64,7 +64,7 @@ impl OverAcme {
             tokio::spawn(service.serve(stop.clone()));
             let options =
                 ClientOptions { roots_pem: Some(ca.listener_root_pem().into()), ..ClientOptions::default() };
-            let client = Client::new(ca.directory_url(), &options, Arc::new(SystemClock)).unwrap();
+            let client = Client::new(ca.directory_url(), &options, Ambient::system()).unwrap();
             let key = AccountKey::generate().unwrap();
             let account = client.register(key, TermsOfService::Agreed).await.unwrap();
             (ca, server, account)

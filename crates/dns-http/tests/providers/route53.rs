@@ -1,4 +1,4 @@
-//! Every request to Route 53, and what comes of every answer.
+//! Every request that the backend makes, and what it does with every answer.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -6,14 +6,15 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use fleetcert_ambient::{ManualClock, SystemClock};
 use fleetcert_dns::conformance::{Subject, check};
-use fleetcert_dns::{
-    Addresses, BackendError, BackendErrorKind, Change, DnsBackend, DnsBackendExt, RecordType, Ttl,
-};
+use fleetcert_dns::{Addresses, BackendErrorKind, Change, DnsBackend, DnsBackendExt, RecordType, Ttl};
 use fleetcert_names::DomainName;
 
-use super::{AwsCredentialSource, AwsCredentials, Route53Backend, Route53Options};
-use crate::fixture::{Answer, Exchange, Script, client, client_at, expect, fault, silence, status};
-use crate::{ApiFault, CredentialError, HttpOptions};
+use crate::fixture::{
+    Answer, Exchange, Script, add_value, challenge, client, client_at, expect, fault, remove_value, silence,
+    status, zone,
+};
+use fleetcert_dns_http::route53::{AwsCredentialSource, AwsCredentials, Route53Backend, Route53Options};
+use fleetcert_dns_http::{ApiFault, CredentialError, HttpOptions};
 use imitation::{ZONE_ID, credentials, hosted_zone};
 
 mod imitation;
@@ -23,14 +24,6 @@ mod secrets;
 mod zones;
 
 const CHANGES: &str = "/2013-04-01/hostedzone/Z1/rrset/";
-
-fn zone() -> DomainName {
-    "fleet.test".parse().unwrap()
-}
-
-fn name() -> DomainName {
-    "_acme-challenge.a.fleet.test".parse().unwrap()
-}
 
 fn options(base: &str) -> Route53Options {
     Route53Options {
@@ -132,12 +125,4 @@ fn error(code: u16, name: &str) -> Answer {
                  <RequestId>1</RequestId></ErrorResponse>"
         ),
     )
-}
-
-async fn add(backend: &Route53Backend, value: &str) -> Result<(), BackendError> {
-    backend.add_txt(&zone(), &name(), &value.parse().unwrap(), Ttl::CHALLENGE).await
-}
-
-async fn remove(backend: &Route53Backend, value: &str) -> Result<(), BackendError> {
-    backend.remove_txt(&zone(), &name(), &value.parse().unwrap()).await
 }
