@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fleetcert_acme_server::{Problem, ProblemKind, Resource};
-use fleetcert_ambient::Clock;
+use fleetcert_ambient::{Ambient, Clock};
 use fleetcert_dns::challenge::{ChallengeOptions, Challenges};
 use fleetcert_dns::{
     BackendError, BackendErrorKind, Capabilities, Change, DnsBackend, Operation, RecordSet, RecordType,
@@ -160,7 +160,8 @@ fn parts_with_unavailable_zone(
     let mut parts = world.parts(store);
     // Its servers answer queries whether it takes changes or not.
     let clock = Arc::new(world.clock.clone());
-    parts.challenges = Challenges::new(zone.clone(), Arc::clone(&world.visibility), clock, options);
+    let ambient = Ambient { clock, ..Ambient::system() };
+    parts.challenges = Challenges::new(zone.clone(), Arc::clone(&world.visibility), ambient, options);
     parts.backend = zone.clone();
     (parts, zone)
 }

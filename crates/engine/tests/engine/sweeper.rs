@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use fleetcert_ambient::Clock;
+use fleetcert_ambient::{Ambient, Clock};
 use fleetcert_dns::challenge::{ChallengeOptions, ChallengeRecord, Challenges};
 use fleetcert_dns::{
     BackendError, BackendErrorKind, Capabilities, Change, DnsBackend, DnsBackendExt, MemoryBackend,
@@ -103,8 +103,8 @@ fn parts(
     };
     let events = EventLog::default();
     let mut parts = parts_without_ca(store, clock.clone());
-    let clock = Arc::new(clock.clone());
-    parts.challenges = Challenges::new(backend.clone(), Arc::new(backend.inner.clone()), clock, options);
+    let ambient = Ambient { clock: Arc::new(clock.clone()), ..Ambient::system() };
+    parts.challenges = Challenges::new(backend.clone(), Arc::new(backend.inner.clone()), ambient, options);
     parts.backend = backend.clone();
     parts.events = Arc::new(events.clone());
     (parts, events)
