@@ -50,7 +50,8 @@ impl Engine {
         let authority = Arc::new(PacedAuthority::new(authority, pacer, Arc::clone(&ambient.clock)));
         let context = ServiceContext { store, events, ambient, idle: options.idle };
         let breakers = Arc::new(Breakers::new(context.clone(), options.breaker));
-        let renewals = Arc::new(Renewals::new(context.clone(), &options, authority.clone()));
+        let renewals =
+            Arc::new(Renewals::new(context.clone(), &options, authority.clone(), Arc::clone(&breakers)));
         let orders = Arc::new(Orders::new(
             context.clone(),
             Arc::clone(&options),

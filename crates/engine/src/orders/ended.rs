@@ -184,6 +184,7 @@ fn certificate_record(
         not_after: leaf.not_after(),
         window: None,
         renew_at: None,
+        is_urgent: false,
         issued_at,
     }
 }

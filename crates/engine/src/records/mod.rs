@@ -35,6 +35,8 @@ pub(crate) const ADDRESSES: Collection = Collection::new("address");
 pub(crate) const ORDERS: Collection = Collection::new("order");
 /// Host name → [`CertificateRecord`]; due when the CA is to be asked for the renewal window.
 pub(crate) const CERTIFICATES: Collection = Collection::new("certificate");
+/// Name of a plan → places that are taken in it; never due.
+pub(crate) const RENEWAL_PLANS: Collection = Collection::new("renewal-plan");
 /// Hash of a certificate's public key → host name that used it. Kept for ever.
 pub(crate) const CERTIFICATE_KEYS: Collection = Collection::new("certificate-key");
 /// Owner name and value → challenge record; due when it must be gone whatever happened.

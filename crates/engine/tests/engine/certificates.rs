@@ -85,6 +85,7 @@ async fn inside_the_window_the_same_request_is_a_renewal() {
     let first = device.chain(engine).await;
     let id = first.leaf().certificate_id().unwrap();
 
+    world.clock.put_forward(2 * HOUR);
     let now = fleetcert_ambient::Clock::now(&world.clock);
     world.ca.set_renewal_window(id.clone(), now - HOUR, now - HOUR / 2);
     engine.look_at_renewal(&device.name).await.unwrap();

@@ -61,6 +61,7 @@ async fn a_name_gets_one_certificate_a_day_unless_it_is_due() {
     let chain = device.chain(engine).await;
 
     // The CA wants it renewed at once.
+    world.clock.put_forward(2 * HOUR);
     let now = world.clock.now();
     world.ca.set_renewal_window(chain.leaf().certificate_id().unwrap(), now - HOUR, now - HOUR / 2);
     engine.look_at_renewal(&device.name).await.unwrap();

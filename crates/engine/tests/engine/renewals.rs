@@ -185,6 +185,7 @@ async fn a_renewal_leaves_room_for_an_outage_unless_the_window_is_open() {
         let days = |days: u32| unix(chain.leaf().not_before() + DAY * days);
         assert!((days(earliest)..days(latest)).contains(&at), "{margin}: {at}");
         // What the CA wants at once it gets.
+        world.clock.put_forward(2 * HOUR);
         let now = world.clock.now();
         world.ca.set_renewal_window(id.clone(), now - HOUR, now + HOUR);
         look(&world, &issued).await;
