@@ -1,8 +1,8 @@
-//! The certificate of a name.
+//! The certificate of an identifier set.
 
 use std::time::SystemTime;
 
-use fleetcert_names::IdentifierSet;
+use fleetcert_names::{HostName, IdentifierSet};
 use fleetcert_schedule::Window;
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +38,11 @@ impl CertificateRecord {
         self.identifiers.as_ref() == Some(identifiers)
     }
 
+    /// Returns the host name of the device; `None` in records of versions before sets, which have it as their key.
+    pub(crate) fn name(&self) -> Option<&HostName> {
+        self.identifiers.as_ref().map(|identifiers| identifiers.as_slice()[0].base())
+    }
+
     pub(crate) fn window(&self) -> Option<Window> {
         self.window.and_then(|(start, end)| Window::new(start, end))
     }
@@ -49,8 +54,12 @@ impl CertificateRecord {
 
     /// Returns the window from which the renewal time comes: the CA's, unless it was open before the certificate existed.
     pub(crate) fn counting_window(&self) -> Option<Window> {
-        let issued = self.issued_at.last().copied().unwrap_or(self.not_before);
-        Some(self.window()?.for_certificate(issued, self.not_after))
+        Some(self.window()?.for_certificate(self.issued(), self.not_after))
+    }
+
+    /// Returns when it was issued.
+    pub(crate) fn issued(&self) -> SystemTime {
+        self.issued_at.last().copied().unwrap_or(self.not_before)
     }
 
     /// Returns the time from which the certificate is of no use, as far as it is known: the end of its window if that

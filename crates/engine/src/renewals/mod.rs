@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use fleetcert_acme::{AcmeErrorKind, Authority};
 use fleetcert_ambient::timeout;
-use fleetcert_names::HostName;
+use fleetcert_names::{HostName, NameError};
 use fleetcert_schedule::{Margin, Turn, Window, smear_from, window_without_ari};
 use fleetcert_store::{Expect, Record, Transaction, Version};
 use fleetcert_x509::CertificateId;
@@ -22,6 +22,7 @@ use outage::{CaState, Outage};
 use urgent::{UrgentRound, take_turns};
 
 use crate::context::ServiceContext;
+use crate::grant::sets_of;
 use crate::orders::Breakers;
 use crate::records::{self, CERTIFICATES, CertificateRecord};
 use crate::{EngineError, EngineErrorKind, EngineOptions, Event};
@@ -108,11 +109,18 @@ impl Renewals {
         self.work.notify_one();
     }
 
-    /// Makes the certificate of a name due for a poll.
+    /// Makes the certificates of a name due for a poll.
     pub(crate) async fn poll_soon(&self, name: &HostName) -> Result<(), EngineError> {
+        for set in sets_of(name) {
+            self.poll_key_soon(&records::key_of(&set)).await?;
+        }
+        Ok(())
+    }
+
+    async fn poll_key_soon(&self, key: &str) -> Result<(), EngineError> {
         let store = &self.context.store;
         for _ in 0..MAX_ATTEMPTS {
-            let Some(found) = store.read(CERTIFICATES, name.as_str()).await? else { return Ok(()) };
+            let Some(found) = store.read(CERTIFICATES, key).await? else { return Ok(()) };
             let expect = Expect::Version(found.version);
             let write = Transaction::new().put(
                 CERTIFICATES,
@@ -216,11 +224,12 @@ impl Renewals {
     /// Polls the CA for the window of one certificate, and stores the answer, unless the certificate must be renewed at
     /// once.
     async fn poll(&self, stored: Record) -> Result<Polled, EngineError> {
-        let name: HostName = stored
-            .key
-            .parse()
-            .map_err(|error: fleetcert_names::NameError| EngineError::new(EngineErrorKind::Corrupt, error))?;
         let mut record: CertificateRecord = records::decode(&stored)?;
+        let corrupt = |error: NameError| EngineError::new(EngineErrorKind::Corrupt, error);
+        let name = match record.name() {
+            Some(name) => name.clone(),
+            None => stored.key.parse().map_err(corrupt)?,
+        };
         let (window_before, planned_before) = (record.window(), record.renew_at);
         let now = self.context.now();
         // RFC 9773 section 4.3.3: expired certificates are not polled.

@@ -149,7 +149,7 @@ struct Dreaming;
 #[async_trait]
 impl DeviceAuthenticator for Dreaming {
     async fn authenticate(&self, _: RequestParts) -> Result<Identified, AuthenticationError> {
-        Ok(Identified { device: "AAAAAAAAAAAAAAAAAAAAAA".parse().unwrap(), payload: Vec::new() })
+        Ok(Identified::new("AAAAAAAAAAAAAAAAAAAAAA".parse().unwrap(), Vec::new()))
     }
 }
 
