@@ -3,9 +3,8 @@
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use fleetcert_ambient::{SystemClock, SystemEntropy};
+use fleetcert_ambient::{Ambient, SystemClock};
 use fleetcert_dns::conformance::{Matrix, Report, Subject, check};
 use fleetcert_dns::{DnsBackend, MemoryBackend};
 use fleetcert_dns_http::powerdns::{PowerDnsBackend, PowerDnsOptions};
@@ -64,12 +63,12 @@ fn own_server(zone: &DomainName) -> Result<NameServer, Fault> {
     let host = NameServerHost { name, addresses: [Ipv4Addr::LOCALHOST.into()].into() };
     // The suite adds more values at a name than the server allows by default.
     let options = Options { max_values: 200, ..Options::default() };
-    NameServer::new([ZoneSettings::new(zone.clone(), [host])], options, Arc::new(SystemClock))
+    NameServer::new([ZoneSettings::new(zone.clone(), [host])], options, Ambient::system())
         .map_err(Fault::while_doing("making our name server"))
 }
 
 async fn of_powerdns_api(server: &PowerDns, zone: &DomainName) -> Result<Report, Fault> {
-    let http = HttpClient::new(HttpOptions::default(), Arc::new(SystemClock), Arc::new(SystemEntropy))
+    let http = HttpClient::new(HttpOptions::default(), Ambient::system())
         .map_err(Fault::while_doing("making an HTTP client"))?;
     let url = server.api_url().parse().map_err(Fault::while_doing("parsing the URL of the API"))?;
     let backend = PowerDnsBackend::new(PowerDnsOptions::new(url, server.api_key().into()), &http);

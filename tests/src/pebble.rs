@@ -43,6 +43,10 @@ pub struct PebbleConfig {
     pub profiles: BTreeMap<String, Profile>,
     /// Whether the changes that may break clients are on (`-strict`).
     pub strict: bool,
+    /// External accounts: MAC keys in base64url, by key identifier. With one or more, each registration needs one.
+    pub external_accounts: BTreeMap<String, String>,
+    /// Number of other roots, with a chain of each certificate to each of them.
+    pub alternate_roots: u8,
 }
 
 /// `Retry-After` in seconds for the two kinds of objects that a client polls.
@@ -80,6 +84,8 @@ impl PebbleConfig {
             retry_after: RetryAfter { authz: 1, order: 1 },
             profiles: BTreeMap::from([("default".to_owned(), default)]),
             strict: false,
+            external_accounts: BTreeMap::new(),
+            alternate_roots: 0,
         }
     }
 
@@ -131,6 +137,7 @@ impl Pebble {
             command
                 .env("PEBBLE_WFE_NONCEREJECT", config.nonce_reject.to_string())
                 .env("PEBBLE_AUTHZREUSE", config.authz_reuse.to_string())
+                .env("PEBBLE_ALTERNATE_ROOTS", config.alternate_roots.to_string())
         })?;
         let deadline = Deadline::after(START);
         process.wait_for_stdout("the line that tells the directory", deadline, |line| {
@@ -167,6 +174,14 @@ impl Pebble {
     /// The PEM file with the root under which this Pebble issues, new at each start. It is not the root of its HTTPS.
     pub fn issuing_root(&self) -> &Path {
         &self.issuing_root
+    }
+
+    /// Returns a root in PEM: the default one has number 0, the others follow.
+    ///
+    /// # Errors
+    /// If Pebble has no such root, or does not answer.
+    pub fn root(&self, number: u8) -> Result<Vec<u8>, Fault> {
+        self.ask(Method::GET, &format!("/roots/{number}"), None)
     }
 
     /// Replaces the renewal information of an issued certificate (RFC 9773 section 4.2) by `answer`, whatever it is.
@@ -217,6 +232,8 @@ fn config_json(
         "keyAlgorithm": "ecdsa",
         "retryAfter": config.retry_after,
         "profiles": profiles,
+        "externalAccountBindingRequired": !config.external_accounts.is_empty(),
+        "externalAccountMACKeys": config.external_accounts,
     }})
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 const LAYERS: [&[&str]; 7] = [
     &["ambient", "names", "jose"],
     &["dns", "x509", "schedule", "store", "protocol", "https"],
-    &["dns-wire", "acme", "acme-server", "agent", "store-postgres"],
+    &["dns-wire", "acme", "acme-server", "agent", "store-postgres", "planner"],
     &["dns-lookup", "dns-rfc2136", "dns-http", "nameserver"],
     &["engine", "testkit"],
     &["control"],

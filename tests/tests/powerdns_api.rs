@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fleetcert_ambient::{SystemClock, SystemEntropy};
+use fleetcert_ambient::{Ambient, SystemClock};
 use fleetcert_dns::conformance::{Subject, check};
 use fleetcert_dns::{BackendErrorKind, Change, DnsBackend, DnsBackendExt, RecordType, Ttl};
 use fleetcert_dns_http::powerdns::{PowerDnsBackend, PowerDnsOptions};
@@ -16,7 +16,7 @@ use fleetcert_tests::powerdns::PowerDns;
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 fn backend(server: &PowerDns, api_key: &str) -> Result<PowerDnsBackend, Box<dyn std::error::Error>> {
-    let http = HttpClient::new(HttpOptions::default(), Arc::new(SystemClock), Arc::new(SystemEntropy))?;
+    let http = HttpClient::new(HttpOptions::default(), Ambient::system())?;
     let options = PowerDnsOptions::new(server.api_url().parse()?, api_key.into());
     Ok(PowerDnsBackend::new(options, &http))
 }
@@ -139,9 +139,8 @@ fn now() -> Instant {
 async fn the_check_of_a_zone_tries_changes_and_tells_of_rectifying() -> Outcome {
     let server = PowerDns::start("fleet.test")?;
     let servers = Servers::given(vec![server.address()])?;
-    let diagnose =
-        Diagnose::new(server.zone().parse()?, servers, Arc::new(SystemClock), Arc::new(SystemEntropy))
-            .through(Arc::new(backend(&server, server.api_key())?));
+    let diagnose = Diagnose::new(server.zone().parse()?, servers, Ambient::system())
+        .through(Arc::new(backend(&server, server.api_key())?));
     let diagnosis = diagnose.run().await;
     println!("{diagnosis}");
     let finding = |check| diagnosis.finding(check).unwrap();

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-/// Maximum number of public items. The goal is 220: lower this number whenever items go, and never raise it.
-const MOST: usize = 279;
+/// Maximum number of public items: lower it whenever items go, and never raise it.
+const MOST: usize = 220;
 
 /// Counts the lines of `crates/schedule/src` that begin an item with `pub`: functions and methods, structs, enums,
 /// traits, constants, statics, type aliases and modules. Fields, variants, re-exports and `pub(crate)` items do not

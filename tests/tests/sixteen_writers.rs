@@ -16,7 +16,7 @@ use std::thread;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use fleetcert_ambient::{Clock, SystemClock};
+use fleetcert_ambient::{Ambient, Clock, SystemClock};
 use fleetcert_dns::challenge::{ChallengeOptions, ChallengeRecord, Challenges};
 use fleetcert_dns::{
     BackendError, DnsBackend, DnsBackendExt, ServerVerdict, Sighting, TxtValue, Verdict, Visibility,
@@ -177,7 +177,7 @@ impl Process {
             withdraw_within: TIMEOUT,
             ..ChallengeOptions::default()
         };
-        let challenges = Challenges::new(backend.clone(), visibility, Arc::new(SystemClock), options);
+        let challenges = Challenges::new(backend.clone(), visibility, Ambient::system(), options);
         Ok(Self { backend, challenges })
     }
 }

@@ -46,8 +46,9 @@ mod shared;
 mod table;
 mod work;
 
+pub use fleetcert_jose::ProblemKind;
 pub use issuer::{Dns01Challenge, IssueRequest, Issuer, OrderRequest, RenewalInfo};
 pub use options::AcmeOptions;
-pub use problem::{Problem, ProblemKind};
+pub use problem::Problem;
 pub use route::Resource;
 pub use server::AcmeServer;

@@ -1,15 +1,16 @@
 //! Problem documents (RFC 8555 section 6.7, RFC 7807).
 
-use std::fmt;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
+use fleetcert_jose::ProblemKind;
 use fleetcert_names::Identifier;
 use http::header::{CONTENT_TYPE, LINK, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
 use crate::answer::{link, seconds};
+use crate::request::ALGORITHMS;
 
 /// Reason why a request or a challenge failed, as the client sees it.
 ///
@@ -28,87 +29,22 @@ use crate::answer::{link, seconds};
 #[error("{kind}: {detail}")]
 pub struct Problem {
     kind: ProblemKind,
-    detail: String,
+    detail: Box<str>,
     status: StatusCode,
     retry_after: Option<Duration>,
     help: Option<Box<str>>,
     identifier: Option<Box<str>>,
-    algorithms: &'static [&'static str],
-    subproblems: Vec<Problem>,
+    subproblems: Box<[Problem]>,
 }
 
-macro_rules! kinds {
-    ($($(#[doc = $doc:expr])+ $variant:ident = $name:literal, $status:ident;)+) => {
-        /// The error types (RFC 8555 section 6.7, RFC 9773 section 7.4, and `invalidProfile` of the profiles draft).
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        #[non_exhaustive]
-        pub enum ProblemKind {
-            $($(#[doc = $doc])+ $variant,)+
-        }
-
-        impl ProblemKind {
-            /// The type as it stands in the document, a URN.
-            pub fn urn(self) -> &'static str {
-                match self {
-                    $(Self::$variant => concat!("urn:ietf:params:acme:error:", $name),)+
-                }
-            }
-
-            fn status(self) -> StatusCode {
-                match self {
-                    $(Self::$variant => StatusCode::$status,)+
-                }
-            }
-        }
-    };
-}
-
-kinds! {
-    /// The account that the request names does not exist.
-    AccountDoesNotExist = "accountDoesNotExist", BAD_REQUEST;
-    /// The certificate that an order would replace was replaced already.
-    AlreadyReplaced = "alreadyReplaced", CONFLICT;
-    /// The certificate was revoked already.
-    AlreadyRevoked = "alreadyRevoked", BAD_REQUEST;
-    /// The CSR is not acceptable.
-    BadCsr = "badCSR", BAD_REQUEST;
-    /// The nonce is unknown or was used.
-    BadNonce = "badNonce", BAD_REQUEST;
-    /// The key that signs the request is not of an accepted kind.
-    BadPublicKey = "badPublicKey", BAD_REQUEST;
-    /// The reason for revocation is not allowed.
-    BadRevocationReason = "badRevocationReason", BAD_REQUEST;
-    /// The signature algorithm is not accepted.
-    BadSignatureAlgorithm = "badSignatureAlgorithm", BAD_REQUEST;
-    /// CAA records forbid the issuance.
-    Caa = "caa", FORBIDDEN;
-    /// A DNS query failed during validation.
-    Dns = "dns", BAD_REQUEST;
-    /// A contact URL is not valid.
-    InvalidContact = "invalidContact", BAD_REQUEST;
-    /// The profile is not one of the directory's.
-    InvalidProfile = "invalidProfile", BAD_REQUEST;
-    /// The request is malformed.
-    Malformed = "malformed", BAD_REQUEST;
-    /// The order is not ready to be finalized.
-    OrderNotReady = "orderNotReady", FORBIDDEN;
-    /// A rate limit is exceeded.
-    RateLimited = "rateLimited", TOO_MANY_REQUESTS;
-    /// No certificate is issued for the identifier.
-    RejectedIdentifier = "rejectedIdentifier", BAD_REQUEST;
-    /// The server failed.
-    ServerInternal = "serverInternal", INTERNAL_SERVER_ERROR;
-    /// The client is not allowed to do it.
-    Unauthorized = "unauthorized", FORBIDDEN;
-    /// A contact URL has a scheme that is not supported.
-    UnsupportedContact = "unsupportedContact", BAD_REQUEST;
-    /// An identifier is of a type that is not supported.
-    UnsupportedIdentifier = "unsupportedIdentifier", BAD_REQUEST;
-}
-
-impl fmt::Display for ProblemKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.urn())
+/// Returns the status code of a kind. Kinds that RFC 8555 does not define are the client's fault.
+fn status(kind: &ProblemKind) -> StatusCode {
+    match kind {
+        ProblemKind::AlreadyReplaced => StatusCode::CONFLICT,
+        ProblemKind::Caa | ProblemKind::OrderNotReady | ProblemKind::Unauthorized => StatusCode::FORBIDDEN,
+        ProblemKind::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        ProblemKind::ServerInternal => StatusCode::INTERNAL_SERVER_ERROR,
+        _ => StatusCode::BAD_REQUEST,
     }
 }
 
@@ -119,14 +55,13 @@ impl Problem {
     /// A problem of `kind`; `detail` is one sentence for people.
     pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
         Self {
+            status: status(&kind),
             kind,
-            detail: detail.into(),
-            status: kind.status(),
+            detail: detail.into().into(),
             retry_after: None,
             help: None,
             identifier: None,
-            algorithms: &[],
-            subproblems: Vec::new(),
+            subproblems: Box::default(),
         }
     }
 
@@ -140,7 +75,7 @@ impl Problem {
         if refusals.len() == 1 {
             return refusals.pop().map(|(_, problem)| problem);
         }
-        let (kind, status) = refusals.first().map(|(_, problem)| (problem.kind, problem.status))?;
+        let (kind, status) = refusals.first().map(|(_, problem)| (problem.kind.clone(), problem.status))?;
         let detail = format!("{} identifiers are refused; see the subproblems", refusals.len());
         let subproblems = refusals
             .into_iter()
@@ -176,11 +111,6 @@ impl Problem {
         self
     }
 
-    pub(crate) fn with_algorithms(mut self, algorithms: &'static [&'static str]) -> Self {
-        self.algorithms = algorithms;
-        self
-    }
-
     pub(crate) fn malformed(detail: impl Into<String>) -> Self {
         Self::new(ProblemKind::Malformed, detail)
     }
@@ -200,9 +130,9 @@ impl Problem {
             .with_retry_after(Duration::from_secs(10))
     }
 
-    /// What kind it is.
+    /// Returns the error type.
     pub fn kind(&self) -> ProblemKind {
-        self.kind
+        self.kind.clone()
     }
 
     /// The sentence for people.
@@ -233,15 +163,16 @@ impl Problem {
     /// The document.
     pub(crate) fn to_json(&self) -> Value {
         let mut document = json!({
-            "type": self.kind.urn(),
+            "type": self.kind,
             "detail": self.detail,
             "status": self.status(),
         });
         if let Some(name) = &self.identifier {
             document["identifier"] = json!({ "type": "dns", "value": name });
         }
-        if !self.algorithms.is_empty() {
-            document["algorithms"] = json!(self.algorithms);
+        // RFC 8555 section 6.2.
+        if self.kind == ProblemKind::BadSignatureAlgorithm {
+            document["algorithms"] = json!(ALGORITHMS);
         }
         if !self.subproblems.is_empty() {
             document["subproblems"] = self.subproblems.iter().map(Self::to_json).collect();

@@ -16,7 +16,7 @@ use crate::{Problem, ProblemKind, Resource};
 /// As much as Boulder reads. A CSR with 100 names fits.
 const MAX_BODY: usize = 50_000;
 /// What Let's Encrypt takes: no EdDSA, and no MAC outside an account binding.
-const ALGORITHMS: &[&str] = &["RS256", "ES256", "ES384"];
+pub(crate) const ALGORITHMS: &[&str] = &["RS256", "ES256", "ES384"];
 
 /// The account that signed a request.
 #[derive(Clone, Debug)]
@@ -174,5 +174,4 @@ fn account(shared: &ServerState, kid: &str) -> Result<Caller, Problem> {
 
 fn bad_algorithm() -> Problem {
     Problem::new(ProblemKind::BadSignatureAlgorithm, "requests are signed by RS256, ES256 or ES384")
-        .with_algorithms(ALGORITHMS)
 }

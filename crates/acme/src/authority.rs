@@ -1,4 +1,4 @@
-//! A CA as the engine sees it.
+//! A CA with an account, as a trait.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -13,38 +13,40 @@ use crate::{AcmeError, Problem};
 
 /// A CA, with an account at it.
 ///
-/// [`Account`](crate::Account) is one over RFC 8555. Dropping a call may or may not have done what it asks, as when
-/// the answer is lost; an order is read again by its URL.
+/// [`Account`](crate::Account) implements it over RFC 8555.
+///
+/// **Cancellation.** A call that is dropped may or may not take effect, as when its answer is lost. An order can be read
+/// again by its URL.
 #[async_trait]
 pub trait Authority: Send + Sync + fmt::Debug {
-    /// The URL that names the account. A renewal counts as one only for the account that got the certificate.
+    /// Returns the URL that names the account. A renewal counts as one only for the account that got the certificate.
     fn account_url(&self) -> &str;
 
-    /// The public key of the account, a DER SubjectPublicKeyInfo: no certificate may be for it (RFC 8555 section 11.1).
-    /// `None` where it is not known here; the CA refuses it then.
+    /// Returns the public key of the account, a DER SubjectPublicKeyInfo: no certificate may be for it (RFC 8555 section
+    /// 11.1). `None` if it is not known here; the CA refuses such a CSR then.
     fn account_spki(&self) -> Option<Vec<u8>> {
         None
     }
 
-    /// Places an order (RFC 8555 section 7.4). A CA may give back an order that it has already for the same names,
-    /// and that may be at any status.
+    /// Places an order (RFC 8555 section 7.4). A CA may return an order that it already has for the same identifiers,
+    /// with any status.
     ///
     /// # Errors
-    /// Of all kinds. After `Unreachable`, `Unavailable` and `Protocol` there may be an order.
+    /// Of all kinds. After `Unreachable`, `Unavailable` and `Protocol` the CA may have an order.
     async fn new_order(&self, order: &NewOrder) -> Result<Box<dyn OrderHandle>, AcmeError>;
 
-    /// Reads the order at `order_url` and goes on with it.
+    /// Reads the order at `order_url`, to go on with it.
     ///
     /// # Errors
-    /// [`NotFound`](crate::AcmeErrorKind::NotFound) when the CA has it no more.
+    /// [`NotFound`](crate::AcmeErrorKind::NotFound) when the CA no longer has it.
     async fn resume(&self, order_url: &str) -> Result<Box<dyn OrderHandle>, AcmeError>;
 
-    /// When to renew a certificate (RFC 9773).
+    /// Returns when to renew a certificate (RFC 9773).
     ///
     /// # Errors
-    /// [`InvalidInput`](crate::AcmeErrorKind::InvalidInput) when the CA has no such service,
-    /// [`Protocol`](crate::AcmeErrorKind::Protocol) when its window makes no sense. After an error without
-    /// [`retry_after`](AcmeError::retry_after), RFC 9773 section 4.3.3 asks to wait six hours.
+    /// [`InvalidInput`](crate::AcmeErrorKind::InvalidInput) when the CA has no renewal information,
+    /// [`Protocol`](crate::AcmeErrorKind::Protocol) when its window is not a window. After an error without
+    /// [`retry_after`](AcmeError::retry_after), wait six hours (RFC 9773 section 4.3.3).
     async fn renewal_info(&self, id: &CertificateId) -> Result<RenewalInfo, AcmeError>;
 
     /// Revokes a certificate, given in DER, that this account ordered (RFC 8555 section 7.6).
@@ -58,22 +60,29 @@ pub trait Authority: Send + Sync + fmt::Debug {
 /// An order at a CA, as it was last read.
 #[async_trait]
 pub trait OrderHandle: Send + fmt::Debug {
-    /// Where the order is; it names it for ever.
+    /// Returns the order's URL, which never changes.
     fn url(&self) -> &str;
 
-    /// What the CA last said about it.
+    /// Returns the order as it was last read.
     fn reading(&self) -> &Reading;
 
-    /// The status that the CA last told.
+    /// Returns the status as it was last read.
     fn status(&self) -> OrderStatus {
         self.reading().status
     }
 
-    /// Returns the dns-01 challenge of each identifier, read from the CA once after each [`refresh`](Self::refresh).
+    /// Returns the dns-01 challenge of each authorization, read from the CA once after each
+    /// [`refresh`](Self::refresh). There may be fewer authorizations than identifiers, and some for a parent domain.
     ///
     /// # Errors
-    /// Of all kinds; `Protocol` also when the CA offers no dns-01 challenge, or for other identifiers.
+    /// Of all kinds; `Protocol` also when a pending authorization has no dns-01 challenge.
     async fn challenges(&mut self) -> Result<Vec<Dns01>, AcmeError>;
+
+    /// Returns the challenges as far as they are known without a request: as [`challenges`](Self::challenges) read them,
+    /// and as the replies to [`answer`](Self::answer) changed them. Default: none.
+    fn known_challenges(&self) -> Vec<Dns01> {
+        Vec::new()
+    }
 
     /// Asks the CA to validate the challenge record of `identifier`.
     ///
@@ -84,23 +93,32 @@ pub trait OrderHandle: Send + fmt::Debug {
     /// Reads the order once.
     ///
     /// # Errors
-    /// Of all kinds; the reading then stays as it was.
+    /// Of all kinds; the reading stays as it was.
     async fn refresh(&mut self) -> Result<(), AcmeError>;
 
-    /// Asks for the certificate, by a CSR in DER. The order may be valid after it, or still processing.
+    /// Sends a CSR in DER. The order may be valid after it, or still processing.
     ///
     /// # Errors
-    /// Of all kinds; the reading then stays as it was.
+    /// Of all kinds; the reading stays as it was.
     async fn finalize(&mut self, csr_der: &[u8]) -> Result<(), AcmeError>;
 
-    /// Downloads the chain of a valid order, in PEM, leaf first. What it is, nobody has checked yet.
+    /// Downloads the chain of a valid order, in PEM. It is not checked.
     ///
     /// # Errors
-    /// Of all kinds; it can be asked again.
+    /// Of all kinds; it can be downloaded again.
     async fn certificate(&mut self) -> Result<Vec<u8>, AcmeError>;
+
+    /// Downloads the other chains that the CA offers for the same certificate (RFC 8555 section 7.4.2), in PEM, after
+    /// [`certificate`](Self::certificate). They are not checked. Default: none.
+    ///
+    /// # Errors
+    /// Of all kinds; they can be downloaded again.
+    async fn alternate_chains(&mut self) -> Result<Vec<Vec<u8>>, AcmeError> {
+        Ok(Vec::new())
+    }
 }
 
-/// What to order.
+/// An order to place.
 ///
 /// ```
 /// use fleetcert_acme::NewOrder;
@@ -129,34 +147,34 @@ impl NewOrder {
     }
 }
 
-/// What a CA said about an order.
+/// An order as a CA described it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading {
-    /// Where the order stands.
+    /// Status.
     pub status: OrderStatus,
-    /// How long to wait before it is read again, where the CA says so.
+    /// Wait until the next reading that the CA asked for.
     pub retry_after: Option<Duration>,
-    /// Why the order is invalid, where the order itself says so.
+    /// Reason why the order is invalid, if the order has it.
     pub problem: Option<Problem>,
 }
 
-/// Where an order stands (RFC 8555 section 7.1.6).
+/// Status of an order (RFC 8555 section 7.1.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum OrderStatus {
-    /// Not every name is authorized yet.
+    /// An identifier is not authorized yet.
     Pending,
-    /// It can be finalized.
+    /// The order can be finalized.
     Ready,
-    /// The certificate is being made.
+    /// The certificate is being issued.
     Processing,
     /// The certificate can be downloaded.
     Valid,
-    /// It has failed, and stays so.
+    /// The order has failed for good.
     Invalid,
 }
 
-/// The dns-01 challenge of one identifier (RFC 8555 section 8.4).
+/// The dns-01 challenge of one authorization (RFC 8555 section 8.4).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dns01 {
     /// Identifier to validate. The record goes to its [`challenge_name`](Identifier::challenge_name), which a wildcard
@@ -164,7 +182,7 @@ pub struct Dns01 {
     pub identifier: Identifier,
     /// Value of the TXT record; `None` unless the status is `Pending`.
     pub value: Option<TxtValue>,
-    /// Status of the authorization.
+    /// Status of the authorization. `Dead` also if the challenge alone is invalid.
     pub status: AuthorizationStatus,
     /// Problem that the CA found when it validated.
     pub problem: Option<Problem>,
@@ -173,39 +191,51 @@ pub struct Dns01 {
 /// Status of the authorization of an identifier (RFC 8555 section 7.1.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AuthorizationStatus {
-    /// The challenge is to be answered, or the CA is looking.
+    /// The challenge is not answered yet, or the CA is validating.
     Pending,
-    /// The name is proved.
+    /// The identifier is validated.
     Valid,
-    /// It failed, expired, or was given up; the order cannot succeed.
+    /// It failed, expired, or was deactivated; the order cannot succeed.
     Dead,
 }
 
-/// When a CA would like a certificate to be renewed (RFC 9773 section 4.2).
+/// Window in which a CA wants a certificate renewed (RFC 9773 section 4.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RenewalInfo {
-    /// The window begins. Past: renew at once.
+    /// Beginning of the window. If it has passed, renew at once.
     pub start: SystemTime,
-    /// The window ends; later than it begins.
+    /// End of the window; later than its beginning.
     pub end: SystemTime,
-    /// A page that tells an operator why the window is what it is; an `http` or `https` URL.
+    /// Page that explains the window to an operator; an `http` or `https` URL.
     pub explanation_url: Option<String>,
-    /// After this it is to be asked again: what the CA says, within a minute and a day.
+    /// Poll interval that the CA names, between a minute and a day.
     pub poll_after: Duration,
 }
 
-/// Why a certificate is revoked (RFC 5280 section 5.3.1): the reasons that public CAs take.
+/// Reason for a revocation (RFC 5280 section 5.3.1): those that public CAs accept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum RevocationReason {
-    /// None given.
+    /// No reason.
     #[default]
     Unspecified,
-    /// Somebody else has the key. The CA refuses the key from then on.
+    /// Another party has the key. The CA refuses the key from then on.
     KeyCompromise,
     /// Another certificate takes its place.
     Superseded,
-    /// The name is not used any more.
+    /// The name is no longer in use.
     CessationOfOperation,
+}
+
+impl RevocationReason {
+    /// Returns the CRLReason.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Unspecified => 0,
+            Self::KeyCompromise => 1,
+            Self::Superseded => 4,
+            Self::CessationOfOperation => 5,
+        }
+    }
 }
 
 // The traits must stay usable as `dyn`.

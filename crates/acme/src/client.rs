@@ -4,8 +4,11 @@ mod account;
 mod account_file;
 mod directory;
 mod key;
+mod lenient;
 mod nonce_pool;
+mod own_key;
 mod placed_order;
+mod registration;
 mod renewal_info;
 mod reply;
 mod signer;
@@ -13,38 +16,42 @@ mod tap;
 mod traffic;
 mod wire;
 
-pub use account::{Account, TermsOfService};
+pub use account::Account;
 pub use account_file::AccountFile;
 pub use key::{AccountKey, Credentials};
+pub use registration::{ExternalAccount, Registration, TermsOfService};
 pub use traffic::Traffic;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetcert_ambient::Clock;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use fleetcert_ambient::Ambient;
 use fleetcert_https::ClientBuilder;
+use fleetcert_jose::Signer;
 use http::Method;
 use reqwest::Url;
+use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
-use crate::{AcmeError, AcmeErrorKind, Operation};
+use crate::{AcmeError, AcmeErrorKind, Operation, RevocationReason};
 use directory::Directory;
-use signer::Signer;
+use signer::is_valid_account;
 use traffic::Purpose;
 use wire::Wire;
 
 /// A CA, known by the URL of its directory. Clones share their connections and nonces.
 ///
-/// Making one sends nothing: the directory is read when it is first needed, and again after a day.
+/// The constructor sends nothing: the directory is read when it is first needed, and again after a day.
 ///
 /// ```
 /// use fleetcert_acme::{Client, ClientOptions};
-/// use fleetcert_ambient::SystemClock;
-/// use std::sync::Arc;
+/// use fleetcert_ambient::Ambient;
 ///
 /// let url = "https://acme-staging-v02.api.letsencrypt.org/directory";
 /// let options = ClientOptions::default();
-/// let client = Client::new(url, &options, Arc::new(SystemClock))?;
+/// let client = Client::new(url, &options, Ambient::system())?;
 /// assert_eq!(client.traffic().directory, 0);
 /// # Ok::<(), fleetcert_acme::AcmeError>(())
 /// ```
@@ -84,11 +91,7 @@ impl Client {
     /// # Errors
     /// [`InvalidInput`](AcmeErrorKind::InvalidInput): the URL is not one of HTTPS, a root is not a certificate, or
     /// the User-Agent is no header value.
-    pub fn new(
-        directory_url: &str,
-        options: &ClientOptions,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, AcmeError> {
+    pub fn new(directory_url: &str, options: &ClientOptions, ambient: Ambient) -> Result<Self, AcmeError> {
         let invalid = |detail: &str| AcmeError::new(AcmeErrorKind::InvalidInput, Operation::Setup, detail);
         let url = Url::parse(directory_url)
             .map_err(|error| invalid("the directory URL is not a URL").because(error))?;
@@ -102,7 +105,7 @@ impl Client {
         }
         let http = builder.build().map_err(|error| invalid(&error.to_string()).because(error))?;
         Ok(Self {
-            wire: Arc::new(Wire::new(http, options.request_timeout, url, clock)),
+            wire: Arc::new(Wire::new(http, options.request_timeout, url, ambient)),
             directory: Arc::default(),
         })
     }
@@ -112,7 +115,7 @@ impl Client {
     /// # Errors
     /// When the directory cannot be read.
     pub async fn terms_of_service(&self) -> Result<Option<String>, AcmeError> {
-        Ok(self.directory().await?.meta.terms_of_service.clone())
+        Ok(self.directory().await?.terms_of_service.clone())
     }
 
     /// Returns the names of the profiles that an order may ask for.
@@ -120,20 +123,26 @@ impl Client {
     /// # Errors
     /// When the directory cannot be read.
     pub async fn profiles(&self) -> Result<Vec<String>, AcmeError> {
-        Ok(self.directory().await?.meta.profiles.keys().cloned().collect())
+        Ok(self.directory().await?.profiles.clone())
     }
 
     /// Creates the account of `key`, or finds it where it exists.
     ///
-    /// Store the key **before** this call: when its answer is lost, [`recover`](Self::recover) finds the account by
-    /// the key. Store the account's [`credentials`](Account::credentials) after it. An account is never created by
-    /// anything else.
+    /// Store the key **before** this call: if its answer is lost, [`recover`](Self::recover) finds the account by the
+    /// key. Store the account's [`credentials`](Account::credentials) after it. No other call creates an account.
     ///
     /// # Errors
     /// When the CA refuses, or cannot be reached.
-    pub async fn register(&self, key: AccountKey, terms: TermsOfService) -> Result<Account, AcmeError> {
-        let TermsOfService::Agreed = terms;
-        self.account_of(key, false).await
+    pub async fn register(
+        &self,
+        key: AccountKey,
+        registration: impl Into<Registration>,
+    ) -> Result<Account, AcmeError> {
+        let failed = |error: AcmeError| error.during(Operation::Account);
+        let directory = self.directory().await?;
+        let signer = key.signer().map_err(failed)?;
+        let payload = registration.into().payload(signer.jwk(), &directory.new_account).map_err(failed)?;
+        self.new_account(key, &payload).await.map_err(failed)
     }
 
     /// Finds the account of `key` (`onlyReturnExisting`, RFC 8555 section 7.3.1); none is created.
@@ -141,7 +150,32 @@ impl Client {
     /// # Errors
     /// [`Account`](AcmeErrorKind::Account) when the key has none.
     pub async fn recover(&self, key: AccountKey) -> Result<Account, AcmeError> {
-        self.account_of(key, true).await
+        let payload = json!({ "onlyReturnExisting": true });
+        self.new_account(key, &payload).await.map_err(|error| error.during(Operation::Account))
+    }
+
+    /// Revokes a certificate, given in DER, with the certificate's own key (RFC 8555 section 7.6). Use it when the account
+    /// that ordered the certificate is lost, or to prove that the key is compromised.
+    ///
+    /// # Errors
+    /// As [`Authority::revoke`](crate::Authority::revoke); [`InvalidInput`](AcmeErrorKind::InvalidInput) when the key does
+    /// not sign, or the CA revokes nothing.
+    pub async fn revoke_by_certificate_key(
+        &self,
+        certificate_der: &[u8],
+        reason: RevocationReason,
+        key: &dyn fleetcert_jose::Signer,
+    ) -> Result<(), AcmeError> {
+        let failed = |error: AcmeError| error.during(Operation::Revoke);
+        let directory = self.directory().await?;
+        let Some(url) = &directory.revoke_cert else {
+            let detail = "the CA has no URL for revocations";
+            return Err(AcmeError::new(AcmeErrorKind::InvalidInput, Operation::Revoke, detail));
+        };
+        let certificate = URL_SAFE_NO_PAD.encode(certificate_der);
+        let payload = json!({ "certificate": certificate, "reason": reason.code() });
+        own_key::post(self, Purpose::Revocation, url, &payload, key).await.map_err(failed)?;
+        Ok(())
     }
 
     /// Returns the account of stored credentials. Sends nothing.
@@ -153,21 +187,30 @@ impl Client {
         Ok(Account::new(self.clone(), credentials))
     }
 
-    /// Returns how many requests were sent so far, by all accounts together.
+    /// Returns the number of requests sent so far, by all accounts together.
     pub fn traffic(&self) -> Traffic {
         self.wire.traffic()
     }
 
-    async fn account_of(&self, key: AccountKey, only_existing: bool) -> Result<Account, AcmeError> {
-        let signer = Signer::new(self, key.clone());
-        let url =
-            signer.account_url(only_existing).await.map_err(|error| error.during(Operation::Account))?;
-        self.account(Credentials::new(key, url))
+    async fn new_account(&self, key: AccountKey, payload: &Value) -> Result<Account, AcmeError> {
+        let url = &self.directory().await?.new_account;
+        let signer = key.signer()?;
+        let (location, body) = own_key::post(self, Purpose::Account, url, payload, &signer).await?;
+        match is_valid_account(&body) {
+            Some(true) => {}
+            Some(false) => {
+                let detail = "the account is no longer valid";
+                return Err(AcmeError::new(AcmeErrorKind::Account, Operation::Account, detail));
+            }
+            None => return Err(AcmeError::protocol("the answer is no account")),
+        }
+        let location = location.ok_or_else(|| AcmeError::protocol("the answer does not name the account"))?;
+        self.account(Credentials::new(key, location))
     }
 
-    /// Returns the directory, read at most once a day. An old one is better than none.
+    /// Returns the directory, read at most once a day. If it cannot be read again, the old one stays in use.
     async fn directory(&self) -> Result<Arc<Directory>, AcmeError> {
-        // Held while it is read, so that a crowd of orders reads it once.
+        // Held while it is read, so that concurrent orders read it once.
         let mut known = self.directory.lock().await;
         let now = self.wire.now();
         match &*known {
@@ -189,10 +232,10 @@ impl Client {
     async fn read_directory(&self) -> Result<Directory, AcmeError> {
         let url = self.wire.directory_url().as_str();
         let reply = self.wire.exchange(Purpose::Directory, Method::GET, url, None).await?;
-        Directory::parse(reply.body, &self.wire)
+        Directory::parse(&reply.body, &self.wire)
     }
 
-    /// Makes the next call read the directory: a CA that does not know its own URLs has changed them.
+    /// Makes the next call read the directory again: a CA that does not know one of its URLs has changed them.
     async fn forget_directory(&self) {
         *self.directory.lock().await = None;
     }

@@ -1,7 +1,7 @@
 //! The promises of [`Authority`], as checks that you can run on your own implementation.
 //!
-//! Give [`check`] an authority, a zone that the CA issues for, and the means to publish in it. It places a dozen
-//! orders, gets one certificate, and revokes it.
+//! Give [`check`] an authority, a zone that the CA issues for, and a publisher for it. It places a dozen orders,
+//! gets one certificate, and revokes it.
 //!
 //! ```no_run
 //! use fleetcert_acme::conformance::{Subject, check};
@@ -17,14 +17,14 @@ use std::fmt;
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
-use fleetcert_ambient::{Clock, timeout};
+use fleetcert_ambient::{Ambient, timeout};
 use fleetcert_dns::challenge::Challenges;
 use fleetcert_names::{DomainName, HostName, Identifier, IdentifierSet};
 use fleetcert_x509::{Chain, CsrPolicy, KeyKind, KeyPair, VerifiedCsr, csr_for};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
-use crate::order::State;
+use crate::order::OrderState;
 use crate::{
     AcmeError, AcmeErrorKind, Authority, Driver, DriverOptions, Job, MemoryJournal, NewOrder, NoObserver,
     OrderHandle, OrderStatus, Outcome, ProblemKind, RevocationReason,
@@ -37,12 +37,12 @@ pub struct Subject {
     pub authority: Arc<dyn Authority>,
     /// Zone that the CA issues for. The checks order names below its label `conformance`.
     pub zone: DomainName,
-    /// Means to publish challenge records in the zone.
+    /// Publisher of challenge records in the zone.
     pub challenges: Challenges,
     /// Identifier for which the CA refuses to issue.
     pub refused: Identifier,
-    /// Clock that bounds each check.
-    pub clock: Arc<dyn Clock>,
+    /// Time, which bounds each check.
+    pub ambient: Ambient,
 }
 
 /// A promise of [`Authority`] that the authority under test does not keep.
@@ -95,7 +95,7 @@ async fn named(
     promise: &'static str,
     verdict: impl Future<Output = Verdict>,
 ) -> Result<(), Broken> {
-    let verdict = timeout(&*subject.clock, TIME_LIMIT, verdict).await;
+    let verdict = timeout(&*subject.ambient.clock, TIME_LIMIT, verdict).await;
     let verdict = verdict.unwrap_or_else(|_| Err(format!("timed out after {} s", TIME_LIMIT.as_secs())));
     verdict.map_err(|found| Broken { promise, found })
 }
@@ -113,6 +113,7 @@ impl Subject {
         format!("{label}.conformance.{}", self.zone).parse().map_err(text)
     }
 
+    /// Places an order.
     async fn place(&self, identifiers: IdentifierSet) -> Result<Box<dyn OrderHandle>, AcmeError> {
         self.authority.new_order(&NewOrder::new(identifiers)).await
     }
@@ -126,11 +127,11 @@ async fn issue(subject: &Subject) -> Result<Chain, String> {
     let driver = Driver {
         authority: Arc::clone(&subject.authority),
         challenges: subject.challenges.clone(),
-        clock: Arc::clone(&subject.clock),
+        ambient: subject.ambient.clone(),
         options: DriverOptions::default(),
     };
     let job = Job { zone: &subject.zone, csr: &csr, roots: None, lifetime: None };
-    let wanted = State::Wanted { order: NewOrder::new(host.into()) };
+    let wanted = OrderState::Wanted { order: NewOrder::new(host.into()) };
     match driver.drive(&job, wanted, &MemoryJournal::default(), &NoObserver).await.map_err(text)? {
         Outcome::Issued { chain, .. } => Ok(chain),
         Outcome::Failed { failure, .. } | Outcome::Suspended { failure, .. } => Err(failure.message),
@@ -159,9 +160,9 @@ async fn refused(subject: &Subject) -> Verdict {
 async fn resumed(subject: &Subject) -> Verdict {
     let identifiers = IdentifierSet::from(subject.host("resumed")?);
     {
-        // An answer that nobody waits for.
+        // A call that is dropped: its answer is lost.
         let mut lost = std::pin::pin!(subject.place(identifiers.clone()));
-        let _ = timeout(&*subject.clock, Duration::from_millis(1), lost.as_mut()).await;
+        let _ = timeout(&*subject.ambient.clock, Duration::from_millis(1), lost.as_mut()).await;
     }
     let placed = subject.place(identifiers.clone()).await.map_err(text)?;
     let url = placed.url().to_owned();

@@ -1,22 +1,24 @@
 //! The driver of orders: performs the actions of the state machine.
 
+mod chain_preference;
 mod journal;
 mod observer;
 mod pace;
 mod run;
 
+pub use chain_preference::ChainPreference;
 pub use journal::{Entry, Journal, JournalError, MemoryJournal};
 pub use observer::{NoObserver, Observer, Step};
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetcert_ambient::Clock;
+use fleetcert_ambient::Ambient;
 use fleetcert_dns::challenge::Challenges;
 use fleetcert_names::DomainName;
 use fleetcert_x509::{Chain, Roots, VerifiedCsr};
 
-use crate::order::{Action, Event, Failure, FailureKind, Retry, State, step};
+use crate::order::{Action, Event, Failure, FailureKind, OrderState, Retry, step};
 use crate::{Authority, Fault};
 use run::Run;
 
@@ -25,10 +27,10 @@ use run::Run;
 pub struct Driver {
     /// CA, with an account.
     pub authority: Arc<dyn Authority>,
-    /// Means to publish, observe and withdraw challenge records.
+    /// Publisher of the challenge records.
     pub challenges: Challenges,
-    /// Clock.
-    pub clock: Arc<dyn Clock>,
+    /// Time, and waits between readings.
+    pub ambient: Ambient,
     /// Time limits and poll intervals.
     pub options: DriverOptions,
 }
@@ -41,33 +43,39 @@ pub struct Driver {
 ///
 /// let patience = Duration::from_secs(60);
 /// let options = DriverOptions { patience, ..DriverOptions::default() };
-/// assert_eq!(options.first_poll, Duration::from_millis(50));
+/// assert_eq!(options.first_look, Duration::from_millis(5));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DriverOptions {
     /// Time that one [`drive`](Driver::drive) waits for the CA, from its start; then the order is suspended.
     /// Publishing and waiting for visibility have their own limits. Default: 5 minutes.
     pub patience: Duration,
-    /// First poll interval of an order where the CA names none; it doubles. Default: 50 ms.
+    /// Time before the first look at an order with a new status, where the CA names none. At least 1 ms. Default: 5 ms.
+    pub first_look: Duration,
+    /// Poll interval after the first look; it doubles. At least 10 ms. Default: 100 ms.
     pub first_poll: Duration,
     /// Longest poll interval. Default: 5 seconds.
     pub longest_poll: Duration,
     /// Life of a challenge record; a sweep withdraws older ones. Default: an hour.
     pub record_life: Duration,
+    /// Preferred chain, where the CA offers several. Default: the CA's default.
+    pub chain: ChainPreference,
 }
 
 impl Default for DriverOptions {
     fn default() -> Self {
         Self {
             patience: Duration::from_secs(300),
-            first_poll: Duration::from_millis(50),
+            first_look: Duration::from_millis(5),
+            first_poll: Duration::from_millis(100),
             longest_poll: Duration::from_secs(5),
             record_life: Duration::from_secs(3600),
+            chain: ChainPreference::CaDefault,
         }
     }
 }
 
-/// Inputs of an order besides its [`State`].
+/// Inputs of an order besides its [`OrderState`].
 #[derive(Clone, Copy, Debug)]
 pub struct Job<'a> {
     /// Zone of the challenge records. Every identifier of the order is in it.
@@ -80,6 +88,13 @@ pub struct Job<'a> {
     pub lifetime: Option<Duration>,
 }
 
+impl<'a> Job<'a> {
+    /// Returns a job without expectations of roots and lifetime.
+    pub fn new(zone: &'a DomainName, csr: &'a VerifiedCsr) -> Self {
+        Self { zone, csr, roots: None, lifetime: None }
+    }
+}
+
 /// Result of driving an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -88,16 +103,17 @@ pub enum Outcome {
         /// Chain, leaf first.
         chain: Chain,
         /// State of the order.
-        state: State,
+        state: OrderState,
     },
-    /// No certificate, now or later. The state is `Failed`. To try again, start from [`State::Wanted`].
+    /// No certificate, now or later. The state is `Failed`. To try again, start from [`OrderState::Wanted`].
     Failed {
-        /// Reason, and when to try again.
+        /// Reason, and when to try again. A certificate that is not the one that was ordered is in its
+        /// [`chain`](Failure::chain).
         failure: Failure,
         /// Fault of the CA behind the failure, if this drive met it.
         fault: Option<Fault>,
         /// State of the order.
-        state: State,
+        state: OrderState,
     },
     /// No certificate yet: drive the same order again later, with this state. It costs nothing of the CA's limits.
     Suspended {
@@ -106,17 +122,22 @@ pub enum Outcome {
         /// Fault of the CA behind the failure, if this drive met it.
         fault: Option<Fault>,
         /// State of the order: `Wanted`, `Ordering` or `Ordered`.
-        state: State,
+        state: OrderState,
     },
 }
 
 impl Driver {
-    /// Drives an order from its last journal entry: from [`State::Wanted`], or from any state after a crash or a
+    /// Returns a driver with default options.
+    pub fn new(authority: impl Authority + 'static, challenges: Challenges, ambient: Ambient) -> Self {
+        Self { authority: Arc::new(authority), challenges, ambient, options: DriverOptions::default() }
+    }
+
+    /// Drives an order from its last journal entry: from [`OrderState::Wanted`], or from any state after a crash or a
     /// pause.
     ///
     /// Each state is recorded before its step is taken. The challenges are answered when the servers show the records
     /// of all identifiers, which stay in the zone until all are validated. The chain is checked against the CSR. The
-    /// records are withdrawn in any case.
+    /// records are withdrawn on success and on failure.
     ///
     /// **Cancellation.** When the call is dropped, the journal has the order's state, and its records are orphans of
     /// [`challenges`](Self::challenges): its next sweep withdraws them, or the next drive adopts them.
@@ -126,7 +147,7 @@ impl Driver {
     pub async fn drive(
         &self,
         job: &Job<'_>,
-        state: State,
+        state: OrderState,
         journal: &dyn Journal,
         observer: &dyn Observer,
     ) -> Result<Outcome, JournalError> {
@@ -137,7 +158,7 @@ impl Driver {
         loop {
             let fault = event.fault().cloned();
             last_fault = fault.clone().or(last_fault);
-            let (next, action) = step(state.clone(), event, self.clock.now());
+            let (next, action) = step(state.clone(), event, self.ambient.now());
             if next != state {
                 tracing::debug!(url = next.url(), ?action, "order changes state");
                 let entry = Entry { state: next, fault };
@@ -145,7 +166,7 @@ impl Driver {
                 state = entry.state;
             }
             event = match action {
-                Action::Stop => return Ok(ended(state, last_fault, self.clock.now())),
+                Action::Stop => return Ok(ended(state, last_fault, self.ambient.now())),
                 Action::Suspend(failure) => {
                     let fault = behind(&failure, last_fault);
                     return Ok(Outcome::Suspended { failure, fault, state });
@@ -156,23 +177,23 @@ impl Driver {
     }
 }
 
-fn ended(state: State, last_fault: Option<Fault>, now: std::time::SystemTime) -> Outcome {
+fn ended(state: OrderState, last_fault: Option<Fault>, now: std::time::SystemTime) -> Outcome {
     match &state {
-        State::Done { chain, .. } => match Chain::from_pem(chain.as_bytes()) {
+        OrderState::Done { chain, .. } => match Chain::from_pem(chain.as_bytes()) {
             Ok(chain) => Outcome::Issued { chain, state },
             // Only a journal that was changed from outside holds a chain that was never checked.
             Err(error) => {
-                let failure = Failure::wrong_certificate(error.to_string(), now);
+                let failure = Failure::wrong_certificate(error.to_string(), Some(chain.clone()), None, now);
                 Outcome::Failed { failure, fault: None, state }
             }
         },
-        State::Failed { failure, .. } => {
+        OrderState::Failed { failure, .. } => {
             let failure = failure.clone();
             Outcome::Failed { fault: behind(&failure, last_fault), failure, state }
         }
         // `step` stops in terminal states only; any other would go on later.
         _ => Outcome::Suspended {
-            failure: Failure::slow(Retry::Backoff, "the order stopped on its way", now),
+            failure: Failure::slow(Retry::Backoff, "the order stopped before its end", now),
             fault: None,
             state,
         },

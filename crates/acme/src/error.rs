@@ -12,8 +12,8 @@ type Source = Box<dyn Error + Send + Sync + 'static>;
 
 /// A request that a CA did not carry out.
 ///
-/// The [`kind`](Self::kind) says what it means, the [`problem`](Self::problem) is the CA's own account of it, the
-/// source is the cause. [`fault`](Self::fault) is all of it as a plain value, without the source.
+/// The [`kind`](Self::kind) is its meaning, the [`problem`](Self::problem) the CA's own description, the source its
+/// cause. [`fault`](Self::fault) is all of it as a plain value, without the source.
 #[derive(Debug)]
 pub struct AcmeError {
     operation: Operation,
@@ -32,19 +32,21 @@ pub enum AcmeErrorKind {
     Unavailable,
     /// A rate limit is reached.
     RateLimited,
-    /// The CA has paused the account for this name; somebody has to visit the page that the problem names.
+    /// The CA has paused the account for this name; an operator has to visit the page that the CA names.
     Paused,
     /// The CA rejected every nonce, its own newest included.
     BadNonce,
-    /// The account cannot be used: unknown, deactivated, or the CA wants something of its owner first.
+    /// The account cannot be used: it is unknown or deactivated, lacks its external account binding, or its owner has to
+    /// act first, for example agree to new terms. It concerns every order of the account and is no fault of a name.
     Account,
-    /// The CA does not have the object, or no longer.
+    /// The CA says in a problem document that it does not have the object.
     NotFound,
     /// The order is not ready to be finalized.
     OrderNotReady,
     /// The CA refuses; the problem says why.
     Refused,
-    /// The answer does not follow RFC 8555, is too large, or leads to another server.
+    /// The answer does not follow RFC 8555, is too large, or leads to another server. Proxies in front of a CA answer
+    /// so. The request may have been carried out.
     Protocol,
     /// The request is invalid: a setting or an argument is wrong.
     InvalidInput,
@@ -103,6 +105,20 @@ impl AcmeError {
     /// Returns an error of this kind, for your own [`Authority`](crate::Authority).
     pub fn new(kind: AcmeErrorKind, operation: Operation, detail: impl Into<String>) -> Self {
         Fault::new(kind, detail).during(operation)
+    }
+
+    /// Returns the error with a note after the CA's own sentence.
+    pub(crate) fn noting(mut self, note: &str) -> Self {
+        if let Some(problem) = &mut self.fault.problem {
+            problem.detail = format!("{}; {}", problem.detail, crate::problem::bounded(note, 400));
+        }
+        self
+    }
+
+    /// Returns the error as one of the account.
+    pub(crate) fn of_account(mut self) -> Self {
+        self.fault.kind = AcmeErrorKind::Account;
+        self
     }
 
     pub(crate) fn protocol(detail: impl Into<String>) -> Self {
@@ -241,12 +257,6 @@ impl From<instant_acme::Error> for AcmeError {
                 Ok(ours) => *ours,
                 Err(other) => Self::protocol(crate::problem::bounded(&other.to_string(), 400)),
             },
-            instant_acme::Error::Api(problem) => Fault {
-                status: problem.status,
-                problem: Some(Problem::from(&problem)),
-                ..Fault::new(AcmeErrorKind::Refused, "")
-            }
-            .during(Operation::Setup),
             instant_acme::Error::KeyRejected => Self::new(
                 AcmeErrorKind::InvalidInput,
                 Operation::Account,

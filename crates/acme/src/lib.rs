@@ -2,69 +2,61 @@
 //!
 //! Use it to get certificates from an ACME CA (RFC 8555) by DNS-01 when an order must not be lost in a crash. A
 //! [`Client`] knows one CA; an [`Account`] at it is an [`Authority`]. A [`Driver`] takes an order from
-//! [`order::State::Wanted`] to a checked certificate: it publishes the TXT values of all identifiers, waits until every
-//! server shows them, answers the challenges, sends the CSR, downloads the chain, compares it with the order, and
-//! withdraws the TXT values in any case. Each step is written to a [`Journal`] before it is taken, and an order
-//! resumes from any entry. A failure is data: [`Fault`], [`order::Failure`], [`RateLimit`].
+//! [`Wanted`](order::OrderState::Wanted) to a checked certificate: it publishes the TXT values of all identifiers, waits
+//! until every server shows them, answers the challenges, sends the CSR, downloads the chain, compares it with the
+//! order, and withdraws the TXT values on success and on failure. It writes each step to a [`Journal`] before it takes
+//! the step, and an order resumes from any entry. A failure is data: [`Fault`], [`order::Failure`], [`RateLimit`].
 //!
-//! When to order, and whether the CA's limits allow it, is for the caller to decide; [`PacedAuthority`] keeps to the
-//! CA's requests per second. [`conformance`] checks your own [`Authority`].
+//! When to order, and whether the CA's limits allow it, is the caller's decision; [`PacedAuthority`] keeps to the CA's
+//! requests per second. [`conformance`] checks your own [`Authority`].
 //!
 //! ```
-//! use fleetcert_acme::order::State;
+//! use fleetcert_acme::order::OrderState;
 //! use fleetcert_acme::{
-//!     AccountKey, Client, ClientOptions, Driver, DriverOptions, Job,
-//!     MemoryJournal, NewOrder, NoObserver, Outcome, TermsOfService,
+//!     AccountKey, Client, Driver, Job, MemoryJournal, NewOrder, NoObserver,
+//!     Outcome, TermsOfService::Agreed,
 //! };
-//! use fleetcert_ambient::SystemClock;
 //! use fleetcert_dns::challenge::{ChallengeOptions, Challenges};
 //! use fleetcert_x509::{CsrPolicy, KeyKind, KeyPair, VerifiedCsr, csr_for};
-//! use std::sync::Arc;
-//! # use fleetcert_ambient::SystemEntropy;
+//! # use fleetcert_acme::ClientOptions;
+//! # use fleetcert_ambient::Ambient;
 //! # use fleetcert_dns_lookup::{AuthoritativeVisibility, LookOptions, Servers};
 //! # use fleetcert_nameserver::{NameServer, NameServerHost, Options, ZoneSettings};
 //! # use fleetcert_testkit::{TestCa, TestCaOptions};
+//! # use std::sync::Arc;
 //!
 //! # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
 //! # runtime.block_on(async {
+//! # let ambient = Ambient::system();
 //! # let zone: fleetcert_names::DomainName = "fleet.test".parse()?;
 //! # let host = NameServerHost { name: "ns1.fleet.test".parse()?, addresses: ["127.0.0.1".parse()?].into() };
-//! # let server = NameServer::new([ZoneSettings::new(zone.clone(), [host])], Options::default(), Arc::new(SystemClock))?;
+//! # let server = NameServer::new([ZoneSettings::new(zone.clone(), [host])], Options::default(), ambient.clone())?;
 //! # let listener = server.listen("127.0.0.1:0".parse()?).await?;
 //! # let options = TestCaOptions::new(listener.local_addr());
 //! # let servers = Servers::given(vec![listener.local_addr()])?;
-//! # let (ca, service) = TestCa::start(options, Arc::new(SystemClock), Arc::new(SystemEntropy)).await?;
+//! # let (ca, service) = TestCa::start(options, ambient.clock.clone(), ambient.entropy.clone()).await?;
 //! # let stop = tokio_util::sync::CancellationToken::new();
 //! # tokio::spawn(listener.serve(stop.clone()));
 //! # tokio::spawn(service.serve(stop.clone()));
-//! # let visibility = AuthoritativeVisibility::new(
-//! #     servers, LookOptions::default(), Arc::new(SystemClock), Arc::new(SystemEntropy));
-//! # let (directory, backend) = (ca.directory_url(), server);
+//! # let looks = LookOptions::default();
+//! # let visibility = Arc::new(AuthoritativeVisibility::new(servers, looks, ambient.clone()));
+//! # let (url, backend) = (ca.directory_url(), Arc::new(server));
 //! # let roots_pem = Some(ca.listener_root_pem().as_bytes().to_vec());
 //! # let options = ClientOptions { roots_pem, ..ClientOptions::default() };
-//! // `directory`: the CA's URL. `backend` changes the zone `fleet.test`, and
-//! // `visibility` sees what its servers show.
-//! let clock = Arc::new(SystemClock);
-//! let client = Client::new(directory, &options, clock.clone())?;
-//! let account_key = AccountKey::generate()?; // store it before you register
-//! let account = client.register(account_key, TermsOfService::Agreed).await?;
-//! let challenges = Challenges::new(
-//!     Arc::new(backend),
-//!     Arc::new(visibility),
-//!     clock.clone(),
-//!     ChallengeOptions::default(),
-//! );
-//! let authority = Arc::new(account);
-//! let options = DriverOptions::default();
-//! let driver = Driver { authority, challenges, clock, options };
+//! // `url` is that of the CA's directory, `backend` changes `zone`, and
+//! // `visibility` shows what the zone's servers answer.
+//! let client = Client::new(url, &options, ambient.clone())?;
+//! let account_key = AccountKey::generate()?; // store it first
+//! let account = client.register(account_key, Agreed).await?;
+//! let options = ChallengeOptions::default();
+//! let challenges = Challenges::new(backend, visibility, ambient.clone(), options);
+//! let driver = Driver::new(account, challenges, ambient);
 //!
-//! let key = KeyPair::generate(KeyKind::P256)?;
-//! let csr = csr_for(&"xi8qz.fleet.test".parse()?, &key)?;
+//! let names = "xi8qz.fleet.test".parse()?;
+//! let csr = csr_for(&names, &KeyPair::generate(KeyKind::P256)?)?;
 //! let csr = VerifiedCsr::parse(&csr, &CsrPolicy::lets_encrypt())?;
-//! let zone = "fleet.test".parse()?;
-//! let job = Job { zone: &zone, csr: &csr, roots: None, lifetime: None };
-//! let order = NewOrder::new("xi8qz.fleet.test".parse()?);
-//! let wanted = State::Wanted { order };
+//! let job = Job::new(&zone, &csr);
+//! let wanted = OrderState::Wanted { order: NewOrder::new(names) };
 //! let journal = MemoryJournal::default(); // yours outlives a crash
 //! match driver.drive(&job, wanted, &journal, &NoObserver).await? {
 //!     Outcome::Issued { chain, .. } => println!("{}", chain.to_pem()),
@@ -92,13 +84,15 @@ pub use authority::{
     RevocationReason,
 };
 pub use client::{
-    Account, AccountFile, AccountKey, Client, ClientOptions, Credentials, TermsOfService, Traffic,
+    Account, AccountFile, AccountKey, Client, ClientOptions, Credentials, ExternalAccount, Registration,
+    TermsOfService, Traffic,
 };
 pub use driver::{
-    Driver, DriverOptions, Entry, Job, Journal, JournalError, MemoryJournal, NoObserver, Observer, Outcome,
-    Step,
+    ChainPreference, Driver, DriverOptions, Entry, Job, Journal, JournalError, MemoryJournal, NoObserver,
+    Observer, Outcome, Step,
 };
 pub use error::{AcmeError, AcmeErrorKind, Fault, Operation};
+pub use fleetcert_jose::ProblemKind;
 pub use paced::PacedAuthority;
-pub use problem::{Problem, ProblemKind};
+pub use problem::Problem;
 pub use rate_limit::{NamePause, RateLimit};

@@ -1,15 +1,15 @@
 //! An authority that keeps to the CA's limits of requests per second.
 
-use parking_lot::Mutex;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use fleetcert_ambient::Clock;
+use fleetcert_ambient::Ambient;
 use fleetcert_names::Identifier;
 use fleetcert_schedule::pacer::{Endpoint, Pace, Pacer};
 use fleetcert_x509::CertificateId;
+use parking_lot::Mutex;
 
 use crate::{
     AcmeError, AcmeErrorKind, Authority, Dns01, Fault, NewOrder, Operation, OrderHandle, OrderStatus,
@@ -22,8 +22,7 @@ use crate::{
 /// that would wait for more than half a minute, for example because a busy server named an hour, fails at once with
 /// [`RateLimited`](AcmeErrorKind::RateLimited) and that time, and nothing is sent: the caller may hold a lease.
 ///
-/// It counts calls. A call is one request, and sometimes one more, for a new nonce. The margin of the pacer is for
-/// these.
+/// It counts calls. A call is one request, and sometimes one more for a new nonce, for which the pacer keeps a margin.
 #[derive(Clone)]
 pub struct PacedAuthority {
     authority: Arc<dyn Authority>,
@@ -32,13 +31,13 @@ pub struct PacedAuthority {
 
 struct SharedPacer {
     pacer: Mutex<Pacer>,
-    clock: Arc<dyn Clock>,
+    ambient: Ambient,
 }
 
 impl PacedAuthority {
     /// Returns the authority with the limits of the pacer.
-    pub fn new(authority: Arc<dyn Authority>, pacer: Pacer, clock: Arc<dyn Clock>) -> Self {
-        Self { authority, pace: Arc::new(SharedPacer { pacer: Mutex::new(pacer), clock }) }
+    pub fn new(authority: Arc<dyn Authority>, pacer: Pacer, ambient: Ambient) -> Self {
+        Self { authority, pace: Arc::new(SharedPacer { pacer: Mutex::new(pacer), ambient }) }
     }
 }
 
@@ -54,21 +53,21 @@ impl SharedPacer {
                 return Err(not_sent(wait).during(operation));
             }
             // In steps, because the clock may be set meanwhile.
-            self.clock.sleep(wait.min(PACER_POLL)).await;
+            self.ambient.sleep(wait.min(PACER_POLL)).await;
         }
         let answer = call.await;
         if let Err(error) = &answer
             && is_of_load_balancer(error)
         {
             let retry_after = error.fault().retry_after;
-            self.pacer().refused(endpoint, retry_after, self.clock.now());
+            self.pacer().refused(endpoint, retry_after, self.ambient.now());
         }
         answer
     }
 
     /// Returns the time to wait, or `None` if the call is counted and may start.
     fn wait(&self, endpoint: Endpoint) -> Option<Duration> {
-        match self.pacer().take(endpoint, self.clock.now()) {
+        match self.pacer().take(endpoint, self.ambient.now()) {
             Pace::Now => None,
             Pace::After { wait, .. } => Some(wait.max(Duration::from_millis(1))),
         }
@@ -90,7 +89,7 @@ fn not_sent(wait: Duration) -> Fault {
     Fault { retry_after: Some(wait), ..Fault::new(AcmeErrorKind::RateLimited, detail) }
 }
 
-/// Whether the error is a 503 of the load balancer. A limit of the account is a problem document instead.
+/// Returns whether the error is a 503 of the load balancer. A limit of the account is a problem document instead.
 fn is_of_load_balancer(error: &AcmeError) -> bool {
     error.kind() == AcmeErrorKind::Unavailable && error.fault().status == Some(503)
 }
@@ -161,6 +160,10 @@ impl OrderHandle for PacedOrder {
         self.pace.paced((Endpoint::Other, Operation::ReadChallenges), self.handle.challenges()).await
     }
 
+    fn known_challenges(&self) -> Vec<Dns01> {
+        self.handle.known_challenges()
+    }
+
     async fn answer(&mut self, identifier: &Identifier) -> Result<(), AcmeError> {
         self.pace.paced((Endpoint::Other, Operation::Answer), self.handle.answer(identifier)).await
     }
@@ -175,6 +178,10 @@ impl OrderHandle for PacedOrder {
 
     async fn certificate(&mut self) -> Result<Vec<u8>, AcmeError> {
         self.pace.paced((Endpoint::Other, Operation::Download), self.handle.certificate()).await
+    }
+
+    async fn alternate_chains(&mut self) -> Result<Vec<Vec<u8>>, AcmeError> {
+        self.pace.paced((Endpoint::Other, Operation::Download), self.handle.alternate_chains()).await
     }
 }
 
@@ -194,15 +201,16 @@ impl fmt::Debug for SharedPacer {
 mod tests {
     use std::time::SystemTime;
 
+    use fleetcert_ambient::{Clock, SeededEntropy};
     use fleetcert_schedule::pacer::{Rate, Rates};
 
     use super::*;
 
     /// A clock that only sleeping advances.
     #[derive(Clone, Debug)]
-    struct Waited(Arc<Mutex<SystemTime>>);
+    struct SleepClock(Arc<Mutex<SystemTime>>);
 
-    impl Clock for Waited {
+    impl Clock for SleepClock {
         fn now(&self) -> SystemTime {
             *self.0.lock()
         }
@@ -215,7 +223,7 @@ mod tests {
     /// An authority that records when it is called, and can be made busy for one call.
     #[derive(Debug)]
     struct RecordingAuthority {
-        clock: Waited,
+        clock: SleepClock,
         at: Mutex<Vec<SystemTime>>,
         busy: Mutex<Option<Option<Duration>>>,
     }
@@ -239,7 +247,7 @@ mod tests {
         }
 
         async fn renewal_info(&self, _: &CertificateId) -> Result<RenewalInfo, AcmeError> {
-            unreachable!("no test asks")
+            unreachable!("no test reads a window")
         }
 
         async fn revoke(&self, _: &[u8], _: RevocationReason) -> Result<(), AcmeError> {
@@ -252,16 +260,17 @@ mod tests {
         NewOrder::new("a.fleet.test".parse().unwrap())
     }
 
-    fn setting(rates: Rates) -> (PacedAuthority, Arc<RecordingAuthority>, Waited) {
+    fn setting(rates: Rates) -> (PacedAuthority, Arc<RecordingAuthority>, SleepClock) {
         let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-        let clock = Waited(Arc::new(Mutex::new(start)));
+        let clock = SleepClock(Arc::new(Mutex::new(start)));
         let asked = Arc::new(RecordingAuthority {
             clock: clock.clone(),
             at: Mutex::default(),
             busy: Mutex::default(),
         });
         let pacer = Pacer::new(rates, 1000);
-        (PacedAuthority::new(asked.clone(), pacer, Arc::new(clock.clone())), asked, clock)
+        let ambient = Ambient { clock: Arc::new(clock.clone()), entropy: Arc::new(SeededEntropy::new(1)) };
+        (PacedAuthority::new(asked.clone(), pacer, ambient), asked, clock)
     }
 
     #[tokio::test]
@@ -282,7 +291,7 @@ mod tests {
         // A hundred after the burst, and not slower than that.
         let took = clock.now().duration_since(start).unwrap();
         assert!(took >= Duration::from_secs(5) && took < Duration::from_millis(5200), "{took:?}");
-        // The other has a rate of its own.
+        // Another endpoint has a rate of its own.
         paced.revoke(&[], RevocationReason::Unspecified).await.unwrap();
         assert_eq!(clock.now().duration_since(start).unwrap(), took);
     }

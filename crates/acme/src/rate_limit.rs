@@ -1,6 +1,6 @@
 //! Refusals because of a rate limit, read into values.
 //!
-//! The sentences are those of Boulder, the server of Let's Encrypt. Of another CA the wait alone is understood.
+//! The sentences are those of Boulder, the server of Let's Encrypt. From another CA's refusal only the wait is read.
 
 mod duration;
 mod pause;
@@ -19,18 +19,18 @@ use fleetcert_schedule::budget::ReachedLimit;
 /// [`RateLimited`](crate::ProblemKind::RateLimited).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RateLimit {
-    /// A limit is reached. Its time to wait is what the CA says, or a minute, and at most a week: then each bucket of
-    /// Let's Encrypt is full again. [`ReachedLimit::of_order`] finds the bucket that it is about.
+    /// A limit is reached. The wait is the one that the CA names, or a minute, and at most a week: by then each bucket of
+    /// Let's Encrypt is full again. [`ReachedLimit::of_order`] finds the bucket.
     Reached(ReachedLimit),
-    /// The CA has paused names of the account. Only an operator can lift that.
+    /// The CA has paused names of the account. Only an operator can lift the pause.
     Paused(NamePause),
 }
 
 /// Wait where the refusal names none.
 const DEFAULT_WAIT: Duration = Duration::from_secs(60);
-/// Longest wait that is believed.
+/// Longest wait that is read.
 const MAX_WAIT: Duration = Duration::from_secs(7 * 86_400);
-/// Octets of a sentence that are read.
+/// Maximum octets of a sentence that are read.
 const MAX_DETAIL: usize = 64 * 1024;
 
 impl RateLimit {
@@ -55,7 +55,7 @@ impl RateLimit {
     }
 }
 
-/// Cuts a text of any length.
+/// Returns the beginning of a text.
 fn clip(text: &str) -> &str {
     let mut end = text.len().min(MAX_DETAIL);
     while !text.is_char_boundary(end) {

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::{Clock, Entropy, SystemClock, SystemEntropy};
 
-/// What a part of a program takes from the machine: the time, a way to wait, and randomness. Clones share both.
+/// Time, waits and randomness: everything that a program takes from the machine. Clones share the same sources.
 ///
 /// Every constructor of the workspace that needs a clock or randomness takes this one value.
 ///
@@ -26,14 +26,14 @@ use crate::{Clock, Entropy, SystemClock, SystemEntropy};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Ambient {
-    /// The time, and waits.
+    /// Clock for the time and for waits.
     pub clock: Arc<dyn Clock>,
-    /// Randomness.
+    /// Source of random numbers.
     pub entropy: Arc<dyn Entropy>,
 }
 
 impl Ambient {
-    /// Returns the clock and the randomness of the machine.
+    /// Returns the clock and the entropy of the machine.
     pub fn system() -> Self {
         Self { clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy) }
     }

@@ -16,7 +16,7 @@ use std::time::Duration;
 /// assert_eq!(backoff.delay(3), Duration::from_millis(400));
 /// assert_eq!(backoff.delay(50), Duration::from_secs(5));
 /// let spread = backoff.jittered(3, 0x5eed);
-/// assert!(spread >= Duration::from_millis(200) && spread <= Duration::from_millis(400));
+/// assert!((200..=400).contains(&spread.as_millis()));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {

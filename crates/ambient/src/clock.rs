@@ -1,4 +1,4 @@
-//! The clock as a seam, and the clock of the machine.
+//! The clock as a trait, and the clock of the machine.
 
 use std::fmt;
 use std::future::Future;
@@ -6,15 +6,14 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
-/// What time it is, and how to wait.
+/// A source of time and of waits.
 ///
-/// Both stand in one trait because they must agree: under virtual time a wait ends when the virtual time
-/// comes, not when the machine's does.
+/// One trait has both because they must agree: under virtual time, a wait ends when virtual time reaches its end.
 pub trait Clock: Send + Sync + fmt::Debug {
-    /// The time now.
+    /// Returns the current time.
     fn now(&self) -> SystemTime;
 
-    /// Waits for `duration`. Dropping the future gives up the wait and has no other effect.
+    /// Waits for `duration`. Dropping the future ends the wait and has no other effect.
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }
 
@@ -33,7 +32,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// The time that a wait was given has passed.
+/// The error of [`timeout`]: the time limit passed before the work was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Elapsed;
 
@@ -48,7 +47,7 @@ impl std::error::Error for Elapsed {}
 /// Runs `work` for at most `limit` of the clock's time.
 ///
 /// # Errors
-/// [`Elapsed`] when the time is over first; `work` is then dropped where it stands.
+/// [`Elapsed`] if the limit passes first. `work` is then dropped.
 ///
 /// ```
 /// use fleetcert_ambient::{Elapsed, SystemClock, timeout};
@@ -56,7 +55,8 @@ impl std::error::Error for Elapsed {}
 /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
 /// # runtime.block_on(async {
 /// let endless = std::future::pending::<()>();
-/// assert_eq!(timeout(&SystemClock, Duration::from_millis(1), endless).await, Err(Elapsed));
+/// let limit = Duration::from_millis(1);
+/// assert_eq!(timeout(&SystemClock, limit, endless).await, Err(Elapsed));
 /// # });
 /// ```
 pub async fn timeout<T>(
@@ -65,8 +65,8 @@ pub async fn timeout<T>(
     work: impl Future<Output = T>,
 ) -> Result<T, Elapsed> {
     let mut work = pin!(work);
-    // Looked at also when the work has used up what tokio lets a task do before it yields: else work that does so in
-    // each poll is never late.
+    // Exempt from tokio's cooperative budget: otherwise work that uses up its budget in every poll would never
+    // time out.
     let mut end = pin!(tokio::task::coop::unconstrained(clock.sleep(limit)));
     std::future::poll_fn(|context| {
         if let Poll::Ready(value) = work.as_mut().poll(context) {
@@ -82,13 +82,13 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn work_that_is_done_in_time_wins() {
+    async fn work_done_in_time_returns_its_value() {
         let work = async { 7 };
         assert_eq!(timeout(&SystemClock, Duration::ZERO, work).await, Ok(7));
     }
 
     #[tokio::test]
-    async fn work_that_never_leaves_anything_of_the_budget_is_late_too() {
+    async fn work_that_uses_up_its_cooperative_budget_times_out() {
         let busy = async {
             loop {
                 tokio::task::consume_budget().await;
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn late_work_is_dropped() {
+    async fn late_work_times_out() {
         let late = SystemClock.sleep(Duration::from_secs(10));
         assert_eq!(timeout(&SystemClock, Duration::from_secs(9), late).await, Err(Elapsed));
     }

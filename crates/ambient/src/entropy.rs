@@ -1,13 +1,13 @@
-//! Randomness as a seam.
+//! Randomness as a trait, with the sources of programs and of tests.
 
 use parking_lot::Mutex;
 use std::fmt;
 
 /// A source of random bytes.
 ///
-/// Implementers MUST give bytes fit for keys and labels, except where the type says that it is for tests.
+/// Implementers MUST return bytes fit for keys and labels, unless the type's documentation says that it is for tests.
 pub trait Entropy: Send + Sync + fmt::Debug {
-    /// Fills `bytes`.
+    /// Fills `bytes` with random bytes.
     fn fill(&self, bytes: &mut [u8]);
 
     /// Returns a random number.
@@ -18,25 +18,25 @@ pub trait Entropy: Send + Sync + fmt::Debug {
     }
 }
 
-/// The random numbers of the operating system.
+/// The random number generator of the operating system.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
     fn fill(&self, bytes: &mut [u8]) {
-        // A program that cannot get random bytes must not go on to make names and nonces without them.
+        // Without random bytes, names and nonces would be predictable: it is safer to stop.
         getrandom::fill(bytes).expect("the operating system gives random bytes");
     }
 }
 
-/// Bytes that look random and repeat for the same seed. **For tests only**: anybody can foretell them.
+/// A reproducible stream for a seed. **For tests only**: anyone can predict it.
 #[derive(Debug)]
 pub struct SeededEntropy {
     state: Mutex<u64>,
 }
 
 impl SeededEntropy {
-    /// The stream that belongs to `seed`.
+    /// Returns the stream of `seed`.
     pub fn new(seed: u64) -> Self {
         Self { state: Mutex::new(seed) }
     }
@@ -51,7 +51,7 @@ impl Entropy for SeededEntropy {
     }
 }
 
-/// SplitMix64 (Steele, Lea and Flood, 2014): a full period and no bad seeds, in four lines.
+/// SplitMix64 (Steele, Lea and Flood, 2014): full period and no bad seeds.
 fn next(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut z = *state;
@@ -64,26 +64,26 @@ fn next(state: &mut u64) -> u64 {
 mod tests {
     use super::*;
 
-    fn sixteen(source: &dyn Entropy) -> [u8; 16] {
+    fn sixteen_bytes(source: &dyn Entropy) -> [u8; 16] {
         let mut bytes = [0; 16];
         source.fill(&mut bytes);
         bytes
     }
 
     #[test]
-    fn a_seed_repeats_and_two_seeds_differ() {
-        assert_eq!(sixteen(&SeededEntropy::new(1)), sixteen(&SeededEntropy::new(1)));
-        assert_ne!(sixteen(&SeededEntropy::new(1)), sixteen(&SeededEntropy::new(2)));
+    fn equal_seeds_repeat_and_other_seeds_differ() {
+        assert_eq!(sixteen_bytes(&SeededEntropy::new(1)), sixteen_bytes(&SeededEntropy::new(1)));
+        assert_ne!(sixteen_bytes(&SeededEntropy::new(1)), sixteen_bytes(&SeededEntropy::new(2)));
     }
 
     #[test]
-    fn the_stream_goes_on() {
+    fn stream_does_not_repeat_itself() {
         let source = SeededEntropy::new(1);
-        assert_ne!(sixteen(&source), sixteen(&source));
+        assert_ne!(sixteen_bytes(&source), sixteen_bytes(&source));
     }
 
     #[test]
-    fn the_system_does_not_repeat() {
-        assert_ne!(sixteen(&SystemEntropy), sixteen(&SystemEntropy));
+    fn system_entropy_does_not_repeat() {
+        assert_ne!(sixteen_bytes(&SystemEntropy), sixteen_bytes(&SystemEntropy));
     }
 }

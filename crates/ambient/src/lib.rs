@@ -1,13 +1,12 @@
 //! Time and randomness as values that a program passes in.
 //!
-//! No crate of the workspace reads the clock of the machine or its random numbers by itself: constructors take an
-//! [`Ambient`], which holds a [`Clock`] and an [`Entropy`]. A test lets ninety days pass in a millisecond, and a
-//! simulation repeats itself to the byte.
+//! No crate of the workspace reads the clock or the random number generator of the machine by itself: constructors
+//! take an [`Ambient`], which holds a [`Clock`] and an [`Entropy`]. A test passes ninety days in a millisecond, and
+//! a simulation repeats itself to the byte.
 //!
-//! A program passes [`Ambient::system()`]; a test passes a [`ManualClock`] or a
-//! [`TokioClock`], and [`SeededEntropy`]. [`timeout`] bounds any
-//! future by a clock, [`Backoff`] computes the delays between
-//! attempts, and [`retry_after`] reads the wait that an HTTP server asks for.
+//! A program passes [`Ambient::system()`]. A test passes a [`ManualClock`] or a [`TokioClock`], and a
+//! [`SeededEntropy`]. [`timeout`] bounds any future by a clock, [`Backoff`] computes the delays between attempts, and
+//! [`retry_after`] parses the wait that an HTTP server asks for.
 //!
 //! ```
 //! use fleetcert_ambient::{Clock, ManualClock};
@@ -15,8 +14,8 @@
 //!
 //! let clock = ManualClock::starting_at(SystemTime::UNIX_EPOCH);
 //! clock.advance(Duration::from_secs(90 * 86_400));
-//! let then = SystemTime::UNIX_EPOCH + Duration::from_secs(7_776_000);
-//! assert_eq!(clock.now(), then);
+//! let expected = SystemTime::UNIX_EPOCH + Duration::from_secs(7_776_000);
+//! assert_eq!(clock.now(), expected);
 //! ```
 
 mod ambient;

@@ -1,4 +1,4 @@
-//! A clock that stands still until a test moves it.
+//! A clock that a test moves.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::future::Future;
@@ -9,26 +9,26 @@ use std::time::{Duration, SystemTime};
 
 use crate::Clock;
 
-/// Virtual time. It stands still until [`advance`](ManualClock::advance) is called, and then wakes every wait
-/// that has ended. Clones show the same time.
+/// Virtual time that changes only by [`advance`](ManualClock::advance), which wakes every wait that has ended. Clones
+/// show the same time.
 #[derive(Clone, Debug)]
 pub struct ManualClock {
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<ManualTime>>,
 }
 
 #[derive(Debug)]
-struct State {
+struct ManualTime {
     now: SystemTime,
     waiting: Vec<Waker>,
 }
 
 impl ManualClock {
-    /// A clock that shows `start`.
+    /// Returns a clock that shows `start`.
     pub fn starting_at(start: SystemTime) -> Self {
-        Self { state: Arc::new(Mutex::new(State { now: start, waiting: Vec::new() })) }
+        Self { state: Arc::new(Mutex::new(ManualTime { now: start, waiting: Vec::new() })) }
     }
 
-    /// Moves the time on by `duration` and wakes all waits, so that they look again.
+    /// Advances the time by `duration` and wakes all waits to check it.
     pub fn advance(&self, duration: Duration) {
         let waiting = {
             let mut state = self.lock();
@@ -40,7 +40,7 @@ impl ManualClock {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ManualTime> {
         self.state.lock()
     }
 }
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_wait_ends_when_the_virtual_time_comes() {
+    async fn wait_ends_when_virtual_time_reaches_its_end() {
         let clock = ManualClock::starting_at(SystemTime::UNIX_EPOCH);
         let sleeper = {
             let clock = clock.clone();

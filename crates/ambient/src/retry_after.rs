@@ -1,10 +1,10 @@
-//! The wait that a server asks for.
+//! The `Retry-After` header.
 
 use std::time::{Duration, SystemTime};
 
-/// Reads the value of a `Retry-After` header (RFC 9110 section 10.2.3): the wait from `now`, at most `max`.
+/// Parses the value of a `Retry-After` header (RFC 9110 section 10.2.3): the wait from `now`, at most `max`.
 ///
-/// The value is a number of seconds or a date. A date that has passed is no wait. Returns `None` for other text.
+/// The value is a number of seconds or a date. A date in the past gives zero. Returns `None` for any other text.
 ///
 /// ```
 /// use fleetcert_ambient::retry_after;
@@ -12,14 +12,15 @@ use std::time::{Duration, SystemTime};
 ///
 /// let (now, day) = (SystemTime::UNIX_EPOCH, Duration::from_secs(86_400));
 /// assert_eq!(retry_after("120", now, day), Some(Duration::from_secs(120)));
-/// assert_eq!(retry_after("Thu, 01 Jan 1970 00:01:00 GMT", now, day), Some(Duration::from_secs(60)));
+/// let date = "Thu, 01 Jan 1970 00:01:00 GMT";
+/// assert_eq!(retry_after(date, now, day), Some(Duration::from_secs(60)));
 /// assert_eq!(retry_after("9999999", now, day), Some(day));
 /// assert_eq!(retry_after("soon", now, day), None);
 /// ```
 pub fn retry_after(value: &str, now: SystemTime, max: Duration) -> Option<Duration> {
     let value = value.trim();
     let wait = if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        // A number that a u64 cannot hold is still a number.
+        // A number too large for a u64 is still a number.
         value.parse().map_or(max, Duration::from_secs)
     } else {
         httpdate::parse_http_date(value.get(..MAX_DATE).unwrap_or(value))
@@ -30,7 +31,7 @@ pub fn retry_after(value: &str, now: SystemTime, max: Duration) -> Option<Durati
     Some(wait.min(max))
 }
 
-/// Octets that are read of a date; its longest form has fewer.
+/// Maximum octets of a date that is parsed. The longest form is shorter.
 const MAX_DATE: usize = 64;
 
 #[cfg(test)]
@@ -46,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn seconds_and_all_three_forms_of_date_are_read() {
+    fn seconds_and_all_three_date_forms_are_parsed() {
         let seconds = |s| Some(Duration::from_secs(s));
         assert_eq!(wait("0"), seconds(0));
         assert_eq!(wait(" 120 "), seconds(120));
@@ -59,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn other_values_are_ignored() {
+    fn other_values_give_none() {
         for value in ["", "soon", "-1", "+5", "1.5", "12 s", "0x10", "١٢"] {
             assert_eq!(wait(value), None, "{value:?}");
         }

@@ -1,4 +1,4 @@
-//! A clock that follows tokio's own time.
+//! A clock that follows tokio's time.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,12 +8,12 @@ use tokio::time::Instant;
 
 use crate::Clock;
 
-/// The time of the tokio runtime, counted from a moment of the caller's choice.
+/// The time of the tokio runtime, counted from a time of the caller's choice.
 ///
-/// Under `tokio::time::pause` (or `#[tokio::test(start_paused = true)]`) it is virtual: whenever every task waits, time
-/// jumps to the end of the shortest wait. A program with workers and timers then lives through months in seconds, and
-/// a test can prove that something does *not* happen. Its work must not wait for sockets, which tokio's virtual time
-/// does not know. Clones show the same time.
+/// Under `tokio::time::pause` (or `#[tokio::test(start_paused = true)]`) it is virtual: whenever every task waits,
+/// time jumps to the end of the shortest wait. A program with workers and timers runs through months in seconds, and
+/// a test can prove that something does *not* happen. Such a program must not wait for sockets, which tokio's virtual
+/// time does not cover. Clones show the same time.
 ///
 /// ```
 /// use fleetcert_ambient::{Clock, TokioClock};
@@ -35,7 +35,7 @@ pub struct TokioClock {
 }
 
 impl TokioClock {
-    /// Returns a clock that shows `start` now. Call it inside a tokio runtime.
+    /// Returns a clock that shows `start` now. Must be called inside a tokio runtime.
     pub fn starting_at(start: SystemTime) -> Self {
         Self { start, origin: Instant::now() }
     }

@@ -24,12 +24,11 @@
 //! After a restart it does not know what it wrote.
 //!
 //! ```
-//! # use std::sync::Arc;
-//! # use fleetcert_ambient::{SystemClock, SystemEntropy};
+//! # use fleetcert_ambient::Ambient;
 //! use fleetcert_dns_http::acme_dns::{AcmeDnsAccount, AcmeDnsBackend};
 //! # use fleetcert_dns_http::{HttpClient, HttpOptions};
 //!
-//! # let http = HttpClient::new(HttpOptions::default(), Arc::new(SystemClock), Arc::new(SystemEntropy))?;
+//! # let http = HttpClient::new(HttpOptions::default(), Ambient::system())?;
 //! let account = AcmeDnsAccount {
 //!     full_domain: "8e5700ea-a4bf-41c7-8a77-e990661dcc6a.auth.example.org".parse()?,
 //!     subdomain: "8e5700ea-a4bf-41c7-8a77-e990661dcc6a".to_owned(),
@@ -37,7 +36,8 @@
 //!     password: "the key".into(),
 //! };
 //! let names = [("_acme-challenge.www.example.com".parse()?, account)];
-//! let backend = AcmeDnsBackend::new("https://auth.example.org".parse()?, names, &http);
+//! let url = "https://auth.example.org".parse()?;
+//! let backend = AcmeDnsBackend::new(url, names, &http);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

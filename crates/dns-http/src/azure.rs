@@ -56,12 +56,11 @@
 //! - Alias record sets are never touched: a change of one is `InvalidInput`.
 //!
 //! ```
-//! # use std::sync::Arc;
-//! # use fleetcert_ambient::{SystemClock, SystemEntropy};
+//! # use fleetcert_ambient::Ambient;
 //! use fleetcert_dns_http::azure::{AzureBackend, AzureCredentials, AzureOptions};
 //! # use fleetcert_dns_http::{HttpClient, HttpOptions};
 //!
-//! # let http = HttpClient::new(HttpOptions::default(), Arc::new(SystemClock), Arc::new(SystemEntropy))?;
+//! # let http = HttpClient::new(HttpOptions::default(), Ambient::system())?;
 //! let credentials = AzureCredentials::ClientSecret {
 //!     tenant_id: "72f988bf-…".to_owned(),
 //!     client_id: "4f5e6d7c-…".to_owned(),

@@ -38,8 +38,6 @@ pub use options::HttpOptions;
 pub(crate) use api::Api;
 pub(crate) use authorize::{Authorizer, Outgoing};
 pub(crate) use call::Call;
-#[cfg(feature = "__pages")]
-pub(crate) use pages::PageCount;
 pub(crate) use reply::Reply;
 pub(crate) use request::{Repeat, Request};
 #[cfg(any(

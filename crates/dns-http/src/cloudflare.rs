@@ -41,14 +41,13 @@
 //! - `403` with code 10000 can be a token that is wrong as well as one without the right; it is reported as `Refused`.
 //!
 //! ```
-//! # use std::sync::Arc;
-//! # use fleetcert_ambient::{SystemClock, SystemEntropy};
+//! # use fleetcert_ambient::Ambient;
 //! use fleetcert_dns_http::cloudflare::{CloudflareBackend, CloudflareOptions};
 //! # use fleetcert_dns_http::{HttpClient, HttpOptions};
 //!
-//! # let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
-//! # let http = HttpClient::new(HttpOptions::default(), clock, entropy)?;
-//! let backend = CloudflareBackend::new(CloudflareOptions::new("the API token".into()), &http);
+//! # let http = HttpClient::new(HttpOptions::default(), Ambient::system())?;
+//! let options = CloudflareOptions::new("the API token".into());
+//! let backend = CloudflareBackend::new(options, &http);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

@@ -25,13 +25,11 @@
 //! - The secondaries have a change after some seconds to a minute.
 //!
 //! ```
-//! # use std::sync::Arc;
-//! # use fleetcert_ambient::{SystemClock, SystemEntropy};
+//! # use fleetcert_ambient::Ambient;
 //! use fleetcert_dns_http::desec::{DesecBackend, DesecOptions};
 //! # use fleetcert_dns_http::{HttpClient, HttpOptions};
 //!
-//! # let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
-//! # let http = HttpClient::new(HttpOptions::default(), clock, entropy)?;
+//! # let http = HttpClient::new(HttpOptions::default(), Ambient::system())?;
 //! let backend = DesecBackend::new(DesecOptions::new("the token".into()), &http);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -24,14 +24,15 @@
 //!   of more than 255 octets is not documented.
 //!
 //! ```
-//! # use std::sync::Arc;
-//! # use fleetcert_ambient::{SystemClock, SystemEntropy};
-//! use fleetcert_dns_http::digitalocean::{DigitalOceanBackend, DigitalOceanOptions};
+//! # use fleetcert_ambient::Ambient;
+//! use fleetcert_dns_http::digitalocean::{
+//!     DigitalOceanBackend, DigitalOceanOptions,
+//! };
 //! # use fleetcert_dns_http::{HttpClient, HttpOptions};
 //!
-//! # let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
-//! # let http = HttpClient::new(HttpOptions::default(), clock, entropy)?;
-//! let backend = DigitalOceanBackend::new(DigitalOceanOptions::new("the token".into()), &http);
+//! # let http = HttpClient::new(HttpOptions::default(), Ambient::system())?;
+//! let options = DigitalOceanOptions::new("the token".into());
+//! let backend = DigitalOceanBackend::new(options, &http);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

@@ -19,7 +19,8 @@
 //! ```text
 //! gcloud iam roles create fleetcert --project=PROJECT --file=role.yaml
 //! gcloud dns managed-zones add-iam-policy-binding ZONE \
-//!     --member=serviceAccount:fleetcert@PROJECT.iam.gserviceaccount.com --role=projects/PROJECT/roles/fleetcert
+//!     --member=serviceAccount:fleetcert@PROJECT.iam.gserviceaccount.com \
+//!     --role=projects/PROJECT/roles/fleetcert
 //! ```
 //!
 //! Zones that are not named in [`GoogleOptions::managed_zones`] are looked for by their names, for which
@@ -47,8 +48,10 @@
 //!
 //! ```
 //! # use std::sync::Arc;
-//! # use fleetcert_ambient::{SystemClock, SystemEntropy};
-//! use fleetcert_dns_http::google::{GoogleBackend, GoogleCredentials, GoogleOptions};
+//! # use fleetcert_ambient::Ambient;
+//! use fleetcert_dns_http::google::{
+//!     GoogleBackend, GoogleCredentials, GoogleOptions,
+//! };
 //! # use fleetcert_dns_http::{AccessToken, CredentialError, HttpClient, HttpOptions, TokenSource};
 //! # #[derive(Debug)] struct MetadataServer;
 //! # #[async_trait::async_trait]
@@ -56,10 +59,11 @@
 //! #     async fn token(&self) -> Result<AccessToken, CredentialError> { Err(CredentialError::refused("a test")) }
 //! # }
 //!
-//! # let http = HttpClient::new(HttpOptions::default(), Arc::new(SystemClock), Arc::new(SystemEntropy))?;
-//! // Or: GoogleCredentials::Key(ServiceAccountKey::parse(&std::fs::read_to_string("key.json")?)?)
+//! # let http = HttpClient::new(HttpOptions::default(), Ambient::system())?;
+//! // Or GoogleCredentials::Key(ServiceAccountKey::parse(&json)?)
 //! let credentials = GoogleCredentials::Source(Arc::new(MetadataServer));
-//! let backend = GoogleBackend::new(GoogleOptions::new("my-project", credentials), &http);
+//! let options = GoogleOptions::new("my-project", credentials);
+//! let backend = GoogleBackend::new(options, &http);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

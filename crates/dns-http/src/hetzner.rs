@@ -24,14 +24,13 @@
 //! - A zone in secondary mode cannot be changed: `Refused`.
 //!
 //! ```
-//! # use std::sync::Arc;
-//! # use fleetcert_ambient::{SystemClock, SystemEntropy};
+//! # use fleetcert_ambient::Ambient;
 //! use fleetcert_dns_http::hetzner::{HetznerBackend, HetznerOptions};
 //! # use fleetcert_dns_http::{HttpClient, HttpOptions};
 //!
-//! # let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
-//! # let http = HttpClient::new(HttpOptions::default(), clock, entropy)?;
-//! let backend = HetznerBackend::new(HetznerOptions::new("the token".into()), &http);
+//! # let http = HttpClient::new(HttpOptions::default(), Ambient::system())?;
+//! let options = HetznerOptions::new("the token".into());
+//! let backend = HetznerBackend::new(options, &http);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

@@ -21,13 +21,11 @@
 //!
 //! ```
 //! # #[cfg(feature = "cloudflare")] {
-//! use fleetcert_ambient::{SystemClock, SystemEntropy};
+//! use fleetcert_ambient::Ambient;
 //! use fleetcert_dns_http::cloudflare::{CloudflareBackend, CloudflareOptions};
 //! use fleetcert_dns_http::{HttpClient, HttpOptions};
-//! use std::sync::Arc;
 //!
-//! let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
-//! let http = HttpClient::new(HttpOptions::default(), clock, entropy)?;
+//! let http = HttpClient::new(HttpOptions::default(), Ambient::system())?;
 //! let options = CloudflareOptions::new("the API token".into());
 //! let backend = CloudflareBackend::new(options, &http);
 //! # let _: &dyn fleetcert_dns::DnsBackend = &backend;

@@ -35,13 +35,14 @@
 //!   [`min_ttl`](LongTailOptions::min_ttl).
 //!
 //! ```
-//! # use std::sync::Arc;
-//! # use fleetcert_ambient::SystemClock;
-//! use fleetcert_dns_http::long_tail::{LongTailBackend, LongTailOptions, dns_update::DnsUpdater};
+//! # use fleetcert_ambient::Ambient;
+//! use fleetcert_dns_http::long_tail::dns_update::DnsUpdater;
+//! use fleetcert_dns_http::long_tail::{LongTailBackend, LongTailOptions};
 //!
-//! let provider = DnsUpdater::new_gandiv5("the API key", None).map_err(|error| error.to_string())?;
+//! let provider = DnsUpdater::new_gandiv5("the API key", None);
+//! let provider = provider.map_err(|error| error.to_string())?;
 //! let options = LongTailOptions::new(["fleet.example.com".parse()?]);
-//! let backend = LongTailBackend::new(provider, options, Arc::new(SystemClock));
+//! let backend = LongTailBackend::new(provider, options, Ambient::system());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

@@ -34,13 +34,13 @@
 //! - Disabled records of a set that is written are kept as they are.
 //!
 //! ```
-//! # use std::sync::Arc;
-//! # use fleetcert_ambient::{SystemClock, SystemEntropy};
+//! # use fleetcert_ambient::Ambient;
 //! use fleetcert_dns_http::powerdns::{PowerDnsBackend, PowerDnsOptions};
 //! # use fleetcert_dns_http::{HttpClient, HttpOptions};
 //!
-//! # let http = HttpClient::new(HttpOptions::default(), Arc::new(SystemClock), Arc::new(SystemEntropy))?;
-//! let options = PowerDnsOptions::new("http://127.0.0.1:8081".parse()?, "the api-key".into());
+//! # let http = HttpClient::new(HttpOptions::default(), Ambient::system())?;
+//! let url = "http://127.0.0.1:8081".parse()?;
+//! let options = PowerDnsOptions::new(url, "the api-key".into());
 //! let backend = PowerDnsBackend::new(options, &http);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

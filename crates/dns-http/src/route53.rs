@@ -62,13 +62,15 @@
 //!   `zone_ids`.
 //!
 //! ```
-//! # use std::sync::Arc;
-//! # use fleetcert_ambient::{SystemClock, SystemEntropy};
-//! use fleetcert_dns_http::route53::{AwsCredentials, Route53Backend, Route53Options};
+//! # use fleetcert_ambient::Ambient;
+//! use fleetcert_dns_http::route53::{
+//!     AwsCredentials, Route53Backend, Route53Options,
+//! };
 //! # use fleetcert_dns_http::{HttpClient, HttpOptions};
 //!
-//! # let http = HttpClient::new(HttpOptions::default(), Arc::new(SystemClock), Arc::new(SystemEntropy))?;
-//! let credentials = AwsCredentials::new("AKIAIOSFODNN7EXAMPLE", "the secret access key".into());
+//! # let http = HttpClient::new(HttpOptions::default(), Ambient::system())?;
+//! let secret = "the secret access key".into();
+//! let credentials = AwsCredentials::new("AKIAIOSFODNN7EXAMPLE", secret);
 //! let backend = Route53Backend::new(Route53Options::new(credentials), &http);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -82,7 +84,3 @@ mod xml;
 
 pub use credentials::{AwsCredentialSource, AwsCredentials};
 pub use provider::{Route53Backend, Route53Options};
-
-#[cfg(test)]
-#[path = "../tests/providers/route53/mod.rs"]
-mod tests;

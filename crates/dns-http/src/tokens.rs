@@ -42,8 +42,10 @@ pub struct AccessToken {
 /// #[async_trait]
 /// impl TokenSource for FromFile {
 ///     async fn token(&self) -> Result<AccessToken, CredentialError> {
-///         let text = std::fs::read_to_string(&self.0).map_err(CredentialError::unavailable)?;
-///         Ok(AccessToken { secret: text.trim().into(), valid_for: Duration::from_secs(300) })
+///         let text = std::fs::read_to_string(&self.0)
+///             .map_err(CredentialError::unavailable)?;
+///         let valid_for = Duration::from_secs(300);
+///         Ok(AccessToken { secret: text.trim().into(), valid_for })
 ///     }
 /// }
 /// ```

@@ -18,16 +18,19 @@
 //! For a server in Rust, [`messages`] has the JSON as types and [`SignatureVerifier`] the other side of HMAC.
 //!
 //! ```no_run
-//! # use std::sync::Arc;
-//! # use fleetcert_ambient::{SystemClock, SystemEntropy};
-//! use fleetcert_dns_http::webhook::{WebhookBackend, WebhookOptions, WebhookSecret};
+//! # use fleetcert_ambient::Ambient;
+//! use fleetcert_dns_http::webhook::{
+//!     WebhookBackend, WebhookOptions, WebhookSecret,
+//! };
 //! # use fleetcert_dns_http::{HttpClient, HttpOptions};
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! # let http = HttpClient::new(HttpOptions::default(), Arc::new(SystemClock), Arc::new(SystemEntropy))?;
+//! # let http = HttpClient::new(HttpOptions::default(), Ambient::system())?;
 //! let secret = WebhookSecret::Hmac("the key".into());
-//! let options = WebhookOptions { endpoint: "https://dns.example.com/hook".parse()?, secret };
-//! let backend = WebhookBackend::connect(options, &http, &"fleet.example.com".parse()?).await?;
+//! let endpoint = "https://dns.example.com/hook".parse()?;
+//! let options = WebhookOptions { endpoint, secret };
+//! let zone = "fleet.example.com".parse()?;
+//! let backend = WebhookBackend::connect(options, &http, &zone).await?;
 //! # Ok(()) }
 //! ```
 //!

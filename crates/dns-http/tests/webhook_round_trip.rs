@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use fleetcert_ambient::{Clock, ManualClock, SystemClock, SystemEntropy};
+use fleetcert_ambient::{Ambient, Clock, ManualClock, SystemClock};
 use fleetcert_dns::conformance::{Outcome, Subject, check};
 use fleetcert_dns::{BackendErrorKind, DnsBackend, MemoryBackend, RecordType};
 use fleetcert_dns_http::webhook::{WebhookBackend, WebhookOptions, WebhookSecret};
@@ -25,7 +25,7 @@ fn zone() -> DomainName {
 fn http(clock: Arc<dyn Clock>) -> HttpClient {
     // Many calls at once wait for their turn.
     let options = HttpOptions { requests_at_once: 32, max_attempts: 1, ..HttpOptions::default() };
-    HttpClient::new(options, clock, Arc::new(SystemEntropy)).unwrap()
+    HttpClient::new(options, Ambient { clock, ..Ambient::system() }).unwrap()
 }
 
 async fn serve(secret: WebhookSecret, clock: Arc<dyn Clock>) -> Result<SocketAddr> {
@@ -110,6 +110,6 @@ async fn errors_come_back_by_their_kind() -> Result {
         WebhookBackend::connect(options(server, secret), &http(Arc::new(SystemClock)), &zone()).await?;
     let error = backend.read(&elsewhere, &elsewhere, RecordType::A).await.unwrap_err();
     assert_eq!(error.kind(), BackendErrorKind::NotInZone);
-    assert!(error.to_string().contains("there is no such zone here"), "{error}");
+    assert!(error.to_string().contains("the backend does not have this zone"), "{error}");
     Ok(())
 }

@@ -1,10 +1,9 @@
 //! Queries: one question to one server, or to resolvers in turn.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use fleetcert_ambient::{Clock, Entropy, SystemClock, SystemEntropy};
+use fleetcert_ambient::{Ambient, Clock};
 use fleetcert_dns_wire::{Transport, exchange, message};
 use fleetcert_names::DomainName;
 use hickory_proto::op::Message;
@@ -15,8 +14,7 @@ use crate::{Answer, LookupError, LookupErrorKind, QueryType, Resolver, Resolvers
 /// Sends queries to servers, each with a deadline.
 #[derive(Clone, Debug)]
 pub struct Asker {
-    clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
+    ambient: Ambient,
     within: Duration,
 }
 
@@ -30,9 +28,9 @@ pub enum Recursion {
 }
 
 impl Asker {
-    /// Returns an asker whose queries take at most `within` each. `entropy` makes their ids.
-    pub fn new(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>, within: Duration) -> Self {
-        Self { clock, entropy, within }
+    /// Returns an asker whose queries take at most `within` each.
+    pub fn new(ambient: Ambient, within: Duration) -> Self {
+        Self { ambient, within }
     }
 
     /// Sends one query. Every response is an answer, also one that says that there is no such name. If an answer over UDP
@@ -100,7 +98,7 @@ impl Asker {
             }
             Way::Tcp(server) => self.exchange(*server, name, &query, Transport::Tcp, self.within).await,
             Way::Tls(server, tls) => {
-                let reply = tls.exchange(*server, &encoded(&query), self.within, &*self.clock).await;
+                let reply = tls.exchange(*server, &encoded(&query), self.within, &*self.ambient.clock).await;
                 let reply = reply.map_err(|error| LookupError::of_exchange(name, error))?;
                 let error = |_| LookupError::new(LookupErrorKind::BadAnswer, resolver, name);
                 message::decode(&reply).map(|reply| Answer::from_wire(&reply)).map_err(error)
@@ -109,7 +107,7 @@ impl Asker {
             Way::Https(way) => {
                 let error = |kind| LookupError::new(kind, resolver, name);
                 let reply = way.exchange(name, encoded(&query));
-                let reply = fleetcert_ambient::timeout(&*self.clock, self.within, reply)
+                let reply = fleetcert_ambient::timeout(&*self.ambient.clock, self.within, reply)
                     .await
                     .map_err(|_| error(LookupErrorKind::TimedOut))??;
                 read(&query, &reply).ok_or_else(|| error(LookupErrorKind::BadAnswer))
@@ -125,7 +123,7 @@ impl Asker {
         transport: Transport,
         within: Duration,
     ) -> Result<Answer, LookupError> {
-        let reply = exchange(server, &encoded(query), transport, within, &*self.clock)
+        let reply = exchange(server, &encoded(query), transport, within, &*self.ambient.clock)
             .await
             .map_err(|error| LookupError::of_exchange(name, error))?;
         let error =
@@ -140,16 +138,16 @@ impl Asker {
     }
 
     pub(crate) fn now(&self) -> SystemTime {
-        self.clock.now()
+        self.ambient.now()
     }
 
     pub(crate) fn clock(&self) -> &dyn Clock {
-        &*self.clock
+        &*self.ambient.clock
     }
 
     fn random_id(&self) -> u16 {
         let mut id = [0; 2];
-        self.entropy.fill(&mut id);
+        self.ambient.entropy.fill(&mut id);
         u16::from_be_bytes(id)
     }
 }
@@ -171,7 +169,7 @@ pub async fn lookup(
     query_type: QueryType,
     transport: Transport,
 ) -> Result<Answer, LookupError> {
-    let asker = Asker::new(Arc::new(SystemClock), Arc::new(SystemEntropy), Duration::from_secs(5));
+    let asker = Asker::new(Ambient::system(), Duration::from_secs(5));
     asker.ask(server, name, query_type, transport, Recursion::NotDesired).await
 }
 

@@ -82,7 +82,9 @@ pub enum CaaRefusal {
 /// its parent: see [`Finder::caa`](crate::Finder::caa).
 ///
 /// ```
-/// use fleetcert_dns_lookup::caa::{Applicant, CaaRecord, CaaVerdict, CertificateFor, judge};
+/// use fleetcert_dns_lookup::caa::{
+///     Applicant, CaaRecord, CaaVerdict, CertificateFor, judge,
+/// };
 ///
 /// let value = b"letsencrypt.org; validationmethods=dns-01".into();
 /// let record = CaaRecord { flags: 0, tag: "issue".into(), value };

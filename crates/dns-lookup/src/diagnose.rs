@@ -5,17 +5,15 @@
 //! of the servers and a remedy. It prints as a table and serialises as JSON.
 //!
 //! ```
-//! use fleetcert_ambient::{SystemClock, SystemEntropy};
+//! use fleetcert_ambient::Ambient;
 //! use fleetcert_dns_lookup::Servers;
 //! use fleetcert_dns_lookup::diagnose::{Diagnose, Status};
-//! # use std::sync::Arc;
 //! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
 //! # runtime.block_on(async {
 //! # // Nobody listens here.
 //! # let server = std::net::UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
 //! let servers = Servers::given(vec![server])?;
-//! let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
-//! let diagnose = Diagnose::new("fleet.test".parse()?, servers, clock, entropy);
+//! let diagnose = Diagnose::new("fleet.test".parse()?, servers, Ambient::system());
 //! let diagnosis = diagnose.run().await;
 //! assert_eq!(diagnosis.status(), Status::Problem);
 //! println!("{diagnosis}");
@@ -39,7 +37,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetcert_ambient::{Clock, Entropy};
+use fleetcert_ambient::Ambient;
 use fleetcert_dns::DnsBackend;
 use fleetcert_dns::challenge::{ChallengeError, ChallengeOptions, Challenges};
 use fleetcert_names::{DomainName, HostName};
@@ -61,8 +59,7 @@ pub struct Diagnose {
     host: Option<HostName>,
     changer: Option<Changer>,
     asker: Asker,
-    clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
+    ambient: Ambient,
 }
 
 /// Options of the check.
@@ -101,16 +98,16 @@ impl Default for DiagnoseOptions {
 
 impl Diagnose {
     /// Returns a check of `zone` at these servers. If the servers are given, the delegation is not checked.
-    pub fn new(zone: DomainName, servers: Servers, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
+    pub fn new(zone: DomainName, servers: Servers, ambient: Ambient) -> Self {
         let options = DiagnoseOptions::default();
-        let asker = Asker::new(clock.clone(), entropy.clone(), options.query_within);
-        Self { zone, servers, options, applicant: None, host: None, changer: None, asker, clock, entropy }
+        let asker = Asker::new(ambient.clone(), options.query_within);
+        Self { zone, servers, options, applicant: None, host: None, changer: None, asker, ambient }
     }
 
     /// Sets the options. Call it before [`through`](Self::through).
     #[must_use]
     pub fn with_options(mut self, options: DiagnoseOptions) -> Self {
-        self.asker = Asker::new(self.clock.clone(), self.entropy.clone(), options.query_within);
+        self.asker = Asker::new(self.ambient.clone(), options.query_within);
         Self { options, ..self }
     }
 
@@ -135,7 +132,7 @@ impl Diagnose {
             ..ChallengeOptions::default()
         };
         let visibility = Arc::new(self.visibility(Families::Both));
-        let challenges = Challenges::new(backend.clone(), visibility, self.clock.clone(), options);
+        let challenges = Challenges::new(backend.clone(), visibility, self.ambient.clone(), options);
         Self { changer: Some(Changer { backend, challenges }), ..self }
     }
 
@@ -183,7 +180,7 @@ impl Diagnose {
 
     fn visibility(&self, families: Families) -> AuthoritativeVisibility {
         let options = LookOptions { ways: Ways::Both, families, query_within: self.options.query_within };
-        AuthoritativeVisibility::new(self.servers.clone(), options, self.clock.clone(), self.entropy.clone())
+        AuthoritativeVisibility::new(self.servers.clone(), options, self.ambient.clone())
     }
 
     /// Returns the addresses of the zone's servers, and the finding on the delegation.

@@ -20,15 +20,17 @@ pub use target::ChallengeTarget;
 /// issue. Caches zones and servers for their time to live, at most ten minutes and 1,024 names. Clones share the cache.
 ///
 /// ```no_run
-/// use fleetcert_ambient::{SystemClock, SystemEntropy};
+/// use fleetcert_ambient::Ambient;
 /// use fleetcert_dns_lookup::{Asker, Finder, Resolver, Resolvers};
 /// use std::{sync::Arc, time::Duration};
 /// # async fn find() -> Result<(), Box<dyn std::error::Error>> {
 ///
-/// let resolvers = ["192.0.2.53:53".parse()?, "[2001:db8::53]:53".parse()?].map(Resolver::plain);
-/// let asker = Asker::new(Arc::new(SystemClock), Arc::new(SystemEntropy), Duration::from_secs(3));
+/// let resolvers = ["192.0.2.53:53".parse()?, "[2001:db8::53]:53".parse()?];
+/// let resolvers = resolvers.map(Resolver::plain);
+/// let asker = Asker::new(Ambient::system(), Duration::from_secs(3));
 /// let finder = Finder::new(Resolvers::new(resolvers.into())?, asker);
-/// let target = finder.challenge_target(&"_acme-challenge.www.example.com".parse()?).await?;
+/// let name = "_acme-challenge.www.example.com".parse()?;
+/// let target = finder.challenge_target(&name).await?;
 /// println!("the TXT record goes to {} in the zone {}", target.name, target.zone);
 /// # Ok(()) }
 /// ```

@@ -20,16 +20,15 @@
 //! ```
 //! use fleetcert_dns_lookup::{AuthoritativeVisibility, LookOptions, Servers};
 //! use fleetcert_dns::{Verdict, Visibility};
-//! # use fleetcert_ambient::{SystemClock, SystemEntropy};
-//! # use std::sync::Arc;
+//! # use fleetcert_ambient::Ambient;
 //! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
 //! # runtime.block_on(async {
 //! # // Nobody listens here.
 //! # let server = std::net::UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
 //! let servers = Servers::given(vec![server])?;
-//! let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
 //! let options = LookOptions::default();
-//! let visibility = AuthoritativeVisibility::new(servers, options, clock, entropy);
+//! let visibility =
+//!     AuthoritativeVisibility::new(servers, options, Ambient::system());
 //! let zone = "fleet.test".parse()?;
 //! let name = "_acme-challenge.xi8qz.fleet.test".parse()?;
 //! let value = "gfj9Xq…Rg85nM".parse()?;

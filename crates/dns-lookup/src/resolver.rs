@@ -45,7 +45,8 @@ impl Resolver {
     /// use fleetcert_dns_lookup::{Resolver, Tls};
     ///
     /// # fn example(root_pem: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
-    /// let resolver = Resolver::tls("192.0.2.53:853".parse()?, Tls::trusting_pem("dns.example", root_pem)?);
+    /// let tls = Tls::trusting_pem("dns.example", root_pem)?;
+    /// let resolver = Resolver::tls("192.0.2.53:853".parse()?, tls);
     /// assert_eq!(resolver.to_string(), "tls://192.0.2.53:853#dns.example");
     /// # Ok(()) }
     /// # let root = rcgen::generate_simple_self_signed(["ca.test".to_owned()]).unwrap();

@@ -5,10 +5,9 @@ mod options;
 mod wait;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use async_trait::async_trait;
-use fleetcert_ambient::{Clock, Entropy};
+use fleetcert_ambient::Ambient;
 use fleetcert_dns::{
     BackendError, BackendErrorKind, Operation, ServerVerdict, Sighting, TxtValue, Verdict, Visibility,
 };
@@ -51,18 +50,13 @@ const MAX_TARGETS: usize = 4;
 
 impl AuthoritativeVisibility {
     /// Returns the visibility at `servers`. Sends nothing before the first look.
-    pub fn new(
-        servers: Servers,
-        options: LookOptions,
-        clock: Arc<dyn Clock>,
-        entropy: Arc<dyn Entropy>,
-    ) -> Self {
+    pub fn new(servers: Servers, options: LookOptions, ambient: Ambient) -> Self {
         let transports = match options.ways {
             Ways::Both => vec![Transport::Udp, Transport::Tcp],
             Ways::Udp => vec![Transport::Udp],
             Ways::Tcp => vec![Transport::Tcp],
         };
-        let asker = Asker::new(clock, entropy, options.query_within);
+        let asker = Asker::new(ambient, options.query_within);
         let source = match servers.source {
             ServerSource::Given(servers) => ServerList::Given(servers),
             ServerSource::FoundBy { resolvers, port } => {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use fleetcert_ambient::{Ambient, Clock, ManualClock, SystemClock, SystemEntropy};
+use fleetcert_ambient::{Ambient, Clock, ManualClock, SystemClock};
 use fleetcert_dns::{
     Advice, BackendError, BackendErrorKind, Capabilities, Change, DnsBackend, MemoryBackend, Operation,
     RecordSet, RecordType,
@@ -44,7 +44,12 @@ async fn serve_at(address: &str, subtree: &str, clock: Arc<dyn Clock>) -> (NameS
     let settings = ZoneSettings { caa: vec![caa], ..ZoneSettings::new(zone(), [host]) };
     let types = [RecordType::A, RecordType::Aaaa, RecordType::Txt].into();
     let grants = vec![UpdateGrant { key: key("ddns", 7), subtree: domain(subtree), types }];
-    let server = NameServer::new([settings], Options { grants, ..Options::default() }, clock).unwrap();
+    let server = NameServer::new(
+        [settings],
+        Options { grants, ..Options::default() },
+        Ambient { clock, ..Ambient::system() },
+    )
+    .unwrap();
     let listener = server.listen(address.parse().unwrap()).await.unwrap();
     let address = listener.local_addr();
     tokio::spawn(listener.serve(CancellationToken::new()));
@@ -69,9 +74,7 @@ fn diagnose_zone(zone: DomainName, servers: &[SocketAddr], backend: Arc<dyn DnsB
         probe: Some(domain("_acme-challenge.probe.fleet.test")),
     };
     let servers = Servers::given(servers.to_vec()).unwrap();
-    Diagnose::new(zone, servers, Arc::new(SystemClock), Arc::new(SystemEntropy))
-        .with_options(options)
-        .through(backend)
+    Diagnose::new(zone, servers, Ambient::system()).with_options(options).through(backend)
 }
 
 fn diagnose(servers: &[SocketAddr], backend: Arc<dyn DnsBackend>) -> Diagnose {
@@ -283,7 +286,7 @@ async fn backends_that_can_do_less_or_fail() {
 async fn a_backend_of_registered_names_needs_one() {
     let (_, address) = serve().await;
     let servers = Servers::given(vec![address]).unwrap();
-    let diagnosis = Diagnose::new(zone(), servers, Arc::new(SystemClock), Arc::new(SystemEntropy))
+    let diagnosis = Diagnose::new(zone(), servers, Ambient::system())
         .through(Odd::shared(|can| can.any_name = false, [None; 2]))
         .run()
         .await;

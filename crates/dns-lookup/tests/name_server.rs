@@ -6,7 +6,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use fleetcert_ambient::{SystemClock, SystemEntropy};
+use fleetcert_ambient::Ambient;
 use fleetcert_dns::challenge::{ChallengeOptions, ChallengeRecord, Challenges};
 use fleetcert_dns::{Addresses, Change, DnsBackend, Quorum, Ttl, Visibility};
 use fleetcert_dns_lookup::{
@@ -29,7 +29,7 @@ async fn serve() -> (NameServer, SocketAddr) {
     let addresses = ["127.0.0.1".parse().unwrap()].into();
     let host = NameServerHost { name: domain("ns1.fleet.test"), addresses };
     let settings = ZoneSettings::new(zone(), [host]);
-    let server = NameServer::new([settings], Options::default(), Arc::new(SystemClock)).unwrap();
+    let server = NameServer::new([settings], Options::default(), Ambient::system()).unwrap();
     let listener = server.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.local_addr();
     tokio::spawn(listener.serve(CancellationToken::new()));
@@ -38,12 +38,7 @@ async fn serve() -> (NameServer, SocketAddr) {
 
 fn visibility(servers: &[SocketAddr]) -> AuthoritativeVisibility {
     let servers = Servers::given(servers.to_vec()).unwrap();
-    AuthoritativeVisibility::new(
-        servers,
-        LookOptions::default(),
-        Arc::new(SystemClock),
-        Arc::new(SystemEntropy),
-    )
+    AuthoritativeVisibility::new(servers, LookOptions::default(), Ambient::system())
 }
 
 #[tokio::test]
@@ -84,7 +79,7 @@ async fn a_challenge_lives_and_is_seen_on_the_server() {
     let all = Challenges::new(
         Arc::new(server.clone()),
         seen.clone(),
-        Arc::new(SystemClock),
+        Ambient::system(),
         ChallengeOptions::default(),
     );
     // More values at one name than fit into a datagram.

@@ -1,4 +1,4 @@
-//! Which changes have to be sent, and what must be known of the zone for that.
+//! The changes to send, and the sets to read for them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,20 +12,20 @@ use hickory_proto::rr::{RData, Record};
 use crate::ReadFirst;
 use crate::record_set::{owned_by, record_set};
 
-/// Texts as a server has them, where it cuts them into other strings than we do. A record is removed only by the
-/// strings that it has (RFC 2136 section 3.4.2.4).
-pub(crate) type ForeignCuts = HashMap<(DomainName, TxtValue), Vec<TXT>>;
+/// Texts that the server splits into other strings than we do. A record can be removed only by its own strings (RFC
+/// 2136 section 3.4.2.4).
+pub(crate) type ForeignStrings = HashMap<(DomainName, TxtValue), Vec<TXT>>;
 
-/// The last word on each text and on the addresses of each name, in their order. What came before it, the same or
-/// not, leaves nothing in the zone. What is left touches different records, so it may be made in any order.
-pub(crate) fn last_words(changes: &[Change]) -> Vec<&Change> {
+/// Returns the last change of each subject, in order. Earlier ones of the same subject have no effect. The remaining
+/// changes touch different records, so their order does not matter.
+pub(crate) fn last_changes(changes: &[Change]) -> Vec<&Change> {
     let mut said = HashSet::new();
     let mut last: Vec<_> = changes.iter().rev().filter(|change| said.insert(change.subject())).collect();
     last.reverse();
     last
 }
 
-/// The sets to be read before the changes are made, each once.
+/// Returns the sets to read before the changes, each once.
 pub(crate) fn to_read<'c>(changes: &[&'c Change], first: ReadFirst) -> Vec<(&'c DomainName, RecordType)> {
     let mut seen = HashSet::new();
     let mut sets = Vec::new();
@@ -43,30 +43,30 @@ pub(crate) fn to_read<'c>(changes: &[&'c Change], first: ReadFirst) -> Vec<(&'c 
     sets
 }
 
-/// What the server has, as far as it was read.
+/// The sets that were read from the server.
 #[derive(Debug, Default)]
-pub(crate) struct Known {
+pub(crate) struct KnownSets {
     sets: HashMap<(DomainName, RecordType), Option<RecordSet>>,
-    cuts: ForeignCuts,
+    strings: ForeignStrings,
 }
 
-impl Known {
+impl KnownSets {
     pub(crate) fn learn(&mut self, name: &DomainName, record_type: RecordType, answer: &Message) {
         for record in owned_by(answer, name) {
-            if let Some(text) = foreign_cut(record)
+            if let Some(text) = foreign_strings(record)
                 && let Ok(RecordData::Txt(value)) = record::from_wire(&record.data)
             {
-                self.cuts.entry((name.clone(), value)).or_default().push(text.clone());
+                self.strings.entry((name.clone(), value)).or_default().push(text.clone());
             }
         }
         self.sets.insert((name.clone(), record_type), record_set(answer, name, record_type));
     }
 
-    pub(crate) fn cuts(&self) -> &ForeignCuts {
-        &self.cuts
+    pub(crate) fn strings(&self) -> &ForeignStrings {
+        &self.strings
     }
 
-    /// Whether the change is known to leave the zone as it is.
+    /// Returns whether the change is known to have no effect.
     pub(crate) fn is_idle(&self, change: &Change) -> bool {
         let set = |name: &DomainName, record_type| self.sets.get(&(name.clone(), record_type));
         match change {
@@ -88,8 +88,8 @@ impl Known {
     }
 }
 
-/// The text of the record, if it is cut into other strings than we would.
-fn foreign_cut(record: &Record) -> Option<&TXT> {
+/// Returns the text of the record if it is split into other strings than ours.
+fn foreign_strings(record: &Record) -> Option<&TXT> {
     let RData::TXT(text) = &record.data else { return None };
     let octets = text.txt_data.concat();
     let ours = octets.chunks(255).eq(text.txt_data.iter().map(|string| &string[..]));
@@ -119,7 +119,7 @@ mod tests {
         Change::SetAddresses { name: owner(), addresses, ttl: Ttl::ADDRESS }
     }
 
-    /// An answer with these values.
+    /// Returns an answer with these values.
     fn answer(record_type: RecordType, ttl: u32, values: Vec<RData>) -> Message {
         let query = message::query(1, &owner(), record::type_to_wire(record_type));
         let mut answer = query.into_response();
@@ -130,14 +130,14 @@ mod tests {
     }
 
     #[test]
-    fn the_last_word_counts() {
+    fn last_change_of_a_subject_wins() {
         let changes = [add("1"), set(1), add("1"), add("2"), remove("2"), set(2), remove("1"), set(2)];
-        assert_eq!(last_words(&changes), [&remove("2"), &remove("1"), &set(2)]);
-        assert_eq!(last_words(&[add("1"), remove("1"), add("1")]), [&add("1")]);
+        assert_eq!(last_changes(&changes), [&remove("2"), &remove("1"), &set(2)]);
+        assert_eq!(last_changes(&[add("1"), remove("1"), add("1")]), [&add("1")]);
     }
 
     #[test]
-    fn what_is_read_first() {
+    fn sets_to_read_follow_the_option() {
         let changes = [add("1"), remove("1"), remove("2"), remove(&"x".repeat(256)), set(1), set(2)];
         let changes: Vec<_> = changes.iter().collect();
         let name = owner();
@@ -149,33 +149,33 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_not_idle() {
-        let known = Known::default();
+    fn change_of_an_unknown_set_is_not_idle() {
+        let known = KnownSets::default();
         for change in [add("1"), remove("1"), set(1)] {
             assert!(!known.is_idle(&change));
         }
     }
 
     #[test]
-    fn a_removal_of_what_is_not_there_is_idle() {
-        let mut known = Known::default();
+    fn removal_of_a_missing_value_is_idle() {
+        let mut known = KnownSets::default();
         let texts =
             vec![RData::TXT(TXT::from_bytes(vec![b"a", b"bc"])), RData::TXT(TXT::from_bytes(vec![b"1"]))];
         known.learn(&owner(), RecordType::Txt, &answer(RecordType::Txt, 1, texts));
         let idle = ["abc", "1", "2", "ab"].map(|value| known.is_idle(&remove(value)));
         assert_eq!(idle, [false, false, true, true]);
-        assert_eq!(known.cuts().len(), 1);
+        assert_eq!(known.strings().len(), 1);
         assert!(!known.is_idle(&add("1")));
         known.learn(&owner(), RecordType::Txt, &answer(RecordType::Txt, 1, vec![]));
         assert!(known.is_idle(&remove("1")));
     }
 
     #[test]
-    fn the_same_addresses_are_idle_and_another_time_to_live_is_not() {
+    fn equal_addresses_are_idle_unless_the_ttl_differs() {
         let v4 = |last: u8| record::to_wire(&RecordData::A([10, 1, 1, last].into()));
         let v6 = || record::to_wire(&RecordData::Aaaa("fd00::1".parse().unwrap()));
         let knowing = |ttl, a: Vec<RData>, aaaa: Vec<RData>| {
-            let mut known = Known::default();
+            let mut known = KnownSets::default();
             known.learn(&owner(), RecordType::A, &answer(RecordType::A, ttl, a));
             known.learn(&owner(), RecordType::Aaaa, &answer(RecordType::Aaaa, ttl, aaaa));
             known

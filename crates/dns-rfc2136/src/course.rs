@@ -1,4 +1,4 @@
-//! The course of a message: which server is tried next, and when.
+//! The course of a message: the next server to try, and when.
 
 use std::time::Duration;
 
@@ -7,45 +7,45 @@ use fleetcert_dns_wire::ExchangeErrorKind;
 
 use crate::Refusal;
 
-/// What a failure says about trying again.
+/// The consequence of a failure for retries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Prospect {
-    /// Every server would say the same: it is about us and what we want.
+    /// Every server would answer the same: the fault is in the request.
     None,
-    /// Another server may say something else; this one will not.
+    /// Another server may succeed; this one will not.
     Elsewhere,
-    /// The connection was lost, as it is when a server closes it or is restarted. On a new one it may go at once.
+    /// The connection was lost, as when a server closes it or restarts. A retry on a new one may follow at once.
     Reconnect,
-    /// This server may say something else after a while.
+    /// This server may succeed after a delay.
     Later,
 }
 
-/// The servers as they are tried for one message, in a ring that begins with the one that answered last.
+/// The order of servers for one message, a ring that begins with the server that answered last.
 #[derive(Debug)]
 pub(crate) struct Course {
     servers: usize,
     at: usize,
     /// Number of servers left in this round, without the current one.
     left: usize,
-    /// Whether one of this round may do it later.
+    /// Whether a server of this round may succeed later.
     hope: bool,
     reconnects: u32,
     rounds: u32,
 }
 
-/// What to do after a failure.
+/// The step after a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum NextStep {
     /// Try [`Course::server`] now.
     Now,
-    /// Try it after this time.
+    /// Try it after this delay.
     After(Duration),
-    /// There is nothing to try.
+    /// Give up.
     Never,
 }
 
-/// Maximum reconnections at once in a round. After that the server counts as failed until the next round.
-const RECONNECTS: u32 = 3;
+/// Maximum immediate reconnections in a round. After that, the server counts as failed until the next round.
+const MAX_RECONNECTS: u32 = 3;
 /// Back-off between two rounds of the servers.
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(25), Duration::from_secs(1));
 
@@ -61,19 +61,19 @@ impl Course {
         }
     }
 
-    /// The server to try.
+    /// Returns the server to try.
     pub(crate) fn server(&self) -> usize {
         self.at
     }
 
-    /// Returns the step after a failure at this server. `random` spreads the waits, so that callers that failed together
-    /// do not return together.
-    pub(crate) fn after(&mut self, prospect: Prospect, random: u64) -> Step {
+    /// Returns the step after a failure at this server. `random` spreads the delays, so that callers that failed
+    /// together do not return together.
+    pub(crate) fn after(&mut self, prospect: Prospect, random: u64) -> NextStep {
         match prospect {
-            Prospect::None => return Step::Never,
-            Prospect::Reconnect if self.reconnects < RECONNECTS => {
+            Prospect::None => return NextStep::Never,
+            Prospect::Reconnect if self.reconnects < MAX_RECONNECTS => {
                 self.reconnects += 1;
-                return Step::Now;
+                return NextStep::Now;
             }
             Prospect::Reconnect | Prospect::Later => self.hope = true,
             Prospect::Elsewhere => {}
@@ -83,14 +83,14 @@ impl Course {
         }
         if self.left > 0 {
             self.left -= 1;
-            return Step::Now;
+            return NextStep::Now;
         }
         if !self.hope {
-            return Step::Never;
+            return NextStep::Never;
         }
         self.rounds = self.rounds.saturating_add(1);
         (self.left, self.hope, self.reconnects) = (self.servers.saturating_sub(1), false, 0);
-        Step::After(BACKOFF.jittered(self.rounds, random))
+        NextStep::After(BACKOFF.jittered(self.rounds, random))
     }
 }
 
@@ -134,44 +134,44 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_server_is_tried_before_anybody_waits() {
+    fn each_server_is_tried_before_a_delay() {
         let mut course = Course::new(3, 1);
         let mut tried = vec![course.server()];
-        assert_eq!(course.after(Prospect::Later, u64::MAX), Step::Now);
+        assert_eq!(course.after(Prospect::Later, u64::MAX), NextStep::Now);
         tried.push(course.server());
-        assert_eq!(course.after(Prospect::Elsewhere, u64::MAX), Step::Now);
+        assert_eq!(course.after(Prospect::Elsewhere, u64::MAX), NextStep::Now);
         tried.push(course.server());
         assert_eq!(tried, [1, 2, 0]);
-        assert_eq!(course.after(Prospect::Elsewhere, u64::MAX), Step::After(BACKOFF.delay(1)));
+        assert_eq!(course.after(Prospect::Elsewhere, u64::MAX), NextStep::After(BACKOFF.delay(1)));
         assert_eq!(course.server(), 1);
     }
 
     #[test]
-    fn a_policy_is_not_asked_of_the_next_and_no_hope_is_no_second_round() {
-        assert_eq!(Course::new(3, 0).after(Prospect::None, 0), Step::Never);
+    fn refusal_ends_the_course_and_permanent_failures_end_the_round() {
+        assert_eq!(Course::new(3, 0).after(Prospect::None, 0), NextStep::Never);
         let mut course = Course::new(2, 0);
-        assert_eq!(course.after(Prospect::Elsewhere, 0), Step::Now);
-        assert_eq!(course.after(Prospect::Elsewhere, 0), Step::Never);
-        assert_eq!(Course::new(1, 0).after(Prospect::Elsewhere, 0), Step::Never);
+        assert_eq!(course.after(Prospect::Elsewhere, 0), NextStep::Now);
+        assert_eq!(course.after(Prospect::Elsewhere, 0), NextStep::Never);
+        assert_eq!(Course::new(1, 0).after(Prospect::Elsewhere, 0), NextStep::Never);
     }
 
     #[test]
-    fn waits_grow_to_a_second_and_are_spread() {
+    fn delays_grow_to_a_second_with_jitter() {
         let mut course = Course::new(1, 0);
         let waits: Vec<_> = (0..8).map(|_| course.after(Prospect::Later, u64::MAX)).collect();
         let millis = [25, 50, 100, 200, 400, 800, 1000, 1000];
-        assert_eq!(waits, millis.map(|millis| Step::After(Duration::from_millis(millis))));
-        assert_eq!(course.after(Prospect::Later, 0), Step::After(Duration::from_millis(500)));
+        assert_eq!(waits, millis.map(|millis| NextStep::After(Duration::from_millis(millis))));
+        assert_eq!(course.after(Prospect::Later, 0), NextStep::After(Duration::from_millis(500)));
     }
 
     #[test]
-    fn a_lost_connection_is_made_anew_three_times_a_round() {
+    fn lost_connection_is_reopened_three_times_per_round() {
         let mut course = Course::new(1, 0);
         for _ in 0..2 {
-            for _ in 0..RECONNECTS {
-                assert_eq!(course.after(Prospect::Reconnect, 0), Step::Now);
+            for _ in 0..MAX_RECONNECTS {
+                assert_eq!(course.after(Prospect::Reconnect, 0), NextStep::Now);
             }
-            assert!(matches!(course.after(Prospect::Reconnect, 0), Step::After(_)));
+            assert!(matches!(course.after(Prospect::Reconnect, 0), NextStep::After(_)));
         }
     }
 }

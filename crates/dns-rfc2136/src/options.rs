@@ -1,4 +1,4 @@
-//! Which servers, with which key, how.
+//! Options of the backend.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -7,57 +7,56 @@ use fleetcert_dns_wire::{Transport, TsigKey};
 
 use crate::Servers;
 
-/// How an [`Rfc2136Backend`](crate::Rfc2136Backend) speaks to its servers. `Debug` shows no secret.
+/// Servers, key and limits of an [`Rfc2136Backend`](crate::Rfc2136Backend). `Debug` shows no secret.
 #[derive(Clone, Debug)]
 pub struct Rfc2136Options {
-    /// The servers that take updates, the preferred one first. Another is tried when one is out of reach, silent,
-    /// unable or no primary, and is kept as long as it answers; what one server refuses is not asked of another.
+    /// Servers that accept updates, the preferred one first. The next one is tried if a server is unreachable, silent,
+    /// failing or not a primary, and stays in use while it answers. A refusal is final: no other server is tried.
     pub servers: Servers,
-    /// The key that signs the updates, the same at all servers. Give it no more than the names and types that it
-    /// needs.
+    /// Key that signs the updates, the same at all servers. Grant it only the names and types that it needs.
     pub key: TsigKey,
-    /// How updates are sent to servers without TLS. Default: TCP, on one connection that is kept. With UDP, a message
-    /// above 1,232 octets goes over TCP all the same.
+    /// Transport of updates to servers without TLS. Default: TCP, on one persistent connection. With UDP, a message
+    /// above 1,232 octets still uses TCP.
     pub transport: Transport,
-    /// How long one message and its reply may take, connecting included. Default: 5 seconds.
+    /// Time limit for one message and its reply, including the connection. Default: 5 seconds.
     pub exchange_within: Duration,
-    /// How long one call may take, with all that it repeats. Default: 15 seconds. Within it, a message is sent again
-    /// that was lost, not answered, or answered with SERVFAIL.
+    /// Time limit for one call, including retries. Default: 15 seconds. Within it, a message is sent again if it was
+    /// lost, not answered, or answered with SERVFAIL.
     pub call_within: Duration,
-    /// The most changes in one call. Default: 100.
+    /// Maximum changes in one call. Default: 100.
     pub max_changes: usize,
-    /// The most updates under way at one server, 1 to 1,024. Default: 64. It begins with 16 and finds out what the
-    /// server bears.
+    /// Maximum updates in flight at one server, 1 to 1,024. Default: 64. The window starts at 16 and adapts to the
+    /// server.
     pub max_in_flight: usize,
-    /// Whether a list of changes is made as a whole or not at all. Default: yes. Then a list that does not fit into
-    /// one message of 65,535 octets is [`InvalidInput`](fleetcert_dns::BackendErrorKind::InvalidInput); a hundred
-    /// dns-01 values, or four addresses each of a hundred devices, do fit. Without, such a list becomes several
-    /// messages, sent at the same time.
+    /// Whether a list of changes takes effect as a whole or not at all. Default: yes. Then a list that does not fit
+    /// into one message of 65,535 octets is [`InvalidInput`](fleetcert_dns::BackendErrorKind::InvalidInput); a
+    /// hundred dns-01 values fit, and so do four addresses each of a hundred devices. Otherwise, such a list becomes
+    /// several messages, sent at the same time.
     pub atomic: bool,
-    /// What is read before it is changed.
+    /// Sets that are read before they are changed.
     pub read_first: ReadFirst,
 }
 
-/// What is read before it is changed. Each name is a query more.
+/// The sets that are read before they are changed. Each costs one query.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ReadFirst {
-    /// Names where a text above 255 octets is removed. Such a text is cut into strings, a server removes it only in
-    /// the strings that it has, and whoever added it may have cut it otherwise than we do. What is not there is
-    /// removed all the same, and addresses are set that are set already: the server sees that nothing changes.
+    /// Names where a text above 255 octets is removed. A server removes such a text only in the strings that it has,
+    /// and another client may have split it differently. Missing values are still removed, and equal addresses are
+    /// still set: the server finds that nothing changes.
     #[default]
     LongTexts,
-    /// Names of all texts to be removed and of all addresses to be set, and what would change nothing is not sent.
-    /// Worth it where an update that changes nothing costs much more than a query, and most changes are such.
+    /// Names of all texts to remove and all addresses to set; changes without an effect are not sent. Useful if an
+    /// update without an effect costs much more than a query, and most changes are such.
     Everything,
 }
 
 impl Rfc2136Options {
-    /// The defaults, for this server and key.
+    /// Returns the defaults for this server and key.
     pub fn new(server: SocketAddr, key: TsigKey) -> Self {
         Self::for_servers(server, key)
     }
 
-    /// The defaults, for these servers and this key. [`Servers`] is made of several, or of one with TLS.
+    /// Returns the defaults for these servers and this key. See [`Servers`] for several servers, or one with TLS.
     pub fn for_servers(servers: impl Into<Servers>, key: TsigKey) -> Self {
         Self {
             servers: servers.into(),

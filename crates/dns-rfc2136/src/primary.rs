@@ -1,13 +1,12 @@
-//! One server, as we have come to know it.
+//! The state of one server.
 
 mod failed;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use fleetcert_ambient::{Clock, Entropy, timeout};
+use fleetcert_ambient::{Ambient, timeout};
 use fleetcert_dns_wire::message::{self, UDP_MAX_LEN};
 use fleetcert_dns_wire::tsig::{self, ReplyFault, SignedMessage};
 use fleetcert_dns_wire::{Connection, ExchangeError, MessageIds, Slot, Transport, TsigKey, exchange};
@@ -23,56 +22,51 @@ use crate::{Refusal, Rfc2136Options, Server};
 
 pub(crate) use failed::Failed;
 
-/// What is kept of a server from call to call: its connection, how far its clock is from ours, what it bears.
+/// The state of a server that calls share: its connection, its clock skew, and its window.
 #[derive(Debug)]
 pub(crate) struct Primary {
     server: Server,
     transport: Transport,
     key: TsigKey,
-    clock: Arc<dyn Clock>,
+    ambient: Ambient,
     ids: MessageIds,
     skew: Skew,
     pace: Pace,
     max_in_flight: usize,
-    /// No wait is longer, also when the clock is set back in it.
+    /// Maximum wait, even if the clock is set back.
     longest_wait: Duration,
-    kept: Mutex<Kept>,
-    /// How often connecting has failed: who waited while it did fails with it.
+    kept: Mutex<KeptConnection>,
+    /// Number of failed connection attempts. A caller that waited for one of them fails with it.
     failures: AtomicU64,
     updates_sent: AtomicU64,
 }
 
 #[derive(Debug, Default)]
-struct Kept {
+struct KeptConnection {
     connection: Option<Connection>,
     failure: Option<ExchangeError>,
 }
 
-/// How an update gets to the server where it is not sent by UDP.
+/// The route of an update that is not sent over UDP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Travel {
-    /// On the kept connection. When that ends, its fate is not known.
-    WithOthers,
-    /// On a connection of its own, which ends for no reason but its own.
-    Alone,
+pub(crate) enum Route {
+    /// The shared connection. If it ends, the fate of the update is unknown.
+    Shared,
+    /// A separate connection, which no other message can end.
+    Separate,
 }
 
-/// Room on the connection for queries beside the updates.
+/// Queries in flight on the connection besides the updates.
 const QUERIES_IN_FLIGHT: usize = 64;
 
 impl Primary {
-    pub(crate) fn new(
-        server: Server,
-        options: &Rfc2136Options,
-        clock: Arc<dyn Clock>,
-        entropy: &dyn Entropy,
-    ) -> Self {
+    pub(crate) fn new(server: Server, options: &Rfc2136Options, ambient: Ambient) -> Self {
         Self {
             server,
             transport: options.transport,
             key: options.key.clone(),
-            clock,
-            ids: MessageIds::new(entropy),
+            ids: MessageIds::new(&*ambient.entropy),
+            ambient,
             skew: Skew::default(),
             pace: Pace::new(options.max_in_flight),
             max_in_flight: options.max_in_flight,
@@ -87,52 +81,52 @@ impl Primary {
         self.server.address
     }
 
-    /// How many update messages went out, repetitions among them.
+    /// Returns the number of update messages sent, including repetitions.
     pub(crate) fn updates_sent(&self) -> u64 {
         self.updates_sent.load(Ordering::Relaxed)
     }
 
-    /// Makes one update. When the clocks are apart, it is signed a second time by the server's.
+    /// Makes one update. If the clocks differ, signs it a second time by the server's clock.
     ///
-    /// `end` is when it must be over, the wait for its turn included; `within` is for one exchange.
+    /// `end` is the deadline, including the wait for a slot; `within` limits one exchange.
     pub(crate) async fn update(
         &self,
         update: &EncodedUpdate,
-        travel: Travel,
+        route: Route,
         end: SystemTime,
         within: Duration,
     ) -> Result<(), Failed> {
-        let turn = timeout(&*self.clock, self.left(end), self.pace.place());
-        let place = turn.await.map_err(|_| Failed::NoTurn)?;
+        let turn = timeout(&*self.ambient.clock, self.left(end), self.pace.slot());
+        let slot = turn.await.map_err(|_| Failed::NoSlot)?;
         let within = || within.min(self.left(end));
-        let mut made = self.signed_exchange(update, travel, within()).await;
+        let mut made = self.signed_exchange(update, route, within()).await;
         if let Err(Failed::BadTime { server_time }) = made {
             self.learn(server_time);
-            made = self.signed_exchange(update, travel, within()).await;
+            made = self.signed_exchange(update, route, within()).await;
             if let Err(Failed::BadTime { server_time }) = made {
                 made = Err(Refusal::BadTime { ahead: self.learn(server_time) }.into());
             }
         }
         match &made {
-            Err(failed) if failed.is_too_much() => place.too_much(),
+            Err(failed) if failed.may_be_overload() => slot.overloaded(),
             Err(failed) if !failed.is_reply() => {}
-            _ => place.answered(),
+            _ => slot.answered(),
         }
         made
     }
 
-    /// Asks one question over the kept connection.
+    /// Sends one query over the shared connection.
     pub(crate) async fn query(
         &self,
         name: &DomainName,
         record_type: RecordType,
         within: Duration,
     ) -> Result<Message, Failed> {
-        let end = self.clock.now() + within;
+        let end = self.ambient.now() + within;
         let slot = self.slot(end).await?;
         let query = message::query(slot.id(), name, record_type);
         let octets = message::encode(&query).expect("one name fits into a message");
-        let reply = slot.exchange(&octets, self.left(end).min(within), &*self.clock).await?;
+        let reply = slot.exchange(&octets, self.left(end).min(within), &*self.ambient.clock).await?;
         let reply = message::decode(&reply).map_err(|_| Refusal::Malformed)?;
         match Refusal::of_code(reply.metadata.response_code) {
             Some(refusal) if reply.metadata.response_code != ResponseCode::NXDomain => Err(refusal.into()),
@@ -145,56 +139,55 @@ impl Primary {
     async fn signed_exchange(
         &self,
         update: &EncodedUpdate,
-        travel: Travel,
+        route: Route,
         within: Duration,
     ) -> Result<(), Failed> {
         self.updates_sent.fetch_add(1, Ordering::Relaxed);
-        let end = self.clock.now() + within;
-        let (signed, reply) = match self.to_go_alone(update, travel)? {
+        let end = self.ambient.now() + within;
+        let (signed, reply) = match self.to_send_separately(update, route)? {
             Some((signed, transport)) => {
-                let reply = self.exchange_alone(&signed.message, transport, within).await?;
+                let reply = self.exchange_separately(&signed.message, transport, within).await?;
                 (signed, reply)
             }
             None => {
                 let slot = self.slot(end).await?;
                 let signed = self.sign(update, slot.id())?;
                 let left = self.left(end).min(within);
-                let reply = slot.exchange(&signed.message, left, &*self.clock).await?;
+                let reply = slot.exchange(&signed.message, left, &*self.ambient.clock).await?;
                 (signed, reply)
             }
         };
-        let now = self.skew.at_server(self.clock.now());
+        let now = self.skew.at_server(self.ambient.now());
         match tsig::verify_reply(&reply, &self.key, &signed.mac, now) {
             Ok(()) => judge(&reply, update.zone()),
             Err(ReplyFault::BadTime { server_time }) => Err(Failed::BadTime { server_time }),
-            // Servers without a key for us refuse without a signature. That may be forged, but it claims no
-            // success.
+            // Servers without our key refuse without a signature. That may be forged, but it claims no success.
             Err(ReplyFault::Unsigned) => judge(&reply, update.zone()).and(Err(Refusal::Unsigned.into())),
             Err(fault) => Err(Refusal::of_fault(fault).into()),
         }
     }
 
-    /// The update signed with an id of its own, if it does not go over the kept connection: as a datagram where that
-    /// is wanted and it fits, or on a connection of its own.
-    fn to_go_alone(
+    /// Returns the update, signed with a separate id, if it does not use the shared connection: as a datagram if that
+    /// is configured and it fits, or on a separate connection.
+    fn to_send_separately(
         &self,
         update: &EncodedUpdate,
-        travel: Travel,
+        route: Route,
     ) -> Result<Option<(SignedMessage, Transport)>, Failed> {
         let by_udp = self.transport == Transport::Udp && self.server.tls.is_none();
-        if !by_udp && travel == Travel::WithOthers {
+        if !by_udp && route == Route::Shared {
             return Ok(None);
         }
         let signed = self.sign(update, self.ids.next())?;
         let fits = by_udp && signed.message.len() <= usize::from(UDP_MAX_LEN);
-        Ok(match (fits, travel) {
+        Ok(match (fits, route) {
             (true, _) => Some((signed, Transport::Udp)),
-            (false, Travel::Alone) => Some((signed, Transport::Tcp)),
-            (false, Travel::WithOthers) => None,
+            (false, Route::Separate) => Some((signed, Transport::Tcp)),
+            (false, Route::Shared) => None,
         })
     }
 
-    async fn exchange_alone(
+    async fn exchange_separately(
         &self,
         message: &[u8],
         transport: Transport,
@@ -202,35 +195,35 @@ impl Primary {
     ) -> Result<Vec<u8>, ExchangeError> {
         let Server { address, tls } = &self.server;
         match tls {
-            Some(tls) => tls.exchange(*address, message, within, &*self.clock).await,
-            None => exchange(*address, message, transport, within, &*self.clock).await,
+            Some(tls) => tls.exchange(*address, message, within, &*self.ambient.clock).await,
+            None => exchange(*address, message, transport, within, &*self.ambient.clock).await,
         }
     }
 
     fn sign(&self, update: &EncodedUpdate, id: u16) -> Result<SignedMessage, Failed> {
-        let now = self.skew.at_server(self.clock.now());
+        let now = self.skew.at_server(self.ambient.now());
         tsig::sign_request(&update.with_id(id), &self.key, now).map_err(|_| Failed::TooLong)
     }
 
-    /// A place on the kept connection.
+    /// Returns a slot on the shared connection.
     async fn slot(&self, end: SystemTime) -> Result<Slot, Failed> {
         loop {
-            let connection = timeout(&*self.clock, self.left(end), self.connection(end))
+            let connection = timeout(&*self.ambient.clock, self.left(end), self.connection(end))
                 .await
-                .map_err(|_| Failed::NoTurn)??;
-            match timeout(&*self.clock, self.left(end), connection.slot(&self.ids)).await {
+                .map_err(|_| Failed::NoSlot)??;
+            match timeout(&*self.ambient.clock, self.left(end), connection.slot(&self.ids)).await {
                 Ok(Some(slot)) => return Ok(slot),
                 Ok(None) => {}
                 Err(_) => {
-                    // All that it bears is under way, and nothing comes back: the next call has another one.
+                    // All slots are in use, and no reply arrives: the next call opens another connection.
                     connection.retire();
-                    return Err(Failed::NoTurn);
+                    return Err(Failed::NoSlot);
                 }
             }
         }
     }
 
-    /// The kept connection, or a new one: one caller connects, and the others wait for what comes of it.
+    /// Returns the shared connection, or a new one: one caller connects, and the others wait for its result.
     async fn connection(&self, end: SystemTime) -> Result<Connection, ExchangeError> {
         let failures = self.failures.load(Ordering::Acquire);
         let mut kept = self.kept.lock().await;
@@ -245,9 +238,9 @@ impl Primary {
         kept.connection = None;
         let room = self.max_in_flight.saturating_add(QUERIES_IN_FLIGHT);
         let Server { address, tls } = &self.server;
-        match Connection::open(*address, tls.as_ref(), room, self.left(end), &*self.clock).await {
+        match Connection::open(*address, tls.as_ref(), room, self.left(end), &*self.ambient.clock).await {
             Ok((connection, driver)) => {
-                // It ends with the last handle: with us, or when the server closes.
+                // The driver ends with the last handle, or when the server closes the connection.
                 tokio::spawn(driver);
                 tracing::debug!(server = %address, "connected to the DNS server");
                 kept.connection = Some(connection.clone());
@@ -262,20 +255,20 @@ impl Primary {
     }
 
     fn left(&self, end: SystemTime) -> Duration {
-        end.duration_since(self.clock.now()).unwrap_or_default().min(self.longest_wait)
+        end.duration_since(self.ambient.now()).unwrap_or_default().min(self.longest_wait)
     }
 
     fn learn(&self, server_time: SystemTime) -> i64 {
-        let ahead = self.skew.learn(self.clock.now(), server_time);
+        let ahead = self.skew.learn(self.ambient.now(), server_time);
         tracing::warn!(server = %self.address(), ahead, "the clock of the DNS server is apart from ours");
         ahead
     }
 }
 
-/// What a reply says whose signature is already seen to.
+/// Checks a reply whose signature was verified.
 fn judge(reply: &[u8], zone: &DomainName) -> Result<(), Failed> {
     let reply = message::decode(reply).map_err(|_| Refusal::Malformed)?;
-    // The exchange has compared id, opcode and zone already; it lets an update's reply lack the zone.
+    // The exchange has compared id, opcode and zone; it allows the reply to an update to lack the zone.
     if reply.queries.iter().any(|question| *question != zone_question(zone)) {
         return Err(Refusal::Malformed.into());
     }

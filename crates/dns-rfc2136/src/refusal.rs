@@ -1,19 +1,20 @@
-//! What a server says against an update.
+//! Refusals of a server.
 
 use fleetcert_dns::BackendErrorKind;
 use fleetcert_dns_wire::tsig::ReplyFault;
 use hickory_proto::op::ResponseCode;
 
-/// Why an update was not made, or why a reply is not believed. It is the
-/// [`source`](std::error::Error::source) of the backend's error:
+/// Why an update was not made, or why a reply is not trusted. It is the [`source`](std::error::Error::source) of the
+/// backend's error:
 ///
 /// ```
 /// use fleetcert_dns::BackendError;
 /// use fleetcert_dns_rfc2136::Refusal;
 /// use std::error::Error;
 ///
-/// fn is_typing_error_in_the_key(error: &BackendError) -> bool {
-///     matches!(error.source().and_then(|source| source.downcast_ref()), Some(Refusal::BadKey | Refusal::BadSig))
+/// fn has_wrong_key(error: &BackendError) -> bool {
+///     let refusal = error.source().and_then(|source| source.downcast_ref());
+///     matches!(refusal, Some(Refusal::BadKey | Refusal::BadSig))
 /// }
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,16 +26,16 @@ pub enum Refusal {
     /// The server has another secret for the key.
     #[error("the server has another secret for the key (BADSIG)")]
     BadSig,
-    /// The clocks are apart, and signing by the server's clock did not help.
+    /// The clocks differ, and signing by the server's clock did not help.
     #[error("the server's clock is {ahead} seconds ahead of ours (BADTIME)")]
     BadTime {
-        /// The seconds by which the server's clock is ahead of ours; negative when it is behind.
+        /// Seconds by which the server's clock is ahead of ours; negative if it is behind.
         ahead: i64,
     },
     /// The server reports another TSIG error (RFC 8945 section 3).
     #[error("the server reports the TSIG error {0}")]
     OtherTsigError(u16),
-    /// Our key may not do this, or the server takes no updates (REFUSED).
+    /// The key has no permission, or the server accepts no updates (REFUSED).
     #[error("the server's policy does not allow it (REFUSED)")]
     Refused,
     /// The server does not have the zone, or not as its primary (NOTAUTH).
@@ -43,58 +44,58 @@ pub enum Refusal {
     /// A name is outside the zone (NOTZONE).
     #[error("a name is outside the zone (NOTZONE)")]
     NotZone,
-    /// The server cannot now (SERVFAIL).
-    #[error("the server cannot do it now, and its log says why (SERVFAIL)")]
+    /// The server failed temporarily (SERVFAIL).
+    #[error("the server failed temporarily; see its log (SERVFAIL)")]
     ServFail,
-    /// Something is there, or not there, against what the update wants.
+    /// A prerequisite does not hold.
     #[error("{}", prerequisite(*.0))]
     Prerequisite(u16),
-    /// The server does not understand updates, or this one.
+    /// The server does not implement updates, or cannot parse this one.
     #[error("the server does not understand the update (response code {0})")]
     NotUnderstood(u16),
     /// Any other response code.
     #[error("the server answers with the response code {0}")]
     Other(u16),
-    /// The reply says that all is well, but it is not signed, so anybody may have sent it.
+    /// The reply reports success, but it is not signed, so anyone may have sent it.
     #[error(
         "the reply is not signed, so it is not believed: look what answers in the server's place, or whether it passes \
          over signatures"
     )]
     Unsigned,
-    /// The reply's signature does not fit.
+    /// The reply's signature does not verify.
     #[error(
-        "the signature of the reply does not fit, so it is not believed: look what is between us and the server"
+        "the signature of the reply does not verify, so it is not trusted: check what is between us and the server"
     )]
     Forged,
-    /// The reply's signature is good, and from another time.
+    /// The reply's signature is valid, but from another time.
     #[error(
-        "the signature of the reply is from another time, so it is not believed: it may be an old reply sent again"
+        "the signature of the reply is from another time, so it is not trusted: it may be a replayed reply"
     )]
     Untimely,
-    /// The server answers a query, but not as one that has the zone (no AA).
+    /// The server answers a query without authority for the zone (no AA).
     #[error("the server answers without authority for the zone")]
     NoAuthority,
-    /// The answer over TCP is cut.
-    #[error("the answer over TCP is cut")]
+    /// The answer over TCP is truncated.
+    #[error("the answer over TCP is truncated")]
     Cut,
-    /// The reply is no well-formed message.
-    #[error("the reply is not well-formed")]
+    /// The reply is malformed.
+    #[error("the reply is malformed")]
     Malformed,
 }
 
-/// What RFC 2136 section 2.2 says of the code.
+/// Returns the meaning of the response code by RFC 2136 section 2.2.
 fn prerequisite(code: u16) -> &'static str {
     match code {
-        3 => "a name that should be in use is not (NXDOMAIN)",
-        6 => "a name that should not be in use is (YXDOMAIN)",
-        7 => "a record set that should not be there is (YXRRSET)",
-        8 => "a record set that should be there is not, or not like that (NXRRSET)",
-        _ => "the zone is not as the update expects it",
+        3 => "a name that must be in use is not (NXDOMAIN)",
+        6 => "a name that must not be in use is (YXDOMAIN)",
+        7 => "a record set that must not exist does (YXRRSET)",
+        8 => "a record set that must exist does not, or has other values (NXRRSET)",
+        _ => "the zone does not satisfy the prerequisites",
     }
 }
 
 impl Refusal {
-    /// What the response code says; `None` for success.
+    /// Classifies a response code; `None` for success.
     pub(crate) fn of_code(code: ResponseCode) -> Option<Self> {
         match code {
             ResponseCode::NoError => None,
@@ -111,8 +112,7 @@ impl Refusal {
         }
     }
 
-    /// What is wrong with the reply's signature, apart from `BadTime` and `Unsigned`, for which there is more to
-    /// do.
+    /// Classifies a fault of the reply's signature, apart from `BadTime` and `Unsigned`, which are handled separately.
     pub(crate) fn of_fault(fault: ReplyFault) -> Self {
         match fault {
             ReplyFault::Unsigned => Self::Unsigned,
@@ -121,12 +121,12 @@ impl Refusal {
             ReplyFault::BadKey => Self::BadKey,
             ReplyFault::BadSig => Self::BadSig,
             ReplyFault::OtherError(code) => Self::OtherTsigError(code),
-            // What is not known here counts as no reply at all.
+            // An unknown fault counts as no reply.
             _ => Self::Malformed,
         }
     }
 
-    /// What it means to the caller.
+    /// Returns what the refusal means to the caller.
     pub fn kind(self) -> BackendErrorKind {
         match self {
             Self::BadKey | Self::BadSig | Self::BadTime { .. } | Self::OtherTsigError(_) | Self::Untimely => {

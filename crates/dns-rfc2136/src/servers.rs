@@ -1,29 +1,30 @@
-//! The servers that take updates.
+//! The servers that accept updates.
 
 use std::net::SocketAddr;
 
 use fleetcert_dns_wire::Tls;
 
-/// A server, and how it proves who it is if it is spoken to over TLS.
+/// A server, and its TLS authentication if it is reached over TLS.
 #[derive(Clone, Debug)]
 pub struct Server {
-    /// Its address and port: 53 in most cases, and 853 with TLS.
+    /// Address and port: usually port 53, and 853 with TLS.
     pub address: SocketAddr,
-    /// With this, every message to the server goes over TLS, whatever
-    /// [`Rfc2136Options::transport`](crate::Rfc2136Options::transport) says.
+    /// TLS settings. If given, every message to the server uses TLS, independent of
+    /// [`Rfc2136Options::transport`](crate::Rfc2136Options::transport).
     pub tls: Option<Tls>,
 }
 
-/// One to eight servers that take updates for the same zones, the preferred one first.
+/// One to eight servers that accept updates for the same zones, the preferred one first.
 ///
-/// Each must be a primary, or pass updates on to one. A secondary that does neither is passed over with every
-/// message that finds it first.
+/// Each must be a primary, or forward updates to one. Any other secondary costs an attempt with every message that
+/// tries it first.
 ///
 /// ```
 /// use fleetcert_dns_rfc2136::Servers;
 /// use std::net::SocketAddr;
 ///
-/// let both: [SocketAddr; 2] = ["192.0.2.1:53".parse()?, "[2001:db8::1]:53".parse()?];
+/// let both: [SocketAddr; 2] =
+///     ["192.0.2.1:53".parse()?, "[2001:db8::1]:53".parse()?];
 /// assert_eq!(Servers::new(both.map(Into::into))?.iter().count(), 2);
 /// assert!(Servers::new([]).is_err());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -32,19 +33,19 @@ pub struct Server {
 pub struct Servers(Vec<Server>);
 
 impl Servers {
-    /// The most servers.
+    /// Maximum number of servers.
     pub const MAX: usize = 8;
 
-    /// These servers.
+    /// Returns these servers.
     ///
     /// # Errors
-    /// [`ServersError`] for none, and for more than [`MAX`](Self::MAX).
+    /// [`ServersError`] for no server, or for more than [`MAX`](Self::MAX).
     pub fn new(servers: impl IntoIterator<Item = Server>) -> Result<Self, ServersError> {
         let servers: Vec<_> = servers.into_iter().take(Self::MAX + 1).collect();
         if (1..=Self::MAX).contains(&servers.len()) { Ok(Self(servers)) } else { Err(ServersError) }
     }
 
-    /// The servers, the preferred one first.
+    /// Returns the servers, the preferred one first.
     pub fn iter(&self) -> std::slice::Iter<'_, Server> {
         self.0.iter()
     }
@@ -68,9 +69,9 @@ impl From<SocketAddr> for Server {
     }
 }
 
-/// No server, or more than eight.
+/// The error for no server, or for more than eight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a backend has one to eight servers")]
+#[error("a backend must have one to eight servers")]
 pub struct ServersError;
 
 #[cfg(test)]
@@ -78,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_to_eight() {
+    fn one_to_eight_servers_are_accepted() {
         let server = || Server::from(SocketAddr::from(([192, 0, 2, 1], 53)));
         assert_eq!(Servers::new([]).unwrap_err(), ServersError);
         assert_eq!(Servers::new(std::iter::repeat_with(server).take(8)).unwrap().iter().len(), 8);

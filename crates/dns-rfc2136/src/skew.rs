@@ -1,14 +1,14 @@
-//! How far the server's clock is from ours.
+//! The skew of the server's clock.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
-/// The seconds by which the server's clock is ahead of ours, as far as it has told us.
+/// Seconds by which the server's clock is ahead of ours, as far as the server has reported it.
 #[derive(Debug, Default)]
 pub(crate) struct Skew(AtomicI64);
 
 impl Skew {
-    /// Our time, as the server's clock would show it.
+    /// Returns our time as the server's clock would show it.
     pub(crate) fn at_server(&self, now: SystemTime) -> SystemTime {
         let ahead = self.0.load(Ordering::Relaxed);
         let by = Duration::from_secs(ahead.unsigned_abs());
@@ -16,7 +16,7 @@ impl Skew {
         shifted.unwrap_or(now)
     }
 
-    /// Learns what time it is at the server. Returns the seconds by which its clock is ahead of ours.
+    /// Takes the server's time. Returns the seconds by which its clock is ahead of ours.
     pub(crate) fn learn(&self, now: SystemTime, server_time: SystemTime) -> i64 {
         let seconds = |difference: Duration| i64::try_from(difference.as_secs()).unwrap_or(i64::MAX);
         let ahead = match server_time.duration_since(now) {
@@ -34,7 +34,7 @@ mod tests {
     use std::time::UNIX_EPOCH;
 
     #[test]
-    fn behind_and_ahead() {
+    fn skew_is_learned_behind_and_ahead() {
         let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
         let now = at(1_000_000);
         let skew = Skew::default();

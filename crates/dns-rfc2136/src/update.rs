@@ -8,12 +8,12 @@ use hickory_proto::op::{Message, MessageType, OpCode, Query};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 
 use crate::Prerequisite;
-use crate::changes::ForeignCuts;
+use crate::changes::ForeignStrings;
 
-/// Room for the TSIG record: two names of 255 octets, the longest MAC, and what is between them.
-const TSIG_ROOM: usize = 640;
+/// Space for the TSIG record: two names of 255 octets, the longest MAC, and the fields between them.
+const TSIG_SPACE: usize = 640;
 
-/// An update for one zone, encoded but for its id and its signature. It leaves room for that.
+/// An update for one zone, encoded except for its id and its signature. It leaves space for both.
 #[derive(Clone, Debug)]
 pub(crate) struct EncodedUpdate {
     zone: DomainName,
@@ -23,7 +23,7 @@ pub(crate) struct EncodedUpdate {
 impl EncodedUpdate {
     fn of(zone: &DomainName, message: &Message) -> Result<Self, EncodeError> {
         let octets = message::encode(message)?;
-        let fits = octets.len() + TSIG_ROOM <= usize::from(u16::MAX);
+        let fits = octets.len() + TSIG_SPACE <= usize::from(u16::MAX);
         if fits { Ok(Self { zone: zone.clone(), octets }) } else { Err(EncodeError) }
     }
 
@@ -38,29 +38,29 @@ impl EncodedUpdate {
     }
 }
 
-/// The changes as updates, in their order: as few as they fit into.
+/// Encodes the changes as few updates, in order.
 pub(crate) fn updates(
     zone: &DomainName,
     changes: &[&Change],
-    cuts: &ForeignCuts,
+    strings: &ForeignStrings,
 ) -> Result<Vec<EncodedUpdate>, EncodeError> {
     let mut updates = Vec::new();
     let mut rest = changes;
     while !rest.is_empty() {
-        let (update, count) = longest_update(zone, rest, cuts)?;
+        let (update, count) = longest_update(zone, rest, strings)?;
         updates.push(update);
         rest = &rest[count..];
     }
     Ok(updates)
 }
 
-/// An update of as many of the first changes as fit, and how many these are.
+/// Returns an update with as many of the first changes as fit, and their number.
 fn longest_update(
     zone: &DomainName,
     changes: &[&Change],
-    cuts: &ForeignCuts,
+    strings: &ForeignStrings,
 ) -> Result<(EncodedUpdate, usize), EncodeError> {
-    let of_first = |count: usize| conditional_update(zone, &[], &changes[..count], cuts);
+    let of_first = |count: usize| conditional_update(zone, &[], &changes[..count], strings);
     if let Ok(whole) = of_first(changes.len()) {
         return Ok((whole, changes.len()));
     }
@@ -76,24 +76,24 @@ fn longest_update(
     Ok((update, fits))
 }
 
-/// One update that is made only if the zone is as the prerequisites say.
+/// Encodes one update with prerequisites.
 pub(crate) fn conditional_update(
     zone: &DomainName,
     prerequisites: &[Prerequisite],
     changes: &[&Change],
-    cuts: &ForeignCuts,
+    strings: &ForeignStrings,
 ) -> Result<EncodedUpdate, EncodeError> {
-    let mut message = one_message(zone, changes, cuts);
+    let mut message = one_message(zone, changes, strings);
     message.add_answers(prerequisites.iter().flat_map(Prerequisite::to_wire));
     EncodedUpdate::of(zone, &message)
 }
 
-/// The zone section's one question (RFC 2136 section 2.3).
+/// Returns the one question of the zone section (RFC 2136 section 2.3).
 pub(crate) fn zone_question(zone: &DomainName) -> Query {
     Query::query(name::to_wire(zone), RecordType::SOA)
 }
 
-fn one_message(zone: &DomainName, changes: &[&Change], cuts: &ForeignCuts) -> Message {
+fn one_message(zone: &DomainName, changes: &[&Change], strings: &ForeignStrings) -> Message {
     let mut message = Message::new(0, MessageType::Query, OpCode::Update);
     message.add_query(zone_question(zone));
     for change in changes {
@@ -104,7 +104,7 @@ fn one_message(zone: &DomainName, changes: &[&Change], cuts: &ForeignCuts) -> Me
             }
             Change::RemoveTxt { name, value } => {
                 message.add_authority(removed(&owner, record::to_wire(&RecordData::Txt(value.clone()))));
-                for cut in cuts.get(&(name.clone(), value.clone())).into_iter().flatten() {
+                for cut in strings.get(&(name.clone(), value.clone())).into_iter().flatten() {
                     message.add_authority(removed(&owner, RData::TXT(cut.clone())));
                 }
             }
@@ -116,19 +116,19 @@ fn one_message(zone: &DomainName, changes: &[&Change], cuts: &ForeignCuts) -> Me
     message
 }
 
-/// "Add to an RRset" (RFC 2136 section 2.5.1).
+/// Returns the record for "Add to an RRset" (RFC 2136 section 2.5.1).
 fn added(owner: &Name, ttl: Ttl, data: &RecordData) -> Record {
     Record::from_rdata(owner.clone(), ttl.as_secs(), record::to_wire(data))
 }
 
-/// "Delete an RR from an RRset" (RFC 2136 section 2.5.4).
+/// Returns the record for "Delete an RR from an RRset" (RFC 2136 section 2.5.4).
 fn removed(owner: &Name, data: RData) -> Record {
     let mut record = Record::from_rdata(owner.clone(), 0, data);
     record.dns_class = DNSClass::NONE;
     record
 }
 
-/// "Delete an RRset" (RFC 2136 section 2.5.2) for both types, then the addresses.
+/// Returns the records for "Delete an RRset" (RFC 2136 section 2.5.2) of both types, then the addresses.
 fn replaced(owner: &Name, addresses: &Addresses, ttl: Ttl) -> Vec<Record> {
     let delete = |record_type| {
         let mut record = Record::update0(owner.clone(), 0, record_type);

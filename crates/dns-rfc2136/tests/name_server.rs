@@ -44,7 +44,12 @@ async fn serve(grants: Vec<UpdateGrant>, clock: Arc<dyn Clock>) -> SocketAddr {
         ZoneSettings::new(origin, [NameServerHost { name, addresses }])
     };
     let options = Options { grants, max_values: 200, ..Options::default() };
-    let server = NameServer::new([settings(zone()), settings(domain("other.test"))], options, clock).unwrap();
+    let server = NameServer::new(
+        [settings(zone()), settings(domain("other.test"))],
+        options,
+        Ambient { clock, ..Ambient::system() },
+    )
+    .unwrap();
     let listener = server.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.local_addr();
     tokio::spawn(listener.serve(CancellationToken::new()));
@@ -73,7 +78,7 @@ fn refusal(error: &BackendError) -> Option<Refusal> {
 }
 
 #[tokio::test]
-async fn it_passes_the_conformance_suite() {
+async fn backend_passes_the_conformance_suite() {
     for transport in [Transport::Tcp, Transport::Udp] {
         let options = Rfc2136Options { transport, ..Rfc2136Options::new(server().await, key()) };
         let subject = Subject::new(|| backend_of(options.clone()), zone(), &SystemClock);
@@ -83,7 +88,7 @@ async fn it_passes_the_conformance_suite() {
 }
 
 #[tokio::test]
-async fn it_passes_the_conformance_suite_with_every_algorithm_and_split_lists() {
+async fn backend_passes_the_conformance_suite_with_every_algorithm_and_split_lists() {
     for algorithm in [TsigAlgorithm::HmacSha384, TsigAlgorithm::HmacSha512] {
         let key = key_of("other-key", algorithm, 9);
         let all = [RecordType::A, RecordType::Aaaa, RecordType::Txt];
@@ -95,7 +100,7 @@ async fn it_passes_the_conformance_suite_with_every_algorithm_and_split_lists() 
 }
 
 #[tokio::test]
-async fn a_wrong_key_is_told_from_a_wrong_secret() {
+async fn wrong_key_and_wrong_secret_are_distinguished() {
     let server = server().await;
     for (key, expected) in [
         (key_of("dnds", TsigAlgorithm::HmacSha256, 7), Refusal::BadKey),
@@ -110,7 +115,7 @@ async fn a_wrong_key_is_told_from_a_wrong_secret() {
 }
 
 #[tokio::test]
-async fn a_zone_or_name_that_is_not_the_servers_is_told_from_a_policy() {
+async fn foreign_zone_and_policy_refusal_are_distinguished() {
     let grants = vec![grant(key(), "devices.fleet.test", &[RecordType::Txt])];
     let backend = backend_of(Rfc2136Options::new(serve(grants, Arc::new(SystemClock)).await, key()));
     for (zone, name, kind) in [
@@ -130,7 +135,7 @@ async fn a_zone_or_name_that_is_not_the_servers_is_told_from_a_policy() {
 }
 
 #[tokio::test]
-async fn a_server_in_another_time_is_understood() {
+async fn clock_skew_of_the_server_is_corrected() {
     for ahead in [Duration::from_secs(7200), Duration::from_secs(86_400 * 3650)] {
         let clock = Arc::new(ManualClock::starting_at(SystemClock.now() + ahead));
         let server = serve(vec![grant(key(), "fleet.test", &[RecordType::Txt])], clock).await;
@@ -143,7 +148,7 @@ async fn a_server_in_another_time_is_understood() {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_into_one_message_is_refused_or_split() {
+async fn oversized_list_is_rejected_or_split() {
     let server = server().await;
     let changes: Vec<_> =
         (0..100).map(|number| addition(&format!("d{number}.fleet.test"), &[b'a'; 1024])).collect();
@@ -161,7 +166,7 @@ async fn what_does_not_fit_into_one_message_is_refused_or_split() {
 
 /// The conformance suite once more, with everything read before it is changed.
 #[tokio::test]
-async fn it_passes_the_conformance_suite_when_it_reads_first() {
+async fn backend_passes_the_conformance_suite_when_reading_first() {
     let options =
         Rfc2136Options { read_first: ReadFirst::Everything, ..Rfc2136Options::new(server().await, key()) };
     let subject = Subject::new(|| backend_of(options.clone()), zone(), &SystemClock);
@@ -174,7 +179,7 @@ fn addresses(name: &str, last: u8) -> Change {
 }
 
 #[tokio::test]
-async fn each_prerequisite_holds_or_is_a_conflict_that_changes_nothing() {
+async fn failed_prerequisite_is_a_conflict_and_changes_nothing() {
     let backend = backend_of(Rfc2136Options::new(server().await, key()));
     backend.apply(&zone(), &[addresses("a.fleet.test", 1), addition("t.fleet.test", b"1")]).await.unwrap();
     let (used, unused) = (domain("a.fleet.test"), domain("b.fleet.test"));
@@ -216,7 +221,7 @@ async fn each_prerequisite_holds_or_is_a_conflict_that_changes_nothing() {
 }
 
 #[tokio::test]
-async fn prerequisites_that_cannot_be() {
+async fn invalid_prerequisites_are_rejected() {
     let backend = backend_of(Rfc2136Options::new(server().await, key()));
     let outside = Prerequisite::NameInUse { name: domain("a.other.test") };
     let error = backend.apply_if(&zone(), &[outside], &[]).await.unwrap_err();
@@ -262,7 +267,7 @@ async fn compare_and_set_loses_no_count() {
 }
 
 #[tokio::test]
-async fn of_changes_to_one_record_the_last_word_counts() {
+async fn last_change_of_a_record_wins() {
     let backend = backend_of(Rfc2136Options::new(server().await, key()));
     let remove = |value: &[u8]| Change::RemoveTxt {
         name: domain("a.fleet.test"),
@@ -278,7 +283,7 @@ async fn of_changes_to_one_record_the_last_word_counts() {
 /// Of two equal updates that are signed in the same second with the same id, a server takes the second for a replay.
 /// With random ids, some of these would be such.
 #[tokio::test]
-async fn many_equal_updates_at_once_are_no_replays() {
+async fn equal_updates_at_once_are_not_taken_for_replays() {
     let backend = backend_of(Rfc2136Options::new(server().await, key()));
     let (zone, change) = (zone(), [addresses("a.fleet.test", 1)]);
     for made in join_all((0..1500).map(|_| backend.apply(&zone, &change))).await {
@@ -288,7 +293,7 @@ async fn many_equal_updates_at_once_are_no_replays() {
 
 /// A server that closed the connection in their midst would have some of them sent again.
 #[tokio::test]
-async fn each_of_many_updates_is_sent_once() {
+async fn each_update_is_sent_once() {
     let backend = Rfc2136Backend::new(Rfc2136Options::new(server().await, key()), Ambient::system());
     let changes: Vec<_> = (0..300).map(|number| [addition(&format!("d{number}.fleet.test"), b"1")]).collect();
     let zone = zone();

@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use fleetcert_ambient::{Ambient, SystemClock};
 use fleetcert_dns::conformance::{Subject, check};
@@ -32,7 +31,7 @@ async fn serve(subtree: &str) -> SocketAddr {
     // The suite adds more values at a name than a server allows by default.
     let options = Options { grants, max_values: 200, ..Options::default() };
     let zones = [ZoneSettings::new(domain("fleet.test"), [host])];
-    let server = NameServer::new(zones, options, Arc::new(SystemClock)).unwrap();
+    let server = NameServer::new(zones, options, Ambient::system()).unwrap();
     let listener = server.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.local_addr();
     tokio::spawn(listener.serve(CancellationToken::new()));
@@ -48,7 +47,7 @@ fn writer(server: SocketAddr, transport: Transport) -> ZoneWriter<Rfc2136Backend
 }
 
 #[tokio::test]
-async fn it_conforms_over_tcp_and_udp() {
+async fn writer_passes_the_conformance_suite_over_tcp_and_udp() {
     let server = serve("fleet.test").await;
     for transport in [Transport::Tcp, Transport::Udp] {
         let subject = Subject::new(|| writer(server, transport), domain("fleet.test"), &SystemClock);
@@ -57,7 +56,7 @@ async fn it_conforms_over_tcp_and_udp() {
 }
 
 #[tokio::test]
-async fn who_may_not_change_a_name_does_not_keep_others_from_it() {
+async fn forbidden_name_does_not_affect_other_callers() {
     let writer = writer(serve("devices.fleet.test").await, Transport::Tcp);
     let zone = domain("fleet.test");
     let names: Vec<DomainName> =

@@ -1,9 +1,9 @@
-//! What a reply repeats of its request.
+//! The part of a request that its reply repeats.
 
 use hickory_proto::op::{Header, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
 
-/// The part of a message that a reply repeats.
+/// The part of a message that its reply repeats.
 #[derive(Debug)]
 pub(crate) struct Asked {
     id: u16,
@@ -14,7 +14,7 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// `None` for octets that are no message with at most one question.
+    /// Returns `None` for octets that are not a message with at most one question.
     pub(crate) fn of(message: &[u8]) -> Option<Self> {
         let mut decoder = BinDecoder::new(message);
         let header = Header::read(&mut decoder).ok()?;
@@ -37,11 +37,11 @@ impl Asked {
         self.id
     }
 
-    /// Whether `reply` is a reply to this request: QR set, the same id and opcode, and the same question (RFC 5452
-    /// section 9.1), upper and lower case being equal.
+    /// Returns whether `reply` is a reply to this request: QR set, the same id and opcode, and the same question (RFC
+    /// 5452 section 9.1), without regard to case.
     ///
-    /// A reply without any question fits too where servers send such: to an update (RFC 2136 section 3.8) and with
-    /// an error code.
+    /// A reply without a question also matches where servers send it: to an update (RFC 2136 section 3.8) and with an
+    /// error code.
     pub(crate) fn is_answered_by(&self, reply: &[u8]) -> bool {
         let Some(answered) = Self::of(reply) else {
             return false;
@@ -72,19 +72,19 @@ mod tests {
     }
 
     #[test]
-    fn which_replies_fit() {
+    fn only_replies_to_the_request_match() {
         let request = question(5);
         let mut reply = message::decode(&request).unwrap().into_response();
         let fits = |reply: &Message| is_reply(&request, &message::encode(reply).unwrap());
         assert!(fits(&reply));
-        assert!(!is_reply(&question(6), &message::encode(&reply).unwrap()), "another id");
+        assert!(!is_reply(&question(6), &message::encode(&reply).unwrap()), "different id");
         reply.queries.clear();
         assert!(!fits(&reply), "an answer to no question");
         reply.metadata.response_code = ResponseCode::FormErr;
         assert!(fits(&reply));
         reply.metadata.op_code = OpCode::Update;
         assert!(!fits(&reply));
-        // Upper and lower case are equal: not every server keeps them.
+        // Upper and lower case are equal: some servers change them.
         let shouted = message::query(5, &"xi8qz.fleet.test".parse().unwrap(), RecordType::A).into_response();
         let mut shouted = message::encode(&shouted).unwrap();
         shouted[13] = b'X';
@@ -93,7 +93,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_octets_panic(octets in prop::collection::vec(any::<u8>(), 0..100)) {
+        fn arbitrary_octets_do_not_panic(octets in prop::collection::vec(any::<u8>(), 0..100)) {
             is_reply(&question(1), &octets);
             is_reply(&octets, &octets);
         }

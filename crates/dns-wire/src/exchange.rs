@@ -18,27 +18,28 @@ use crate::frame;
 pub(crate) use error::Failure;
 pub use error::{ExchangeError, ExchangeErrorKind};
 
-/// How a message travels.
+/// The transport of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Transport {
-    /// One datagram each way. The reply may be cut (TC): ask again by TCP then.
+    /// One datagram each way. The reply may be truncated (TC); then repeat the query over TCP.
     Udp,
-    /// A connection of its own for this one message.
+    /// A separate connection for this message.
     Tcp,
 }
 
-/// Sends `message` to `server` and waits for the reply, for at most `timeout` of the clock's time altogether.
+/// Sends `message` to `server` and waits for the reply, for at most `timeout` of the clock's time in all.
 ///
-/// The reply has the message's id, its opcode and its question; nothing else about it is checked, and it is not
-/// decoded. Over UDP the socket is connected and its port chosen by the system, and datagrams that do not fit are
-/// passed over until the deadline: a forger must hit port and id, so `message` needs a random id. A reply from another
-/// address or port is not believed either; when no other comes, the error says where it came from. Nothing is sent
-/// twice.
+/// The reply has the message's id, opcode and question; nothing else is checked, and it is not decoded. Over UDP, the
+/// socket is connected, the system chooses its port, and datagrams that do not match are ignored until the deadline:
+/// an attacker must guess port and id, so `message` needs a random id. A reply from another address or port is not
+/// accepted either; if no other one arrives, the error names its source. Nothing is sent twice.
+///
+/// **Cancellation.** Dropping the future closes the socket; the server may have acted on the message.
 ///
 /// **Cancellation.** Dropping the future closes the socket; whether the server has acted is not known then.
 ///
 /// # Errors
-/// [`ExchangeError`]. After `TimedOut` and `BrokenOff` the server may have acted on the message.
+/// [`ExchangeError`]. After `TimedOut` and `BrokenOff`, the server may have acted on the message.
 ///
 /// ```no_run
 /// use fleetcert_ambient::SystemClock;
@@ -47,9 +48,12 @@ pub enum Transport {
 /// use std::time::Duration;
 /// # async fn ask(random: u16) -> Result<(), Box<dyn std::error::Error>> {
 ///
-/// let query = message::encode(&message::query(random, &"fleet.test".parse()?, RecordType::SOA))?;
+/// let query = message::query(random, &"fleet.test".parse()?, RecordType::SOA);
+/// let query = message::encode(&query)?;
 /// let server = "127.0.0.1:5353".parse()?;
-/// let reply = exchange(server, &query, Transport::Udp, Duration::from_secs(2), &SystemClock).await?;
+/// let limit = Duration::from_secs(2);
+/// let udp = Transport::Udp;
+/// let reply = exchange(server, &query, udp, limit, &SystemClock).await?;
 /// println!("{}", message::decode(&reply)?.response_code);
 /// # Ok(()) }
 /// ```
@@ -73,7 +77,7 @@ pub async fn exchange(
     .map_err(|failure| ExchangeError::new(server, transport, None, failure))
 }
 
-/// Runs `work` with what a reply must repeat of `message`, for at most `timeout`.
+/// Runs `work` with the part of `message` that its reply must repeat, for at most `timeout`.
 pub(crate) async fn within(
     clock: &dyn Clock,
     limit: Duration,
@@ -86,7 +90,7 @@ pub(crate) async fn within(
 
 pub(crate) async fn connect_tcp(server: SocketAddr) -> Result<TcpStream, Failure> {
     let stream = TcpStream::connect(server).await.map_err(Failure::unreachable)?;
-    // A message is one write, and nothing follows that it could wait for.
+    // A message is one write; no later write would be sent together with it.
     stream.set_nodelay(true).map_err(Failure::unreachable)?;
     Ok(stream)
 }

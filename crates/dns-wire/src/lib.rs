@@ -2,8 +2,8 @@
 //!
 //! Use this crate in code that speaks DNS on the wire: a backend that sends RFC 2136 updates, a query to an
 //! authoritative server, a name server. The codec is hickory-proto; this crate converts its names and values
-//! ([`name`], [`record`]), bounds the memory of decoding ([`message`]), and signs and verifies with TSIG ([`tsig`]). It
-//! exchanges one message for one reply over UDP, TCP ([`exchange`]) or TLS ([`Tls`]), or many on a persistent
+//! ([`name`], [`record`]), bounds the memory of decoding ([`message`]), and signs and verifies with TSIG ([`tsig`]).
+//! It exchanges one message for one reply over UDP, TCP ([`exchange`]) or TLS ([`Tls`]), or many on a persistent
 //! connection ([`Connection`]). No input panics.
 //!
 //! ```
@@ -12,12 +12,17 @@
 //! use std::time::SystemTime;
 //!
 //! let key = TsigKey::parse(
-//!     r#"key "ddns" { algorithm hmac-sha256; secret "c2VjcmV0IG9mIHRoZSBkb2NzIQ=="; };"#,
+//!     r#"key "ddns" {
+//!         algorithm hmac-sha256;
+//!         secret "c2VjcmV0IG9mIHRoZSBkb2NzIQ==";
+//!     };"#,
 //! )?;
 //! let query = message::query(7, &"xi8qz.fleet.test".parse()?, RecordType::A);
-//! let signed = tsig::sign_request(&message::encode(&query)?, &key, SystemTime::UNIX_EPOCH)?;
-//! let seen = tsig::verify_request(&signed.message, [&key], SystemTime::UNIX_EPOCH)?;
-//! assert!(matches!(seen, tsig::Checked::Signed(request) if request.key().name() == key.name()));
+//! let time = SystemTime::UNIX_EPOCH;
+//! let signed = tsig::sign_request(&message::encode(&query)?, &key, time)?;
+//! let checked = tsig::verify_request(&signed.message, [&key], time)?;
+//! let tsig::Checked::Signed(request) = checked else { panic!("not signed") };
+//! assert_eq!(request.key().name(), key.name());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

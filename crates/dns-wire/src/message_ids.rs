@@ -1,14 +1,14 @@
-//! Ids of messages.
+//! Message ids.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use fleetcert_ambient::Entropy;
 
-/// Ids in an order that nobody else can foretell (RFC 5452 section 9.2), and none twice within 65,536.
+/// A sequence of ids that others cannot predict (RFC 5452 section 9.2), without a repetition within 65,536.
 ///
-/// Random ids come twice now and then. Of two equal updates that are signed in the same second with the same id, a
-/// server takes the second for a replay of the first.
+/// Random ids would repeat at times. If two equal updates are signed in the same second with the same id, a server
+/// takes the second one for a replay.
 ///
 /// ```
 /// use fleetcert_ambient::SystemEntropy;
@@ -19,15 +19,15 @@ use fleetcert_ambient::Entropy;
 /// ```
 pub struct MessageIds {
     count: AtomicU16,
-    /// The round functions of a Feistel network: it makes one number of 16 bits of another, and no two the same.
+    /// Round functions of a Feistel network: a permutation of the 16-bit numbers.
     rounds: [[u8; 256]; ROUNDS],
 }
 
-/// Four rounds with random functions cannot be told from a random order (Luby and Rackoff, 1988).
+/// Four rounds with random functions cannot be distinguished from a random permutation (Luby and Rackoff, 1988).
 const ROUNDS: usize = 4;
 
 impl MessageIds {
-    /// An order of its own.
+    /// Returns a sequence chosen at random.
     pub fn new(entropy: &dyn Entropy) -> Self {
         let mut rounds = [[0; 256]; ROUNDS];
         for round in &mut rounds {
@@ -36,7 +36,7 @@ impl MessageIds {
         Self { count: AtomicU16::new(0), rounds }
     }
 
-    /// The next id.
+    /// Returns the next id.
     pub fn next(&self) -> u16 {
         let [mut left, mut right] = self.count.fetch_add(1, Ordering::Relaxed).to_be_bytes();
         for round in &self.rounds {
@@ -59,7 +59,7 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn each_id_comes_once_and_then_again_in_the_same_order() {
+    fn each_id_comes_once_per_cycle() {
         let ids = MessageIds::new(&SeededEntropy::new(1));
         let all: Vec<_> = (0..=u16::MAX).map(|_| ids.next()).collect();
         assert_eq!(all.iter().collect::<HashSet<_>>().len(), 65_536);
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_is_another_each_time_and_no_counting() {
+    fn sequences_differ_and_do_not_count() {
         let first = |seed| {
             let ids = MessageIds::new(&SeededEntropy::new(seed));
             [(); 64].map(|()| ids.next())

@@ -1,10 +1,10 @@
-//! Our values and types of records, and hickory's.
+//! Conversion of record types and values to and from hickory's.
 
 use fleetcert_dns::{RecordData, RecordType, TxtValue};
 use hickory_proto::rr::RData;
 use hickory_proto::rr::rdata::{A, AAAA, TXT};
 
-/// The type as hickory has it.
+/// Returns the type as hickory's.
 pub fn type_to_wire(record_type: RecordType) -> hickory_proto::rr::RecordType {
     match record_type {
         RecordType::A => hickory_proto::rr::RecordType::A,
@@ -13,7 +13,7 @@ pub fn type_to_wire(record_type: RecordType) -> hickory_proto::rr::RecordType {
     }
 }
 
-/// The type as ours; `None` for a type that no device has.
+/// Returns the type as ours; `None` for a type that devices do not have.
 pub fn type_from_wire(record_type: hickory_proto::rr::RecordType) -> Option<RecordType> {
     match record_type {
         hickory_proto::rr::RecordType::A => Some(RecordType::A),
@@ -23,7 +23,7 @@ pub fn type_from_wire(record_type: hickory_proto::rr::RecordType) -> Option<Reco
     }
 }
 
-/// The value as hickory has it; text is cut into strings of 255 octets.
+/// Returns the value as hickory's; text is split into strings of 255 octets.
 pub fn to_wire(data: &RecordData) -> RData {
     match data {
         RecordData::A(address) => RData::A(A(*address)),
@@ -32,11 +32,11 @@ pub fn to_wire(data: &RecordData) -> RData {
     }
 }
 
-/// The value as ours; the strings of a text are put together without anything in between.
+/// Returns the value as ours; the strings of a text are concatenated.
 ///
 /// # Errors
-/// [`ForeignValue`] for another type, no value at all, or a text that is empty or above
-/// [`TxtValue::MAX_LEN`] octets.
+/// [`ForeignValue`] for another type, for no value, or for a text that is empty or longer than [`TxtValue::MAX_LEN`]
+/// octets.
 pub fn from_wire(data: &RData) -> Result<RecordData, ForeignValue> {
     match data {
         RData::A(A(address)) => Ok(RecordData::A(*address)),
@@ -48,9 +48,9 @@ pub fn from_wire(data: &RData) -> Result<RecordData, ForeignValue> {
     }
 }
 
-/// A value that is lawful in the DNS and that no record of ours has.
+/// The error for a value that is valid in the DNS, but not as a [`RecordData`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the record has a type or value that no record of ours has")]
+#[error("the type or value of the record is not supported")]
 pub struct ForeignValue;
 
 #[cfg(test)]
@@ -60,7 +60,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn what_is_not_ours() {
+    fn foreign_values_are_rejected() {
         assert_eq!(from_wire(&RData::NS(NS(hickory_proto::rr::Name::root()))), Err(ForeignValue));
         assert_eq!(from_wire(&RData::Update0(hickory_proto::rr::RecordType::A)), Err(ForeignValue));
         assert_eq!(from_wire(&RData::TXT(TXT::from_bytes(vec![b""]))), Err(ForeignValue));
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn types_go_both_ways() {
+    fn types_survive_a_round_trip() {
         for record_type in [RecordType::A, RecordType::Aaaa, RecordType::Txt] {
             assert_eq!(type_from_wire(type_to_wire(record_type)), Some(record_type));
         }
@@ -78,7 +78,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn values_go_both_ways(v4: [u8; 4], v6: [u8; 16], text in prop::collection::vec(any::<u8>(), 1..=1024)) {
+        fn values_survive_a_round_trip(v4: [u8; 4], v6: [u8; 16], text in prop::collection::vec(any::<u8>(), 1..=1024)) {
             for data in [
                 RecordData::A(v4.into()),
                 RecordData::Aaaa(v6.into()),

@@ -19,13 +19,13 @@ use crate::exchange::{self, ExchangeError, Failure, Transport};
 
 pub use settings_error::{TlsSettingsError, TlsSettingsErrorKind};
 
-/// So many roots are read from one PEM text.
+/// Maximum root certificates of one PEM text.
 const MAX_ROOTS: usize = 1000;
 
-/// How a server proves over TLS who it is: by a certificate for this name, issued below these roots (the strict
-/// profile of RFC 8310 section 5). There is no way to leave that out.
+/// The TLS authentication of a server: a certificate for this name, issued by one of these roots (the strict profile
+/// of RFC 8310 section 5). It cannot be switched off.
 ///
-/// Clones share their sessions, so that connecting again is cheap. The certificate's dates are judged by the
+/// Clones share their sessions, so that a further connection is cheap. The certificate's dates are checked against the
 /// machine's clock.
 #[derive(Clone)]
 pub struct Tls {
@@ -35,10 +35,11 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// The port that RFC 7858 section 3.1 gives to DNS over TLS.
+    /// Port of DNS over TLS (RFC 7858 section 3.1).
     pub const PORT: u16 = 853;
 
-    /// Trusts a certificate for `server_name`, a domain name or an address, that leads to one of `roots`.
+    /// Returns settings that trust a certificate for `server_name`, a domain name or an address, issued by one of
+    /// `roots`.
     pub fn new(server_name: ServerName<'static>, roots: RootCertStore) -> Self {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut config = ClientConfig::builder_with_provider(provider)
@@ -54,10 +55,10 @@ impl Tls {
         }
     }
 
-    /// As [`new`](Self::new), with a name as text and roots as PEM.
+    /// Returns settings as [`new`](Self::new) does, from a name as text and roots as PEM.
     ///
     /// # Errors
-    /// [`TlsSettingsError`] says whether the name or the roots cannot be used.
+    /// [`TlsSettingsError`] if the name or the roots are invalid.
     ///
     /// ```
     /// use fleetcert_dns_wire::Tls;
@@ -83,12 +84,12 @@ impl Tls {
         Ok(Self::new(name, store))
     }
 
-    /// Sends `message` over a TLS connection of its own and waits for the reply, for at most `timeout` of the
-    /// clock's time altogether. Otherwise as [`exchange`](crate::exchange()).
+    /// Sends `message` over a separate TLS connection and waits for the reply, for at most `timeout` of the clock's
+    /// time in all. Otherwise like [`exchange`](crate::exchange()).
     ///
     /// # Errors
-    /// [`ExchangeError`]; `ForeignCertificate`, `UntrustedCertificate` and `NoTls` when the server could not prove
-    /// who it is, and then nothing of the message was sent.
+    /// [`ExchangeError`]; `ForeignCertificate`, `UntrustedCertificate` and `NoTls` if the server could not prove its
+    /// identity; then nothing of the message was sent.
     pub async fn exchange(
         &self,
         server: SocketAddr,
@@ -103,7 +104,7 @@ impl Tls {
         .map_err(|failure| self.error(server, failure))
     }
 
-    /// The name that the server's certificate must have.
+    /// Returns the name that the server's certificate must have.
     pub fn server_name(&self) -> &str {
         &self.shown_name
     }

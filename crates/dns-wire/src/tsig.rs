@@ -1,10 +1,10 @@
 //! Transaction signatures of messages (RFC 8945), both sides.
 //!
-//! A client signs its request ([`sign_request`]) and checks the reply against it ([`verify_reply`]). A server
-//! checks the request ([`verify_request`]) and signs its response, or says by TSIG why it will not.
+//! A client signs its request ([`sign_request`]) and verifies the reply ([`verify_reply`]). A server verifies the
+//! request ([`verify_request`]) and signs its response, or reports a TSIG error.
 //!
-//! Codes are compared in constant time and only in full length. A message may be off by its own fudge or by
-//! [`MAX_FUDGE`], whichever is less. Time arithmetic saturates: a client whose clock stands at 1970 gets BADTIME.
+//! MACs are compared in constant time and only in full length. A message may be off by its own fudge or by
+//! [`MAX_FUDGE`], whichever is less. Time arithmetic saturates: a client whose clock shows 1970 gets BADTIME.
 
 mod record;
 mod reply;

@@ -1,4 +1,4 @@
-//! The key of a transaction signature.
+//! TSIG keys.
 
 mod error;
 mod parser;
@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 pub use error::{TsigKeyError, TsigKeyErrorKind};
 
-/// A secret shared with one server, with its name and its algorithm (RFC 8945 section 2).
+/// A secret shared with a server, with its name and algorithm (RFC 8945 section 2).
 ///
 /// The secret is wiped when the last owner is dropped, and `Debug` does not show it.
 #[derive(Clone)]
@@ -23,7 +23,7 @@ pub struct TsigKey {
     secret: Zeroizing<Vec<u8>>,
 }
 
-/// The algorithms that we take. MD5, SHA-1 and truncated forms are not among them.
+/// The supported algorithms. MD5, SHA-1 and truncated forms are not supported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TsigAlgorithm {
     /// `hmac-sha256`
@@ -35,12 +35,12 @@ pub enum TsigAlgorithm {
 }
 
 impl TsigKey {
-    /// The fewest octets of a secret: 128 bits. Key generators make 32 and more.
+    /// Minimum octets of a secret: 128 bits. Key generators make 32 and more.
     pub const MIN_SECRET_LEN: usize = 16;
-    /// The most octets of a secret.
+    /// Maximum octets of a secret.
     pub const MAX_SECRET_LEN: usize = 1024;
 
-    /// The key of these parts.
+    /// Returns a key.
     ///
     /// # Errors
     /// [`TsigKeyErrorKind::SecretLength`] outside [`MIN_SECRET_LEN`](Self::MIN_SECRET_LEN) to
@@ -52,18 +52,25 @@ impl TsigKey {
         Ok(Self { name, algorithm, secret: Zeroizing::new(secret.to_vec()) })
     }
 
-    /// The one key of a key file, in the form of BIND (`tsig-keygen`) or of Knot (`keymgr -t`, or a
-    /// `knot.conf` with one key), or of a line as
-    /// `nsupdate -y` takes it: `hmac-sha256:name:secret`.
+    /// Parses a key file with one key, in the form of BIND (`tsig-keygen`) or Knot (`keymgr -t`, or a `knot.conf` with
+    /// one key), or a line as for `nsupdate -y`: `hmac-sha256:name:secret`.
     ///
     /// # Errors
-    /// [`TsigKeyError`], with the line. It never holds a piece of the text.
+    /// [`TsigKeyError`] with the line. It never contains a part of the text.
     ///
     /// ```
     /// use fleetcert_dns_wire::TsigKey;
     ///
-    /// let bind = TsigKey::parse(r#"key "ddns" { algorithm hmac-sha256; secret "c2VjcmV0IG9mIHRoZSBkb2NzIQ=="; };"#)?;
-    /// let knot = TsigKey::parse("key:\n- id: ddns\n  algorithm: hmac-sha256\n  secret: c2VjcmV0IG9mIHRoZSBkb2NzIQ==\n")?;
+    /// let bind = TsigKey::parse(
+    ///     r#"key "ddns" {
+    ///         algorithm hmac-sha256;
+    ///         secret "c2VjcmV0IG9mIHRoZSBkb2NzIQ==";
+    ///     };"#,
+    /// )?;
+    /// let knot = TsigKey::parse(
+    ///     "key:\n- id: ddns\n  algorithm: hmac-sha256\n  \
+    ///      secret: c2VjcmV0IG9mIHRoZSBkb2NzIQ==\n",
+    /// )?;
     /// let line = TsigKey::parse("hmac-sha256:ddns:c2VjcmV0IG9mIHRoZSBkb2NzIQ==")?;
     /// assert!(bind == knot && knot == line);
     /// # Ok::<(), fleetcert_dns_wire::TsigKeyError>(())
@@ -72,26 +79,26 @@ impl TsigKey {
         parser::parse(text)
     }
 
-    /// The name by which both sides know the key.
+    /// Returns the name by which both sides know the key.
     pub fn name(&self) -> &DomainName {
         &self.name
     }
 
-    /// The algorithm.
+    /// Returns the algorithm.
     pub fn algorithm(&self) -> TsigAlgorithm {
         self.algorithm
     }
 
-    /// The message authentication code over `octets`, in full length.
+    /// Returns the MAC over `octets` in full length.
     pub(crate) fn mac(&self, octets: &[u8]) -> Vec<u8> {
         self.algorithm
             .to_wire()
             .mac_data(&self.secret, octets)
-            .expect("the codec computes the three algorithms that the type has")
+            .expect("the codec supports the three algorithms")
     }
 }
 
-/// Equal in all three parts; the secrets are compared in constant time.
+/// Compares all three parts; the secrets in constant time.
 impl PartialEq for TsigKey {
     fn eq(&self, other: &Self) -> bool {
         let same_secret = bool::from(self.secret.ct_eq(&other.secret));
@@ -119,7 +126,7 @@ impl FromStr for TsigKey {
 }
 
 impl TsigAlgorithm {
-    /// The name of RFC 8945 section 6.
+    /// Returns the name of RFC 8945 section 6.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::HmacSha256 => "hmac-sha256",
@@ -128,7 +135,7 @@ impl TsigAlgorithm {
         }
     }
 
-    /// The octets of a whole code.
+    /// Returns the octets of a full MAC.
     pub(crate) fn mac_len(self) -> usize {
         match self {
             Self::HmacSha256 => 32,

@@ -1,4 +1,4 @@
-//! The trait of a backend.
+//! The trait of a DNS backend.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,45 +8,52 @@ use fleetcert_names::DomainName;
 
 use crate::{BackendError, Capabilities, Change, RecordSet, RecordType};
 
-/// What can change the records of a zone: an RFC 2136 server, a provider's HTTP API, our own name server.
+/// A service that can change the records of a zone: an RFC 2136 server, a provider's HTTP API, our own name server.
 ///
-/// Implementers write these three methods and run [`conformance::check`](crate::conformance::check). Callers have
-/// [`DnsBackendExt`](crate::DnsBackendExt) on top. `Arc`, `Box` and `&` of a backend are backends.
+/// To write a backend, implement the three required methods and run [`conformance::check`](crate::conformance::check).
+/// Callers also have [`DnsBackendExt`](crate::DnsBackendExt). `Arc`, `Box` and `&` of a backend are backends.
 #[async_trait]
 pub trait DnsBackend: Send + Sync + fmt::Debug {
-    /// Makes the changes to the zone, in their order.
+    /// Makes the changes to the zone, in order.
     ///
     /// **Effect.** With the zone `fleet.test` holding `_acme-challenge.a TXT "1"`, the changes *add `"2"`* and
     /// *remove `"1"`* at that name leave `_acme-challenge.a TXT "2"`. An empty list does nothing.
-    /// After `Ok` the server that takes the changes answers with them. Other servers of the zone may lag:
-    /// that is for [`Visibility`](crate::Visibility) to say.
+    /// After `Ok`, the server that accepts the changes answers with them. Other servers of the zone may lag; ask
+    /// [`Visibility`](crate::Visibility) about them.
     ///
-    /// **Idempotence.** The same list again changes nothing and is `Ok`.
+    /// **Idempotence.** Repeating the same list changes nothing and returns `Ok`.
     ///
-    /// **Concurrency.** Calls may run side by side, for the same name too, and from several processes. No call undoes
-    /// a value that another added. With [`Capabilities::atomic`] nobody sees a list half done.
+    /// **Concurrency.** Calls may run concurrently, even for the same name and from several processes. No call undoes
+    /// a value that another one added. With [`Capabilities::atomic`], nobody sees a partial list.
     ///
-    /// **Cancellation.** A dropped call has been made, or has not, or (without `atomic`) in part. Callers that
-    /// must know repeat it.
+    /// **Cancellation.** If the call is dropped, the changes take effect or not, or (without `atomic`) in part. To be
+    /// sure, repeat the call.
     ///
     /// # Errors
-    /// [`NotInZone`](crate::BackendErrorKind::NotInZone) when a name is outside `zone` or the backend does not
-    /// have the zone; then nothing was changed. [`InvalidInput`](crate::BackendErrorKind::InvalidInput) for what
-    /// [`capabilities`](Self::capabilities) rule out. With [`Capabilities::atomic`] no error leaves a part behind,
-    /// except `Unavailable`, after which all or nothing was done.
+    /// [`NotInZone`](crate::BackendErrorKind::NotInZone) if a name is outside `zone` or the backend does not have the
+    /// zone; then nothing was changed. [`InvalidInput`](crate::BackendErrorKind::InvalidInput) for changes that
+    /// [`capabilities`](Self::capabilities) exclude. With [`Capabilities::atomic`], no error leaves a partial change,
+    /// except `Unavailable`, after which all or nothing took effect.
     ///
     /// # Example
     /// ```
-    /// use fleetcert_dns::{Change, DnsBackend, DnsBackendExt, MemoryBackend, Ttl, TxtValue};
+    /// use fleetcert_dns::{
+    ///     Change, DnsBackend, DnsBackendExt, MemoryBackend, Ttl, TxtValue,
+    /// };
     /// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     /// # runtime.block_on(async {
-    /// let (zone, name) = ("fleet.test".parse()?, "_acme-challenge.a.fleet.test".parse()?);
+    /// let zone = "fleet.test".parse()?;
+    /// let name: fleetcert_names::DomainName = "_acme-challenge.a.fleet.test".parse()?;
     /// let (one, two): (TxtValue, TxtValue) = ("1".parse()?, "2".parse()?);
     /// let backend = MemoryBackend::new([&zone]);
     /// backend.add_txt(&zone, &name, &one, Ttl::CHALLENGE).await?;
     ///
     /// let changes = [
-    ///     Change::AddTxt { name: name.clone(), value: two.clone(), ttl: Ttl::CHALLENGE },
+    ///     Change::AddTxt {
+    ///         name: name.clone(),
+    ///         value: two.clone(),
+    ///         ttl: Ttl::CHALLENGE,
+    ///     },
     ///     Change::RemoveTxt { name: name.clone(), value: one },
     /// ];
     /// backend.apply(&zone, &changes).await?;
@@ -55,20 +62,20 @@ pub trait DnsBackend: Send + Sync + fmt::Debug {
     /// ```
     async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError>;
 
-    /// The records of one type at one name, as the server that takes the changes has them; `None` for none.
+    /// Returns the records of one type at one name, as the server that accepts the changes has them; `None` for none.
     ///
-    /// **Effect.** None. With `a TXT "1" "2"` in the zone, reading `a TXT` gives both values, and reading `b TXT`
-    /// gives `None`.
+    /// **Effect.** None. With `a TXT "1" "2"` in the zone, reading `a TXT` returns both values, and reading `b TXT`
+    /// returns `None`.
     ///
-    /// **Idempotence.** It can be repeated at will.
+    /// **Idempotence.** The call can be repeated freely.
     ///
-    /// **Concurrency.** It gives what was there at one moment. What a call of [`apply`](Self::apply) changed before
-    /// its `Ok` is seen, whichever instance or process made that call.
+    /// **Concurrency.** The result is one consistent state. It contains what a call of [`apply`](Self::apply) changed
+    /// before its `Ok`, in every instance and process.
     ///
-    /// **Cancellation.** Dropping it is safe.
+    /// **Cancellation.** Dropping the call is safe.
     ///
     /// # Errors
-    /// As for [`apply`](Self::apply). A name without records is no error.
+    /// As for [`apply`](Self::apply). A name without records is not an error.
     ///
     /// # Example
     /// ```
@@ -79,7 +86,8 @@ pub trait DnsBackend: Send + Sync + fmt::Debug {
     /// let backend = MemoryBackend::new([&zone]);
     /// assert_eq!(backend.read(&zone, &name, RecordType::Txt).await?, None);
     /// backend.add_txt(&zone, &name, &"1".parse()?, Ttl::CHALLENGE).await?;
-    /// let set = backend.read(&zone, &name, RecordType::Txt).await?.expect("it was added");
+    /// let set = backend.read(&zone, &name, RecordType::Txt).await?;
+    /// let set = set.expect("it was added");
     /// assert_eq!((set.values.len(), set.ttl), (1, Ttl::CHALLENGE));
     /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
     /// ```
@@ -90,23 +98,23 @@ pub trait DnsBackend: Send + Sync + fmt::Debug {
         record_type: RecordType,
     ) -> Result<Option<RecordSet>, BackendError>;
 
-    /// What this backend can do.
+    /// Returns what this backend can do.
     ///
-    /// **Effect.** None, and nothing is sent. The answer is the same each time.
+    /// **Effect.** None, and nothing is sent. The result is always the same.
     ///
     /// **Example.** See [`Capabilities`].
     fn capabilities(&self) -> Capabilities;
 
-    /// What an operator should know about how the zone is kept, such as a setting that makes changes slow. Asked
-    /// before a fleet starts, never on the way of an order.
+    /// Returns advice to the operator about the zone, such as a setting that makes changes slow. Called before a fleet
+    /// starts, never while an order runs.
     ///
-    /// **Effect.** None. A backend that has nothing to say keeps this method as it is.
+    /// **Effect.** None. The default returns no advice.
     ///
-    /// **Idempotence.** It can be repeated at will; the answer may change as the server's settings do.
+    /// **Idempotence.** The call can be repeated freely; the result follows the server's settings.
     ///
-    /// **Concurrency.** It may run beside any other call.
+    /// **Concurrency.** The call may run beside any other one.
     ///
-    /// **Cancellation.** Dropping it is safe.
+    /// **Cancellation.** Dropping the call is safe.
     ///
     /// # Errors
     /// As for [`read`](Self::read).
@@ -128,18 +136,18 @@ pub trait DnsBackend: Send + Sync + fmt::Debug {
     }
 }
 
-/// One thing about a zone that an operator should know.
+/// One piece of advice to the operator of a zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Advice {
-    /// What was found, as a sentence.
+    /// Finding, as a sentence.
     pub finding: String,
-    /// What to do about it, as a sentence.
+    /// Remedy, as a sentence.
     pub remedy: String,
 }
 
 macro_rules! forwarded {
     ($($pointer:ty),*) => {$(
-        // A method that the contract gets later must not fall back to its default behind a pointer.
+        // A method that the trait gets later must not fall back to its default behind a pointer.
         #[deny(clippy::missing_trait_methods)]
         #[async_trait]
         impl<B: DnsBackend + ?Sized> DnsBackend for $pointer {

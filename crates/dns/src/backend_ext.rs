@@ -1,4 +1,4 @@
-//! What callers of a backend have on top of the contract.
+//! The extension trait for callers of a backend.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -11,8 +11,8 @@ use crate::{
     Addresses, BackendError, BackendErrorKind, Change, DnsBackend, RecordData, RecordType, Ttl, TxtValue,
 };
 
-/// What callers of a [`DnsBackend`] have on top of the contract. Every backend has it, `dyn DnsBackend` too; nobody
-/// implements it.
+/// Methods for callers of a [`DnsBackend`]. Every backend has them, including `dyn DnsBackend`; there is nothing to
+/// implement.
 ///
 /// ```
 /// use fleetcert_dns::{DnsBackend, DnsBackendExt, MemoryBackend, Ttl};
@@ -20,7 +20,8 @@ use crate::{
 /// # runtime.block_on(async {
 /// let zone = "fleet.test".parse()?;
 /// let backend: Box<dyn DnsBackend> = Box::new(MemoryBackend::new([&zone]));
-/// let (name, value) = ("_acme-challenge.xi8qz.fleet.test".parse()?, "gfj9Xq…Rg85nM".parse()?);
+/// let name = "_acme-challenge.xi8qz.fleet.test".parse()?;
+/// let value = "gfj9Xq…Rg85nM".parse()?;
 /// backend.add_txt(&zone, &name, &value, Ttl::CHALLENGE).await?;
 /// assert!(backend.texts(&zone, &name).await?.contains(&value));
 /// backend.remove_txt(&zone, &name, &value).await?;
@@ -29,7 +30,7 @@ use crate::{
 /// ```
 #[async_trait]
 pub trait DnsBackendExt: DnsBackend {
-    /// Adds one TXT value; others of the name stay.
+    /// Adds one TXT value; other values of the name stay.
     ///
     /// **Effect.** `a TXT "1"` becomes `a TXT "1" "2"`.
     /// **Idempotence, concurrency, cancellation, errors.** Those of [`apply`](DnsBackend::apply).
@@ -43,7 +44,7 @@ pub trait DnsBackendExt: DnsBackend {
         self.apply(zone, &[Change::AddTxt { name: name.clone(), value: value.clone(), ttl }]).await
     }
 
-    /// Removes one TXT value; others of the name stay.
+    /// Removes one TXT value; other values of the name stay.
     ///
     /// **Effect.** `a TXT "1" "2"` becomes `a TXT "1"`.
     /// **Idempotence, concurrency, cancellation, errors.** Those of [`apply`](DnsBackend::apply).
@@ -56,7 +57,7 @@ pub trait DnsBackendExt: DnsBackend {
         self.apply(zone, &[Change::RemoveTxt { name: name.clone(), value: value.clone() }]).await
     }
 
-    /// Gives a name these addresses and no others; none at all takes it out of the zone. Its texts stay.
+    /// Replaces all addresses of a name; an empty set removes them. TXT values of the name stay.
     ///
     /// **Effect.** With `10.1.1.5` given, `a A 10.1.1.4` and `a AAAA fd00::4` become `a A 10.1.1.5`.
     /// **Idempotence, concurrency, cancellation, errors.** Those of [`apply`](DnsBackend::apply).
@@ -70,16 +71,16 @@ pub trait DnsBackendExt: DnsBackend {
         self.apply(zone, &[Change::SetAddresses { name: name.clone(), addresses, ttl }]).await
     }
 
-    /// Makes any number of changes, in their order, in as many calls as the backend needs. It stops at the first
-    /// part that fails. **Not atomic** as a whole.
+    /// Makes any number of changes, in order, in as many calls as the backend needs. Stops at the first part that
+    /// fails. **Not atomic** as a whole.
     ///
     /// **Effect.** That of [`apply`](DnsBackend::apply) for each part. An empty list does nothing.
-    /// **Idempotence.** The whole list again is fine, after an error too.
-    /// **Concurrency.** Other calls may come between two parts.
-    /// **Cancellation.** Some parts may be made and some not.
+    /// **Idempotence.** The whole list can be repeated, even after an error.
+    /// **Concurrency.** Other calls may run between two parts.
+    /// **Cancellation.** Some parts may have taken effect and others not.
     ///
     /// # Errors
-    /// That of the part that failed. The parts before it were made, those behind it were not tried.
+    /// The error of the part that failed. The parts before it took effect; later parts were not tried.
     async fn apply_in_parts(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
         for part in self.capabilities().parts(changes) {
             self.apply(zone, part).await?;
@@ -87,14 +88,14 @@ pub trait DnsBackendExt: DnsBackend {
         Ok(())
     }
 
-    /// Makes changes that have nothing to do with each other, as many at a time as a call takes, and tells what
-    /// became of each. A change that the server does not take keeps no other from the zone: where it may have
-    /// spoilt its part, each change of the part is made in a call of its own.
+    /// Makes independent changes, as many per call as the backend accepts, and returns the outcome of each. A change
+    /// that the server rejects does not affect others: if it may have caused the failure of its part, each change of
+    /// the part is made in a separate call.
     ///
-    /// **Effect.** Each change is made, or its error is told. The outcomes cover all changes, in their order.
-    /// **Idempotence.** The whole list again is fine.
-    /// **Concurrency.** Other calls may come between two changes.
-    /// **Cancellation.** Some changes may be made and some not.
+    /// **Effect.** Each change takes effect, or its error is returned. The outcomes cover all changes, in order.
+    /// **Idempotence.** The whole list can be repeated.
+    /// **Concurrency.** Other calls may run between two changes.
+    /// **Cancellation.** Some changes may have taken effect and others not.
     async fn apply_each(&self, zone: &DomainName, changes: &[Change]) -> Vec<PartOutcome> {
         let mut outcomes = Vec::new();
         let mut start = 0;
@@ -102,7 +103,7 @@ pub trait DnsBackendExt: DnsBackend {
             let all = start..start + part.len();
             start = all.end;
             match self.apply(zone, part).await {
-                Err(error) if part.len() > 1 && one_may_spoil_all(error.kind()) => {
+                Err(error) if part.len() > 1 && may_concern_one_change(error.kind()) => {
                     for (one, change) in all.zip(part.chunks(1)) {
                         let result = self.apply(zone, change).await;
                         outcomes.push(PartOutcome { changes: one..one + 1, result });
@@ -114,7 +115,7 @@ pub trait DnsBackendExt: DnsBackend {
         outcomes
     }
 
-    /// The TXT values of a name, as the server that takes the changes has them; none for a name without.
+    /// Returns the TXT values of a name, as the server that accepts the changes has them; empty if there are none.
     ///
     /// # Errors
     /// As for [`read`](DnsBackend::read).
@@ -127,8 +128,8 @@ pub trait DnsBackendExt: DnsBackend {
         Ok(set.into_iter().flat_map(|set| set.values).filter_map(text).collect())
     }
 
-    /// The A and AAAA records of a name, as the server that takes the changes has them; none for a name without.
-    /// They are read in two calls, so a change may come between.
+    /// Returns the A and AAAA records of a name, as the server that accepts the changes has them; empty if there are
+    /// none. They are read in two calls, so a change may come in between.
     ///
     /// # Errors
     /// As for [`read`](DnsBackend::read).
@@ -150,17 +151,17 @@ pub trait DnsBackendExt: DnsBackend {
 
 impl<B: DnsBackend + ?Sized> DnsBackendExt for B {}
 
-/// What became of some changes of [`DnsBackendExt::apply_each`] that were made in one call.
+/// The outcome of those changes of [`DnsBackendExt::apply_each`] that were made in one call.
 #[derive(Debug)]
 pub struct PartOutcome {
-    /// Which of the changes, by their place in the list.
+    /// Range of the changes in the list.
     pub changes: Range<usize>,
-    /// What the backend said.
+    /// Result of the backend.
     pub result: Result<(), BackendError>,
 }
 
-/// Whether the fault may lie in one change alone.
-fn one_may_spoil_all(kind: BackendErrorKind) -> bool {
+/// Returns whether one change alone may have caused the failure.
+fn may_concern_one_change(kind: BackendErrorKind) -> bool {
     matches!(kind, BackendErrorKind::Refused | BackendErrorKind::NotInZone | BackendErrorKind::InvalidInput)
 }
 

@@ -32,29 +32,29 @@ use crate::{BackendError, BackendErrorKind, Change, Operation, Ttl};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
-    /// Whether a list of changes is made as a whole or not at all.
+    /// Whether a list of changes takes effect as a whole or not at all.
     pub atomic: bool,
-    /// Whether the backend takes A and AAAA records; some services take TXT only. Without, a
+    /// Whether the backend accepts A and AAAA records; some services accept TXT only. Without it, a
     /// [`SetAddresses`](Change::SetAddresses) is [`InvalidInput`](BackendErrorKind::InvalidInput).
     pub addresses: bool,
-    /// Whether [`DnsBackend::read`](crate::DnsBackend::read) answers with the records of the server that takes the
-    /// changes; some services can only be written. Without, a read is
+    /// Whether [`DnsBackend::read`](crate::DnsBackend::read) returns the records of the server that accepts the
+    /// changes; some services can only be written. Without it, a read is
     /// [`InvalidInput`](BackendErrorKind::InvalidInput).
     pub reads: bool,
-    /// Whether the backend removes values; acme-dns keeps the last two for ever. Without, a
+    /// Whether the backend removes values; acme-dns keeps the last two forever. Without it, a
     /// [`RemoveTxt`](Change::RemoveTxt) is [`InvalidInput`](BackendErrorKind::InvalidInput), and challenge records
-    /// count as withdrawn without one.
+    /// count as withdrawn without a removal.
     pub removes: bool,
-    /// Whether the backend takes every name of the zone; some services take only names that were registered with
-    /// them. Without, any other name is [`NotInZone`](BackendErrorKind::NotInZone).
+    /// Whether the backend accepts every name of the zone; some services accept only names that were registered with
+    /// them. Without it, any other name is [`NotInZone`](BackendErrorKind::NotInZone).
     pub any_name: bool,
-    /// Whether the backend takes every [`TxtValue`](crate::TxtValue); some services take only the 43 characters of a
-    /// dns-01 value. Without, adding any other text is [`InvalidInput`](BackendErrorKind::InvalidInput).
+    /// Whether the backend accepts every [`TxtValue`](crate::TxtValue); some services accept only the 43 characters of
+    /// a dns-01 value. Without it, adding any other text is [`InvalidInput`](BackendErrorKind::InvalidInput).
     pub any_text: bool,
     /// Maximum TXT values of one name; one more is [`Quota`](BackendErrorKind::Quota), or replaces the oldest.
-    /// `usize::MAX` if there is no bound that a fleet meets.
+    /// `usize::MAX` if a fleet cannot reach the limit.
     pub max_values: usize,
-    /// Minimum time to live, in seconds; a shorter one is raised to it.
+    /// Minimum TTL; a shorter one is raised to it.
     pub min_ttl: Ttl,
     /// Maximum changes in one call of [`DnsBackend::apply`](crate::DnsBackend::apply); more are
     /// [`InvalidInput`](BackendErrorKind::InvalidInput).
@@ -62,7 +62,7 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
-    /// Every capability of the contract, without a bound.
+    /// Every capability of the contract, without a limit.
     pub const ALL: Self = Self {
         atomic: true,
         addresses: true,
@@ -80,8 +80,8 @@ impl Capabilities {
         changes.chunks(self.max_changes.max(1))
     }
 
-    /// Checks that a backend with these capabilities takes the changes: that they fit in one call, that each name is in
-    /// the zone, and that the service supports each kind of change. [`any_name`](Self::any_name),
+    /// Checks that a backend with these capabilities accepts the changes: that they fit in one call, that each name is
+    /// in the zone, and that the service supports each kind of change. [`any_name`](Self::any_name),
     /// [`max_values`](Self::max_values) and [`min_ttl`](Self::min_ttl) depend on the service and are not checked.
     ///
     /// # Errors
@@ -106,18 +106,18 @@ impl Capabilities {
         if self.reads {
             return Ok(());
         }
-        let why = "the service has no way to read records";
+        let why = "the service cannot read records";
         Err(BackendError::new(BackendErrorKind::InvalidInput, Operation::Read, zone, why))
     }
 
     fn check_one(&self, zone: &DomainName, change: &Change) -> Result<(), BackendError> {
         Operation::Apply.check_name(zone, change.name())?;
         let why = match change {
-            Change::SetAddresses { .. } if !self.addresses => "the service takes no addresses",
-            Change::RemoveTxt { .. } if !self.removes => "the service removes no values",
-            // A value that cannot be added cannot be there either, so its removal is no error.
+            Change::SetAddresses { .. } if !self.addresses => "the service does not support addresses",
+            Change::RemoveTxt { .. } if !self.removes => "the service cannot remove values",
+            // A value that cannot be added cannot exist either, so its removal is not an error.
             Change::AddTxt { value, .. } if !self.any_text && !value.is_dns01() => {
-                "the service takes only dns-01 values: 43 characters of base64url"
+                "the service supports only dns-01 values: 43 characters of base64url"
             }
             _ => return Ok(()),
         };
@@ -155,13 +155,13 @@ mod tests {
     }
 
     #[test]
-    fn full_capabilities_take_every_change_of_the_zone() {
+    fn full_capabilities_accept_every_change_of_the_zone() {
         assert_eq!(refused(Capabilities::ALL, &[add("1"), remove(), addresses()]), None);
         assert_eq!(refused(Capabilities { max_changes: 0, ..Capabilities::ALL }, &[]), None);
     }
 
     #[test]
-    fn each_missing_capability_refuses_its_change() {
+    fn missing_capability_rejects_its_change() {
         let invalid = Some(BackendErrorKind::InvalidInput);
         assert_eq!(
             refused(Capabilities { max_changes: 1, ..Capabilities::ALL }, &[add("1"), remove()]),
@@ -175,14 +175,14 @@ mod tests {
     }
 
     #[test]
-    fn change_outside_the_zone_is_refused() {
+    fn change_outside_the_zone_is_rejected() {
         let name = "a.fleet.example".parse().unwrap();
         let stray = Change::RemoveTxt { name, value: "1".parse().unwrap() };
         assert_eq!(refused(Capabilities::ALL, &[add("1"), stray]), Some(BackendErrorKind::NotInZone));
     }
 
     #[test]
-    fn read_is_refused_outside_the_zone_and_without_the_capability() {
+    fn read_is_rejected_outside_the_zone_and_without_the_capability() {
         let kind = |capabilities: Capabilities, name: &str| {
             capabilities.check_read(&zone(), &name.parse().unwrap()).err().map(|error| error.kind())
         };

@@ -1,4 +1,4 @@
-//! What can be done to a zone.
+//! Changes of a zone.
 
 use std::collections::HashMap;
 
@@ -8,44 +8,44 @@ use crate::{Addresses, Ttl, TxtValue};
 
 /// One change to one zone.
 ///
-/// TXT values are added and removed one by one and never replaced: two orders may have a value each at the same
-/// name, and neither may touch the other's. Addresses are replaced as a whole, because a device reports where it
-/// is and not how that differs from before.
+/// TXT values are added and removed individually and never replaced: two orders may have a value each at the same
+/// name, and neither may touch the other's. Addresses are replaced as a whole, because a device reports its current
+/// addresses, not the difference.
 ///
-/// Every change is idempotent: what is there already is not added again, what is not there is not removed, and
-/// neither is an error.
+/// Every change is idempotent: adding an existing value or removing a missing one does nothing and is not an error.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Change {
-    /// The value is among the TXT values of the name. Other values stay. If the set has another time to live, a
-    /// server may keep either.
+    /// Adds the value to the TXT values of the name. Other values stay. If the set has another TTL, a server may keep
+    /// either.
     AddTxt {
-        /// The owner name.
+        /// Owner name.
         name: DomainName,
-        /// The value to add.
+        /// Value to add.
         value: TxtValue,
-        /// The time to live.
+        /// Time to live.
         ttl: Ttl,
     },
-    /// The value is not among the TXT values of the name. Other values stay.
+    /// Removes the value from the TXT values of the name. Other values stay.
     RemoveTxt {
-        /// The owner name.
+        /// Owner name.
         name: DomainName,
-        /// The value to remove.
+        /// Value to remove.
         value: TxtValue,
     },
-    /// The A and AAAA records of the name are these, both at once. No address of a kind: no record of it.
+    /// Replaces the A and AAAA records of the name, both at once. Without addresses of a kind, its records are
+    /// removed.
     SetAddresses {
-        /// The owner name.
+        /// Owner name.
         name: DomainName,
-        /// All addresses that the name has afterwards.
+        /// All addresses of the name.
         addresses: Addresses,
-        /// The time to live.
+        /// Time to live.
         ttl: Ttl,
     },
 }
 
 impl Change {
-    /// The owner name that is changed.
+    /// Returns the owner name.
     pub fn name(&self) -> &DomainName {
         match self {
             Self::AddTxt { name, .. } | Self::RemoveTxt { name, .. } | Self::SetAddresses { name, .. } => {
@@ -53,8 +53,8 @@ impl Change {
             }
         }
     }
-    /// Returns what the change decides: one text of a name, or, with `None`, the addresses of the name. Of two changes
-    /// with the same subject the later one decides.
+    /// Returns the subject of the change: one text of a name, or, with `None`, the addresses of the name. Of two
+    /// changes with the same subject, the later one wins.
     ///
     /// ```
     /// use fleetcert_dns::Change;
@@ -72,7 +72,7 @@ impl Change {
             Self::SetAddresses { name, .. } => (name, None),
         }
     }
-    /// Returns the changes of all lists in their order, without those that repeat the last one of their subject. A single
+    /// Returns the changes of all lists in order, without those that repeat the last one of their subject. A single
     /// list stays as it is.
     pub(crate) fn merged<'a>(mut lists: impl ExactSizeIterator<Item = &'a [Self]>) -> Vec<Self> {
         if lists.len() == 1 {
@@ -83,15 +83,15 @@ impl Change {
         lists.flatten().filter(is_new).cloned().collect()
     }
 
-    /// Returns the octets that the change takes in a DNS UPDATE message without compression: owner name, and type,
-    /// class, time to live and length of the data (RFC 1035 section 3.2.1).
+    /// Returns the octets of the change in a DNS UPDATE message without compression: owner name, and type, class, TTL
+    /// and length of the data (RFC 1035 section 3.2.1).
     pub(crate) fn wire_octets(&self) -> usize {
         let record = |data: usize| self.name().as_str().len() + 2 + 10 + data;
         match self {
             Self::AddTxt { value, .. } | Self::RemoveTxt { value, .. } => {
                 record(value.as_bytes().len() + value.strings().count())
             }
-            // Two deletions go before the addresses (RFC 2136 section 2.5.2).
+            // Two deletions precede the addresses (RFC 2136 section 2.5.2).
             Self::SetAddresses { addresses, .. } => {
                 2 * record(0) + addresses.v4().count() * record(4) + addresses.v6().count() * record(16)
             }

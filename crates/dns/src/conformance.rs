@@ -1,16 +1,16 @@
-//! The conformance suite: checks what [`DnsBackend`](crate::DnsBackend) promises on a real backend.
+//! The conformance suite: checks every promise of [`DnsBackend`](crate::DnsBackend) on a real backend.
 //!
 //! If you write a backend, run it. It needs no test framework: [`check`] takes a factory of backends and returns a
-//! [`Report`], which prints as a table; a [`Matrix`] puts several reports side by side. All records are below one label
-//! of the zone and are removed again; still, give the suite a zone of its own.
+//! [`Report`], which prints as a table; a [`Matrix`] puts several reports side by side. The suite keeps its records
+//! below one label of the zone and removes them; still, use a separate zone.
 //!
-//! Checks of concurrent changes make their calls from one task, and then from several OS threads at the same time. So a
-//! backend that reads, changes and writes without a lock fails, even if it never awaits in between. **Run the suite in
-//! the tokio runtime that your backend uses**, of either kind: the threads enter that runtime, so that sockets, timers
-//! and spawned tasks belong to it, and it must not be blocked meanwhile. Without a runtime, each thread has one of its
-//! own; that suits a backend that needs none.
+//! Checks of concurrent changes make their calls from one task, and then from several OS threads at the same time. So
+//! a backend that reads, changes and writes without a lock fails, even if it never awaits in between. **Run the suite
+//! in the tokio runtime that your backend uses**, of either kind: the threads enter that runtime, so that sockets,
+//! timers and spawned tasks belong to it, and it must not be blocked meanwhile. Without a runtime, each thread has
+//! its own, which is enough for a backend that needs none.
 //!
-//! A check that cannot be run is reported as not run or unsupported, never as passed.
+//! A check that cannot run is reported as not run or unsupported, never as passed.
 //!
 //! ```
 //! use fleetcert_ambient::SystemClock;
@@ -21,7 +21,8 @@
 //! # runtime.block_on(async {
 //! let zone = "fleet.test".parse()?;
 //! let backend = MemoryBackend::new([&zone]);
-//! let report = check(&Subject::new(|| backend.clone(), zone, &SystemClock)).await;
+//! let subject = Subject::new(|| backend.clone(), zone, &SystemClock);
+//! let report = check(&subject).await;
 //! println!("{report}");
 //! report.require_passed()?;
 //! # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();

@@ -1,4 +1,4 @@
-//! What can go wrong with a backend, by outcome.
+//! Errors of backends.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,22 +9,24 @@ use fleetcert_names::DomainName;
 type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
 type SharedSource = Arc<dyn std::error::Error + Send + Sync + 'static>;
 
-/// A backend, or a look at a server, did not do what was asked.
+/// The error of a backend, or of a look at a server.
 ///
-/// The [`kind`](Self::kind) says what a caller can do about it; the source says what happened. Its text ends with
-/// what a person can do. A clone is the same error for one more caller, and shares the source.
+/// The [`kind`](Self::kind) says what a caller can do about it; the source says what happened. The text ends with
+/// advice for the operator. A clone is the same error for another caller and shares the source.
 ///
 /// ```
 /// use fleetcert_dns::{BackendError, BackendErrorKind, Operation};
 ///
 /// let zone = "fleet.test".parse()?;
-/// let error = BackendError::new(BackendErrorKind::Unauthenticated, Operation::Apply, &zone, "BADTIME")
+/// let kind = BackendErrorKind::Unauthenticated;
+/// let error = BackendError::new(kind, Operation::Apply, &zone, "BADTIME")
 ///     .at_server("192.0.2.1:53")
 ///     .at_attempt(2)
 ///     .with_clock_skew(600);
 /// assert_eq!(
 ///     error.to_string(),
-///     "changing the zone fleet.test at 192.0.2.1:53, attempt 2: the server does not accept our key: BADTIME; \
+///     "changing the zone fleet.test at 192.0.2.1:53, attempt 2: \
+///      the server does not accept our key: BADTIME; \
 ///      set the clocks right: the server's is 600 seconds ahead of ours"
 /// );
 /// # Ok::<(), fleetcert_names::NameError>(())
@@ -33,7 +35,7 @@ type SharedSource = Arc<dyn std::error::Error + Send + Sync + 'static>;
 pub struct BackendError {
     kind: BackendErrorKind,
     operation: Operation,
-    // Apart, so that every result that may hold an error stays small.
+    // Boxed, so that every result that may hold an error stays small.
     context: Box<Context>,
     source: SharedSource,
 }
@@ -47,27 +49,27 @@ struct Context {
     clock_skew: Option<i64>,
 }
 
-/// What the failure means to the caller.
+/// What a failure means to the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum BackendErrorKind {
-    /// The server does not believe who we are: unknown key, wrong secret or token, clocks apart.
+    /// The server rejects our credentials: unknown key, wrong secret or token, or differing clocks.
     Unauthenticated,
-    /// The server knows us and does not allow it.
+    /// The server accepts our credentials, but does not allow the operation.
     Refused,
     /// The name is outside the zone, or the server does not have the zone.
     NotInZone,
-    /// Somebody else changed what the change was based on.
+    /// Another client changed the records on which the change was based.
     Conflict,
-    /// Too many requests or records; [`BackendError::retry_after`] may say until when.
+    /// Too many requests or records; [`BackendError::retry_after`] may have the wait.
     Quota,
-    /// No answer, or one that says that the server cannot now. Whether the change was made is not known.
+    /// No answer, or the server is temporarily unavailable. Whether the change took effect is unknown.
     Unavailable,
-    /// The request can never succeed as it is.
+    /// The request can never succeed.
     InvalidInput,
 }
 
-/// What was being done.
+/// The operation that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Operation {
@@ -75,12 +77,12 @@ pub enum Operation {
     Apply,
     /// Reading a record set.
     Read,
-    /// Looking whether a value is visible.
+    /// Looking for a value at the servers.
     Look,
 }
 
 impl Operation {
-    /// Checks that a name is in a zone, as every call of a backend does before anything else.
+    /// Checks that a name is in a zone, as every call of a backend does first.
     ///
     /// # Errors
     /// [`NotInZone`](BackendErrorKind::NotInZone) otherwise.
@@ -106,7 +108,7 @@ impl Operation {
 }
 
 impl BackendError {
-    /// An error of `kind` while doing `operation` to `zone`, caused by `source`.
+    /// Returns an error of `kind` in `operation` on `zone`, caused by `source`.
     pub fn new(
         kind: BackendErrorKind,
         operation: Operation,
@@ -118,83 +120,82 @@ impl BackendError {
         Self { kind, operation, context: Box::new(context), source: source.into().into() }
     }
 
-    /// The same error, with the server that it came from.
+    /// Adds the server.
     pub fn at_server(mut self, server: impl fmt::Display) -> Self {
         self.context.server = Some(server.to_string());
         self
     }
 
-    /// The same error, of the attempt with this number; the first is 1.
+    /// Adds the number of the attempt; the first is 1.
     pub fn at_attempt(mut self, attempt: u32) -> Self {
         self.context.attempt = attempt;
         self
     }
 
-    /// The same error, with the time after which the server wants to be asked again.
+    /// Adds the wait that the server asks for.
     pub fn with_retry_after(mut self, wait: Duration) -> Self {
         self.context.retry_after = Some(wait);
         self
     }
 
-    /// The same error, caused by clocks that are apart: the server's is so many seconds ahead of ours, or behind if
-    /// negative.
+    /// Adds a difference of the clocks as the cause: the server's clock is this many seconds ahead of ours, or behind
+    /// if negative.
     pub fn with_clock_skew(mut self, seconds: i64) -> Self {
         self.context.clock_skew = Some(seconds);
         self
     }
 
-    /// What the failure means.
+    /// Returns what the failure means.
     pub fn kind(&self) -> BackendErrorKind {
         self.kind
     }
 
-    /// What was being done.
+    /// Returns the operation that failed.
     pub fn operation(&self) -> Operation {
         self.operation
     }
 
-    /// The zone that it was done to.
+    /// Returns the zone.
     pub fn zone(&self) -> &DomainName {
         &self.context.zone
     }
 
-    /// The server that answered, or did not.
+    /// Returns the server that answered, or did not.
     pub fn server(&self) -> Option<&str> {
         self.context.server.as_deref()
     }
 
-    /// Which attempt of the call this was; the first is 1. Above that, the backend has tried by itself before.
+    /// Returns the number of the attempt; the first is 1. Above 1, the backend has retried by itself.
     pub fn attempt(&self) -> u32 {
         self.context.attempt
     }
 
-    /// The seconds by which the server's clock is ahead of ours, negative when it is behind: where the error is
-    /// because of that.
+    /// Returns the seconds by which the server's clock is ahead of ours, negative if behind, if that caused the error.
     pub fn clock_skew(&self) -> Option<i64> {
         self.context.clock_skew
     }
 
-    /// Returns whether a part of the changes may succeed although the whole list failed.
+    /// Returns whether part of the changes may succeed although the whole list failed.
     pub(crate) fn may_concern_one_change(&self) -> bool {
         match self.kind {
             BackendErrorKind::InvalidInput
             | BackendErrorKind::NotInZone
             | BackendErrorKind::Conflict
             | BackendErrorKind::Refused => true,
-            // Without a retry time it means too many records at one name.
+            // Without a wait, it means too many records at one name.
             BackendErrorKind::Quota => self.retry_after() == Some(Duration::ZERO),
             BackendErrorKind::Unauthenticated | BackendErrorKind::Unavailable => false,
         }
     }
 
-    /// Returns whether the server fails for now, whatever it is asked.
+    /// Returns whether the server currently fails for every request.
     pub(crate) fn concerns_all_changes(&self) -> bool {
         matches!(self.kind, BackendErrorKind::Unavailable | BackendErrorKind::Quota)
             && !self.may_concern_one_change()
     }
 
-    /// When the same call may succeed: `None` for never as it is, else the time to wait, which is zero when
-    /// nothing speaks against trying at once.
+    /// Returns the wait after which the same call may succeed, or `None` if it cannot. Zero if nothing speaks against
+    /// an immediate retry.
     pub fn retry_after(&self) -> Option<Duration> {
         match self.kind {
             BackendErrorKind::Quota | BackendErrorKind::Unavailable | BackendErrorKind::Conflict => {
@@ -210,26 +211,24 @@ impl BackendErrorKind {
         match self {
             Self::Unauthenticated => "the server does not accept our key",
             Self::Refused => "the server does not allow it",
-            Self::NotInZone => "the name or zone is not the server's",
-            Self::Conflict => "somebody else changed it meanwhile",
+            Self::NotInZone => "the name or zone does not belong to the server",
+            Self::Conflict => "another client changed the records",
             Self::Quota => "too many requests or records",
-            Self::Unavailable => "the server does not answer as it should",
-            Self::InvalidInput => "the request cannot succeed as it is",
+            Self::Unavailable => "the server is unavailable or failing",
+            Self::InvalidInput => "the request is invalid",
         }
     }
 
-    /// What a person can do about it.
+    /// Returns advice for the operator.
     fn remedy(self) -> &'static str {
         match self {
             Self::Unauthenticated => "compare the key or token, its name and its algorithm with the server's",
             Self::Refused => "allow our key at the server to change TXT, A and AAAA records of these names",
-            Self::NotInZone => "compare the zone's name, and look which server has it",
+            Self::NotInZone => "check the zone's name, and which server has the zone",
             Self::Conflict => "read the records again and repeat the change",
-            Self::Quota => "wait, or have the limit raised",
-            Self::Unavailable => {
-                "look whether the server runs and can be reached; repeating the call is safe"
-            }
-            Self::InvalidInput => "change the request; it fails the same way each time",
+            Self::Quota => "wait, or raise the limit",
+            Self::Unavailable => "check that the server runs and can be reached; repeating the call is safe",
+            Self::InvalidInput => "correct the request; it fails in the same way each time",
         }
     }
 }

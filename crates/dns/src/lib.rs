@@ -1,9 +1,9 @@
-//! The contract of a DNS backend and the life of a DNS-01 challenge record.
+//! The contract of a DNS backend, and the life cycle of a DNS-01 challenge record.
 //!
 //! If you **write a backend**, implement [`DnsBackend`] and run the [`conformance`] suite on it. If you **use one**,
 //! apply lists of [`Change`]s to a zone (see [`DnsBackendExt`]), or pass it to [`challenge::Challenges`], which
-//! publishes TXT values, waits until every authoritative server shows them, and withdraws them in every case.
-//! [`ZoneWriter`] merges the changes of many callers into few calls. There are no sockets here, no ACME and no vendor.
+//! publishes TXT values, waits until every authoritative server shows them, and always withdraws them. [`ZoneWriter`]
+//! merges the changes of many callers into few calls. No sockets, no ACME, no vendor.
 //!
 //! A backend changes a zone; a [`Visibility`] says what the zone's servers show. In production, use
 //! `AuthoritativeVisibility` of the crate
@@ -15,7 +15,8 @@
 //! # runtime.block_on(async {
 //! let zone = "fleet.test".parse()?;
 //! let backend = MemoryBackend::new([&zone]);
-//! let (name, value) = ("_acme-challenge.xi8qz.fleet.test".parse()?, "gfj9Xq…Rg85nM".parse()?);
+//! let name = "_acme-challenge.xi8qz.fleet.test".parse()?;
+//! let value = "gfj9Xq…Rg85nM".parse()?;
 //! backend.add_txt(&zone, &name, &value, Ttl::CHALLENGE).await?;
 //! assert_eq!(backend.texts(&zone, &name).await?, [value].into());
 //! # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();

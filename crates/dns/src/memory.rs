@@ -12,11 +12,25 @@ use crate::{
     RecordSet, RecordType, ServerVerdict, Sighting, Ttl, TxtValue, Verdict, Visibility,
 };
 
-/// Zones in memory: a whole backend that lives as long as the process.
+/// Zones in memory: a complete backend that lives as long as the process.
 ///
-/// For tests, for simulations, and for trying things out. A list of changes is made under one lock, so it is
-/// atomic and the zones are never seen half changed. It is its own [`Visibility`], because it knows what it has.
-/// A clone shares the zones.
+/// For tests and simulations. A list of changes is made under one lock, so it is atomic. The backend is its own
+/// [`Visibility`]. A clone shares the zones.
+///
+/// ```
+/// use fleetcert_dns::{Addresses, DnsBackendExt, MemoryBackend, Ttl};
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+/// # runtime.block_on(async {
+/// let zone = "fleet.test".parse()?;
+/// let backend = MemoryBackend::new([&zone]);
+/// let name = "xi8qz.fleet.test".parse()?;
+/// let address = "10.1.1.4".parse()?;
+/// let addresses = Addresses::new([address])?;
+/// backend.set_addresses(&zone, &name, addresses, Ttl::ADDRESS).await?;
+/// assert_eq!(backend.addresses(&zone, &name).await?, [address].into());
+/// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+/// ```
 #[derive(Clone, Debug)]
 pub struct MemoryBackend {
     zones: Arc<Mutex<BTreeMap<DomainName, Zone>>>,
@@ -27,13 +41,13 @@ type Zone = BTreeMap<(DomainName, RecordType), RecordSet>;
 const MAX_CHANGES: usize = 1000;
 
 impl MemoryBackend {
-    /// A backend that has these zones, each of them empty.
+    /// Returns a backend with these zones, all empty.
     pub fn new<'a>(zones: impl IntoIterator<Item = &'a DomainName>) -> Self {
         let zones = zones.into_iter().map(|zone| (zone.clone(), Zone::new())).collect();
         Self { zones: Arc::new(Mutex::new(zones)) }
     }
 
-    /// How many record sets all zones have together.
+    /// Returns the number of record sets in all zones.
     pub fn record_sets(&self) -> usize {
         self.lock().values().map(BTreeMap::len).sum()
     }
@@ -126,7 +140,7 @@ fn set_addresses(records: &mut Zone, name: &DomainName, addresses: &Addresses, t
 }
 
 fn no_such_zone(zone: &DomainName, operation: Operation) -> BackendError {
-    BackendError::new(BackendErrorKind::NotInZone, operation, zone, "there is no such zone here")
+    BackendError::new(BackendErrorKind::NotInZone, operation, zone, "the backend does not have this zone")
 }
 
 #[cfg(test)]
@@ -134,7 +148,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn it_sees_what_it_has() {
+    async fn look_shows_the_records() {
         let zone: DomainName = "fleet.test".parse().unwrap();
         let backend = MemoryBackend::new([&zone]);
         let name: DomainName = "a.fleet.test".parse().unwrap();

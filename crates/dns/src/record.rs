@@ -1,4 +1,4 @@
-//! Values of records, each a type of its own.
+//! Records and their values.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// The kinds of record that a fleet zone's devices have.
+/// The types of records that devices of a fleet zone have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RecordType {
     /// An IPv4 address (RFC 1035 section 3.4.1).
@@ -41,29 +41,29 @@ impl RecordData {
     }
 }
 
-/// All values of one type at one name. There is at least one; an empty set is no set.
+/// All values of one type at one name; at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordSet {
-    /// The time for which a resolver may keep the set.
+    /// Time for which a resolver may cache the set.
     pub ttl: Ttl,
-    /// The values, each once.
+    /// Values without duplicates.
     pub values: BTreeSet<RecordData>,
 }
 
-/// The time to live of a record, in seconds; at most 2^31 - 1 (RFC 2181 section 8).
+/// A TTL (time to live) in seconds, at most 2^31 - 1 (RFC 2181 section 8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "u32", try_from = "u32")]
 pub struct Ttl(u32);
 
 impl Ttl {
-    /// Not to be kept at all.
+    /// TTL zero: no caching.
     pub const ZERO: Self = Self(0);
-    /// For challenge records: short, because a resolver that keeps an old value fails the next validation.
+    /// TTL of challenge records: short, because a resolver that caches an old value fails the next validation.
     pub const CHALLENGE: Self = Self(1);
-    /// For addresses: a device that moved is found again within a minute.
+    /// TTL of addresses: a device that moved is reachable again within a minute.
     pub const ADDRESS: Self = Self(60);
 
-    /// The time to live of `seconds`.
+    /// Returns the TTL of `seconds`.
     ///
     /// # Errors
     /// [`ValueError::TtlTooLong`] above 2^31 - 1.
@@ -71,7 +71,7 @@ impl Ttl {
         if seconds > i32::MAX as u32 { Err(ValueError::TtlTooLong) } else { Ok(Self(seconds)) }
     }
 
-    /// The number of seconds.
+    /// Returns the number of seconds.
     pub const fn as_secs(self) -> u32 {
         self.0
     }
@@ -91,18 +91,27 @@ impl TryFrom<u32> for Ttl {
     }
 }
 
-/// The text of one TXT record, 1 to 1,024 octets; on the wire it is cut into strings of 255.
+/// The text of one TXT record, 1 to 1,024 octets; on the wire it is split into strings of 255.
 ///
-/// Any octet is allowed, since what a server answers is not ours to choose; `Display` escapes what cannot be
-/// printed.
+/// Any octet is allowed, since a server may answer with anything; `Display` escapes characters that cannot be printed.
+///
+/// ```
+/// use fleetcert_dns::TxtValue;
+///
+/// let value: TxtValue = "v=spf1 -all".parse()?;
+/// assert_eq!(value.as_bytes(), b"v=spf1 -all");
+/// assert!(!value.is_dns01());
+/// assert_eq!(TxtValue::new(&[b'a'; 300])?.strings().count(), 2);
+/// # Ok::<(), fleetcert_dns::ValueError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TxtValue(Arc<[u8]>);
 
 impl TxtValue {
-    /// The most octets of a value. A dns-01 value has 43.
+    /// Maximum octets of a value. A dns-01 value has 43.
     pub const MAX_LEN: usize = 1024;
 
-    /// The value of these octets.
+    /// Returns the value of these octets.
     ///
     /// # Errors
     /// [`ValueError::EmptyTxt`] or [`ValueError::TxtTooLong`].
@@ -114,7 +123,7 @@ impl TxtValue {
         }
     }
 
-    /// The octets, whole.
+    /// Returns all octets.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -125,7 +134,7 @@ impl TxtValue {
         self.0.len() == 43 && self.0.iter().all(base64url)
     }
 
-    /// The character-strings of RFC 1035 section 3.3: pieces of at most 255 octets.
+    /// Returns the character-strings of RFC 1035 section 3.3: parts of at most 255 octets.
     pub fn strings(&self) -> impl Iterator<Item = &[u8]> {
         self.0.chunks(255)
     }
@@ -151,7 +160,7 @@ impl fmt::Debug for TxtValue {
     }
 }
 
-/// The addresses of one name, IPv4 and IPv6 together, each once; at most sixteen, and none at all is allowed.
+/// The addresses of one name, IPv4 and IPv6 without duplicates; at most sixteen. It may be empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Addresses {
     v4: BTreeSet<Ipv4Addr>,
@@ -159,10 +168,10 @@ pub struct Addresses {
 }
 
 impl Addresses {
-    /// The most addresses of one name.
+    /// Maximum addresses of one name.
     pub const MAX: usize = 16;
 
-    /// The set of these addresses.
+    /// Returns the set of these addresses.
     ///
     /// # Errors
     /// [`ValueError::TooManyAddresses`] above [`MAX`](Self::MAX) different ones.
@@ -180,37 +189,37 @@ impl Addresses {
         Ok(set)
     }
 
-    /// The IPv4 addresses, for the A record.
+    /// Returns the IPv4 addresses, for the A record.
     pub fn v4(&self) -> impl Iterator<Item = Ipv4Addr> {
         self.v4.iter().copied()
     }
 
-    /// The IPv6 addresses, for the AAAA record.
+    /// Returns the IPv6 addresses, for the AAAA record.
     pub fn v6(&self) -> impl Iterator<Item = Ipv6Addr> {
         self.v6.iter().copied()
     }
 
-    /// All of them, IPv4 first.
+    /// Returns all addresses, IPv4 first.
     pub fn iter(&self) -> impl Iterator<Item = IpAddr> {
         self.v4().map(IpAddr::V4).chain(self.v6().map(IpAddr::V6))
     }
 }
 
-/// A value that no record can have.
+/// The error for a value that a record cannot have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ValueError {
-    /// A TXT value of no octets.
-    #[error("a TXT value has at least one octet")]
+    /// A TXT value without octets.
+    #[error("a TXT value must have at least one octet")]
     EmptyTxt,
     /// A TXT value above [`TxtValue::MAX_LEN`].
-    #[error("a TXT value has at most 1024 octets")]
+    #[error("a TXT value must have at most 1024 octets")]
     TxtTooLong,
-    /// A time to live above 2^31 - 1 seconds.
-    #[error("a time to live has at most 2147483647 seconds")]
+    /// A TTL above 2^31 - 1 seconds.
+    #[error("a TTL must have at most 2147483647 seconds")]
     TtlTooLong,
     /// More than [`Addresses::MAX`] addresses at one name.
-    #[error("a name has at most 16 addresses")]
+    #[error("a name must have at most 16 addresses")]
     TooManyAddresses,
 }
 
@@ -219,7 +228,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_text_is_cut_into_strings_and_whole_again() {
+    fn long_text_is_split_into_strings_and_joined_again() {
         let value = TxtValue::new(&[b'a'; 600]).unwrap();
         assert_eq!(value.strings().map(<[u8]>::len).collect::<Vec<_>>(), [255, 255, 90]);
         assert_eq!(value.strings().collect::<Vec<_>>().concat(), value.as_bytes());
@@ -237,12 +246,12 @@ mod tests {
     }
 
     #[test]
-    fn text_is_printed_without_control_characters() {
+    fn display_escapes_control_characters() {
         assert_eq!(TxtValue::new(b"a\n\x1b").unwrap().to_string(), r"a\n\x1b");
     }
 
     #[test]
-    fn the_same_address_twice_is_one() {
+    fn duplicate_addresses_are_removed() {
         let one: IpAddr = "10.0.0.1".parse().unwrap();
         assert_eq!(Addresses::new([one, one]).unwrap().iter().count(), 1);
         let many = (0..17).map(|last| IpAddr::from([10, 0, 0, last]));
@@ -250,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_time_to_live() {
+    fn ttl_over_the_maximum_is_rejected() {
         assert!(Ttl::from_secs(2_147_483_647).is_ok());
         assert_eq!(Ttl::from_secs(2_147_483_648), Err(ValueError::TtlTooLong));
     }

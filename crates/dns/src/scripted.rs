@@ -1,4 +1,4 @@
-//! A backend for the tests of what stands on top of one: it fails as it is told, and remembers what it was asked.
+//! A backend for tests: it fails as scripted and records its calls.
 
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -15,34 +15,34 @@ use crate::{
     RecordSet, RecordType,
 };
 
-/// The backend in memory, with faults on cue. Whoever asks it for what its capabilities rule out fails the test.
+/// The backend in memory with scripted faults. Calls that its capabilities exclude fail the test.
 #[derive(Debug)]
 pub(crate) struct Scripted {
     pub(crate) inner: MemoryBackend,
     pub(crate) capabilities: Capabilities,
-    /// What happens to the next calls to change the zone, the last first.
+    /// Faults of the next calls of `apply`, the last first.
     pub(crate) faults: Mutex<Vec<Fault>>,
     forbidden: BTreeMap<DomainName, BackendErrorKind>,
     before: Before,
     calls: Mutex<Vec<Vec<Change>>>,
 }
 
-/// What happens to a call.
+/// The fault of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// None: it is made.
+    /// No fault.
     Pass,
-    /// It fails, having done nothing.
+    /// The call fails without an effect.
     Error(BackendErrorKind),
-    /// The same, with the time after which the server wants to be asked again.
+    /// The call fails without an effect and asks for a wait.
     ErrorFor(BackendErrorKind, Duration),
-    /// It says that all is well, having done nothing.
+    /// The call returns `Ok` without an effect.
     Lie,
-    /// It does its work, and then never answers.
+    /// The call takes effect and then never returns.
     Hang,
 }
 
-/// What passes between a call and its answer.
+/// A future that runs before the answer of a call.
 struct Before(Box<Wait>);
 
 type Wait = dyn Fn(&[Change]) -> BoxFuture<'static, ()> + Send + Sync;
@@ -66,20 +66,20 @@ impl Scripted {
         }
     }
 
-    /// The same, with so many changes a call at the most.
+    /// Limits the changes per call.
     pub(crate) fn taking(mut self, max_changes: usize) -> Self {
         self.capabilities.max_changes = max_changes;
         self
     }
 
-    /// The same, with these faults, the first first.
+    /// Adds these faults, the first first.
     pub(crate) fn failing(mut self, faults: impl IntoIterator<Item = Fault>) -> Self {
         self.faults = Mutex::new(faults.into_iter().collect());
         self.faults.get_mut().reverse();
         self
     }
 
-    /// The same, which does not take these names, and says so in this way.
+    /// Rejects changes of these names with this error.
     pub(crate) fn forbidding(
         mut self,
         names: impl IntoIterator<Item = (DomainName, BackendErrorKind)>,
@@ -88,7 +88,7 @@ impl Scripted {
         self
     }
 
-    /// The same, which waits for this before it answers a call to change the zone.
+    /// Waits for this future before each call of `apply` returns.
     pub(crate) fn after<F: Future<Output = ()> + Send + 'static>(
         mut self,
         wait: impl Fn(&[Change]) -> F + Send + Sync + 'static,
@@ -97,21 +97,21 @@ impl Scripted {
         self
     }
 
-    /// The changes of each call.
+    /// Returns the changes of each call.
     pub(crate) fn calls(&self) -> Vec<Vec<Change>> {
         self.calls.lock().clone()
     }
 
-    /// How many changes each call had.
+    /// Returns the number of changes of each call.
     pub(crate) fn sizes(&self) -> Vec<usize> {
         self.calls.lock().iter().map(Vec::len).collect()
     }
 
     fn require_possible(&self, changes: &[Change]) {
         let Capabilities { removes, max_changes, .. } = self.capabilities;
-        assert!(changes.len() <= max_changes, "nobody makes {} changes in one call", changes.len());
+        assert!(changes.len() <= max_changes, "a call has {} changes", changes.len());
         let removal = |change: &Change| matches!(change, Change::RemoveTxt { .. });
-        assert!(removes || !changes.iter().any(removal), "nobody removes what cannot be removed");
+        assert!(removes || !changes.iter().any(removal), "a call removes a value without the capability");
     }
 }
 
@@ -144,7 +144,7 @@ impl DnsBackend for Scripted {
         name: &DomainName,
         record_type: RecordType,
     ) -> Result<Option<RecordSet>, BackendError> {
-        assert!(self.capabilities.reads, "nobody reads what cannot be read");
+        assert!(self.capabilities.reads, "a call reads without the capability");
         self.inner.read(zone, name, record_type).await
     }
 

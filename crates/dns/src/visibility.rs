@@ -1,4 +1,4 @@
-//! Whether a value is to be seen everywhere yet.
+//! Visibility of a value at the authoritative servers.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,21 +8,21 @@ use fleetcert_names::DomainName;
 
 use crate::{BackendError, TxtValue};
 
-/// Sees what the authoritative servers of a zone answer.
+/// A view of what the authoritative servers of a zone answer.
 ///
-/// A CA asks whichever of them it likes, so a value is published when all of them show it.
+/// A CA may ask any of them, so a value is published when all of them show it.
 #[async_trait]
 pub trait Visibility: Send + Sync + fmt::Debug {
     /// Asks every authoritative server once for the TXT values of `name`.
     ///
-    /// **Effect.** None. With `_acme-challenge.a TXT "1"` on one of two servers, a look for `"1"` gives one verdict
+    /// **Effect.** None. With `_acme-challenge.a TXT "1"` on one of two servers, a look for `"1"` returns one verdict
     /// [`Seen`](Verdict::Seen) and one [`NotSeen`](Verdict::NotSeen).
     ///
-    /// **Idempotence, concurrency, cancellation.** A look changes nothing: it can be repeated, run beside others and
-    /// dropped at will.
+    /// **Idempotence, concurrency, cancellation.** A look changes nothing: it can be repeated, run concurrently and
+    /// dropped freely.
     ///
     /// # Errors
-    /// When the servers of the zone cannot be found at all. A server that fails is a verdict, not an error.
+    /// If the servers of the zone cannot be found. A server that fails is a verdict, not an error.
     async fn look(
         &self,
         zone: &DomainName,
@@ -31,61 +31,61 @@ pub trait Visibility: Send + Sync + fmt::Debug {
     ) -> Result<Sighting, BackendError>;
 }
 
-/// What one look at all servers gave.
+/// The verdicts of one look at all servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sighting {
-    /// One verdict for each server and way of asking; empty when nobody was asked.
+    /// Verdicts, one for each server and transport; empty if no server was asked.
     pub servers: Vec<ServerVerdict>,
 }
 
-/// What one server said, asked in one way.
+/// The verdict of one server, asked over one transport.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerVerdict {
-    /// The server and the way, as a person reads it: `127.0.0.1:5353 udp`.
+    /// Server and transport for people: `127.0.0.1:5353 udp`.
     pub server: String,
-    /// What it said.
+    /// Verdict.
     pub verdict: Verdict,
 }
 
-/// Whether the value was there.
+/// Whether a server shows the value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The value is among the answers.
     Seen,
     /// The server answers, without the value.
     NotSeen,
-    /// The server does not answer as it should; the sentence says how.
+    /// The server failed; the sentence says how.
     Failed(String),
 }
 
-/// How many servers must show a value before it counts as published.
+/// The servers that must show a value before it counts as published.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Quorum {
-    /// Every server, asked in every way. What a CA needs.
+    /// Every server over every transport, as a CA needs.
     #[default]
     All,
     /// More than half of the verdicts. For zones with a server that is known to be dead.
     Majority,
-    /// One is enough. For networks that hide the other servers.
+    /// One verdict. For networks that hide the other servers.
     AtLeastOne,
-    /// None is asked: what the backend takes counts as published. For networks from which no authoritative server can
-    /// be reached, with a service that answers when its servers have the change.
+    /// No server is asked: changes that the backend accepts count as published. For networks that cannot reach the
+    /// authoritative servers, with a service that answers once its servers have the change.
     TrustBackend,
 }
 
 impl Sighting {
-    /// The sighting where none of the servers was asked.
+    /// Returns the sighting without any server.
     pub(crate) fn of_nobody() -> Self {
         Self { servers: Vec::new() }
     }
 
-    /// The servers that show the value.
+    /// Returns the servers that show the value.
     pub fn seen_at(&self) -> impl Iterator<Item = &str> {
         let seen = self.servers.iter().filter(|server| server.verdict == Verdict::Seen);
         seen.map(|server| server.server.as_str())
     }
 
-    /// Whether enough servers show the value. Nothing seen at all is enough only where nobody is to be asked.
+    /// Returns whether enough servers show the value. An empty sighting satisfies only [`Quorum::TrustBackend`].
     pub fn satisfies(&self, quorum: Quorum) -> bool {
         let seen = self.seen_at().count();
         match quorum {
@@ -145,21 +145,21 @@ mod tests {
         Sighting { servers: verdicts.iter().map(server).collect() }
     }
 
-    async fn knows_no_zone(visibility: impl Visibility) {
+    async fn assert_fails_without_the_zone(visibility: impl Visibility) {
         let zone: DomainName = "fleet.test".parse().unwrap();
         assert!(visibility.look(&zone, &zone, &"1".parse().unwrap()).await.is_err());
     }
 
     #[tokio::test]
-    async fn pointers_look_as_what_they_point_to() {
+    async fn pointers_forward_the_look() {
         let nothing = crate::MemoryBackend::new([]);
-        knows_no_zone(&nothing).await;
-        knows_no_zone(Box::new(nothing.clone()) as Box<dyn Visibility>).await;
-        knows_no_zone(Arc::new(nothing) as Arc<dyn Visibility>).await;
+        assert_fails_without_the_zone(&nothing).await;
+        assert_fails_without_the_zone(Box::new(nothing.clone()) as Box<dyn Visibility>).await;
+        assert_fails_without_the_zone(Arc::new(nothing) as Arc<dyn Visibility>).await;
     }
 
     #[test]
-    fn quorums() {
+    fn each_quorum_needs_its_verdicts() {
         use Verdict::{Failed, NotSeen, Seen};
         let dead = || Failed("no answer".into());
         for (verdicts, all, majority, one) in [

@@ -27,48 +27,54 @@ use zone_loop::ZoneLoop;
 
 pub use options::ZoneWriterOptions;
 
-/// A backend on top of another that merges the changes of its callers, zone by zone, into few calls.
+/// A backend on top of another one that merges the changes of its callers, zone by zone, into few calls.
 ///
-/// Use it if many tasks change one zone: a server takes about as long for a hundred changes as for one. A call goes at
-/// once if nothing of its zone is in flight; otherwise the writer gathers what arrives meanwhile (as Nagle's algorithm
-/// does, RFC 896). A list of changes is never cut, and the same change by several callers is sent once.
+/// Use it if many tasks change one zone: a server takes about as long for a hundred changes as for one. If nothing of
+/// a zone is in flight, a call is sent at once; otherwise the writer gathers the calls that arrive meanwhile (like
+/// Nagle's algorithm, RFC 896). A list of changes is never split, and the same change by several callers is sent
+/// once.
 ///
-/// **Driver.** [`new`](Self::new) returns the writer and its [`ZoneWriterDriver`], the future that does the work: spawn
-/// it. Once it is dropped, all calls fail with [`Unavailable`](BackendErrorKind::Unavailable).
+/// **Driver.** [`new`](Self::new) returns the writer and its [`ZoneWriterDriver`], the future that does the work:
+/// spawn it. After it is dropped, all calls fail with [`Unavailable`](BackendErrorKind::Unavailable).
 ///
 /// **Results.** Each caller gets its own. If a batch fails for a reason that may concern one caller alone
-/// (`InvalidInput`, `NotInZone`, `Conflict`, `Refused`, or `Quota` without a retry time), its halves are sent
-/// separately, and their halves, until only the calls at fault fail.
+/// (`InvalidInput`, `NotInZone`, `Conflict`, `Refused`, or `Quota` without a wait), its halves are sent separately,
+/// and their halves, until only the calls at fault fail.
 ///
 /// **Order.** Changes of one name are made in the order in which the calls were first polled, even with several
 /// batches in flight.
 ///
-/// **Pace.** After a failure of the server the writer backs off, and sends one batch at a time until one succeeds. If
-/// the server asks for a longer wait than [`ZoneWriterOptions::longest_rest`], calls fail at once with its error and the
-/// time that is left.
+/// **Pace.** After a failure of the server, the writer backs off and sends one batch at a time until one succeeds. If
+/// the server asks for a longer wait than [`ZoneWriterOptions::max_backoff`], calls fail at once with its error and
+/// the remaining wait.
 ///
-/// **Cancellation.** A dropped call that still waits is never made; one in flight may be made or not. Other calls are
+/// **Cancellation.** A dropped call that still waits is never made; one in flight takes effect or not. Other calls are
 /// not affected. A batch in flight runs to its end, but at most 5 seconds beyond its last caller.
 ///
 /// **Panics.** If the backend panics, the calls of the batch fail with `Unavailable`, and the driver continues.
 ///
-/// **Bounds.** At most [`ZoneWriterOptions::max_waiting`] changes wait for a zone, each with less than 4 KiB of memory; a
-/// call above that fails at once with [`Quota`](BackendErrorKind::Quota).
+/// **Bounds.** At most [`ZoneWriterOptions::max_waiting`] changes wait for a zone, each with less than 4 KiB of
+/// memory. A call above the limit fails at once with [`Quota`](BackendErrorKind::Quota).
 ///
 /// ```
 /// use fleetcert_ambient::Ambient;
-/// use fleetcert_dns::{DnsBackendExt, MemoryBackend, Ttl, ZoneWriter, ZoneWriterOptions};
+/// use fleetcert_dns::{
+///     DnsBackendExt, MemoryBackend, Ttl, ZoneWriter, ZoneWriterOptions,
+/// };
 /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
 /// # runtime.block_on(async {
 /// let zone = "fleet.test".parse()?;
 /// let backend = MemoryBackend::new([&zone]);
 /// let options = ZoneWriterOptions::default();
-/// let (writer, driver) = ZoneWriter::new(backend.clone(), options, Ambient::system());
+/// let ambient = Ambient::system();
+/// let (writer, driver) = ZoneWriter::new(backend.clone(), options, ambient);
 /// tokio::spawn(driver);
 ///
 /// let names = ["a.fleet.test".parse()?, "b.fleet.test".parse()?];
 /// let value = "gfj9Xq…Rg85nM".parse()?;
-/// let additions = names.each_ref().map(|name| writer.add_txt(&zone, name, &value, Ttl::CHALLENGE));
+/// let additions = names
+///     .each_ref()
+///     .map(|name| writer.add_txt(&zone, name, &value, Ttl::CHALLENGE));
 /// futures_util::future::try_join_all(additions).await?;
 /// assert_eq!(backend.record_sets(), 2);
 /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
@@ -81,11 +87,11 @@ pub struct ZoneWriter<B> {
     starts: mpsc::UnboundedSender<(DomainName, mpsc::Receiver<Call>)>,
 }
 
-/// The future that does the work of a [`ZoneWriter`]. Dropped, it gives up the calls in flight, and all waiting and
+/// The future that does the work of a [`ZoneWriter`]. Dropping it abandons the calls in flight, and all waiting and
 /// later calls fail.
 pub type ZoneWriterDriver = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The zones that have a loop in the driver, with the way to it. A loop ends under this lock, so that no call is lost.
+/// The zones with a loop in the driver, and the channel to each. A loop ends under this lock, so that no call is lost.
 type ActiveZones = Mutex<BTreeMap<DomainName, mpsc::Sender<Call>>>;
 
 impl<B: DnsBackend + 'static> ZoneWriter<B> {
@@ -115,12 +121,12 @@ impl<B: DnsBackend + 'static> ZoneWriter<B> {
         (Self { backend, max_waiting, zones, starts }, Box::pin(driver))
     }
 
-    /// Returns the backend below.
+    /// Returns the underlying backend.
     pub fn backend(&self) -> &B {
         &self.backend
     }
 
-    /// Returns the way to the loop of the zone, after starting it if there is none.
+    /// Returns the channel to the loop of the zone. Starts the loop if there is none.
     fn zone(&self, zone: &DomainName) -> mpsc::Sender<Call> {
         let mut zones = self.zones.lock();
         if let Some(known) = zones.get(zone) {

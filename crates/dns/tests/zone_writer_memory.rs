@@ -41,7 +41,7 @@ impl DnsBackend for Silent {
 }
 
 const WAITING: u32 = 2000;
-/// Maximum octets of each.
+/// Maximum octets per change.
 const LIMIT: i64 = 4096;
 
 #[test]
@@ -54,7 +54,7 @@ fn waiting_change_takes_less_than_four_kib() {
     let mut calls = Vec::new();
     let memory = measure(|| {
         for number in 0..WAITING {
-            // The caller's own list, with a name and a value of its own, is counted too.
+            // The caller's own list, with its own name and value, is counted too.
             let change = Change::AddTxt {
                 name: format!("_acme-challenge.device-{number}.fleet.test").parse().unwrap(),
                 value: format!("{number:043}").parse().unwrap(),
@@ -72,12 +72,12 @@ fn waiting_change_takes_less_than_four_kib() {
     assert!((1..LIMIT).contains(&each), "{each} octets");
     let after = measure(|| {
         drop(calls);
-        // The hanging call is given up, and the dropped calls leave the queue with the next batch.
+        // The hanging call is abandoned, and the dropped calls leave the queue with the next batch.
         for _ in 0..3 {
             clock.advance(Duration::from_secs(5));
             drive();
         }
     });
     let left = memory.bytes_current + after.bytes_current;
-    assert!(left < 64 * 1024, "{left} octets stay when nothing waits");
+    assert!(left < 64 * 1024, "{left} octets remain when nothing waits");
 }

@@ -47,7 +47,7 @@ impl Engine {
         let EngineParts { options, store, authority, backend, challenges, events, ambient, .. } = parts;
         let options = Arc::new(options);
         let pacer = options.pacer.clone().unwrap_or_else(|| pacer_for(authority.account_url()));
-        let authority = Arc::new(PacedAuthority::new(authority, pacer, Arc::clone(&ambient.clock)));
+        let authority = Arc::new(PacedAuthority::new(authority, pacer, ambient.clone()));
         let context = ServiceContext { store, events, ambient, idle: options.idle };
         let breakers = Arc::new(Breakers::new(context.clone(), options.breaker));
         let renewals =

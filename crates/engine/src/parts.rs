@@ -84,9 +84,14 @@ impl EngineParts {
         visibility: Arc<dyn Visibility>,
         ambient: Ambient,
     ) -> Self {
-        let clock = Arc::clone(&ambient.clock);
+        let own_ambient = ambient.clone();
         Self {
-            challenges: Challenges::new(Arc::clone(&backend), visibility, clock, ChallengeOptions::default()),
+            challenges: Challenges::new(
+                backend.clone(),
+                visibility,
+                own_ambient,
+                ChallengeOptions::default(),
+            ),
             enroller: Arc::new(OneTimeTokens::new(Arc::clone(&store))),
             authenticator: Arc::new(DeviceKeys::new(Arc::clone(&store))),
             authorizer: Arc::new(OwnName),

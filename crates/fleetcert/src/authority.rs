@@ -1,7 +1,6 @@
 //! The CA, with the account that is kept in the state folder.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use fleetcert_acme::{Account, AccountFile, AcmeErrorKind, Client, ClientOptions, TermsOfService};
 use fleetcert_ambient::Ambient;
@@ -45,7 +44,7 @@ impl CaChoice {
             SetupError::new(SetupErrorKind::Ca, context, error, "check the path that you gave ca_root()")
         })?;
         let options = ClientOptions { roots_pem, ..ClientOptions::default() };
-        let client = Client::new(&self.directory, &options, Arc::clone(&ambient.clock)).map_err(failed)?;
+        let client = Client::new(&self.directory, &options, ambient.clone()).map_err(failed)?;
         let file = AccountFile::new(state.file(&account_file_name(&self.directory)));
         file.open_or_register(&client, self.terms).await.map_err(failed)
     }

@@ -84,12 +84,7 @@ impl ZoneSource {
                 SetupError::new(SetupErrorKind::Zone, "cannot read this system's resolvers", error, remedy)
             })?),
         };
-        let visibility = AuthoritativeVisibility::new(
-            servers,
-            LookOptions::default(),
-            Arc::clone(&ambient.clock),
-            Arc::clone(&ambient.entropy),
-        );
+        let visibility = AuthoritativeVisibility::new(servers, LookOptions::default(), ambient.clone());
         Ok(FleetZone { backend, visibility, name_server, driver })
     }
 }
@@ -121,8 +116,7 @@ fn name_server(
         addresses: addresses.into_iter().collect(),
     };
     let settings = ZoneSettings::new(zone.clone(), [host]);
-    NameServer::new([settings], Options::default(), Arc::clone(&ambient.clock))
-        .map_err(|error| failed(error.into()))
+    NameServer::new([settings], Options::default(), ambient.clone()).map_err(|error| failed(error.into()))
 }
 
 /// An address of this host for a socket that listens on all of them.

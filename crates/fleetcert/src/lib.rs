@@ -90,6 +90,7 @@
 //! | `control-server` (default) | [`ControlServer`] and all that it is made of |
 //! | `agent` (default) | the device's side |
 //! | `acme`, `engine`, `control`, `schedule`, `store` | the parts of a control server |
+//! | `planner` | the rollout plan of a fleet |
 //! | `dns`, `dns-wire`, `dns-lookup`, `dns-rfc2136`, `nameserver` | DNS |
 //! | `dns-http` | DNS providers with an HTTP API: `cloudflare`, `route53`, `google`, `azure`, `desec`, `hetzner`, `digitalocean`, `powerdns`, `acme-dns`, `long-tail` |
 //! | `x509`, `jose`, `protocol`, `https` | keys, requests, signatures, TLS |
@@ -164,6 +165,8 @@ pub use fleetcert_jose as jose;
 pub use fleetcert_names as names;
 #[cfg(feature = "nameserver")]
 pub use fleetcert_nameserver as nameserver;
+#[cfg(feature = "planner")]
+pub use fleetcert_planner as planner;
 #[cfg(feature = "protocol")]
 pub use fleetcert_protocol as protocol;
 #[cfg(feature = "schedule")]

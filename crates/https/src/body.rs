@@ -1,23 +1,23 @@
-//! Reading an answer up to a limit.
+//! Reading the body of a response up to a limit.
 
-/// An answer's body that could not be read.
+/// The error for a response body that could not be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BodyError {
-    /// It has more bytes than the limit. Nothing of it is kept.
-    #[error("the answer has more than {limit} bytes")]
+    /// The body is larger than the limit. None of it is kept.
+    #[error("the response is larger than {limit} bytes")]
     TooLarge {
-        /// The limit, in bytes.
+        /// Limit in bytes.
         limit: usize,
     },
-    /// The connection failed or the time was over.
-    #[error("the answer broke off")]
+    /// The connection failed, or the exchange timed out.
+    #[error("the response was cut off")]
     Broken(#[from] reqwest::Error),
 }
 
 /// Reads the body of `response`, at most `limit` bytes of it.
 ///
-/// Cancelled, it leaves the rest unread and the connection is closed.
+/// **Cancellation.** Dropping the future leaves the rest unread and closes the connection.
 ///
 /// # Errors
 /// [`BodyError`].

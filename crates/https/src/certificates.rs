@@ -1,4 +1,4 @@
-//! What a listener serves, and how it is replaced.
+//! The certificate that a server presents, and its replacement.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,28 +10,39 @@ use rustls::{Error as TlsError, InconsistentKeys};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-/// The certificate chain and key that a [`Server`](crate::Server) shows. Clones share one content.
+/// The certificate chain and key that a [`Server`](crate::Server) presents. Clones share their content.
 ///
-/// A handshake that began before a replacement ends with the old pair, one that begins after it gets the new one;
-/// connections that stand are not touched. While it is empty, every handshake is refused.
+/// A handshake that began before a replacement ends with the old pair; one that begins after it gets the new one.
+/// Established connections are not affected. While there is no certificate, every handshake fails.
+///
+/// ```
+/// use fleetcert_https::Certificates;
+///
+/// let certificates = Certificates::empty();
+/// # let issued = rcgen::generate_simple_self_signed(["device.test".to_owned()])?;
+/// # let (fullchain, privkey) = (issued.cert.pem(), issued.signing_key.serialize_pem());
+/// certificates.replace_pem(fullchain.as_bytes(), privkey.as_bytes())?;
+/// assert!(!certificates.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Default)]
 pub struct Certificates {
     current: Arc<ArcSwapOption<CertifiedKey>>,
 }
 
-/// More than any public CA sends; a longer list is a mistake.
+/// Maximum certificates of a chain. No public CA sends more; a longer list is a mistake.
 const MAX_CHAIN: usize = 10;
 
 impl Certificates {
-    /// Nothing to serve yet.
+    /// Returns a value without a certificate.
     pub fn empty() -> Self {
         Self::default()
     }
 
-    /// Serves `chain` (leaf first) with the leaf's private `key`.
+    /// Returns a value that presents `chain` (leaf first) with the leaf's private `key`.
     ///
     /// # Errors
-    /// As [`replace`](Self::replace).
+    /// As for [`replace`](Self::replace).
     pub fn new(
         chain: Vec<CertificateDer<'static>>,
         key: PrivateKeyDer<'static>,
@@ -41,10 +52,10 @@ impl Certificates {
         Ok(certificates)
     }
 
-    /// Puts `chain` (leaf first) and the leaf's private `key` in the place of what is served now.
+    /// Replaces the current pair by `chain` (leaf first) and the leaf's private `key`.
     ///
     /// # Errors
-    /// When the pair cannot be served or `key` is not the leaf's. What was served before is served on.
+    /// If the pair cannot be used, or `key` does not belong to the leaf. The current pair then stays.
     pub fn replace(
         &self,
         chain: Vec<CertificateDer<'static>>,
@@ -59,11 +70,11 @@ impl Certificates {
         Ok(())
     }
 
-    /// As [`replace`](Self::replace), from the two PEM files that most programs keep: `fullchain.pem` and
-    /// `privkey.pem` (PKCS#8, SEC1 or PKCS#1).
+    /// Replaces the current pair by the content of the two usual PEM files: `fullchain.pem` and `privkey.pem` (PKCS#8,
+    /// SEC1 or PKCS#1).
     ///
     /// # Errors
-    /// As [`replace`](Self::replace), and when one of the texts is not PEM.
+    /// As for [`replace`](Self::replace), and if one of the texts is not PEM.
     pub fn replace_pem(&self, chain: &[u8], key: &[u8]) -> Result<(), CertificateError> {
         let chain = CertificateDer::pem_slice_iter(chain)
             .take(MAX_CHAIN + 1)
@@ -73,7 +84,7 @@ impl Certificates {
         self.replace(chain, key)
     }
 
-    /// Whether there is nothing to serve.
+    /// Returns whether there is no certificate.
     pub fn is_empty(&self) -> bool {
         self.current.load().is_none()
     }
@@ -91,7 +102,7 @@ impl fmt::Debug for Certificates {
     }
 }
 
-/// A chain and key that cannot be served.
+/// The error for a chain and key that cannot be served.
 #[derive(Debug, thiserror::Error)]
 #[error("the certificate cannot be served: {kind}")]
 pub struct CertificateError {
@@ -112,16 +123,16 @@ pub enum CertificateErrorKind {
     /// The key is not the one in the leaf certificate.
     #[error("the key does not belong to the first certificate of the chain")]
     KeyMismatch,
-    /// A text is not PEM, or lacks the block that it should have.
-    #[error("it is not PEM of a chain and a private key")]
+    /// A text is not PEM, or lacks the required block.
+    #[error("the texts are not PEM of a chain and a private key")]
     NotPem,
-    /// The key or the leaf has a form or algorithm that TLS cannot use; the source says more.
-    #[error("its form or algorithm cannot be used")]
+    /// The key or the leaf has a form or algorithm that TLS cannot use; the source has the details.
+    #[error("TLS cannot use its form or algorithm")]
     Unusable,
 }
 
 impl CertificateError {
-    /// Why.
+    /// Returns why.
     pub fn kind(&self) -> CertificateErrorKind {
         self.kind
     }

@@ -1,4 +1,4 @@
-//! A client that trusts what it is told to trust.
+//! A client that trusts only given roots.
 
 use std::time::Duration;
 
@@ -6,12 +6,14 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
-/// Builds a [`reqwest::Client`] for one purpose: HTTPS only, no redirects, no proxies from the environment, a
-/// deadline for connecting and for the whole exchange.
+/// Builds a [`reqwest::Client`] for one purpose: HTTPS only, no redirects, no proxies from the environment, timeouts
+/// for connecting and for the whole exchange.
 ///
 /// ```
 /// # fn example(root_pem: &[u8]) -> Result<(), fleetcert_https::ClientError> {
-/// let client = fleetcert_https::ClientBuilder::new("my-agent/1.0").only_roots_pem(root_pem)?.build()?;
+/// let client = fleetcert_https::ClientBuilder::new("my-agent/1.0")
+///     .only_roots_pem(root_pem)?
+///     .build()?;
 /// # Ok(())
 /// # }
 /// # let ca = rcgen::generate_simple_self_signed(["ca.test".to_owned()]).unwrap();
@@ -22,16 +24,16 @@ pub struct ClientBuilder {
     user_agent: String,
     connect_timeout: Duration,
     timeout: Duration,
-    /// `None`: the roots of the platform.
+    /// Trusted roots; `None` for the roots of the platform.
     roots: Option<RootCertStore>,
 }
 
-/// So many roots are read from one PEM text.
+/// Maximum root certificates of one PEM text.
 const MAX_ROOTS: usize = 1000;
 
 impl ClientBuilder {
-    /// A client that names itself `user_agent` (RFC 9110 section 10.1.5) and, unless told otherwise, trusts the
-    /// roots of the platform. 10 s to connect, 30 s for one exchange.
+    /// Returns a builder for a client with the User-Agent `user_agent` (RFC 9110 section 10.1.5). By default it
+    /// trusts the roots of the platform, with 10 s to connect and 30 s for one exchange.
     pub fn new(user_agent: &str) -> Self {
         Self {
             user_agent: user_agent.to_owned(),
@@ -41,10 +43,10 @@ impl ClientBuilder {
         }
     }
 
-    /// Trusts `roots` and nothing else. Called again, it adds to the roots given before.
+    /// Trusts `roots` and nothing else. Further calls add to these roots.
     ///
     /// # Errors
-    /// When there is none, or one is not a certificate.
+    /// If `roots` is empty, or one of them is not a certificate.
     pub fn only_roots(mut self, roots: &[CertificateDer<'_>]) -> Result<Self, ClientError> {
         if roots.is_empty() {
             return Err(ClientError { kind: ClientErrorKind::NoRoots, source: None });
@@ -58,10 +60,10 @@ impl ClientBuilder {
         Ok(self)
     }
 
-    /// As [`only_roots`](Self::only_roots), from PEM with at least one certificate.
+    /// Trusts the certificates in a PEM text and nothing else, as [`only_roots`](Self::only_roots) does.
     ///
     /// # Errors
-    /// As [`only_roots`](Self::only_roots).
+    /// As for [`only_roots`](Self::only_roots).
     pub fn only_roots_pem(self, pem: &[u8]) -> Result<Self, ClientError> {
         let roots: Vec<_> = CertificateDer::pem_slice_iter(pem)
             .take(MAX_ROOTS)
@@ -70,30 +72,30 @@ impl ClientBuilder {
         self.only_roots(&roots)
     }
 
-    /// The time to reach the server and finish the TLS handshake.
+    /// Sets the time limit to reach the server and finish the TLS handshake.
     #[must_use]
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.connect_timeout = limit;
         self
     }
 
-    /// The time for one exchange, from connecting to the last byte of the answer.
+    /// Sets the time limit for one exchange, from connecting to the last byte of the response.
     #[must_use]
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = limit;
         self
     }
 
-    /// The client.
+    /// Builds the client.
     ///
     /// # Errors
-    /// When the platform's roots cannot be loaded or the User-Agent is no header value.
+    /// If the platform's roots cannot be loaded, or the User-Agent is not a valid header value.
     pub fn build(self) -> Result<reqwest::Client, ClientError> {
         self.into_reqwest().build().map_err(|error| ClientError::with(ClientErrorKind::Build, error))
     }
 
-    /// What [`build`](Self::build) would build, for more settings (a fixed address for a name, connections that
-    /// are not kept). Whoever changes TLS, redirects or proxies there is on their own.
+    /// Returns what [`build`](Self::build) would build, for more settings (a fixed address for a name, no connection
+    /// reuse). If you change TLS, redirects or proxies on it, the guarantees of this type no longer hold.
     pub fn into_reqwest(self) -> reqwest::ClientBuilder {
         let builder = reqwest::Client::builder()
             .user_agent(self.user_agent)
@@ -119,7 +121,7 @@ fn tls_config(roots: RootCertStore) -> ClientConfig {
     config
 }
 
-/// A client that cannot be built.
+/// The error for a client that cannot be built.
 #[derive(Debug, thiserror::Error)]
 #[error("the HTTPS client cannot be built: {kind}")]
 pub struct ClientError {
@@ -131,19 +133,19 @@ pub struct ClientError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientErrorKind {
-    /// No root was given; a client without any could trust nobody.
+    /// No root was given; such a client would trust nobody.
     #[error("there is no root certificate")]
     NoRoots,
     /// A root is not a certificate, or its PEM is broken.
     #[error("a root is not a certificate")]
     BadRoot,
-    /// The HTTP library refuses the settings.
-    #[error("the settings are refused")]
+    /// The HTTP library rejected the settings.
+    #[error("the HTTP library rejected the settings")]
     Build,
 }
 
 impl ClientError {
-    /// Why.
+    /// Returns why.
     pub fn kind(&self) -> ClientErrorKind {
         self.kind
     }
@@ -158,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_root_and_no_certificate_are_refused() {
+    fn missing_or_invalid_root_is_rejected() {
         let refused =
             |pem: &str| ClientBuilder::new("test").only_roots_pem(pem.as_bytes()).unwrap_err().kind();
         assert_eq!(refused(""), ClientErrorKind::NoRoots);
@@ -169,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_agent_must_be_a_header_value() {
+    fn user_agent_must_be_a_header_value() {
         let error = ClientBuilder::new("two\nlines").build().unwrap_err();
         assert_eq!(error.kind(), ClientErrorKind::Build);
     }

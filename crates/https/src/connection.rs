@@ -1,4 +1,4 @@
-//! One connection: handshake, requests, end; a deadline for each.
+//! One connection: handshake, requests and end, each with a deadline.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -24,7 +24,7 @@ use tower::ServiceExt;
 
 use crate::Limits;
 
-/// What one connection needs to know.
+/// The data that one connection needs.
 pub(crate) struct Connection {
     pub(crate) peer: SocketAddr,
     pub(crate) router: Router,
@@ -32,18 +32,18 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Serves until the peer goes, is too slow or silent for too long, or `shutdown` is cancelled.
+    /// Serves until the peer disconnects, exceeds a limit, or `shutdown` is cancelled.
     pub(crate) async fn run(self, stream: TcpStream, acceptor: TlsAcceptor, shutdown: CancellationToken) {
         let peer = self.peer;
         if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%peer, %error, "no TCP_NODELAY");
+            tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
         }
         let handshake = timeout(self.limits.handshake_timeout, acceptor.accept(stream));
         let stream = tokio::select! {
             shaken = handshake => match shaken {
                 Ok(Ok(stream)) => stream,
                 Ok(Err(error)) => return tracing::debug!(%peer, %error, "handshake failed"),
-                Err(_) => return tracing::debug!(%peer, "handshake too slow"),
+                Err(_) => return tracing::debug!(%peer, "handshake timed out"),
             },
             () = shutdown.cancelled() => return,
         };
@@ -56,7 +56,7 @@ impl Connection {
         let open = watch::Sender::new(0);
         let idle = idle(open.subscribe(), limits.idle_timeout);
         let service = hyper::service::service_fn(move |request| {
-            let counted = Open::begin(&open);
+            let counted = OpenRequest::begin(&open);
             let answer = answer(self.router.clone(), request, peer, self.limits.request_timeout);
             async move {
                 let _counted = counted;
@@ -76,7 +76,7 @@ impl Connection {
         }
         connection.as_mut().graceful_shutdown();
         if timeout(limits.shutdown_grace, connection).await.is_err() {
-            tracing::debug!(%peer, "connection cut after the time of grace");
+            tracing::debug!(%peer, "connection closed after the shutdown grace period");
         }
     }
 }
@@ -85,8 +85,7 @@ fn is_http2(stream: &TlsStream<TcpStream>) -> bool {
     stream.get_ref().1.alpn_protocol() == Some(b"h2")
 }
 
-/// ALPN has decided the version. Guessing it from the first bytes, as the builder does unless told, would have no
-/// deadline.
+/// ALPN has decided the version. The builder would otherwise guess it from the first bytes, without a deadline.
 fn http_builder(limits: &Limits, http2: bool) -> Builder<TokioExecutor> {
     let builder = Builder::new(TokioExecutor::new());
     let mut builder = if http2 { builder.http2_only() } else { builder.http1_only() };
@@ -105,17 +104,17 @@ async fn answer(router: Router, request: Request<Incoming>, peer: SocketAddr, li
     }
 }
 
-/// Counts one open request for as long as it lives.
-struct Open(watch::Sender<usize>);
+/// Counts an open request while it exists.
+struct OpenRequest(watch::Sender<usize>);
 
-impl Open {
+impl OpenRequest {
     fn begin(open: &watch::Sender<usize>) -> Self {
         open.send_modify(|count| *count += 1);
         Self(open.clone())
     }
 }
 
-impl Drop for Open {
+impl Drop for OpenRequest {
     fn drop(&mut self) {
         self.0.send_modify(|count| *count -= 1);
     }

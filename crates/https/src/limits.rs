@@ -1,33 +1,45 @@
-//! How much a listener gives to strangers.
+//! The limits of a server.
 
 use std::time::Duration;
 
-/// The bounds of a [`Server`](crate::Server). Every phase of a connection has one, so that a silent or slow peer
-/// ends up disconnected whatever it does.
+/// The limits of a [`Server`](crate::Server). Every phase of a connection has one, so that a silent or slow peer is
+/// always disconnected.
+///
+/// ```
+/// use fleetcert_https::Limits;
+/// use std::time::Duration;
+///
+/// let limits = Limits {
+///     max_connections: 200,
+///     request_timeout: Duration::from_secs(5),
+///     ..Limits::default()
+/// };
+/// assert_eq!(limits.handshake_timeout, Duration::from_secs(10));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// So many connections at once; more wait in the kernel's queue until one ends. Zero serves nobody.
+    /// Maximum connections; more wait in the kernel's queue until one ends. Zero serves nobody.
     pub max_connections: usize,
-    /// The TLS handshake must be complete after this time.
+    /// Time limit for the TLS handshake.
     pub handshake_timeout: Duration,
-    /// A request's head must be complete after this time (HTTP/1.1; it also ends idle HTTP/1.1 connections).
+    /// Time limit for the head of a request (HTTP/1.1; it also ends idle HTTP/1.1 connections).
     pub header_timeout: Duration,
-    /// A request must be read and answered after this time; later it is answered with status 408.
+    /// Time limit to read and answer a request. After it, the answer is status 408.
     pub request_timeout: Duration,
-    /// A connection without any request for this time is closed.
+    /// Time after which a connection without requests is closed.
     pub idle_timeout: Duration,
-    /// After the decision to end a connection, requests under way may go on for this time.
+    /// Time limit for requests in flight after the decision to close their connection.
     pub shutdown_grace: Duration,
-    /// The largest request body that axum's extractors take, in bytes. A router may set its own, smaller or
-    /// larger, with [`axum::extract::DefaultBodyLimit`].
+    /// Maximum size of a request body that axum's extractors accept, in bytes. A router can set its own limit with
+    /// [`axum::extract::DefaultBodyLimit`].
     pub max_body: usize,
-    /// So many requests at once on one HTTP/2 connection.
+    /// Maximum concurrent requests on one HTTP/2 connection.
     pub max_streams: u32,
 }
 
 impl Default for Limits {
-    /// 1024 connections; 10 s for a handshake and for a head, 30 s for a request, 60 s idle, 10 s to end; bodies
-    /// up to 128 KiB; 64 streams.
+    /// Returns 1024 connections; 10 s for a handshake and for a head, 30 s for a request, 60 s idle, 10 s grace;
+    /// bodies up to 128 KiB; 64 streams.
     fn default() -> Self {
         Self {
             max_connections: 1024,

@@ -1,4 +1,4 @@
-//! The listener: accepts up to a cap, and ends.
+//! The listener.
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::connection::Connection;
 use crate::{Certificates, Limits};
 
-/// A bound TCP port that will speak HTTPS: HTTP/2 and HTTP/1.1, TLS 1.3 and 1.2.
+/// A bound TCP port that serves HTTPS: HTTP/2 and HTTP/1.1, TLS 1.3 and 1.2.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
@@ -26,31 +26,31 @@ pub struct Server {
     certificates: Certificates,
 }
 
-/// The pause after an `accept` that failed for want of resources; without one the loop would spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Back-off after a failed `accept`, so that the loop does not spin while resources are exhausted.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
 impl Server {
     /// Binds `address`; port 0 takes a free one. Connections wait in the kernel's queue until
     /// [`serve`](Self::serve) is polled.
     ///
     /// # Errors
-    /// Those of the operating system.
+    /// Errors of the operating system.
     pub async fn bind(address: SocketAddr, certificates: Certificates) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         Ok(Self { listener, address, certificates })
     }
 
-    /// The bound address, with the port that was taken.
+    /// Returns the bound address with its actual port.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
 
-    /// Serves `router` until `shutdown` is cancelled, then closes the port, lets requests under way go on for
-    /// [`Limits::shutdown_grace`] at most, and returns. Handlers find the peer's address as
+    /// Serves `router` until `shutdown` is cancelled, then closes the port, waits at most [`Limits::shutdown_grace`]
+    /// for requests in flight, and returns. Handlers find the peer's address as
     /// [`ConnectInfo<SocketAddr>`](axum::extract::ConnectInfo).
     ///
-    /// Must be polled inside a tokio runtime. Dropping the future cuts all connections at once.
+    /// Must be polled inside a tokio runtime. **Cancellation.** Dropping the future closes all connections at once.
     pub async fn serve(self, router: Router, limits: Limits, shutdown: CancellationToken) {
         let router = router.layer(DefaultBodyLimit::max(limits.max_body));
         let acceptor = TlsAcceptor::from(Arc::new(tls_config(self.certificates)));
@@ -58,7 +58,7 @@ impl Server {
         let limits = Arc::new(limits);
         let mut connections = JoinSet::new();
         loop {
-            // The slot comes before the accept: what is over the cap costs us neither memory nor a descriptor.
+            // The permit comes before the accept: connections over the limit cost neither memory nor a descriptor.
             let slot = tokio::select! {
                 slot = slots.clone().acquire_owned() => slot.expect("the semaphore is never closed"),
                 () = shutdown.cancelled() => break,
@@ -85,8 +85,8 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
         match listener.accept().await {
             Ok(accepted) => return accepted,
             Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_BACKOFF).await;
             }
         }
     }
@@ -99,7 +99,7 @@ fn tls_config(certificates: Certificates) -> ServerConfig {
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(certificates));
     config.alpn_protocols = crate::alpn();
-    // A resumed session shows no certificate, so a client would go on with the replaced one.
+    // A resumed session has no certificate, so a client would continue with the replaced one.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     config

@@ -24,9 +24,9 @@ use tokio_util::sync::CancellationToken;
 
 const NAME: &str = "device.fleet.test";
 
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+struct TestCa(CertifiedIssuer<'static, KeyPair>);
 
-impl Authority {
+impl TestCa {
     fn new() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -90,7 +90,7 @@ fn router() -> Router {
         .route("/never", get(std::future::pending::<()>))
 }
 
-fn short() -> Limits {
+fn short_limits() -> Limits {
     Limits {
         handshake_timeout: Duration::from_millis(200),
         header_timeout: Duration::from_millis(200),
@@ -102,14 +102,14 @@ fn short() -> Limits {
 }
 
 #[tokio::test]
-async fn a_page_is_fetched_over_both_versions() {
-    let authority = Authority::new();
-    let server = Running::start(authority.certificates(), Limits::default()).await;
-    let client = authority.client(server.address).build().unwrap();
+async fn page_is_fetched_over_http_1_and_http_2() {
+    let ca = TestCa::new();
+    let server = Running::start(ca.certificates(), Limits::default()).await;
+    let client = ca.client(server.address).build().unwrap();
     let response = client.get(server.url("/")).send().await.unwrap();
     assert_eq!(response.version(), Version::HTTP_2);
     assert_eq!(response.text().await.unwrap(), "127.0.0.1");
-    let mut stream = tls(&authority, &server, b"http/1.1").await;
+    let mut stream = tls(&ca, &server, b"http/1.1").await;
     stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
     let mut answer = String::new();
     timeout(Duration::from_secs(4), stream.read_to_string(&mut answer)).await.unwrap().unwrap();
@@ -118,41 +118,45 @@ async fn a_page_is_fetched_over_both_versions() {
 }
 
 #[tokio::test]
-async fn a_certificate_is_replaced_under_load_without_a_failed_request() {
-    let authority = Authority::new();
-    let certificates = authority.certificates();
+async fn certificate_is_replaced_under_load_without_a_failed_request() {
+    let ca = TestCa::new();
+    let certificates = ca.certificates();
     let server = Running::start(certificates.clone(), Limits::default()).await;
-    let client = authority.client(server.address).pool_max_idle_per_host(0).tls_info(true).build().unwrap();
+    let client = ca.client(server.address).pool_max_idle_per_host(0).tls_info(true).build().unwrap();
     let mut seen = std::collections::HashSet::new();
     for round in 0..60 {
         if round % 10 == 0 {
-            let (chain, key) = authority.issue();
+            let (chain, key) = ca.issue();
             let leaf = chain[0].to_vec();
             let requests: Vec<_> = (0..4).map(|_| tokio::spawn(client.get(server.url("/")).send())).collect();
             certificates.replace(chain, key).unwrap();
             for request in requests {
                 request.await.unwrap().unwrap().error_for_status().unwrap();
             }
-            assert_eq!(shown(&client, &server).await, leaf, "the new certificate is shown at once");
+            assert_eq!(
+                presented_leaf(&client, &server).await,
+                leaf,
+                "the new certificate is presented at once"
+            );
         }
-        seen.insert(shown(&client, &server).await);
+        seen.insert(presented_leaf(&client, &server).await);
     }
     assert_eq!(seen.len(), 6);
     server.stop().await;
 }
 
-async fn shown(client: &reqwest::Client, server: &Running) -> Vec<u8> {
+async fn presented_leaf(client: &reqwest::Client, server: &Running) -> Vec<u8> {
     let response = client.get(server.url("/")).send().await.unwrap();
     response.extensions().get::<reqwest::tls::TlsInfo>().unwrap().peer_certificate().unwrap().to_vec()
 }
 
 #[tokio::test]
-async fn a_wrong_key_is_refused_and_the_old_pair_stays() {
-    let authority = Authority::new();
-    let certificates = authority.certificates();
+async fn wrong_key_is_rejected_and_the_old_pair_stays() {
+    let ca = TestCa::new();
+    let certificates = ca.certificates();
     let server = Running::start(certificates.clone(), Limits::default()).await;
-    let (chain, _) = authority.issue();
-    let (_, other_key) = authority.issue();
+    let (chain, _) = ca.issue();
+    let (_, other_key) = ca.issue();
     let refused = |chain, key: &PrivateKeyDer<'static>| {
         certificates.replace(chain, key.clone_key()).unwrap_err().kind()
     };
@@ -162,44 +166,44 @@ async fn a_wrong_key_is_refused_and_the_old_pair_stays() {
     assert_eq!(refused(vec![vec![0x30, 0].into()], &other_key), CertificateErrorKind::Unusable);
     let not_pem = certificates.replace_pem(b"chain", b"key").unwrap_err();
     assert_eq!(not_pem.kind(), CertificateErrorKind::NotPem);
-    let client = authority.client(server.address).build().unwrap();
+    let client = ca.client(server.address).build().unwrap();
     client.get(server.url("/")).send().await.unwrap();
     server.stop().await;
 }
 
 #[tokio::test]
 async fn pem_files_are_served() {
-    let authority = Authority::new();
+    let ca = TestCa::new();
     let certificates = Certificates::empty();
     let key = KeyPair::generate().unwrap();
-    let leaf = CertificateParams::new([NAME.to_owned()]).unwrap().signed_by(&key, &authority.0).unwrap();
-    let chain = leaf.pem() + &authority.0.pem();
+    let leaf = CertificateParams::new([NAME.to_owned()]).unwrap().signed_by(&key, &ca.0).unwrap();
+    let chain = leaf.pem() + &ca.0.pem();
     certificates.replace_pem(chain.as_bytes(), key.serialize_pem().as_bytes()).unwrap();
     let server = Running::start(certificates, Limits::default()).await;
-    authority.client(server.address).build().unwrap().get(server.url("/")).send().await.unwrap();
+    ca.client(server.address).build().unwrap().get(server.url("/")).send().await.unwrap();
     server.stop().await;
 }
 
 #[tokio::test]
-async fn nothing_is_served_while_there_is_no_certificate() {
-    let authority = Authority::new();
+async fn handshake_fails_while_there_is_no_certificate() {
+    let ca = TestCa::new();
     let certificates = Certificates::empty();
     let server = Running::start(certificates.clone(), Limits::default()).await;
-    let client = authority.client(server.address).build().unwrap();
+    let client = ca.client(server.address).build().unwrap();
     assert!(client.get(server.url("/")).send().await.unwrap_err().is_connect());
-    let (chain, key) = authority.issue();
+    let (chain, key) = ca.issue();
     certificates.replace(chain, key).unwrap();
     client.get(server.url("/")).send().await.unwrap();
     server.stop().await;
 }
 
 #[tokio::test]
-async fn a_client_trusts_only_its_roots_and_goes_only_where_it_is_sent() {
-    let (authority, stranger) = (Authority::new(), Authority::new());
-    let server = Running::start(authority.certificates(), Limits::default()).await;
+async fn client_trusts_only_its_roots_and_follows_no_redirects() {
+    let (ca, stranger) = (TestCa::new(), TestCa::new());
+    let server = Running::start(ca.certificates(), Limits::default()).await;
     let distrusting = stranger.client(server.address).build().unwrap();
     assert!(distrusting.get(server.url("/")).send().await.unwrap_err().is_connect());
-    let client = authority.client(server.address).build().unwrap();
+    let client = ca.client(server.address).build().unwrap();
     assert_eq!(client.get(server.url("/away")).send().await.unwrap().status(), 303);
     let plain = client.get(format!("http://{NAME}:{}/", server.address.port())).send().await;
     assert!(plain.unwrap_err().is_builder(), "HTTPS only");
@@ -207,11 +211,11 @@ async fn a_client_trusts_only_its_roots_and_goes_only_where_it_is_sent() {
 }
 
 #[tokio::test]
-async fn bodies_are_bounded_on_both_sides() {
-    let authority = Authority::new();
+async fn bodies_are_limited_on_both_sides() {
+    let ca = TestCa::new();
     let limits = Limits { max_body: 1000, ..Limits::default() };
-    let server = Running::start(authority.certificates(), limits).await;
-    let client = authority.client(server.address).build().unwrap();
+    let server = Running::start(ca.certificates(), limits).await;
+    let client = ca.client(server.address).build().unwrap();
     let send = |length| client.post(server.url("/length")).body(vec![0; length]).send();
     let answer = send(1000).await.unwrap();
     assert_eq!(read_body(answer, 4).await.unwrap(), b"1000");
@@ -221,31 +225,27 @@ async fn bodies_are_bounded_on_both_sides() {
     server.stop().await;
 }
 
-/// Reads until the peer closes; fails when it does not do so in time.
-async fn closed_by_peer(mut stream: impl tokio::io::AsyncRead + Unpin) {
+/// Reads until the peer closes the connection, or fails after a timeout.
+async fn assert_closed_by_peer(mut stream: impl tokio::io::AsyncRead + Unpin) {
     let mut rest = Vec::new();
     let ended = timeout(Duration::from_secs(4), stream.read_to_end(&mut rest)).await;
     let _either_way = ended.expect("the server ends the connection");
 }
 
 #[tokio::test]
-async fn a_silent_handshake_is_ended() {
-    let server = Running::start(Authority::new().certificates(), short()).await;
-    closed_by_peer(TcpStream::connect(server.address).await.unwrap()).await;
+async fn silent_handshake_is_closed() {
+    let server = Running::start(TestCa::new().certificates(), short_limits()).await;
+    assert_closed_by_peer(TcpStream::connect(server.address).await.unwrap()).await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     stream.write_all(&[0x16, 0x03, 0x01, 0x02]).await.unwrap();
-    closed_by_peer(stream).await;
+    assert_closed_by_peer(stream).await;
     server.stop().await;
 }
 
-/// A TLS connection that offers one protocol and says nothing.
-async fn tls(
-    authority: &Authority,
-    server: &Running,
-    protocol: &[u8],
-) -> tokio_rustls::client::TlsStream<TcpStream> {
+/// Opens a TLS connection that offers one protocol and sends nothing.
+async fn tls(ca: &TestCa, server: &Running, protocol: &[u8]) -> tokio_rustls::client::TlsStream<TcpStream> {
     let mut roots = rustls::RootCertStore::empty();
-    roots.add(authority.0.der().clone()).unwrap();
+    roots.add(ca.0.der().clone()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -259,38 +259,38 @@ async fn tls(
 }
 
 #[tokio::test]
-async fn silent_connections_are_ended() {
-    let authority = Authority::new();
-    let limits = Limits { header_timeout: Duration::from_secs(60), ..short() };
-    let server = Running::start(authority.certificates(), limits).await;
+async fn silent_connections_are_closed() {
+    let ca = TestCa::new();
+    let limits = Limits { header_timeout: Duration::from_secs(60), ..short_limits() };
+    let server = Running::start(ca.certificates(), limits).await;
     for protocol in [b"h2".as_slice(), b"http/1.1"] {
-        closed_by_peer(tls(&authority, &server, protocol).await).await;
+        assert_closed_by_peer(tls(&ca, &server, protocol).await).await;
     }
-    let mut idle_after_one = tls(&authority, &server, b"http/1.1").await;
+    let mut idle_after_one = tls(&ca, &server, b"http/1.1").await;
     idle_after_one.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
-    closed_by_peer(idle_after_one).await;
+    assert_closed_by_peer(idle_after_one).await;
     server.stop().await;
 }
 
 #[tokio::test]
-async fn a_slow_head_is_ended() {
-    let authority = Authority::new();
-    let limits = Limits { idle_timeout: Duration::from_secs(60), ..short() };
-    let server = Running::start(authority.certificates(), limits).await;
-    let mut half_a_head = tls(&authority, &server, b"http/1.1").await;
+async fn slow_request_head_is_closed() {
+    let ca = TestCa::new();
+    let limits = Limits { idle_timeout: Duration::from_secs(60), ..short_limits() };
+    let server = Running::start(ca.certificates(), limits).await;
+    let mut half_a_head = tls(&ca, &server, b"http/1.1").await;
     half_a_head.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n").await.unwrap();
     half_a_head.flush().await.unwrap();
-    closed_by_peer(half_a_head).await;
+    assert_closed_by_peer(half_a_head).await;
     server.stop().await;
 }
 
 #[tokio::test]
-async fn a_request_that_is_never_done_is_answered_with_408() {
-    let authority = Authority::new();
-    let server = Running::start(authority.certificates(), short()).await;
-    let client = authority.client(server.address).build().unwrap();
+async fn unfinished_request_is_answered_with_408() {
+    let ca = TestCa::new();
+    let server = Running::start(ca.certificates(), short_limits()).await;
+    let client = ca.client(server.address).build().unwrap();
     assert_eq!(client.get(server.url("/never")).send().await.unwrap().status(), 408);
-    let mut half_a_body = tls(&authority, &server, b"http/1.1").await;
+    let mut half_a_body = tls(&ca, &server, b"http/1.1").await;
     half_a_body
         .write_all(b"POST /length HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nhalf")
         .await
@@ -302,24 +302,24 @@ async fn a_request_that_is_never_done_is_answered_with_408() {
 }
 
 #[tokio::test]
-async fn connections_over_the_cap_wait_for_a_free_slot() {
-    let authority = Authority::new();
+async fn connections_over_the_limit_wait_for_a_free_slot() {
+    let ca = TestCa::new();
     let limits =
         Limits { max_connections: 2, shutdown_grace: Duration::from_millis(200), ..Limits::default() };
-    let server = Running::start(authority.certificates(), limits).await;
-    let first = tls(&authority, &server, b"h2").await;
-    let _second = tls(&authority, &server, b"h2").await;
-    let mut third = Box::pin(tls(&authority, &server, b"h2"));
-    assert!(timeout(Duration::from_millis(300), third.as_mut()).await.is_err(), "the cap holds");
+    let server = Running::start(ca.certificates(), limits).await;
+    let first = tls(&ca, &server, b"h2").await;
+    let _second = tls(&ca, &server, b"h2").await;
+    let mut third = Box::pin(tls(&ca, &server, b"h2"));
+    assert!(timeout(Duration::from_millis(300), third.as_mut()).await.is_err(), "the limit holds");
     drop(first);
-    timeout(Duration::from_secs(4), third.as_mut()).await.expect("the waiting one is served");
+    timeout(Duration::from_secs(4), third.as_mut()).await.expect("the waiting connection is served");
     drop(third);
     server.stop().await;
 }
 
 #[tokio::test]
-async fn shutdown_lets_a_request_finish_and_cuts_one_that_does_not() {
-    let authority = Authority::new();
+async fn shutdown_waits_for_requests_up_to_the_grace_period() {
+    let ca = TestCa::new();
     let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (in_handler, wait) = (begun.clone(), go_on.clone());
     let router = Router::new().route(
@@ -329,18 +329,18 @@ async fn shutdown_lets_a_request_finish_and_cuts_one_that_does_not() {
             wait.notified().await;
         }),
     );
-    let server = Running::start_with(router, authority.certificates(), short()).await;
-    let client = authority.client(server.address).build().unwrap();
+    let server = Running::start_with(router, ca.certificates(), short_limits()).await;
+    let client = ca.client(server.address).build().unwrap();
     let slow = tokio::spawn(client.get(server.url("/slow")).send());
     begun.notified().await;
-    let mut never = tls(&authority, &server, b"http/1.1").await;
+    let mut never = tls(&ca, &server, b"http/1.1").await;
     never.write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     begun.notified().await;
     server.shutdown.cancel();
     go_on.notify_one();
-    assert_eq!(slow.await.unwrap().unwrap().status(), 200, "it was under way");
+    assert_eq!(slow.await.unwrap().unwrap().status(), 200, "it was in flight");
     let url = server.url("/slow");
-    timeout(Duration::from_secs(4), server.serving).await.expect("its own deadline").unwrap();
+    timeout(Duration::from_secs(4), server.serving).await.expect("the grace period ends").unwrap();
     assert!(client.get(url).send().await.unwrap_err().is_connect(), "the port is closed");
-    closed_by_peer(never).await;
+    assert_closed_by_peer(never).await;
 }

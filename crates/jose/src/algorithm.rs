@@ -1,4 +1,4 @@
-//! The algorithms of RFC 7518 and RFC 8037 that are spoken here.
+//! The supported algorithms of RFC 7518 and RFC 8037.
 
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -18,16 +18,22 @@ pub enum Algorithm {
     Rs256,
     /// HMAC with SHA-256, for external account binding (RFC 8555 section 7.3.4).
     Hs256,
+    /// HMAC with SHA-384.
+    Hs384,
+    /// HMAC with SHA-512.
+    Hs512,
 }
 
 impl Algorithm {
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Es256 => "ES256",
             Self::Es384 => "ES384",
             Self::EdDsa => "EdDSA",
             Self::Rs256 => "RS256",
             Self::Hs256 => "HS256",
+            Self::Hs384 => "HS384",
+            Self::Hs512 => "HS512",
         }
     }
 }
@@ -36,10 +42,10 @@ impl TryFrom<String> for Algorithm {
     type Error = JoseError;
 
     fn try_from(name: String) -> Result<Self, JoseError> {
-        let all = [Self::Es256, Self::Es384, Self::EdDsa, Self::Rs256, Self::Hs256];
+        let all = [Self::Es256, Self::Es384, Self::EdDsa, Self::Rs256, Self::Hs256, Self::Hs384, Self::Hs512];
         all.into_iter()
             .find(|algorithm| algorithm.name() == name)
-            .ok_or_else(|| JoseError::new(JoseErrorKind::Unsupported, "this algorithm is not spoken here"))
+            .ok_or_else(|| JoseError::new(JoseErrorKind::Unsupported, "the algorithm is not supported"))
     }
 }
 

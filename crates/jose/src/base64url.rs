@@ -9,7 +9,7 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// Refuses padding, white space and stray bits behind the last octet, so that one value has one text.
+/// Decodes the canonical form only: rejects padding, white space and stray bits after the last octet.
 pub(crate) fn decode(text: &str) -> Result<Vec<u8>, JoseError> {
     URL_SAFE_NO_PAD.decode(text).map_err(JoseError::malformed)
 }

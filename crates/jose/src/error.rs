@@ -1,31 +1,31 @@
-//! What can be wrong with a signed message or a key.
+//! Errors of signed messages and keys.
 
 use std::fmt;
 
 type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
 
-/// A message or a key was refused, or could not be made.
+/// The error for a message or a key that was rejected, or that could not be made.
 #[derive(Debug)]
 pub struct JoseError {
     kind: JoseErrorKind,
     source: Source,
 }
 
-/// What the refusal means.
+/// Why a message or a key was rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum JoseErrorKind {
-    /// It is over a bound.
+    /// It exceeds a size limit.
     TooLarge,
-    /// It is not what it should be: JSON, base64url, a member missing, doubled or unknown.
+    /// It is not valid: broken JSON or base64url, or a member is missing, repeated or not allowed.
     Malformed,
-    /// The algorithm or the kind of key is not spoken here, or the two do not belong together.
+    /// The algorithm or the kind of key is not supported, or the two do not fit together.
     Unsupported,
-    /// It shows a private or symmetric key, which nobody but its owner may ever see. The key is spoilt.
+    /// It contains a private or symmetric key. Treat that key as compromised.
     PrivateKey,
-    /// The signature is not of this key over these octets.
+    /// The signature does not verify with this key.
     BadSignature,
-    /// The key cannot be made, read or used: too weak, on no curve, another than the header shows.
+    /// The key cannot be generated, parsed or used: too weak, not on its curve, or not the key in the header.
     BadKey,
 }
 
@@ -38,7 +38,7 @@ impl JoseError {
         Self::new(JoseErrorKind::Malformed, source)
     }
 
-    /// What the refusal means.
+    /// Returns why it was rejected.
     pub fn kind(&self) -> JoseErrorKind {
         self.kind
     }
@@ -50,8 +50,8 @@ impl fmt::Display for JoseError {
             JoseErrorKind::TooLarge => "the signed message is too large",
             JoseErrorKind::Malformed => "the signed message is malformed",
             JoseErrorKind::Unsupported => "the algorithm or key is not supported",
-            JoseErrorKind::PrivateKey => "a private key was shown",
-            JoseErrorKind::BadSignature => "the signature is not good",
+            JoseErrorKind::PrivateKey => "the message contains a private key",
+            JoseErrorKind::BadSignature => "the signature does not verify",
             JoseErrorKind::BadKey => "the key cannot be used",
         };
         write!(f, "{what}: {}", self.source)

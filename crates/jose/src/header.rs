@@ -5,42 +5,43 @@ use serde::Serialize;
 use crate::members::Members;
 use crate::{Algorithm, JoseError, JoseErrorKind, Jwk, Signer, base64url};
 
-/// The header that is signed with a payload.
+/// The protected header, which is signed together with the payload.
 ///
-/// One that was parsed is bounded: 8 KiB in all, `kid` and `url` 2,048 octets, `nonce` 256 (base64url, RFC 8555
-/// section 6.5.2), `typ` 64, none of them empty or with control characters. Unknown parameters are ignored (RFC 7515
-/// section 4). Refused are `crit`, as no extension is understood here; `b64` and `zip`, which change the payload;
-/// `jku`, `x5u`, `x5c`, `x5t` and `x5t#S256`, which name a second key; and a `jwk` that does not fit `alg`.
+/// A parsed header is bounded: 8 KiB in all, `kid` and `url` 2,048 octets, `nonce` 256 (base64url, RFC 8555 section
+/// 6.5.2), `typ` 64. None of them is empty or contains control characters. Unknown parameters are ignored (RFC 7515
+/// section 4). Parsing rejects `crit`, as no extension is supported; `b64` and `zip`, which change the payload; `jku`,
+/// `x5u`, `x5c`, `x5t` and `x5t#S256`, which name a second key; and a `jwk` that does not fit `alg`.
 ///
 /// ```
 /// use fleetcert_jose::{Algorithm, KeyPair, KeyReference, ProtectedHeader};
 ///
 /// let key = KeyPair::generate(Algorithm::EdDsa)?;
 /// let account = KeyReference::Kid("https://ca.test/account/7".to_owned());
-/// let header = ProtectedHeader::new(&key, account).nonce("dGFLZV8x").url("https://ca.test/new-order");
+/// let url = "https://ca.test/new-order";
+/// let header = ProtectedHeader::new(&key, account).nonce("dGFLZV8x").url(url);
 /// assert_eq!(header.alg, Algorithm::EdDsa);
 /// # Ok::<(), fleetcert_jose::JoseError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProtectedHeader {
-    /// The algorithm.
+    /// Algorithm of the signature.
     pub alg: Algorithm,
-    /// The key that signed, or its name.
+    /// Key that signed, or its identifier.
     pub key: KeyReference,
-    /// The server's nonce.
+    /// Nonce issued by the server.
     pub nonce: Option<String>,
     /// URL of the request.
     pub url: Option<String>,
-    /// The kind of message.
+    /// Media type of the message.
     pub typ: Option<String>,
 }
 
-/// Exactly one of `jwk` and `kid`.
+/// The key of a header: exactly one of `jwk` and `kid`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyReference {
-    /// The public key itself.
+    /// Public key itself.
     Jwk(Jwk),
-    /// Name by which the verifier knows the key.
+    /// Identifier by which the verifier knows the key.
     Kid(String),
 }
 
@@ -74,21 +75,21 @@ impl ProtectedHeader {
             KeyReference::Kid(kid) => (None, Some(kid)),
         };
         let members =
-            MembersOut { alg: self.alg, jwk, kid, nonce: &self.nonce, typ: &self.typ, url: &self.url };
+            HeaderMembers { alg: self.alg, jwk, kid, nonce: &self.nonce, typ: &self.typ, url: &self.url };
         serde_json::to_vec(&members).expect("a header has string keys and no failing serialisation")
     }
 
     pub(crate) fn parse(json: &[u8]) -> Result<Self, JoseError> {
         if json.len() > MAX_HEADER {
-            return Err(JoseError::new(JoseErrorKind::TooLarge, "a header has at most 8 KiB"));
+            return Err(JoseError::new(JoseErrorKind::TooLarge, "the header is larger than 8 KiB"));
         }
         let mut members = Members::parse(json)?;
-        // The key comes first: a private key is reported, whatever else is wrong.
+        // The key comes first: a private key is reported even if other parts are invalid too.
         let jwk = members.object("jwk")?.map(Jwk::try_from).transpose()?;
         let key = match (jwk, line(&mut members, "kid", MAX_KID)?) {
             (Some(jwk), None) => KeyReference::Jwk(jwk),
             (None, Some(kid)) => KeyReference::Kid(kid),
-            _ => return Err(JoseError::malformed("a header has one of jwk and kid")),
+            _ => return Err(JoseError::malformed("the header must have exactly one of jwk and kid")),
         };
         let alg = Algorithm::try_from(members.required_text("alg")?)?;
         let nonce = line(&mut members, "nonce", MAX_NONCE)?;
@@ -97,7 +98,7 @@ impl ProtectedHeader {
         }
         let url = line(&mut members, "url", MAX_URL)?;
         let typ = line(&mut members, "typ", MAX_TYP)?;
-        if let Some(name) = REFUSED.iter().find(|name| members.has(name)) {
+        if let Some(name) = REJECTED_PARAMETERS.iter().find(|name| members.has(name)) {
             return Err(JoseError::malformed(format!("the header parameter {name} is not supported")));
         }
         let header = Self { alg, key, nonce, url, typ };
@@ -109,7 +110,7 @@ impl ProtectedHeader {
     pub(crate) fn require_algorithm_of_key(&self) -> Result<(), JoseError> {
         match &self.key {
             KeyReference::Jwk(jwk) if jwk.algorithm() != self.alg => {
-                Err(JoseError::new(JoseErrorKind::Unsupported, "the header's alg is not that of its jwk"))
+                Err(JoseError::new(JoseErrorKind::Unsupported, "the header's alg does not fit its jwk"))
             }
             KeyReference::Jwk(_) | KeyReference::Kid(_) => Ok(()),
         }
@@ -120,7 +121,7 @@ impl ProtectedHeader {
         self.require_algorithm(key.algorithm())?;
         match &self.key {
             KeyReference::Jwk(shown) if shown != key => {
-                Err(JoseError::new(JoseErrorKind::BadKey, "the header shows another key"))
+                Err(JoseError::new(JoseErrorKind::BadKey, "the header contains another key"))
             }
             KeyReference::Jwk(_) | KeyReference::Kid(_) => Ok(()),
         }
@@ -130,16 +131,13 @@ impl ProtectedHeader {
         if self.alg == algorithm {
             Ok(())
         } else {
-            Err(JoseError::new(
-                JoseErrorKind::Unsupported,
-                "the header names another algorithm than the key's",
-            ))
+            Err(JoseError::new(JoseErrorKind::Unsupported, "the header's algorithm is not that of the key"))
         }
     }
 }
 
 /// Parameters that ask for an extension, change the payload, or name a second key.
-const REFUSED: [&str; 8] = ["crit", "b64", "zip", "jku", "x5u", "x5c", "x5t", "x5t#S256"];
+const REJECTED_PARAMETERS: [&str; 8] = ["crit", "b64", "zip", "jku", "x5u", "x5c", "x5t", "x5t#S256"];
 
 /// Maximum octets of a header. An RSA key of 4096 bits takes 720 of them.
 const MAX_HEADER: usize = 8 * 1024;
@@ -148,21 +146,23 @@ const MAX_NONCE: usize = 256;
 const MAX_URL: usize = 2048;
 const MAX_TYP: usize = 64;
 
-/// Takes out a text that is safe to look up and to log: not empty, bounded, without control characters.
+/// Takes a member that is safe to look up and to log: not empty, bounded, without control characters.
 fn line(members: &mut Members, name: &str, limit: usize) -> Result<Option<String>, JoseError> {
     let Some(text) = members.text(name)? else { return Ok(None) };
     if text.len() > limit {
-        let why = format!("the member {name} has at most {limit} octets");
+        let why = format!("the member {name} is longer than {limit} octets");
         return Err(JoseError::new(JoseErrorKind::TooLarge, why));
     }
     if text.is_empty() || text.chars().any(char::is_control) {
-        return Err(JoseError::malformed(format!("the member {name} is empty or has control characters")));
+        return Err(JoseError::malformed(format!(
+            "the member {name} is empty or contains control characters"
+        )));
     }
     Ok(Some(text))
 }
 
 #[derive(Serialize)]
-struct MembersOut<'a> {
+struct HeaderMembers<'a> {
     alg: Algorithm,
     #[serde(skip_serializing_if = "Option::is_none")]
     jwk: Option<&'a Jwk>,

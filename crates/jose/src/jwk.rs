@@ -11,18 +11,23 @@ use crate::{Algorithm, JoseError, JoseErrorKind, base64url};
 
 /// A public key: EC on P-256 or P-384, Ed25519, or RSA of 2,048 to 4,096 bits.
 ///
-/// It was checked when it was parsed: a point on its curve, a modulus of an allowed size. Its JSON form holds the
+/// Parsing checks it: a point must be on its curve, a modulus must have an allowed size. Its JSON form holds the
 /// members that the thumbprint needs and no others. Unknown members are ignored (RFC 7517 section 4), but a key with a
-/// private member is refused.
+/// private member is rejected.
 ///
 /// ```
 /// use fleetcert_jose::{Algorithm, Jwk};
 ///
 /// // RFC 8037 appendix A.2 and A.3.
-/// let json = r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+/// let json = r#"{
+///     "kty": "OKP",
+///     "crv": "Ed25519",
+///     "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
+/// }"#;
 /// let key: Jwk = serde_json::from_str(json)?;
 /// assert_eq!(key.algorithm(), Algorithm::EdDsa);
-/// assert_eq!(key.thumbprint().as_str(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+/// let expected = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
+/// assert_eq!(key.thumbprint().as_str(), expected);
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
@@ -62,14 +67,11 @@ impl TryFrom<Members> for Jwk {
     type Error = JoseError;
 
     fn try_from(mut members: Members) -> Result<Self, JoseError> {
-        if PRIVATE.iter().any(|name| members.has(name)) {
-            return Err(JoseError::new(
-                JoseErrorKind::PrivateKey,
-                "a key is shown by its public members only",
-            ));
+        if PRIVATE_MEMBERS.iter().any(|name| members.has(name)) {
+            return Err(JoseError::new(JoseErrorKind::PrivateKey, "the JWK contains a private member"));
         }
         let kty = members.required_text("kty")?;
-        // RSA keys have no curve, so that the member says nothing there.
+        // RSA keys have no curve: the member has no meaning there.
         let curve = if kty == "RSA" { None } else { members.text("crv")? };
         let mut number = |name: &str| base64url::decode(&members.required_text(name)?);
         let key = match (kty.as_str(), curve.as_deref()) {
@@ -79,27 +81,27 @@ impl TryFrom<Members> for Jwk {
             ("RSA", _) => PublicKey::rsa(&number("n")?, &number("e")?)?,
             ("EC" | "OKP", None) => return Err(JoseError::malformed("the member crv is missing")),
             _ => {
-                return Err(JoseError::new(JoseErrorKind::Unsupported, "this kind of key is not supported"));
+                return Err(JoseError::new(JoseErrorKind::Unsupported, "the kind of key is not supported"));
             }
         };
-        // Optional members that must not contradict the key.
+        // Optional members must not contradict the key.
         if let Some(alg) = members.text("alg")?
             && Algorithm::try_from(alg)? != key.algorithm()
         {
             return Err(JoseError::new(JoseErrorKind::Unsupported, "the key's alg does not fit its kty"));
         }
         if members.text("use")?.is_some_and(|purpose| purpose != "sig") {
-            return Err(JoseError::new(JoseErrorKind::BadKey, "the key is not for signatures"));
+            return Err(JoseError::new(JoseErrorKind::BadKey, "the key's use is not signatures"));
         }
         members.text("kid")?;
         Ok(Self::new(key))
     }
 }
 
-/// The private members of EC, OKP and RSA keys, and the only one of a symmetric key (RFC 7518 section 6).
-const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+/// The private members of EC, OKP and RSA keys, and the one member of a symmetric key (RFC 7518 section 6).
+const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
-/// The required members in the order of their names, without white space (RFC 7638 section 3.2).
+/// Returns the required members in alphabetical order without white space (RFC 7638 section 3.2).
 fn canonical(key: &PublicKey) -> String {
     let b64 = base64url::encode;
     match key {
@@ -110,7 +112,7 @@ fn canonical(key: &PublicKey) -> String {
     }
 }
 
-/// `point` is uncompressed: a 4 and the two coordinates.
+/// Returns the canonical form of an uncompressed point: the octet 4 and the two coordinates.
 fn ec(curve: &str, point: &[u8]) -> String {
     let (x, y) = point[1..].split_at((point.len() - 1) / 2);
     format!(r#"{{"crv":"{curve}","kty":"EC","x":"{}","y":"{}"}}"#, base64url::encode(x), base64url::encode(y))
@@ -135,12 +137,12 @@ impl<'de> Deserialize<'de> for Jwk {
     }
 }
 
-/// The thumbprint of a key, base64url, 43 characters.
+/// The thumbprint of a key: 43 characters of base64url.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Thumbprint(String);
 
 impl Thumbprint {
-    /// The text.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! JSON objects, read strictly: each member once, no array for an object, no `null` for an absent member.
+//! Strict JSON objects: no repeated member, no array for an object, no `null` for an absent member.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,10 +8,10 @@ use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
 use crate::JoseError;
 
-/// The members of an object, taken out one by one.
+/// The members of an object, taken one by one.
 ///
-/// The structs that serde derives take an array for an object, and `null` for a member that is not there. What is
-/// signed must mean the same to every reader.
+/// Structs with serde's derive accept an array for an object, and `null` for an absent member. A signed message must
+/// mean the same to every reader.
 pub(crate) struct Members(BTreeMap<String, Member>);
 
 #[derive(Deserialize)]
@@ -19,12 +19,12 @@ pub(crate) struct Members(BTreeMap<String, Member>);
 enum Member {
     Text(String),
     Object(Members),
-    /// A value that no member known here can have.
+    /// A value of a type that no supported member has.
     Other(IgnoredAny),
 }
 
 impl Members {
-    /// Parses the object that is the whole of `json`.
+    /// Parses `json`, which must be one object.
     pub(crate) fn parse(json: &[u8]) -> Result<Self, JoseError> {
         serde_json::from_slice(json).map_err(JoseError::malformed)
     }
@@ -33,40 +33,40 @@ impl Members {
         self.0.contains_key(name)
     }
 
-    /// Takes out a text that may be absent.
+    /// Takes a string that may be absent.
     pub(crate) fn text(&mut self, name: &str) -> Result<Option<String>, JoseError> {
         match self.0.remove(name) {
             None => Ok(None),
             Some(Member::Text(text)) => Ok(Some(text)),
             Some(Member::Object(_) | Member::Other(_)) => {
-                Err(JoseError::malformed(format!("the member {name} must be a text")))
+                Err(JoseError::malformed(format!("the member {name} is not a string")))
             }
         }
     }
 
-    /// Takes out a text that must be there.
+    /// Takes a required string.
     pub(crate) fn required_text(&mut self, name: &str) -> Result<String, JoseError> {
         self.text(name)?.ok_or_else(|| JoseError::malformed(format!("the member {name} is missing")))
     }
 
-    /// Takes out an object that may be absent.
+    /// Takes an object that may be absent.
     pub(crate) fn object(&mut self, name: &str) -> Result<Option<Self>, JoseError> {
         match self.0.remove(name) {
             None => Ok(None),
             Some(Member::Object(members)) => Ok(Some(members)),
-            Some(Member::Text(_) | Member::Other(_)) => {
-                Err(JoseError::malformed(format!("the member {name} must be an object, each member once")))
-            }
+            Some(Member::Text(_) | Member::Other(_)) => Err(JoseError::malformed(format!(
+                "the member {name} is not an object without repeated members"
+            ))),
         }
     }
 
-    /// Refuses members that were not taken out. A flattened JWS has no unknown ones.
+    /// Rejects members that were not taken. A flattened JWS has no unknown members.
     pub(crate) fn finish(self) -> Result<(), JoseError> {
         match self.0.keys().next() {
             None => Ok(()),
             Some(name) => {
                 let name: String = name.chars().take(MAX_NAME_SHOWN).collect();
-                Err(JoseError::malformed(format!("the member {name:?} is not allowed there")))
+                Err(JoseError::malformed(format!("the member {name:?} is not allowed here")))
             }
         }
     }
@@ -93,7 +93,7 @@ impl<'de> Visitor<'de> for MembersVisitor {
         let mut members = BTreeMap::new();
         while let Some((name, member)) = map.next_entry()? {
             if members.insert(name, member).is_some() {
-                return Err(A::Error::custom("a member occurs twice"));
+                return Err(A::Error::custom("a member is repeated"));
             }
         }
         Ok(Members(members))
@@ -105,16 +105,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn arrays_scalars_repeats_and_deep_nesting_are_refused() {
+    fn arrays_scalars_repeats_and_deep_nesting_are_rejected() {
         for json in [r#"["a"]"#, "null", r#""a""#, "1", "", "{", r#"{"a":1}{}"#, r#"{"a":"b","a":"b"}"#] {
             assert!(Members::parse(json.as_bytes()).is_err(), "{json}");
         }
-        // serde_json bounds how deep values may be nested.
+        // serde_json limits the nesting depth.
         assert!(Members::parse(format!("{{\"a\":{}", "[".repeat(9_999)).as_bytes()).is_err());
     }
 
     #[test]
-    fn a_member_of_another_type_is_refused() {
+    fn member_of_another_type_is_rejected() {
         let json = br#"{"text":"a","null":null,"list":["a"],"object":{"in":"b"},"twice":{"x":"","x":""}}"#;
         let mut members = Members::parse(json).unwrap();
         assert_eq!(members.text("text").unwrap().as_deref(), Some("a"));
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn the_name_of_a_refused_member_is_shortened_and_escaped() {
+    fn name_of_a_rejected_member_is_shortened_and_escaped() {
         let json = format!(r#"{{"\n{}":1}}"#, "x".repeat(999));
         let shown = Members::parse(json.as_bytes()).unwrap().finish().unwrap_err().to_string();
         assert!(shown.len() < 160 && shown.contains("\\n") && !shown.contains('\n'), "{shown}");

@@ -1,4 +1,4 @@
-//! Public keys over the crypto provider.
+//! Public keys of the crypto provider.
 
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::signature::{
@@ -8,20 +8,20 @@ use aws_lc_rs::signature::{
 
 use crate::{Algorithm, JoseError, JoseErrorKind};
 
-/// A key that was checked.
+/// A public key that passed the checks.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum PublicKey {
-    /// An uncompressed point: 65 octets.
+    /// Uncompressed point: 65 octets.
     P256(Vec<u8>),
-    /// An uncompressed point: 97 octets.
+    /// Uncompressed point: 97 octets.
     P384(Vec<u8>),
-    /// 32 octets.
+    /// Key of 32 octets.
     Ed25519(Vec<u8>),
     /// Modulus and exponent, big-endian, without leading zeros.
     Rsa { n: Vec<u8>, e: Vec<u8> },
 }
 
-/// 65537. Others are weak, or make verification slow.
+/// 65537. Other exponents are weak or make verification slow.
 const RSA_EXPONENT: [u8; 3] = [1, 0, 1];
 const RSA_OCTETS: [usize; 3] = [256, 384, 512];
 
@@ -42,7 +42,7 @@ impl PublicKey {
         let whole_size = RSA_OCTETS.contains(&n.len()) && n.first().is_some_and(|first| *first >= 0x80);
         let odd = n.last().is_some_and(|last| last % 2 == 1);
         if !whole_size || !odd || e != RSA_EXPONENT {
-            let why = "RSA keys have 2048, 3072 or 4096 bits and the exponent 65537";
+            let why = "the RSA key does not have 2048, 3072 or 4096 bits and the exponent 65537";
             return Err(JoseError::new(JoseErrorKind::BadKey, why));
         }
         Self::Rsa { n: n.to_vec(), e: e.to_vec() }.checked()
@@ -62,7 +62,8 @@ impl PublicKey {
     }
 
     pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), JoseError> {
-        let bad = |_| JoseError::new(JoseErrorKind::BadSignature, "it does not verify with this key");
+        let bad =
+            |_| JoseError::new(JoseErrorKind::BadSignature, "the signature does not verify with this key");
         self.parsed()?.verify_sig(message, signature).map_err(bad)
     }
 
@@ -83,7 +84,7 @@ impl PublicKey {
     }
 }
 
-/// The uncompressed point (SEC 1 section 2.3.3) of two coordinates of full length.
+/// Returns the uncompressed point (SEC 1 section 2.3.3) of two coordinates of full length.
 fn point(x: &[u8], y: &[u8], length: usize) -> Result<Vec<u8>, JoseError> {
     if x.len() != length || y.len() != length {
         return Err(JoseError::new(JoseErrorKind::BadKey, "a coordinate has the wrong length"));
@@ -91,10 +92,10 @@ fn point(x: &[u8], y: &[u8], length: usize) -> Result<Vec<u8>, JoseError> {
     Ok([&[4], x, y].concat())
 }
 
-/// RSAPublicKey in DER (RFC 8017 appendix A.1.1): a sequence of two integers.
+/// Encodes an RSAPublicKey in DER (RFC 8017 appendix A.1.1): a sequence of two integers.
 fn rsa_public_key(n: &[u8], e: &[u8]) -> Vec<u8> {
     let integer = |value: &[u8]| {
-        // A leading zero keeps a number positive whose first bit is set.
+        // A leading zero keeps a number positive if its first bit is set.
         let zero: &[u8] = if value[0] >= 0x80 { &[0] } else { &[] };
         der(2, &[zero, value].concat())
     };

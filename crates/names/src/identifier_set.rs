@@ -95,6 +95,16 @@ impl IdentifierSet {
         self.iter().filter_map(Identifier::host)
     }
 
+    /// Iterates over the names that the CA validates, each once: a wildcard and its base are one.
+    pub fn bases(&self) -> impl Iterator<Item = &HostName> + Clone {
+        let is_listed = |base: &HostName| {
+            self.as_slice().binary_search_by(|other| other.as_str().cmp(base.as_str())).is_ok()
+        };
+        self.iter()
+            .filter(move |identifier| !identifier.is_wildcard() || !is_listed(identifier.base()))
+            .map(Identifier::base)
+    }
+
     /// Returns how many identifiers there are: 1 to 100.
     #[allow(clippy::len_without_is_empty)] // A set is never empty.
     pub fn len(&self) -> usize {
@@ -225,6 +235,13 @@ mod tests {
         assert_eq!(IdentifierSet::new(numbered(101)).unwrap_err().kind(), NameErrorKind::TooManyIdentifiers);
         let repeated = std::iter::repeat_n(numbered(1)[0].clone(), 1000);
         assert_eq!(IdentifierSet::new(repeated).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn wildcard_and_its_base_are_one_name_to_validate() {
+        let set: IdentifierSet = "*.a.test,*.b.test,a.test,c.test".parse().unwrap();
+        let bases: Vec<&str> = set.bases().map(HostName::as_str).collect();
+        assert_eq!(bases, ["b.test", "a.test", "c.test"]);
     }
 
     #[test]

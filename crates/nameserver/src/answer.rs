@@ -1,4 +1,4 @@
-//! From the octets of a request to the octets of its answer, without any socket.
+//! Answers requests: from the octets of a request to the octets of its answer, without sockets.
 
 mod prerequisites;
 mod query;
@@ -12,23 +12,23 @@ use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
 
 use crate::server::Core;
 
-/// Who a message comes from, as its signature says.
+/// The sender of a message, as far as its signature proves it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sender {
-    /// Nobody knows.
+    /// The message is not signed with one of our keys.
     Anybody,
-    /// Somebody with one of our keys.
+    /// The message is signed with one of our keys.
     KeyHolder,
 }
 
 impl Core {
-    /// The answer to these octets; `None` for what must not be answered: less than a header, and answers, since
-    /// two servers could answer each other for ever.
+    /// Returns the answer to these octets. Returns `None` for what must not be answered: fewer octets than a header,
+    /// and answers, as two servers could answer each other forever.
     pub(crate) fn answer(&self, request: &[u8], transport: Transport) -> Option<Vec<u8>> {
         self.answer_and_sender(request, transport).map(|(answer, _)| answer)
     }
 
-    /// As [`answer`](Self::answer), and who it goes to.
+    /// As [`answer`](Self::answer), with the sender of the request.
     pub(crate) fn answer_and_sender(
         &self,
         request: &[u8],
@@ -41,7 +41,7 @@ impl Core {
         let bare = |code| bare(&header, code).map(|answer| (answer, Sender::Anybody));
         match header.op_code {
             OpCode::Query | OpCode::Update => {}
-            // Nobody is primary to us.
+            // We accept no zone transfers, so NOTIFY is not for us.
             OpCode::Notify => return bare(ResponseCode::Refused),
             _ => return bare(ResponseCode::NotImp),
         }
@@ -49,7 +49,7 @@ impl Core {
             return bare(ResponseCode::FormErr);
         };
         let keys = self.options.grants.iter().map(|grant| &grant.key);
-        let Ok(checked) = tsig::verify_request(request, keys, self.clock.now()) else {
+        let Ok(checked) = tsig::verify_request(request, keys, self.ambient.now()) else {
             return bare(ResponseCode::FormErr);
         };
         let reply = self.reply(&decoded, &checked);
@@ -78,7 +78,7 @@ impl Core {
         reply
     }
 
-    /// Encodes, cuts to what the client takes, and signs.
+    /// Encodes the answer, truncates it to what the client accepts, and signs it.
     fn finish(
         &self,
         mut reply: Message,
@@ -102,7 +102,7 @@ impl Core {
         };
         let mut octets = message::encode(&reply).ok();
         if octets.as_ref().is_none_or(|octets| octets.len() + signature_len > limit) {
-            // Nothing but the question: half a set of records would be of no use to anybody.
+            // Only the question: half a record set would be useless.
             reply.answers.clear();
             reply.authorities.clear();
             reply.additionals.clear();
@@ -110,7 +110,7 @@ impl Core {
             octets = message::encode(&reply).ok();
         }
         let octets = octets?;
-        let now = self.clock.now();
+        let now = self.ambient.now();
         let octets = match checked {
             Checked::Unsigned => octets,
             Checked::Signed(request) => request.sign_response(&octets, now).ok()?,
@@ -119,13 +119,13 @@ impl Core {
         (octets.len() <= limit).then_some(octets)
     }
 
-    /// The keys' grants for this key.
+    /// Returns the grants of this key.
     fn grants_of<'k>(&'k self, key: &'k TsigKey) -> impl Iterator<Item = &'k crate::UpdateGrant> {
         self.options.grants.iter().filter(move |grant| grant.key.name() == key.name())
     }
 }
 
-/// An answer of nothing but its header.
+/// Returns an answer that consists of its header only.
 fn bare(request: &Metadata, code: ResponseCode) -> Option<Vec<u8>> {
     let mut reply = Message::new(request.id, MessageType::Response, request.op_code);
     reply.metadata.recursion_desired = request.recursion_desired;

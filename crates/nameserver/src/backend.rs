@@ -8,9 +8,9 @@ use fleetcert_dns::{
 use fleetcert_names::DomainName;
 
 use crate::NameServer;
-use crate::zone::{Draft, DraftError, Key, Zone};
+use crate::zone::{Draft, DraftError, NameKey, Zone};
 
-/// The most changes in one call: far more than a batch needs, and short enough not to make other writers wait.
+/// Maximum changes in one call: far more than a batch needs, and few enough not to delay other writers.
 const MAX_CHANGES: usize = 1000;
 
 #[async_trait]
@@ -39,7 +39,7 @@ impl DnsBackend for NameServer {
     ) -> Result<Option<RecordSet>, BackendError> {
         let found = self.zone_of(zone, Operation::Read)?;
         self.capabilities().check_read(zone, name)?;
-        Ok(found.snapshot().node(&Key::of(name)).and_then(|node| node.sets.of(record_type)).cloned())
+        Ok(found.snapshot().node(&NameKey::of(name)).and_then(|node| node.sets.of(record_type)).cloned())
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -53,7 +53,7 @@ impl DnsBackend for NameServer {
 
 impl NameServer {
     fn zone_of(&self, zone: &DomainName, operation: Operation) -> Result<&Zone, BackendError> {
-        let why = "the name server does not have this zone";
+        let why = "the name server does not serve this zone";
         let error = || BackendError::new(BackendErrorKind::NotInZone, operation, zone, why);
         self.core().zones.find(zone).ok_or_else(error)
     }
@@ -62,15 +62,17 @@ impl NameServer {
 fn make(draft: &mut Draft<'_>, change: &Change) -> Result<(), DraftError> {
     match change {
         Change::AddTxt { name, value, ttl } => {
-            draft.add(&Key::of(name), RecordData::Txt(value.clone()), *ttl)
+            draft.add(&NameKey::of(name), RecordData::Txt(value.clone()), *ttl)
         }
-        Change::RemoveTxt { name, value } => draft.remove(&Key::of(name), &RecordData::Txt(value.clone())),
+        Change::RemoveTxt { name, value } => {
+            draft.remove(&NameKey::of(name), &RecordData::Txt(value.clone()))
+        }
         Change::SetAddresses { name, addresses, ttl } => {
             let set = |values: Vec<RecordData>| {
                 let values = values.into_iter().collect::<std::collections::BTreeSet<_>>();
                 (!values.is_empty()).then_some(RecordSet { ttl: *ttl, values })
             };
-            let key = Key::of(name);
+            let key = NameKey::of(name);
             draft.replace(&key, RecordType::A, set(addresses.v4().map(RecordData::A).collect()))?;
             draft.replace(&key, RecordType::Aaaa, set(addresses.v6().map(RecordData::Aaaa).collect()))
         }

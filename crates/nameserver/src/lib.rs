@@ -1,20 +1,19 @@
 //! An authoritative name server for the fleet zone that is itself a DNS backend.
 //!
-//! Use it if your control server should not depend on another name server: delegate the fleet zone to it and pass it to
-//! the engine as its [`DnsBackend`](fleetcert_dns::DnsBackend). Every change is answered at once. It speaks UDP and TCP,
-//! takes RFC 2136 updates signed with a key that has a grant, and bounds everything that a stranger can ask for. Records
-//! are in memory only: after a restart the engine restores the zones from its store. It has no journal on disk, no zone
-//! transfer, no DNSSEC and no response rate limiting.
+//! Use it if your control server should not depend on another name server: delegate the fleet zone to it and pass it
+//! to the engine as its [`DnsBackend`](fleetcert_dns::DnsBackend). Every change is answered at once. It speaks UDP
+//! and TCP, accepts RFC 2136 updates signed with a key that has a grant, and bounds everything that strangers can
+//! use. Records are in memory only: after a restart, the engine restores the zones from its store. It has no journal
+//! on disk, no zone transfers, no DNSSEC and no response rate limiting.
 //!
-//! The name server is no [`Visibility`](fleetcert_dns::Visibility). For that, pass its address to
-//! `AuthoritativeVisibility` of [`fleetcert-dns-lookup`](https://docs.rs/fleetcert-dns-lookup), which also sees that
-//! the delegation works.
+//! The name server does not implement [`Visibility`](fleetcert_dns::Visibility). For that, pass its address to
+//! `AuthoritativeVisibility` of [`fleetcert-dns-lookup`](https://docs.rs/fleetcert-dns-lookup), which also verifies
+//! the delegation.
 //!
 //! ```
-//! use fleetcert_ambient::SystemClock;
+//! use fleetcert_ambient::Ambient;
 //! use fleetcert_dns::{Change, DnsBackend, Ttl};
 //! use fleetcert_nameserver::{NameServer, NameServerHost, Options, ZoneSettings};
-//! use std::sync::Arc;
 //! use tokio_util::sync::CancellationToken;
 //!
 //! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -24,12 +23,13 @@
 //!     addresses: ["127.0.0.1".parse()?].into(),
 //! };
 //! let zone = ZoneSettings::new("fleet.test".parse()?, [host]);
-//! let server = NameServer::new([zone], Options::default(), Arc::new(SystemClock))?;
+//! let server = NameServer::new([zone], Options::default(), Ambient::system())?;
 //! let listener = server.listen("127.0.0.1:0".parse()?).await?;
 //! let stop = CancellationToken::new();
 //! let serving = tokio::spawn(listener.serve(stop.clone()));
 //! let name = "_acme-challenge.xi8qz.fleet.test".parse()?;
-//! let add = Change::AddTxt { name, value: "gfj9Xq".parse()?, ttl: Ttl::CHALLENGE };
+//! let value = "gfj9Xq".parse()?;
+//! let add = Change::AddTxt { name, value, ttl: Ttl::CHALLENGE };
 //! server.apply(&"fleet.test".parse()?, &[add]).await?;
 //! stop.cancel();
 //! serving.await?;

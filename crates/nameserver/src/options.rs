@@ -1,4 +1,4 @@
-//! What a name server may spend, and who may update it.
+//! Options of a name server: its limits and grants.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -7,55 +7,74 @@ use fleetcert_dns::RecordType;
 use fleetcert_dns_wire::TsigKey;
 use fleetcert_names::DomainName;
 
-/// What a name server may spend on strangers, and who may send it RFC 2136 updates. The default grants nobody
-/// anything, so updates are off.
+/// The limits of a name server, and the grants for RFC 2136 updates. By default nobody has a grant, so updates are
+/// off.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// How many tasks read the UDP socket, and so how many queries are answered at the same time; at least one.
+    /// Tasks that read the UDP socket, and so the maximum concurrent queries; at least one. Default: 4.
     pub udp_workers: usize,
-    /// The limits of TCP.
+    /// Limits of TCP connections.
     pub tcp: TcpLimits,
-    /// Who may update what.
+    /// Rights to send RFC 2136 updates. Default: none.
     pub grants: Vec<UpdateGrant>,
-    /// The most names of one zone. A change that would add more is refused.
+    /// Maximum names of a zone. A change that would add more is rejected.
     pub max_names: usize,
-    /// The most values of one type at one name. A change that would add more is refused.
+    /// Maximum values of one type at one name. A change that would add more is rejected.
     pub max_values: usize,
 }
 
 /// The right to send RFC 2136 updates. One key may have several.
 ///
-/// To delete all records of a name, whatever their type, takes a right to all three types there.
+/// Deleting all records of a name, independent of their type, takes a grant for all three types.
+///
+/// ```
+/// use fleetcert_dns::RecordType;
+/// use fleetcert_dns_wire::TsigKey;
+/// use fleetcert_nameserver::{Options, UpdateGrant};
+///
+/// // An ACME client may change challenge records of one device.
+/// let key =
+///     TsigKey::parse("hmac-sha256:acme:c2VjcmV0IG9mIHRoZSBkb2NzIQ==")?;
+/// let grant = UpdateGrant {
+///     key,
+///     subtree: "_acme-challenge.xi8qz.fleet.test".parse()?,
+///     types: [RecordType::Txt].into(),
+/// };
+/// let options = Options { grants: vec![grant], ..Options::default() };
+/// # let _ = options;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct UpdateGrant {
-    /// The key that signs.
+    /// Key that signs the updates.
     pub key: TsigKey,
-    /// The names that may be changed: this one and all below it.
+    /// Names that may be changed: this one and all below it.
     pub subtree: DomainName,
-    /// The types that may be changed.
+    /// Types that may be changed.
     pub types: BTreeSet<RecordType>,
 }
 
 /// Limits of TCP connections (RFC 7766 section 6).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TcpLimits {
-    /// Connections at the same time. One more is closed at once.
+    /// Maximum concurrent connections. Further ones are closed at once.
     pub max_clients: usize,
-    /// Connections at the same time from one /24 of IPv4 or /56 of IPv6. Loopback is not counted: no stranger
-    /// comes from there.
+    /// Maximum concurrent connections from one /24 of IPv4 or /56 of IPv6. Loopback is not counted: strangers cannot
+    /// connect from it.
     pub max_clients_of_prefix: usize,
-    /// How long a client may take until its first message begins.
+    /// Time limit until the client's first message begins.
     pub first_byte: Duration,
-    /// How long a client may be silent between two messages.
+    /// Time limit between two messages.
     pub idle: Duration,
-    /// How long a message may take from its length to its end.
+    /// Time limit for a message, from its length to its end.
     pub read: Duration,
-    /// How long a client may take to accept an answer.
+    /// Time limit for the client to accept an answer.
     pub write: Duration,
-    /// Messages on one connection that are not signed with a key of ours. After the last answer it is closed.
+    /// Maximum messages on one connection that are not signed with one of our keys. The connection is closed after the
+    /// last answer.
     pub max_messages: usize,
-    /// Messages on one connection that are. A key's holder has many updates under way, and what is under way when
-    /// we close is lost on him.
+    /// Maximum signed messages on one connection. Higher, as the holder of a key has many updates in flight, which are
+    /// lost when the connection closes.
     pub max_signed_messages: usize,
 }
 

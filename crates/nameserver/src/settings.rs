@@ -1,4 +1,4 @@
-//! What a zone is, apart from its devices.
+//! The settings of a zone: everything except the records of devices.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -6,47 +6,63 @@ use std::net::IpAddr;
 use fleetcert_dns::Ttl;
 use fleetcert_names::{DomainName, NameError};
 
-/// A zone: its name, its servers, and the records at its apex that no device and no update changes.
+/// The settings of a zone: its name, its servers, and the records at its apex, which no device and no update changes.
+///
+/// ```
+/// use fleetcert_nameserver::{Caa, NameServerHost, ZoneSettings};
+///
+/// let host = NameServerHost {
+///     name: "ns1.fleet.test".parse()?,
+///     addresses: ["192.0.2.53".parse()?].into(),
+/// };
+/// let mut zone = ZoneSettings::new("fleet.test".parse()?, [host]);
+/// zone.caa.push(Caa {
+///     critical: false,
+///     tag: "issue".to_owned(),
+///     value: "letsencrypt.org; validationmethods=dns-01".to_owned(),
+/// });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct ZoneSettings {
-    /// The name of the zone.
+    /// Name of the zone.
     pub origin: DomainName,
-    /// The servers that the parent zone delegates to; the first is the primary one of the SOA record.
+    /// Servers that the parent zone delegates to. The first is the primary server of the SOA record.
     pub name_servers: Vec<NameServerHost>,
-    /// The mailbox of who is responsible, as the SOA record writes it: `hostmaster.fleet.test`. `None` stands
-    /// for `hostmaster` in the zone.
+    /// Mailbox of the administrator, as in the SOA record: `hostmaster.fleet.test`. `None` for `hostmaster` in the
+    /// zone.
     pub hostmaster: Option<DomainName>,
-    /// The time to live of SOA, NS, CAA and the servers' addresses.
+    /// TTL of SOA, NS and CAA records and of the servers' addresses.
     pub ttl: Ttl,
-    /// How long a resolver may keep that a name or type does not exist (RFC 2308); at most 60 seconds, because a
-    /// CA's resolver that remembers a miss fails the next validation.
+    /// Time that resolvers cache the absence of a name or type (RFC 2308). At most 60 seconds, because a CA's resolver
+    /// that has cached an absence fails the next validation.
     pub negative_ttl: Ttl,
-    /// Which CAs may issue for the zone (RFC 8659). Empty: every CA may.
+    /// CAA records: CAs that may issue for the zone (RFC 8659). Empty: every CA may.
     pub caa: Vec<Caa>,
 }
 
 /// A server of a zone.
 #[derive(Clone, Debug)]
 pub struct NameServerHost {
-    /// Its name.
+    /// Name of the server.
     pub name: DomainName,
-    /// Its addresses, which the zone answers if the name lies in the zone (glue), and which no change removes.
+    /// Addresses. The zone answers them as glue if the name lies in the zone, and no change removes them.
     pub addresses: BTreeSet<IpAddr>,
 }
 
 /// A CAA record at the apex (RFC 8659 section 4).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caa {
-    /// A CA that does not know the tag must not issue.
+    /// Critical flag: a CA that does not know the tag must not issue.
     pub critical: bool,
-    /// `issue`, `issuewild`, `iodef`, …: 1 to 15 letters and digits.
+    /// Tag, such as `issue`, `issuewild` or `iodef`: 1 to 15 letters and digits.
     pub tag: String,
-    /// The value, as in `letsencrypt.org; validationmethods=dns-01`; at most 1,024 printable ASCII characters.
+    /// Value, such as `letsencrypt.org; validationmethods=dns-01`: at most 1,024 printable ASCII characters.
     pub value: String,
 }
 
 impl ZoneSettings {
-    /// A zone with these servers, an hour for its own records, 30 seconds for what does not exist, and no CAA.
+    /// Returns settings with these servers, a TTL of an hour, a negative TTL of 30 seconds, and no CAA records.
     pub fn new(origin: DomainName, name_servers: impl IntoIterator<Item = NameServerHost>) -> Self {
         Self {
             origin,
@@ -98,39 +114,39 @@ impl Caa {
 }
 
 fn seconds(seconds: u32) -> Ttl {
-    Ttl::from_secs(seconds).expect("an hour is below the longest time to live")
+    Ttl::from_secs(seconds).expect("an hour is below the maximum TTL")
 }
 
-/// Settings that make no name server.
+/// The error for settings that are invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SettingsError {
-    /// There are two zones of this name.
-    #[error("the zone {0} is given twice")]
+    /// Two zones have this name.
+    #[error("the zone {0} is listed twice")]
     DuplicateZone(DomainName),
-    /// The zone names no server.
+    /// The zone has no server.
     #[error("the zone {0} has no name server")]
     NoNameServer(DomainName),
     /// A server in the zone itself cannot be found without its address.
     #[error("the name server {0} lies in its own zone and has no address")]
     NameServerWithoutAddress(DomainName),
-    /// More than 13 servers, 16 addresses of one or 16 CAA records.
+    /// A zone with more than 13 servers, 16 addresses of a server or 16 CAA records.
     #[error("the zone {0} has too many records at its apex")]
     TooManyRecords(DomainName),
-    /// More than 60 seconds for what does not exist.
-    #[error("the zone {0} lets resolvers keep a miss for more than 60 seconds")]
+    /// A negative TTL of more than 60 seconds.
+    #[error("the zone {0} has a negative TTL of more than 60 seconds")]
     NegativeTtlTooLong(DomainName),
     /// A CAA tag or value that RFC 8659 does not allow.
-    #[error("the zone {0} has a CAA record with a bad tag or value")]
+    #[error("the zone {0} has a CAA record with an invalid tag or value")]
     Caa(DomainName),
-    /// The zone's name leaves no room for `hostmaster` below it.
-    #[error("the zone {0} has too long a name")]
+    /// The zone's name leaves no space for `hostmaster` below it.
+    #[error("the name of the zone {0} is too long")]
     OriginTooLong(DomainName),
-    /// Two grants are for keys of the same name and different secret or algorithm.
-    #[error("the key {0} is given twice and differently")]
+    /// Two grants have keys with the same name but different secrets or algorithms.
+    #[error("the key {0} is listed twice with different secrets or algorithms")]
     DuplicateKey(DomainName),
-    /// A grant is for a subtree of none of the zones.
-    #[error("the grant for {0} lies in none of the zones")]
+    /// A grant for a subtree outside all zones.
+    #[error("the grant for {0} is outside all zones")]
     GrantOutsideZones(DomainName),
 }
 
@@ -147,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_zone() {
+    fn invalid_settings_make_no_zone() {
         let zone: DomainName = "fleet.test".parse().unwrap();
         let caa = |tag: &str, value: &str| {
             let record = Caa { critical: true, tag: tag.to_owned(), value: value.to_owned() };

@@ -1,4 +1,4 @@
-//! A zone: what its settings fix, and the version of its names that is answered now.
+//! A zone: its fixed settings, and the current version of its names.
 
 mod draft;
 mod key;
@@ -22,13 +22,13 @@ use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
 use crate::settings::{Caa, NameServerHost, SettingsError, ZoneSettings};
 
 pub(crate) use draft::{Draft, DraftError};
-pub(crate) use key::Key;
+pub(crate) use key::NameKey;
 pub(crate) use node::Node;
 use tree::Tree;
 
-/// What one zone may hold.
+/// The limits of a zone.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
+pub(crate) struct ZoneLimits {
     pub(crate) names: usize,
     pub(crate) values: usize,
 }
@@ -36,20 +36,20 @@ pub(crate) struct Limits {
 #[derive(Debug)]
 pub(crate) struct Zone {
     settings: ZoneSettings,
-    limits: Limits,
-    apex: Key,
+    limits: ZoneLimits,
+    apex: NameKey,
     origin: Name,
     responsible: Name,
     name_servers: Vec<RData>,
     caa: Vec<RData>,
-    /// Names whose addresses belong to the settings.
-    fixed: BTreeSet<Key>,
+    /// Names whose addresses come from the settings.
+    fixed: BTreeSet<NameKey>,
     current: ArcSwap<Snapshot>,
-    /// Held while the next version is made.
+    /// Lock of the writer that makes the next version.
     writer: Mutex<()>,
 }
 
-/// One version of a zone. It never changes.
+/// One immutable version of a zone.
 #[derive(Clone, Debug)]
 pub(crate) struct Snapshot {
     pub(crate) serial: u32,
@@ -57,14 +57,18 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// The node of a name; a name without one does not exist, and neither does any below it.
-    pub(crate) fn node(&self, key: &Key) -> Option<&Node> {
+    /// Returns the node of a name. Without a node, neither the name nor any name below it exists.
+    pub(crate) fn node(&self, key: &NameKey) -> Option<&Node> {
         self.tree.find(key.as_slice())
     }
 }
 
 impl Zone {
-    pub(crate) fn new(settings: ZoneSettings, limits: Limits, serial: u32) -> Result<Self, SettingsError> {
+    pub(crate) fn new(
+        settings: ZoneSettings,
+        limits: ZoneLimits,
+        serial: u32,
+    ) -> Result<Self, SettingsError> {
         settings.check()?;
         let responsible =
             settings.responsible().map_err(|_| SettingsError::OriginTooLong(settings.origin.clone()))?;
@@ -72,8 +76,8 @@ impl Zone {
         let caa = caa.collect::<Result<_, _>>().map_err(|()| SettingsError::Caa(settings.origin.clone()))?;
         let within = settings.name_servers.iter().filter(|host| host.name.is_within(&settings.origin));
         let fixed: Vec<_> =
-            within.map(|host| (Key::of(&host.name), address_sets(host, settings.ttl))).collect();
-        let apex = Key::of(&settings.origin);
+            within.map(|host| (NameKey::of(&host.name), address_sets(host, settings.ttl))).collect();
+        let apex = NameKey::of(&settings.origin);
         let zone = Self {
             limits,
             origin: name::to_wire(&settings.origin),
@@ -99,27 +103,27 @@ impl Zone {
         &self.settings.origin
     }
 
-    pub(crate) fn apex(&self) -> &Key {
+    pub(crate) fn apex(&self) -> &NameKey {
         &self.apex
     }
 
-    pub(crate) fn is_fixed(&self, key: &Key) -> bool {
+    pub(crate) fn is_fixed(&self, key: &NameKey) -> bool {
         self.fixed.contains(key)
     }
 
-    /// The version that is answered now. Reading takes no lock.
+    /// Returns the current version without taking a lock.
     pub(crate) fn snapshot(&self) -> Guard<Arc<Snapshot>> {
         self.current.load()
     }
 
-    /// Makes the next version: all of what `make` does to the draft, or nothing if it fails. A draft without a
-    /// change makes no new version.
+    /// Makes the next version: all changes that `make` does to the draft, or none if it fails. A draft without changes
+    /// makes no new version.
     pub(crate) fn change<E>(
         &self,
         unix_time: u32,
         make: impl FnOnce(&mut Draft<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        // A panic in `make` would leave the current version as it was.
+        // If `make` panics, the current version stays.
         let _writer = self.writer.lock();
         let current = self.snapshot();
         let mut draft = Draft::of(self, current.tree.clone());
@@ -131,11 +135,11 @@ impl Zone {
         Ok(())
     }
 
-    /// The records of one type at a name, in one version; `owner` is written as the client wrote it.
+    /// Returns the records of one type at a name, in one version, with `owner` spelled as in the query.
     pub(crate) fn records(
         &self,
         snapshot: &Snapshot,
-        key: &Key,
+        key: &NameKey,
         owner: &Name,
         wanted: WireType,
     ) -> Vec<Record> {
@@ -154,7 +158,7 @@ impl Zone {
         }
     }
 
-    /// The SOA record of a negative answer: its time to live is how long the miss may be kept (RFC 2308 section 3).
+    /// Returns the SOA record of a negative answer. Its TTL limits the caching of the absence (RFC 2308 section 3).
     pub(crate) fn negative_soa(&self, snapshot: &Snapshot) -> Record {
         self.soa(
             snapshot,
@@ -163,13 +167,13 @@ impl Zone {
         )
     }
 
-    /// The addresses of the servers that lie in the zone.
+    /// Returns the addresses of the servers inside the zone.
     pub(crate) fn glue(&self, snapshot: &Snapshot) -> Vec<Record> {
         let mut glue = Vec::new();
         for host in
             self.settings.name_servers.iter().filter(|host| host.name.is_within(&self.settings.origin))
         {
-            let (key, owner) = (Key::of(&host.name), name::to_wire(&host.name));
+            let (key, owner) = (NameKey::of(&host.name), name::to_wire(&host.name));
             for wanted in [WireType::A, WireType::AAAA] {
                 glue.extend(self.records(snapshot, &key, &owner, wanted));
             }
@@ -183,7 +187,7 @@ impl Zone {
             _ => self.origin.clone(),
         };
         let negative = self.settings.negative_ttl.as_secs();
-        // Nobody transfers the zone, so the three times matter to nobody; they are those of RIPE-203.
+        // Without zone transfers, the three times are unused; they are those of RIPE-203.
         let soa =
             SOA::new(primary, self.responsible.clone(), snapshot.serial, 86_400, 7_200, 3_600_000, negative);
         Record::from_rdata(owner.clone(), ttl, RData::SOA(soa))
@@ -211,7 +215,7 @@ fn address_sets(host: &NameServerHost, ttl: Ttl) -> Vec<(RecordType, RecordSet)>
     sets.into_iter().map(|(record_type, values)| (record_type, RecordSet { ttl, values })).collect()
 }
 
-/// The codec has no way to make a CAA record of tag and value, so it reads one.
+/// Encodes a CAA record. The codec cannot make one from tag and value, so this parses its wire form.
 fn caa_to_wire(caa: &Caa) -> Option<RData> {
     let mut rdata = vec![u8::from(caa.critical) << 7, u8::try_from(caa.tag.len()).ok()?];
     rdata.extend(caa.tag.as_bytes());
@@ -227,25 +231,25 @@ fn caa_to_wire(caa: &Caa) -> Option<RData> {
 /// The zones of a server.
 #[derive(Debug, Default)]
 pub(crate) struct ZoneMap {
-    zones: HashMap<Key, Zone>,
+    zones: HashMap<NameKey, Zone>,
 }
 
 impl ZoneMap {
-    /// False when there is one of the name already.
+    /// Inserts a zone. Returns false if there is already one with its name.
     pub(crate) fn insert(&mut self, zone: Zone) -> bool {
         self.zones.insert(zone.apex.clone(), zone).is_none()
     }
 
     pub(crate) fn find(&self, origin: &DomainName) -> Option<&Zone> {
-        self.at(&Key::of(origin))
+        self.at(&NameKey::of(origin))
     }
 
-    pub(crate) fn at(&self, apex: &Key) -> Option<&Zone> {
+    pub(crate) fn at(&self, apex: &NameKey) -> Option<&Zone> {
         self.zones.get(apex.as_slice())
     }
 
-    /// The zone that a name lies in: of several the deepest.
-    pub(crate) fn enclosing(&self, key: &Key) -> Option<&Zone> {
+    /// Returns the zone that contains a name: the deepest, if there are several.
+    pub(crate) fn enclosing(&self, key: &NameKey) -> Option<&Zone> {
         key.ancestors().find_map(|apex| self.zones.get(apex))
     }
 

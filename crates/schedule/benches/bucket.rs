@@ -30,10 +30,10 @@ fn main() {
         ("fleetcert try_spend, clock read", [vec![], vec![]]),
         ("governor check and what is left", [vec![], vec![]]),
         ("fleetcert spend and what is left", [vec![], vec![]]),
-        ("fleetcert spend and all that it says", [vec![], vec![]]),
+        ("fleetcert spend and all details", [vec![], vec![]]),
         ("fleetcert try_spend, a SystemTime given", [vec![], vec![]]),
     ];
-    // In turns, so that what else goes on at the machine meets all of them.
+    // In turns, so that other load on the machine affects all of them.
     for _ in 0..ROUNDS {
         for (column, burst) in [DECISIONS * 2, 1].into_iter().enumerate() {
             let time = SystemTime::UNIX_EPOCH + PERIOD * 400_000;
@@ -49,7 +49,7 @@ fn main() {
                 black_box(decision.allowed.then(|| decision.remaining()));
             }));
             rows[6].1[column].push(ours(burst, given, |decision| {
-                black_box((decision.allowed, decision.remaining(), decision.retry_in(), decision.reset_in()));
+                black_box((decision.allowed, decision.remaining(), decision.retry_in()));
             }));
             rows[7].1[column].push(ours_plain(burst, || black_box(time)));
         }
@@ -73,7 +73,7 @@ const PERIOD: Duration = Duration::from_secs(3600);
 fn ours<M: Into<Moment>>(burst: u32, clock: impl Fn() -> M, ask: impl Fn(&Decision)) -> f64 {
     let (limit, mut place) = limit_and_bucket(burst, clock());
     timed(|| {
-        // The bucket lies in memory, as governor's does, and is written when something was taken.
+        // The bucket is in memory, as governor's is, and is written when a token was taken.
         let place = black_box(&mut place);
         let decision = place.spend(black_box(&limit), clock(), 1);
         if decision.allowed {

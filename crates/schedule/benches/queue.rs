@@ -9,10 +9,8 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant, SystemTime};
 
-use fleetcert_names::HostName;
-use fleetcert_schedule::budget::{
-    Account, Budgets, Charges, Limit, Limits, NameSet, OrderKind, Outcome, Override,
-};
+use fleetcert_names::{HostName, IdentifierSet};
+use fleetcert_schedule::budget::{Account, Budgets, Charges, Limit, Limits, OrderKind, Outcome, Override};
 use fleetcert_schedule::order_queue::{
     Lane, NextOrder, OrderQueue, OrderQueueOptions, Tenant, WaitingOrder, pool_of,
 };
@@ -42,7 +40,7 @@ fn order_queue(lane: Lane) {
     let last_issued = (lane == Lane::Routine).then(|| start() - WEEK);
     let charges = |budgets: &Budgets, name: &HostName| {
         let kind = OrderKind::at(None, last_issued, start());
-        Charges::order(budgets.limits(), kind, &account, &NameSet::from(name.clone()))
+        Charges::order(budgets.limits(), kind, &account, &IdentifierSet::from(name.clone()))
     };
     let before = MEMORY.current_usage();
     let mut queue: OrderQueue<HostName> = OrderQueue::new(&OrderQueueOptions::default());

@@ -8,10 +8,8 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant, SystemTime};
 
-use fleetcert_names::HostName;
-use fleetcert_schedule::budget::{
-    Account, Budgets, Charges, Limit, Limits, NameSet, OrderKind, Outcome, Override,
-};
+use fleetcert_names::{HostName, IdentifierSet};
+use fleetcert_schedule::budget::{Account, Budgets, Charges, Limit, Limits, OrderKind, Outcome, Override};
 
 const ORDERS: usize = 200_000;
 const CHUNK: usize = 100;
@@ -52,7 +50,7 @@ fn row(what: &str, kind: OrderKind, outcome: &Outcome) {
         for host in chunk {
             now += Duration::from_millis(10);
             let start = Instant::now();
-            let names = NameSet::new(std::slice::from_ref(host)).expect("one name");
+            let names = IdentifierSet::from(host.clone());
             let charges = black_box(Charges::order(budgets.limits(), kind, &account, &names));
             let charged = Instant::now();
             let mut reservation = budgets.reserve(&charges, now).expect("the budgets are large");

@@ -1,39 +1,39 @@
-//! What is not done while the clock may be wrong.
+//! A guard against wrong clocks.
 //!
-//! All times of renewal come from the wall clock. When it jumps a year ahead, all certificates are due at once; when it
-//! jumps back, none is. So a jump starts nothing new until it is confirmed, and at no time more is started in an hour
-//! than was set, whatever the clock says.
+//! Renewal times are on the wall clock. If it jumps a year ahead, all certificates are due at once; if it jumps back, none
+//! is. So after a jump no new order starts until the clock is confirmed, and the number of starts in an hour is limited
+//! by a clock that cannot be set.
 
 use std::time::{Duration, SystemTime};
 
 use crate::budget::{Bucket, Limit};
 
-/// The numbers of a [`ClockGuard`].
+/// The settings of a [`ClockGuard`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClockRule {
-    /// How far the clock may be from what was expected.
+    /// Maximum difference of the clock from the expected time that is not a jump.
     pub tolerance: Duration,
-    /// How long a clock that jumped must go on evenly before it is believed.
+    /// Time for which a clock must run evenly after a jump before it is trusted.
     pub agreement: Duration,
-    /// How many new orders may start; counted by the time since the program started, not by the clock. A restart
-    /// grants a burst again, so it should be small beside the count.
+    /// Limit of new orders, on the time since the program started. A restart grants a burst again, so the burst should be
+    /// small compared with the count.
     pub starts: Limit,
 }
 
 impl ClockRule {
-    /// Ten minutes of tolerance and ten of agreement.
+    /// Returns the rule with ten minutes of tolerance and ten of agreement.
     pub const fn new(starts: Limit) -> Self {
         let ten_minutes = Duration::from_secs(600);
         Self { tolerance: ten_minutes, agreement: ten_minutes, starts }
     }
 }
 
-/// Watches the wall clock beside a clock that cannot be set.
+/// Compares the wall clock with a clock that cannot be set.
 ///
-/// Feed it with the wall clock and the time since the program started (a monotonic clock), every minute or so. It answers
-/// whether a new order may start. Orders in flight go on whatever it says.
+/// Give it the wall clock and the time since the program started (a monotonic clock) about every minute. It decides
+/// whether a new order may start. Orders in flight continue in any case.
 ///
-/// A machine that slept looks like one whose clock jumped: the time asleep is not counted by all monotonic clocks.
+/// A machine that slept looks like one whose clock jumped, because some monotonic clocks do not count the sleep.
 ///
 /// ```
 /// use fleetcert_schedule::budget::Limit;
@@ -57,44 +57,44 @@ impl ClockRule {
 #[derive(Clone, Debug)]
 pub struct ClockGuard {
     rule: ClockRule,
-    /// The clock, and the time since the start, when they were last known to go together.
+    /// The wall clock and the time since the start at the last jump, or at the start.
     anchor: (SystemTime, Duration),
     doubt: Option<(Doubt, Duration)>,
     starts: Bucket,
 }
 
-/// Why the clock is not believed.
+/// The reason why the clock is not trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Doubt {
-    /// It did not go on as the time since the start did; or it is behind what was stored before the start.
+    /// The clock differs from the time since the start, or is behind a time stored before the start.
     Jumped,
 }
 
 /// Whether a new order may start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "a decision that is not looked at stops nothing"]
+#[must_use = "a decision that is ignored stops nothing"]
 pub enum Start {
-    /// Yes; tell [`ClockGuard::started`].
+    /// A new order may start. Call [`ClockGuard::started`].
     Go,
-    /// No: the clock may be wrong. Somebody should be told.
+    /// No order may start: the clock may be wrong. Notify an operator.
     Unsure {
-        /// Why.
+        /// Reason.
         doubt: Doubt,
-        /// Time since the start at which the clock is believed if it goes on evenly; `None` beyond the range of a
+        /// Time since the start at which the clock is trusted if it runs evenly; `None` beyond the range of a
         /// [`Duration`].
         believed_at: Option<Duration>,
     },
-    /// Not yet: as many as were set have started.
+    /// No order may start yet: the limit of starts is reached.
     Pace {
-        /// At which time since the start the next may.
+        /// Time since the start at which the next order may start.
         at: Duration,
     },
 }
 
 impl ClockGuard {
-    /// A guard that is asked for the first time, at this time of the wall clock and since the start. `last_known` is
-    /// the latest time that a store has from before: a clock that is behind it is not believed.
+    /// Returns a guard at this time of the wall clock and since the start. `last_known` is the latest time in the store: a
+    /// clock that is behind it is not trusted.
     pub fn new(
         rule: ClockRule,
         wall: SystemTime,
@@ -107,7 +107,7 @@ impl ClockGuard {
         Self { rule, anchor, doubt, starts: Bucket::FULL }
     }
 
-    /// Takes a look at both clocks.
+    /// Observes both clocks.
     pub fn observe(&mut self, wall: SystemTime, since_start: Duration) {
         let (before, then) = self.anchor;
         let passed = since_start.saturating_sub(then);
@@ -125,7 +125,7 @@ impl ClockGuard {
         }
     }
 
-    /// Whether a new order may start.
+    /// Returns whether a new order may start.
     pub fn decide(&self, since_start: Duration) -> Start {
         if let Some((doubt, since)) = self.doubt {
             return Start::Unsure { doubt, believed_at: since.checked_add(self.rule.agreement) };
@@ -137,18 +137,18 @@ impl ClockGuard {
         }
     }
 
-    /// Counts a start, also one that was not asked for.
+    /// Counts a start, also one without a decision.
     pub fn started(&mut self, since_start: Duration) {
         self.starts = self.starts.spend_to_empty(&self.rule.starts, steady(since_start), 1);
     }
 }
 
-/// A time that no clock can set, in the shape that buckets take.
+/// Returns the time since the start as a `SystemTime`, for a bucket.
 fn steady(since_start: Duration) -> SystemTime {
     SystemTime::UNIX_EPOCH.checked_add(since_start).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
-/// How far one clock is ahead of another; up to 292 years.
+/// The difference of two clocks, up to 292 years.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Offset(i64);
 
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn jumps_both_ways_and_back() {
+    fn jump_in_either_direction_stops_starts() {
         for wall in
             [start() + MINUTE * 60, start() + DAY * 365, start() - MINUTE * 60, SystemTime::UNIX_EPOCH]
         {
@@ -200,7 +200,7 @@ mod tests {
             assert_eq!(guard.decide(MINUTE), jumped_at(MINUTE));
             guard.observe(wall + MINUTE * 9, MINUTE * 10);
             assert_eq!(guard.decide(MINUTE * 10), jumped_at(MINUTE));
-            // And back: it begins anew.
+            // And back: another jump.
             guard.observe(start() + MINUTE * 11, MINUTE * 11);
             assert_eq!(guard.decide(MINUTE * 11), jumped_at(MINUTE * 11));
             guard.observe(start() + MINUTE * 21, MINUTE * 21);
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_minutes_are_no_jump() {
+    fn difference_within_the_tolerance_is_no_jump() {
         let mut guard = guard();
         guard.observe(start() + MINUTE * 11, MINUTE);
         assert_eq!(guard.decide(MINUTE), Start::Go);
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_behind_what_was_stored_is_not_believed() {
+    fn clock_behind_a_stored_time_is_not_trusted() {
         let new = |known| ClockGuard::new(rule(), start(), MINUTE, Some(known)).decide(MINUTE);
         assert_eq!(new(start() + MINUTE * 10), Start::Go);
         assert_eq!(new(start() + MINUTE * 11), jumped_at(MINUTE));
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pace_is_that_of_the_limit() {
+    fn starts_are_paced_by_the_limit() {
         let mut guard = guard();
         for _ in 0..10 {
             assert_eq!(guard.decide(MINUTE), Start::Go);
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn extremes() {
+    fn extreme_times_do_not_overflow() {
         let end = SystemTime::UNIX_EPOCH + Duration::from_secs(i64::MAX as u64);
         let mut guard = ClockGuard::new(rule(), end, Duration::ZERO, Some(SystemTime::UNIX_EPOCH));
         guard.observe(end, Duration::MAX);
@@ -249,9 +249,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the wall clock does, no more start in a minute than were set and the burst.
         #[test]
-        fn never_more_in_a_minute(steps in prop::collection::vec((0u64..4, any::<u32>(), 0u8..20), 100..600)) {
+        fn starts_in_a_minute_never_exceed_the_limit(steps in prop::collection::vec((0u64..4, any::<u32>(), 0u8..20), 100..600)) {
             let rule = ClockRule { agreement: Duration::from_secs(5), ..rule() };
             let mut guard = ClockGuard::new(rule, start(), Duration::ZERO, None);
             let (mut since, mut started) = (Duration::ZERO, Vec::new());
@@ -283,7 +282,7 @@ mod tests {
 
         /// Two clocks that go alike are never doubted.
         #[test]
-        fn an_even_clock_is_believed(pauses in prop::collection::vec(0u64..1_000_000, 1..100)) {
+        fn even_clock_is_trusted(pauses in prop::collection::vec(0u64..1_000_000, 1..100)) {
             let mut guard = guard();
             let mut since = Duration::ZERO;
             for pause in pauses {

@@ -4,7 +4,6 @@ use std::time::{Duration, SystemTime};
 
 use crate::budget::Limits;
 use crate::pacer::{Pacer, Rates};
-use crate::rollout::Profile;
 
 /// A CA that is recognised by the URL of its accounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +13,52 @@ pub enum KnownCa {
     LetsEncrypt,
     /// The staging service of Let's Encrypt.
     LetsEncryptStaging,
+}
+
+/// A certificate profile of Let's Encrypt, as far as planning needs it: the lifetime of its certificates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Profile {
+    /// `classic`: 90 days; 64 days from 10 February 2027; 45 days from 16 February 2028.
+    Classic,
+    /// `tlsserver`: 45 days.
+    TlsServer,
+    /// `shortlived`: 160 hours.
+    ShortLived,
+    /// Another profile, with a lifetime that does not change.
+    Fixed(Duration),
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
+/// 2027-02-10, 00:00 UTC.
+const CLASSIC_64_DAYS: Duration = Duration::from_secs(1_802_217_600);
+/// 2028-02-16, 00:00 UTC.
+const CLASSIC_45_DAYS: Duration = Duration::from_secs(1_834_272_000);
+
+impl Profile {
+    /// Returns Let's Encrypt's profile of this name; `None` for an unknown name.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "classic" => Some(Self::Classic),
+            "tlsserver" => Some(Self::TlsServer),
+            "shortlived" => Some(Self::ShortLived),
+            _ => None,
+        }
+    }
+
+    /// Returns the lifetime of a certificate that is issued at `at`, by the dates that Let's Encrypt announced on
+    /// 2 December 2025.
+    pub fn lifetime_at(self, at: SystemTime) -> Duration {
+        let since_epoch = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        match self {
+            Self::Classic if since_epoch < CLASSIC_64_DAYS => 90 * DAY,
+            Self::Classic if since_epoch < CLASSIC_45_DAYS => 64 * DAY,
+            Self::Classic | Self::TlsServer => 45 * DAY,
+            Self::ShortLived => 160 * HOUR,
+            Self::Fixed(lifetime) => lifetime,
+        }
+    }
 }
 
 /// Longest lifetime of an order at Let's Encrypt.
@@ -47,13 +92,8 @@ impl KnownCa {
     /// Returns the longest lifetime of a certificate of a profile that is issued at `at`; `None` for an unknown profile.
     /// Lifetimes only get shorter, and an order that was placed before a change may end after it.
     pub fn lifetime(self, profile: Option<&str>, at: SystemTime) -> Option<Duration> {
-        let profile = match profile {
-            None | Some("classic") => Profile::Classic,
-            Some("tlsserver") => Profile::TlsServer,
-            Some("shortlived") => Profile::ShortLived,
-            Some(_) => return None,
-        };
-        Some(profile.life_at(at.checked_sub(ORDER_LIFETIME).unwrap_or(at)))
+        let profile = profile.map_or(Some(Profile::Classic), Profile::named)?;
+        Some(profile.lifetime_at(at.checked_sub(ORDER_LIFETIME).unwrap_or(at)))
     }
 }
 
@@ -82,6 +122,17 @@ mod tests {
         ] {
             assert_eq!(pacer_for(ca).limit(Endpoint::NewOrder, now).is_some(), known, "{ca}");
         }
+    }
+
+    #[test]
+    fn announced_lifetime_takes_effect_on_its_day() {
+        let days = |at| {
+            let at = SystemTime::UNIX_EPOCH + Duration::from_secs(at);
+            Profile::Classic.lifetime_at(at).as_secs() / 86_400
+        };
+        assert_eq!([days(1_802_217_599), days(1_802_217_600)], [90, 64]);
+        assert_eq!([days(1_834_271_999), days(1_834_272_000), days(1_900_000_000)], [64, 45, 45]);
+        assert_eq!(Profile::Classic.lifetime_at(SystemTime::UNIX_EPOCH - DAY), DAY * 90);
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Decisions about time for a fleet of certificates, as pure functions: when to renew, which order starts next, what the
-//! CA's rate limits allow, and when a whole fleet has its certificates.
+//! Decisions about time for a fleet of certificates, as pure functions: when to renew, which order starts next, and what
+//! the CA's rate limits allow.
 //!
 //! Nothing here reads a clock, draws a random number, waits, or does I/O. `now` and the randomness are arguments, and a
 //! decision is a value, so every rule can be tested. A random number is a `u64` with all values equally likely.
@@ -9,7 +9,7 @@
 //!
 //! ```
 //! use fleetcert_schedule::budget::{
-//!     Account, Budgets, Charges, Limits, NameSet, OrderKind, Outcome,
+//!     Account, Budgets, Charges, Limits, OrderKind, Outcome,
 //! };
 //! use std::time::{Duration, SystemTime};
 //!
@@ -18,8 +18,7 @@
 //! let mut budgets =
 //!     Budgets::new(Limits::lets_encrypt_production(), 100_000);
 //! let mut order = |name: String| {
-//!     let names = NameSet::new(&[name.parse().expect("a host name")])
-//!         .expect("one name");
+//!     let names = name.parse().expect("a host name");
 //!     let limits = budgets.limits();
 //!     let charges =
 //!         Charges::order(limits, OrderKind::New, &account, &names);
@@ -41,12 +40,11 @@
 //! | --- | --- |
 //! | [`order_queue`] | which order starts next, and why the others wait |
 //! | [`budget`] | what the CA's rate limits allow |
-//! | [`rollout`] | before anything is ordered: when the fleet is done, and which limit binds |
 //! | [`quota`] | whether one name or one device asks too often |
 //! | [`breaker`] | whether the CA or the zone is out of order |
 //! | [`pacer`] | how many requests a second the CA gets |
 //! | [`clock_guard`] | whether the clock can be trusted |
-//! | [`known_ca`] | which limits and rates a CA publishes |
+//! | [`known_ca`] | which limits, rates and lifetimes a CA publishes |
 //!
 //! A renewal happens at a random moment of its [`Window`]. A [`Calendar`] spreads certificates that were issued on one day,
 //! a [`Margin`] leaves time for an outage, and a [`MassPlan`] paces the renewals after a mass revocation:
@@ -75,7 +73,6 @@ mod queue;
 pub mod quota;
 mod renewal;
 mod retry;
-pub mod rollout;
 
 pub use moment::Moment;
 pub use queue::expected_completion;

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
-/// A time as nanoseconds from the Unix epoch: what a store keeps, and what costs nothing to compare and to add to.
+/// A time as nanoseconds from the Unix epoch, cheap to store, compare and add to.
 ///
-/// Times before 1677 or after 2262 count as the nearest that can be told. Whoever asks many buckets at one time turns it
-/// into a moment once; a [`SystemTime`] is taken everywhere too.
+/// Times before 1677 or after 2262 are clamped. Convert a [`SystemTime`] once if you ask many buckets at one time; every
+/// function takes a [`SystemTime`] as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Moment(i64);
 
@@ -17,16 +17,16 @@ impl From<SystemTime> for Moment {
 }
 
 impl Moment {
-    /// Later than any time that comes.
-    pub(crate) const NEVER: Self = Self(i64::MAX);
+    /// A time that never comes.
+    pub(crate) const FAR_FUTURE: Self = Self(i64::MAX);
 
-    /// The nanoseconds from the Unix epoch.
+    /// Returns the nanoseconds from the Unix epoch.
     #[inline]
     pub(crate) const fn unix_nanos(self) -> i64 {
         self.0
     }
 
-    /// The moment of a time.
+    /// Returns the moment of a time.
     #[inline]
     pub fn of(time: SystemTime) -> Self {
         Self(match time.duration_since(SystemTime::UNIX_EPOCH) {
@@ -35,22 +35,22 @@ impl Moment {
         })
     }
 
-    /// No time is one that never comes.
-    pub(crate) fn or_never(time: Option<SystemTime>) -> Self {
-        time.map_or(Self::NEVER, Self::of)
+    /// Returns the moment of a time, or [`FAR_FUTURE`](Self::FAR_FUTURE) for `None`.
+    pub(crate) fn or_far_future(time: Option<SystemTime>) -> Self {
+        time.map_or(Self::FAR_FUTURE, Self::of)
     }
 
-    /// The time; none for one that never comes.
+    /// Returns the time; `None` for [`FAR_FUTURE`](Self::FAR_FUTURE).
     pub(crate) fn time(self) -> Option<SystemTime> {
         let distance = Duration::from_nanos(self.0.unsigned_abs());
         match self {
-            Self::NEVER => None,
+            Self::FAR_FUTURE => None,
             Self(0..) => SystemTime::UNIX_EPOCH.checked_add(distance),
             Self(_) => SystemTime::UNIX_EPOCH.checked_sub(distance),
         }
     }
 
-    /// The time; for one that never comes the last that can be told.
+    /// Returns the time; the last possible one for [`FAR_FUTURE`](Self::FAR_FUTURE).
     pub(crate) fn time_or_last(self) -> SystemTime {
         let last = Self(i64::MAX - 1);
         self.min(last).time().unwrap_or(SystemTime::UNIX_EPOCH)
@@ -61,7 +61,7 @@ impl Moment {
     }
 }
 
-/// In 64 bits all the way, where they are enough.
+/// Returns the nanoseconds, computed in 64 bits; `None` if they do not fit.
 #[inline]
 fn nanos(duration: Duration) -> Option<i64> {
     let whole = i64::try_from(duration.as_secs()).ok()?.checked_mul(1_000_000_000)?;
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_comes_back_as_it_was() {
+    fn time_survives_the_conversion() {
         let times = [
             SystemTime::UNIX_EPOCH,
             SystemTime::UNIX_EPOCH + Duration::from_nanos(1_700_000_000_123_456_789),
@@ -87,18 +87,18 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_told_is_the_nearest() {
+    fn time_out_of_range_is_clamped() {
         let far = SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 40);
-        assert_eq!(Moment::of(far), Moment::NEVER);
-        assert_eq!(Moment::NEVER.time(), None);
+        assert_eq!(Moment::of(far), Moment::FAR_FUTURE);
+        assert_eq!(Moment::FAR_FUTURE.time(), None);
         let long_ago = SystemTime::UNIX_EPOCH - Duration::from_secs(1 << 40);
         assert!(Moment::of(long_ago) < Moment::of(SystemTime::UNIX_EPOCH));
-        assert_eq!(Moment::of(far).after(Duration::MAX), Moment::NEVER);
+        assert_eq!(Moment::of(far).after(Duration::MAX), Moment::FAR_FUTURE);
     }
 
     proptest! {
         #[test]
-        fn the_short_way_counts_as_the_long_one(
+        fn conversion_in_64_bits_equals_that_in_128(
             seconds in prop_oneof![any::<u64>(), 9_223_372_030u64..9_223_372_040], below in 0u32..1_000_000_000,
         ) {
             let duration = Duration::new(seconds, below);

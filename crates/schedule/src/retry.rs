@@ -1,12 +1,11 @@
-//! When what failed is tried again.
+//! The retry delay of failed orders.
 
 use std::time::Duration;
 
 use crate::renewal::fraction;
 
-/// How long to wait after the `failures`-th failure in a row before the next try: 1, 10, 100 minutes, then a
-/// day, as Let's Encrypt asks for; and up to a tenth more, as `random` picks, so that what failed together does
-/// not come back together.
+/// Returns the delay after the `failures`-th failure in a row: 1, 10, 100 minutes, then a day, as Let's Encrypt asks for.
+/// Up to a tenth is added by `random`, so that orders that failed together are not retried together.
 ///
 /// ```
 /// use fleetcert_schedule::retry_delay;
@@ -34,7 +33,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_shorter_with_more_failures(failures in 0u32..100, random: u64) {
+        fn delay_grows_with_failures(failures in 0u32..100, random: u64) {
             prop_assert!(retry_delay(failures, random) <= retry_delay(failures + 1, random));
             prop_assert!(retry_delay(failures, random) <= Duration::from_secs(86_400 * 11 / 10));
         }

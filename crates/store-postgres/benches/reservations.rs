@@ -1,19 +1,19 @@
-//! Reservations per second: what taking from five budgets at once costs in SQLite and in PostgreSQL.
+//! Reservations per second: the cost of taking from five budgets at once in SQLite and in PostgreSQL.
 //!
 //! ```text
 //! cargo bench -p fleetcert-store-postgres -- postgres://USER:PASSWORD@127.0.0.1:5432/DATABASE
 //! ```
 //!
-//! A reservation reads five small records, one after the other, and puts all five in one transaction that expects the
-//! versions it has read; after a conflict it begins again. With independent keys each task has five records of its own;
-//! with a hot record the first of the five is the same for all, as an account's budget is. In PostgreSQL everything
-//! happens in the schema `fleetcert_bench`, which has to be dropped by hand. SQLite's file is in the folder for temporary
-//! files; both sync each commit to their disk.
+//! A reservation reads five small records one after the other and writes all five in one transaction that expects the
+//! versions it has read; after a conflict it starts again. With independent keys, each task has its own five records.
+//! With a hot record, all tasks share the first of the five, like an account's budget. In PostgreSQL, everything
+//! happens in the schema `fleetcert_bench`, which you drop by hand. SQLite's file is in the folder for temporary
+//! files. Both sync each commit to their disk.
 
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a benchmark reports to a terminal and stops at an error"
+    reason = "a benchmark reports to a terminal and stops at the first error"
 )]
 
 use std::sync::Arc;
@@ -69,7 +69,7 @@ async fn measure(name: &str, store: Arc<dyn Store>) {
     }
 }
 
-/// How long each reservation took, and how many transactions were refused.
+/// Returns the duration of each reservation and the number of conflicts.
 async fn reserve(store: Arc<dyn Store>, task: usize, is_hot: bool, end: Instant) -> (Vec<Duration>, u32) {
     let keys: [String; RECORDS] = std::array::from_fn(|index| match (is_hot, index) {
         (true, 0) => "hot".to_owned(),

@@ -1,11 +1,11 @@
-//! What an error of the database means.
+//! The meaning of database errors.
 
 use std::error::Error;
 
 use fleetcert_store::{StoreError, StoreErrorKind};
 
-/// The error by its outcome. The texts of sqlx and of the server name hosts, users and tables, but no secret and no
-/// value.
+/// Classifies an error of the database. The texts of sqlx and of the server name hosts, users and tables, but contain
+/// no secrets and no values.
 pub(crate) fn database_error(error: sqlx::Error) -> StoreError {
     use sqlx::Error as E;
     let kind = match &error {
@@ -22,8 +22,8 @@ pub(crate) fn database_error(error: sqlx::Error) -> StoreError {
     StoreError::new(kind, error)
 }
 
-/// Whether the connection was gone before or while the statement was under way, as an error of [`database_error`] tells:
-/// the server closed it, or the way to it is cut.
+/// Returns whether an error of [`database_error`] says that the connection was lost before or during the statement:
+/// the server closed it, or the network failed.
 pub(crate) fn is_lost_connection(error: &StoreError) -> bool {
     use sqlx::Error as E;
     match error.source().and_then(|source| source.downcast_ref::<E>()) {
@@ -33,22 +33,22 @@ pub(crate) fn is_lost_connection(error: &StoreError) -> bool {
     }
 }
 
-/// admin_shutdown, crash_shutdown, cannot_connect_now, database_dropped, idle_session_timeout; or the class of
-/// exceptions of the connection.
+/// Matches admin_shutdown, crash_shutdown, cannot_connect_now, database_dropped, idle_session_timeout, and the class
+/// of connection exceptions.
 fn ends_the_session(code: &str) -> bool {
     matches!(code, "57P01" | "57P02" | "57P03" | "57P04" | "57P05") || code.starts_with("08")
 }
 
-/// By the class of the error code (PostgreSQL's appendix A).
+/// Classifies by error code (PostgreSQL's appendix A).
 fn by_code(code: &str) -> StoreErrorKind {
     match code.get(..2) {
-        // A table, function or column of ours is not there, or is another's; or a page is damaged.
+        // A table, function or column is missing or belongs to another program, or a page is damaged.
         Some("42") if code != "42501" => StoreErrorKind::Corrupt,
         Some("3F" | "XX") => StoreErrorKind::Corrupt,
-        // Text that the database's encoding does not have; more than the server can hold at once.
+        // Text that the database's encoding cannot represent, or more than the server can hold at once.
         Some("22" | "54") => StoreErrorKind::InvalidInput,
-        // Everything else may pass: no connection, no room, no permission yet, a shutdown, a time-out, a deadlock with
-        // somebody else's program.
+        // Everything else may be temporary: no connection, no space, no permission yet, a shutdown, a timeout, a
+        // deadlock with another program.
         _ => StoreErrorKind::Unavailable,
     }
 }
@@ -58,9 +58,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_are_told_apart() {
+    fn codes_are_classified() {
         for (code, kind) in [
-            ("57014", StoreErrorKind::Unavailable), // query_canceled: the statement's time is over
+            ("57014", StoreErrorKind::Unavailable), // query_canceled: the statement timed out
             ("57P01", StoreErrorKind::Unavailable), // admin_shutdown
             ("53100", StoreErrorKind::Unavailable), // disk_full
             ("40P01", StoreErrorKind::Unavailable), // deadlock_detected
@@ -77,12 +77,12 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_connection_is_told_apart() {
+    fn lost_connection_is_recognised() {
         let cut = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
         assert!(is_lost_connection(&database_error(sqlx::Error::Io(cut))));
         assert!(!is_lost_connection(&database_error(sqlx::Error::RowNotFound)));
-        assert!(!is_lost_connection(&StoreError::new(StoreErrorKind::Unavailable, "the time is over")));
+        assert!(!is_lost_connection(&StoreError::new(StoreErrorKind::Unavailable, "timed out")));
         assert!(ends_the_session("57P01") && ends_the_session("08006"));
-        assert!(!ends_the_session("57014"), "a statement that took too long: the session goes on");
+        assert!(!ends_the_session("57014"), "after a statement timeout the session continues");
     }
 }

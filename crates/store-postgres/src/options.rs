@@ -1,4 +1,4 @@
-//! How to reach the database.
+//! Settings of the connection to the database.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,14 +13,16 @@ use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use url::Url;
 
-/// Which database, as whom, and within which bounds.
+/// The database, the role, and the limits of the connections.
 ///
-/// [`from_url`](Self::from_url) takes what most tools take; everything else has a default that can be changed:
+/// [`from_url`](Self::from_url) takes the usual URL; everything else has a default:
 ///
 /// ```
 /// use fleetcert_store_postgres::PostgresOptions;
 /// use std::time::Duration;
-/// let options = PostgresOptions::from_url("postgres://fleet:secret@db.example.com/fleet")?
+///
+/// let url = "postgres://fleet:secret@db.example.com/fleet";
+/// let options = PostgresOptions::from_url(url)?
 ///     .with_root_certificate("/etc/fleetcert/database-ca.pem")
 ///     .with_max_connections(8)
 ///     .with_statement_timeout(Duration::from_secs(5));
@@ -42,32 +44,33 @@ pub struct PostgresOptions {
     pub(crate) statement_timeout: Duration,
 }
 
-/// There is nothing between: encryption towards whoever answers protects from no attacker.
+/// There is nothing in between: encryption to an unauthenticated server protects against no attacker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Encryption {
-    /// TLS with a certificate that names the host.
+    /// TLS with a certificate for the host.
     Verified,
-    /// None: a socket in the file system, or a network where nobody else listens.
+    /// No TLS: a socket in the file system, or a trusted network.
     Off,
 }
 
 impl PostgresOptions {
-    /// The options in a URL `postgres://USER:PASSWORD@HOST:PORT/DATABASE?…`, percent-encoded where needed.
+    /// Parses a URL `postgres://USER:PASSWORD@HOST:PORT/DATABASE?…`, percent-encoded where needed.
     ///
-    /// Without a port it is 5432. A socket is named by its folder: `postgres://USER@%2Frun%2Fpostgresql/DATABASE`.
-    /// These parameters are known: `host`; `sslmode`, which is `verify-full` or `disable`; `sslrootcert`, the path of a
-    /// file as in [`with_root_certificate`](Self::with_root_certificate). Without `sslmode`, connections to this
-    /// machine are not encrypted, and all others are verified.
+    /// The default port is 5432. For a socket, the host is its folder:
+    /// `postgres://USER@%2Frun%2Fpostgresql/DATABASE`. Supported parameters: `host`; `sslmode`, which is
+    /// `verify-full` or `disable`; `sslrootcert`, the path of a file as in
+    /// [`with_root_certificate`](Self::with_root_certificate). Without `sslmode`, connections to this machine are not
+    /// encrypted, and all others are verified.
     ///
-    /// The environment is not asked, with an exception that is sqlx's: `PGSSLROOTCERT`, where no root certificate is
-    /// given here, `PGSSLCERT` with `PGSSLKEY`, and `PGOPTIONS`.
+    /// The environment is not read, except by sqlx: `PGSSLROOTCERT` if no root certificate is given here, `PGSSLCERT`
+    /// with `PGSSLKEY`, and `PGOPTIONS`.
     ///
     /// # Errors
-    /// `InvalidInput` with the part that cannot be used. The text holds nothing of the URL's values.
+    /// `InvalidInput` with the part that is invalid. The text contains none of the URL's values.
     pub fn from_url(url: &str) -> Result<Self, StoreError> {
         let parsed = Url::parse(url).map_err(|error| invalid(&format!("the database's URL: {error}")))?;
         if !matches!(parsed.scheme(), "postgres" | "postgresql") {
-            return Err(invalid("the database's URL begins with postgres://"));
+            return Err(invalid("the database's URL does not begin with postgres://"));
         }
         let mut host = decoded(parsed.host_str().unwrap_or_default(), "host")?;
         let (mut sslmode, mut root_certificate) = (None, None);
@@ -76,10 +79,10 @@ impl PostgresOptions {
                 "host" => host = value.into_owned(),
                 "sslmode" => sslmode = Some(value.into_owned()),
                 "sslrootcert" => root_certificate = Some(PathBuf::from(value.into_owned())),
-                _ => return Err(invalid("the database's URL has a parameter that is not known")),
+                _ => return Err(invalid("the database's URL has an unknown parameter")),
             }
         }
-        // An address of version 6 stands in brackets in a URL and without them everywhere else.
+        // An IPv6 address is in brackets in a URL, and without them everywhere else.
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let encryption = match sslmode.as_deref() {
             Some("verify-full") => Encryption::Verified,
@@ -88,7 +91,7 @@ impl PostgresOptions {
             None => Encryption::Verified,
             Some(_) => {
                 return Err(invalid(
-                    "sslmode is verify-full or disable: the others do not find out who answers",
+                    "sslmode must be verify-full or disable: the other modes do not authenticate the server",
                 ));
             }
         };
@@ -113,51 +116,51 @@ impl PostgresOptions {
             [("host", &options.host), ("user", &options.user), ("database", &options.database)]
         {
             if value.is_empty() || value.contains('\0') {
-                return Err(invalid(&format!("the database's URL names no {part}")));
+                return Err(invalid(&format!("the database's URL has no {part}")));
             }
         }
         Ok(options)
     }
 
-    /// The schema that holds the tables, `fleetcert` by default. Stores in two schemas know nothing of each other.
+    /// Sets the schema that holds the tables. Default: `fleetcert`. Stores in different schemas are independent.
     ///
     /// # Errors
-    /// `InvalidInput` unless it is 1 to 63 lower-case letters, digits and underscores, not beginning with a digit or
-    /// with `pg_`.
+    /// `InvalidInput` unless it has 1 to 63 lower-case letters, digits and underscores and does not begin with a
+    /// digit or with `pg_`.
     pub fn with_schema(self, schema: impl Into<String>) -> Result<Self, StoreError> {
         let schema = schema.into();
         let is_plain = |octet: u8| matches!(octet, b'a'..=b'z' | b'0'..=b'9' | b'_');
         let begins_well = schema.bytes().next().is_some_and(|first| !first.is_ascii_digit());
         if schema.len() > 63 || !schema.bytes().all(is_plain) || !begins_well || schema.starts_with("pg_") {
-            return Err(invalid("a schema is 1 to 63 lower-case letters, digits and underscores"));
+            return Err(invalid("the schema must have 1 to 63 lower-case letters, digits and underscores"));
         }
         Ok(Self { schema: Cow::Owned(schema), ..self })
     }
 
-    /// A PEM file of roots that the server's certificate may be issued by, besides the public ones (Mozilla's list).
+    /// Adds a PEM file of root certificates that are trusted besides the public ones (Mozilla's list).
     pub fn with_root_certificate(self, path: impl AsRef<Path>) -> Self {
         Self { root_certificate: Some(path.as_ref().to_owned()), ..self }
     }
 
-    /// The most connections of this store at a time, 16 by default; 0 is taken for 1. More calls than that wait.
+    /// Sets the maximum connections of this store. Default: 16; 0 counts as 1. Calls over the maximum wait.
     pub fn with_max_connections(self, number: u32) -> Self {
         Self { max_connections: number.max(1), ..self }
     }
 
-    /// How long a call waits for a connection, 5 s by default. That holds a new connection's TLS and log-in too.
+    /// Sets the maximum wait for a connection, including a new connection's TLS handshake and log-in. Default: 5 s.
     pub fn with_connect_timeout(self, time: Duration) -> Self {
         Self { connect_timeout: time, ..self }
     }
 
-    /// How long a statement may take, 10 s by default: the server ends it then, and nothing of it is made. It is
-    /// brought to between 1 ms and a day.
+    /// Sets the maximum duration of a statement, after which the server rolls it back. Default: 10 s. Values are
+    /// clamped to between 1 ms and a day.
     pub fn with_statement_timeout(self, time: Duration) -> Self {
         let bounded = time.clamp(Duration::from_millis(1), Duration::from_secs(24 * 3600));
         Self { statement_timeout: bounded, ..self }
     }
 
-    /// The options of a connection, set here as far as sqlx lets them be set, so that its defaults from the environment
-    /// do not count. What is set in `PGOPTIONS` stands before ours, and the last one counts.
+    /// Returns the options of a connection. Sets everything that sqlx allows, so that sqlx's defaults from the
+    /// environment do not apply. Settings from `PGOPTIONS` come before ours, and the last one counts.
     pub(crate) fn session(&self) -> PgConnectOptions {
         let timeout = self.statement_timeout.as_millis();
         let mut session = PgConnectOptions::new_without_pgpass()
@@ -175,12 +178,12 @@ impl PostgresOptions {
                 ("search_path", self.schema.as_ref()),
                 ("default_transaction_isolation", "read committed"),
                 ("default_transaction_read_only", "off"),
-                // What a commit promises does not depend on the server's settings.
+                // A commit's promise must not depend on the server's settings.
                 ("synchronous_commit", "on"),
                 ("statement_timeout", &format!("{timeout}ms")),
                 ("idle_in_transaction_session_timeout", &format!("{timeout}ms")),
-                // Every statement of the store finds its rows by an index. A plan that was made while the table was
-                // small must not be kept when it has grown.
+                // Every statement of the store finds its rows by an index. A plan made while the table was small must
+                // not be kept when the table has grown.
                 ("enable_seqscan", "off"),
                 ("enable_hashjoin", "off"),
                 ("enable_mergejoin", "off"),
@@ -213,7 +216,7 @@ fn decoded(text: &str, part: &str) -> Result<String, StoreError> {
     Ok(decoded.map_err(|_| invalid(&format!("the {part} in the database's URL is not UTF-8")))?.into_owned())
 }
 
-/// A socket's folder, or the loopback.
+/// Returns whether the host is a socket's folder or loopback.
 fn is_this_machine(host: &str) -> bool {
     host.starts_with('/')
         || host == "localhost"
@@ -233,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_is_taken_apart() {
+    fn url_is_parsed_into_its_parts() {
         let options = from("postgres://fl%40et:p%3Aw%2F@db.example.com:6432/fleet?sslrootcert=/etc/ca.pem");
         let parts = (options.host.as_str(), options.port, options.user.as_str(), options.database.as_str());
         assert_eq!(parts, ("db.example.com", 6432, "fl@et", "fleet"));
@@ -245,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn who_answers_is_found_out_unless_it_is_this_machine() {
+    fn server_is_authenticated_unless_it_is_this_machine() {
         for (url, encryption) in [
             ("postgres://u@db.example.com/d", Encryption::Verified),
             ("postgres://u@192.0.2.1/d", Encryption::Verified),
@@ -262,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_used_is_refused_and_the_secret_kept() {
+    fn invalid_url_is_rejected_without_showing_the_secret() {
         for url in [
             "",
             "mysql://u:hunter2@h/d",
@@ -285,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_schema_is_a_plain_name() {
+    fn schema_must_be_a_plain_name() {
         for schema in ["", "a b", "a\"b", "Fleet", "1st", "pg_mine", "a;b", "ü", &"s".repeat(64)] {
             assert!(from("postgres://u@h/d").with_schema(schema).is_err(), "{schema}");
         }
@@ -293,11 +296,11 @@ mod tests {
     }
 
     #[test]
-    fn bounds_hold() {
+    fn connections_and_timeout_are_clamped() {
         let options = from("postgres://u@h/d").with_max_connections(0).with_statement_timeout(Duration::MAX);
         assert_eq!(options.max_connections, 1);
         assert_eq!(options.statement_timeout, Duration::from_secs(86400));
-        // A statement time-out of 0 would be none.
+        // A statement timeout of 0 would mean none.
         let least = options.with_statement_timeout(Duration::ZERO);
         assert_eq!(least.statement_timeout, Duration::from_millis(1));
     }

@@ -1,7 +1,7 @@
-//! The connections of a store: a bounded number, opened when needed, used by one statement at a time.
+//! The connection pool: a bounded number of connections, opened when needed, each used by one statement at a time.
 //!
-//! sqlx's own pool asks the server once more whenever a connection comes back, in a task of its own; here a statement
-//! costs one exchange, nothing is spawned, and a connection of which it is not known what comes on it next is closed.
+//! sqlx's own pool sends a query whenever a connection is returned, in a task of its own. Here a statement costs one
+//! exchange, nothing is spawned, and a connection in an unknown state is closed.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -15,35 +15,35 @@ use tokio::time::{Instant, timeout};
 use crate::PostgresOptions;
 use crate::error::{database_error, is_lost_connection};
 
-/// What the server's own time-out has on top to reach us, before the connection is given up.
-const GRACE: Duration = Duration::from_secs(2);
-/// A connection that was idle for so long is tried before it is used: the server may have gone meanwhile.
-const TRUSTED: Duration = Duration::from_secs(1);
-/// How long such a trial may take; then the connection is replaced.
-const TRIAL: Duration = Duration::from_secs(1);
+/// Margin of the deadline over the server's own statement timeout, so that the server's answer arrives first.
+const DEADLINE_MARGIN: Duration = Duration::from_secs(2);
+/// IdleConnection time after which a connection is checked before use: the server may have closed it.
+const CHECK_AFTER_IDLE: Duration = Duration::from_secs(1);
+/// Timeout of such a check; then the connection is replaced.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub(crate) struct Pool {
     options: PgConnectOptions,
     connect_timeout: Duration,
-    /// For one statement.
+    /// Deadline of one statement.
     deadline: Duration,
-    /// One for each connection that is in use.
+    /// One permit for each connection in use.
     permits: Semaphore,
-    /// The one that was used last is used next.
-    idle: Mutex<Vec<Idle>>,
+    /// IdleConnection connections; the one used last is used next.
+    idle: Mutex<Vec<IdleConnection>>,
 }
 
-struct Idle {
+struct IdleConnection {
     connection: PgConnection,
     since: Instant,
 }
 
-/// A connection for one statement.
+/// A connection in use by one statement.
 pub(crate) struct Session<'a> {
     pool: &'a Pool,
     connection: PgConnection,
-    /// Whether it was used before: then the server may have closed it since.
-    is_kept: bool,
+    /// Whether the connection was reused: then the server may have closed it.
+    is_reused: bool,
     permit: SemaphorePermit<'a>,
 }
 
@@ -52,7 +52,7 @@ impl Pool {
         Self {
             options: options.session(),
             connect_timeout: options.connect_timeout,
-            deadline: options.statement_timeout.saturating_add(GRACE),
+            deadline: options.statement_timeout.saturating_add(DEADLINE_MARGIN),
             permits: Semaphore::new(
                 usize::try_from(options.max_connections)
                     .map_or(Semaphore::MAX_PERMITS, |number| number.min(Semaphore::MAX_PERMITS)),
@@ -61,17 +61,17 @@ impl Pool {
         }
     }
 
-    /// A connection that answered a moment ago, or a new one.
+    /// Returns a connection that is known to work, or a new one.
     pub(crate) async fn session(&self) -> Result<Session<'_>, StoreError> {
-        self.in_connect_time(self.wait_for_session()).await
+        self.within_connect_timeout(self.wait_for_session()).await
     }
 
-    async fn in_connect_time<T>(
+    async fn within_connect_timeout<T>(
         &self,
         connecting: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         timeout(self.connect_timeout, connecting).await.map_err(|_| {
-            StoreError::new(StoreErrorKind::Unavailable, "no connection became free or was made in time")
+            StoreError::new(StoreErrorKind::Unavailable, "timed out waiting for a database connection")
         })?
     }
 
@@ -81,11 +81,13 @@ impl Pool {
             .acquire()
             .await
             .map_err(|closed| StoreError::new(StoreErrorKind::Unavailable, closed))?;
-        while let Some(Idle { mut connection, since }) = self.take_idle() {
-            if since.elapsed() < TRUSTED || matches!(timeout(TRIAL, connection.ping()).await, Ok(Ok(()))) {
-                return Ok(Session { pool: self, connection, is_kept: true, permit });
+        while let Some(IdleConnection { mut connection, since }) = self.take_idle() {
+            if since.elapsed() < CHECK_AFTER_IDLE
+                || matches!(timeout(CHECK_TIMEOUT, connection.ping()).await, Ok(Ok(())))
+            {
+                return Ok(Session { pool: self, connection, is_reused: true, permit });
             }
-            // Those that waited longer are no better, and each would cost its trial.
+            // Connections that were idle for longer are no better, and each would cost its check.
             self.lock().clear();
         }
         self.new_session(permit).await
@@ -93,13 +95,13 @@ impl Pool {
 
     async fn new_session<'a>(&'a self, permit: SemaphorePermit<'a>) -> Result<Session<'a>, StoreError> {
         let connection = self.options.connect().await.map_err(database_error)?;
-        Ok(Session { pool: self, connection, is_kept: false, permit })
+        Ok(Session { pool: self, connection, is_reused: false, permit })
     }
 
-    /// Awaits a statement that only reads. It is asked once more, on a new connection, when the server closed one that was
-    /// kept; what writes may have been made before the connection went. Both tries have the time of one call.
+    /// Awaits a read-only statement. If the server closed a reused connection, the statement is repeated on a new
+    /// one; a write may already have taken effect. Both attempts share the deadline of one call.
     ///
-    /// The statement hands its session back, because a future that borrows it could not be known to be `Send`.
+    /// The statement returns its session, because a future that borrows it could not be `Send`.
     pub(crate) async fn reading<'a, T, F>(
         &'a self,
         statement: impl Fn(Session<'a>) -> F,
@@ -107,11 +109,11 @@ impl Pool {
     where
         F: Future<Output = (Session<'a>, Result<T, StoreError>)>,
     {
-        let ask = |session| self.in_time(async { Ok(statement(session).await) });
+        let ask = |session| self.within_deadline(async { Ok(statement(session).await) });
         let tries = async {
             let (mut session, mut outcome) = ask(self.session().await?).await?;
-            if session.is_kept && outcome.as_ref().is_err_and(is_lost_connection) {
-                (session, outcome) = ask(session.renewed().await?).await?;
+            if session.is_reused && outcome.as_ref().is_err_and(is_lost_connection) {
+                (session, outcome) = ask(session.replaced().await?).await?;
             }
             session.end(outcome)
         };
@@ -120,8 +122,8 @@ impl Pool {
             .map_err(|elapsed| StoreError::new(StoreErrorKind::Unavailable, elapsed))?
     }
 
-    /// Awaits a statement for as long as it may take.
-    pub(crate) async fn in_time<T>(
+    /// Awaits a statement until its deadline.
+    pub(crate) async fn within_deadline<T>(
         &self,
         statement: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
@@ -130,26 +132,26 @@ impl Pool {
             .map_err(|elapsed| StoreError::new(StoreErrorKind::Unavailable, elapsed))?
     }
 
-    /// Closes what is idle now; what is in use is closed when its statement has ended.
+    /// Closes idle connections now; connections in use are closed when their statement has ended.
     pub(crate) async fn close(&self) {
         self.permits.close();
-        while let Some(Idle { connection, .. }) = self.take_idle() {
-            // If the server does not hear the good-bye, it notices the closed connection.
-            let _ = timeout(GRACE, connection.close()).await;
+        while let Some(IdleConnection { connection, .. }) = self.take_idle() {
+            // If the server does not receive the message, it notices the closed connection.
+            let _ = timeout(DEADLINE_MARGIN, connection.close()).await;
         }
     }
 
-    /// How many connections wait for work.
+    /// Returns the number of idle connections.
     pub(crate) fn idle(&self) -> usize {
         self.lock().len()
     }
 
-    fn take_idle(&self) -> Option<Idle> {
+    fn take_idle(&self) -> Option<IdleConnection> {
         self.lock().pop()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Idle>> {
-        // Nothing under this lock can panic half-way.
+    fn lock(&self) -> MutexGuard<'_, Vec<IdleConnection>> {
+        // Nothing under this lock can panic halfway.
         self.idle.lock()
     }
 }
@@ -159,27 +161,27 @@ impl Session<'_> {
         &mut self.connection
     }
 
-    /// Gives the connection back if the statement's answer was read to its end. In every other case, as when the call is
-    /// dropped, it is closed: what comes on it still would be taken for the next answer.
+    /// Returns the connection to the pool if the statement's answer was read to its end. In every other case, such as
+    /// a dropped call, it is closed: the rest of the answer would be taken for the next one.
     pub(crate) fn end<T>(self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
         let mut idle = self.pool.lock();
         match &outcome {
-            // A server that closed one has closed the others too: each would cost a call.
+            // A server that closed one connection has closed the others too: each would cost a call.
             Err(error) if is_lost_connection(error) => idle.clear(),
             Err(error) if error.kind() == StoreErrorKind::Unavailable => {}
             _ if self.pool.permits.is_closed() => {}
-            _ => idle.push(Idle { connection: self.connection, since: Instant::now() }),
+            _ => idle.push(IdleConnection { connection: self.connection, since: Instant::now() }),
         }
         outcome
     }
 
-    /// A new connection in the place of one that the server closed. Those that are idle are not taken for it: they would
-    /// be closed too, and others may bring more of them at any time.
-    async fn renewed(self) -> Result<Self, StoreError> {
+    /// Replaces a connection that the server closed. IdleConnection connections are not used for it: the server has
+    /// probably closed them too, and other calls may return more of them at any time.
+    async fn replaced(self) -> Result<Self, StoreError> {
         let Self { pool, connection, permit, .. } = self;
         drop(connection);
         pool.lock().clear();
-        pool.in_connect_time(pool.new_session(permit)).await
+        pool.within_connect_timeout(pool.new_session(permit)).await
     }
 }
 
@@ -198,7 +200,7 @@ mod tests {
     const CONNECT: Duration = Duration::from_secs(5);
     const STATEMENT: Duration = Duration::from_secs(10);
 
-    /// What lets log in whoever comes. The statements of these tests do not ask it.
+    /// A server that lets everyone log in. The statements of these tests do not query it.
     struct Server(Arc<TcpListener>);
 
     impl Server {
@@ -212,15 +214,15 @@ mod tests {
             Pool::new(&options.with_statement_timeout(STATEMENT))
         }
 
-        /// Lets one in. Until then no time passes, as a blocking task holds it.
-        fn lets_one_in(&self) -> JoinHandle<TcpStream> {
+        /// Accepts one connection. Until then virtual time stands still, because a blocking task holds it.
+        fn accept_one(&self) -> JoinHandle<TcpStream> {
             let listener = Arc::clone(&self.0);
             spawn_blocking(move || {
                 let (mut stream, _) = listener.accept().unwrap();
                 let mut length = [0; 4];
                 stream.read_exact(&mut length).unwrap();
                 stream.read_exact(&mut vec![0; u32::from_be_bytes(length) as usize - 4]).unwrap();
-                // AuthenticationOk, and ReadyForQuery outside of a transaction.
+                // AuthenticationOk, and ReadyForQuery outside a transaction.
                 stream.write_all(b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I").unwrap();
                 stream
             })
@@ -228,16 +230,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn both_tries_of_a_reader_have_the_time_of_one_call() {
+    async fn both_attempts_of_a_read_share_one_deadline() {
         let server = Server::new();
         let pool = server.pool();
-        let _stays_open = server.lets_one_in();
+        let _stays_open = server.accept_one();
         pool.session().await.unwrap().end(Ok(())).unwrap();
         let (tries, began) = (AtomicUsize::new(0), Instant::now());
         let read = pool.reading(|session| async {
             if tries.fetch_add(1, Ordering::Relaxed) == 0 {
                 sleep(STATEMENT).await;
-                drop(server.lets_one_in());
+                drop(server.accept_one());
                 let lost = sqlx::Error::Io(io::ErrorKind::ConnectionReset.into());
                 return (session, Err(database_error(lost)));
             }
@@ -246,6 +248,6 @@ mod tests {
         });
         assert_eq!(read.await.unwrap_err().kind(), StoreErrorKind::Unavailable);
         assert_eq!(tries.into_inner(), 2);
-        assert_eq!(began.elapsed().as_secs(), (CONNECT + STATEMENT + GRACE).as_secs());
+        assert_eq!(began.elapsed().as_secs(), (CONNECT + STATEMENT + DEADLINE_MARGIN).as_secs());
     }
 }

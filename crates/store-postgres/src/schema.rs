@@ -1,4 +1,4 @@
-//! The schema: made, recognised.
+//! Creates the schema, and recognises an existing one.
 
 use fleetcert_store::{StoreError, StoreErrorKind};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -8,20 +8,20 @@ use crate::error::database_error;
 const VERSION: i32 = 1;
 const OBJECTS: &str = include_str!("schema.sql");
 
-/// What stands in the database under the schema's name.
+/// What the database holds under the schema's name.
 enum Found {
     Nothing,
     EmptySchema,
     Ours,
 }
 
-/// Sees to it that the schema is there and of this version.
+/// Creates the schema if it is missing, and checks its version.
 pub(crate) async fn prepare(connection: &mut PgConnection, schema: &str) -> Result<(), StoreError> {
     if matches!(look(connection, schema).await?, Found::Ours) {
         return Ok(());
     }
     let mut transaction = connection.begin().await.map_err(database_error)?;
-    // Nodes that start at the same time make it one after the other, so the second finds it made.
+    // Nodes that start at the same time take turns, so that the second finds the schema.
     sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('fleetcert schema ' || $1, 0))")
         .bind(schema)
         .execute(&mut *transaction)
@@ -29,7 +29,7 @@ pub(crate) async fn prepare(connection: &mut PgConnection, schema: &str) -> Resu
         .map_err(database_error)?;
     let found = look(&mut transaction, schema).await?;
     if matches!(found, Found::Nothing) {
-        // `PostgresOptions` lets lower-case letters, digits and underscores through, nothing else.
+        // `PostgresOptions` allows only lower-case letters, digits and underscores.
         let create = AssertSqlSafe(format!("CREATE SCHEMA \"{schema}\""));
         sqlx::raw_sql(create).execute(&mut *transaction).await.map_err(database_error)?;
     }

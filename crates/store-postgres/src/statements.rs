@@ -1,4 +1,4 @@
-//! The statements, one function each. Names are looked up in the store's schema, the only one of the search path.
+//! The statements, one function each. Names resolve in the store's schema, the only one of the search path.
 
 use std::time::SystemTime;
 
@@ -64,8 +64,8 @@ pub(crate) async fn count_due(
     Ok(usize::try_from(found).unwrap_or_default())
 }
 
-/// What another claim or transaction holds is passed over; it is not due any more, or comes next time. The version is
-/// taken when all rows are locked (`count` reads them all), so that no record's version goes down.
+/// Claims records, skipping those that another claim or transaction has locked. The version is taken when all rows are
+/// locked (`count` reads them all), so that no record's version decreases.
 pub(crate) async fn claim(
     connection: &mut PgConnection,
     collection: Collection,
@@ -100,12 +100,12 @@ pub(crate) async fn claim(
     .collect()
 }
 
-/// One exchange, whatever the number of writes.
+/// Commits in one exchange, independent of the number of writes.
 pub(crate) async fn commit(
     connection: &mut PgConnection,
     transaction: &Transaction,
 ) -> Result<Version, StoreError> {
-    // Everybody locks in this order.
+    // All transactions lock in this order.
     let mut writes: Vec<_> = transaction.writes().iter().collect();
     writes.sort_by_key(|write| (write.collection, write.key.as_str()));
     let mut columns = Columns::default();
@@ -149,9 +149,10 @@ pub(crate) async fn commit(
             let found = standing.map(Version::from_number);
             (StoreErrorKind::Conflict, format!("{write:?}, found {found:?}"))
         }
-        None => {
-            (StoreErrorKind::Corrupt, "the database's commit_transaction is not this program's".to_owned())
-        }
+        None => (
+            StoreErrorKind::Corrupt,
+            "the function commit_transaction in the database does not belong to this program".to_owned(),
+        ),
     };
     Err(StoreError::new(kind, why))
 }

@@ -1,4 +1,4 @@
-//! The store.
+//! The store in PostgreSQL.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -12,25 +12,25 @@ use crate::{PostgresOptions, schema, statements};
 /// Records in one schema of a PostgreSQL database, for any number of nodes.
 ///
 /// Every call has a deadline. When it passes, or when a connection breaks, the call is
-/// [`Unavailable`](fleetcert_store::StoreErrorKind::Unavailable), and whether a commit was made is not known. What only
-/// reads is asked once more, before the same deadline and on a new connection, where the server closed one that was kept.
-/// A call that is dropped after it was sent runs to its end in the server.
+/// [`Unavailable`](fleetcert_store::StoreErrorKind::Unavailable), and it is unknown whether a commit took effect. If
+/// the server closed a reused connection, a read is repeated on a new one before the same deadline. A call that is
+/// dropped after it was sent runs to its end in the server.
 ///
-/// The store holds a bounded number of connections and opens them when they are needed: call it inside a runtime of
-/// tokio. Close it with [`close`](Self::close) where the server should not find its connections broken.
+/// The store opens a bounded number of connections on demand: call it inside a tokio runtime. Call
+/// [`close`](Self::close) at the end, so that the server's log shows no broken connections.
 pub struct PostgresStore {
     pool: Pool,
 }
 
 impl PostgresStore {
-    /// Connects, and makes the schema and its tables if there are none. Nodes may do so at the same time.
+    /// Connects, and creates the schema and its tables if they are missing. Several nodes may do so at the same time.
     ///
-    /// The role must own the schema, or may create one in the database when it is not there.
+    /// The role must own the schema, or may create one in the database if it is missing.
     ///
     /// # Errors
-    /// `Unavailable` when the server does not answer, refuses the password, or cannot prove that it is the named one.
-    /// `Corrupt` when the schema is another program's, or of a newer version of this one: it is left as it is.
-    /// `InvalidInput` when an option cannot be used, as a root certificate that is none.
+    /// `Unavailable` if the server does not answer, rejects the password, or cannot prove its identity. `Corrupt` if
+    /// the schema belongs to another program or to a newer version of this one; it stays unchanged. `InvalidInput` if
+    /// an option is invalid, such as a file without a root certificate.
     pub async fn connect(options: PostgresOptions) -> Result<Self, StoreError> {
         let store = Self { pool: Pool::new(&options) };
         let prepared = store.prepare(&options.schema).await;
@@ -42,11 +42,11 @@ impl PostgresStore {
 
     async fn prepare(&self, schema: &str) -> Result<(), StoreError> {
         let mut session = self.pool.session().await?;
-        let outcome = self.pool.in_time(schema::prepare(session.connection(), schema)).await;
+        let outcome = self.pool.within_deadline(schema::prepare(session.connection(), schema)).await;
         session.end(outcome)
     }
 
-    /// Closes the connections: those in use when their call has ended. Every later call is `Unavailable`.
+    /// Closes the connections; those in use when their call has ended. Every later call is `Unavailable`.
     pub async fn close(&self) {
         self.pool.close().await;
     }
@@ -69,7 +69,7 @@ impl Store for PostgresStore {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<Record>, StoreError> {
-        // No key is empty, so the empty text stands before all of them.
+        // No key is empty, so the empty text sorts before all of them.
         let after = after.unwrap_or_default();
         self.pool
             .reading(|mut session| async move {
@@ -82,7 +82,7 @@ impl Store for PostgresStore {
     async fn commit(&self, transaction: Transaction) -> Result<Version, StoreError> {
         transaction.require_bounds()?;
         let mut session = self.pool.session().await?;
-        let outcome = self.pool.in_time(statements::commit(session.connection(), &transaction)).await;
+        let outcome = self.pool.within_deadline(statements::commit(session.connection(), &transaction)).await;
         session.end(outcome)
     }
 
@@ -94,8 +94,10 @@ impl Store for PostgresStore {
         limit: usize,
     ) -> Result<Vec<Record>, StoreError> {
         let mut session = self.pool.session().await?;
-        let outcome =
-            self.pool.in_time(statements::claim(session.connection(), collection, now, until, limit)).await;
+        let outcome = self
+            .pool
+            .within_deadline(statements::claim(session.connection(), collection, now, until, limit))
+            .await;
         session.end(outcome)
     }
 

@@ -1,7 +1,7 @@
 //! The conformance suite: checks every promise of [`Store`], for implementers of other stores.
 //!
-//! The checks of concurrency run on several operating-system threads, so that a store without a lock fails them even
-//! where it never waits.
+//! The concurrency checks run on several operating-system threads, so that a store without a lock fails them even if
+//! it never waits.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -26,7 +26,7 @@ const THINGS: Collection = Collection::new("conformance");
 const OTHERS: Collection = Collection::new("conformance-other");
 const START: SystemTime = SystemTime::UNIX_EPOCH;
 
-/// A promise of [`Store`] that the store under test does not keep.
+/// A promise of [`Store`] that the store under test breaks.
 #[derive(Debug)]
 pub struct Broken {
     check: &'static str,
@@ -41,26 +41,26 @@ impl fmt::Display for Broken {
 
 impl std::error::Error for Broken {}
 
-/// Runs every check on an empty store. It leaves records in collections whose names begin with `conformance`.
+/// Runs every check on an empty store. Leaves records in collections whose names begin with `conformance`.
 ///
-/// Call it inside a runtime of tokio: the checks of concurrency run on threads of their own, which use this runtime.
+/// Must be called inside a tokio runtime: the concurrency checks run on their own threads and use this runtime.
 ///
 /// # Errors
-/// The first promise that is not kept.
+/// The first broken promise.
 pub async fn check(store: Arc<dyn Store>) -> Result<(), Broken> {
-    alone(&*store).await?;
+    check_one_caller(&*store).await?;
     threads::check(&store).await
 }
 
-/// The checks with one caller.
-async fn alone(store: &dyn Store) -> Result<(), Broken> {
-    named("a record is written once and read back", write_once(store).await)?;
-    named("an old version is a conflict and changes nothing", old_version(store).await)?;
-    named("a transaction is made as a whole or not at all", all_or_nothing(store).await)?;
-    named("a deleted record's version never comes again", no_version_again(store).await)?;
-    named("pages follow the keys", pages(store).await)?;
-    named("a claim is a lease", lease(store).await)?;
-    named("a transaction above the bounds is refused", bounds(store).await)
+/// Runs the checks with one caller.
+async fn check_one_caller(store: &dyn Store) -> Result<(), Broken> {
+    named("a record is created once and read back", write_once(store).await)?;
+    named("a write with an old version conflicts and changes nothing", old_version(store).await)?;
+    named("a transaction takes effect as a whole or not at all", all_or_nothing(store).await)?;
+    named("the version of a deleted record is never reused", no_version_again(store).await)?;
+    named("pages are in key order", pages(store).await)?;
+    named("a claim is an exclusive lease", lease(store).await)?;
+    named("a transaction over the limits is rejected", bounds(store).await)
 }
 
 type Outcome = Result<(), Box<dyn std::error::Error + Send + Sync>>;
@@ -80,38 +80,35 @@ fn put(key: &str, expect: Expect, value: &str, due: Option<SystemTime>) -> Trans
 async fn write_once(store: &dyn Store) -> Outcome {
     require(store.read(THINGS, "once").await?.is_none(), "an empty store holds a record")?;
     let version = store.commit(put("once", Expect::Absent, "1", None)).await?;
-    let record = store.read(THINGS, "once").await?.ok_or("what was written is not there")?;
+    let record = store.read(THINGS, "once").await?.ok_or("the written record is missing")?;
     require(
         record.version == version && record.value == b"1" && record.due.is_none(),
-        "it came back changed",
+        "the record was changed",
     )?;
-    require(store.read(OTHERS, "once").await?.is_none(), "it is in another collection too")?;
+    require(store.read(OTHERS, "once").await?.is_none(), "the record is in another collection too")?;
     let again = store.commit(put("once", Expect::Absent, "2", None)).await;
-    require(again.is_err_and(|error| error.is_conflict()), "it could be made twice")
+    require(again.is_err_and(|error| error.is_conflict()), "the record could be created twice")
 }
 
 async fn old_version(store: &dyn Store) -> Outcome {
     let first = store.commit(put("cas", Expect::Absent, "1", None)).await?;
     let second = store.commit(put("cas", Expect::Version(first), "2", None)).await?;
-    require(second > first, "the version did not grow")?;
+    require(second > first, "the version did not increase")?;
     let late = store.commit(put("cas", Expect::Version(first), "late", None)).await;
     require(late.is_err_and(|error| error.is_conflict()), "an old version was accepted")?;
-    let record = store.read(THINGS, "cas").await?.ok_or("the record is gone")?;
-    require(record.value == b"2", "a refused write changed the record")
+    let record = store.read(THINGS, "cas").await?.ok_or("the record is missing")?;
+    require(record.value == b"2", "a rejected write changed the record")
 }
 
 async fn all_or_nothing(store: &dyn Store) -> Outcome {
     let both = put("left", Expect::Absent, "1", None).put(OTHERS, "right", Expect::Absent, vec![1], None);
     store.commit(both.clone()).await?;
     let half = put("new", Expect::Absent, "1", None).check(OTHERS, "right", Expect::Absent);
-    require(
-        store.commit(half).await.is_err_and(|error| error.is_conflict()),
-        "a failed check was passed over",
-    )?;
-    require(store.read(THINGS, "new").await?.is_none(), "a part of a refused transaction was made")?;
+    require(store.commit(half).await.is_err_and(|error| error.is_conflict()), "a failed check was ignored")?;
+    require(store.read(THINGS, "new").await?.is_none(), "part of a rejected transaction took effect")?;
     let gone = Transaction::new().delete(THINGS, "left", Expect::Any).delete(OTHERS, "right", Expect::Any);
     store.commit(gone).await?;
-    require(store.read(OTHERS, "right").await?.is_none(), "a deleted record is there")
+    require(store.read(OTHERS, "right").await?.is_none(), "a deleted record still exists")
 }
 
 async fn no_version_again(store: &dyn Store) -> Outcome {
@@ -119,7 +116,7 @@ async fn no_version_again(store: &dyn Store) -> Outcome {
     store.commit(Transaction::new().delete(THINGS, "aba", Expect::Version(first))).await?;
     store.commit(put("aba", Expect::Absent, "1", None)).await?;
     let late = store.commit(put("aba", Expect::Version(first), "late", None)).await;
-    require(late.is_err_and(|error| error.is_conflict()), "a version came again")
+    require(late.is_err_and(|error| error.is_conflict()), "a version was reused")
 }
 
 async fn pages(store: &dyn Store) -> Outcome {
@@ -131,7 +128,7 @@ async fn pages(store: &dyn Store) -> Outcome {
     require(first == ["a", "b"], "the first page is not the first two keys")?;
     let second: Vec<_> =
         store.page(pages, Some("b"), 2).await?.into_iter().map(|record| record.key).collect();
-    require(second == ["c"], "the second page does not go on behind the first")
+    require(second == ["c"], "the second page does not start after the first")
 }
 
 async fn lease(store: &dyn Store) -> Outcome {
@@ -140,23 +137,20 @@ async fn lease(store: &dyn Store) -> Outcome {
     let make = |key: &str, due| Transaction::new().put(work, key, Expect::Any, vec![], Some(at(due)));
     store.commit(make("later", 20)).await?;
     store.commit(make("sooner", 10)).await?;
-    require(
-        store.claim(work, at(9), at(60), 9).await?.is_empty(),
-        "a record was handed out before it was due",
-    )?;
+    require(store.claim(work, at(9), at(60), 9).await?.is_empty(), "a record was claimed before it was due")?;
     require(store.count_due(work, at(20), 9).await? == 1, "the count of due records is wrong")?;
     let claimed = store.claim(work, at(30), at(60), 1).await?;
-    require(claimed.len() == 1 && claimed[0].key == "sooner", "the longest due was not first")?;
+    require(claimed.len() == 1 && claimed[0].key == "sooner", "the record due first was not claimed first")?;
     let stale = claimed[0].version;
-    require(store.claim(work, at(30), at(60), 9).await?.len() == 1, "a leased record was handed out again")?;
+    require(store.claim(work, at(30), at(60), 9).await?.len() == 1, "a leased record was claimed again")?;
     let second = store.claim(work, at(60), at(90), 9).await?;
     require(second.len() == 2, "a lease did not end")?;
     let late = Transaction::new().delete(work, "sooner", Expect::Version(stale));
     require(
         store.commit(late).await.is_err_and(|error| error.is_conflict()),
-        "an old lease could still write",
+        "an expired lease could still write",
     )?;
-    let fence = second.iter().find(|record| record.key == "sooner").ok_or("the record is gone")?.version;
+    let fence = second.iter().find(|record| record.key == "sooner").ok_or("the record is missing")?.version;
     store.commit(Transaction::new().delete(work, "sooner", Expect::Version(fence))).await?;
     Ok(())
 }
@@ -168,7 +162,7 @@ async fn bounds(store: &dyn Store) -> Outcome {
         let refused = store.commit(transaction).await;
         require(
             refused.is_err_and(|error| error.kind() == StoreErrorKind::InvalidInput),
-            "a transaction over the bounds was made",
+            "a transaction over the limits was committed",
         )?;
     }
     Ok(())

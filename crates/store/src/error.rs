@@ -1,42 +1,42 @@
-//! What can go wrong with a store, by outcome.
+//! Errors of stores.
 
 use std::fmt;
 
 type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
 
-/// A store did not do what was asked.
+/// The error of a store.
 #[derive(Debug)]
 pub struct StoreError {
     kind: StoreErrorKind,
     source: Source,
 }
 
-/// What the failure means to the caller.
+/// What a store error means to the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StoreErrorKind {
-    /// A record was not as expected; nothing was written. Read again and decide anew.
+    /// A record did not match the expectation; nothing was written. Read again and decide again.
     Conflict,
-    /// The database does not answer, or is full. Whether a commit was made is not known: read before acting.
+    /// The database does not answer, or is full. It is unknown whether a commit took effect: read before acting.
     Unavailable,
-    /// The database holds what this version of the program cannot read.
+    /// The database holds data that this version of the program cannot read.
     Corrupt,
-    /// The request is over a bound.
+    /// The request exceeds a limit.
     InvalidInput,
 }
 
 impl StoreError {
-    /// An error of `kind` caused by `source`.
+    /// Returns an error of `kind` caused by `source`.
     pub fn new(kind: StoreErrorKind, source: impl Into<Source>) -> Self {
         Self { kind, source: source.into() }
     }
 
-    /// What the failure means.
+    /// Returns what the error means.
     pub fn kind(&self) -> StoreErrorKind {
         self.kind
     }
 
-    /// Whether a record was not as expected.
+    /// Returns whether a record did not match the expectation.
     pub fn is_conflict(&self) -> bool {
         self.kind == StoreErrorKind::Conflict
     }
@@ -45,10 +45,10 @@ impl StoreError {
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let outcome = match self.kind {
-            StoreErrorKind::Conflict => "a record changed meanwhile",
+            StoreErrorKind::Conflict => "a record was changed by another writer",
             StoreErrorKind::Unavailable => "the store does not answer",
-            StoreErrorKind::Corrupt => "the store holds what cannot be read",
-            StoreErrorKind::InvalidInput => "the store does not take this",
+            StoreErrorKind::Corrupt => "the store holds data that this program cannot read",
+            StoreErrorKind::InvalidInput => "the store rejected the request",
         };
         write!(f, "{outcome}: {}", self.source)
     }

@@ -1,13 +1,13 @@
-//! Durable records with compare-and-set, leases and one trait: in memory and SQLite.
+//! Durable records with compare-and-set and leases: one trait, in memory and in SQLite.
 //!
-//! For whoever keeps the state of a control server, and for whoever brings another database. A [`Store`] holds
-//! [`Record`]s in [`Collection`]s and does not know what they mean. It gives four things:
-//! * **All or nothing.** A [`Transaction`] of checks and writes is made as a whole or not at all.
-//! * **Compare-and-set.** Each write says which [`Version`] it expects; a write that is based on old news is a
+//! Use it to keep the state of a control server. To use another database, implement [`Store`]. A store holds
+//! [`Record`]s in [`Collection`]s and does not know what they mean. It provides:
+//! * **Transactions.** A [`Transaction`] of checks and writes takes effect as a whole or not at all.
+//! * **Compare-and-set.** Each write names the [`Version`] that it expects; a write based on an outdated read is a
 //!   conflict.
-//! * **Leases.** [`Store::claim`] hands out what is due, once. The version of the claimed record is the fence:
-//!   whoever comes back after his lease has passed on finds his version gone and his writes refused.
-//! * **Pages and counts** that are bounded, so that a million records are no trouble.
+//! * **Leases.** [`Store::claim`] returns each due record to one caller. The version of the claimed record is the
+//!   fence: a worker that returns after losing its lease finds the version changed; all its writes fail.
+//! * **Bounded pages and counts,** so that a collection of a million records is no problem.
 //!
 //! ```
 //! use fleetcert_store::{Collection, Expect, MemoryStore, Store, Transaction};
@@ -15,9 +15,11 @@
 //! # runtime.block_on(async {
 //! const LABELS: Collection = Collection::new("label");
 //! let store = MemoryStore::new();
-//! let take = Transaction::new().put(LABELS, "xi8qz", Expect::Absent, b"device 1".to_vec(), None);
+//! let take = Transaction::new()
+//!     .put(LABELS, "xi8qz", Expect::Absent, b"device 1".to_vec(), None);
 //! store.commit(take.clone()).await?;
-//! assert!(store.commit(take).await.unwrap_err().is_conflict(), "a label is given out once");
+//! let second = store.commit(take).await;
+//! assert!(second.unwrap_err().is_conflict(), "the label is taken");
 //! # Ok::<(), fleetcert_store::StoreError>(()) }).unwrap();
 //! ```
 

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use crate::record::{from_millis, to_millis};
 use crate::{Action, Collection, Expect, Record, Store, StoreError, StoreErrorKind, Transaction, Version};
 
-/// Records in memory, for tests and for state that may be lost with the process.
+/// A store in memory, for tests and for state that may be lost with the process.
 ///
 /// ```
 /// use fleetcert_store::{Collection, Expect, MemoryStore, Store, Transaction};
@@ -43,12 +43,12 @@ pub(crate) struct Records {
 #[derive(Clone, Debug, Default)]
 struct Table {
     records: BTreeMap<String, Record>,
-    /// Due time and key of every record that has one.
+    /// Due time and key of every record with a due time.
     due: BTreeSet<(i64, String)>,
 }
 
 impl MemoryStore {
-    /// Returns a store without records.
+    /// Returns an empty store.
     pub fn new() -> Self {
         Self::default()
     }

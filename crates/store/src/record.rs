@@ -1,19 +1,19 @@
-//! What is stored.
+//! Records, their collections and versions.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-/// A named set of records. The name is part of a program, never of its input.
+/// A named set of records. The name is a constant of the program, never input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Collection(&'static str);
 
 impl Collection {
-    /// The collection called `name`.
+    /// Returns the collection called `name`.
     pub const fn new(name: &'static str) -> Self {
         Self(name)
     }
 
-    /// Its name.
+    /// Returns the name.
     pub const fn as_str(self) -> &'static str {
         self.0
     }
@@ -25,21 +25,21 @@ impl fmt::Display for Collection {
     }
 }
 
-/// The number of the transaction that wrote a record last.
+/// The number of the transaction that last wrote a record.
 ///
-/// It grows with every transaction of the whole store and never comes again, also when a record is deleted and
-/// made anew. So it serves as the fence of a lease.
+/// It increases with every transaction of the whole store and is never reused, even if a record is deleted and created
+/// again. This makes it the fence of a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version(pub(crate) i64);
 
 impl Version {
-    /// The version of this number. For those who write a [`Store`](crate::Store): a caller has only those that a
-    /// store gave him.
+    /// Returns the version with this number, for implementers of a [`Store`](crate::Store). Callers use only versions
+    /// that a store returned.
     pub const fn from_number(number: i64) -> Self {
         Self(number)
     }
 
-    /// Its number, as a database keeps it.
+    /// Returns the number, as a database stores it.
     pub const fn number(self) -> i64 {
         self.0
     }
@@ -48,18 +48,18 @@ impl Version {
 /// One stored record.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Record {
-    /// Its key, unique in its collection.
+    /// Key, unique in the collection.
     pub key: String,
-    /// The transaction that wrote it last.
+    /// Transaction that last wrote the record.
     pub version: Version,
-    /// When it wants to be claimed, to the millisecond; `None` for never.
+    /// Time from which the record can be claimed, in milliseconds precision; `None` for never.
     pub due: Option<SystemTime>,
-    /// What it holds.
+    /// Value.
     pub value: Vec<u8>,
 }
 
 impl fmt::Debug for Record {
-    /// Shows the length of the value, not the value: it may hold what no log should.
+    /// Shows the length of the value instead of the value, which may hold a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Record")
             .field("key", &self.key)
@@ -70,8 +70,8 @@ impl fmt::Debug for Record {
     }
 }
 
-/// Milliseconds since 1970, as the databases keep time; times out of reach are brought to the nearest end.
-/// For those who write a [`Store`](crate::Store).
+/// Returns milliseconds since 1970, as databases store times. A time out of range becomes the nearest end of the
+/// range. For implementers of a [`Store`](crate::Store).
 pub fn to_millis(time: SystemTime) -> i64 {
     match time.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(after) => i64::try_from(after.as_millis()).unwrap_or(i64::MAX),
@@ -79,8 +79,8 @@ pub fn to_millis(time: SystemTime) -> i64 {
     }
 }
 
-/// The time that [`to_millis`] kept; what a foreign row holds beyond the range of time becomes 1970.
-/// For those who write a [`Store`](crate::Store).
+/// Returns the time that [`to_millis`] converted. A number beyond the range of `SystemTime` becomes 1970. For
+/// implementers of a [`Store`](crate::Store).
 pub fn from_millis(millis: i64) -> SystemTime {
     let distance = Duration::from_millis(millis.unsigned_abs());
     let epoch = SystemTime::UNIX_EPOCH;
@@ -95,12 +95,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn times_come_back(millis in -100_000_000_000_000i64..100_000_000_000_000) {
+        fn times_survive_a_round_trip(millis in -100_000_000_000_000i64..100_000_000_000_000) {
             prop_assert_eq!(to_millis(from_millis(millis)), millis);
         }
 
         #[test]
-        fn no_row_panics(millis: i64) {
+        fn arbitrary_numbers_do_not_panic(millis: i64) {
             from_millis(millis);
         }
     }

@@ -8,18 +8,45 @@ use async_trait::async_trait;
 
 use crate::{Collection, Record, StoreError, Transaction, Version};
 
-/// Durable records. Implementers write these five methods and run
+/// Durable records. To implement a store, write these five methods and run
 /// [`conformance::check`](crate::conformance::check).
+///
+/// A claim and the version that fences it:
+///
+/// ```
+/// use fleetcert_store::{Collection, Expect, MemoryStore, Store, Transaction};
+/// use std::time::{Duration, SystemTime};
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+/// # runtime.block_on(async {
+/// const ORDERS: Collection = Collection::new("order");
+/// let (store, now) = (MemoryStore::new(), SystemTime::UNIX_EPOCH);
+/// let order = b"wanted".to_vec();
+/// let add = Transaction::new().put(ORDERS, "7", Expect::Absent, order, Some(now));
+/// store.commit(add).await?;
+///
+/// let lease = Duration::from_secs(60);
+/// let late = store.claim(ORDERS, now, now + lease, 10).await?.remove(0);
+/// // The first worker hangs; its lease ends, and another one takes over.
+/// let now = now + lease;
+/// let claimed = store.claim(ORDERS, now, now + lease, 10).await?.remove(0);
+///
+/// let finish = |expect| Transaction::new().delete(ORDERS, "7", expect);
+/// let fenced = store.commit(finish(Expect::Version(late.version))).await;
+/// assert!(fenced.unwrap_err().is_conflict());
+/// store.commit(finish(Expect::Version(claimed.version))).await?;
+/// # Ok::<(), fleetcert_store::StoreError>(()) }).unwrap();
+/// ```
 #[async_trait]
 pub trait Store: Send + Sync + fmt::Debug {
-    /// The record of this key, if there is one.
+    /// Returns the record with this key, if there is one.
     ///
     /// # Errors
     /// `Unavailable` or `Corrupt`.
     async fn read(&self, collection: Collection, key: &str) -> Result<Option<Record>, StoreError>;
 
-    /// Up to `limit` records in the order of their keys, beginning behind `after`. For the next page, give the
-    /// last key of this one.
+    /// Returns up to `limit` records in key order, starting after `after`. For the next page, pass the last key of
+    /// this one.
     ///
     /// # Errors
     /// As for [`read`](Self::read).
@@ -30,23 +57,24 @@ pub trait Store: Send + Sync + fmt::Debug {
         limit: usize,
     ) -> Result<Vec<Record>, StoreError>;
 
-    /// Makes all checks and writes, or none. What was written is durable before this returns.
+    /// Makes all checks and writes, or none. The writes are durable before this returns.
     ///
-    /// **Concurrency.** Transactions are serial: none sees a part of another.
+    /// **Concurrency.** Transactions are serializable: none sees a part of another.
     ///
-    /// **Cancellation.** A dropped call was made as a whole or not at all; read to find out.
+    /// **Cancellation.** If the call is dropped, the transaction takes effect as a whole or not at all; read to find
+    /// out.
     ///
     /// # Errors
-    /// `Conflict` when a record is not as expected: nothing was written. `Unavailable`: unknown whether it was
-    /// written. `InvalidInput` above the bounds of [`Transaction`].
+    /// `Conflict` if a record does not match its expectation; nothing was written. `Unavailable`: it is unknown
+    /// whether the transaction took effect. `InvalidInput` over the limits of [`Transaction`].
     async fn commit(&self, transaction: Transaction) -> Result<Version, StoreError>;
 
-    /// Hands out up to `limit` records that are due at `now`, the longest due first, and makes each due again
-    /// at `until`. Nobody else gets them before. The caller's writes expect the versions that he gets here: a
-    /// claim is a lease, and its version is the fence.
+    /// Claims up to `limit` records that are due at `now`, those due longest first, and makes each due again at
+    /// `until`. No other caller gets them earlier. A claim is a lease, and its version is the fence: writes must
+    /// expect the versions that this call returned.
     ///
     /// # Errors
-    /// As for [`read`](Self::read). If the call fails or is dropped, the records come back at `until`.
+    /// As for [`read`](Self::read). If the call fails or is dropped, the records may be claimed until `until`.
     async fn claim(
         &self,
         collection: Collection,
@@ -55,7 +83,7 @@ pub trait Store: Send + Sync + fmt::Debug {
         limit: usize,
     ) -> Result<Vec<Record>, StoreError>;
 
-    /// How many records are due before `time`, counted up to `limit`. For a place in a queue.
+    /// Returns the number of records due before `time`, counting up to `limit`. Gives the position in a queue.
     ///
     /// # Errors
     /// As for [`read`](Self::read).

@@ -1,10 +1,23 @@
-//! What is asked of a store at once.
+//! Transactions: checks and writes.
 
 use std::time::SystemTime;
 
 use crate::{Collection, StoreError, StoreErrorKind, Version};
 
-/// Checks and writes that are made together or not at all.
+/// Checks and writes that take effect together or not at all.
+///
+/// Builder methods add one check, write or deletion each. No record may appear twice.
+///
+/// ```
+/// use fleetcert_store::{Collection, Expect, Transaction};
+///
+/// const DEVICES: Collection = Collection::new("device");
+/// const LABELS: Collection = Collection::new("label");
+/// let enrol = Transaction::new()
+///     .put(DEVICES, "1", Expect::Absent, b"xi8qz".to_vec(), None)
+///     .put(LABELS, "xi8qz", Expect::Absent, b"1".to_vec(), None);
+/// assert_eq!(enrol.writes().len(), 2);
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Transaction {
     writes: Vec<Write>,
@@ -13,62 +26,62 @@ pub struct Transaction {
 /// One check or write.
 #[derive(Clone)]
 pub struct Write {
-    /// Where.
+    /// Collection of the record.
     pub collection: Collection,
-    /// Which record.
+    /// Key of the record.
     pub key: String,
-    /// In which state the record must be.
+    /// State that the record must have.
     pub expect: Expect,
-    /// What happens to it.
+    /// Change to make.
     pub action: Action,
 }
 
-/// In which state a record must be for a transaction to go through.
+/// The state that a record must have for the transaction to take effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expect {
-    /// There is none.
+    /// The record does not exist.
     Absent,
-    /// It is there, last written by this transaction.
+    /// The record was last written by this transaction.
     Version(Version),
-    /// Whatever it is.
+    /// Any state.
     Any,
 }
 
-/// What happens to a record.
+/// The change that a transaction makes to a record.
 #[derive(Clone)]
 pub enum Action {
-    /// Nothing: the expectation alone counts.
+    /// No change: only the expectation is checked.
     Check,
-    /// It is made, or replaced.
+    /// The record is created or replaced.
     Put {
-        /// What it holds from now on.
+        /// New value.
         value: Vec<u8>,
-        /// When it wants to be claimed.
+        /// Time from which the record can be claimed; `None` for never.
         due: Option<SystemTime>,
     },
-    /// It is deleted; deleting what is not there is no error.
+    /// The record is deleted, if it exists.
     Delete,
 }
 
 impl Transaction {
-    /// The most writes of one transaction.
+    /// Maximum writes of one transaction.
     pub const MAX_WRITES: usize = 256;
-    /// The most octets of a key.
+    /// Maximum octets of a key.
     pub const MAX_KEY: usize = 512;
-    /// The most octets of a value.
+    /// Maximum octets of a value.
     pub const MAX_VALUE: usize = 1 << 20;
 
-    /// A transaction that does nothing yet.
+    /// Returns an empty transaction.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a check: the record must be as expected.
+    /// Adds a check: the record must match `expect`.
     pub fn check(self, collection: Collection, key: impl Into<String>, expect: Expect) -> Self {
         self.with(collection, key.into(), expect, Action::Check)
     }
 
-    /// Adds a write: the record holds `value` and is due at `due`.
+    /// Adds a write: the record gets `value` and the time `due`.
     pub fn put(
         self,
         collection: Collection,
@@ -90,30 +103,30 @@ impl Transaction {
         self
     }
 
-    /// Its checks and writes, in order. For those who write a [`Store`](crate::Store).
+    /// Returns the checks and writes in order, for implementers of a [`Store`](crate::Store).
     pub fn writes(&self) -> &[Write] {
         &self.writes
     }
 
-    /// Refuses what is over the bounds. For those who write a [`Store`](crate::Store).
+    /// Checks the limits, for implementers of a [`Store`](crate::Store).
     ///
     /// # Errors
-    /// [`StoreErrorKind::InvalidInput`] above a bound, or when one record is named twice.
+    /// [`StoreErrorKind::InvalidInput`] over a limit, or if a record appears twice.
     pub fn require_bounds(&self) -> Result<(), StoreError> {
         let invalid = |why: &'static str| Err(StoreError::new(StoreErrorKind::InvalidInput, why));
         if self.writes.len() > Self::MAX_WRITES {
-            return invalid("a transaction has at most 256 writes");
+            return invalid("the transaction has more than 256 writes");
         }
         for (index, write) in self.writes.iter().enumerate() {
             if write.key.is_empty() || write.key.len() > Self::MAX_KEY {
-                return invalid("a key has 1 to 512 octets");
+                return invalid("a key must have 1 to 512 octets");
             }
             if matches!(&write.action, Action::Put { value, .. } if value.len() > Self::MAX_VALUE) {
-                return invalid("a value has at most 1 MiB");
+                return invalid("a value is larger than 1 MiB");
             }
             let same = |other: &Write| other.collection == write.collection && other.key == write.key;
             if self.writes[..index].iter().any(same) {
-                return invalid("a transaction names each record once");
+                return invalid("the transaction names a record twice");
             }
         }
         Ok(())
@@ -132,7 +145,7 @@ impl std::fmt::Debug for Write {
 }
 
 impl std::fmt::Debug for Action {
-    /// Names the action and shows no value: it may hold what no log should.
+    /// Shows the action without its value, which may hold a secret.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Check => "Check",

@@ -1,6 +1,7 @@
-//! The gate beside x509-parser and rcgen, all in one run: `cargo bench -p fleetcert-x509 --bench gate`.
+//! Compares the gate with x509-parser and rcgen in one run: `cargo bench -p fleetcert-x509 --bench gate`.
 //!
-//! What is compared takes turns, so that the load of the machine falls on all alike; the median of the turns counts.
+//! The candidates take turns, so that the load of the machine affects all alike; the result is the median of the
+//! turns.
 
 #![allow(
     clippy::unwrap_used,
@@ -23,12 +24,12 @@ use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::prelude::FromDer;
 
 const TURNS: usize = 41;
-/// So long one turn takes, at least.
+/// Minimum duration of a turn.
 const TURN: Duration = Duration::from_millis(8);
 
 type Work<'a> = (&'a str, Box<dyn Fn() + 'a>);
 
-/// The median time of each, in nanoseconds.
+/// Returns the median time of each candidate, in nanoseconds.
 fn medians(works: &[Work<'_>]) -> Vec<f64> {
     let mut times = vec![Vec::new(); works.len()];
     for _ in 0..TURNS {
@@ -67,7 +68,7 @@ fn gate(row: &Row) -> impl Fn() + use<> {
 }
 
 fn main() {
-    println!("P-256, the whole of it, beside others:");
+    println!("P-256, all checks, beside others:");
     let p256 = row("good", "openssl-p256-der");
     let der = p256.bytes.clone().into();
     let of_p256 = show(&[
@@ -81,15 +82,18 @@ fn main() {
             }),
         ),
         (
-            "rcgen, which verifies as it parses",
+            "rcgen, parse and verify",
             Box::new(|| {
                 black_box(CertificateSigningRequestParams::from_der(black_box(&der)).unwrap());
             }),
         ),
     ]);
-    println!("this gate takes {:.2} times the quicker of the two", of_p256[0] / of_p256[1].min(of_p256[2]));
+    println!(
+        "this gate takes {:.2} times as long as the faster of the two",
+        of_p256[0] / of_p256[1].min(of_p256[2])
+    );
 
-    println!("\nGood ones through the whole gate:");
+    println!("\nValid CSRs, all checks:");
     let files = [
         ("P-384", "openssl-p384.pem"),
         ("RSA-2048, all checks", "openssl-rsa2048.pem"),
@@ -100,14 +104,14 @@ fn main() {
     let good = files.map(|(what, file)| (what, Box::new(gate(&row("good", file))) as Box<dyn Fn()>));
     show(&good);
 
-    println!("\nHostile ones:");
+    println!("\nHostile CSRs:");
     let files = [
-        ("16 KiB and more", "01-too-large.der"),
+        ("over 16 KiB", "01-too-large.der"),
         ("a byte after the end", "03-after-byte"),
         ("3,500 levels", "04-deep-subject"),
         ("a point off the curve", "11-off-curve"),
-        ("a letter changed, P-256", "08-name-changed"),
-        ("2,000 names, signed well", "23-2000-names"),
+        ("one letter changed, P-256", "08-name-changed"),
+        ("2,000 names, validly signed", "23-2000-names"),
         ("RSA-4096 with close primes", "14-close-4096"),
         ("RSA-2048 of ROCA", "15-roca.der"),
         ("RSA-8192", "09-rsa-8192"),

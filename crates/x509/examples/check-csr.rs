@@ -1,11 +1,11 @@
-//! Asks the gate about files:
+//! Checks files with the gate:
 //!
 //! ```text
 //! check-csr [--name NAME]... [--policy device|lets_encrypt] [--rsa] [--blocklist LIST] FILE...
 //! ```
 //!
-//! Prints `FILE ok` or `FILE code: sentence`, a line for each. Ends with 1 if any is refused, with 2 if it was not
-//! called rightly. `--name` is a granted name or wildcard: the CSR must have all of them and no others.
+//! Prints `FILE ok` or `FILE code: sentence`, one line per file. Ends with 1 if any file is refused, with 2 for wrong
+//! arguments. `--name` is a granted name or wildcard: the CSR must have all of them and no others.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is a program")]
 
@@ -18,12 +18,12 @@ use fleetcert_x509::{BlockedKeys, CsrPolicy, KeyKind, NameGrant, VerifiedCsr};
 
 const USAGE: &str =
     "check-csr [--name NAME]... [--policy device|lets_encrypt] [--rsa] [--blocklist LIST] FILE...";
-/// More than the gate takes.
-const MOST: u64 = 64 * 1024;
+/// Octets to read, more than the gate accepts.
+const MAX_READ: u64 = 64 * 1024;
 
 fn main() -> ExitCode {
-    let (policy, files) = match called(std::env::args().skip(1)) {
-        Ok(called) => called,
+    let (policy, files) = match parse_arguments(std::env::args().skip(1)) {
+        Ok(arguments) => arguments,
         Err(what) => {
             eprintln!("{what}\n{USAGE}");
             return ExitCode::from(2);
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
     if all_passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn called(mut arguments: impl Iterator<Item = String>) -> Result<(CsrPolicy, Vec<String>), String> {
+fn parse_arguments(mut arguments: impl Iterator<Item = String>) -> Result<(CsrPolicy, Vec<String>), String> {
     let (mut names, mut files) = (Vec::<Identifier>::new(), Vec::new());
     let (mut preset, mut rsa, mut lists) = (CsrPolicy::device(), false, Vec::new());
     while let Some(argument) = arguments.next() {
@@ -59,19 +59,19 @@ fn called(mut arguments: impl Iterator<Item = String>) -> Result<(CsrPolicy, Vec
                 preset = match value()?.as_str() {
                     "device" => CsrPolicy::device(),
                     "lets_encrypt" => CsrPolicy::lets_encrypt(),
-                    other => return Err(format!("there is no policy {other}")),
+                    other => return Err(format!("unknown policy {other}")),
                 }
             }
             "--rsa" => rsa = true,
             "--blocklist" => {
                 lists.push(BlockedKeys::from_file(value()?).map_err(|error| error.to_string())?);
             }
-            option if option.starts_with("--") => return Err(format!("there is no option {option}")),
+            option if option.starts_with("--") => return Err(format!("unknown option {option}")),
             _ => files.push(argument),
         }
     }
     if files.is_empty() {
-        return Err("no file is given".to_owned());
+        return Err("no FILE is given".to_owned());
     }
     let mut policy = if rsa { preset.with_keys(&KeyKind::ALL) } else { preset };
     for list in lists {
@@ -86,6 +86,6 @@ fn called(mut arguments: impl Iterator<Item = String>) -> Result<(CsrPolicy, Vec
 
 fn read(file: &str) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    std::fs::File::open(file)?.take(MOST).read_to_end(&mut bytes)?;
+    std::fs::File::open(file)?.take(MAX_READ).read_to_end(&mut bytes)?;
     Ok(bytes)
 }

@@ -1,4 +1,4 @@
-//! Writes the table in `docs/csr-gate.md` anew: the hostile corpus before x509-parser and rcgen.
+//! Updates the table in `docs/csr-gate.md`: the hostile corpus checked by the gate, x509-parser and rcgen.
 
 #[path = "../tests/corpus/rows.rs"]
 #[allow(dead_code, reason = "only the rows are needed, not what the gate says")]

@@ -1,4 +1,4 @@
-//! How ACME names a certificate.
+//! The identifier of a certificate in ACME.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,7 +12,7 @@ use crate::X509Error;
 /// The identifier of a certificate in ACME renewal information (RFC 9773 section 4.1): the key identifier of the
 /// issuer and the serial number. It is also the value of `replaces` in an order.
 ///
-/// As text, and in serde, it is the two in base64url with a dot between.
+/// As text, and in serde, it is both parts in base64url with a dot between them.
 ///
 /// ```
 /// use fleetcert_x509::CertificateId;
@@ -29,9 +29,9 @@ pub struct CertificateId {
     serial: Vec<u8>,
 }
 
-/// Key identifiers in use have 20 octets, some 32.
+/// Maximum octets of a key identifier. Those in use have 20, some 32.
 const MAX_KEY_ID: usize = 64;
-/// RFC 5280 section 4.1.2.2 allows 20 octets; some private CAs have 21.
+/// Maximum octets of a serial number. RFC 5280 section 4.1.2.2 allows 20; some private CAs use 21.
 const MAX_SERIAL: usize = 32;
 
 impl CertificateId {
@@ -39,18 +39,18 @@ impl CertificateId {
         let fits = |octets: &[u8], most: usize| !octets.is_empty() && octets.len() <= most;
         if !fits(authority_key_id, MAX_KEY_ID) || !fits(serial, MAX_SERIAL) {
             return Err(X509Error::malformed(
-                "an issuer's key identifier or a serial number has a wrong length",
+                "the issuer's key identifier or the serial number has an invalid length",
             ));
         }
         Ok(Self { authority_key_id: authority_key_id.to_vec(), serial: serial.to_vec() })
     }
 
-    /// The keyIdentifier of the certificate's authority key identifier extension.
+    /// Returns the keyIdentifier of the certificate's authority key identifier extension.
     pub fn authority_key_id(&self) -> &[u8] {
         &self.authority_key_id
     }
 
-    /// The content octets of the serial number's DER INTEGER, with its leading zero if it has one.
+    /// Returns the content octets of the serial number's DER INTEGER, including a leading zero.
     pub fn serial(&self) -> &[u8] {
         &self.serial
     }
@@ -60,8 +60,9 @@ impl FromStr for CertificateId {
     type Err = X509Error;
 
     fn from_str(text: &str) -> Result<Self, X509Error> {
-        let refusal =
-            || X509Error::malformed("a certificate id is two texts in base64url with a dot between");
+        let refusal = || {
+            X509Error::malformed("a certificate id must be two texts in base64url with a dot between them")
+        };
         if text.len() > 2 * (MAX_KEY_ID + MAX_SERIAL) {
             return Err(refusal());
         }
@@ -104,7 +105,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn what_is_refused() {
+    fn invalid_ids_are_rejected() {
         for bad in ["", ".", "AA", "AA.", ".AA", "AA.AA.AA", "AA==.AA", "A+.AA", "AB.AA", &"A".repeat(500)] {
             assert!(bad.parse::<CertificateId>().is_err(), "{bad}");
         }
@@ -119,13 +120,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn text_and_back(key_id in proptest::collection::vec(any::<u8>(), 1..64), serial in proptest::collection::vec(any::<u8>(), 1..32)) {
+        fn id_survives_a_round_trip_through_text(key_id in proptest::collection::vec(any::<u8>(), 1..64), serial in proptest::collection::vec(any::<u8>(), 1..32)) {
             let id = CertificateId::new(&key_id, &serial).unwrap();
             prop_assert_eq!(id.to_string().parse::<CertificateId>().unwrap(), id);
         }
 
         #[test]
-        fn what_parses_is_written_back_the_same(text in "[A-Za-z0-9_.=+-]{0,60}") {
+        fn parsed_text_is_written_unchanged(text in "[A-Za-z0-9_.=+-]{0,60}") {
             if let Ok(id) = text.parse::<CertificateId>() {
                 prop_assert_eq!(id.to_string(), text);
             }

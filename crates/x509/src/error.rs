@@ -1,12 +1,12 @@
-//! Why a key or a chain could not be read or made.
+//! Errors of keys, chains and identifiers.
 
 use std::error::Error;
 
-/// A key, a chain or an identifier that could not be read or made.
+/// The error for a key, a chain or an identifier that could not be parsed or made.
 ///
-/// A refused CSR is a [`CsrRefusal`](crate::CsrRefusal), and a chain that is well-formed but not the expected
-/// one is a [`ChainFault`](crate::ChainFault). The same call with the same input fails again, except for
-/// [`X509ErrorKind::Signing`]. No secret is in it.
+/// A refused CSR is a [`CsrRefusal`](crate::CsrRefusal), and a valid chain that is not the expected one is a
+/// [`ChainFault`](crate::ChainFault). The same call with the same input fails again, except for
+/// [`X509ErrorKind::Signing`]. It contains no secret.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}")]
 pub struct X509Error {
@@ -15,17 +15,17 @@ pub struct X509Error {
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
-/// What kind of failure it was.
+/// What failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum X509ErrorKind {
-    /// The bytes are not what they should be: no PEM, no DER, not this structure.
+    /// The bytes are malformed: not PEM, not DER, or not this structure.
     Malformed,
-    /// There is more of it than is ever read.
+    /// The input exceeds a limit.
     TooLarge,
-    /// It is well-formed, but of a kind that is not supported here, such as a key on another curve.
+    /// The input is valid, but of a kind that is not supported, such as a key on another curve.
     Unsupported,
-    /// The certificate lacks a field that is needed.
+    /// The certificate lacks a required field.
     MissingField,
     /// A key and a certificate do not belong together.
     KeyMismatch,
@@ -34,13 +34,13 @@ pub enum X509ErrorKind {
 }
 
 impl X509Error {
-    /// The failure of a signer that is not in this process, to be returned by a
-    /// [`SigningKey`](crate::SigningKey).
+    /// Returns the error of a signer outside this process, for a [`SigningKey`](crate::SigningKey).
     ///
     /// ```
     /// use fleetcert_x509::{X509Error, X509ErrorKind};
     ///
-    /// assert_eq!(X509Error::signing("the token was pulled out").kind(), X509ErrorKind::Signing);
+    /// let error = X509Error::signing("the token was removed");
+    /// assert_eq!(error.kind(), X509ErrorKind::Signing);
     /// ```
     pub fn signing(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::new(X509ErrorKind::Signing, "the key did not sign").because(source)
@@ -59,7 +59,7 @@ impl X509Error {
         self
     }
 
-    /// What kind of failure it was.
+    /// Returns what failed.
     pub fn kind(&self) -> X509ErrorKind {
         self.kind
     }

@@ -1,9 +1,9 @@
-//! Doors for the fuzz targets alone, which look at parts that have no way in from outside.
+//! Entry points for the fuzz targets, which test internal parts.
 
 use crate::csr::CsrPolicy;
 use crate::der::{Reader, check_document, encode, tag};
 
-/// The document, read and written again; `None` if it is not strict DER.
+/// Parses a document and encodes it again; `None` if it is not strict DER.
 pub fn written_again(bytes: &[u8]) -> Option<Vec<u8>> {
     check_document(bytes).ok()?;
     elements(bytes)
@@ -24,12 +24,12 @@ fn elements(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(written)
 }
 
-/// All rules of the gate but those of the key and the signature, and then the reading of the key.
+/// Runs all rules of the gate except those of the key and the signature, and then parses the key.
 pub fn rules_without_signature(bytes: &[u8], policy: &CsrPolicy) {
     crate::csr::rules_without_signature(bytes, policy);
 }
 
-/// Reads text as PEM blocks.
+/// Parses text as PEM blocks.
 pub fn pem_blocks(bytes: &[u8]) {
     let _ = crate::pem::blocks(bytes, 10);
 }

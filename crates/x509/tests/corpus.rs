@@ -1,4 +1,4 @@
-//! The corpus: each file gets the answer that its row has, whatever is cut off or changed.
+//! The corpus: each file gets the expected answer, and truncated or changed files are refused.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
@@ -20,7 +20,7 @@ fn der(row: &Row) -> Vec<u8> {
     VerifiedCsr::parse(&row.bytes, &row.policy()).unwrap().der().to_vec()
 }
 
-/// What the gate says, as the index writes it.
+/// Returns the answer of the gate, as the index writes it.
 fn answer(row: &Row) -> String {
     match row.judge(&row.policy(), &row.bytes) {
         Ok(_) => "ok".to_owned(),
@@ -37,7 +37,7 @@ fn other_answers(rows: &[Row]) -> Vec<String> {
 }
 
 #[test]
-fn every_good_file_passes() {
+fn each_good_file_passes() {
     let rows = rows("good");
     assert!(rows.len() >= 30, "{} good files", rows.len());
     assert!(rows.iter().all(|row| row.expected == "ok"));
@@ -46,7 +46,7 @@ fn every_good_file_passes() {
         let csr = row.judge(&row.policy(), &row.bytes).unwrap();
         let again = row.judge(&row.policy(), csr.der()).unwrap();
         assert_eq!(meaning(&again), meaning(&csr), "{}", row.file);
-        // Rule 31: the bytes that go to the CA are the ones that came.
+        // Rule 31: the bytes for the CA are the ones that were received.
         again.require_sha256(csr.sha256()).unwrap();
         if row.bytes[0] == 0x30 {
             assert_eq!(csr.der(), row.bytes, "{}", row.file);
@@ -55,7 +55,7 @@ fn every_good_file_passes() {
 }
 
 #[test]
-fn every_hostile_file_is_refused_by_its_code() {
+fn each_hostile_file_is_refused_with_its_code() {
     let rows = rows("hostile");
     assert!(rows.len() >= 120, "{} hostile files", rows.len());
     assert_eq!(other_answers(&rows), [""; 0]);
@@ -72,14 +72,14 @@ fn every_hostile_file_is_refused_by_its_code() {
         assert!(!refusal.field().is_empty() && !refusal.is_temporary());
         rules.insert(row.file.strip_prefix("hostile/").unwrap()[..2].parse::<u8>().unwrap());
     }
-    // 10 is a rule of what is taken; 31 and 32 are no rules about bytes.
+    // Rule 10 is about accepted files; 31 and 32 are not about bytes.
     let expected = (1..=30).filter(|rule| *rule != 10).collect::<BTreeSet<_>>();
     assert_eq!(rules, expected, "each rule has its files");
 }
 
-/// Rule 10: key and signature are read each on its own.
+/// Rule 10: key and signature are parsed independently.
 #[test]
-fn the_hash_says_nothing_about_the_curve() {
+fn hash_is_independent_of_the_curve() {
     use fleetcert_x509::KeyKind;
 
     for (file, kind) in [
@@ -103,7 +103,7 @@ fn every_prefix_of_every_good_file_is_refused() {
                 row.file
             );
         }
-        // Of PEM the line end after the last line can be missing, and text after it.
+        // In PEM, the line end after the last line, and text after it, can be missing.
         let text = row.bytes.trim_ascii_end();
         if text.ends_with(b"-----") {
             for end in 0..text.len() {
@@ -118,11 +118,11 @@ fn every_prefix_of_every_good_file_is_refused() {
 }
 
 #[test]
-fn every_good_file_with_one_octet_changed_is_refused_or_means_the_same() {
+fn good_file_with_a_changed_octet_is_refused_or_harmless() {
     for row in rows("good") {
         let (der, policy) = (der(&row), row.policy());
         let before = meaning(&VerifiedCsr::parse(&der, &policy).unwrap());
-        // RSA signatures are verified each time that the change is in one; fewer kinds of change do for these.
+        // RSA signatures are verified for each change in one; fewer kinds of change are enough for these.
         let changes: &[u8] = if der.len() > 500 { &[0x01] } else { &[0x01, 0x20, 0x80, 0xff] };
         for at in 0..der.len() {
             for change in changes {

@@ -1,11 +1,11 @@
-//! Each kind of key is made, exported, imported and used.
+//! Each kind of key is generated, exported, imported and used.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 use fleetcert_x509::{CsrPolicy, KeyKind, KeyPair, SigningKey, VerifiedCsr, csr_for};
 
 #[test]
-fn every_kind_is_made_exported_and_imported() {
+fn each_kind_of_key_survives_export_and_import() {
     let names = "xi8qz.fleet.test".parse().unwrap();
     for kind in KeyKind::ALL {
         let key = KeyPair::generate(kind).unwrap();

@@ -1,4 +1,4 @@
-//! What OpenSSL writes, read by the public API: the fixtures are described in `fixtures/README.md`.
+//! Files of OpenSSL, parsed by the public API: `fixtures/README.md` describes them.
 
 use fleetcert_x509::{
     CsrPolicy, CsrRefusalCode, KeyKind, KeyPair, SigningKey, VerifiedCsr, X509ErrorKind, csr_for,
@@ -15,13 +15,13 @@ fn parse(text: &str, policy: &CsrPolicy) -> VerifiedCsr {
 }
 
 #[test]
-fn elliptic_csrs() {
+fn elliptic_csrs_of_openssl_pass() {
     let device = CsrPolicy::device();
     let names = "xi8qz.fleet.test".parse().unwrap();
     for (text, kind) in [
         (fixture!("p256-cn-san.csr.pem"), KeyKind::P256),
         (fixture!("p256-text.csr.pem"), KeyKind::P256),
-        // Signed with the hash that is usual for the other curve.
+        // Signed with the usual hash of the other curve.
         (fixture!("p256-sha384.csr.pem"), KeyKind::P256),
         (fixture!("p384-sha256-extensions.csr.pem"), KeyKind::P384),
     ] {
@@ -32,14 +32,14 @@ fn elliptic_csrs() {
 }
 
 #[test]
-fn the_same_request_is_the_same_whatever_its_form() {
+fn request_is_equal_in_each_form() {
     let text = parse(fixture!("p256-cn-san.csr.pem"), &CsrPolicy::device());
     let der = VerifiedCsr::parse(text.der(), &CsrPolicy::device()).unwrap();
     assert_eq!((text.sha256(), &text), (der.sha256(), &der));
 }
 
 #[test]
-fn rsa_csrs_are_taken_by_choice() {
+fn rsa_csrs_pass_by_choice() {
     let text = fixture!("rsa2048-two-names.csr.pem");
     let csr = parse(text, &CsrPolicy::lets_encrypt());
     assert_eq!(csr.key_kind(), KeyKind::Rsa2048);
@@ -52,7 +52,7 @@ fn rsa_csrs_are_taken_by_choice() {
 }
 
 #[test]
-fn what_is_refused() {
+fn incomplete_requests_are_refused() {
     for (text, code) in [
         (fixture!("refused-organisation.csr.pem"), CsrRefusalCode::SubjectNotAllowed),
         (fixture!("refused-no-san.csr.pem"), CsrRefusalCode::SanMissing),
@@ -64,7 +64,7 @@ fn what_is_refused() {
 }
 
 #[test]
-fn private_keys_in_all_their_forms() {
+fn private_keys_are_parsed_in_all_forms() {
     let names = "xi8qz.fleet.test".parse().unwrap();
     for (text, kind, request) in [
         (fixture!("p256.key.pem"), KeyKind::P256, fixture!("p256-cn-san.csr.pem")),

@@ -1,4 +1,4 @@
-//! Rule 32: what the gate takes of time and memory, over the corpus and over input that is made to be costly.
+//! Rule 32: time and memory of the gate, over the corpus and over expensive input.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 #![allow(clippy::disallowed_methods, reason = "time is what is measured")]
@@ -13,7 +13,7 @@ use allocation_counter::measure;
 use corpus::rows;
 use fleetcert_x509::{CsrPolicy, VerifiedCsr};
 
-/// The smallest of a few: other processes of the machine are not measured.
+/// Returns the shortest of several runs, so that other processes are not measured.
 fn shortest(times: u32, mut run: impl FnMut()) -> Duration {
     let one = |_| {
         let begun = Instant::now();
@@ -28,7 +28,7 @@ fn time_and_memory_over_the_corpus() {
     for row in ["good", "hostile"].into_iter().flat_map(rows) {
         let policy = row.policy();
         let took = shortest(5, || drop(VerifiedCsr::parse(&row.bytes, &policy)));
-        // RSA of 4096 bits has 512 octets of key and as many of signature.
+        // RSA of 4096 bits has 512 octets of key and 512 of signature.
         let limit = if row.bytes.len() > 1000 { 25 } else { 5 };
         assert!(took < Duration::from_millis(limit), "{}: {took:?}", row.file);
         let memory = measure(|| drop(VerifiedCsr::parse(&row.bytes, &policy)));
@@ -47,7 +47,7 @@ fn element(tag: u8, content: &[u8]) -> Vec<u8> {
     [&header, content].concat()
 }
 
-/// What a hostile sender can make longer: it may cost bytes in proportion, but no more than a fixed number of allocations.
+/// Longer hostile input may cost bytes in proportion, but only a fixed number of allocations.
 #[test]
 fn allocations_do_not_grow_with_hostile_input() {
     let nested = |levels: usize| (0..levels).fold(Vec::new(), |inner, _| element(0x30, &inner));
@@ -85,9 +85,9 @@ fn allocations_do_not_grow_with_hostile_input() {
     assert!(refused.bytes_total < 1024, "{refused:?}");
 }
 
-/// A signed CSR of many names, of which each is looked at.
+/// A signed CSR of many names, of which each is checked.
 #[test]
-fn many_names_cost_no_more_than_the_policy_takes() {
+fn many_names_cost_no_more_than_the_policy_allows() {
     let row = rows("hostile").into_iter().find(|row| row.file == "hostile/23-2000-names.der").unwrap();
     let memory = measure(|| drop(VerifiedCsr::parse(&row.bytes, &CsrPolicy::lets_encrypt())));
     assert!(memory.count_total < 500, "{memory:?}");

@@ -1,4 +1,4 @@
-//! The table in `docs/csr-gate.md` is current. `cargo run -p fleetcert-x509 --example who-takes-what` writes it anew.
+//! The table in `docs/csr-gate.md` is current. `cargo run -p fleetcert-x509 --example who-takes-what` updates it.
 
 #[path = "corpus/rows.rs"]
 #[allow(dead_code, reason = "only the rows are needed, not what the gate says")]
@@ -7,7 +7,7 @@ mod corpus;
 mod table;
 
 #[test]
-fn the_table_is_current() {
+fn table_is_current() {
     let (path, page, renewed) = table::page();
     let differences =
         page.lines().zip(renewed.lines()).filter(|(is, should)| is != should).take(5).collect::<Vec<_>>();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use fleetcert::ambient::{SystemClock, SystemEntropy};
+use fleetcert::ambient::{Ambient, SystemClock, SystemEntropy};
 use fleetcert::dns::RecordType;
 use fleetcert::dns_wire::TsigKey;
 use fleetcert::nameserver::{NameServer, NameServerHost, Options, UpdateGrant, ZoneSettings};
@@ -99,7 +99,7 @@ async fn device_gets_a_certificate_and_a_restart_keeps_account_and_device() {
         grants,
         ..Options::default()
     };
-    let server = NameServer::new([zone], options, Arc::new(SystemClock)).unwrap();
+    let server = NameServer::new([zone], options, Ambient::system()).unwrap();
     let listener = server.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let dns = listener.local_addr();
     tokio::spawn(listener.serve(stop.clone()));

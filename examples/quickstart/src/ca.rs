@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use fleetcert_acme::{Account, AccountKey, Client, ClientOptions, TermsOfService};
-use fleetcert_ambient::{Clock, Entropy};
+use fleetcert_ambient::Ambient;
 use fleetcert_https::ClientBuilder;
 use fleetcert_testkit::{TestCa, TestCaOptions};
 use fleetcert_x509::{Chain, Roots};
@@ -52,34 +52,28 @@ impl Ca {
     pub async fn start(
         flags: &Flags,
         zone_server: SocketAddr,
-        clock: &Arc<dyn Clock>,
-        entropy: &Arc<dyn Entropy>,
+        ambient: &Ambient,
         tasks: &Tasks,
     ) -> Result<Self, Failure> {
         match (&flags.directory, &flags.ca_root) {
             (Some(directory), Some(root)) => {
                 let pem = std::fs::read(root)
                     .map_err(|error| Failure::new(Step::Start, format!("{}: {error}", root.display())))?;
-                Self::outside(directory, pem, clock).await
+                Self::outside(directory, pem, ambient).await
             }
-            _ => Self::inside(zone_server, clock, entropy, tasks).await,
+            _ => Self::inside(zone_server, ambient, tasks).await,
         }
     }
 
-    async fn inside(
-        zone_server: SocketAddr,
-        clock: &Arc<dyn Clock>,
-        entropy: &Arc<dyn Entropy>,
-        tasks: &Tasks,
-    ) -> Result<Self, Failure> {
+    async fn inside(zone_server: SocketAddr, ambient: &Ambient, tasks: &Tasks) -> Result<Self, Failure> {
         let options = TestCaOptions::new(zone_server);
-        let (ca, service) = TestCa::start(options, Arc::clone(clock), Arc::clone(entropy))
+        let (ca, service) = TestCa::start(options, Arc::clone(&ambient.clock), Arc::clone(&ambient.entropy))
             .await
             .map_err(Failure::at(Step::Start))?;
         tasks.tracker.spawn(service.serve(tasks.shutdown.clone()));
         let root = ca.issuing_root_pem().as_bytes();
         let roots = Roots::from_pem(root).map_err(Failure::at(Step::Start))?;
-        let outside = Self::outside(ca.directory_url(), ca.listener_root_pem().into(), clock).await?;
+        let outside = Self::outside(ca.directory_url(), ca.listener_root_pem().into(), ambient).await?;
         Ok(Self {
             roots: Some(roots),
             known_roots: root.to_vec(),
@@ -88,9 +82,9 @@ impl Ca {
         })
     }
 
-    async fn outside(directory: &str, root_pem: Vec<u8>, clock: &Arc<dyn Clock>) -> Result<Self, Failure> {
+    async fn outside(directory: &str, root_pem: Vec<u8>, ambient: &Ambient) -> Result<Self, Failure> {
         let options = ClientOptions { roots_pem: Some(root_pem.clone()), ..ClientOptions::default() };
-        let client = Client::new(directory, &options, Arc::clone(clock)).map_err(Failure::at(Step::Start))?;
+        let client = Client::new(directory, &options, ambient.clone()).map_err(Failure::at(Step::Start))?;
         let key = AccountKey::generate().map_err(Failure::at(Step::Start))?;
         let account = client.register(key, TermsOfService::Agreed).await.map_err(Failure::at(Step::Start))?;
         let http = ClientBuilder::new("quickstart")

@@ -74,7 +74,8 @@ impl World {
         let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) =
             (Arc::new(SystemClock), Arc::new(SystemEntropy));
         let zone = Zone::start(flags, &clock, &entropy, &tasks).await?;
-        let ca = Ca::start(flags, zone.server, &clock, &entropy, &tasks).await?;
+        let ambient = Ambient { clock: Arc::clone(&clock), entropy: Arc::clone(&entropy) };
+        let ca = Ca::start(flags, zone.server, &ambient, &tasks).await?;
         let listener = Listener::default();
         let engine = engine(flags, folder, &zone, &ca, &listener, &clock, &entropy)?;
         let running = engine.clone();
@@ -120,8 +121,9 @@ impl Zone {
             addresses: [LOOPBACK].into(),
         };
         let settings = ZoneSettings::new(name.clone(), [host]);
-        let server = NameServer::new([settings], Options::default(), Arc::clone(clock))
-            .map_err(Failure::at(Step::Start))?;
+        let ambient = Ambient { clock: Arc::clone(clock), entropy: Arc::clone(entropy) };
+        let server =
+            NameServer::new([settings], Options::default(), ambient).map_err(Failure::at(Step::Start))?;
         let address = flags.nameserver_addr.unwrap_or(SocketAddr::new(LOOPBACK, 0));
         let listening = server.listen(address).await.map_err(|error| {
             Failure::new(Step::Start, format!("our name server cannot listen at {address}: {error}"))
@@ -142,8 +144,8 @@ fn engine(
     entropy: &Arc<dyn Entropy>,
 ) -> Result<Engine, Failure> {
     let servers = Servers::given(vec![zone.server]).map_err(Failure::at(Step::Start))?;
-    let visibility =
-        AuthoritativeVisibility::new(servers, LookOptions::default(), Arc::clone(clock), Arc::clone(entropy));
+    let ambient = Ambient { clock: Arc::clone(clock), entropy: Arc::clone(entropy) };
+    let visibility = AuthoritativeVisibility::new(servers, LookOptions::default(), ambient.clone());
     let store = Arc::new(SqliteStore::open(&folder.join("control.db")).map_err(Failure::at(Step::Start))?);
     // A request that was made elsewhere may have an RSA key; our own agent's never has.
     let keys: &[KeyKind] = if flags.csr.is_some() { &KeyKind::ALL } else { &[KeyKind::P256] };
@@ -163,7 +165,7 @@ fn engine(
         Arc::new(ca.account.clone()),
         Arc::clone(&zone.backend),
         Arc::new(visibility),
-        Ambient { clock: Arc::clone(clock), entropy: Arc::clone(entropy) },
+        ambient,
     );
     parts.labels = labels;
     parts.events = Arc::new(listener.clone());

@@ -12,7 +12,7 @@ use fleetcert_acme::{
 use fleetcert_ambient::{Clock, TokioClock};
 use fleetcert_dns::{DnsBackend, MemoryBackend, RecordData, RecordType, TxtValue};
 use fleetcert_names::{DomainName, HostName, Identifier};
-use fleetcert_testkit::fleet::{ACCOUNT, Books, Ca as _, Order, Scenario, What};
+use fleetcert_testkit::fleet::{ACCOUNT, Books, Ca as _, DeviceOrder, Scenario, What};
 use fleetcert_x509::{CertificateId, Chain, CsrPolicy, VerifiedCsr};
 use parking_lot::Mutex;
 
@@ -158,7 +158,7 @@ impl SimulatedCa {
             let order = orders.get_mut(url).ok_or_else(gone)?;
             order.status = if seen { OrderStatus::Ready } else { OrderStatus::Invalid };
             if !seen {
-                let order = Order { device: order.device, name: &order.name, replaces: order.replaces };
+                let order = DeviceOrder { device: order.device, name: &order.name, replaces: order.replaces };
                 let _ = books.complete(&order, false, now);
             }
         }
@@ -193,7 +193,7 @@ impl Authority for SimulatedCa {
                 .replaces
                 .as_ref()
                 .is_some_and(|id| last.get(&device).is_some_and(|certificate| certificate.id == *id));
-            let placed = Order { device, name, replaces };
+            let placed = DeviceOrder { device, name, replaces };
             if let Err(refused) = books.place(&placed, now) {
                 return Err(AcmeError::new(
                     AcmeErrorKind::RateLimited,
@@ -309,7 +309,7 @@ impl OrderHandle for Handle {
             let order = orders.get_mut(&self.url).ok_or_else(gone)?;
             assert_eq!(order.status, OrderStatus::Ready, "the engine finalizes what is ready");
             let csr = VerifiedCsr::parse(csr_der, &CsrPolicy::lets_encrypt()).unwrap();
-            let placed = Order { device: order.device, name: &order.name, replaces: order.replaces };
+            let placed = DeviceOrder { device: order.device, name: &order.name, replaces: order.replaces };
             let validity = books.complete(&placed, true, now).unwrap();
             let chain = signer.sign(csr.spki(), [order.name.as_str()], validity);
             let leaf = Chain::from_pem(chain.as_bytes()).unwrap();

@@ -58,8 +58,8 @@ impl ControlServer {
             limits: Some(scenario.limits()),
             margin: scenario.margin,
             roots: Some(Roots::from_pem(ca.root_pem().as_bytes()).unwrap()),
-            lifetime: Some(scenario.lives.at(scenario.start)),
-            profile: Some(scenario.lives.profile.clone()),
+            lifetime: Some(scenario.profile.lifetime_at(scenario.start)),
+            profile: Some("tlsserver".to_owned()),
             // One process writes to the store, so nothing has to be discovered, and idle workers may rest.
             look_for_orders: Duration::from_secs(3600),
             idle: Duration::from_secs(60),

@@ -114,11 +114,8 @@ impl Episode {
         let in_window = self.random.percent(20);
         let kind = OrderKind::of(in_window, last_issued, self.now + LONGEST_ORDER);
         let charges = Charges::order(self.world.mirror.limits(), kind, &owner.account, &names.set);
-        let facts = OrderFacts {
-            account: &owner.url,
-            identifiers: &names.identifiers,
-            replaces_in_window: in_window,
-        };
+        let facts =
+            OrderFacts { account: &owner.url, identifiers: &names.set, replaces_in_window: in_window };
 
         let mirror = self.world.mirror.reserve(&charges, self.now);
         let refused = self.world.ca.new_order(&facts, self.now).err();
@@ -267,11 +264,8 @@ impl Episode {
         }
         tally.issued += 1;
         let in_window = self.running[at].in_window;
-        let facts = OrderFacts {
-            account: &owner.url,
-            identifiers: &names.identifiers,
-            replaces_in_window: in_window,
-        };
+        let facts =
+            OrderFacts { account: &owner.url, identifiers: &names.set, replaces_in_window: in_window };
         self.world.ca.issued(&facts, self.now);
         Outcome::Done
     }
@@ -381,8 +375,7 @@ impl Episode {
     fn stranger(&mut self) {
         let (owner, names) =
             (self.random.one_of(&self.world.owners).clone(), self.random.one_of(&self.world.sets).clone());
-        let facts =
-            OrderFacts { account: &owner.url, identifiers: &names.identifiers, replaces_in_window: false };
+        let facts = OrderFacts { account: &owner.url, identifiers: &names.set, replaces_in_window: false };
         if self.world.ca.new_order(&facts, self.now).is_ok() {
             self.world.ca.issued(&facts, self.now);
         }

@@ -1,12 +1,10 @@
 //! The CA and its mirror, with the same limits and the same names.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, SystemTime};
 
-use fleetcert_names::{HostName, IdentifierSet, registered_domain};
-use fleetcert_schedule::budget::{
-    Account, BucketKey, Budgets, Limit, LimitKind, Limits, NameSet, Override, Rule,
-};
+use fleetcert_names::{HostName, Identifier, IdentifierSet, registered_domain};
+use fleetcert_schedule::budget::{Account, BucketKey, Budgets, Limit, LimitKind, Limits, Override, Rule};
 use fleetcert_testkit::limiter::{Bucket, CaLimits, Limiter, Rate};
 
 use crate::random::Random;
@@ -61,8 +59,7 @@ pub(crate) struct Owner {
 #[derive(Clone, Debug)]
 pub(crate) struct Names {
     pub(crate) hosts: Vec<HostName>,
-    pub(crate) identifiers: IdentifierSet,
-    pub(crate) set: NameSet,
+    pub(crate) set: IdentifierSet,
 }
 
 pub(crate) struct World {
@@ -70,14 +67,16 @@ pub(crate) struct World {
     pub(crate) mirror: Budgets,
     pub(crate) owners: Vec<Owner>,
     pub(crate) sets: Vec<Names>,
-    identifiers_of: HashMap<NameSet, IdentifierSet>,
     /// The overrides that the CA has, and the limits that the mirror must come to.
     pub(crate) real: HashMap<Override, Limit>,
 }
 
 /// Few names, so that they meet: on one registered domain, on two under a public suffix of two labels, under a
-/// suffix of the private section, and that suffix itself.
-const HOSTS: [&str; 9] = [
+/// suffix of the private section, and that suffix itself. A wildcard has the domain and the failures of its base.
+const IDENTIFIERS: [&str; 12] = [
+    "*.a.example.com",
+    "*.c.sub.example.com",
+    "*.x.alice.github.io",
     "a.example.com",
     "b.example.com",
     "c.sub.example.com",
@@ -96,18 +95,14 @@ impl World {
             .map(|number| format!("https://ca.test/account/{number}"))
             .map(|url| Owner { account: Account::new(&url).unwrap(), url })
             .collect();
-        let hosts: Vec<HostName> = HOSTS.iter().map(|host| host.parse().unwrap()).collect();
-        let mut sets: Vec<Names> = Vec::new();
+        let identifiers = IDENTIFIERS.map(|identifier| identifier.parse::<Identifier>().unwrap());
+        let mut sets = BTreeSet::new();
         for _ in 0..random.between(3, 80) {
-            let mut hosts: Vec<_> =
-                (0..random.between(1, 3)).map(|_| random.one_of(&hosts).clone()).collect();
-            hosts.sort();
-            hosts.dedup();
-            if sets.iter().all(|names| names.hosts != hosts) {
-                let identifiers = IdentifierSet::new(hosts.iter().cloned().map(Into::into)).unwrap();
-                sets.push(Names { set: NameSet::new(&hosts).unwrap(), hosts, identifiers });
-            }
+            let picked = (0..random.between(1, 3)).map(|_| random.one_of(&identifiers).clone());
+            sets.insert(IdentifierSet::new(picked).unwrap());
         }
+        let names = |set: IdentifierSet| Names { hosts: set.bases().cloned().collect(), set };
+        let sets: Vec<Names> = sets.into_iter().map(names).collect();
 
         let (mut limits, mut mirrored) = if random.percent(20) {
             (CaLimits { jitter: None, ..CaLimits::production() }, Limits::lets_encrypt_production())
@@ -123,16 +118,7 @@ impl World {
                 mirrored.set_override(scope, limit.unwrap());
             }
         }
-        let identifiers_of =
-            sets.iter().map(|names| (names.set.clone(), names.identifiers.clone())).collect();
-        Self {
-            ca: Limiter::new(limits),
-            mirror: Budgets::new(mirrored, 10_000),
-            owners,
-            sets,
-            identifiers_of,
-            real,
-        }
+        Self { ca: Limiter::new(limits), mirror: Budgets::new(mirrored, 10_000), owners, sets, real }
     }
 
     /// When the CA says that the bucket is full; `None` for now.
@@ -172,9 +158,7 @@ impl World {
             BucketKey::CertificatesPerDomainPerAccount(account, domain) => {
                 Bucket::CertificatesOfAccount { account: account.as_str(), domain }
             }
-            BucketKey::CertificatesPerFqdnSet(set) => {
-                Bucket::ExactSet { identifiers: &self.identifiers_of[set] }
-            }
+            BucketKey::CertificatesPerFqdnSet(set) => Bucket::ExactSet { identifiers: set },
             BucketKey::FailedAuthorizationsForPausingPerDomainPerAccount(account, name) => {
                 Bucket::ConsecutiveFailures { account: account.as_str(), name }
             }
@@ -232,8 +216,9 @@ fn overrides(
         granted.push((Override::NewOrdersPerAccount(owner.account.clone()), rate));
     }
     if random.percent(percent) {
-        let host: HostName = random.one_of(&HOSTS).parse().unwrap();
-        let (domain, rate) = (registered_domain(host.as_domain()), rate());
+        let identifier: Identifier = random.one_of(&IDENTIFIERS).parse().unwrap();
+        let (host, rate) = (identifier.base(), rate());
+        let domain = registered_domain(host.as_domain());
         let domain = domain.unwrap_or_else(|| host.as_domain().clone());
         limits.certificates_of_domain.insert(domain.clone(), rate);
         granted.push((Override::CertificatesPerDomain(domain), rate));

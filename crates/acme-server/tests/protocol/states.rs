@@ -13,7 +13,9 @@ const DAY: Duration = Duration::from_secs(86_400);
 async fn a_failed_validation_ends_the_order() {
     for kind in [ProblemKind::Dns, ProblemKind::Caa, ProblemKind::Unauthorized] {
         let world = TestServer::new();
-        world.issuer.decide(|decisions| decisions.validation = Some(Problem::new(kind, "as the test says")));
+        world
+            .issuer
+            .decide(|decisions| decisions.validation = Some(Problem::new(kind.clone(), "as the test says")));
         let mut client = world.client().await;
         let order = client.order(&["a.fleet.test"]).await;
         let authorization = path(order.json()["authorizations"][0].as_str().unwrap());
@@ -22,7 +24,7 @@ async fn a_failed_validation_ends_the_order() {
 
         let failed = client.until_not(&authorization, &["pending"]).await.json();
         assert_eq!(failed["status"], "invalid");
-        assert_eq!(failed["challenges"][0]["error"]["type"], kind.urn());
+        assert_eq!(failed["challenges"][0]["error"]["type"], kind.to_string());
         assert_eq!(failed["challenges"][0]["error"]["detail"], "as the test says");
         let order_path = path(order.header("location"));
         assert_eq!(client.read(&order_path).await.json()["status"], "invalid");
@@ -61,7 +63,7 @@ async fn a_validation_that_hangs_is_given_up() {
     assert_eq!(client.read(&challenge).await.json()["status"], "processing");
     world.clock.advance(Duration::from_secs(60));
     let failed = client.until_not(&authorization, &["pending"]).await.json();
-    assert_eq!(failed["challenges"][0]["error"]["type"], ProblemKind::Dns.urn());
+    assert_eq!(failed["challenges"][0]["error"]["type"], ProblemKind::Dns.to_string());
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! An account in a file of its own.
+//! An ACME account that is kept in a file.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -7,23 +7,22 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{Account, AccountKey, Client, Credentials, TermsOfService};
+use super::{Account, AccountKey, Client, Credentials, Registration};
 use crate::{AcmeError, AcmeErrorKind, Operation};
 
-/// A file that keeps one ACME account: its key from before the account exists, its URL from then on.
+/// A file that keeps one ACME account: its key, from before the account exists, and then its URL.
 ///
-/// The file is readable by its owner alone (mode 0600 on Unix). A crash at any moment leaves a file from which the next
-/// start finds the same account, and two processes that start at the same time use the same key.
+/// The file is readable by its owner alone (mode 0600 on Unix). After a crash at any time, the next start finds the same
+/// account. Two processes that start at the same time use the same key.
 ///
 /// ```no_run
 /// use fleetcert_acme::{AccountFile, Client, ClientOptions, TermsOfService};
-/// use fleetcert_ambient::SystemClock;
-/// use std::sync::Arc;
+/// use fleetcert_ambient::Ambient;
 ///
 /// # async fn example() -> Result<(), fleetcert_acme::AcmeError> {
 /// let url = "https://acme-staging-v02.api.letsencrypt.org/directory";
 /// let options = ClientOptions::default();
-/// let client = Client::new(url, &options, Arc::new(SystemClock))?;
+/// let client = Client::new(url, &options, Ambient::system())?;
 /// let file = AccountFile::new("/var/lib/fleetcert/account.json");
 /// let account = file
 ///     .open_or_register(&client, TermsOfService::Agreed)
@@ -45,29 +44,29 @@ struct StoredAccount {
     account_url: Option<String>,
 }
 
-/// Larger files were not written here.
+/// Largest file that is read; this type writes smaller ones.
 const MAX_FILE: u64 = 16 * 1024;
 
 impl AccountFile {
-    /// The file at `path`. Nothing is read or written yet.
+    /// Returns the file at `path`. It is neither read nor written yet.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }
 
-    /// Returns the account that the file keeps, or registers one and keeps it. A key is on the disk before the CA hears
-    /// of it. Where the file has an account, nothing is sent.
+    /// Returns the account of the file, or registers one and stores it. A key is on the disk before it is sent to the CA.
+    /// If the file has an account, nothing is sent.
     ///
-    /// This blocks for as long as the disk takes.
+    /// Disk access blocks the calling thread.
     ///
     /// # Errors
-    /// [`InvalidInput`](AcmeErrorKind::InvalidInput) when the file cannot be read or written, or keeps an account of
+    /// [`InvalidInput`](AcmeErrorKind::InvalidInput) when the file cannot be read or written, or has an account of
     /// another CA; otherwise as [`Client::register`].
     ///
-    /// **Cancellation.** When the future is dropped, the next call goes on with the same key.
+    /// **Cancellation.** After a dropped call, the next one uses the same key.
     pub async fn open_or_register(
         &self,
         client: &Client,
-        terms: TermsOfService,
+        registration: impl Into<Registration>,
     ) -> Result<Account, AcmeError> {
         let directory = client.wire.directory_url().as_str();
         let mut stored = match self.read()? {
@@ -82,7 +81,7 @@ impl AccountFile {
         if let Some(url) = stored.account_url {
             return client.account(Credentials::new(stored.key, url));
         }
-        let account = client.register(stored.key.clone(), terms).await?;
+        let account = client.register(stored.key.clone(), registration).await?;
         stored.account_url = Some(account.credentials().account_url().to_owned());
         self.replace(&stored).map_err(|error| self.failed("written", error))?;
         Ok(account)
@@ -94,7 +93,7 @@ impl AccountFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(self.failed("read", error)),
         };
-        // The room is taken at once: a buffer that grows leaves copies of a secret behind.
+        // Allocated at once: a buffer that grows leaves copies of a secret behind.
         let mut text = Zeroizing::new(Vec::with_capacity(MAX_FILE as usize + 1));
         file.take(MAX_FILE).read_to_end(&mut text).map_err(|error| self.failed("read", error))?;
         // The reason is left out: it may quote the secret.
@@ -104,12 +103,12 @@ impl AccountFile {
         Ok(Some(stored))
     }
 
-    /// Makes a key and the file. When another process made the file in the meantime, its key is returned.
+    /// Makes a key and the file. If another process made the file in the meantime, returns its key.
     fn create(&self, directory: &str) -> Result<StoredAccount, AcmeError> {
         let key = AccountKey::generate()?;
         let stored = StoredAccount { directory: directory.to_owned(), key, account_url: None };
         let made = self.write_beside(&stored).and_then(|beside| {
-            // Unlike a rename, a link never takes the place of a file that is there.
+            // Unlike a rename, a link never replaces a file.
             let linked = std::fs::hard_link(&beside, &self.path);
             std::fs::remove_file(&beside)?;
             linked?;
@@ -130,11 +129,11 @@ impl AccountFile {
         self.sync_folder()
     }
 
-    /// Writes a whole file under another name, down to the disk.
+    /// Writes and syncs a whole file under another name.
     fn write_beside(&self, stored: &StoredAccount) -> io::Result<PathBuf> {
         let text = Zeroizing::new(serde_json::to_vec(stored)?);
         let mut name = self.path.file_name().unwrap_or_default().to_owned();
-        // The key makes the name unique: another process that starts at the same time has another one.
+        // The key makes the name unique: another process that starts at the same time has another key.
         let mark = u64::from_be_bytes(stored.key.spki_der().last_chunk().copied().unwrap_or_default());
         name.push(format!(".{mark:016x}.new"));
         let beside = self.path.with_file_name(name);
@@ -148,7 +147,7 @@ impl AccountFile {
         Ok(beside)
     }
 
-    /// Brings the new name to the disk.
+    /// Syncs the folder, so that the new name survives a crash.
     fn sync_folder(&self) -> io::Result<()> {
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
         File::open(folder.unwrap_or(Path::new(".")))?.sync_all()

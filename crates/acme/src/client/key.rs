@@ -1,4 +1,4 @@
-//! The secret of an account.
+//! The private key of an account.
 
 use std::fmt;
 
@@ -23,7 +23,7 @@ pub struct AccountKey {
 }
 
 impl AccountKey {
-    /// A new key.
+    /// Returns a new key.
     ///
     /// # Errors
     /// When the crypto library fails.
@@ -32,7 +32,7 @@ impl AccountKey {
         Self::from_pkcs8_der(der.secret_pkcs8_der())
     }
 
-    /// The key in PKCS#8 DER.
+    /// Returns the key of a PKCS#8 DER document.
     ///
     /// # Errors
     /// [`InvalidInput`](crate::AcmeErrorKind::InvalidInput) when it is not a P-256 key.
@@ -44,14 +44,19 @@ impl AccountKey {
         Ok(Self { pkcs8: Zeroizing::new(der.to_vec()), spki: key.spki_der().to_vec() })
     }
 
-    /// The key as PKCS#8 DER.
+    /// Returns the key as PKCS#8 DER.
     pub fn to_pkcs8_der(&self) -> Zeroizing<Vec<u8>> {
         self.pkcs8.clone()
     }
 
-    /// Its public key: a DER SubjectPublicKeyInfo.
+    /// Returns the public key, a DER SubjectPublicKeyInfo.
     pub fn spki_der(&self) -> &[u8] {
         &self.spki
+    }
+
+    /// Returns the key as one that signs.
+    pub(super) fn signer(&self) -> Result<fleetcert_jose::KeyPair, AcmeError> {
+        fleetcert_jose::KeyPair::from_pkcs8_der(&self.pkcs8).map_err(super::own_key::unusable)
     }
 
     pub(super) fn pkcs8(&self) -> PrivatePkcs8KeyDer<'_> {
@@ -86,9 +91,9 @@ impl<'de> Deserialize<'de> for AccountKey {
     }
 }
 
-/// A key and the account that belongs to it: all that must be stored to use the account again.
+/// A key and the URL of its account: what must be stored to use the account again.
 ///
-/// Its serialised form holds the key: it is a secret.
+/// The serialised form holds the key: it is a secret.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Credentials {
@@ -97,17 +102,17 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// The credentials of the account at `account_url`.
+    /// Returns the credentials of the account at `account_url`.
     pub fn new(key: AccountKey, account_url: String) -> Self {
         Self { key, account_url }
     }
 
-    /// The key.
+    /// Returns the key.
     pub fn key(&self) -> &AccountKey {
         &self.key
     }
 
-    /// The URL that names the account (RFC 8555 section 7.3), also in CAA records (RFC 8657).
+    /// Returns the URL that names the account (RFC 8555 section 7.3), also in CAA records (RFC 8657).
     pub fn account_url(&self) -> &str {
         &self.account_url
     }
@@ -118,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stored_and_read_back() {
+    fn stored_credentials_are_read_back() {
         let credentials =
             Credentials::new(AccountKey::generate().unwrap(), "https://ca.test/acct/1".to_owned());
         let json = serde_json::to_string(&credentials).unwrap();
@@ -138,14 +143,14 @@ mod tests {
     }
 
     #[test]
-    fn the_public_key_is_that_of_the_secret() {
+    fn public_key_is_that_of_the_private_key() {
         let key = AccountKey::generate().unwrap();
         let again = KeyPair::from_pkcs8_der(&key.to_pkcs8_der()).unwrap();
         assert_eq!(key.spki_der(), again.spki_der());
     }
 
     #[test]
-    fn what_is_no_key() {
+    fn other_bytes_are_no_key() {
         assert!(AccountKey::from_pkcs8_der(b"no").is_err());
         assert!(serde_json::from_str::<AccountKey>("\"AAAA\"").is_err());
     }

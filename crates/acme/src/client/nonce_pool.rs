@@ -1,13 +1,13 @@
-//! Nonces that replies brought, kept for the next requests.
+//! Nonces of replies, kept for the next requests.
 
-use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
+use parking_lot::Mutex;
 
-/// Every reply brings a nonce and every request takes one, so that the pool holds as many as requests ran side by
-/// side, and no newNonce is sent in the steady state (RFC 8555 section 6.5).
+/// A pool of nonces. Every reply brings one and every request takes one, so that the pool holds as many as there were
+/// concurrent requests, and no newNonce is sent in the steady state (RFC 8555 section 6.5).
 #[derive(Debug, Default)]
 pub(super) struct NoncePool {
     nonces: Mutex<VecDeque<(String, SystemTime)>>,
@@ -15,11 +15,11 @@ pub(super) struct NoncePool {
 
 const MAX_NONCES: usize = 128;
 const MAX_LENGTH: usize = 256;
-/// CAs forget nonces, and then the refusal costs the request that the nonce saved.
+/// Age from which a nonce is dropped: CAs forget nonces, and the refusal costs the request that the nonce saved.
 const MAX_AGE: Duration = Duration::from_secs(180);
 
 impl NoncePool {
-    /// Keeps a nonce. The oldest goes when there are too many.
+    /// Adds a nonce. The oldest is dropped when there are too many.
     pub(super) fn put(&self, nonce: String, now: SystemTime) {
         let mut nonces = self.nonces.lock();
         nonces.push_back((nonce, now));
@@ -28,7 +28,7 @@ impl NoncePool {
         }
     }
 
-    /// The newest nonce that is not too old. The newest, because CAs forget the oldest first.
+    /// Takes the newest nonce, because CAs forget the oldest first. `None` if it is too old.
     pub(super) fn take(&self, now: SystemTime) -> Option<String> {
         let mut nonces = self.nonces.lock();
         let (nonce, since) = nonces.pop_back()?;
@@ -40,7 +40,7 @@ impl NoncePool {
     }
 }
 
-/// The nonce of a reply. One with other characters than base64url's MUST be ignored (RFC 8555 section 6.5.1).
+/// Returns the nonce of a reply. One with other characters than base64url's MUST be ignored (RFC 8555 section 6.5.1).
 pub(super) fn replay_nonce(headers: &HeaderMap) -> Option<String> {
     let nonce = headers.get("replay-nonce")?.to_str().ok()?;
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
@@ -54,7 +54,7 @@ mod tests {
     const START: SystemTime = SystemTime::UNIX_EPOCH;
 
     #[test]
-    fn newest_first_and_bounded() {
+    fn newest_nonce_comes_first_and_the_pool_is_bounded() {
         let pool = NoncePool::default();
         for number in 0..MAX_NONCES + 2 {
             pool.put(format!("n{number}"), START);
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn old_ones_are_dropped() {
+    fn old_nonces_are_dropped() {
         let pool = NoncePool::default();
         pool.put("a".into(), START);
         pool.put("b".into(), START);
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_nonce_is_base64url() {
+    fn nonce_with_other_characters_than_base64url_is_ignored() {
         let of = |text: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert("Replay-Nonce", http::HeaderValue::from_static(text));

@@ -1,12 +1,17 @@
 //! An order at the CA, over RFC 8555.
 
 use std::fmt;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use fleetcert_names::{HostName, Identifier, IdentifierSet};
-use instant_acme::{AuthorizedIdentifier, ChallengeType, Order};
-use serde::Deserialize;
+use instant_acme::{AuthorizationHandle, AuthorizedIdentifier, ChallengeStatus, ChallengeType, Order};
+use reqwest::Url;
+use serde_json::Value;
 
+use super::Account;
+use super::lenient::absolute;
+use super::reply::Reply;
 use super::signer::NonceRetries;
 use super::tap::LastReply;
 use crate::{
@@ -14,89 +19,124 @@ use crate::{
     Reading,
 };
 
-/// An order, and what was last read of it.
+/// An order, as it was last read.
 pub(super) struct PlacedOrder {
-    order: Order,
-    last: LastReply,
-    identifiers: IdentifierSet,
+    account: Account,
+    url: String,
+    /// The library's order, and the last reply about it; `None` until the order could be read.
+    read: Option<(Order, LastReply)>,
     reading: Reading,
+    /// Challenges, in the order of the authorizations, as far as they were read.
+    known: Vec<Dns01>,
+    /// URLs of the other chains, as the download of the certificate named them.
+    alternates: Vec<String>,
 }
 
+/// Maximum number of other chains that are downloaded.
+const MAX_ALTERNATES: usize = 8;
+
 impl PlacedOrder {
-    /// Returns the order whose reply was the last through the tap. It must be for the identifiers that were asked for.
+    /// Returns the order whose reply was the last through the tap. It must be for the identifiers that were ordered, as
+    /// far as it names them.
     pub(super) fn new(
+        account: Account,
         order: Order,
         last: LastReply,
-        asked: Option<&IdentifierSet>,
+        ordered: Option<&IdentifierSet>,
     ) -> Result<Self, AcmeError> {
         let reply = last.take().ok_or_else(|| AcmeError::protocol("there is no order"))?;
-        let identifiers = identifiers_of(&reply.body)?;
-        if asked.is_some_and(|asked| *asked != identifiers) {
-            return Err(AcmeError::protocol("the order is for other identifiers than were asked for"));
+        let object = serde_json::from_slice(&reply.body).unwrap_or_default();
+        let named = identifiers(&object);
+        if named.zip(ordered).is_some_and(|(named, ordered)| named != *ordered) {
+            return Err(AcmeError::protocol("the CA returned an order for other identifiers"));
         }
-        let reading = Reading { status: OrderStatus::Pending, retry_after: reply.retry_after, problem: None };
-        let mut placed = Self { order, last, identifiers, reading };
-        placed.read(reply.retry_after);
+        let mut placed = Self::unread(account, order.url().to_owned());
+        placed.read = Some((order, last));
+        placed.take_over(&object, reply.retry_after);
         Ok(placed)
     }
 
+    /// Returns an order that the CA accepted, and whose description could not be read.
+    pub(super) fn unread(account: Account, url: String) -> Self {
+        let reading = Reading { status: OrderStatus::Pending, retry_after: None, problem: None };
+        Self { account, url, read: None, reading, known: Vec::new(), alternates: Vec::new() }
+    }
+
     /// Takes over what the library has just read.
-    fn read_last(&mut self) {
-        let retry_after = self.last.take().and_then(|reply| reply.retry_after);
-        self.read(retry_after);
+    fn take_over_last(&mut self) {
+        let reply = self.read.as_ref().and_then(|(_, last)| last.take());
+        let retry_after = reply.as_ref().and_then(|reply| reply.retry_after);
+        let object = reply.and_then(|reply| serde_json::from_slice(&reply.body).ok());
+        self.take_over(&object.unwrap_or_default(), retry_after);
     }
 
-    fn read(&mut self, retry_after: Option<std::time::Duration>) {
-        let state = self.order.state();
-        self.reading = Reading {
-            status: match state.status {
-                instant_acme::OrderStatus::Pending => OrderStatus::Pending,
-                instant_acme::OrderStatus::Ready => OrderStatus::Ready,
-                instant_acme::OrderStatus::Processing => OrderStatus::Processing,
-                instant_acme::OrderStatus::Valid => OrderStatus::Valid,
-                instant_acme::OrderStatus::Invalid => OrderStatus::Invalid,
-            },
-            retry_after,
-            problem: state.error.as_ref().map(Problem::from),
+    fn take_over(&mut self, object: &Value, retry_after: Option<Duration>) {
+        let Some((order, _)) = &mut self.read else { return };
+        let status = match order.state().status {
+            instant_acme::OrderStatus::Pending => OrderStatus::Pending,
+            instant_acme::OrderStatus::Ready => OrderStatus::Ready,
+            instant_acme::OrderStatus::Processing => OrderStatus::Processing,
+            instant_acme::OrderStatus::Valid => OrderStatus::Valid,
+            instant_acme::OrderStatus::Invalid => OrderStatus::Invalid,
         };
+        self.reading = Reading { status, retry_after, problem: object.get("error").and_then(Problem::read) };
+        self.known.clear();
     }
 
-    /// Every authorization once; those that the library has already cost no request.
-    async fn read_challenges(&mut self) -> Result<Vec<Dns01>, AcmeError> {
+    /// Returns the library's order; it is read first if it never was.
+    async fn order(&mut self) -> Result<&mut Order, AcmeError> {
+        if self.read.is_none() {
+            *self = self.account.read(&self.url).await?;
+        }
+        self.read.as_mut().map(|(order, _)| order).ok_or_else(|| AcmeError::protocol("there is no order"))
+    }
+
+    async fn read_again(&mut self) -> Result<(), AcmeError> {
+        if self.read.is_none() {
+            return self.order().await.map(|_| ());
+        }
+        let order = self.order().await?;
         let mut nonces = NonceRetries::default();
-        let mut read_before = 0;
+        while let Err(error) = order.refresh().await {
+            nonces.again(error)?;
+        }
+        self.take_over_last();
+        Ok(())
+    }
+
+    /// Reads every authorization once; those that were read before cost no request.
+    async fn read_challenges(&mut self) -> Result<(), AcmeError> {
+        self.order().await?;
+        let Some((order, _)) = &mut self.read else { return Ok(()) };
+        let mut nonces = NonceRetries::default();
         'again: loop {
-            let mut found = Vec::new();
-            let mut authorizations = self.order.authorizations();
+            let mut position = 0;
+            let mut authorizations = order.authorizations();
             while let Some(authorization) = authorizations.next().await {
                 match authorization {
-                    Ok(authorization) => found.push(dns01(authorization)?),
-                    Err(error) => {
+                    Ok(authorization) if position == self.known.len() => {
+                        self.known.push(dns01(authorization)?);
                         // Each authorization is a call of its own.
-                        if found.len() > read_before {
-                            (nonces, read_before) = (NonceRetries::default(), found.len());
-                        }
+                        nonces = NonceRetries::default();
+                    }
+                    Ok(_) => {}
+                    Err(error) => {
                         nonces.again(error)?;
                         continue 'again;
                     }
                 }
+                position += 1;
             }
-            let named = found.iter().map(|challenge| challenge.identifier.clone());
-            if found.len() != self.identifiers.len()
-                || IdentifierSet::new(named).ok().as_ref() != Some(&self.identifiers)
-            {
-                let detail = "the authorizations are for other identifiers than the order";
-                return Err(AcmeError::protocol(detail));
-            }
-            return Ok(found);
+            return Ok(());
         }
     }
 
     /// Answers the challenge of `wanted`; returns `false` when the order has none for it.
     async fn set_ready(&mut self, wanted: &Identifier) -> Result<bool, AcmeError> {
+        let order = self.order().await?;
         let mut nonces = NonceRetries::default();
         'again: loop {
-            let mut authorizations = self.order.authorizations();
+            let mut authorizations = order.authorizations();
             while let Some(authorization) = authorizations.next().await {
                 let answered = match authorization {
                     Ok(mut authorization) => {
@@ -119,29 +159,79 @@ impl PlacedOrder {
             return Ok(false);
         }
     }
+
+    /// Takes over what the reply to an answer says about the challenge.
+    fn take_over_answer(&mut self, identifier: &Identifier) {
+        let Some(reply) = self.read.as_ref().and_then(|(_, last)| last.take()) else { return };
+        let challenge: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+        let Some(known) = self.known.iter_mut().find(|known| known.identifier == *identifier) else { return };
+        known.status = match challenge.get("status").and_then(Value::as_str) {
+            Some("valid") => AuthorizationStatus::Valid,
+            Some("invalid") => AuthorizationStatus::Dead,
+            _ => return,
+        };
+        known.value = None;
+        known.problem = challenge.get("error").and_then(Problem::read);
+    }
+
+    async fn send_csr(&mut self, csr_der: &[u8]) -> Result<(), AcmeError> {
+        let order = self.order().await?;
+        let mut nonces = NonceRetries::default();
+        while let Err(error) = order.finalize_csr(csr_der).await {
+            nonces.again(error)?;
+        }
+        self.take_over_last();
+        Ok(())
+    }
+
+    async fn download(&mut self) -> Result<Vec<u8>, AcmeError> {
+        let order = self.order().await?;
+        let mut nonces = NonceRetries::default();
+        loop {
+            match order.certificate().await {
+                Ok(Some(chain)) => {
+                    let base = order.state().certificate.as_deref().and_then(|url| Url::parse(url).ok());
+                    let reply = self.read.as_ref().and_then(|(_, last)| last.take());
+                    self.alternates = base.zip(reply).map(alternates).unwrap_or_default();
+                    return Ok(chain.into_bytes());
+                }
+                Ok(None) => return Err(AcmeError::protocol("the order is not valid")),
+                Err(error) => nonces.again(error)?,
+            }
+        }
+    }
+
+    async fn download_alternates(&self) -> Result<Vec<Vec<u8>>, AcmeError> {
+        let mut chains = Vec::new();
+        for url in &self.alternates {
+            chains.push(self.account.post_as_get(url).await?.body.to_vec());
+        }
+        Ok(chains)
+    }
+
+    async fn done<T>(&self, result: Result<T, AcmeError>, operation: Operation) -> Result<T, AcmeError> {
+        match result {
+            Ok(value) => Ok(value),
+            Err(error) => Err(self.account.attribute(error).await.during(operation)),
+        }
+    }
 }
 
-/// Reads the identifiers of an order object, which the library drops.
-fn identifiers_of(body: &[u8]) -> Result<IdentifierSet, AcmeError> {
-    #[derive(Deserialize)]
-    struct OrderObject {
-        identifiers: Vec<IdentifierObject>,
-    }
-    #[derive(Deserialize)]
-    struct IdentifierObject {
-        r#type: String,
-        value: String,
-    }
-    let order: OrderObject = serde_json::from_slice(body)
-        .map_err(|error| AcmeError::protocol("the answer is no order").because(error))?;
-    let identifier = |object: &IdentifierObject| match object.r#type.as_str() {
-        "dns" => object.value.parse::<Identifier>().ok(),
+/// Returns the URLs of the other chains that the reply to the certificate's URL names.
+fn alternates((url, reply): (Url, Reply)) -> Vec<String> {
+    let links = reply.links("alternate");
+    links.iter().take(MAX_ALTERNATES).map(|link| absolute(&url, link)).collect()
+}
+
+/// Reads the identifiers of an order object, which the library drops. `None` if it does not have them, or has others
+/// than host names and wildcards.
+fn identifiers(order: &Value) -> Option<IdentifierSet> {
+    let identifier = |object: &Value| match object.get("type")?.as_str()? {
+        "dns" => object.get("value")?.as_str()?.parse::<Identifier>().ok(),
         _ => None,
     };
-    let identifiers: Option<Vec<_>> = order.identifiers.iter().map(identifier).collect();
-    identifiers
-        .and_then(|identifiers| IdentifierSet::new(identifiers).ok())
-        .ok_or_else(|| AcmeError::protocol("the order has an identifier that is not a host name or wildcard"))
+    let identifiers: Option<Vec<_>> = order.get("identifiers")?.as_array()?.iter().map(identifier).collect();
+    IdentifierSet::new(identifiers?).ok()
 }
 
 /// Returns the identifier of an authorization: for a wildcard, the CA names its base (RFC 8555 section 7.1.4).
@@ -151,7 +241,7 @@ fn identifier(authorized: &AuthorizedIdentifier<'_>) -> Option<Identifier> {
     Some(if authorized.wildcard { Identifier::wildcard(base) } else { base.into() })
 }
 
-fn dns01(authorization: instant_acme::AuthorizationHandle<'_>) -> Result<Dns01, AcmeError> {
+fn dns01(authorization: AuthorizationHandle<'_>) -> Result<Dns01, AcmeError> {
     // Bound again, so that its lifetime can be as short as the borrow that `challenge` takes.
     let mut authorization = authorization;
     use instant_acme::AuthorizationStatus as Theirs;
@@ -164,14 +254,18 @@ fn dns01(authorization: instant_acme::AuthorizationHandle<'_>) -> Result<Dns01, 
     };
     let identifier = identifier(&authorization.identifier())
         .ok_or_else(|| AcmeError::protocol("an authorization is not for a host name"))?;
-    let problem =
-        authorization.challenges.iter().find_map(|challenge| challenge.error.as_ref()).map(Problem::from);
+    let problem = authorization.challenges.iter().find_map(|challenge| challenge.error.as_ref()).map(problem);
     if status != AuthorizationStatus::Pending {
         return Ok(Dns01 { identifier, value: None, status, problem });
     }
     let challenge = authorization
         .challenge(ChallengeType::Dns01)
         .ok_or_else(|| AcmeError::protocol(format!("the CA offers no dns-01 challenge for {identifier}")))?;
+    // Some CAs leave the authorization of a failed challenge pending.
+    if challenge.status == ChallengeStatus::Invalid {
+        let problem = challenge.error.as_ref().map(self::problem);
+        return Ok(Dns01 { identifier, value: None, status: AuthorizationStatus::Dead, problem });
+    }
     if challenge.token.is_empty() {
         return Err(AcmeError::protocol("a challenge has no token"));
     }
@@ -181,10 +275,21 @@ fn dns01(authorization: instant_acme::AuthorizationHandle<'_>) -> Result<Dns01, 
     Ok(Dns01 { identifier, value: Some(value), status, problem })
 }
 
+/// Returns a problem that [`lenient`](super::lenient) has read before.
+fn problem(problem: &instant_acme::Problem) -> Problem {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    Problem {
+        kind: text(&problem.r#type).into(),
+        detail: text(&problem.detail),
+        identifier: None,
+        subproblems: Vec::new(),
+    }
+}
+
 #[async_trait]
 impl OrderHandle for PlacedOrder {
     fn url(&self) -> &str {
-        self.order.url()
+        &self.url
     }
 
     fn reading(&self) -> &Reading {
@@ -192,57 +297,52 @@ impl OrderHandle for PlacedOrder {
     }
 
     async fn challenges(&mut self) -> Result<Vec<Dns01>, AcmeError> {
-        self.read_challenges().await.map_err(|error| error.during(Operation::ReadChallenges))
+        let read = self.read_challenges().await;
+        self.done(read, Operation::ReadChallenges).await?;
+        Ok(self.known.clone())
+    }
+
+    fn known_challenges(&self) -> Vec<Dns01> {
+        self.known.clone()
     }
 
     async fn answer(&mut self, identifier: &Identifier) -> Result<(), AcmeError> {
-        match self.set_ready(identifier).await {
-            Ok(true) => Ok(()),
-            Ok(false) => {
-                let detail = format!("the order has no dns-01 challenge for {identifier}");
-                Err(AcmeError::new(AcmeErrorKind::InvalidInput, Operation::Answer, detail))
-            }
-            Err(error) => Err(error.during(Operation::Answer)),
+        let answered = self.set_ready(identifier).await;
+        if !self.done(answered, Operation::Answer).await? {
+            let detail = format!("the order has no dns-01 challenge for {identifier}");
+            return Err(AcmeError::new(AcmeErrorKind::InvalidInput, Operation::Answer, detail));
         }
+        self.take_over_answer(identifier);
+        Ok(())
     }
 
     async fn refresh(&mut self) -> Result<(), AcmeError> {
-        let mut nonces = NonceRetries::default();
-        while let Err(error) = self.order.refresh().await {
-            nonces.again(error).map_err(|error| error.during(Operation::ReadOrder))?;
-        }
-        self.read_last();
-        Ok(())
+        let read = self.read_again().await;
+        self.done(read, Operation::ReadOrder).await
     }
 
     async fn finalize(&mut self, csr_der: &[u8]) -> Result<(), AcmeError> {
-        let mut nonces = NonceRetries::default();
-        while let Err(error) = self.order.finalize_csr(csr_der).await {
-            nonces.again(error).map_err(|error| error.during(Operation::Finalize))?;
-        }
-        self.read_last();
-        Ok(())
+        let sent = self.send_csr(csr_der).await;
+        self.done(sent, Operation::Finalize).await
     }
 
     async fn certificate(&mut self) -> Result<Vec<u8>, AcmeError> {
-        let mut nonces = NonceRetries::default();
-        let failed = |error: AcmeError| error.during(Operation::Download);
-        loop {
-            match self.order.certificate().await {
-                Ok(Some(chain)) => return Ok(chain.into_bytes()),
-                Ok(None) => return Err(failed(AcmeError::protocol("the order is not valid"))),
-                Err(error) => nonces.again(error).map_err(failed)?,
-            }
-        }
+        let downloaded = self.download().await;
+        self.done(downloaded, Operation::Download).await
+    }
+
+    async fn alternate_chains(&mut self) -> Result<Vec<Vec<u8>>, AcmeError> {
+        let downloaded = self.download_alternates().await;
+        self.done(downloaded, Operation::Download).await
     }
 }
 
 impl fmt::Debug for PlacedOrder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PlacedOrder")
-            .field("url", &self.order.url())
-            .field("identifiers", &self.identifiers)
+            .field("url", &self.url)
             .field("reading", &self.reading)
+            .field("known", &self.known)
             .finish_non_exhaustive()
     }
 }

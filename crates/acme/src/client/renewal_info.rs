@@ -12,15 +12,15 @@ use super::Client;
 use super::traffic::Purpose;
 use crate::{AcmeError, AcmeErrorKind, Operation, RenewalInfo};
 
-/// RFC 9773 section 4.3.2: "sane bounds".
-const SHORTEST_POLL: Duration = Duration::from_secs(60);
-const LONGEST_POLL: Duration = Duration::from_secs(86_400);
-/// For a CA that does not say when to come back (section 4.3.3).
+/// Bounds of the poll interval (RFC 9773 section 4.3.2).
+const MIN_POLL: Duration = Duration::from_secs(60);
+const MAX_POLL: Duration = Duration::from_secs(86_400);
+/// Poll interval for a CA that names none (section 4.3.3).
 const DEFAULT_POLL: Duration = Duration::from_secs(6 * 3600);
 const MAX_EXPLANATION: usize = 1024;
 
-/// Asks, without an account.
-pub(super) async fn ask(client: &Client, id: &CertificateId) -> Result<RenewalInfo, AcmeError> {
+/// Reads the renewal window of a certificate. It takes no account.
+pub(super) async fn read(client: &Client, id: &CertificateId) -> Result<RenewalInfo, AcmeError> {
     let directory = client.directory().await?;
     let Some(base) = &directory.renewal_info else {
         let detail = "the CA has no renewal information";
@@ -58,11 +58,11 @@ fn parse(body: &[u8], retry_after: Option<Duration>) -> Result<RenewalInfo, Acme
         start: SystemTime::from(start),
         end: SystemTime::from(end),
         explanation_url: document.explanation_url.filter(|url| is_web_page(url)),
-        poll_after: retry_after.unwrap_or(DEFAULT_POLL).clamp(SHORTEST_POLL, LONGEST_POLL),
+        poll_after: retry_after.unwrap_or(DEFAULT_POLL).clamp(MIN_POLL, MAX_POLL),
     })
 }
 
-/// It is shown to people, who follow it.
+/// Returns whether the URL can be shown to people, who follow it.
 fn is_web_page(text: &str) -> bool {
     text.len() <= MAX_EXPLANATION
         && text.bytes().all(|byte| byte.is_ascii_graphic())
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn the_example_of_the_rfc() {
+    fn example_of_the_rfc_is_read() {
         let more = r#","explanationURL":"https://acme.example.com/docs/ari""#;
         let info = info("2025-01-02T04:00:00Z", "2025-01-03T04:00:00Z", more, Some(21_600)).unwrap();
         assert_eq!(info.start, SystemTime::UNIX_EPOCH + Duration::from_secs(1_735_790_400));
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_that_makes_no_sense() {
+    fn window_that_is_none_is_refused() {
         for (start, end) in [
             ("2025-01-03T04:00:00Z", "2025-01-03T04:00:00Z"),
             ("2025-01-03T04:00:00Z", "2025-01-02T04:00:00Z"),
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_to_the_next_question_is_clamped() {
+    fn poll_interval_is_clamped() {
         let poll = |retry_after| {
             let info = info("2025-01-02T04:00:00Z", "2025-01-03T04:00:00Z", "", retry_after).unwrap();
             info.poll_after.as_secs()
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn an_explanation_that_is_no_web_page_is_dropped() {
+    fn explanation_that_is_no_web_page_is_dropped() {
         for url in ["javascript:alert(1)", "file:///etc/passwd", "not a url", ""] {
             let more = format!(r#","explanationURL":"{url}""#);
             let info = info("2025-01-02T04:00:00Z", "2025-01-03T04:00:00Z", &more, None).unwrap();

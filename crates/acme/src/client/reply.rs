@@ -1,4 +1,4 @@
-//! One answer of the CA.
+//! One reply of the CA.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,7 +8,7 @@ use http::{HeaderMap, StatusCode};
 use crate::error::Fault;
 use crate::{AcmeError, AcmeErrorKind, Operation, Problem, ProblemKind, RateLimit};
 
-/// An answer, whole, and already known to be a good one.
+/// A whole reply.
 #[derive(Clone, Debug)]
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
@@ -18,14 +18,14 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    /// Returns the answer if its status is 2xx, else the fault that it is.
+    /// Returns the reply if its status is 2xx, and otherwise the fault that it is.
     pub(super) fn accepted(self, now: SystemTime) -> Result<Self, AcmeError> {
         if self.status.is_success() {
             return Ok(self);
         }
         let (problem, detail) = Problem::parse(&self.body).unzip();
         let kind = kind(self.status, problem.as_ref());
-        // A busy server says 503, Boulder under the type of a limit: no limit of the account is reached.
+        // A busy server answers 503; Boulder does so with the type of a limit, though no limit is reached.
         let limited = kind == AcmeErrorKind::RateLimited && self.status != StatusCode::SERVICE_UNAVAILABLE;
         let limit =
             limited.then(|| RateLimit::read(detail.as_deref().unwrap_or_default(), self.retry_after, now));
@@ -37,10 +37,33 @@ impl Reply {
         Err(fault.during(Operation::Setup))
     }
 
-    /// Where the CA says that the object is.
+    /// Returns the targets of the links with a relation (RFC 8288), as they are written.
+    pub(crate) fn links(&self, relation: &str) -> Vec<String> {
+        let headers = self.headers.get_all(http::header::LINK).iter().filter_map(|value| value.to_str().ok());
+        headers.flat_map(|value| links(value, relation)).map(str::to_owned).collect()
+    }
+
+    /// Returns the URL of the object, if the CA names it.
     pub(crate) fn location(&self) -> Option<&str> {
         self.headers.get(http::header::LOCATION)?.to_str().ok()
     }
+}
+
+fn links<'a>(header: &'a str, relation: &str) -> Vec<&'a str> {
+    let mut found = Vec::new();
+    for link in header.split('<').skip(1) {
+        let Some((target, parameters)) = link.split_once('>') else { continue };
+        let is_relation = |parameter: &str| {
+            let Some((name, value)) = parameter.split_once('=') else { return false };
+            let value = value.trim_matches(['"', ',', ' ', '\t']);
+            name.trim().eq_ignore_ascii_case("rel")
+                && value.split_ascii_whitespace().any(|one| one.eq_ignore_ascii_case(relation))
+        };
+        if parameters.split(';').any(is_relation) {
+            found.push(target);
+        }
+    }
+    found
 }
 
 fn kind(status: StatusCode, problem: Option<&Problem>) -> AcmeErrorKind {
@@ -56,7 +79,9 @@ fn kind(status: StatusCode, problem: Option<&Problem>) -> AcmeErrorKind {
         Some(ProblemKind::OrderNotReady) => AcmeErrorKind::OrderNotReady,
         _ if status == StatusCode::TOO_MANY_REQUESTS => AcmeErrorKind::RateLimited,
         _ if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => AcmeErrorKind::Unavailable,
-        _ if status == StatusCode::NOT_FOUND || status == StatusCode::GONE => AcmeErrorKind::NotFound,
+        // A deactivated account (RFC 8555 section 7.3.6).
+        Some(ProblemKind::Unauthorized) if status == StatusCode::UNAUTHORIZED => AcmeErrorKind::Account,
+        Some(_) if status == StatusCode::NOT_FOUND || status == StatusCode::GONE => AcmeErrorKind::NotFound,
         Some(_) => AcmeErrorKind::Refused,
         None => AcmeErrorKind::Protocol,
     }
@@ -81,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_answer_means() {
+    fn reply_has_the_kind_of_its_problem_and_status() {
         let paused = "Your account is temporarily prevented from requesting certificates for a.example and \
                       possibly others. Please visit: https://ca.test/unpause?jwt=x";
         for (status, body, retry_after, kind) in [
@@ -96,6 +121,10 @@ mod tests {
             (404, acme("malformed", "no such order"), None, AcmeErrorKind::NotFound),
             (409, acme("alreadyReplaced", ""), None, AcmeErrorKind::Refused),
             (403, acme("unauthorized", ""), None, AcmeErrorKind::Refused),
+            (401, acme("unauthorized", ""), None, AcmeErrorKind::Account),
+            (404, "<html>no route</html>".to_owned(), None, AcmeErrorKind::Protocol),
+            (404, r#"{"message":"no route"}"#.to_owned(), None, AcmeErrorKind::Protocol),
+            (410, acme("malformed", "the order has expired"), None, AcmeErrorKind::NotFound),
             (302, String::new(), None, AcmeErrorKind::Protocol),
             (403, "<html>proxy</html>".to_owned(), None, AcmeErrorKind::Protocol),
         ] {
@@ -103,7 +132,7 @@ mod tests {
             assert_eq!(fault.kind, kind, "{status} {body}");
             let limited = matches!(kind, AcmeErrorKind::RateLimited | AcmeErrorKind::Paused);
             assert_eq!(fault.limit.is_some(), limited, "{status} {body}");
-            // The page that lifts a pause is for operators only.
+            // The page that lifts a pause is for the operator alone.
             assert!(!fault.to_string().contains("unpause"), "{fault}");
         }
         let shed = fault(503, &acme("rateLimited", "Service busy; retry later."), None);
@@ -113,7 +142,21 @@ mod tests {
     }
 
     #[test]
-    fn long_url_of_a_pause_is_whole() {
+    fn links_of_a_relation_are_found() {
+        for (header, found) in [
+            (r#"<https://ca.test/a>;rel="alternate""#, &["https://ca.test/a"][..]),
+            (r#"<a>; rel=alternate, <b>;title="x, y";REL="index Alternate" , <c>;rel="index""#, &["a", "b"]),
+            (r#"<a>;rel="alternates""#, &[]),
+            ("<a;rel=alternate", &[]),
+            ("<a>", &[]),
+            ("", &[]),
+        ] {
+            assert_eq!(links(header, "alternate"), found, "{header}");
+        }
+    }
+
+    #[test]
+    fn long_url_of_a_pause_is_kept_whole() {
         let url = format!("https://ca.test/unpause?jwt={}", "x".repeat(4000));
         let paused = format!(
             "Your account is temporarily prevented from requesting certificates for a.example and possibly \

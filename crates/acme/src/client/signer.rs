@@ -1,17 +1,16 @@
-//! The library that signs, set up for one piece of work.
+//! The library that signs, set up for one operation.
 
 use std::sync::Arc;
 
-use instant_acme::{Account, Key};
-use rustls_pki_types::PrivateKeyDer;
-use serde::Deserialize;
+use instant_acme::Account;
+use serde_json::Value;
 
 use super::tap::{LastReply, Tap};
 use super::{AccountKey, Client};
-use crate::{AcmeError, AcmeErrorKind, Operation};
+use crate::{AcmeError, AcmeErrorKind};
 
-/// Makes instant-acme accounts. Each has a [`Tap`] of its own, so that what passed through the tap belongs to what
-/// was asked; setting one up sends nothing once the directory is known.
+/// Makes instant-acme accounts. Each has a [`Tap`] of its own, so that the last reply through the tap is the one to the
+/// last request. Making one sends nothing once the directory is known.
 #[derive(Debug)]
 pub(super) struct Signer<'a> {
     client: &'a Client,
@@ -23,7 +22,7 @@ impl<'a> Signer<'a> {
         Self { client, key }
     }
 
-    /// Returns the account at `url`, and its last answer.
+    /// Returns the account at `url`, and the place of its last reply.
     pub(super) async fn account(&self, url: &str) -> Result<(Account, LastReply), AcmeError> {
         let (tap, last) = self.tap(Some(url)).await?;
         let directory_url = self.client.wire.directory_url().to_string();
@@ -31,30 +30,6 @@ impl<'a> Signer<'a> {
             .from_parts(url.to_owned(), self.key.pkcs8(), directory_url)
             .await?;
         Ok((account, last))
-    }
-
-    /// Asks newAccount, and gives the URL of the account that the key has.
-    pub(super) async fn account_url(&self, only_existing: bool) -> Result<String, AcmeError> {
-        let mut nonces = NonceRetries::default();
-        loop {
-            let (tap, last) = self.tap(None).await?;
-            let builder = Account::builder_with_http(Box::new(tap));
-            let key = Key::from_pkcs8_der(self.key.pkcs8())?;
-            let pair = (key, PrivateKeyDer::Pkcs8(self.key.pkcs8().clone_key()));
-            let directory_url = self.client.wire.directory_url().to_string();
-            let answer = if only_existing {
-                builder.from_key(pair, directory_url).await
-            } else {
-                builder.create_from_key(pair, directory_url).await
-            };
-            match answer {
-                Ok((account, _)) => {
-                    must_be_valid(&last)?;
-                    return Ok(account.id().to_owned());
-                }
-                Err(error) => nonces.again(error)?,
-            }
-        }
     }
 
     async fn tap(&self, account_url: Option<&str>) -> Result<(Tap, LastReply), AcmeError> {
@@ -65,24 +40,14 @@ impl<'a> Signer<'a> {
     }
 }
 
-/// The library does not look at the account object: a deactivated account would pass for a good one.
-fn must_be_valid(last: &LastReply) -> Result<(), AcmeError> {
-    #[derive(Deserialize)]
-    struct AccountObject {
-        status: String,
-    }
-    let reply = last.take().ok_or_else(|| AcmeError::protocol("there is no answer to newAccount"))?;
-    let account: AccountObject = serde_json::from_slice(&reply.body)
-        .map_err(|error| AcmeError::protocol("the answer is no account").because(error))?;
-    if account.status == "valid" {
-        return Ok(());
-    }
-    let detail = format!("the account is {}", crate::problem::bounded(&account.status, 40));
-    Err(AcmeError::new(AcmeErrorKind::Account, Operation::Account, detail))
+/// Returns whether an account object says that the account is valid. `None` if the body is no such object.
+pub(super) fn is_valid_account(body: &[u8]) -> Option<bool> {
+    let account: Value = serde_json::from_slice(body).ok()?;
+    Some(account.get("status")?.as_str()? == "valid")
 }
 
-/// Counts refused nonces. A refused nonce is refused before anything was done, so every call may be repeated, and
-/// the refusal has brought a fresh one (RFC 8555 section 6.5).
+/// Counts refused nonces. A CA refuses a nonce before it does anything else, so every call may be repeated, and the
+/// refusal has brought a fresh nonce (RFC 8555 section 6.5).
 #[derive(Debug, Default)]
 pub(super) struct NonceRetries {
     refused: u32,
@@ -92,9 +57,9 @@ pub(super) struct NonceRetries {
 const MAX_REFUSED: u32 = 12;
 
 impl NonceRetries {
-    /// `Ok` when the call is to be repeated, else the error that it ended with.
-    pub(super) fn again(&mut self, error: instant_acme::Error) -> Result<(), AcmeError> {
-        let error = AcmeError::from(error);
+    /// Returns `Ok` if the call is to be repeated, and otherwise the error that it ended with.
+    pub(super) fn again(&mut self, error: impl Into<AcmeError>) -> Result<(), AcmeError> {
+        let error = error.into();
         self.refused += 1;
         if error.kind() == AcmeErrorKind::BadNonce && self.refused < MAX_REFUSED {
             Ok(())

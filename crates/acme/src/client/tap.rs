@@ -1,26 +1,29 @@
 //! Our transport under the library that signs.
 
-use parking_lot::Mutex;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::header::LOCATION;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use instant_acme::{BodyWrapper, BytesResponse, HttpClient};
+use parking_lot::Mutex;
 
 use super::directory::Directory;
+use super::lenient::{absolute, for_library};
 use super::reply::Reply;
 use super::traffic::Purpose;
 use super::wire::Wire;
 use crate::AcmeError;
 
-/// What instant-acme talks to in place of a network.
+/// The transport that instant-acme uses in place of a network.
 ///
-/// It answers the directory and newNonce from what is known, sends the rest over the [`Wire`], and keeps the
-/// answer, because the library drops its headers. A refusal never reaches the library: it comes out as the
-/// [`AcmeError`] that it is, so that nothing of it is lost and a refused nonce is ours to retry.
+/// It answers the directory and newNonce from what is known, sends the rest over the [`Wire`], and keeps the reply,
+/// because the library drops its headers. The library gets the reply's object in the form that it parses. A refusal
+/// never reaches the library: it comes out as the [`AcmeError`] that it is, so that nothing of it is lost and a refused
+/// nonce is retried here.
 #[derive(Debug)]
 pub(super) struct Tap {
     wire: Arc<Wire>,
@@ -29,7 +32,7 @@ pub(super) struct Tap {
     last: LastReply,
 }
 
-/// The last good answer that came through a [`Tap`].
+/// The last good reply that came through a [`Tap`].
 #[derive(Clone, Debug, Default)]
 pub(super) struct LastReply(Arc<Mutex<Option<Reply>>>);
 
@@ -81,15 +84,22 @@ impl HttpClient for Tap {
                 return Ok(response(StatusCode::OK, headers, Bytes::new()));
             }
             if method == Method::GET {
-                return Ok(response(StatusCode::OK, HeaderMap::new(), directory.raw.clone()));
+                return Ok(response(StatusCode::OK, HeaderMap::new(), directory.for_library()));
             }
             last.set(None);
             let Ok(body) = request.into_body().collect().await;
-            let reply = wire.exchange(purpose, method, &url, Some(body.to_bytes())).await.map_err(ours)?;
+            let target = wire.own_url(&url).map_err(ours)?;
+            let mut reply =
+                wire.exchange(purpose, method, &url, Some(body.to_bytes())).await.map_err(ours)?;
+            if let Some(location) = reply.location().map(|location| absolute(&target, location))
+                && let Ok(location) = HeaderValue::try_from(location)
+            {
+                reply.headers.insert(LOCATION, location);
+            }
             // The nonce is in the pool; the library must not use it a second time.
             let mut headers = reply.headers.clone();
             headers.remove("replay-nonce");
-            let answer = response(reply.status, headers, reply.body.clone());
+            let answer = response(reply.status, headers, for_library(&reply.body, &target));
             last.set(Some(reply));
             Ok(answer)
         })

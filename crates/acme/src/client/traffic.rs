@@ -1,25 +1,25 @@
-//! How much is said to the CA.
+//! Counters of the requests to a CA.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How many HTTP requests were sent to the CA, by purpose; repeats count.
+/// Numbers of HTTP requests sent to the CA, by purpose; repeats count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
-    /// Reading the directory.
+    /// Requests for the directory.
     pub directory: u64,
-    /// Fetching a nonce.
+    /// Requests for a nonce.
     pub new_nonce: u64,
-    /// Creating, finding and changing accounts.
+    /// Requests that create, find, read and change accounts.
     pub account: u64,
-    /// From newOrder to the download of the certificate.
+    /// Requests about orders, from newOrder to the download of the certificate.
     pub orders: u64,
-    /// Asking for renewal windows.
+    /// Requests for renewal windows.
     pub renewal_info: u64,
-    /// Revoking.
+    /// Revocations.
     pub revocations: u64,
 }
 
-/// What a request is for.
+/// Purpose of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
     Directory,

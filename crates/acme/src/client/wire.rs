@@ -1,11 +1,10 @@
 //! Bounded requests to one CA.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use fleetcert_ambient::{Clock, retry_after};
+use fleetcert_ambient::{Ambient, retry_after};
 use fleetcert_https::{BodyError, read_body};
 use http::Method;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -22,7 +21,7 @@ pub(super) struct Wire {
     http: reqwest::Client,
     request_timeout: Duration,
     directory_url: Url,
-    clock: Arc<dyn Clock>,
+    ambient: Ambient,
     nonces: NoncePool,
     nonce_fetches: Semaphore,
     counters: Counters,
@@ -30,32 +29,32 @@ pub(super) struct Wire {
 
 const MAX_BODY: usize = 1 << 20;
 const MAX_URL: usize = 1024;
-/// Longest wait that is believed.
+/// Longest wait that is read from a reply.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(30 * 86_400);
-/// Let's Encrypt allows 20 of them in a second.
-const NONCE_FETCHES_AT_ONCE: usize = 4;
+/// Maximum newNonce requests at a time. Let's Encrypt allows 20 a second.
+const MAX_NONCE_FETCHES: usize = 4;
 
 impl Wire {
     pub(super) fn new(
         http: reqwest::Client,
         request_timeout: Duration,
         directory_url: Url,
-        clock: Arc<dyn Clock>,
+        ambient: Ambient,
     ) -> Self {
         Self {
             http,
             request_timeout,
             directory_url,
-            clock,
+            ambient,
             nonces: NoncePool::default(),
-            nonce_fetches: Semaphore::new(NONCE_FETCHES_AT_ONCE),
+            nonce_fetches: Semaphore::new(MAX_NONCE_FETCHES),
             counters: Counters::default(),
         }
     }
 
-    /// Sends a request and reads the whole answer; anything but 2xx is an error. The answer's nonce goes into the
-    /// pool. No redirect is followed, and no URL outside the directory's origin is asked: an object of the CA must
-    /// not send us elsewhere with our signature.
+    /// Sends a request and reads the whole reply; any status but 2xx is an error. The reply's nonce goes into the pool.
+    /// No redirect is followed, and no URL outside the directory's origin is requested: an object of the CA must not
+    /// send our signature elsewhere.
     pub(super) async fn exchange(
         &self,
         purpose: Purpose,
@@ -70,13 +69,13 @@ impl Wire {
         reply.accepted(self.now())
     }
 
-    /// A nonce: the newest of the pool, or else one that is asked for.
+    /// Returns the newest nonce of the pool, or fetches one.
     pub(super) async fn nonce(&self, new_nonce_url: &str) -> Result<String, AcmeError> {
         if let Some(nonce) = self.nonces.take(self.now()) {
             return Ok(nonce);
         }
         let _turn = self.nonce_fetches.acquire().await.expect("the semaphore is never closed");
-        // A call before this one in the queue may have brought one.
+        // A call before this one in the queue may have fetched one.
         if let Some(nonce) = self.nonces.take(self.now()) {
             return Ok(nonce);
         }
@@ -111,9 +110,9 @@ impl Wire {
         Ok((Reply { status, headers, retry_after, body: body.into() }, nonce))
     }
 
-    /// The URL, if it belongs to the CA whose directory we were given.
+    /// Returns the URL if it is of the directory's origin.
     pub(super) fn own_url(&self, text: &str) -> Result<Url, AcmeError> {
-        // The parser drops tabs and line ends; what is stored and shown must be what is asked.
+        // The parser drops tabs and line ends; what is stored and shown must be what is requested.
         let plain = text.len() <= MAX_URL && text.bytes().all(|byte| byte.is_ascii_graphic());
         let url = plain.then(|| Url::parse(text).ok()).flatten();
         match url {
@@ -154,17 +153,17 @@ impl Wire {
     }
 
     pub(super) fn now(&self) -> SystemTime {
-        self.clock.now()
+        self.ambient.now()
     }
 }
 
-/// Words for the error of rustls for a server whose certificate is marked as a CA.
+/// Explanation of the error of rustls for a server whose certificate is marked as a CA.
 const CA_AS_SERVER: (&str, &str) = (
     "CaUsedAsEndEntity",
     "its certificate is marked as a CA; make one with basicConstraints=CA:FALSE, or trust the CA that signed it",
 );
 
-/// Returns the innermost cause of an error, in words for people.
+/// Returns the innermost cause of an error, for people.
 fn cause(error: &reqwest::Error) -> String {
     let mut deepest: &dyn std::error::Error = error;
     while let Some(below) = deepest.source() {

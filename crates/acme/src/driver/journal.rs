@@ -1,12 +1,12 @@
 //! The journal of an order: each step is written to it before the step is taken.
 
-use parking_lot::Mutex;
 use std::error::Error;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 
 use crate::Fault;
-use crate::order::State;
+use crate::order::OrderState;
 
 /// Durable storage for the entries of one order, so that the order can be resumed after a crash.
 ///
@@ -29,9 +29,9 @@ use crate::order::State;
 /// ```
 #[async_trait]
 pub trait Journal: Send + Sync {
-    /// Records where the order stands. When it returns, the entry survives a crash.
+    /// Records an entry. When the call returns, the entry survives a crash.
     ///
-    /// The entry replaces the one before. From now on the challenge records of [`State::records`] may be in the zone.
+    /// The entry replaces the one before. From now on the challenge records of [`OrderState::records`] may be in the zone.
     ///
     /// **Cancellation.** The entry may or may not be stored; the step that it announces was not taken.
     ///
@@ -44,7 +44,7 @@ pub trait Journal: Send + Sync {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// State of the order. It is all that has to be stored.
-    pub state: State,
+    pub state: OrderState,
     /// Fault of the CA that led to this state, if one did.
     pub fault: Option<Fault>,
 }
@@ -55,7 +55,7 @@ pub struct Entry {
 pub struct JournalError(#[source] Box<dyn Error + Send + Sync + 'static>);
 
 impl JournalError {
-    /// An error with its cause.
+    /// Returns an error with its cause.
     pub fn new(source: impl Into<Box<dyn Error + Send + Sync + 'static>>) -> Self {
         Self(source.into())
     }

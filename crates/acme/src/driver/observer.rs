@@ -1,4 +1,4 @@
-//! Who hears of each step.
+//! Observers of an order's steps.
 
 use fleetcert_dns::Sighting;
 use fleetcert_dns::challenge::ChallengeRecord;
@@ -6,11 +6,11 @@ use fleetcert_names::Identifier;
 
 use crate::{Fault, OrderStatus};
 
-/// Hears of each step of an order when it is done. Closures that take a `&Step` are observers.
+/// Receives each step of an order when it is done. Closures that take a `&Step` are observers.
 ///
-/// It is called in the middle of the work: it must be quick and must not block.
+/// The driver calls it between two steps: it must return quickly and must not block.
 pub trait Observer: Send + Sync {
-    /// `step` was just done.
+    /// Receives a step that was just done.
     fn notify(&self, step: &Step);
 }
 
@@ -18,64 +18,64 @@ pub trait Observer: Send + Sync {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Step {
-    /// The CA has the order.
+    /// The CA accepted the order.
     Placed {
-        /// Its URL.
+        /// URL of the order.
         url: String,
-        /// How it stands; `Ready` when all names were proved before.
+        /// Status; `Ready` when all identifiers were validated before.
         status: OrderStatus,
     },
-    /// An order of before is gone on with.
+    /// An earlier order goes on.
     Resumed {
-        /// Its URL.
+        /// URL of the order.
         url: String,
-        /// How it stands.
+        /// Status.
         status: OrderStatus,
     },
     /// The zone has the challenge records.
     Published {
-        /// The records.
+        /// Records that were published.
         records: Vec<ChallengeRecord>,
     },
     /// Every server shows them.
     Seen {
-        /// What the servers said, for each record.
+        /// Answers of the servers, for each record.
         sightings: Vec<Sighting>,
     },
     /// The CA was asked to validate an identifier.
     Answered {
-        /// The identifier.
+        /// Identifier to validate.
         identifier: Identifier,
     },
-    /// The CA has found every name proved.
+    /// The CA has validated every identifier.
     Validated,
     /// The CA has the CSR.
     Finalized,
-    /// The chain is here.
+    /// The chain was downloaded.
     Downloaded {
-        /// How many certificates it has.
+        /// Number of its certificates.
         certificates: usize,
     },
-    /// The chain is for the key and the names, and holds now.
+    /// The chain is for the key and the identifiers, and valid now.
     Checked,
     /// The challenge records are out of the zone.
     Withdrawn {
-        /// How many.
+        /// Number of records.
         records: usize,
     },
-    /// Records are left in the zone; a sweep takes them out later.
+    /// Records are left in the zone; a sweep withdraws them later.
     NotWithdrawn {
-        /// Why.
+        /// Reason.
         why: String,
     },
-    /// The CA did not do what was asked; what that means for the order is decided next.
+    /// The CA did not carry out a request. The next step depends on the fault.
     Refused {
-        /// What it did.
+        /// The fault.
         fault: Fault,
     },
 }
 
-/// Nobody listens.
+/// An observer that ignores every step.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoObserver;
 

@@ -1,34 +1,36 @@
-//! What happens to an order, and what is to be done about it.
+//! Events of an order, and the actions that answer them.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use fleetcert_dns::challenge::ChallengeRecord;
 
 use super::Failure;
 use crate::{Fault, Problem, Reading};
 
-/// What happened.
+/// An event in the life of an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// The work begins, or begins again after a crash or a pause.
     Started,
-    /// The CA has the order.
+    /// The CA accepted the order.
     Placed {
-        /// Its URL.
+        /// URL of the order.
         url: String,
-        /// What the CA says about it.
+        /// First reading of the order.
         reading: Reading,
     },
     /// The order was read.
     Read(Reading),
-    /// The challenges were read, and every name can be proved.
+    /// The CA answered the reading of the order with a problem document: it does not have the order.
+    OrderGone,
+    /// The challenges were read, and none of them has failed.
     Challenges {
-        /// A record for each name that is not proved yet.
+        /// Challenge record of each identifier that is not validated yet.
         records: Vec<ChallengeRecord>,
     },
-    /// The challenges were read, and a name of the order cannot be proved any more.
-    ChallengeDead {
-        /// What the CA said.
+    /// The CA says that a challenge, or its authorization, has failed.
+    ChallengeFailed {
+        /// Reason that the CA gave.
         problem: Option<Problem>,
     },
     /// The zone has the records.
@@ -36,12 +38,17 @@ pub enum Event {
     /// Every server shows the records.
     Seen,
     /// All challenges are answered.
-    Answered,
-    /// The CA has taken the CSR.
+    Answered {
+        /// Whether the CA's replies say that all of them are valid.
+        valid: bool,
+    },
+    /// The CA accepted the CSR.
     Finalized(Reading),
-    /// The chain is here.
+    /// The CA refused the CSR with a problem document, and the order, read after that, is still ready.
+    CsrRefused(Fault),
+    /// The chain was downloaded.
     Downloaded {
-        /// In PEM, leaf first.
+        /// Chain in PEM, leaf first.
         chain: String,
     },
     /// The chain is the one that was ordered.
@@ -50,23 +57,25 @@ pub enum Event {
     WrongCertificate {
         /// The difference.
         why: String,
+        /// Beginning of its validity, if the only difference is that this lies ahead of our clock.
+        valid_from: Option<SystemTime>,
     },
     /// The records are out of the zone.
     Withdrawn,
-    /// Records are left in the zone; a sweep takes them out later.
+    /// Records are left in the zone; a sweep withdraws them later.
     NotWithdrawn {
-        /// Which.
+        /// Records that are left.
         left: Vec<ChallengeRecord>,
     },
-    /// The CA did not do what the last action asked.
+    /// The CA did not carry out the last action.
     Fault(Fault),
-    /// The zone did not do what the last action asked.
+    /// The zone did not carry out the last action.
     ZoneFault(ZoneFault),
-    /// The shell has no time left to wait as long as it would have to.
+    /// The time limit of this drive does not allow the next wait.
     OutOfTime {
-        /// How long the CA asked to wait, if it did.
+        /// Wait that the CA asked for.
         retry_after: Option<Duration>,
-        /// The fault that made it wait, if one did.
+        /// Fault that made it wait, if one did.
         fault: Option<Fault>,
     },
 }
@@ -75,7 +84,9 @@ impl Event {
     /// Returns the fault of the CA that the event reports.
     pub(crate) fn fault(&self) -> Option<&Fault> {
         match self {
-            Self::Fault(fault) | Self::OutOfTime { fault: Some(fault), .. } => Some(fault),
+            Self::Fault(fault) | Self::CsrRefused(fault) | Self::OutOfTime { fault: Some(fault), .. } => {
+                Some(fault)
+            }
             _ => None,
         }
     }
@@ -84,46 +95,47 @@ impl Event {
 /// A failure of the zone as a plain value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ZoneFault {
-    /// What happened.
+    /// Description.
     pub why: String,
-    /// When it may go better: as [`BackendError::retry_after`](fleetcert_dns::BackendError::retry_after).
+    /// Wait until the same call may succeed, as
+    /// [`BackendError::retry_after`](fleetcert_dns::BackendError::retry_after) gives it.
     pub retry_after: Option<Duration>,
 }
 
-/// What to do next. What it needs to know stands in the state.
+/// The next action. Its inputs are in the state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Send newOrder. Ends in `Placed` or `Fault`.
     PlaceOrder,
-    /// Wait, then read the order at its URL. Ends in `Read`, `Fault` or `OutOfTime`.
+    /// Wait, then read the order at its URL. Ends in `Read`, `OrderGone`, `ChallengeFailed`, `Fault` or `OutOfTime`.
     ReadOrder(Pause),
-    /// Read the challenges. Ends in `Challenges`, `ChallengeDead` or `Fault`.
+    /// Read the challenges. Ends in `Challenges`, `ChallengeFailed` or `Fault`.
     ReadChallenges,
-    /// Put the state's records into the zone. Ends in `Published` or `ZoneFault`.
+    /// Publish the state's records in the zone. Ends in `Published` or `ZoneFault`.
     Publish,
     /// Wait until every server shows them. Ends in `Seen` or `ZoneFault`.
     AwaitVisible,
-    /// Answer the challenge of each name that is not proved. Ends in `Answered` or `Fault`.
+    /// Answer the challenge of each identifier that is not validated. Ends in `Answered`, `ChallengeFailed` or `Fault`.
     Answer,
-    /// Send the CSR. Ends in `Finalized` or `Fault`.
+    /// Send the CSR. Ends in `Finalized`, `CsrRefused`, `Read`, `OrderGone` or `Fault`.
     Finalize,
-    /// Download the chain. Ends in `Downloaded`, `WrongCertificate` or `Fault`.
+    /// Download the chain. Ends in `Downloaded` or `Fault`.
     Download,
-    /// Compare the chain with what was ordered. Ends in `Checked` or `WrongCertificate`.
+    /// Compare the chain with the order. Ends in `Checked` or `WrongCertificate`.
     Check,
-    /// Take the state's records out of the zone. Ends in `Withdrawn` or `NotWithdrawn`.
+    /// Withdraw the state's records from the zone. Ends in `Withdrawn` or `NotWithdrawn`.
     Withdraw,
-    /// Leave it where it stands, and begin again later.
+    /// Leave the order as it is, and begin again later.
     Suspend(Failure),
-    /// It is over.
+    /// Nothing: the state is terminal.
     Stop,
 }
 
-/// How long to wait before a reading.
+/// Wait before a reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pause {
-    /// Not at all.
+    /// No wait.
     None,
-    /// As long as the CA asks, or else as the shell thinks fit: shortly at first, then longer.
+    /// The wait that the CA asked for, or else the poll interval of the driver: short at first, then longer.
     Poll(Option<Duration>),
 }

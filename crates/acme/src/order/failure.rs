@@ -1,75 +1,80 @@
-//! Why an order failed, or pauses.
+//! Reasons why an order failed, or pauses.
 
 use std::fmt;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
 use super::ZoneFault;
 use crate::{AcmeErrorKind, Fault, Problem, ProblemKind};
 
-/// Why there is no certificate, or not yet.
+/// Reason why there is no certificate, or not yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// What kind of failure it is.
+    /// Kind of failure.
     pub kind: FailureKind,
-    /// What can be done about it.
+    /// When to try again.
     pub retry: Retry,
-    /// What the CA said, if it said something.
+    /// Problem document of the CA, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
-    /// One sentence for people.
+    /// Sentence for people.
     pub message: String,
-    /// When it happened.
+    /// Time of the failure.
     pub at: SystemTime,
+    /// Chain in PEM that the CA issued and that is not the one that was ordered, for
+    /// [`WrongCertificate`](FailureKind::WrongCertificate). An operator can look at it and
+    /// [revoke](crate::Authority::revoke) it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chain: Option<String>,
 }
 
-/// What kind of failure it is.
+/// Kind of failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum FailureKind {
-    /// The CA did not do what was asked.
+    /// The CA did not carry out a request.
     Ca(AcmeErrorKind),
-    /// The CA looked and did not find the names proved, or gave up the order.
+    /// The CA's validation failed, or the CA gave up the order.
     Invalid,
-    /// The CA does not have the order any more: it has expired.
+    /// The CA no longer has the order.
     OrderGone,
-    /// The CA has not come to an end with the order in the time that there was.
+    /// The CA did not finish the order in time.
     Slow,
     /// The zone could not be changed, or its servers do not show the records.
     Zone,
-    /// The CA gave a certificate for another key, other names, or another time.
+    /// The certificate is for another key, other identifiers, or another time.
     WrongCertificate,
 }
 
-/// What can be done about a failure.
+/// When to try again after a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Retry {
-    /// Try again, and not before this time: the CA or the zone said so.
+    /// Not before this time, which the CA or the zone named.
     NotBefore(SystemTime),
-    /// Try again, later each time that it fails.
+    /// After a back-off that grows with each failure.
     Backoff,
-    /// Time does not mend it: somebody has to do something. Trying again once in a while does no harm.
+    /// When an operator has acted: waiting does not help. A rare retry does no harm.
     Operator,
 }
 
 impl Failure {
     fn new(kind: FailureKind, retry: Retry, message: impl Into<String>, at: SystemTime) -> Self {
-        Self { kind, retry, problem: None, message: message.into(), at }
+        Self { kind, retry, problem: None, message: message.into(), at, chain: None }
     }
 
     pub(super) fn of_fault(fault: Fault, now: SystemTime) -> Self {
         let message = fault.to_string();
         let retry = match fault.kind {
             _ if fault.passes() => not_before(fault.retry_after, now),
+            // Of the account: when it works again, so does each of its orders.
+            AcmeErrorKind::Account => Retry::Backoff,
             AcmeErrorKind::NotFound | AcmeErrorKind::OrderNotReady | AcmeErrorKind::Protocol => {
                 Retry::Backoff
             }
-            AcmeErrorKind::Refused if fault.problem.as_ref().is_some_and(is_about_the_moment) => {
-                Retry::Backoff
-            }
+            AcmeErrorKind::Refused if fault.problem.as_ref().is_some_and(is_temporary) => Retry::Backoff,
             _ => Retry::Operator,
         };
         Self { problem: fault.problem, ..Self::new(FailureKind::Ca(fault.kind), retry, message, now) }
@@ -84,11 +89,11 @@ impl Failure {
         Self::new(FailureKind::Zone, retry, fault.why, now)
     }
 
-    /// The order is invalid. A new one may do better: most often the CA has seen a stale record somewhere.
+    /// Returns the failure of an invalid order. A new order may succeed: most often the CA saw a stale record.
     pub(super) fn invalid(problem: Option<Problem>, now: SystemTime) -> Self {
         let message = match &problem {
             Some(problem) => format!("the CA gave up the order: {problem}"),
-            None => "the CA gave up the order and does not say why".to_owned(),
+            None => "the CA gave up the order and gave no reason".to_owned(),
         };
         let retry = match &problem {
             Some(problem) if problem.kind == ProblemKind::Caa || is_final(problem) => Retry::Operator,
@@ -98,28 +103,35 @@ impl Failure {
     }
 
     pub(super) fn order_gone(now: SystemTime) -> Self {
-        Self::new(FailureKind::OrderGone, Retry::Backoff, "the CA does not have the order any more", now)
+        Self::new(FailureKind::OrderGone, Retry::Backoff, "the CA no longer has the order", now)
     }
 
-    pub(crate) fn slow(retry: Retry, what: &str, now: SystemTime) -> Self {
-        Self::new(FailureKind::Slow, retry, what, now)
+    pub(crate) fn slow(retry: Retry, message: impl Into<String>, now: SystemTime) -> Self {
+        Self::new(FailureKind::Slow, retry, message, now)
     }
 
-    /// Ordered again it would most likely be wrong again, and cost the limits of the name.
-    pub(crate) fn wrong_certificate(why: String, now: SystemTime) -> Self {
-        Self::new(FailureKind::WrongCertificate, Retry::Operator, why, now)
+    /// Returns the failure of a chain that is not what was ordered. The next order would most likely fail likewise, and
+    /// cost the limits of the name. A chain whose validity lies ahead of our clock is good from then on.
+    pub(crate) fn wrong_certificate(
+        why: impl Into<String>,
+        chain: Option<String>,
+        valid_from: Option<SystemTime>,
+        now: SystemTime,
+    ) -> Self {
+        let retry = valid_from.map_or(Retry::Operator, Retry::NotBefore);
+        Self { chain, ..Self::new(FailureKind::WrongCertificate, retry, why, now) }
     }
 }
 
-pub(super) fn not_before(wait: Option<std::time::Duration>, now: SystemTime) -> Retry {
+pub(super) fn not_before(wait: Option<Duration>, now: SystemTime) -> Retry {
     match wait.and_then(|wait| now.checked_add(wait)) {
         Some(time) => Retry::NotBefore(time),
         None => Retry::Backoff,
     }
 }
 
-/// Refusals that the next try may not meet.
-fn is_about_the_moment(problem: &Problem) -> bool {
+/// Returns whether the next try may not meet the refusal.
+fn is_temporary(problem: &Problem) -> bool {
     matches!(
         problem.kind,
         ProblemKind::Dns

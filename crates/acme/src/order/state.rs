@@ -1,4 +1,4 @@
-//! Where an order stands.
+//! The states of an order.
 
 use std::time::SystemTime;
 
@@ -8,71 +8,71 @@ use serde::{Deserialize, Serialize};
 use super::Failure;
 use crate::NewOrder;
 
-/// Where an order stands: one variant for each line of the journal.
+/// State of an order: one variant for each entry of the journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "camelCase")]
-pub enum State {
-    /// Nothing was asked of the CA; if it was before, it refused, and there is no order.
+pub enum OrderState {
+    /// No order exists: nothing was sent to the CA, or the CA refused it.
     Wanted {
-        /// What is wanted.
+        /// Order to place.
         order: NewOrder,
     },
-    /// newOrder is sent, or was, and its answer may be lost.
+    /// newOrder is sent, or was; its answer may be lost.
     Ordering {
-        /// What is ordered.
+        /// Order that is placed.
         order: NewOrder,
     },
-    /// The CA has an order.
+    /// The CA has the order.
     Ordered(Placed),
     /// The records may be in the zone.
     Publishing {
         /// The order.
         #[serde(flatten)]
         placed: Placed,
-        /// Whether the challenges were answered before, so that they need only be kept in the zone.
+        /// Whether the challenges were answered before, so that the records only have to stay in the zone.
         answered: bool,
     },
     /// Every server shows the records; the challenges may have been answered.
     Visible(Placed),
-    /// The challenges are answered, or needed no answer; the CA looks.
+    /// The challenges are answered, or needed no answer; the CA validates.
     Answered(Placed),
-    /// Every name is proved; the CSR may have been sent.
+    /// Every identifier is validated; the CSR may have been sent.
     Finalizing(Placed),
-    /// The CA has the CSR; the certificate is made, or ready.
+    /// The CA has the CSR; the certificate is being issued, or ready.
     Finalized(Placed),
-    /// The chain is here.
+    /// The chain was downloaded.
     Downloaded {
         /// The order.
         #[serde(flatten)]
         placed: Placed,
-        /// The chain in PEM, leaf first; not checked yet.
+        /// Chain in PEM, leaf first; not checked yet.
         chain: String,
     },
-    /// It is known how this ends; the records are being taken out of the zone.
+    /// The outcome is known; the records are being withdrawn.
     Withdrawing {
         /// The order.
         #[serde(flatten)]
         placed: Placed,
-        /// How it ends.
+        /// Outcome.
         end: End,
     },
-    /// The certificate is here, and it is the right one.
+    /// The certificate was issued, and it is the one that was ordered.
     Done {
         /// The order.
         #[serde(flatten)]
         placed: Placed,
-        /// The chain in PEM, leaf first, checked.
+        /// Chain in PEM, leaf first, checked.
         chain: String,
     },
-    /// There will be no certificate from this order.
+    /// No certificate will come of this order.
     Failed {
-        /// What was ordered.
+        /// Order that failed.
         order: NewOrder,
-        /// The order's URL, if there was one.
+        /// URL of the order, if it was placed.
         url: Option<String>,
         /// Records that could not be withdrawn.
         records: Vec<ChallengeRecord>,
-        /// Why.
+        /// Reason.
         failure: Failure,
     },
 }
@@ -80,40 +80,40 @@ pub enum State {
 /// An order that the CA has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Placed {
-    /// What was ordered. Without `replaces` when the CA refused it: then the order is an ordinary one to its limits.
+    /// Order as it was placed. Without `replaces` when the CA refused that: by its limits it is an ordinary order then.
     pub order: NewOrder,
-    /// The order's URL.
+    /// URL of the order.
     pub url: String,
-    /// When its URL became known.
+    /// Time at which the URL became known.
     pub placed_at: SystemTime,
-    /// The challenge records that may be in the zone for it.
+    /// Challenge records that may be in the zone for it.
     pub records: Vec<ChallengeRecord>,
 }
 
-/// How an order ends, or pauses, once its records are withdrawn.
+/// Outcome of an order, or a pause, once its records are withdrawn.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "end", rename_all = "camelCase")]
 pub enum End {
-    /// With a certificate.
+    /// A certificate.
     Issued {
-        /// The chain in PEM, checked.
+        /// Chain in PEM, checked.
         chain: String,
     },
-    /// Without.
+    /// No certificate.
     Failed {
-        /// Why.
+        /// Reason.
         failure: Failure,
     },
-    /// Not yet: it goes on later where the CA says it stands.
+    /// No certificate yet: the order goes on later.
     Suspended {
-        /// Why not now.
+        /// Reason.
         failure: Failure,
     },
 }
 
-impl State {
-    /// The challenge records that may be in the zone. A journal that keeps them by their expiry can sweep up after
-    /// an order that nobody takes up again.
+impl OrderState {
+    /// Returns the challenge records that may be in the zone. A journal that keeps them by their expiry can withdraw
+    /// those of an order that is never resumed.
     pub fn records(&self) -> &[ChallengeRecord] {
         match self {
             Self::Failed { records, .. } => records,
@@ -121,7 +121,7 @@ impl State {
         }
     }
 
-    /// What is ordered.
+    /// Returns the order.
     pub fn order(&self) -> &NewOrder {
         match self {
             Self::Wanted { order } | Self::Ordering { order } | Self::Failed { order, .. } => order,
@@ -137,7 +137,7 @@ impl State {
         }
     }
 
-    /// The order's URL, once the CA has it.
+    /// Returns the order's URL, once the CA has it.
     pub fn url(&self) -> Option<&str> {
         match self {
             Self::Failed { url, .. } => url.as_deref(),
@@ -145,12 +145,12 @@ impl State {
         }
     }
 
-    /// Whether it is over: `Done` or `Failed`. No event changes it any more.
+    /// Returns whether the state is `Done` or `Failed`, which no event changes.
     pub fn is_terminal(&self) -> bool {
         matches!(self, Self::Done { .. } | Self::Failed { .. })
     }
 
-    /// The order between newOrder and the download: what can still go wrong at the CA.
+    /// Returns the order if it stands between newOrder and the download.
     pub(super) fn under_way(&self) -> Option<&Placed> {
         match self {
             Self::Downloaded { .. } | Self::Withdrawing { .. } | Self::Done { .. } => None,

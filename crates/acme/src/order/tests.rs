@@ -1,6 +1,9 @@
+mod scenarios;
+
 use std::time::{Duration, SystemTime};
 
 use fleetcert_dns::challenge::ChallengeRecord;
+use fleetcert_schedule::budget::MAX_ORDER_AGE;
 use proptest::prelude::*;
 
 use super::*;
@@ -47,35 +50,36 @@ fn failure() -> Failure {
         problem: None,
         message: "m".into(),
         at: NOW,
+        chain: None,
     }
 }
 
-fn states() -> Vec<State> {
+fn states() -> Vec<OrderState> {
     let none = || placed(&[]);
     let one = || placed(&[record("v")]);
     let chain = || "PEM".to_owned();
     vec![
-        State::Wanted { order: order() },
-        State::Ordering { order: order() },
-        State::Ordering { order: NewOrder { replaces: None, ..order() } },
-        State::Ordered(none()),
-        State::Ordered(one()),
-        State::Publishing { placed: one(), answered: false },
-        State::Publishing { placed: one(), answered: true },
-        State::Visible(one()),
-        State::Answered(none()),
-        State::Answered(one()),
-        State::Finalizing(none()),
-        State::Finalizing(one()),
-        State::Finalized(none()),
-        State::Finalized(one()),
-        State::Downloaded { placed: none(), chain: chain() },
-        State::Downloaded { placed: one(), chain: chain() },
-        State::Withdrawing { placed: one(), end: End::Issued { chain: chain() } },
-        State::Withdrawing { placed: one(), end: End::Failed { failure: failure() } },
-        State::Withdrawing { placed: one(), end: End::Suspended { failure: failure() } },
-        State::Done { placed: none(), chain: chain() },
-        State::Failed { order: order(), url: None, records: Vec::new(), failure: failure() },
+        OrderState::Wanted { order: order() },
+        OrderState::Ordering { order: order() },
+        OrderState::Ordering { order: NewOrder { replaces: None, ..order() } },
+        OrderState::Ordered(none()),
+        OrderState::Ordered(one()),
+        OrderState::Publishing { placed: one(), answered: false },
+        OrderState::Publishing { placed: one(), answered: true },
+        OrderState::Visible(one()),
+        OrderState::Answered(none()),
+        OrderState::Answered(one()),
+        OrderState::Finalizing(none()),
+        OrderState::Finalizing(one()),
+        OrderState::Finalized(none()),
+        OrderState::Finalized(one()),
+        OrderState::Downloaded { placed: none(), chain: chain() },
+        OrderState::Downloaded { placed: one(), chain: chain() },
+        OrderState::Withdrawing { placed: one(), end: End::Issued { chain: chain() } },
+        OrderState::Withdrawing { placed: one(), end: End::Failed { failure: failure() } },
+        OrderState::Withdrawing { placed: one(), end: End::Suspended { failure: failure() } },
+        OrderState::Done { placed: none(), chain: chain() },
+        OrderState::Failed { order: order(), url: None, records: Vec::new(), failure: failure() },
     ]
 }
 
@@ -107,13 +111,17 @@ fn events() -> Vec<Event> {
         Event::Challenges { records: Vec::new() },
         Event::Challenges { records: vec![record("v")] },
         Event::Challenges { records: vec![record("w")] },
-        Event::ChallengeDead { problem: None },
+        Event::ChallengeFailed { problem: None },
         Event::Published,
         Event::Seen,
-        Event::Answered,
+        Event::Answered { valid: false },
+        Event::Answered { valid: true },
+        Event::OrderGone,
+        Event::CsrRefused(fault(AcmeErrorKind::Refused, Some(ProblemKind::BadCsr))),
         Event::Downloaded { chain: "PEM".into() },
         Event::Checked,
-        Event::WrongCertificate { why: "other key".into() },
+        Event::WrongCertificate { why: "other key".into(), valid_from: None },
+        Event::WrongCertificate { why: "ahead".into(), valid_from: Some(NOW + Duration::from_secs(60)) },
         Event::Withdrawn,
         Event::NotWithdrawn { left: vec![record("v")] },
         Event::ZoneFault(ZoneFault { why: "z".into(), retry_after: None }),
@@ -137,26 +145,26 @@ fn events() -> Vec<Event> {
     events
 }
 
-/// What must hold of every step, whatever the event.
-fn check(before: &State, event: &Event, after: &State, action: &Action) {
+/// Rules that hold for every step.
+fn check(before: &OrderState, event: &Event, after: &OrderState, action: &Action, now: SystemTime) {
     let context = format!("{before:?}\n + {event:?}\n = {after:?}\n   {action:?}");
     if before.is_terminal() {
         assert_eq!((after, action), (before, &Action::Stop), "{context}");
     }
     let fits = match action {
-        Action::PlaceOrder => matches!(after, State::Ordering { .. }),
+        Action::PlaceOrder => matches!(after, OrderState::Ordering { .. }),
         Action::ReadOrder(_) => after.url().is_some() && !after.is_terminal(),
-        Action::ReadChallenges => matches!(after, State::Ordered(_) | State::Publishing { .. }),
+        Action::ReadChallenges => matches!(after, OrderState::Ordered(_) | OrderState::Publishing { .. }),
         Action::Publish | Action::AwaitVisible => {
-            matches!(after, State::Publishing { .. }) && !after.records().is_empty()
+            matches!(after, OrderState::Publishing { .. }) && !after.records().is_empty()
         }
-        Action::Answer => matches!(after, State::Visible(_)),
-        Action::Finalize => matches!(after, State::Finalizing(_)),
-        Action::Download => matches!(after, State::Finalized(_)),
-        Action::Check => matches!(after, State::Downloaded { .. }),
-        Action::Withdraw => matches!(after, State::Withdrawing { .. }) && !after.records().is_empty(),
+        Action::Answer => matches!(after, OrderState::Visible(_)),
+        Action::Finalize => matches!(after, OrderState::Finalizing(_)),
+        Action::Download => matches!(after, OrderState::Finalized(_)),
+        Action::Check => matches!(after, OrderState::Downloaded { .. }),
+        Action::Withdraw => matches!(after, OrderState::Withdrawing { .. }) && !after.records().is_empty(),
         Action::Suspend(_) => {
-            matches!(after, State::Wanted { .. } | State::Ordering { .. } | State::Ordered(_))
+            matches!(after, OrderState::Wanted { .. } | OrderState::Ordering { .. } | OrderState::Ordered(_))
         }
         Action::Stop => after.is_terminal(),
     };
@@ -168,229 +176,117 @@ fn check(before: &State, event: &Event, after: &State, action: &Action) {
     // A record is forgotten only when it was withdrawn.
     let withdrawn = matches!(event, Event::Withdrawn | Event::NotWithdrawn { .. });
     assert!(withdrawn || before.records().iter().all(|old| after.records().contains(old)), "{context}");
-    // A certificate is not forgotten at all, unless it is the wrong one.
+    // An order that was placed is given up by the CA's own word alone.
+    if let (Some(placed), true) = (before.under_way(), is_failure(after)) {
+        let expired = now.duration_since(placed.placed_at).is_ok_and(|age| age > MAX_ORDER_AGE);
+        let word_of_the_ca = match event {
+            Event::Read(reading) | Event::Finalized(reading) => reading.status == OrderStatus::Invalid,
+            Event::OrderGone | Event::ChallengeFailed { .. } | Event::CsrRefused(_) => true,
+            _ => false,
+        };
+        assert!(expired || word_of_the_ca, "{context}");
+    }
+    // A certificate is never forgotten; the wrong one is kept with the failure.
     let chain = matches!(
         before,
-        State::Downloaded { .. } | State::Done { .. } | State::Withdrawing { end: End::Issued { .. }, .. }
+        OrderState::Downloaded { .. }
+            | OrderState::Done { .. }
+            | OrderState::Withdrawing { end: End::Issued { .. }, .. }
     );
-    let wrong = matches!(event, Event::WrongCertificate { .. });
-    assert!(!chain || wrong || serde_json::to_string(after).unwrap().contains("PEM"), "{context}");
+    let paused = matches!(action, Action::Suspend(failure) if failure.chain.is_some());
+    assert!(!chain || paused || serde_json::to_string(after).unwrap().contains("PEM"), "{context}");
+}
+
+fn is_failure(state: &OrderState) -> bool {
+    matches!(state, OrderState::Failed { .. } | OrderState::Withdrawing { end: End::Failed { .. }, .. })
 }
 
 #[test]
-fn every_state_with_every_event() {
+fn every_state_keeps_the_rules_at_every_event() {
     for state in states() {
         for event in events() {
             let (next, action) = step(state.clone(), event.clone(), NOW);
-            check(&state, &event, &next, &action);
+            check(&state, &event, &next, &action, NOW);
         }
     }
+}
+
+/// Every state that events lead to from the beginning, each event at two times: before the order expires, and after.
+#[test]
+fn every_reachable_state_keeps_the_rules() {
+    let wanted = OrderState::Wanted { order: order() };
+    let (events, mut seen, mut open) = (events(), std::collections::HashSet::new(), vec![wanted]);
+    while let Some(state) = open.pop() {
+        for event in &events {
+            for now in [NOW, NOW + MAX_ORDER_AGE + Duration::from_secs(1)] {
+                let (next, action) = step(state.clone(), event.clone(), now);
+                check(&state, event, &next, &action, now);
+                // Failures differ in their texts and times only.
+                let key = match &next {
+                    OrderState::Failed { .. } => "failed".to_owned(),
+                    _ => serde_json::to_string(&next).unwrap(),
+                };
+                if placed_in_time(&next) && seen.insert(key) {
+                    open.push(next);
+                }
+            }
+        }
+    }
+    assert!(seen.len() > 100, "{} states", seen.len());
+}
+
+/// The other half of the states differs in its time alone.
+fn placed_in_time(state: &OrderState) -> bool {
+    state.under_way().is_none_or(|placed| placed.placed_at == NOW)
 }
 
 #[test]
 fn every_state_survives_its_journal() {
     for state in states() {
         let json = serde_json::to_string(&state).unwrap();
-        assert_eq!(serde_json::from_str::<State>(&json).unwrap(), state, "{json}");
+        assert_eq!(serde_json::from_str::<OrderState>(&json).unwrap(), state, "{json}");
     }
 }
 
-/// After a crash: what is done first, and in which state.
+/// The first action after a crash, and its state.
 #[test]
-fn resume_begins_by_reading() {
+fn resumed_order_is_read_first() {
     let now = Action::ReadOrder(Pause::None);
     let one = || placed(&[record("v")]);
     for state in states() {
         let (next, action) = step(state.clone(), Event::Started, NOW);
         let expected = match &state {
-            State::Wanted { order } => (State::Ordering { order: order.clone() }, Action::PlaceOrder),
-            State::Ordering { .. } => (state.clone(), Action::PlaceOrder),
-            State::Visible(_) => (State::Publishing { placed: one(), answered: false }, now.clone()),
-            State::Answered(placed) if placed.records.is_empty() => {
-                (State::Ordered(placed.clone()), now.clone())
+            OrderState::Wanted { order } => {
+                (OrderState::Ordering { order: order.clone() }, Action::PlaceOrder)
             }
-            State::Answered(_) => (State::Publishing { placed: one(), answered: true }, now.clone()),
-            State::Downloaded { .. } => (state.clone(), Action::Check),
-            State::Withdrawing { .. } => (state.clone(), Action::Withdraw),
-            State::Done { .. } | State::Failed { .. } => (state.clone(), Action::Stop),
+            OrderState::Ordering { .. } => (state.clone(), Action::PlaceOrder),
+            OrderState::Visible(_) => {
+                (OrderState::Publishing { placed: one(), answered: false }, now.clone())
+            }
+            OrderState::Answered(placed) if placed.records.is_empty() => {
+                (OrderState::Ordered(placed.clone()), now.clone())
+            }
+            OrderState::Answered(_) => {
+                (OrderState::Publishing { placed: one(), answered: true }, now.clone())
+            }
+            OrderState::Downloaded { .. } => (state.clone(), Action::Check),
+            OrderState::Withdrawing { .. } => (state.clone(), Action::Withdraw),
+            OrderState::Done { .. } | OrderState::Failed { .. } => (state.clone(), Action::Stop),
             _ => (state.clone(), now.clone()),
         };
         assert_eq!((next, action), expected, "{state:?}");
     }
 }
 
-/// Follows the events from `state` and gives where it ends.
-fn follow(state: State, events: impl IntoIterator<Item = Event>) -> (State, Action) {
+/// Follows the events from `state` to the last state and action.
+fn follow(state: OrderState, events: impl IntoIterator<Item = Event>) -> (OrderState, Action) {
     let mut state = (state, Action::Stop);
     for event in events {
         let before = state.0.clone();
         state = step(state.0, event.clone(), NOW);
-        check(&before, &event, &state.0, &state.1);
+        check(&before, &event, &state.0, &state.1, NOW);
     }
     state
-}
-
-#[test]
-fn the_whole_way() {
-    let pending = || reading(OrderStatus::Pending);
-    let way = [
-        (Event::Started, Action::PlaceOrder),
-        (Event::Placed { url: URL.into(), reading: pending() }, Action::ReadChallenges),
-        (Event::Challenges { records: vec![record("v")] }, Action::Publish),
-        (Event::Published, Action::AwaitVisible),
-        (Event::Seen, Action::Answer),
-        (Event::Answered, Action::ReadOrder(Pause::Poll(None))),
-        (Event::Read(pending()), Action::ReadOrder(Pause::Poll(None))),
-        (Event::Read(reading(OrderStatus::Ready)), Action::Finalize),
-        (
-            Event::Finalized(Reading {
-                retry_after: Some(Duration::from_secs(3)),
-                ..reading(OrderStatus::Processing)
-            }),
-            Action::ReadOrder(Pause::Poll(Some(Duration::from_secs(3)))),
-        ),
-        (Event::Read(reading(OrderStatus::Valid)), Action::Download),
-        (Event::Downloaded { chain: "PEM".into() }, Action::Check),
-        (Event::Checked, Action::Withdraw),
-        (Event::Withdrawn, Action::Stop),
-    ];
-    let mut state = State::Wanted { order: order() };
-    for (event, expected) in way {
-        let (next, action) = step(state, event, NOW);
-        assert_eq!(action, expected);
-        state = next;
-    }
-    assert_eq!(state, State::Done { placed: placed(&[]), chain: "PEM".into() });
-}
-
-#[test]
-fn names_that_are_proved_already_need_no_record() {
-    let (state, action) = follow(
-        State::Wanted { order: order() },
-        [Event::Started, Event::Placed { url: URL.into(), reading: reading(OrderStatus::Ready) }],
-    );
-    assert_eq!((state, action), (State::Finalizing(placed(&[])), Action::Finalize));
-
-    let (state, action) = follow(State::Ordered(placed(&[])), [Event::Challenges { records: Vec::new() }]);
-    assert_eq!((state, action), (State::Answered(placed(&[])), Action::ReadOrder(Pause::Poll(None))));
-}
-
-#[test]
-fn an_answered_challenge_is_not_answered_again_after_a_crash() {
-    let again = |records: Vec<ChallengeRecord>| {
-        let events = [
-            Event::Started,
-            Event::Read(reading(OrderStatus::Pending)),
-            Event::Challenges { records },
-            Event::Published,
-            Event::Seen,
-        ];
-        follow(State::Answered(placed(&[record("v")])), events).1
-    };
-    assert_eq!(again(vec![record("v")]), Action::ReadOrder(Pause::Poll(None)));
-    assert_eq!(again(vec![record("other")]), Action::Answer, "but a challenge that it never had is");
-}
-
-#[test]
-fn a_lost_answer_to_finalize_is_looked_up() {
-    let lost = || Event::Fault(fault(AcmeErrorKind::Unreachable, None));
-    let start = || State::Finalizing(placed(&[]));
-    assert_eq!(follow(start(), [lost()]), (start(), Action::ReadOrder(Pause::Poll(None))));
-    for (status, action) in [
-        (OrderStatus::Ready, Action::Finalize),
-        (OrderStatus::Processing, Action::ReadOrder(Pause::Poll(None))),
-        (OrderStatus::Valid, Action::Download),
-    ] {
-        assert_eq!(follow(start(), [lost(), Event::Read(reading(status))]).1, action);
-    }
-}
-
-#[test]
-fn a_refused_replaces_is_dropped_once() {
-    for kind in [ProblemKind::AlreadyReplaced, ProblemKind::Malformed, ProblemKind::Unauthorized] {
-        let refusal = || Event::Fault(fault(AcmeErrorKind::Refused, Some(kind.clone())));
-        let (state, action) = follow(State::Ordering { order: order() }, [refusal()]);
-        assert_eq!(state, State::Ordering { order: NewOrder { replaces: None, ..order() } });
-        assert_eq!(action, Action::PlaceOrder);
-        assert!(step(state, refusal(), NOW).0.is_terminal(), "without it, the refusal is for the order");
-    }
-    let stumbled = |status| {
-        let fault = fault(AcmeErrorKind::Unavailable, Some(ProblemKind::ServerInternal));
-        Event::Fault(Fault { status: Some(status), ..fault })
-    };
-    let after = |status| follow(State::Ordering { order: order() }, [stumbled(status)]).0;
-    assert_eq!(after(500), State::Ordering { order: NewOrder { replaces: None, ..order() } });
-    assert_eq!(after(503), State::Ordering { order: order() }, "a CA that is away says nothing about it");
-    let limited = Event::Fault(fault(AcmeErrorKind::RateLimited, Some(ProblemKind::RateLimited)));
-    assert_eq!(follow(State::Ordering { order: order() }, [limited]).0, State::Wanted { order: order() });
-}
-
-#[test]
-fn an_order_that_may_have_been_placed_is_asked_for_again() {
-    for kind in [AcmeErrorKind::Unreachable, AcmeErrorKind::Unavailable, AcmeErrorKind::Protocol] {
-        let (state, action) = follow(State::Ordering { order: order() }, [Event::Fault(fault(kind, None))]);
-        assert_eq!(state, State::Ordering { order: order() });
-        assert!(matches!(action, Action::Suspend(_)));
-    }
-}
-
-#[test]
-fn what_can_be_done_about_a_failure() {
-    let retry = |fault: Fault| match follow(State::Ordering { order: order() }, [Event::Fault(fault)]) {
-        (_, Action::Suspend(failure)) | (State::Failed { failure, .. }, _) => failure.retry,
-        other => panic!("{other:?}"),
-    };
-    let limited = Fault {
-        retry_after: Some(Duration::from_secs(36)),
-        ..fault(AcmeErrorKind::RateLimited, Some(ProblemKind::RateLimited))
-    };
-    assert_eq!(retry(limited), Retry::NotBefore(NOW + Duration::from_secs(36)));
-    assert_eq!(retry(fault(AcmeErrorKind::Unavailable, None)), Retry::Backoff);
-    assert_eq!(retry(fault(AcmeErrorKind::Paused, Some(ProblemKind::RateLimited))), Retry::Operator);
-    assert_eq!(retry(fault(AcmeErrorKind::Account, None)), Retry::Operator);
-    assert_eq!(retry(fault(AcmeErrorKind::Refused, Some(ProblemKind::RejectedIdentifier))), Retry::Operator);
-}
-
-#[test]
-fn a_zone_that_lags_suspends_and_the_order_stays_good() {
-    let lags = Event::ZoneFault(ZoneFault { why: "not there".into(), retry_after: Some(Duration::ZERO) });
-    let publishing = State::Publishing { placed: placed(&[record("v")]), answered: false };
-    let (state, action) = follow(publishing, [lags, Event::Withdrawn]);
-    assert_eq!(state, State::Ordered(placed(&[])));
-    let Action::Suspend(failure) = action else { panic!("{action:?}") };
-    assert_eq!((failure.kind, failure.retry), (FailureKind::Zone, Retry::Backoff));
-}
-
-#[test]
-fn an_order_that_is_not_found_was_just_made_or_is_gone() {
-    let gone = || Event::Fault(fault(AcmeErrorKind::NotFound, None));
-    let state = || State::Ordered(placed(&[]));
-    assert_eq!(step(state(), gone(), NOW).1, Action::ReadOrder(Pause::Poll(None)));
-    let (state, _) = step(state(), gone(), NOW + Duration::from_secs(61));
-    let State::Failed { failure, .. } = state else { panic!("{state:?}") };
-    assert_eq!((failure.kind, failure.retry), (FailureKind::OrderGone, Retry::Backoff));
-}
-
-#[test]
-fn an_order_without_end_is_given_up_after_a_day() {
-    let day = Duration::from_secs(86_400);
-    for (state, status) in [
-        (State::Answered(placed(&[])), OrderStatus::Pending),
-        (State::Finalized(placed(&[])), OrderStatus::Processing),
-    ] {
-        let at = |now| step(state.clone(), Event::Read(reading(status)), now).0;
-        assert_eq!(at(NOW + day), state);
-        assert!(at(NOW + day + Duration::from_secs(1)).is_terminal());
-    }
-}
-
-#[test]
-fn records_that_stay_are_named_at_the_end() {
-    let withdrawing =
-        State::Withdrawing { placed: placed(&[record("v")]), end: End::Failed { failure: failure() } };
-    let (state, _) = follow(withdrawing, [Event::NotWithdrawn { left: vec![record("v")] }]);
-    assert_eq!(state.records(), [record("v")]);
-    assert!(state.is_terminal());
 }
 
 proptest! {
@@ -399,11 +295,12 @@ proptest! {
         indices in proptest::collection::vec((0usize..1000, 0u64..200_000), 0..60)
     ) {
         let events = events();
-        let mut state = State::Wanted { order: order() };
+        let mut state = OrderState::Wanted { order: order() };
         for (index, seconds) in indices {
             let event = events[index % events.len()].clone();
-            let (next, action) = step(state.clone(), event.clone(), NOW + Duration::from_secs(seconds));
-            check(&state, &event, &next, &action);
+            let now = NOW + Duration::from_secs(seconds);
+            let (next, action) = step(state.clone(), event.clone(), now);
+            check(&state, &event, &next, &action, now);
             state = next;
         }
     }

@@ -1,4 +1,4 @@
-//! From one state to the next.
+//! The transitions from one state to the next.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,123 +6,150 @@ use fleetcert_dns::challenge::ChallengeRecord;
 use fleetcert_schedule::budget::MAX_ORDER_AGE;
 
 use super::failure::not_before;
-use super::{Action, End, Event, Failure, Pause, Placed, Retry, State, ZoneFault};
+use super::{Action, End, Event, Failure, OrderState, Pause, Placed, Retry, ZoneFault};
 use crate::{AcmeErrorKind, Fault, NewOrder, OrderStatus, ProblemKind, Reading};
 
-/// CAs read from replicas: what was just made may not be found for a moment.
-const JUST_MADE: Duration = Duration::from_secs(60);
+/// Age up to which an order that is not found may still appear: CAs read from replicas.
+const REPLICATION_DELAY: Duration = Duration::from_secs(60);
+/// Longest wait before a placed order is read again, unless a limit is reached or the CA is unavailable. CAs have
+/// named a day for orders that were ready after seconds.
+const MAX_POLL_WAIT: Duration = Duration::from_secs(120);
+/// Longest time by which a certificate may begin ahead of our clock and still be waited for.
+const MAX_CLOCK_LAG: Duration = Duration::from_secs(86_400);
 
-/// Where the order stands after `event` at time `now`, and what to do next, once that is written down.
+/// Returns the state of the order after `event` at time `now`, and the action to take once the state is written down.
 ///
-/// It never panics. A terminal state stays as it is. An event that does not belong to the state means that the
-/// shell has lost its place, and is taken as [`Event::Started`].
-pub fn step(state: State, event: Event, now: SystemTime) -> (State, Action) {
+/// It never panics. A terminal state stays as it is. An event that does not belong to the state means that the driver
+/// has lost track, and counts as [`Event::Started`].
+pub fn step(state: OrderState, event: Event, now: SystemTime) -> (OrderState, Action) {
     match (state, event) {
-        (state @ (State::Done { .. } | State::Failed { .. }), _) => (state, Action::Stop),
+        (state @ (OrderState::Done { .. } | OrderState::Failed { .. }), _) => (state, Action::Stop),
 
-        (State::Ordering { order }, Event::Placed { url, reading }) => after_reading(
-            State::Ordered(Placed { order, url, placed_at: now, records: Vec::new() }),
+        (OrderState::Ordering { order }, Event::Placed { url, reading }) => after_reading(
+            OrderState::Ordered(Placed { order, url, placed_at: now, records: Vec::new() }),
             reading,
             now,
         ),
-        (State::Ordering { order }, Event::Fault(fault)) => not_placed(order, fault, now),
-        (state @ State::Ordering { .. }, Event::OutOfTime { retry_after, fault }) => {
+        (OrderState::Ordering { order }, Event::Fault(fault)) => not_placed(order, fault, now),
+        (state @ OrderState::Ordering { .. }, Event::OutOfTime { retry_after, fault }) => {
             let failure = out_of_time(retry_after, fault, now);
             (state, Action::Suspend(failure))
         }
 
-        // From here to the chain, what the CA says about the order decides.
+        // From here to the chain, the CA's reading of the order decides.
         (state, Event::Read(reading)) => after_reading(state, reading, now),
-        (State::Finalizing(placed), Event::Finalized(reading)) => {
-            after_reading(State::Finalized(placed), reading, now)
+        (OrderState::Finalizing(placed), Event::Finalized(reading)) => {
+            after_reading(OrderState::Finalized(placed), reading, now)
         }
-        (State::Ordered(placed), Event::Challenges { records }) => prove(placed, records, false),
-        (State::Publishing { placed, answered }, Event::Challenges { records }) => {
+        (OrderState::Ordered(placed), Event::Challenges { records }) => prove(placed, records, false),
+        (OrderState::Publishing { placed, answered }, Event::Challenges { records }) => {
             prove(placed, records, answered)
         }
-        (State::Ordered(placed) | State::Publishing { placed, .. }, Event::ChallengeDead { problem }) => {
-            end(placed, End::Failed { failure: Failure::invalid(problem, now) })
+        (
+            OrderState::Ordered(placed)
+            | OrderState::Publishing { placed, .. }
+            | OrderState::Visible(placed)
+            | OrderState::Answered(placed),
+            Event::ChallengeFailed { problem },
+        ) => end(placed, End::Failed { failure: Failure::invalid(problem, now) }),
+        (state @ OrderState::Publishing { .. }, Event::Published) => (state, Action::AwaitVisible),
+        (OrderState::Publishing { placed, answered: false }, Event::Seen) => {
+            (OrderState::Visible(placed), Action::Answer)
         }
-        (state @ State::Publishing { .. }, Event::Published) => (state, Action::AwaitVisible),
-        (State::Publishing { placed, answered: false }, Event::Seen) => {
-            (State::Visible(placed), Action::Answer)
+        (OrderState::Publishing { placed, answered: true }, Event::Seen) => {
+            (OrderState::Answered(placed), Action::ReadOrder(Pause::Poll(None)))
         }
-        (State::Publishing { placed, answered: true }, Event::Seen)
-        | (State::Visible(placed), Event::Answered) => {
-            (State::Answered(placed), Action::ReadOrder(Pause::Poll(None)))
+        (OrderState::Visible(placed), Event::Answered { valid }) => {
+            let pause = if valid { Pause::None } else { Pause::Poll(None) };
+            (OrderState::Answered(placed), Action::ReadOrder(pause))
         }
-        (State::Finalized(placed), Event::Downloaded { chain }) => {
-            (State::Downloaded { placed, chain }, Action::Check)
+        (OrderState::Finalizing(placed), Event::CsrRefused(fault)) => {
+            end(placed, End::Failed { failure: Failure::of_fault(fault, now) })
         }
-        (State::Finalized(placed) | State::Downloaded { placed, .. }, Event::WrongCertificate { why }) => {
-            end(placed, End::Failed { failure: Failure::wrong_certificate(why, now) })
+        (OrderState::Finalized(placed), Event::Downloaded { chain }) => {
+            (OrderState::Downloaded { placed, chain }, Action::Check)
         }
-        (State::Downloaded { placed, chain }, Event::Checked) => end(placed, End::Issued { chain }),
+        (OrderState::Downloaded { placed, chain }, Event::WrongCertificate { why, valid_from }) => {
+            wrong_certificate(placed, chain, why, valid_from, now)
+        }
+        (OrderState::Downloaded { placed, chain }, Event::Checked) => end(placed, End::Issued { chain }),
 
-        (State::Withdrawing { placed, end }, Event::Withdrawn) => {
+        (OrderState::Withdrawing { placed, end }, Event::Withdrawn) => {
             ended(Placed { records: Vec::new(), ..placed }, end)
         }
-        (State::Withdrawing { placed, end }, Event::NotWithdrawn { left }) => {
+        (OrderState::Withdrawing { placed, end }, Event::NotWithdrawn { left }) => {
             ended(Placed { records: left, ..placed }, end)
         }
 
-        (state @ (State::Wanted { .. } | State::Downloaded { .. } | State::Withdrawing { .. }), _)
+        (
+            state @ (OrderState::Wanted { .. }
+            | OrderState::Downloaded { .. }
+            | OrderState::Withdrawing { .. }),
+            _,
+        )
         | (state, Event::Started) => begin(state),
+        (state, Event::OrderGone) => match state.under_way() {
+            Some(placed) if is_older(placed, REPLICATION_DELAY, now) => {
+                end(placed.clone(), End::Failed { failure: Failure::order_gone(now) })
+            }
+            _ => wait(state, None, None, now),
+        },
         (state, Event::Fault(fault)) => after_fault(state, fault, now),
         (state, Event::ZoneFault(fault)) => after_zone_fault(state, fault, now),
-        (state, Event::OutOfTime { retry_after, fault }) => match state.under_way().cloned() {
-            Some(placed) => end(placed, End::Suspended { failure: out_of_time(retry_after, fault, now) }),
-            None => begin(state),
-        },
+        (state, Event::OutOfTime { retry_after, fault }) => {
+            suspend(state, || out_of_time(retry_after, fault, now))
+        }
         (state, _) => begin(state),
     }
 }
 
-/// What to do in a state of which only the journal is known.
-fn begin(state: State) -> (State, Action) {
+/// Returns the first step in a state of which only the journal is known.
+fn begin(state: OrderState) -> (OrderState, Action) {
     match state {
-        State::Wanted { order } | State::Ordering { order } => {
-            (State::Ordering { order }, Action::PlaceOrder)
+        OrderState::Wanted { order } | OrderState::Ordering { order } => {
+            (OrderState::Ordering { order }, Action::PlaceOrder)
         }
-        // What the zone has is not known. The records of a challenge that the CA is looking at must be there again.
-        State::Answered(placed) if !placed.records.is_empty() => {
-            (State::Publishing { placed, answered: true }, Action::ReadOrder(Pause::None))
+        // The content of the zone is not known. The records of a challenge that the CA is validating must be there.
+        OrderState::Answered(placed) if !placed.records.is_empty() => {
+            (OrderState::Publishing { placed, answered: true }, Action::ReadOrder(Pause::None))
         }
-        State::Answered(placed) => (State::Ordered(placed), Action::ReadOrder(Pause::None)),
-        State::Visible(placed) => {
-            (State::Publishing { placed, answered: false }, Action::ReadOrder(Pause::None))
+        OrderState::Answered(placed) => (OrderState::Ordered(placed), Action::ReadOrder(Pause::None)),
+        OrderState::Visible(placed) => {
+            (OrderState::Publishing { placed, answered: false }, Action::ReadOrder(Pause::None))
         }
-        State::Downloaded { .. } => (state, Action::Check),
-        State::Withdrawing { .. } => (state, Action::Withdraw),
-        State::Done { .. } | State::Failed { .. } => (state, Action::Stop),
-        State::Ordered(_) | State::Publishing { .. } | State::Finalizing(_) | State::Finalized(_) => {
-            (state, Action::ReadOrder(Pause::None))
-        }
+        OrderState::Downloaded { .. } => (state, Action::Check),
+        OrderState::Withdrawing { .. } => (state, Action::Withdraw),
+        OrderState::Done { .. } | OrderState::Failed { .. } => (state, Action::Stop),
+        OrderState::Ordered(_)
+        | OrderState::Publishing { .. }
+        | OrderState::Finalizing(_)
+        | OrderState::Finalized(_) => (state, Action::ReadOrder(Pause::None)),
     }
 }
 
-/// newOrder was not answered with an order.
-fn not_placed(order: NewOrder, fault: Fault, now: SystemTime) -> (State, Action) {
+/// Returns the step after a newOrder that was not answered with an order.
+fn not_placed(order: NewOrder, fault: Fault, now: SystemTime) -> (OrderState, Action) {
     if order.replaces.is_some() && refuses_replaces(&fault) {
-        return (State::Ordering { order: NewOrder { replaces: None, ..order } }, Action::PlaceOrder);
+        return (OrderState::Ordering { order: NewOrder { replaces: None, ..order } }, Action::PlaceOrder);
     }
-    let lost = matches!(
-        fault.kind,
-        AcmeErrorKind::Unreachable | AcmeErrorKind::Unavailable | AcmeErrorKind::Protocol
-    );
+    let kind = fault.kind;
     let passes = fault.passes();
     let failure = Failure::of_fault(fault, now);
-    match (lost, passes) {
-        // There may be an order: the CA gives it back when it is asked for again.
-        (true, _) => (State::Ordering { order }, Action::Suspend(failure)),
-        (false, true) => (State::Wanted { order }, Action::Suspend(failure)),
-        (false, false) => (State::Failed { order, url: None, records: Vec::new(), failure }, Action::Stop),
+    match kind {
+        // There may be an order: the CA returns it when it is ordered again.
+        AcmeErrorKind::Unreachable | AcmeErrorKind::Unavailable | AcmeErrorKind::Protocol => {
+            (OrderState::Ordering { order }, Action::Suspend(failure))
+        }
+        // No fault of this order.
+        AcmeErrorKind::Account => (OrderState::Wanted { order }, Action::Suspend(failure)),
+        _ if passes => (OrderState::Wanted { order }, Action::Suspend(failure)),
+        _ => (OrderState::Failed { order, url: None, records: Vec::new(), failure }, Action::Stop),
     }
 }
 
-/// Whether this may be because of `replaces` (RFC 9773 section 5): the predecessor was replaced by an order that we
-/// lost, or the CA does not know it, or another account got it, or the CA stumbles over it (Pebble 2.10 answers 500
-/// for some serial numbers). Without it the order costs more of the limits, and succeeds.
+/// Returns whether `replaces` may be the reason (RFC 9773 section 5): an order that we lost replaced the predecessor,
+/// or the CA does not know it, or another account got it, or the CA fails on it (Pebble 2.10 answers 500 for some
+/// serial numbers). Without it the order costs more of the limits, and succeeds.
 fn refuses_replaces(fault: &Fault) -> bool {
     if fault.status == Some(500) {
         return fault.problem.as_ref().is_some_and(|problem| problem.kind == ProblemKind::ServerInternal);
@@ -140,31 +167,35 @@ fn refuses_replaces(fault: &Fault) -> bool {
     refused && about_it
 }
 
-fn after_reading(state: State, reading: Reading, now: SystemTime) -> (State, Action) {
+fn after_reading(state: OrderState, reading: Reading, now: SystemTime) -> (OrderState, Action) {
     let Some(placed) = state.under_way().cloned() else { return begin(state) };
+    let retry_after = reading.retry_after.map(|wait| wait.min(MAX_POLL_WAIT));
     match (reading.status, state) {
         (OrderStatus::Invalid, _) => {
             end(placed, End::Failed { failure: Failure::invalid(reading.problem, now) })
         }
-        (OrderStatus::Valid, _) => (State::Finalized(placed), Action::Download),
-        // It has the CSR, so it waits for the certificate, whatever it says in between.
-        (OrderStatus::Processing, _) | (OrderStatus::Ready | OrderStatus::Pending, State::Finalized(_)) => {
-            wait(State::Finalized(placed), reading.retry_after, now)
+        (OrderStatus::Valid, _) => (OrderState::Finalized(placed), Action::Download),
+        // The CA has the CSR, so it is the certificate that is awaited, whatever status a replica shows.
+        (OrderStatus::Processing, _)
+        | (OrderStatus::Ready | OrderStatus::Pending, OrderState::Finalized(_)) => {
+            wait(OrderState::Finalized(placed), retry_after, None, now)
         }
-        (OrderStatus::Ready, _) => (State::Finalizing(placed), Action::Finalize),
-        (OrderStatus::Pending, State::Answered(_)) => wait(State::Answered(placed), reading.retry_after, now),
-        (OrderStatus::Pending, State::Publishing { answered, .. }) => {
-            (State::Publishing { placed, answered }, Action::ReadChallenges)
+        (OrderStatus::Ready, _) => (OrderState::Finalizing(placed), Action::Finalize),
+        (OrderStatus::Pending, OrderState::Answered(_)) => {
+            wait(OrderState::Answered(placed), retry_after, None, now)
         }
-        (OrderStatus::Pending, _) => (State::Ordered(placed), Action::ReadChallenges),
+        (OrderStatus::Pending, OrderState::Publishing { answered, .. }) => {
+            (OrderState::Publishing { placed, answered }, Action::ReadChallenges)
+        }
+        (OrderStatus::Pending, _) => (OrderState::Ordered(placed), Action::ReadChallenges),
     }
 }
 
-/// What the zone must show, now that it is known which names are not proved yet.
-fn prove(placed: Placed, mut records: Vec<ChallengeRecord>, answered: bool) -> (State, Action) {
+/// Publishes what the zone must show for the identifiers that are not validated yet.
+fn prove(placed: Placed, mut records: Vec<ChallengeRecord>, answered: bool) -> (OrderState, Action) {
     if records.is_empty() {
-        // Every name is proved; the order will be ready in a moment.
-        return (State::Answered(placed), Action::ReadOrder(Pause::Poll(None)));
+        // Every identifier is validated; the order becomes ready in a moment.
+        return (OrderState::Answered(placed), Action::ReadOrder(Pause::Poll(None)));
     }
     let same = |a: &ChallengeRecord, b: &ChallengeRecord| {
         (&a.zone, &a.name, &a.value) == (&b.zone, &b.name, &b.value)
@@ -177,49 +208,63 @@ fn prove(placed: Placed, mut records: Vec<ChallengeRecord>, answered: bool) -> (
         .filter(|old| !records.iter().any(|new| same(old, new)))
         .collect::<Vec<_>>();
     records.extend(old);
-    (State::Publishing { placed: Placed { records, ..placed }, answered }, Action::Publish)
+    (OrderState::Publishing { placed: Placed { records, ..placed }, answered }, Action::Publish)
 }
 
-/// The CA did not do what was asked of a placed order.
-fn after_fault(state: State, fault: Fault, now: SystemTime) -> (State, Action) {
-    let Some(placed) = state.under_way().cloned() else { return begin(state) };
+/// Returns the step after a request about a placed order that the CA did not carry out. No fault ends the order: its
+/// next reading tells where it stands.
+fn after_fault(state: OrderState, fault: Fault, now: SystemTime) -> (OrderState, Action) {
+    if fault.kind == AcmeErrorKind::Account {
+        return suspend(state, || Failure::of_fault(fault, now));
+    }
+    let obeyed = matches!(fault.kind, AcmeErrorKind::RateLimited | AcmeErrorKind::Unavailable);
+    let retry_after = fault.retry_after.map(|wait| if obeyed { wait } else { wait.min(MAX_POLL_WAIT) });
     match state {
-        // The certificate is paid for: nothing but time ends this.
-        State::Finalized(_) => wait(state, fault.retry_after, now),
-        // The CA may have taken the CSR, or has moved on: the order tells.
-        State::Finalizing(_) if fault.kind == AcmeErrorKind::OrderNotReady => {
-            wait(state, fault.retry_after, now)
+        // Some challenges may be answered and some not, and a second answer may be refused: the challenges tell.
+        OrderState::Visible(placed) => {
+            wait(OrderState::Publishing { placed, answered: false }, retry_after, Some(&fault), now)
         }
-        // Some names may be answered and some not, and a second answer may be refused: the challenges tell.
-        State::Visible(_) => wait(State::Publishing { placed, answered: false }, fault.retry_after, now),
-        _ if fault.passes() => wait(state, fault.retry_after, now),
-        _ if fault.kind == AcmeErrorKind::NotFound && !is_older(&placed, JUST_MADE, now) => {
-            wait(state, None, now)
-        }
-        _ if fault.kind == AcmeErrorKind::NotFound => {
-            end(placed, End::Failed { failure: Failure::order_gone(now) })
-        }
-        _ => end(placed, End::Failed { failure: Failure::of_fault(fault, now) }),
+        _ => wait(state, retry_after, Some(&fault), now),
     }
 }
 
-fn after_zone_fault(state: State, fault: ZoneFault, now: SystemTime) -> (State, Action) {
-    let Some(placed) = state.under_way().cloned() else { return begin(state) };
-    let mends = fault.retry_after.is_some();
-    let failure = Failure::of_zone(fault, now);
-    // The order at the CA stays good for a later try.
-    end(placed, if mends { End::Suspended { failure } } else { End::Failed { failure } })
+/// The zone fails; the order at the CA stays good for a later try.
+fn after_zone_fault(state: OrderState, fault: ZoneFault, now: SystemTime) -> (OrderState, Action) {
+    suspend(state, || Failure::of_zone(fault, now))
 }
 
-/// Reads the order again after a while, unless the CA has had its time.
-fn wait(state: State, retry_after: Option<Duration>, now: SystemTime) -> (State, Action) {
+fn wrong_certificate(
+    placed: Placed,
+    chain: String,
+    why: String,
+    valid_from: Option<SystemTime>,
+    now: SystemTime,
+) -> (OrderState, Action) {
+    let soon = |from: &SystemTime| {
+        from.duration_since(now).is_ok_and(|ahead| !ahead.is_zero() && ahead <= MAX_CLOCK_LAG)
+    };
+    let valid_from = valid_from.filter(soon);
+    let failure = Failure::wrong_certificate(why, Some(chain), valid_from, now);
+    let end_of = if valid_from.is_some() { End::Suspended { failure } } else { End::Failed { failure } };
+    end(placed, end_of)
+}
+
+/// Reads the order again after a while, unless it has expired.
+fn wait(
+    state: OrderState,
+    retry_after: Option<Duration>,
+    fault: Option<&Fault>,
+    now: SystemTime,
+) -> (OrderState, Action) {
     match state.under_way() {
         Some(placed) if is_older(placed, MAX_ORDER_AGE, now) => {
-            let failure =
-                Failure::slow(Retry::Backoff, "the CA has not come to an end with the order in a day", now);
+            let why = fault.map(|fault| format!(": {fault}")).unwrap_or_default();
+            let message = format!("the CA did not finish the order within a day{why}");
+            let failure = Failure::slow(Retry::Backoff, message, now);
             end(placed.clone(), End::Failed { failure })
         }
-        _ => (state, Action::ReadOrder(Pause::Poll(retry_after))),
+        Some(_) => (state, Action::ReadOrder(Pause::Poll(retry_after))),
+        None => begin(state),
     }
 }
 
@@ -228,28 +273,39 @@ fn out_of_time(retry_after: Option<Duration>, fault: Option<Fault>, now: SystemT
         Some(fault) => Failure::of_fault(fault, now),
         None => Failure::slow(
             not_before(retry_after, now),
-            "the CA takes longer with the order than there was time",
+            "the CA needs more time for the order than the time limit of this attempt",
             now,
         ),
     }
 }
 
-fn end(placed: Placed, end: End) -> (State, Action) {
-    if placed.records.is_empty() {
-        ended(placed, end)
-    } else {
-        (State::Withdrawing { placed, end }, Action::Withdraw)
+/// Suspends a placed order.
+fn suspend(state: OrderState, failure: impl FnOnce() -> Failure) -> (OrderState, Action) {
+    match state.under_way().cloned() {
+        Some(placed) => {
+            let failure = failure();
+            end(placed, End::Suspended { failure })
+        }
+        None => begin(state),
     }
 }
 
-fn ended(placed: Placed, end: End) -> (State, Action) {
+fn end(placed: Placed, end: End) -> (OrderState, Action) {
+    if placed.records.is_empty() {
+        ended(placed, end)
+    } else {
+        (OrderState::Withdrawing { placed, end }, Action::Withdraw)
+    }
+}
+
+fn ended(placed: Placed, end: End) -> (OrderState, Action) {
     match end {
-        End::Issued { chain } => (State::Done { placed, chain }, Action::Stop),
+        End::Issued { chain } => (OrderState::Done { placed, chain }, Action::Stop),
         End::Failed { failure } => {
             let Placed { order, url, records, .. } = placed;
-            (State::Failed { order, url: Some(url), records, failure }, Action::Stop)
+            (OrderState::Failed { order, url: Some(url), records, failure }, Action::Stop)
         }
-        End::Suspended { failure } => (State::Ordered(placed), Action::Suspend(failure)),
+        End::Suspended { failure } => (OrderState::Ordered(placed), Action::Suspend(failure)),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use fleetcert_names::HostName;
+use fleetcert_names::{HostName, IdentifierSet};
 use secrecy::{ExposeSecret, SecretString};
 
 /// Names that the CA has paused for the account, after many failed validations in a row.
@@ -40,9 +40,9 @@ impl NamePause {
     }
 
     /// Returns the paused names of the order: those that the CA names, or all if it names none of them.
-    pub fn names(&self, order: &[HostName]) -> Vec<HostName> {
-        let paused: Vec<_> = order.iter().filter(|name| self.names.contains(name)).cloned().collect();
-        if paused.is_empty() { order.to_vec() } else { paused }
+    pub fn names(&self, order: &IdentifierSet) -> Vec<HostName> {
+        let paused: Vec<_> = order.bases().filter(|name| self.names.contains(name)).cloned().collect();
+        if paused.is_empty() { order.bases().cloned().collect() } else { paused }
     }
 
     /// Returns the URL at which an operator lifts the pause, if the CA gave an HTTPS URL.

@@ -1,7 +1,8 @@
 //! Refusals of Boulder and of other servers, and hostile texts.
 
+use fleetcert_names::IdentifierSet;
 use fleetcert_schedule::budget::{
-    Account, BucketKey, Budgets, Charges, LimitKind, Limits, NameSet, OrderKind, Refusal,
+    Account, BucketKey, Budgets, Charges, LimitKind, Limits, OrderKind, Refusal,
 };
 use proptest::prelude::*;
 
@@ -17,8 +18,8 @@ fn account() -> Account {
     Account::new("https://acme-v02.api.letsencrypt.org/acme/acct/1").unwrap()
 }
 
-fn set(names: &[&str]) -> NameSet {
-    NameSet::new(&names.iter().map(|name| name.parse().unwrap()).collect::<Vec<_>>()).unwrap()
+fn set(names: &[&str]) -> IdentifierSet {
+    names.join(",").parse().unwrap()
 }
 
 fn limit(detail: &str, retry_after: Option<Duration>) -> ReachedLimit {
@@ -40,7 +41,7 @@ fn seconds(seconds: u64) -> Duration {
 }
 
 #[test]
-fn every_sentence_of_boulder() {
+fn every_sentence_of_boulder_names_its_limit() {
     let week = seconds(7 * 86_400);
     let hours = seconds(3 * 3600);
     let names = set(&["a.example.com", "b.example.com"]);
@@ -90,7 +91,7 @@ fn every_sentence_of_boulder() {
     ] {
         let time = "retry after 2026-11-25 13:02:03 UTC";
         let whole = format!("Error creating new order :: {sentence}, {time}: see {SEE}#{anchor}");
-        // Without the one or the other of the two that name the limit, too.
+        // Either of the two that name the limit is enough.
         for detail in [&whole, &format!("{sentence}, {time}"), &format!("Enough. {time}: {SEE}#{anchor}")] {
             let limit_of = |retry_after| limit(detail, retry_after);
             assert_eq!(limit_of(Some(seconds(3700))).kind, Some(kind), "{detail}");
@@ -107,7 +108,7 @@ fn every_sentence_of_boulder() {
 }
 
 #[test]
-fn names_that_are_not_of_the_order_do_not_count() {
+fn name_outside_the_order_is_ignored() {
     let limits = Limits::lets_encrypt_production();
     let of = |detail: &str, names: &[&str]| {
         limit(detail, Some(seconds(60))).of_order(&limits, &account(), &set(names))
@@ -117,7 +118,7 @@ fn names_that_are_not_of_the_order_do_not_count() {
     let (key, refusal) = of(domain, &["a.example.com"]);
     assert_eq!(key, BucketKey::WholeAccount(account()));
     assert_eq!(refusal.seen, None);
-    // A name that is none is as good as no name: it is meant for the only one that there is.
+    // An invalid name counts as none: the refusal is about the only name of the order.
     assert_eq!(of(failed, &["a.example.com"]).0.kind(), LimitKind::FailedAuthorizationsPerDomainPerAccount);
     assert_eq!(of(failed, &["a.example.com", "b.example.com"]).0.kind(), LimitKind::WholeAccount);
     let anchor = format!("{SEE}#new-certificates-per-registered-domain");
@@ -126,7 +127,7 @@ fn names_that_are_not_of_the_order_do_not_count() {
 }
 
 #[test]
-fn the_anchor_counts_more_than_the_sentence() {
+fn anchor_takes_precedence_over_the_sentence() {
     let text = limit(
         &format!(
             "too many new orders (300) from this account in the last 3h0m0s, x: {SEE}#new-certificates-per-exact-set-of-identifiers"
@@ -142,14 +143,14 @@ fn the_anchor_counts_more_than_the_sentence() {
 }
 
 #[test]
-fn a_page_that_says_nothing_holds_the_whole_account() {
+fn unknown_refusal_holds_the_whole_account() {
     let text = limit("<html><head><title>429 Too Many Requests</title></head></html>", None);
     let mut budgets = Budgets::new(Limits::unknown(), 100);
     let (key, refusal) = text.of_order(budgets.limits(), &account(), &set(&["a.example.com"]));
     assert_eq!(key, BucketKey::WholeAccount(account()));
     assert_eq!(refusal, Refusal { retry_after: DEFAULT_WAIT, seen: None });
     budgets.correct(&key, refusal, now()).unwrap();
-    // Every order of the account, even such as would be exempt from all limits that can be exempted from.
+    // Every order of the account, even one that is exempt from the other limits.
     for kind in [OrderKind::New, OrderKind::SameSet, OrderKind::AriWindow { same_set: true }] {
         let charges = Charges::order(budgets.limits(), kind, &account(), &set(&["b.example.org"]));
         assert_eq!(budgets.denial(&charges, now()).unwrap().retry_at(), Some(now() + DEFAULT_WAIT));
@@ -161,7 +162,7 @@ fn a_page_that_says_nothing_holds_the_whole_account() {
 }
 
 #[test]
-fn a_pause_is_for_the_operator_and_its_address_is_secret() {
+fn pause_needs_an_operator_and_its_url_is_secret() {
     let url = "https://portal.letsencrypt.org/sfe/v1/unpause?jwt=abc.def.ghi";
     let detail = format!(
         "Your account is temporarily prevented from requesting certificates for a.example.com, b.example.com and possibly others. Please visit: {url}"
@@ -172,17 +173,17 @@ fn a_pause_is_for_the_operator_and_its_address_is_secret() {
     assert!(shown.contains("REDACTED"));
     assert_eq!(pause.unpause_url(), Some(url));
     let order = set(&["b.example.com", "c.example.com"]);
-    assert_eq!(pause.names(order.names()), ["b.example.com".parse().unwrap()]);
-    assert_eq!(pause.names(set(&["d.example.com"]).names()), ["d.example.com".parse().unwrap()]);
+    assert_eq!(pause.names(&order), ["b.example.com".parse().unwrap()]);
+    assert_eq!(pause.names(&set(&["d.example.com"])), ["d.example.com".parse().unwrap()]);
 
     let mut budgets = Budgets::new(Limits::lets_encrypt_production(), 100);
-    pause.names(order.names()).into_iter().for_each(|name| assert!(budgets.pause(account(), name)));
+    pause.names(&order).into_iter().for_each(|name| assert!(budgets.pause(account(), name)));
     let charges = Charges::order(budgets.limits(), OrderKind::SameSet, &account(), &order);
     assert_eq!(budgets.denial(&charges, now()).unwrap().retry_at(), None);
 }
 
 #[test]
-fn an_address_that_is_none_is_not_shown() {
+fn url_that_is_not_https_is_not_shown() {
     for url in ["http://portal.example/", "javascript:alert(1)", "", "https://a.example/\u{202e}moc"] {
         let detail = format!(
             "temporarily prevented from requesting certificates for a and possibly others. Please visit: {url}"
@@ -197,12 +198,12 @@ fn wait_is_bounded_and_has_a_default() {
     assert_eq!(wait(Some(Duration::ZERO)), Duration::ZERO);
     assert_eq!(wait(Some(seconds(604_801))), MAX_WAIT);
     assert_eq!(wait(None), DEFAULT_WAIT);
-    // A time in the sentence that has passed says nothing.
+    // A time in the sentence that has passed is ignored.
     assert_eq!(limit("retry after 2026-11-25 11:59:59 UTC", None).retry_after, DEFAULT_WAIT);
 }
 
 #[test]
-fn durations_of_go() {
+fn durations_of_go_are_read() {
     for (text, nanos) in [
         ("168h0m0s", 604_800_000_000_000),
         ("1h30m5.5s", 5_405_500_000_000),
@@ -233,7 +234,7 @@ fn only_the_beginning_of_a_long_text_is_read() {
     assert_eq!(limit(&near, None).kind, Some(LimitKind::NewOrdersPerAccount));
 }
 
-/// Pieces of real refusals in any order, so that the reader gets far into nonsense.
+/// Pieces of real refusals in any order.
 fn hostile() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         any::<String>(),
@@ -273,7 +274,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
-    fn no_text_breaks_it(
+    fn no_text_panics(
         detail in hostile(),
         retry_after in prop::option::of(any::<u32>()),
         nanos: i64,
@@ -292,20 +293,20 @@ proptest! {
                 prop_assert!(budgets.correct(&key, refusal, now).is_some());
             }
             RateLimit::Paused(pause) => {
-                let paused = pause.names(names.names());
+                let paused = pause.names(&names);
                 prop_assert!(!paused.is_empty());
-                prop_assert!(paused.iter().all(|name| names.names().contains(name)));
+                prop_assert!(paused.iter().all(|name| names.bases().any(|base| base == name)));
             }
         }
     }
 
     #[test]
-    fn no_duration_breaks_it(text in "[0-9.hmsuµn-]{0,40}") {
+    fn no_duration_panics(text in "[0-9.hmsuµn-]{0,40}") {
         let _ = duration::parse(&text);
     }
 
     #[test]
-    fn a_duration_is_read_as_go_writes_it(seconds in 0u64..9_000_000_000) {
+    fn duration_is_read_as_go_writes_it(seconds in 0u64..9_000_000_000) {
         let text = format!("{}h{}m{}s", seconds / 3600, seconds / 60 % 60, seconds % 60);
         prop_assert_eq!(duration::parse(&text), Some(Duration::from_secs(seconds)));
     }

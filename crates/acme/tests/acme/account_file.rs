@@ -1,11 +1,10 @@
 //! An account that is kept in a file.
 
 use fleetcert_acme::{AccountFile, AcmeErrorKind, Authority, Client, ClientOptions, TermsOfService};
-use fleetcert_ambient::SystemClock;
+use fleetcert_ambient::Ambient;
 use serde_json::Value;
-use std::sync::Arc;
 
-use crate::scripted_ca::{Canned, Script};
+use crate::script::{Canned, Script};
 use crate::setting::{Setting, client};
 
 fn stored(path: &std::path::Path) -> Value {
@@ -62,8 +61,7 @@ async fn account_of_another_ca_is_refused_with_both_urls() {
     let file = AccountFile::new(folder.path().join("account.json"));
     file.open_or_register(&client(&setting.ca), TermsOfService::Agreed).await.unwrap();
 
-    let other =
-        Client::new("https://other.test/dir", &ClientOptions::default(), Arc::new(SystemClock)).unwrap();
+    let other = Client::new("https://other.test/dir", &ClientOptions::default(), Ambient::system()).unwrap();
     let error = file.open_or_register(&other, TermsOfService::Agreed).await.unwrap_err();
     assert_eq!(error.kind(), AcmeErrorKind::InvalidInput);
     let text = error.to_string();

@@ -1,17 +1,16 @@
-//! Killed before and after every entry of the journal, an order goes on to its one certificate.
-
-use parking_lot::Mutex;
+//! Orders that are killed before and after each entry of the journal.
 
 use async_trait::async_trait;
-use fleetcert_acme::order::State;
+use fleetcert_acme::order::OrderState;
 use fleetcert_acme::{Entry, Journal, JournalError, MemoryJournal, Outcome};
+use parking_lot::Mutex;
 
-use crate::scripted_ca::Script;
+use crate::script::Script;
 use crate::setting::{Setting, issued, wanted};
 
 /// A journal whose process dies at one entry: before it is written, or right after.
 struct DyingJournal {
-    entries: Mutex<Vec<State>>,
+    entries: Mutex<Vec<OrderState>>,
     dies_at: usize,
     writes_first: bool,
 }
@@ -29,7 +28,7 @@ impl Journal for DyingJournal {
 }
 
 #[tokio::test]
-async fn at_every_entry() {
+async fn order_killed_at_any_entry_gets_its_one_certificate() {
     let script = || Script { pending_polls: 1, processing_polls: Some(1), ..Script::default() };
     let whole = MemoryJournal::default();
     issued(Setting::new(script()).await.drive(wanted(), &whole).await.unwrap());
@@ -44,8 +43,8 @@ async fn at_every_entry() {
             let context = format!("at entry {dies_at}, written: {writes_first}");
 
             let left = journal.entries.lock().last().cloned().unwrap_or_else(wanted);
-            // The new process knows the journal and nothing else.
-            let state: State = serde_json::from_str(&serde_json::to_string(&left).unwrap()).unwrap();
+            // The new process knows nothing but the journal.
+            let state: OrderState = serde_json::from_str(&serde_json::to_string(&left).unwrap()).unwrap();
             let outcome = setting.drive(state, &MemoryJournal::default()).await.unwrap();
             assert!(matches!(outcome, Outcome::Issued { .. }), "{context}: {outcome:?}");
             assert_eq!(setting.ca.orders(), 1, "{context}");

@@ -2,20 +2,21 @@
 
 use std::time::Duration;
 
-use crate::scripted_ca::{Canned, Script};
+use crate::script::{Canned, Script};
 use crate::setting::{Setting, identifiers, issued, wanted, wildcard};
-use fleetcert_acme::order::{FailureKind, Retry, State};
+use fleetcert_acme::order::{FailureKind, OrderState, Retry};
 use fleetcert_acme::{
-    AcmeErrorKind, Authority, MemoryJournal, NewOrder, OrderStatus, Outcome, ProblemKind, RevocationReason,
-    Step,
+    AcmeErrorKind, Authority, ChainPreference, MemoryJournal, NewOrder, OrderStatus, Outcome, ProblemKind,
+    RevocationReason, Step,
 };
+use fleetcert_x509::Chain;
 
 async fn drive(setting: &Setting) -> Outcome {
     setting.drive(wanted(), &MemoryJournal::default()).await.unwrap()
 }
 
 #[tokio::test]
-async fn two_names_step_by_step() {
+async fn two_identifiers_are_issued_step_by_step() {
     let setting = Setting::new(Script::default()).await;
     let Outcome::Issued { chain, state } = drive(&setting).await else { panic!() };
     assert_eq!(chain.leaf().identifier_set().unwrap(), identifiers());
@@ -43,10 +44,10 @@ async fn two_names_step_by_step() {
     assert_eq!(sightings.len(), 2);
 }
 
-/// For one name it is: newOrder, authorization, challenge, order, finalize, certificate. A second name costs its
-/// authorization and its challenge. No nonce is fetched but the first.
+/// One identifier takes newOrder, authorization, challenge, order, finalize, certificate. A second one takes its
+/// authorization and its challenge. Only the first nonce is fetched.
 #[tokio::test]
-async fn as_few_requests_as_can_be() {
+async fn order_takes_as_few_requests_as_possible() {
     let setting = Setting::new(Script::default()).await;
     issued(drive(&setting).await);
     let traffic = setting.account.client().traffic();
@@ -55,7 +56,7 @@ async fn as_few_requests_as_can_be() {
 }
 
 #[tokio::test]
-async fn names_that_are_proved_cost_three_requests() {
+async fn order_of_validated_identifiers_takes_three_requests() {
     let setting = Setting::new(Script { reuses: true, ..Script::default() }).await;
     issued(drive(&setting).await);
     assert_eq!(setting.account.client().traffic().orders, 3, "{:#?}", setting.ca.log());
@@ -65,7 +66,7 @@ async fn names_that_are_proved_cost_three_requests() {
 #[tokio::test]
 async fn both_values_of_a_wildcard_and_its_base_stay_until_both_are_validated() {
     let setting = Setting::with_wildcard(Script::default()).await;
-    let wanted = State::Wanted { order: NewOrder::new(wildcard()) };
+    let wanted = OrderState::Wanted { order: NewOrder::new(wildcard()) };
     let outcome = setting.drive(wanted, &MemoryJournal::default()).await.unwrap();
     let Outcome::Issued { chain, .. } = outcome else { panic!("{outcome:?}") };
     assert_eq!(chain.leaf().identifier_set().unwrap(), wildcard());
@@ -85,14 +86,14 @@ async fn both_values_of_a_wildcard_and_its_base_stay_until_both_are_validated() 
 #[tokio::test]
 async fn certificate_without_the_wildcard_is_not_delivered() {
     let setting = Setting::new(Script::default()).await;
-    let wanted = State::Wanted { order: NewOrder::new("b.fleet.test,*.a.fleet.test".parse().unwrap()) };
+    let wanted = OrderState::Wanted { order: NewOrder::new("b.fleet.test,*.a.fleet.test".parse().unwrap()) };
     let outcome = setting.drive(wanted, &MemoryJournal::default()).await.unwrap();
     let Outcome::Failed { failure, .. } = outcome else { panic!("{outcome:?}") };
     assert_eq!(failure.kind, FailureKind::WrongCertificate);
 }
 
 #[tokio::test]
-async fn a_ca_that_takes_its_time() {
+async fn slow_ca_is_polled() {
     let script = Script { pending_polls: 3, processing_polls: Some(2), ..Script::default() };
     let setting = Setting::new(script).await;
     issued(drive(&setting).await);
@@ -101,7 +102,7 @@ async fn a_ca_that_takes_its_time() {
 
 /// Every second nonce, then eleven refusals before each acceptance: all calls succeed.
 #[tokio::test]
-async fn refused_nonces_are_not_seen() {
+async fn refused_nonces_are_retried_unseen() {
     for refuses in [(|post| post % 2 == 0) as fn(u64) -> bool, |post| post % 12 != 0] {
         let setting = Setting::new(Script::default()).await;
         setting.ca.set(|script| script.refuses_nonce = Some(refuses));
@@ -112,7 +113,7 @@ async fn refused_nonces_are_not_seen() {
 }
 
 #[tokio::test]
-async fn a_ca_that_refuses_every_nonce_ends_the_try() {
+async fn ca_that_refuses_every_nonce_suspends_the_order() {
     let setting = Setting::new(Script::default()).await;
     setting.ca.set(|script| script.refuses_nonce = Some(|_| true));
     let Outcome::Suspended { failure, state, .. } = drive(&setting).await else { panic!() };
@@ -122,7 +123,7 @@ async fn a_ca_that_refuses_every_nonce_ends_the_try() {
 }
 
 #[tokio::test]
-async fn a_failed_validation_says_why_and_leaves_nothing() {
+async fn failed_validation_has_its_reason_and_leaves_no_record() {
     let setting = Setting::new(Script { fails_validation: true, ..Script::default() }).await;
     let Outcome::Failed { failure, fault, .. } = drive(&setting).await else { panic!() };
     assert_eq!((failure.kind, failure.retry), (FailureKind::Invalid, Retry::Backoff));
@@ -132,15 +133,19 @@ async fn a_failed_validation_says_why_and_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn the_wrong_certificate_is_not_delivered() {
+async fn certificate_for_another_key_is_not_delivered_and_can_be_revoked() {
     let setting = Setting::new(Script { wrong_key: true, ..Script::default() }).await;
     let Outcome::Failed { failure, .. } = drive(&setting).await else { panic!() };
     assert_eq!((failure.kind, failure.retry), (FailureKind::WrongCertificate, Retry::Operator));
     assert_eq!(setting.zone.record_sets(), 0);
+    let chain = Chain::from_pem(failure.chain.unwrap().as_bytes()).unwrap();
+    assert_eq!(chain.leaf().identifier_set().unwrap(), identifiers());
+    setting.account.revoke(&chain.certificates()[0], RevocationReason::Superseded).await.unwrap();
+    assert_eq!(setting.account.client().traffic().revocations, 1);
 }
 
 #[tokio::test]
-async fn a_certificate_that_lives_too_long_is_not_delivered() {
+async fn certificate_with_too_long_a_life_is_not_delivered() {
     let mut setting = Setting::new(Script::default()).await;
     setting.lifetime = Some(Duration::from_secs(3600));
     let Outcome::Failed { failure, .. } = drive(&setting).await else { panic!() };
@@ -153,17 +158,34 @@ async fn a_certificate_that_lives_too_long_is_not_delivered() {
 }
 
 #[tokio::test]
-async fn what_is_no_certificate_is_not_delivered() {
-    let setting = Setting::new(Script::default()).await;
-    let page = Canned { done: true, status: 200, retry_after: None, body: "<html>hello</html>".into() };
-    setting.ca.instead("cert", page);
-    let Outcome::Failed { failure, .. } = drive(&setting).await else { panic!() };
-    assert_eq!(failure.kind, FailureKind::WrongCertificate);
+async fn preferred_chain_is_delivered_if_the_ca_offers_it() {
+    for (preference, certificates, root, requests) in [
+        (ChainPreference::CaDefault, 2, None, 0),
+        (ChainPreference::RootName("Old Root".into()), 2, Some("Old Root"), 2),
+        (ChainPreference::RootName("No Root".into()), 2, None, 2),
+        (ChainPreference::Shortest, 1, None, 2),
+    ] {
+        let mut setting = Setting::new(Script { alternates: true, ..Script::default() }).await;
+        setting.driver.options.chain = preference.clone();
+        let Outcome::Issued { chain, .. } = drive(&setting).await else { panic!("{preference:?}") };
+        assert_eq!(chain.certificates().len(), certificates, "{preference:?}");
+        assert_eq!(chain.root_name().as_deref() == Some("Old Root"), root.is_some(), "{preference:?}");
+        assert_eq!(setting.account.client().traffic().orders, 8 + requests, "{preference:?}");
+    }
 }
 
-fn replacing() -> State {
+#[tokio::test]
+async fn other_chains_that_cannot_be_downloaded_cost_nothing() {
+    let mut setting = Setting::new(Script { alternates: true, ..Script::default() }).await;
+    setting.driver.options.chain = ChainPreference::RootName("Old Root".into());
+    setting.ca.instead("cert-1", Canned { done: false, status: 503, retry_after: None, body: String::new() });
+    let Outcome::Issued { chain, .. } = drive(&setting).await else { panic!() };
+    assert_ne!(chain.root_name().as_deref(), Some("Old Root"));
+}
+
+fn replacing() -> OrderState {
     let replaces = Some("aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE".parse().unwrap());
-    State::Wanted { order: NewOrder { replaces, ..NewOrder::new(identifiers()) } }
+    OrderState::Wanted { order: NewOrder { replaces, ..NewOrder::new(identifiers()) } }
 }
 
 #[tokio::test]
@@ -174,15 +196,15 @@ async fn journal_entry_names_the_fault_that_led_to_it() {
     let entries = journal.entries();
     let with_fault: Vec<_> = entries.iter().filter(|entry| entry.fault.is_some()).collect();
     let [entry] = with_fault[..] else { panic!("{entries:#?}") };
-    let State::Ordering { order } = &entry.state else { panic!("{entry:?}") };
+    let OrderState::Ordering { order } = &entry.state else { panic!("{entry:?}") };
     assert_eq!(order.replaces, None);
     let problem = entry.fault.as_ref().unwrap().problem.as_ref().unwrap();
     assert_eq!(problem.kind, ProblemKind::AlreadyReplaced);
 }
 
 #[tokio::test]
-async fn replaces_is_a_hint() {
-    let replaced = |state: &State| state.order().replaces.is_some();
+async fn refused_replaces_does_not_cost_the_order() {
+    let replaced = |state: &OrderState| state.order().replaces.is_some();
     for (script, kept) in [
         (Script::default(), true),
         (Script { already_replaced: true, ..Script::default() }, false),
@@ -212,13 +234,13 @@ async fn lost_answers_cost_no_order() {
     let Outcome::Suspended { failure, fault, state } = drive(&setting).await else { panic!() };
     assert_eq!(failure.kind, FailureKind::Ca(AcmeErrorKind::Unavailable));
     assert_eq!(fault.unwrap().kind, AcmeErrorKind::Unavailable);
-    assert!(matches!(state, State::Ordering { .. }));
+    assert!(matches!(state, OrderState::Ordering { .. }));
     issued(setting.drive(state, &MemoryJournal::default()).await.unwrap());
     assert_eq!(setting.ca.orders(), 1, "asked for again, the CA gives the same order");
 }
 
 #[tokio::test]
-async fn a_wait_that_is_too_long_suspends_and_the_order_goes_on() {
+async fn wait_beyond_the_time_limit_suspends_and_the_order_goes_on() {
     let setting = Setting::new(Script { pending_polls: 1, ..Script::default() }).await;
     let busy = Canned { done: false, status: 503, retry_after: Some("3600"), body: String::new() };
     setting.ca.instead("order", busy);
@@ -226,7 +248,7 @@ async fn a_wait_that_is_too_long_suspends_and_the_order_goes_on() {
     assert_eq!(fault.unwrap().status, Some(503));
     let Retry::NotBefore(time) = failure.retry else { panic!("{failure:?}") };
     assert_eq!(time.duration_since(failure.at).unwrap().as_secs(), 3600);
-    assert!(matches!(&state, State::Ordered(placed) if placed.records.is_empty()));
+    assert!(matches!(&state, OrderState::Ordered(placed) if placed.records.is_empty()));
     assert_eq!(setting.zone.record_sets(), 0, "nothing is left in the zone meanwhile");
 
     issued(setting.drive(state, &MemoryJournal::default()).await.unwrap());
@@ -234,7 +256,7 @@ async fn a_wait_that_is_too_long_suspends_and_the_order_goes_on() {
 }
 
 #[tokio::test]
-async fn the_order_that_the_ca_forgot_is_gone() {
+async fn order_that_the_ca_forgot_is_gone() {
     let setting = Setting::new(Script::default()).await;
     let order = setting.account.new_order(&NewOrder::new(identifiers())).await.unwrap();
     assert_eq!(order.status(), OrderStatus::Pending);
@@ -246,13 +268,13 @@ async fn the_order_that_the_ca_forgot_is_gone() {
         placed_at,
         records: Vec::new(),
     };
-    let outcome = setting.drive(State::Ordered(placed), &MemoryJournal::default()).await.unwrap();
+    let outcome = setting.drive(OrderState::Ordered(placed), &MemoryJournal::default()).await.unwrap();
     let Outcome::Failed { failure, .. } = outcome else { panic!() };
     assert_eq!((failure.kind, failure.retry), (FailureKind::OrderGone, Retry::Backoff));
 }
 
 #[tokio::test]
-async fn a_cancelled_order_leaves_its_records_to_the_sweep() {
+async fn cancelled_order_leaves_its_records_to_the_sweep() {
     let setting = Setting::new(Script { pending_polls: u32::MAX, ..Script::default() }).await;
     let journal = MemoryJournal::default();
     {
@@ -273,7 +295,7 @@ async fn a_cancelled_order_leaves_its_records_to_the_sweep() {
 }
 
 #[tokio::test]
-async fn twenty_orders_at_once_share_their_nonces() {
+async fn twenty_concurrent_orders_share_their_nonces() {
     let setting = Setting::new(Script::default()).await;
     for round in 0..3 {
         let mut all = tokio::task::JoinSet::new();
@@ -294,7 +316,7 @@ async fn twenty_orders_at_once_share_their_nonces() {
 }
 
 #[tokio::test]
-async fn revocation_and_renewal_window() {
+async fn certificate_has_a_renewal_window_and_is_revoked() {
     let setting = Setting::new(Script::default()).await;
     let Outcome::Issued { chain, .. } = drive(&setting).await else { panic!() };
     let id = chain.leaf().certificate_id().unwrap();

@@ -1,15 +1,14 @@
-//! Answers that are not as they should be.
+//! Refusals, and answers that do not follow RFC 8555.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use fleetcert_acme::{
     AccountKey, AcmeErrorKind, Authority, Client, ClientOptions, Credentials, NewOrder, Operation,
     ProblemKind, TermsOfService,
 };
-use fleetcert_ambient::SystemClock;
+use fleetcert_ambient::Ambient;
 
-use crate::scripted_ca::{Canned, Script};
+use crate::script::{Canned, Script};
 use crate::setting::{Setting, client, identifiers};
 
 fn canned(status: u16, retry_after: Option<&'static str>, body: &str) -> Canned {
@@ -17,7 +16,7 @@ fn canned(status: u16, retry_after: Option<&'static str>, body: &str) -> Canned 
 }
 
 #[tokio::test]
-async fn what_the_ca_says_about_waiting_is_data() {
+async fn wait_that_the_ca_asks_for_is_a_value() {
     let setting = Setting::new(Script::default()).await;
     let limited = r#"{"type":"urn:ietf:params:acme:error:rateLimited","detail":"too many new orders (300)"}"#;
     setting.ca.instead("new-order", canned(429, Some("36"), limited));
@@ -35,11 +34,21 @@ async fn what_the_ca_says_about_waiting_is_data() {
 }
 
 #[tokio::test]
+async fn refused_profile_is_answered_with_the_profiles_that_the_ca_offers() {
+    let setting = Setting::new(Script::default()).await;
+    let refusal = r#"{"type":"urn:ietf:params:acme:error:invalidProfile","detail":"no such profile"}"#;
+    setting.ca.instead("new-order", canned(400, None, refusal));
+    let error = setting.account.new_order(&NewOrder::new(identifiers())).await.unwrap_err();
+    assert_eq!(error.kind(), AcmeErrorKind::Refused);
+    assert!(error.to_string().contains("no such profile; the CA offers: short"), "{error}");
+}
+
+#[tokio::test]
 async fn unreachable_ca_is_named_with_its_port_and_the_cause() {
     let text = async |url: &str, roots_pem: Option<Vec<u8>>| {
         let request_timeout = Duration::from_millis(500);
         let options = ClientOptions { roots_pem, request_timeout, ..ClientOptions::default() };
-        let client = Client::new(url, &options, Arc::new(SystemClock)).unwrap();
+        let client = Client::new(url, &options, Ambient::system()).unwrap();
         let error = client.profiles().await.unwrap_err();
         assert_eq!(error.kind(), AcmeErrorKind::Unreachable);
         error.to_string()
@@ -72,7 +81,7 @@ async fn unreachable_ca_is_named_with_its_port_and_the_cause() {
 }
 
 #[tokio::test]
-async fn what_is_no_order() {
+async fn other_answers_to_new_order_are_protocol_errors() {
     let setting = Setting::new(Script::default()).await;
     for body in ["<html>", "{}", "[]", r#"{"status":"odd"}"#, ""] {
         setting.ca.instead("new-order", canned(201, None, body));
@@ -86,7 +95,7 @@ async fn what_is_no_order() {
 }
 
 #[tokio::test]
-async fn an_answer_is_at_most_a_mebibyte() {
+async fn answer_of_more_than_a_mebibyte_is_refused() {
     let setting = Setting::new(Script::default()).await;
     setting.ca.instead("new-order", canned(201, None, &" ".repeat((1 << 20) + 1)));
     let error = setting.account.new_order(&NewOrder::new(identifiers())).await.unwrap_err();
@@ -95,7 +104,7 @@ async fn an_answer_is_at_most_a_mebibyte() {
 }
 
 #[tokio::test]
-async fn no_url_elsewhere_is_asked() {
+async fn url_of_another_origin_is_not_requested() {
     let setting = Setting::new(Script { foreign_challenge: true, ..Script::default() }).await;
     let mut order = setting.account.new_order(&NewOrder::new(identifiers())).await.unwrap();
     order.challenges().await.unwrap();
@@ -115,7 +124,7 @@ async fn no_url_elsewhere_is_asked() {
 }
 
 #[tokio::test]
-async fn an_account_that_is_not_valid_is_no_account() {
+async fn unknown_account_is_not_recovered_and_a_stored_one_needs_no_request() {
     let setting = Setting::new(Script::default()).await;
     let ca = client(&setting.ca);
     assert_eq!(ca.terms_of_service().await.unwrap().as_deref(), Some("https://ca.test/tos"));
@@ -131,7 +140,7 @@ async fn an_account_that_is_not_valid_is_no_account() {
     let again = ca.recover(key).await.unwrap();
     assert_eq!(account.account_url(), again.account_url());
 
-    // Restored from what was stored, it orders without a word before.
+    // Restored from its credentials, it orders without another request.
     let stored = serde_json::to_string(account.credentials()).unwrap();
     let restored = client(&setting.ca).account(serde_json::from_str(&stored).unwrap()).unwrap();
     restored.new_order(&NewOrder::new(identifiers())).await.unwrap();
@@ -139,18 +148,18 @@ async fn an_account_that_is_not_valid_is_no_account() {
 }
 
 #[tokio::test]
-async fn a_ca_that_is_not_there() {
+async fn ca_that_refuses_connections_is_unreachable() {
     let options = ClientOptions { request_timeout: Duration::from_secs(5), ..ClientOptions::default() };
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("https://{}/dir", listener.local_addr().unwrap());
     drop(listener);
-    let ca = Client::new(&url, &options, Arc::new(SystemClock)).unwrap();
+    let ca = Client::new(&url, &options, Ambient::system()).unwrap();
     let error = ca.profiles().await.unwrap_err();
     assert_eq!((error.kind(), error.operation()), (AcmeErrorKind::Unreachable, Operation::Directory));
     assert!(error.retry_after().is_some());
 
     for url in ["http://ca.test/dir", "no url", ""] {
-        let error = Client::new(url, &options, Arc::new(SystemClock)).unwrap_err();
+        let error = Client::new(url, &options, Ambient::system()).unwrap_err();
         assert_eq!(error.kind(), AcmeErrorKind::InvalidInput, "{url}");
     }
 }

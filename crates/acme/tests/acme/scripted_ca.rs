@@ -1,8 +1,7 @@
-//! A CA that speaks RFC 8555 and fails on command: what a good CA cannot be made to do.
+//! A CA that speaks RFC 8555 and fails by script, as no good CA does.
 //!
 //! It checks nonces and URLs, and that a value is in the zone when a challenge is answered; it checks no signatures.
 
-use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
@@ -13,15 +12,19 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use fleetcert_ambient::{Clock, SystemClock};
 use fleetcert_dns::{DnsBackend, MemoryBackend, RecordType};
 use fleetcert_https::{Certificates, Limits, Server};
 use fleetcert_names::{Identifier, IdentifierSet};
+use parking_lot::Mutex;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateSigningRequestParams, CertifiedIssuer,
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, CertifiedIssuer, DnType,
     ExtendedKeyUsagePurpose, IsCa, KeyPair,
 };
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
+
+use crate::script::{Canned, Script};
 
 pub(crate) struct ScriptedCa {
     pub(crate) directory_url: String,
@@ -30,43 +33,12 @@ pub(crate) struct ScriptedCa {
     stop: CancellationToken,
 }
 
-/// How it behaves.
-#[derive(Clone, Default)]
-pub(crate) struct Script {
-    /// Which nonces are refused, by the number of the POST.
-    pub(crate) refuses_nonce: Option<fn(u64) -> bool>,
-    /// How often an order is still pending when it is read after the answer.
-    pub(crate) pending_polls: u32,
-    /// How often an order is still processing when it is read after the CSR; with `None` it is valid at once.
-    pub(crate) processing_polls: Option<u32>,
-    /// Names count as proved without a challenge.
-    pub(crate) reuses: bool,
-    /// Every validation fails.
-    pub(crate) fails_validation: bool,
-    /// The certificate is for another key.
-    pub(crate) wrong_key: bool,
-    /// `replaces` is refused.
-    pub(crate) already_replaced: bool,
-    /// `replaces` is accepted and not repeated in the answer.
-    pub(crate) forgets_replaces: bool,
-    /// The challenges' URLs lead elsewhere.
-    pub(crate) foreign_challenge: bool,
-}
-
-/// What comes in place of a good answer.
-#[derive(Clone)]
-pub(crate) struct Canned {
-    /// Whether the request is done all the same.
-    pub(crate) done: bool,
-    pub(crate) status: u16,
-    pub(crate) retry_after: Option<&'static str>,
-    pub(crate) body: String,
-}
-
 struct CaState {
     base: String,
     zone: MemoryBackend,
     issuer: CertifiedIssuer<'static, KeyPair>,
+    /// The issuer's certificate under another root, in PEM.
+    cross_signed: String,
     state: Mutex<Objects>,
 }
 
@@ -82,6 +54,7 @@ struct Objects {
     early_answers: u32,
     finalized: u32,
     log: Vec<String>,
+    bodies: HashMap<String, Vec<Bytes>>,
 }
 
 struct ScriptedOrder {
@@ -98,7 +71,13 @@ impl ScriptedCa {
     pub(crate) async fn start(script: Script, zone: &MemoryBackend) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let mut old_root = CertificateParams::new(Vec::new()).unwrap();
+        old_root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        old_root.distinguished_name.push(DnType::CommonName, "Old Root");
+        let old_root = CertifiedIssuer::self_signed(old_root, KeyPair::generate().unwrap()).unwrap();
+        let cross_signed = params.clone().signed_by(&key, &old_root).unwrap().pem();
+        let issuer = CertifiedIssuer::self_signed(params, key).unwrap();
         let key = KeyPair::generate().unwrap();
         let own =
             CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
@@ -108,28 +87,34 @@ impl ScriptedCa {
         let base = format!("https://localhost:{}", server.local_addr().port());
         let root_pem = issuer.pem();
         let state = Mutex::new(Objects { script, ..Objects::default() });
-        let shared = Arc::new(CaState { base: base.clone(), zone: zone.clone(), issuer, state });
+        let shared =
+            Arc::new(CaState { base: base.clone(), zone: zone.clone(), issuer, cross_signed, state });
         let router = Router::new().fallback(answer).with_state(shared.clone());
         let stop = CancellationToken::new();
         tokio::spawn(server.serve(router, Limits::default(), stop.clone()));
         Self { directory_url: format!("{base}/dir"), root_pem, shared, stop }
     }
 
-    /// The next request to `route` is answered so; called again, the one after it.
+    /// Answers the next request to `route` with `canned`; a second call is for the request after it.
     pub(crate) fn instead(&self, route: &'static str, canned: Canned) {
         self.shared.state.lock().canned.entry(route).or_default().push_back(canned);
+    }
+
+    /// Drops the answers that were set by [`instead`](Self::instead).
+    pub(crate) fn forget_canned(&self) {
+        self.shared.state.lock().canned.clear();
     }
 
     pub(crate) fn set(&self, change: impl FnOnce(&mut Script)) {
         change(&mut self.shared.state.lock().script);
     }
 
-    /// Returns how many orders were made.
+    /// Returns the number of orders.
     pub(crate) fn orders(&self) -> usize {
         self.shared.state.lock().orders.len()
     }
 
-    /// Returns how many challenges were answered, and how many of them before the zone had all values.
+    /// Returns the number of answered challenges, and of those answered before the zone had all values.
     pub(crate) fn answers(&self) -> (u32, u32) {
         let state = self.shared.state.lock();
         (state.answers, state.early_answers)
@@ -139,7 +124,12 @@ impl ScriptedCa {
         self.shared.state.lock().finalized
     }
 
-    /// Every request, as method and path.
+    /// Returns the bodies of the requests to a route.
+    pub(crate) fn bodies(&self, route: &str) -> Vec<Bytes> {
+        self.shared.state.lock().bodies.get(route).cloned().unwrap_or_default()
+    }
+
+    /// Returns every request, as method and path.
     pub(crate) fn log(&self) -> Vec<String> {
         self.shared.state.lock().log.clone()
     }
@@ -163,8 +153,9 @@ async fn answer(
     let nonce = {
         let mut state = shared.state.lock();
         state.log.push(format!("{method} /{path}"));
+        state.bodies.entry(route.to_owned()).or_default().push(body.clone());
         state.next += 1;
-        let nonce = format!("nonce{}", state.next);
+        let nonce = format!("nonce{:07}", state.next);
         state.nonces.insert(nonce.clone());
         nonce
     };
@@ -213,6 +204,15 @@ impl CaState {
             }
         }
         assert_eq!(header["url"], format!("{}/{path}", self.base));
+        {
+            let script = &mut self.state.lock().script;
+            if route == "finalize" && script.deactivates_at_finalize.is_some() {
+                script.deactivated = script.deactivates_at_finalize;
+            }
+            if let Some(status) = script.deactivated {
+                return problem(status, "unauthorized");
+            }
+        }
         if route == "chall" {
             self.look(id).await;
         }
@@ -231,7 +231,7 @@ impl CaState {
         .into_response()
     }
 
-    /// Notes whether the zone has the values of all challenges at the name of the one that is being answered.
+    /// Counts the answer, and whether the zone has the values of all challenges at its name.
     async fn look(&self, id: &str) {
         let (number, name) = id.split_once('/').unwrap();
         let name = name.parse::<Identifier>().unwrap().challenge_name();
@@ -250,6 +250,9 @@ impl CaState {
         let number = id.split('/').next().unwrap().parse::<usize>().unwrap_or(usize::MAX);
         let name = id.split_once('/').map_or("", |(_, name)| name);
         if route == "account" {
+            if state.script.requires_external_account && payload["externalAccountBinding"].is_null() {
+                return problem(403, "externalAccountRequired");
+            }
             let location = [("location", format!("{}/account/1", self.base))];
             return (location, json!({"status": "valid"}).to_string()).into_response();
         }
@@ -262,27 +265,35 @@ impl CaState {
         let Some(order) = state.orders.get_mut(number) else { return problem(404, "malformed") };
         match route {
             "order" => {
-                order.go_on();
-                self.order(number, order)
+                order.go_on(&state.script);
+                self.order(number, order, &state.script)
             }
             "authz" => {
-                let status = match (order.failed, order.proved.contains(name)) {
+                let challenge_status = match (order.failed, order.proved.contains(name)) {
                     (true, _) => "invalid",
                     (_, true) => "valid",
                     _ => "pending",
+                };
+                let status = match order.failed && state.script.leaves_authorization_pending {
+                    true => "pending",
+                    false => challenge_status,
                 };
                 let host = if state.script.foreign_challenge { "https://other.test" } else { &self.base };
                 let error = json!({"type": "urn:ietf:params:acme:error:unauthorized", "detail": "Incorrect TXT record"});
                 let identifier: Identifier = name.parse().unwrap();
                 let token = format!("token{}", identifier.is_wildcard());
-                let mut authorization = json!({"identifier": {"type": "dns", "value": identifier.base()}, "status": status, "challenges": [
+                let value = state.script.authorizes_parent.unwrap_or(identifier.base().as_str());
+                let mut authorization = json!({"identifier": {"type": "dns", "value": value}, "status": status, "challenges": [
                     {"type": "http-01", "url": format!("{host}/none"), "token": "t", "status": "pending"},
                     {"type": "dns-01", "url": format!("{host}/chall/{number}/{name}"), "token": token,
-                     "status": status, "error": order.failed.then_some(error)},
+                     "status": challenge_status, "error": order.failed.then_some(error)},
                     {"type": "odd-99", "url": format!("{host}/none"), "status": "pending"},
                 ]});
                 if identifier.is_wildcard() {
                     authorization["wildcard"] = true.into();
+                }
+                if let Some(change) = state.script.odd_authorization {
+                    change(&mut authorization);
                 }
                 authorization.to_string().into_response()
             }
@@ -293,7 +304,14 @@ impl CaState {
                 }
                 order.polls_left = state.script.pending_polls;
                 let url = format!("{}/chall/{number}/{name}", self.base);
-                json!({"type": "dns-01", "url": url, "token": "token", "status": "processing"})
+                let status = match (state.script.validates_before_it_replies, order.failed) {
+                    (false, _) => "processing",
+                    (true, false) => "valid",
+                    (true, true) => "invalid",
+                };
+                let error = json!({"type": "urn:ietf:params:acme:error:unauthorized", "detail": "Incorrect TXT record"});
+                let error = (status == "invalid").then_some(error);
+                json!({"type": "dns-01", "url": url, "token": "token", "status": status, "error": error})
                     .to_string()
                     .into_response()
             }
@@ -302,15 +320,24 @@ impl CaState {
                     return problem(403, "orderNotReady");
                 }
                 let csr = URL_SAFE_NO_PAD.decode(payload["csr"].as_str().unwrap()).unwrap();
-                order.chain = Some(self.certify(csr, state.script.wrong_key));
+                order.chain = Some(self.certify(csr, &state.script));
                 state.finalized += 1;
                 (order.status, order.polls_left) = match state.script.processing_polls {
                     Some(polls) => ("processing", polls),
                     None => ("valid", 0),
                 };
-                self.order(number, order)
+                self.order(number, order, &state.script)
+            }
+            "cert" if state.script.alternates => {
+                let links = format!(
+                    "</cert-1/{number}>;rel=\"alternate\", <{}/cert-2/{number}>; rel=alternate",
+                    self.base
+                );
+                ([("link", links)], order.chain.clone().unwrap()).into_response()
             }
             "cert" => order.chain.clone().unwrap().into_response(),
+            "cert-1" => (leaf(order) + &self.cross_signed).into_response(),
+            "cert-2" => leaf(order).into_response(),
             _ => problem(404, "malformed"),
         }
     }
@@ -345,52 +372,78 @@ impl CaState {
             state.orders.len() - 1
         });
         let order = &mut state.orders[number];
-        order.go_on();
-        let location = [("location", format!("{}/order/{number}", self.base))];
-        (StatusCode::CREATED, location, self.order(number, order)).into_response()
+        order.go_on(&state.script);
+        let base = if state.script.relative_urls { "" } else { &self.base };
+        let location = [("location", format!("{base}/order/{number}"))];
+        if state.script.unreadable_new_order {
+            return (StatusCode::CREATED, location, "{}").into_response();
+        }
+        (StatusCode::CREATED, location, self.order(number, order, &state.script)).into_response()
     }
 
-    fn order(&self, number: usize, order: &ScriptedOrder) -> Response {
+    fn order(&self, number: usize, order: &ScriptedOrder, script: &Script) -> Response {
+        let base = if script.relative_urls { "" } else { &self.base };
         let identifiers: Vec<_> =
             order.names.iter().map(|name| json!({"type": "dns", "value": name})).collect();
-        let authz: Vec<_> =
-            order.names.iter().map(|name| format!("{}/authz/{number}/{name}", self.base)).collect();
+        let authz: Vec<_> = order
+            .names
+            .iter()
+            .take(order.needed(script))
+            .map(|name| format!("{base}/authz/{number}/{name}"))
+            .collect();
         let valid = order.status == "valid";
-        json!({
+        let mut object = json!({
             "status": order.status, "identifiers": identifiers, "authorizations": authz,
-            "replaces": order.replaces, "finalize": format!("{}/finalize/{number}", self.base),
-            "certificate": valid.then(|| format!("{}/cert/{number}", self.base)),
-        })
-        .to_string()
-        .into_response()
+            "replaces": order.replaces, "finalize": format!("{base}/finalize/{number}"),
+            "certificate": valid.then(|| format!("{base}/cert/{number}")),
+        });
+        if let Some(change) = script.odd_order {
+            change(&mut object);
+        }
+        object.to_string().into_response()
     }
 
-    fn certify(&self, csr: Vec<u8>, wrong_key: bool) -> String {
+    fn certify(&self, csr: Vec<u8>, script: &Script) -> String {
         let mut request = CertificateSigningRequestParams::from_der(&csr.into()).unwrap();
         request.params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         request.params.use_authority_key_identifier_extension = true;
-        let leaf = if wrong_key {
+        if let Some(ahead) = script.begins_ahead {
+            request.params.not_before = (SystemClock.now() + ahead).into();
+        }
+        let leaf = if script.wrong_key {
             request.params.signed_by(&KeyPair::generate().unwrap(), &self.issuer).unwrap()
         } else {
             request.signed_by(&self.issuer).unwrap()
         };
-        leaf.pem() + &self.issuer.pem()
+        let chain = script.chain.unwrap_or(|leaf, issuer| format!("{leaf}{issuer}"));
+        chain(&leaf.pem(), &self.issuer.pem())
     }
 }
 
 impl ScriptedOrder {
-    /// What the CA does in the background happens when somebody looks.
-    fn go_on(&mut self) {
-        if self.failed {
+    fn needed(&self, script: &Script) -> usize {
+        script.authorizations.unwrap_or(self.names.len())
+    }
+
+    /// Does what a CA does in the background; it happens at each reading.
+    fn go_on(&mut self, script: &Script) {
+        if self.failed && !script.leaves_authorization_pending {
             self.status = "invalid";
         } else if self.polls_left > 0 {
             self.polls_left -= 1;
-        } else if self.status == "pending" && self.proved.len() == self.names.len() {
+        } else if self.status == "pending" && self.proved.len() >= self.needed(script) {
             self.status = "ready";
         } else if self.status == "processing" {
             self.status = "valid";
         }
     }
+}
+
+/// Returns the leaf of the order's chain, in PEM.
+fn leaf(order: &ScriptedOrder) -> String {
+    let chain = order.chain.as_ref().unwrap();
+    let end = "-----END CERTIFICATE-----";
+    chain.split_inclusive(end).next().unwrap().to_owned() + "\n"
 }
 
 pub(crate) fn problem(status: u16, kind: &str) -> Response {

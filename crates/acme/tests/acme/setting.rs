@@ -1,21 +1,22 @@
 //! A CA, a zone, an account and a driver between them.
 
-use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetcert_acme::order::State;
+use fleetcert_acme::order::OrderState;
 use fleetcert_acme::{
     Account, AccountKey, Client, ClientOptions, Driver, DriverOptions, Job, Journal, JournalError, NewOrder,
     Outcome, Step, TermsOfService,
 };
-use fleetcert_ambient::SystemClock;
+use fleetcert_ambient::Ambient;
 use fleetcert_dns::MemoryBackend;
 use fleetcert_dns::challenge::{ChallengeOptions, Challenges};
 use fleetcert_names::{DomainName, IdentifierSet};
 use fleetcert_x509::{CsrPolicy, KeyKind, KeyPair, NameGrant, Roots, VerifiedCsr, csr_for};
+use parking_lot::Mutex;
 
-use crate::scripted_ca::{Script, ScriptedCa};
+use crate::script::Script;
+use crate::scripted_ca::ScriptedCa;
 
 pub(crate) struct Setting {
     pub(crate) ca: ScriptedCa,
@@ -53,22 +54,27 @@ impl Setting {
             client(&ca).register(AccountKey::generate().unwrap(), TermsOfService::Agreed).await.unwrap();
         let granted = NameGrant::subtree(zone_name.clone()).and_optional(&wildcard());
         let csr = VerifiedCsr::parse(&csr, &CsrPolicy::lets_encrypt().with_grant(granted)).unwrap();
-        let clock = Arc::new(SystemClock);
+        let ambient = Ambient::system();
         let backend = Arc::new(zone.clone());
         let challenges =
-            Challenges::new(backend.clone(), backend, clock.clone(), ChallengeOptions::default());
+            Challenges::new(backend.clone(), backend, Ambient::system(), ChallengeOptions::default());
         let options = DriverOptions {
             patience: Duration::from_secs(5),
+            first_look: Duration::from_millis(1),
             first_poll: Duration::from_millis(10),
             longest_poll: Duration::from_millis(50),
             ..DriverOptions::default()
         };
-        let driver = Driver { authority: Arc::new(account.clone()), challenges, clock, options };
+        let driver = Driver { authority: Arc::new(account.clone()), challenges, ambient, options };
         let roots = Roots::from_pem(ca.root_pem.as_bytes()).unwrap();
         Self { ca, zone, account, driver, steps: Mutex::default(), zone_name, csr, roots, lifetime: None }
     }
 
-    pub(crate) async fn drive(&self, state: State, journal: &dyn Journal) -> Result<Outcome, JournalError> {
+    pub(crate) async fn drive(
+        &self,
+        state: OrderState,
+        journal: &dyn Journal,
+    ) -> Result<Outcome, JournalError> {
         let job =
             Job { zone: &self.zone_name, csr: &self.csr, roots: Some(&self.roots), lifetime: self.lifetime };
         let observer = |step: &Step| self.steps.lock().push(step.clone());
@@ -82,7 +88,7 @@ pub(crate) fn client(ca: &ScriptedCa) -> Client {
         user_agent: "acme-test/1".into(),
         request_timeout: Duration::from_secs(5),
     };
-    Client::new(&ca.directory_url, &options, Arc::new(SystemClock)).unwrap()
+    Client::new(&ca.directory_url, &options, Ambient::system()).unwrap()
 }
 
 /// A wildcard and its base, which share a challenge name.
@@ -94,11 +100,11 @@ pub(crate) fn identifiers() -> IdentifierSet {
     "a.fleet.test,b.fleet.test".parse().unwrap()
 }
 
-pub(crate) fn wanted() -> State {
-    State::Wanted { order: NewOrder::new(identifiers()) }
+pub(crate) fn wanted() -> OrderState {
+    OrderState::Wanted { order: NewOrder::new(identifiers()) }
 }
 
-pub(crate) fn issued(outcome: Outcome) -> State {
+pub(crate) fn issued(outcome: Outcome) -> OrderState {
     match outcome {
         Outcome::Issued { state, .. } => state,
         other => panic!("not issued: {other:?}"),

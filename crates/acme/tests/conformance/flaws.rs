@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flaw {
-    EmptyCertificate,
+    OtherCertificate,
     OneValueForAll,
     RefusesNothing,
     ResumesAnotherOrder,
@@ -121,6 +121,10 @@ impl OrderHandle for FlawedOrder {
         Ok(challenges)
     }
 
+    fn known_challenges(&self) -> Vec<Dns01> {
+        self.handle.known_challenges()
+    }
+
     async fn answer(&mut self, identifier: &Identifier) -> Result<(), AcmeError> {
         self.handle.answer(identifier).await
     }
@@ -135,6 +139,10 @@ impl OrderHandle for FlawedOrder {
 
     async fn certificate(&mut self) -> Result<Vec<u8>, AcmeError> {
         let chain = self.handle.certificate().await?;
-        Ok(if self.flaw == Flaw::EmptyCertificate { Vec::new() } else { chain })
+        if self.flaw != Flaw::OtherCertificate {
+            return Ok(chain);
+        }
+        let other = rcgen::generate_simple_self_signed(["other.fleet.test".to_owned()]).unwrap();
+        Ok(other.cert.pem().into_bytes())
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use fleetcert_acme::conformance::{Subject, check};
 use fleetcert_acme::{AccountKey, Client, ClientOptions, TermsOfService};
-use fleetcert_ambient::{SystemClock, SystemEntropy};
+use fleetcert_ambient::Ambient;
 use fleetcert_dns::challenge::{ChallengeOptions, Challenges};
 use fleetcert_dns_lookup::{AuthoritativeVisibility, LookOptions, Servers};
 use fleetcert_names::DomainName;
@@ -23,29 +23,32 @@ async fn with_account(with: impl AsyncFnOnce(Subject)) {
     let zone: DomainName = "fleet.test".parse().unwrap();
     let addresses = ["127.0.0.1".parse().unwrap()].into();
     let host = NameServerHost { name: "ns1.fleet.test".parse().unwrap(), addresses };
-    let clock = Arc::new(SystemClock);
+    let ambient = Ambient::system();
     let settings = ZoneSettings::new(zone.clone(), [host]);
-    let server = NameServer::new([settings], Options::default(), clock.clone()).unwrap();
+    let server = NameServer::new([settings], Options::default(), Ambient::system()).unwrap();
     let listener = server.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let dns_server = listener.local_addr();
     let mut options = TestCaOptions::new(dns_server);
     options.zones = vec![zone.clone()];
-    let (ca, service) = TestCa::start(options, clock.clone(), Arc::new(SystemEntropy)).await.unwrap();
+    let (ca, service) = TestCa::start(options, ambient.clock.clone(), ambient.entropy.clone()).await.unwrap();
     let stop = CancellationToken::new();
     tokio::spawn(listener.serve(stop.clone()));
     tokio::spawn(service.serve(stop.clone()));
 
     let roots_pem = Some(ca.listener_root_pem().as_bytes().to_vec());
     let options = ClientOptions { roots_pem, ..ClientOptions::default() };
-    let client = Client::new(ca.directory_url(), &options, clock.clone()).unwrap();
+    let client = Client::new(ca.directory_url(), &options, ambient.clone()).unwrap();
     let account = client.register(AccountKey::generate().unwrap(), TermsOfService::Agreed).await.unwrap();
     let servers = Servers::given(vec![dns_server]).unwrap();
-    let visibility =
-        AuthoritativeVisibility::new(servers, LookOptions::default(), clock.clone(), Arc::new(SystemEntropy));
-    let challenges =
-        Challenges::new(Arc::new(server), Arc::new(visibility), clock.clone(), ChallengeOptions::default());
+    let visibility = AuthoritativeVisibility::new(servers, LookOptions::default(), Ambient::system());
+    let challenges = Challenges::new(
+        Arc::new(server),
+        Arc::new(visibility),
+        Ambient::system(),
+        ChallengeOptions::default(),
+    );
     let refused = "example.org".parse().unwrap();
-    with(Subject { authority: Arc::new(account), zone, challenges, refused, clock }).await;
+    with(Subject { authority: Arc::new(account), zone, challenges, refused, ambient }).await;
     stop.cancel();
 }
 
@@ -58,7 +61,7 @@ async fn account_at_the_test_ca_conforms() {
 async fn each_flaw_is_found_by_its_check() {
     with_account(async |subject| {
         for (flaw, promise) in [
-            (Flaw::EmptyCertificate, "an order leads to the certificate that was ordered"),
+            (Flaw::OtherCertificate, "an order leads to the certificate that was ordered"),
             (Flaw::OneValueForAll, "a wildcard and its base have two challenges at one name"),
             (Flaw::RefusesNothing, "a refused identifier is Refused, with a problem"),
             (Flaw::ResumesAnotherOrder, "an order is found again by its URL after a lost answer"),

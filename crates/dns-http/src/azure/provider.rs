@@ -20,30 +20,30 @@ use crate::{Endpoint, HttpBackend, HttpClient, TokenSource};
 /// Options of a [`AzureBackend`]. `Debug` shows no secret.
 #[derive(Clone, Debug)]
 pub struct AzureOptions {
-    /// The id of the subscription.
+    /// Id of the subscription.
     pub subscription_id: String,
-    /// The resource group of the zones.
+    /// Resource group of the zones.
     pub resource_group: String,
     /// Credentials.
     pub credentials: AzureCredentials,
     /// Base URL of the API. Default: `https://management.azure.com`. Azure China is at
     /// `https://management.chinacloudapi.cn`, the US government's at `https://management.usgovcloudapi.net`.
     pub endpoint: Endpoint,
-    /// Where tokens are given out. Default: `https://login.microsoftonline.com`; in China
+    /// Base URL of the token endpoint. Default: `https://login.microsoftonline.com`; in China
     /// `https://login.chinacloudapi.cn`, for the US government `https://login.microsoftonline.us`.
     pub authority: Endpoint,
 }
 
-/// Credentials.
+/// The credentials for Azure.
 #[derive(Clone, Debug)]
 pub enum AzureCredentials {
     /// An app with a secret.
     ClientSecret {
-        /// The id of the directory (tenant).
+        /// Id of the directory (tenant).
         tenant_id: String,
-        /// The id of the app (client).
+        /// Id of the app (client).
         client_id: String,
-        /// The value of the secret, not its id.
+        /// Value of the secret, not its id.
         client_secret: SecretString,
     },
     /// Tokens from elsewhere, for the resource `https://management.azure.com/`.
@@ -80,7 +80,7 @@ pub struct Azure {
 
 const MAX_CHANGES: usize = 100;
 const MAX_VALUES: usize = 20;
-/// The API takes no zero.
+/// Minimum TTL: the API does not accept zero.
 const MIN_TTL: Ttl = Ttl::CHALLENGE;
 
 impl Azure {
@@ -97,7 +97,7 @@ impl Azure {
             type_name(*record_type),
             relative(name, call.zone).unwrap_or("@"),
         ];
-        // A second writing finds another ETag, and the set is read.
+        // A repeated write finds another ETag, and the set is read again.
         Request::new(method, segments, Repeat::Harmless).query("api-version", "2018-05-01")
     }
 
@@ -116,7 +116,7 @@ impl Azure {
         held(call, key, &reply).map(Some)
     }
 
-    /// Writes one set on the condition that it is as it was; `None` when it would be the same.
+    /// Writes one set on the condition that it is unchanged. Returns `None` if there is nothing to write.
     async fn write_set(
         &self,
         call: &Call<'_>,
@@ -207,9 +207,10 @@ impl Provider for Azure {
     fn refuses(&self, changes: &[Change]) -> Option<&'static str> {
         let is_unprintable =
             |change: &Change| matches!(change, Change::AddTxt { value, .. } if !is_printable(value));
-        changes.iter().any(is_unprintable).then_some(
-            "a text has other characters than printable ASCII, which JSON does not carry as octets",
-        )
+        changes
+            .iter()
+            .any(is_unprintable)
+            .then_some("a text has characters other than printable ASCII, which JSON cannot carry as octets")
     }
 
     async fn zone(&self, _: &Call<'_>) -> Result<(), BackendError> {

@@ -1,20 +1,18 @@
-//! The HTTP client that backends share: connections, a clock and randomness.
+//! The HTTP client that backends share: connections, a clock and entropy.
 
 use std::sync::Arc;
 
-use fleetcert_ambient::{Clock, Entropy};
+use fleetcert_ambient::{Ambient, Clock};
 
 use crate::HttpOptions;
 
 /// Makes the requests of any number of backends, over pooled connections. A clone is the same client.
 ///
 /// ```
-/// use std::sync::Arc;
-/// use fleetcert_ambient::{SystemClock, SystemEntropy};
+/// use fleetcert_ambient::Ambient;
 /// use fleetcert_dns_http::{HttpClient, HttpOptions};
 ///
-/// let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
-/// let http = HttpClient::new(HttpOptions::default(), clock, entropy)?;
+/// let http = HttpClient::new(HttpOptions::default(), Ambient::system())?;
 /// # Ok::<(), fleetcert_dns_http::HttpClientError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -26,21 +24,16 @@ pub struct HttpClient {
 struct ClientState {
     connections: reqwest::Client,
     options: HttpOptions,
-    clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
+    ambient: Ambient,
 }
 
 impl HttpClient {
     /// Returns a client over rustls that trusts the roots of the platform, follows no redirects and uses no proxy. Sends
-    /// nothing before a backend's first call. `entropy` adds jitter to the pauses.
+    /// nothing before a backend's first call. Adds random jitter to the delays.
     ///
     /// # Errors
     /// [`HttpClientError`] if the platform's roots cannot be loaded or the User-Agent is not a header value.
-    pub fn new(
-        options: HttpOptions,
-        clock: Arc<dyn Clock>,
-        entropy: Arc<dyn Entropy>,
-    ) -> Result<Self, HttpClientError> {
+    pub fn new(options: HttpOptions, ambient: Ambient) -> Result<Self, HttpClientError> {
         let connections = reqwest::Client::builder()
             .user_agent(&options.user_agent)
             .connect_timeout(options.connect_within)
@@ -48,18 +41,13 @@ impl HttpClient {
             .no_proxy()
             .build()
             .map_err(|source| HttpClientError { source })?;
-        Ok(Self::with_connections(connections, options, clock, entropy))
+        Ok(Self::with_connections(connections, options, ambient))
     }
 
     /// Returns a client over these connections, for roots, proxies or addresses of your own. Their user agent and connect
     /// timeout count, not those of `options`. They must follow no redirects: a redirect can carry a token elsewhere.
-    pub fn with_connections(
-        connections: reqwest::Client,
-        options: HttpOptions,
-        clock: Arc<dyn Clock>,
-        entropy: Arc<dyn Entropy>,
-    ) -> Self {
-        Self { state: Arc::new(ClientState { connections, options, clock, entropy }) }
+    pub fn with_connections(connections: reqwest::Client, options: HttpOptions, ambient: Ambient) -> Self {
+        Self { state: Arc::new(ClientState { connections, options, ambient }) }
     }
 
     pub(crate) fn connections(&self) -> &reqwest::Client {
@@ -71,13 +59,11 @@ impl HttpClient {
     }
 
     pub(crate) fn clock(&self) -> &dyn Clock {
-        &*self.state.clock
+        &*self.state.ambient.clock
     }
 
     pub(crate) fn random(&self) -> u64 {
-        let mut bytes = [0; 8];
-        self.state.entropy.fill(&mut bytes);
-        u64::from_le_bytes(bytes)
+        self.state.ambient.random()
     }
 }
 

@@ -1,39 +1,32 @@
-//! The bound on the pages of a list.
+//! Lists that the server divides into pages.
 
 use fleetcert_dns::{BackendError, BackendErrorKind};
 
-use super::Call;
+use super::{Call, Reply, Request};
 
-/// Counts the pages of one list, so that no server can make it infinite.
-///
-/// ```text
-/// let mut pages = PageCount::new(call);
-/// let mut next = Some(1);
-/// while let Some(page) = next {
-///     pages.turn()?;
-///     …
-/// }
-/// ```
-#[derive(Debug)]
-pub(crate) struct PageCount<'a> {
-    call: Call<'a>,
-    turned: usize,
-}
-
-impl<'a> PageCount<'a> {
-    pub(crate) fn new(call: Call<'a>) -> Self {
-        Self { call, turned: 0 }
-    }
-
-    /// Counts one more page.
+impl<'a> Call<'a> {
+    /// Reads all pages of a list, beginning with `first`. `parse` returns the items of a page, and the request for the
+    /// next one.
     ///
     /// # Errors
-    /// `Unavailable` if there are too many.
-    pub(crate) fn turn(&mut self) -> Result<(), BackendError> {
-        self.turned += 1;
-        if self.turned <= self.call.http().options().max_pages {
-            return Ok(());
+    /// Those of the requests and of `parse`; `Unavailable` if there are more pages than allowed, so that no server can
+    /// make a list infinite.
+    pub(crate) async fn list<T>(
+        &self,
+        first: Request,
+        parse: impl Fn(&Reply<'a>) -> Result<(Vec<T>, Option<Request>), BackendError>,
+    ) -> Result<Vec<T>, BackendError> {
+        let mut items = Vec::new();
+        let mut next = Some(first);
+        for _ in 0..self.http().options().max_pages {
+            let Some(request) = next else { return Ok(items) };
+            let (page, following) = parse(&self.send(&request).await?)?;
+            items.extend(page);
+            next = following;
         }
-        Err(self.call.error(BackendErrorKind::Unavailable, "the list has more pages than allowed"))
+        match next {
+            None => Ok(items),
+            Some(_) => Err(self.error(BackendErrorKind::Unavailable, "the list has more pages than allowed")),
+        }
     }
 }

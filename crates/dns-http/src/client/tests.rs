@@ -15,9 +15,7 @@ use secrecy::SecretString;
 use serde_json::json;
 
 use super::authorize::secret_header;
-use super::{
-    Api, ApiError, ApiFault, Authorizer, Call, Endpoint, Outgoing, PageCount, Repeat, Request, Token,
-};
+use super::{Api, ApiError, ApiFault, Authorizer, Call, Endpoint, Outgoing, Repeat, Request, Token};
 use crate::fixture::{Answer, Script, client, client_at, expect, json, silence, status};
 
 fn zone() -> DomainName {
@@ -385,16 +383,24 @@ async fn redirects_are_not_followed() {
 }
 
 #[tokio::test]
-async fn a_list_has_only_so_many_pages() {
-    let script = Script::new([]).await;
-    let http = client(|options| options.max_pages = 3);
-    let (api, zone) = (Api::new(&http, script.endpoint("/"), token()), zone());
-    let mut pages = PageCount::new(api.call(Operation::Read, &zone));
-    for _ in 0..3 {
-        pages.turn().unwrap();
+async fn list_with_more_pages_than_allowed_is_an_error() {
+    let page = || expect("GET", ZONES).answer(json(json!([1, 2])));
+    for (pages, items) in [(3, Some(6)), (4, None)] {
+        let script = Script::new((0..3).map(|_| page())).await;
+        let http = client(|options| options.max_pages = 3);
+        let (api, zone) = (Api::new(&http, script.endpoint("/v1"), token()), zone());
+        let read = AtomicU32::new(0);
+        let call = api.call(Operation::Read, &zone);
+        let list = call.list(zones(), |reply| {
+            let next = (read.fetch_add(1, SeqCst) + 1 < pages).then(zones);
+            Ok((reply.json::<Vec<u32>>()?, next))
+        });
+        match list.await {
+            Ok(list) => assert_eq!(Some(list.len()), items),
+            Err(error) => assert_eq!((error.kind(), items), (BackendErrorKind::Unavailable, None)),
+        }
+        script.finish();
     }
-    assert_eq!(pages.turn().unwrap_err().kind(), BackendErrorKind::Unavailable);
-    script.finish();
 }
 
 /// A token that is fetched through an API of its own, and thrown away when it is refused.

@@ -13,7 +13,7 @@ use serde::de::IgnoredAny;
 
 use super::messages::{Batch, Envelope, Listed, ListedZone, kind_of, record_set};
 use crate::backend::Provider;
-use crate::client::{Api, Call, PageCount, Repeat, Request, Token};
+use crate::client::{Api, Call, Repeat, Request, Token};
 use crate::record_sets::{Held, Key, SetChange, Sets};
 use crate::zones::{ZoneWords, account_zone};
 use crate::{Endpoint, HttpBackend, HttpClient};
@@ -25,12 +25,12 @@ pub struct CloudflareOptions {
     pub token: SecretString,
     /// Base URL of the API. Default: `https://api.cloudflare.com/client/v4`.
     pub endpoint: Endpoint,
-    /// The ids of zones. Zones that are not here are looked up by name, which needs one more permission.
+    /// Ids of zones. Other zones are looked up by name, which needs one more permission.
     pub zone_ids: BTreeMap<DomainName, String>,
     /// Maximum operations in one batch. Default: 200, as on the free plan; the others have 3,500. A call takes a
     /// quarter as many changes, so that devices with two addresses before and after fit.
     pub max_operations: usize,
-    /// Minimum time to live. Default: a minute; the Enterprise plan has half of it.
+    /// Minimum TTL. Default: a minute; the Enterprise plan allows half of it.
     pub min_ttl: Ttl,
 }
 
@@ -61,7 +61,7 @@ pub struct Cloudflare {
 
 const WORDS: ZoneWords =
     ZoneWords { none: "the token sees no zone of this name", several: "zones", option: "zone_ids" };
-/// Maximum challenge names that are read by a request each; more are read by one list.
+/// Maximum challenge names that are read in separate requests; more are read in one list.
 const MAX_SINGLE_READS: usize = 4;
 const CHALLENGE: &str = "_acme-challenge.";
 const PER_PAGE: &str = "1000";
@@ -153,7 +153,7 @@ impl Provider for Cloudflare {
     }
 }
 
-/// The ids of the zones with the call's name.
+/// Finds the ids of the zones with the call's name.
 async fn look_up(call: &Call<'_>) -> Result<Vec<String>, BackendError> {
     let request = Request::get(["zones"]).query("name", call.zone.as_str()).query("per_page", "50");
     let zones = pages::<ListedZone>(call, &request).await?;
@@ -162,7 +162,7 @@ async fn look_up(call: &Call<'_>) -> Result<Vec<String>, BackendError> {
 
 type Query = Vec<(&'static str, String)>;
 
-/// The lists that have all these records.
+/// Returns the queries for lists that have all these records.
 fn queries(keys: &[Key]) -> Vec<Query> {
     let names = |is_wanted: fn(&Key) -> bool| -> BTreeSet<&DomainName> {
         keys.iter().filter(|key| is_wanted(key)).map(|(name, _)| name).collect()
@@ -183,20 +183,16 @@ fn queries(keys: &[Key]) -> Vec<Query> {
     queries
 }
 
-/// All pages of a list.
+/// Reads all pages of a list.
 async fn pages<T: serde::de::DeserializeOwned>(
     call: &Call<'_>,
     request: &Request,
 ) -> Result<Vec<T>, BackendError> {
-    let mut count = PageCount::new(*call);
-    let mut all = Vec::new();
-    let mut page = Some(1);
-    while let Some(number) = page {
-        count.turn()?;
-        let request = request.clone().query("page", number.to_string());
-        let envelope: Envelope<Vec<T>> = call.send(&request).await?.json()?;
-        page = envelope.next_page();
-        all.extend(envelope.result);
-    }
-    Ok(all)
+    let page = |number: u64| request.clone().query("page", number.to_string());
+    call.list(page(1), |reply| {
+        let envelope: Envelope<Vec<T>> = reply.json()?;
+        let next = envelope.next_page().map(page);
+        Ok((envelope.result, next))
+    })
+    .await
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::links;
 use crate::backend::Provider;
-use crate::client::{Api, Call, PageCount, Repeat, Request, Token};
+use crate::client::{Api, Call, Repeat, Request, Token};
 use crate::record_sets::{Held, Key, SetChange, Sets, Spelled, Spelling, read_each, type_name};
 use crate::zones::relative;
 use crate::{Endpoint, HttpBackend, HttpClient, txt};
@@ -24,8 +24,8 @@ pub struct DesecOptions {
     pub token: SecretString,
     /// Base URL of the API. Default: `https://desec.io/api/v1`.
     pub endpoint: Endpoint,
-    /// What the backend calls its shortest time to live. What the domain has as its shortest is kept in any case.
-    /// Default: 3,600 seconds, which is that of domains that deSEC was not asked about.
+    /// Minimum TTL that the backend reports. The minimum of the domain applies in any case. Default: 3,600 seconds,
+    /// the default of deSEC.
     pub min_ttl: Ttl,
     /// Maximum changes in one call, and so in one PATCH. Default: 500.
     pub max_changes: usize,
@@ -37,7 +37,7 @@ impl DesecOptions {
         Self {
             token,
             endpoint: Endpoint::of_provider("https://desec.io/api/v1"),
-            min_ttl: Ttl::from_secs(3600).expect("an hour is below the longest time to live"),
+            min_ttl: Ttl::from_secs(3600).expect("an hour is below the maximum TTL"),
             max_changes: 500,
         }
     }
@@ -60,7 +60,7 @@ struct Domain {
     minimum_ttl: u32,
 }
 
-/// A record set. Without records it is to be deleted.
+/// A record set. Without records, it is deleted.
 #[derive(Debug, Serialize, Deserialize)]
 struct Rrset {
     subname: String,
@@ -71,7 +71,7 @@ struct Rrset {
 }
 
 const SPELLING: Spelling = Spelling { write: txt::quoted, read: txt::unquoted };
-/// Maximum sets that are read by a request each. More would use up the reads of a minute.
+/// Maximum sets that are read in separate requests. More would exceed the reads per minute.
 const MAX_SINGLE_READS: usize = 3;
 
 type Set = (RecordSet, Spelled);
@@ -87,7 +87,7 @@ impl Desec {
         Ok(Some(reply.json::<Rrset>()?.into_set(key.1)))
     }
 
-    /// All sets of a type, by name below the zone.
+    /// Reads all sets of a type, by name below the zone.
     async fn listed(
         &self,
         call: &Call<'_>,
@@ -96,20 +96,13 @@ impl Desec {
         let first = Request::get(["domains", call.zone.as_str(), "rrsets", ""])
             .query("type", type_name(record_type))
             .query("cursor", "");
-        let mut pages = PageCount::new(*call);
-        let mut sets = BTreeMap::new();
-        let mut next = Some(first);
-        while let Some(request) = next {
-            pages.turn()?;
-            let reply = call.send(&request).await?;
-            for set in reply.json::<Vec<Rrset>>()? {
-                if set.record_type == type_name(record_type) {
-                    sets.insert(set.subname.to_ascii_lowercase(), set.into_set(record_type));
-                }
-            }
-            next = links::next(&reply.headers).map(Request::get_url);
-        }
-        Ok(sets)
+        let sets = call.list(first, |reply| {
+            let mut sets: Vec<Rrset> = reply.json()?;
+            sets.retain(|set| set.record_type == type_name(record_type));
+            Ok((sets, links::next(&reply.headers).map(Request::get_url)))
+        });
+        let by_name = |set: Rrset| (set.subname.to_ascii_lowercase(), set.into_set(record_type));
+        Ok(sets.await?.into_iter().map(by_name).collect())
     }
 }
 
@@ -172,7 +165,7 @@ impl Provider for Desec {
     ) -> Result<Vec<(Key, Held<Spelled>)>, BackendError> {
         let sets: Vec<Rrset> = changes.iter().map(|change| Rrset::after(change, call.zone)).collect();
         let path = ["domains", call.zone.as_str(), "rrsets", ""];
-        // It states the sets as they are to be, so that sending it twice has the same effect.
+        // It contains the complete sets, so sending it twice has the same effect.
         let request = Request::new(Method::PATCH, path, Repeat::Harmless).json(&sets);
         call.send(&request).await.map(|_| Vec::new())
     }

@@ -12,7 +12,7 @@ use secrecy::SecretString;
 
 use super::messages::{NewRecord, Page, Record};
 use crate::backend::Provider;
-use crate::client::{Api, Call, PageCount, Repeat, Request, Token};
+use crate::client::{Api, Call, Repeat, Request, Token};
 use crate::record_sets::{Held, Key, SetChange, Sets};
 use crate::zones::relative;
 use crate::{Endpoint, HttpBackend, HttpClient};
@@ -46,31 +46,28 @@ pub struct DigitalOcean {
     max_changes: usize,
 }
 
-/// Page size: the largest that the API has.
+/// Maximum page size of the API.
 const PAGE_SIZE: &str = "200";
 const MIN_TTL: u32 = 30;
 
 impl DigitalOcean {
-    /// All records at the name, of every type.
+    /// Reads all records at the name, of every type.
     async fn records(&self, call: &Call<'_>, name: &DomainName) -> Result<Vec<Record>, BackendError> {
         let first = Request::get(["domains", call.zone.as_str(), "records"])
             .query("name", name.as_str())
             .query("per_page", PAGE_SIZE);
         let own = relative(name, call.zone).unwrap_or("@");
-        let mut pages = PageCount::new(*call);
-        let mut records = Vec::new();
-        let mut next = Some(first);
-        while let Some(request) = next {
-            pages.turn()?;
-            let page: Page = call.send(&request).await?.json()?;
-            next = page.next().map(Request::get_url);
+        call.list(first, |reply| {
+            let page: Page = reply.json()?;
+            let next = page.next().map(Request::get_url);
             // Records of other names are not touched, even if the filter lets them through.
-            records.extend(page.domain_records.into_iter().filter(|it| it.name.eq_ignore_ascii_case(own)));
-        }
-        Ok(records)
+            let is_own = |record: &Record| record.name.eq_ignore_ascii_case(own);
+            Ok((page.domain_records.into_iter().filter(is_own).collect(), next))
+        })
+        .await
     }
 
-    /// Creates what is missing at one name, then deletes what is too much, so that no moment has too few records.
+    /// Creates missing records at one name, then deletes surplus ones, so that there are never too few records.
     async fn write_name(
         &self,
         call: &Call<'_>,
@@ -83,7 +80,7 @@ impl DigitalOcean {
             let records = before.as_ref().map(|(_, records)| &records[..]).unwrap_or_default();
             let wanted = after.as_ref().map_or(&none, |set| &set.values);
             let ttl = after.as_ref().map_or(Ttl::ZERO, |set| set.ttl);
-            // Texts that stay keep their time to live; addresses get the one that was asked for.
+            // Texts that stay keep their TTL; addresses get the requested one.
             let has_ttl = |record: &Record| *record_type == RecordType::Txt || record.ttl == ttl.as_secs();
             let is_kept = |record: &Record, data: &RecordData| {
                 record.data(*record_type).as_ref() == Some(data) && has_ttl(record)
@@ -112,7 +109,7 @@ impl DigitalOcean {
     ) -> Result<(), BackendError> {
         let own = relative(name, call.zone).unwrap_or("@");
         let path = ["domains", call.zone.as_str(), "records"];
-        // Sent twice, it makes two copies.
+        // Sent twice, it would make two copies.
         let request = Request::new(Method::POST, path, Repeat::Harmful);
         call.send(&request.json(&NewRecord::new(own, data, ttl.as_secs()))).await.map(drop)
     }
@@ -126,7 +123,7 @@ impl DigitalOcean {
     }
 }
 
-/// The records of one type as a set. Copies of a record are one value.
+/// Returns the records of one type as a set. Copies of a record are one value.
 fn record_set(records: &[Record], record_type: RecordType) -> Held<Vec<Record>> {
     let is_of_type = |record: &&Record| record.data(record_type).is_some();
     let of_type: Vec<_> = records.iter().filter(is_of_type).cloned().collect();
@@ -164,7 +161,7 @@ impl Provider for DigitalOcean {
         Capabilities {
             atomic: false,
             any_text: false,
-            min_ttl: Ttl::from_secs(MIN_TTL).expect("half a minute is below the longest time to live"),
+            min_ttl: Ttl::from_secs(MIN_TTL).expect("half a minute is below the maximum TTL"),
             max_changes: self.max_changes,
             ..Capabilities::ALL
         }
@@ -175,7 +172,7 @@ impl Provider for DigitalOcean {
             |change: &Change| matches!(change, Change::RemoveTxt { value, .. } if !value.is_dns01());
         let is_refused = changes.iter().any(is_foreign);
         is_refused
-            .then_some("a text is not the 43 characters of a dns-01 value, and this service takes no other")
+            .then_some("a text is not a dns-01 value of 43 characters, and this service supports no other")
     }
 
     /// The records of a name can have different times to live.

@@ -12,7 +12,7 @@ use super::ServiceAccountKey;
 use super::messages::{MadeChange, RrSet, RrSetPage, SentChange, ZonePage, kind_of};
 use super::service_account::ServiceAccount;
 use crate::backend::Provider;
-use crate::client::{Api, Call, PageCount, Repeat, Request};
+use crate::client::{Api, Call, Repeat, Request};
 use crate::record_sets::{Held, Key, Respelled, SetChange, Sets, Spelled, Spelling, read_each, type_name};
 use crate::tokens::{Fetch, Fetched};
 use crate::txt::{quoted, unquoted};
@@ -22,17 +22,18 @@ use crate::{Endpoint, HttpBackend, HttpClient, TokenSource};
 /// Options of a [`GoogleBackend`]. `Debug` shows no secret.
 #[derive(Clone, Debug)]
 pub struct GoogleOptions {
-    /// The id of the project that has the managed zones.
+    /// Id of the project that has the managed zones.
     pub project: String,
     /// Credentials.
     pub credentials: GoogleCredentials,
     /// Base URL of the API. Default: `https://dns.googleapis.com`.
     pub endpoint: Endpoint,
-    /// The names of managed zones by their DNS names. Zones that are not here are looked up by name, which needs one more permission.
+    /// Names of managed zones by their DNS names. Other zones are looked up by DNS name, which needs one more
+    /// permission.
     pub managed_zones: BTreeMap<DomainName, String>,
 }
 
-/// Credentials.
+/// The credentials for Google Cloud.
 #[derive(Clone, Debug)]
 pub enum GoogleCredentials {
     /// The key of a service account.
@@ -75,49 +76,36 @@ const SPELLING: Spelling = Spelling { write: quoted, read: unquoted };
 
 impl Google {
     async fn look_up(&self, call: &Call<'_>) -> Result<Vec<String>, BackendError> {
-        let mut pages = PageCount::new(*call);
-        let mut names = Vec::new();
-        let mut token: Option<String> = None;
-        loop {
-            pages.turn()?;
-            let request =
-                Request::get(self.path(&["managedZones"])).query("dnsName", format!("{}.", call.zone));
-            let page: ZonePage = call.send(&on_page(request, token)).await?.json()?;
+        let first = Request::get(self.path(&["managedZones"])).query("dnsName", format!("{}.", call.zone));
+        call.list(first.clone(), |reply| {
+            let page: ZonePage = reply.json()?;
             let zones = page.managed_zones.into_iter().filter(|zone| zone.is_public_zone(call.zone.as_str()));
-            names.extend(zones.map(|zone| zone.name));
-            token = page.next_page_token;
-            if token.is_none() {
-                return Ok(names);
-            }
-        }
+            let next = page.next_page_token.map(|token| first.clone().query("pageToken", token));
+            Ok((zones.map(|zone| zone.name).collect(), next))
+        })
+        .await
     }
 
-    /// The set, read from the API.
+    /// Reads the set from the API.
     async fn listed(
         &self,
         call: &Call<'_>,
         managed_zone: &str,
         (name, record_type): &Key,
     ) -> Result<Option<(RecordSet, Spelled)>, BackendError> {
-        let mut pages = PageCount::new(*call);
-        let mut token = None;
-        loop {
-            pages.turn()?;
-            let request = Request::get(self.path(&["managedZones", managed_zone, "rrsets"]))
-                .query("name", format!("{name}."))
-                .query("type", type_name(*record_type));
-            let page: RrSetPage = call.send(&on_page(request, token)).await?.json()?;
-            if let Some(set) = page.rrsets.into_iter().find(|set| set.is_at(name.as_str(), *record_type)) {
-                return plain(call, name, *record_type, set).map(Some);
-            }
-            match page.next_page_token {
-                None => return Ok(None),
-                next => token = next,
-            }
-        }
+        let first = Request::get(self.path(&["managedZones", managed_zone, "rrsets"]))
+            .query("name", format!("{name}."))
+            .query("type", type_name(*record_type));
+        let found = call.list(first.clone(), |reply| {
+            let mut page: RrSetPage = reply.json()?;
+            page.rrsets.retain(|set| set.is_at(name.as_str(), *record_type));
+            let token = page.next_page_token.filter(|_| page.rrsets.is_empty());
+            Ok((page.rrsets, token.map(|token| first.clone().query("pageToken", token))))
+        });
+        found.await?.pop().map(|set| plain(call, name, *record_type, set)).transpose()
     }
 
-    /// Sends the change. If it is sent twice, the second is refused, and the sets are read.
+    /// Sends the change. If it is sent twice, the second one is refused, and the sets are read again.
     async fn send(
         &self,
         call: &Call<'_>,
@@ -128,7 +116,7 @@ impl Google {
         let request = Request::new(Method::POST, path, Repeat::Harmless).json(change);
         match call.send(&request).await {
             Ok(reply) => reply.json::<MadeChange>().map(drop),
-            // The set that was to be deleted does not exist any more, or the zone does not: reading shows which.
+            // The set to delete does not exist any more, or the zone does not: reading shows which.
             Err(error) if error.kind() == BackendErrorKind::NotInZone && !change.deletions.is_empty() => {
                 let said = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
                 Err(call.error(BackendErrorKind::Conflict, said))
@@ -139,13 +127,6 @@ impl Google {
 
     fn path<'a>(&'a self, rest: &[&'a str]) -> Vec<&'a str> {
         [&["dns", "v1", "projects", &self.project], rest].concat()
-    }
-}
-
-fn on_page(request: Request, token: Option<String>) -> Request {
-    match token {
-        Some(token) => request.query("pageToken", token),
-        None => request,
     }
 }
 

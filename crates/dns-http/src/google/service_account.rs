@@ -22,7 +22,8 @@ use crate::{Endpoint, HttpClient};
 /// ```
 /// use fleetcert_dns_http::google::{ServiceAccountKey, ServiceAccountKeyError};
 ///
-/// let error = ServiceAccountKey::parse(r#"{"type": "authorized_user"}"#).unwrap_err();
+/// let other = r#"{"type": "authorized_user"}"#;
+/// let error = ServiceAccountKey::parse(other).unwrap_err();
 /// assert_eq!(error, ServiceAccountKeyError::NotAKeyFile);
 /// ```
 #[derive(Clone)]

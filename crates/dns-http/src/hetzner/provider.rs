@@ -76,11 +76,11 @@ impl Hetzner {
         let addresses = key.1 != RecordType::Txt;
 
         if addresses && !old.is_empty() && !come.is_empty() {
-            // The whole set at once, so that no moment has too many or too few addresses.
+            // The whole set at once, so that there are never too many or too few addresses.
             self.act(call, key, "set_records", &Records { records: records(new.clone()), ttl: None }).await?;
         } else {
             if !come.is_empty() {
-                // A set that is there has a time to live, and refuses another.
+                // An existing set has a TTL and refuses another.
                 let ttl = after.as_ref().map(|set| set.ttl).filter(|_| old.is_empty());
                 self.act(call, key, "add_records", &Records { records: records(come), ttl }).await?;
             }
@@ -96,7 +96,7 @@ impl Hetzner {
         }
     }
 
-    /// Runs one action on one set, and waits until it is done. If the set was removed since it was read, that is a conflict.
+    /// Runs one action on one set, and waits for its end. `Conflict` if the set was removed since it was read.
     async fn act(
         &self,
         call: &Call<'_>,
@@ -104,7 +104,7 @@ impl Hetzner {
         action: &str,
         body: &impl Serialize,
     ) -> Result<(), BackendError> {
-        // Sent twice it is refused as a conflict at worst, and then the set is read.
+        // Sent twice, it is at worst refused as a conflict, and then the set is read again.
         let path = path(call, key, &["actions", action]);
         let request = Request::new(Method::POST, path, Repeat::Harmless).json(body);
         let reply = call.send_allowing(&request, &[StatusCode::NOT_FOUND]).await?;
@@ -116,7 +116,7 @@ impl Hetzner {
     }
 }
 
-/// The path of a record set, and what follows it.
+/// Returns the path of a record set, followed by `rest`.
 fn path<'a>(call: &Call<'a>, key: &'a Key, rest: &[&'a str]) -> Vec<&'a str> {
     let name = relative(&key.0, call.zone).unwrap_or("@");
     [&["zones", call.zone.as_str(), "rrsets", name, type_name(key.1)], rest].concat()
@@ -152,7 +152,7 @@ impl Provider for Hetzner {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             atomic: false,
-            min_ttl: Ttl::from_secs(MIN_TTL).expect("a minute is below the longest time to live"),
+            min_ttl: Ttl::from_secs(MIN_TTL).expect("a minute is below the maximum TTL"),
             max_changes: self.max_changes,
             ..Capabilities::ALL
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dns_update::{DnsRecord, DnsRecordType, DnsUpdater};
-use fleetcert_ambient::{Clock, timeout};
+use fleetcert_ambient::{Ambient, timeout};
 use fleetcert_dns::{
     BackendError, BackendErrorKind, Capabilities, Change, DnsBackend, Operation, RecordData, RecordSet,
     RecordType, Ttl, TxtValue,
@@ -59,7 +59,7 @@ pub struct LongTailBackend {
 struct LongTailState {
     provider: DnsUpdater,
     options: LongTailOptions,
-    clock: Arc<dyn Clock>,
+    ambient: Ambient,
     /// Most providers read, merge and write.
     names: Locks<DomainName>,
 }
@@ -69,8 +69,8 @@ const MAX_CHANGES: usize = 20;
 
 impl LongTailBackend {
     /// A backend over this provider. Sends nothing before the first call.
-    pub fn new(provider: DnsUpdater, options: LongTailOptions, clock: Arc<dyn Clock>) -> Self {
-        Self { inner: Arc::new(LongTailState { provider, options, clock, names: Locks::default() }) }
+    pub fn new(provider: DnsUpdater, options: LongTailOptions, ambient: Ambient) -> Self {
+        Self { inner: Arc::new(LongTailState { provider, options, ambient, names: Locks::default() }) }
     }
 }
 
@@ -175,7 +175,7 @@ impl Call<'_> {
         work: impl Future<Output = Result<T, BackendError>>,
     ) -> Result<T, BackendError> {
         let within = self.inner.options.call_within;
-        match timeout(&*self.inner.clock, within, work).await {
+        match timeout(&*self.inner.ambient.clock, within, work).await {
             Ok(done) => done,
             Err(elapsed) => Err(self.error(BackendErrorKind::Unavailable, elapsed)),
         }

@@ -14,7 +14,7 @@ use super::credentials::Signer;
 use super::messages::{Batch, Listed, bare_id, kind_of, listed, zone_page};
 use super::xml::{Element, XmlFault};
 use crate::backend::Provider;
-use crate::client::{Api, Call, PageCount, Repeat, Reply, Request};
+use crate::client::{Api, Call, Repeat, Reply, Request};
 use crate::record_sets::{Held, Key, Respelled, SetChange, Sets, Spelled, Spelling, read_each, type_name};
 use crate::txt::{Digits, quoted_in, unquoted_in};
 use crate::zones::{ZoneWords, account_zone};
@@ -23,18 +23,18 @@ use crate::{ApiFault, Endpoint, HttpBackend, HttpClient};
 /// Options of a [`Route53Backend`]. `Debug` shows no secret.
 #[derive(Clone, Debug)]
 pub struct Route53Options {
-    /// Who signs the requests.
+    /// Source of the credentials that sign requests.
     pub credentials: Arc<dyn AwsCredentialSource>,
     /// Base URL of the API. Default: `https://route53.amazonaws.com`, for all regions but those of China and the
     /// government's.
     pub endpoint: Endpoint,
-    /// The region that signatures are for. Default: `us-east-1`, where Route 53 is.
+    /// Region of the signatures. Default: `us-east-1`, where Route 53 is.
     pub region: String,
-    /// The ids of hosted zones, such as `Z1D633PJN98FT9`. Zones that are not here are looked up by name,
-    /// which needs one more permission.
+    /// Ids of hosted zones, such as `Z1D633PJN98FT9`. Other zones are looked up by name, which needs one more
+    /// permission.
     pub zone_ids: BTreeMap<DomainName, String>,
-    /// The time between two requests; five may be made at once after a pause. Default: 200 milliseconds, which is all
-    /// that the account may do. Several control servers of one account divide it among them.
+    /// Minimum interval between requests, with a burst of five after a pause. Default: 200 milliseconds, the limit of
+    /// an account. If several control servers share an account, increase it accordingly.
     pub min_interval: Duration,
 }
 
@@ -66,7 +66,7 @@ const WORDS: ZoneWords = ZoneWords {
     several: "hosted zones",
     option: "zone_ids",
 };
-/// A batch of these fits when the names have few other values.
+/// Maximum changes in one call. Such a batch fits if the names have few other values.
 const MAX_CHANGES: usize = 100;
 const VERSION: &str = "2013-04-01";
 const SPELLING: Spelling = Spelling {
@@ -101,24 +101,15 @@ impl Route53 {
     }
 }
 
-/// The ids of the public zones with the call's name.
+/// Finds the ids of the public zones with the call's name.
 async fn look_up(call: &Call<'_>) -> Result<Vec<String>, BackendError> {
-    let mut pages = PageCount::new(*call);
-    let mut ids = Vec::new();
-    let mut start = Some((format!("{}.", call.zone), None));
-    while let Some((name, id)) = start {
-        pages.turn()?;
-        let mut request = get(["hostedzonesbyname"]).query("dnsname", name);
-        if let Some(id) = id {
-            request = request.query("hostedzoneid", id);
-        }
-        let reply = call.send(&request).await?;
-        let page = zone_page(&document(&reply)?, call.zone.as_str())
+    let from = |name: String| get(["hostedzonesbyname"]).query("dnsname", name);
+    call.list(from(format!("{}.", call.zone)), |reply| {
+        let page = zone_page(&document(reply)?, call.zone.as_str())
             .ok_or_else(|| reply.unusable(ApiFault::UnexpectedXml))?;
-        ids.extend(page.ids);
-        start = page.next.map(|(name, id)| (name, Some(id)));
-    }
-    Ok(ids)
+        Ok((page.ids, page.next.map(|(name, id)| from(name).query("hostedzoneid", id))))
+    })
+    .await
 }
 
 impl Route53Backend {
@@ -152,7 +143,7 @@ impl Provider for Route53 {
     async fn zone(&self, call: &Call<'_>) -> Result<String, BackendError> {
         let id = account_zone(call, &self.zone_ids, WORDS, look_up(call)).await?;
         bare_id(&id).map(str::to_owned).ok_or_else(|| {
-            call.error(BackendErrorKind::InvalidInput, format!("`{id}` is no id of a hosted zone"))
+            call.error(BackendErrorKind::InvalidInput, format!("`{id}` is not the id of a hosted zone"))
         })
     }
 

@@ -3,25 +3,18 @@
 use fleetcert_ambient::SystemClock;
 use fleetcert_dns::conformance::{Subject, check};
 use fleetcert_dns::{Addresses, BackendErrorKind, Change, DnsBackend, RecordType, Ttl};
-use fleetcert_names::DomainName;
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-use crate::fixture::{Exchange, SECRET, Script, client, expect, json as answer, require_refusals, status};
+use crate::fixture::{
+    Exchange, SECRET, Script, client, expect, json as answer, name, require_refusals, status, zone,
+};
 use fleetcert_dns_http::acme_dns::{AcmeDnsAccount, AcmeDnsBackend, register};
 use fleetcert_dns_http::{Endpoint, HttpClient};
 
 const NAME: &str = "_acme-challenge.a.fleet.test";
 const SUBDOMAIN: &str = "8e5700ea-a4bf-41c7-8a77-e990661dcc6a";
 const USER: &str = "c36f50e8-4632-44f0-83fe-e070fef28a10";
-
-fn zone() -> DomainName {
-    "fleet.test".parse().unwrap()
-}
-
-fn name(text: &str) -> DomainName {
-    text.parse().unwrap()
-}
 
 /// A dns-01 value that begins like this.
 fn long(value: &str) -> String {

@@ -7,25 +7,19 @@ use std::time::Duration;
 use fleetcert_ambient::SystemClock;
 use fleetcert_dns::conformance::{Subject, check};
 use fleetcert_dns::{
-    Addresses, BackendError, BackendErrorKind, Change, DnsBackend, DnsBackendExt, RecordType, Ttl, TxtValue,
+    Addresses, BackendErrorKind, Change, DnsBackend, DnsBackendExt, RecordType, Ttl, TxtValue,
 };
-use fleetcert_names::DomainName;
 use serde_json::{Value, json};
 
-use crate::fixture::{Answer, Exchange, Script, client, expect, fault, json as answer_json, status};
+use crate::fixture::{
+    Answer, Exchange, Script, add_value, challenge, client, expect, fault, json as answer_json, remove_value,
+    status, zone,
+};
 use fleetcert_dns_http::azure::{AzureBackend, AzureCredentials, AzureOptions};
 use fleetcert_dns_http::{ApiFault, HttpOptions};
 use imitation::resource_group;
 
 const ZONE: &str = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/dnsZones/fleet.test";
-
-fn zone() -> DomainName {
-    "fleet.test".parse().unwrap()
-}
-
-fn name() -> DomainName {
-    "_acme-challenge.a.fleet.test".parse().unwrap()
-}
 
 fn options(base: &str) -> AzureOptions {
     let credentials = AzureCredentials::ClientSecret {
@@ -103,25 +97,17 @@ fn error(code: u16, name: &str) -> Answer {
     status(code).json(json!({"error": {"code": name, "message": "why"}}))
 }
 
-async fn add(backend: &AzureBackend, value: &str) -> Result<(), BackendError> {
-    backend.add_txt(&zone(), &name(), &value.parse().unwrap(), Ttl::CHALLENGE).await
-}
-
-async fn remove(backend: &AzureBackend, value: &str) -> Result<(), BackendError> {
-    backend.remove_txt(&zone(), &name(), &value.parse().unwrap()).await
-}
-
 #[tokio::test]
-async fn a_value_comes_and_goes_in_two_requests() {
+async fn value_is_added_and_removed_in_two_requests() {
     let script = script([create("TXT", &txt(1, &[&["1"]])), delete("TXT", "\"1\"")]).await;
     let backend = backend(&script, |_| {});
-    add(&backend, "1").await.unwrap();
-    remove(&backend, "1").await.unwrap();
+    add_value(&backend, "1").await.unwrap();
+    remove_value(&backend, "1").await.unwrap();
     script.finish();
 }
 
 #[tokio::test]
-async fn a_neighbour_is_found_when_the_guess_fails_and_keeps_its_strings_and_metadata() {
+async fn other_value_is_found_after_a_wrong_guess_and_keeps_its_strings_and_metadata() {
     let mut before = txt(300, &[&["for", "eign"], &[""]]);
     before["metadata"] = json!({"owner": "somebody"});
     let mut after = txt(1, &[&["for", "eign"], &[""], &["1"]]);
@@ -139,13 +125,13 @@ async fn a_neighbour_is_found_when_the_guess_fails_and_keeps_its_strings_and_met
     ])
     .await;
     let backend = backend(&script, |_| {});
-    add(&backend, "1").await.unwrap();
-    remove(&backend, "1").await.unwrap();
+    add_value(&backend, "1").await.unwrap();
+    remove_value(&backend, "1").await.unwrap();
     script.finish();
 }
 
 #[tokio::test]
-async fn what_is_there_is_not_written_again_and_what_is_not_is_not_removed() {
+async fn existing_value_is_not_written_and_missing_value_is_not_removed() {
     let script = script([
         create("TXT", &txt(1, &[&["1"]])),
         get("TXT", set("\"1\"", &txt(1, &[&["1"]]))),
@@ -153,9 +139,9 @@ async fn what_is_there_is_not_written_again_and_what_is_not_is_not_removed() {
     ])
     .await;
     let backend = backend(&script, |_| {});
-    add(&backend, "1").await.unwrap();
-    add(&backend, "1").await.unwrap();
-    remove(&backend, "2").await.unwrap();
+    add_value(&backend, "1").await.unwrap();
+    add_value(&backend, "1").await.unwrap();
+    remove_value(&backend, "2").await.unwrap();
     script.finish();
 }
 
@@ -175,13 +161,13 @@ async fn addresses_are_two_sets() {
     let backend = backend(&script, |http| http.requests_at_once = 1);
     let addresses = |texts: &[&str]| Addresses::new(texts.iter().map(|text| text.parse().unwrap())).unwrap();
     let new = addresses(&["10.1.1.5", "fd00::5"]);
-    backend.set_addresses(&zone(), &name(), new, Ttl::ADDRESS).await.unwrap();
-    backend.set_addresses(&zone(), &name(), addresses(&[]), Ttl::ADDRESS).await.unwrap();
+    backend.set_addresses(&zone(), &challenge(), new, Ttl::ADDRESS).await.unwrap();
+    backend.set_addresses(&zone(), &challenge(), addresses(&[]), Ttl::ADDRESS).await.unwrap();
     script.finish();
 }
 
 #[tokio::test]
-async fn reading_also_at_the_apex() {
+async fn records_are_read_also_at_the_apex() {
     let apex = format!("{ZONE}/TXT/@?api-version=2018-05-01");
     let script = script([
         get("TXT", set("1", &txt(300, &[&["1"], &[r#"a"\"#, "b"], &[""]]))),
@@ -190,11 +176,11 @@ async fn reading_also_at_the_apex() {
     ])
     .await;
     let backend = backend(&script, |_| {});
-    let texts = backend.texts(&zone(), &name()).await.unwrap();
+    let texts = backend.texts(&zone(), &challenge()).await.unwrap();
     assert_eq!(texts, ["1".parse().unwrap(), r#"a"\b"#.parse().unwrap()].into());
     let apex = backend.read(&zone(), &zone(), RecordType::Txt).await.unwrap().unwrap();
     assert_eq!(apex.ttl, Ttl::ZERO);
-    assert_eq!(backend.read(&zone(), &name(), RecordType::A).await.unwrap(), None);
+    assert_eq!(backend.read(&zone(), &challenge(), RecordType::A).await.unwrap(), None);
     script.finish();
 }
 
@@ -205,14 +191,14 @@ async fn aliases_are_left_alone() {
         "properties": {"TTL": 60, "targetResource": {"id": "/subscriptions/s/…/publicIPAddresses/ip"}}
     }));
     let script = script([get("A", alias)]).await;
-    let error = backend(&script, |_| {}).read(&zone(), &name(), RecordType::A).await.unwrap_err();
+    let error = backend(&script, |_| {}).read(&zone(), &challenge(), RecordType::A).await.unwrap_err();
     assert_eq!(error.kind(), BackendErrorKind::InvalidInput);
     assert!(error.to_string().contains("is an alias"), "{error}");
     script.finish();
 }
 
 #[tokio::test]
-async fn a_set_has_room_for_twenty_values() {
+async fn more_than_twenty_values_are_rejected() {
     let many: Vec<String> = (0..20).map(|number| number.to_string()).collect();
     let many: Vec<[&str; 1]> = many.iter().map(|text| [text.as_str()]).collect();
     let many: Vec<&[&str]> = many.iter().map(|strings| &strings[..]).collect();
@@ -221,18 +207,18 @@ async fn a_set_has_room_for_twenty_values() {
         get("TXT", set("1", &txt(1, &many))),
     ])
     .await;
-    let error = add(&backend(&script, |_| {}), "new").await.unwrap_err();
+    let error = add_value(&backend(&script, |_| {}), "new").await.unwrap_err();
     assert_eq!(error.kind(), BackendErrorKind::Quota);
     script.finish();
 }
 
 #[tokio::test]
-async fn what_json_does_not_carry_is_refused_before_it_is_sent() {
+async fn text_that_json_cannot_carry_is_rejected_before_it_is_sent() {
     let script = Script::new([]).await;
     let backend = backend(&script, |_| {});
     for octets in [b"\xff".as_slice(), "\u{e4}".as_bytes(), b"a\nb"] {
         let change =
-            Change::AddTxt { name: name(), value: TxtValue::new(octets).unwrap(), ttl: Ttl::ADDRESS };
+            Change::AddTxt { name: challenge(), value: TxtValue::new(octets).unwrap(), ttl: Ttl::ADDRESS };
         let error = backend.apply(&zone(), &[change]).await.unwrap_err();
         assert_eq!(error.kind(), BackendErrorKind::InvalidInput);
     }
@@ -240,7 +226,7 @@ async fn what_json_does_not_carry_is_refused_before_it_is_sent() {
 }
 
 #[tokio::test]
-async fn refusals() {
+async fn refusals_are_classified() {
     for (answer, kind) in [
         (error(403, "AuthorizationFailed"), BackendErrorKind::Refused),
         (status(403).html(), BackendErrorKind::Refused),
@@ -252,19 +238,22 @@ async fn refusals() {
         (error(400, "BadRequest"), BackendErrorKind::InvalidInput),
     ] {
         let script = script([get("TXT", answer)]).await;
-        let error = backend(&script, |_| {}).read(&zone(), &name(), RecordType::Txt).await.unwrap_err();
+        let error = backend(&script, |_| {}).read(&zone(), &challenge(), RecordType::Txt).await.unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");
         assert_eq!(error.server(), Some(script.server().as_str()));
         script.finish();
     }
     let gone = create("TXT", &txt(1, &[&["1"]])).answer(error(404, "ParentResourceNotFound"));
     let script = script([gone]).await;
-    assert_eq!(add(&backend(&script, |_| {}), "1").await.unwrap_err().kind(), BackendErrorKind::NotInZone);
+    assert_eq!(
+        add_value(&backend(&script, |_| {}), "1").await.unwrap_err().kind(),
+        BackendErrorKind::NotInZone
+    );
     script.finish();
 }
 
 #[tokio::test]
-async fn the_form_for_a_token_and_a_token_that_is_refused() {
+async fn token_is_requested_and_replaced_when_refused() {
     let api = Script::new([
         get("TXT", error(401, "ExpiredAuthenticationToken")),
         to("GET", "TXT").answer(error(401, "InvalidAuthenticationToken")),
@@ -283,7 +272,7 @@ async fn the_form_for_a_token_and_a_token_that_is_refused() {
     let tokens = Script::new([ask(), ask()]).await;
     let options = AzureOptions { authority: tokens.url("/").parse().unwrap(), ..options(&api.url("/")) };
     let backend = AzureBackend::new(options, &client(|_| {}));
-    let error = backend.read(&zone(), &name(), RecordType::Txt).await.unwrap_err();
+    let error = backend.read(&zone(), &challenge(), RecordType::Txt).await.unwrap_err();
     assert_eq!(error.kind(), BackendErrorKind::Unauthenticated);
     api.finish();
     tokens.finish();
@@ -299,7 +288,7 @@ async fn no_error_shows_a_secret() {
     let options = options(&script.url("/"));
     let shown = format!("{options:?}");
     let backend = AzureBackend::new(options, &client(|_| {}));
-    let error = backend.read(&zone(), &name(), RecordType::Txt).await.unwrap_err();
+    let error = backend.read(&zone(), &challenge(), RecordType::Txt).await.unwrap_err();
     assert_eq!(error.kind(), BackendErrorKind::Unauthenticated);
     for shown in [shown, error.to_string(), format!("{error:?}"), format!("{backend:?}")] {
         assert!(!shown.contains("the client secret"), "{shown}");
@@ -308,7 +297,7 @@ async fn no_error_shows_a_secret() {
 }
 
 #[tokio::test]
-async fn what_is_throttled_is_sent_again() {
+async fn throttled_request_is_repeated() {
     let once = |answer| create("TXT", &txt(1, &[&["1"]])).answer(answer);
     let properties = txt(1, &[&["1"]]);
     let script_of_retries = script([
@@ -318,11 +307,11 @@ async fn what_is_throttled_is_sent_again() {
         once(set("1", &properties)),
     ])
     .await;
-    add(&backend(&script_of_retries, |_| {}), "1").await.unwrap();
+    add_value(&backend(&script_of_retries, |_| {}), "1").await.unwrap();
     script_of_retries.finish();
 
     let script = script([once(error(429, "TooManyRequests").header("retry-after", "3600"))]).await;
-    let error = add(&backend(&script, |_| {}), "1").await.unwrap_err();
+    let error = add_value(&backend(&script, |_| {}), "1").await.unwrap_err();
     assert_eq!(
         (error.kind(), error.retry_after()),
         (BackendErrorKind::Quota, Some(Duration::from_secs(3600)))
@@ -331,7 +320,7 @@ async fn what_is_throttled_is_sent_again() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_no_lost_value() {
+async fn lost_answer_does_not_lose_a_value() {
     let properties = txt(1, &[&["1"]]);
     let script = script([
         create("TXT", &properties).answer(status(502).html()),
@@ -340,12 +329,12 @@ async fn a_lost_answer_is_no_lost_value() {
         get("TXT", set("1", &properties)),
     ])
     .await;
-    add(&backend(&script, |_| {}), "1").await.unwrap();
+    add_value(&backend(&script, |_| {}), "1").await.unwrap();
     script.finish();
 }
 
 #[tokio::test]
-async fn answers_that_are_none() {
+async fn unusable_answers_are_errors() {
     for (answer, expected) in [
         (status(200).html(), ApiFault::Html),
         (status(200).text("application/json", r#"{"etag": "1", "proper"#), ApiFault::TruncatedJson),
@@ -355,7 +344,7 @@ async fn answers_that_are_none() {
     ] {
         let script = script([get("TXT", answer)]).await;
         let backend = backend(&script, |http| http.max_attempts = 1);
-        let error = backend.read(&zone(), &name(), RecordType::Txt).await.unwrap_err();
+        let error = backend.read(&zone(), &challenge(), RecordType::Txt).await.unwrap_err();
         assert_eq!((error.kind(), fault(&error)), (BackendErrorKind::Unavailable, Some(expected)));
         script.finish();
     }
@@ -363,7 +352,7 @@ async fn answers_that_are_none() {
 
 /// Against an imitation, which is not Azure.
 #[tokio::test]
-async fn conformance_with_an_imitation() {
+async fn backend_conforms_over_an_imitation() {
     let base = resource_group().await;
     let http = client(|http| http.requests_at_once = 32);
     let subject = Subject {

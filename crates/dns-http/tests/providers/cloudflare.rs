@@ -6,26 +6,18 @@ use std::time::Duration;
 
 use fleetcert_ambient::SystemClock;
 use fleetcert_dns::conformance::{Subject, check};
-use fleetcert_dns::{
-    Addresses, BackendError, BackendErrorKind, Change, DnsBackend, DnsBackendExt, RecordType, Ttl,
-};
-use fleetcert_names::DomainName;
+use fleetcert_dns::{Addresses, BackendErrorKind, Change, DnsBackend, DnsBackendExt, RecordType, Ttl};
 use serde_json::{Value, json};
 
-use crate::fixture::{Answer, Exchange, Script, client, expect, fault, json as answer_json, status};
+use crate::fixture::{
+    Answer, Exchange, Script, add_value, challenge, client, expect, fault, json as answer_json, remove_value,
+    status, zone,
+};
 use fleetcert_dns_http::cloudflare::{CloudflareBackend, CloudflareOptions};
 use fleetcert_dns_http::{ApiFault, HttpOptions};
 use imitation::free_zone;
 
 const RECORDS: &str = "/client/v4/zones/z/dns_records";
-
-fn zone() -> DomainName {
-    "fleet.test".parse().unwrap()
-}
-
-fn name() -> DomainName {
-    "_acme-challenge.a.fleet.test".parse().unwrap()
-}
 
 fn options(base: &str) -> CloudflareOptions {
     CloudflareOptions {
@@ -91,16 +83,8 @@ fn error(http: u16, code: u32) -> Answer {
     }))
 }
 
-async fn add(backend: &CloudflareBackend, value: &str) -> Result<(), BackendError> {
-    backend.add_txt(&zone(), &name(), &value.parse().unwrap(), Ttl::CHALLENGE).await
-}
-
-async fn remove(backend: &CloudflareBackend, value: &str) -> Result<(), BackendError> {
-    backend.remove_txt(&zone(), &name(), &value.parse().unwrap()).await
-}
-
 #[tokio::test]
-async fn a_value_is_added_in_one_request_and_removed_by_its_id() {
+async fn value_is_added_in_one_request_and_removed_by_its_id() {
     let neighbours = [record("1", "TXT", "\"2\""), record("2", "TXT", "bare"), record("3", "TXT", "\"1\"")];
     let script = Script::new([
         batch(json!({"posts": [post("\"1\"")]})),
@@ -109,13 +93,13 @@ async fn a_value_is_added_in_one_request_and_removed_by_its_id() {
     ])
     .await;
     let backend = backend(&script, |_| {});
-    add(&backend, "1").await.unwrap();
-    remove(&backend, "1").await.unwrap();
+    add_value(&backend, "1").await.unwrap();
+    remove_value(&backend, "1").await.unwrap();
     script.finish();
 }
 
 #[tokio::test]
-async fn what_is_there_already_is_found_on_whichever_page_and_not_added_again() {
+async fn existing_value_is_found_on_any_page_and_not_added_again() {
     for code in [81_057, 81_058] {
         let both = json!({"posts": [post("\"1\""), post("\"2\"")]});
         let script = Script::new([
@@ -125,15 +109,18 @@ async fn what_is_there_already_is_found_on_whichever_page_and_not_added_again() 
             batch(json!({"posts": [post("\"2\"")]})),
         ])
         .await;
-        let change =
-            |value: &str| Change::AddTxt { name: name(), value: value.parse().unwrap(), ttl: Ttl::ADDRESS };
+        let change = |value: &str| Change::AddTxt {
+            name: challenge(),
+            value: value.parse().unwrap(),
+            ttl: Ttl::ADDRESS,
+        };
         backend(&script, |_| {}).apply(&zone(), &[change("1"), change("2")]).await.unwrap();
         script.finish();
     }
 }
 
 #[tokio::test]
-async fn what_somebody_else_removed_is_no_error_and_what_is_not_there_is_not_removed() {
+async fn value_that_another_process_removed_is_not_an_error() {
     let script = Script::new([
         texts(1).answer(only_page(&[record("1", "TXT", "\"1\"")])),
         batch(json!({"deletes": [{"id": "1"}]})).answer(error(404, 81_044)),
@@ -142,8 +129,8 @@ async fn what_somebody_else_removed_is_no_error_and_what_is_not_there_is_not_rem
     ])
     .await;
     let backend = backend(&script, |_| {});
-    remove(&backend, "1").await.unwrap();
-    remove(&backend, "1").await.unwrap();
+    remove_value(&backend, "1").await.unwrap();
+    remove_value(&backend, "1").await.unwrap();
     script.finish();
 }
 
@@ -195,13 +182,13 @@ async fn addresses_are_replaced_in_one_batch() {
     let backend = backend(&script, |_| {});
     let addresses = |texts: &[&str]| Addresses::new(texts.iter().map(|text| text.parse().unwrap())).unwrap();
     let (new, ttl) = (addresses(&["10.1.1.5", "fd00::5"]), Ttl::from_secs(300).unwrap());
-    backend.set_addresses(&zone(), &self::name(), new, ttl).await.unwrap();
-    backend.set_addresses(&zone(), &self::name(), addresses(&[]), ttl).await.unwrap();
+    backend.set_addresses(&zone(), &self::challenge(), new, ttl).await.unwrap();
+    backend.set_addresses(&zone(), &self::challenge(), addresses(&[]), ttl).await.unwrap();
     script.finish();
 }
 
 #[tokio::test]
-async fn reading() {
+async fn records_are_read() {
     let automatic = json!({"id": "1", "name": "_acme-challenge.a.fleet.test", "type": "A", "content": "10.0.0.1", "ttl": 1});
     let script = Script::new([
         texts(1).answer(only_page(&[record("1", "TXT", "\"1\""), record("2", "TXT", r#""a" "\"b\255""#)])),
@@ -210,17 +197,17 @@ async fn reading() {
     ])
     .await;
     let backend = backend(&script, |_| {});
-    let texts = backend.texts(&zone(), &name()).await.unwrap();
+    let texts = backend.texts(&zone(), &challenge()).await.unwrap();
     let odd = fleetcert_dns::TxtValue::new(b"a\"b\xff").unwrap();
     assert_eq!(texts, ["1".parse().unwrap(), odd].into());
-    let set = backend.read(&zone(), &name(), RecordType::A).await.unwrap().unwrap();
+    let set = backend.read(&zone(), &challenge(), RecordType::A).await.unwrap().unwrap();
     assert_eq!(set.ttl.as_secs(), 300, "what Cloudflare calls automatic");
-    assert_eq!(backend.read(&zone(), &name(), RecordType::Txt).await.unwrap(), None);
+    assert_eq!(backend.read(&zone(), &challenge(), RecordType::Txt).await.unwrap(), None);
     script.finish();
 }
 
 #[tokio::test]
-async fn a_zone_is_found_by_its_name_and_looked_for_again_when_it_is_gone() {
+async fn zone_is_found_by_name_and_again_after_it_was_removed() {
     let list = || get("/client/v4/zones?name=fleet.test&per_page=50&page=1");
     let of = |id: &str| json!({"id": id, "name": "fleet.test", "status": "active"});
     let script = Script::new([
@@ -234,7 +221,7 @@ async fn a_zone_is_found_by_its_name_and_looked_for_again_when_it_is_gone() {
     .await;
     let options = CloudflareOptions { zone_ids: [].into(), ..options(&script.url("/client/v4")) };
     let backend = CloudflareBackend::new(options, &client(|_| {}));
-    let read = async || backend.read(&zone(), &name(), RecordType::Txt).await;
+    let read = async || backend.read(&zone(), &challenge(), RecordType::Txt).await;
     assert_eq!(read().await.unwrap(), None);
     assert_eq!(read().await.unwrap_err().kind(), BackendErrorKind::NotInZone);
     let two = read().await.unwrap_err();
@@ -245,16 +232,16 @@ async fn a_zone_is_found_by_its_name_and_looked_for_again_when_it_is_gone() {
 }
 
 #[tokio::test]
-async fn pages_end() {
+async fn endless_pages_are_an_error() {
     let script = Script::new((1..=3).map(|number| texts(number).answer(page(&[], [number, 1000])))).await;
     let backend = backend(&script, |http| http.max_pages = 3);
-    let error = backend.read(&zone(), &name(), RecordType::Txt).await.unwrap_err();
+    let error = backend.read(&zone(), &challenge(), RecordType::Txt).await.unwrap_err();
     assert_eq!(error.kind(), BackendErrorKind::Unavailable);
     script.finish();
 }
 
 #[tokio::test]
-async fn what_does_not_fit_is_refused_before_it_is_sent() {
+async fn invalid_call_is_rejected_before_it_is_sent() {
     let name = |number: usize| format!("d{number}.fleet.test");
     let five = Addresses::new((0..5).map(|last| [10, 0, 0, last].into())).unwrap();
     let mut changes: Vec<_> = (0..50)
@@ -279,7 +266,7 @@ async fn what_does_not_fit_is_refused_before_it_is_sent() {
 }
 
 #[tokio::test]
-async fn refusals() {
+async fn refusals_are_classified() {
     for (answer, kind) in [
         (error(400, 6003), BackendErrorKind::Unauthenticated),
         (error(401, 1000), BackendErrorKind::Unauthenticated),
@@ -291,7 +278,7 @@ async fn refusals() {
         (error(400, 9021), BackendErrorKind::InvalidInput),
     ] {
         let script = Script::new([texts(1).answer(answer)]).await;
-        let error = backend(&script, |_| {}).read(&zone(), &name(), RecordType::Txt).await.unwrap_err();
+        let error = backend(&script, |_| {}).read(&zone(), &challenge(), RecordType::Txt).await.unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");
         assert_eq!(error.server(), Some(script.server().as_str()));
         script.finish();
@@ -299,7 +286,7 @@ async fn refusals() {
 }
 
 #[tokio::test]
-async fn what_is_limited_is_sent_again() {
+async fn rate_limited_request_is_repeated() {
     let once = |answer| batch(json!({"posts": [post("\"1\"")]})).answer(answer);
     let script = Script::new([
         once(error(429, 10_429).header("retry-after", "0")),
@@ -308,11 +295,11 @@ async fn what_is_limited_is_sent_again() {
         once(made()),
     ])
     .await;
-    add(&backend(&script, |_| {}), "1").await.unwrap();
+    add_value(&backend(&script, |_| {}), "1").await.unwrap();
     script.finish();
 
     let script = Script::new([once(error(429, 10_429).header("retry-after", "300"))]).await;
-    let error_of = add(&backend(&script, |_| {}), "1").await.unwrap_err();
+    let error_of = add_value(&backend(&script, |_| {}), "1").await.unwrap_err();
     assert_eq!(
         (error_of.kind(), error_of.retry_after()),
         (BackendErrorKind::Quota, Some(Duration::from_secs(300)))
@@ -321,13 +308,13 @@ async fn what_is_limited_is_sent_again() {
 
     let full = || once(error(400, 81_045));
     let script = Script::new([full(), full()]).await;
-    let error = add(&backend(&script, |http| http.max_attempts = 2), "1").await.unwrap_err();
+    let error = add_value(&backend(&script, |http| http.max_attempts = 2), "1").await.unwrap_err();
     assert_eq!(error.kind(), BackendErrorKind::Quota);
     script.finish();
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_no_lost_value() {
+async fn lost_answer_does_not_lose_a_value() {
     let script = Script::new([
         batch(json!({"posts": [post("\"1\"")]})).answer(status(502).html()),
         // The first was made after all.
@@ -335,12 +322,12 @@ async fn a_lost_answer_is_no_lost_value() {
         texts(1).answer(only_page(&[record("1", "TXT", "\"1\"")])),
     ])
     .await;
-    add(&backend(&script, |_| {}), "1").await.unwrap();
+    add_value(&backend(&script, |_| {}), "1").await.unwrap();
     script.finish();
 }
 
 #[tokio::test]
-async fn answers_that_are_none() {
+async fn unusable_answers_are_errors() {
     for (answer, expected) in [
         (status(200).html(), ApiFault::Html),
         (status(200).text("application/json", r#"{"success": true, "res"#), ApiFault::TruncatedJson),
@@ -351,13 +338,13 @@ async fn answers_that_are_none() {
     ] {
         let script = Script::new([texts(1).answer(answer)]).await;
         let backend = backend(&script, |http| http.max_attempts = 1);
-        let error = backend.read(&zone(), &name(), RecordType::Txt).await.unwrap_err();
+        let error = backend.read(&zone(), &challenge(), RecordType::Txt).await.unwrap_err();
         assert_eq!((error.kind(), fault(&error)), (BackendErrorKind::Unavailable, Some(expected)));
         script.finish();
     }
     let script = Script::new([batch(json!({"posts": [post("\"1\"")]})).answer(answer_json(json!({})))]).await;
     assert_eq!(
-        fault(&add(&backend(&script, |_| {}), "1").await.unwrap_err()),
+        fault(&add_value(&backend(&script, |_| {}), "1").await.unwrap_err()),
         Some(ApiFault::UnexpectedJson)
     );
     script.finish();
@@ -369,7 +356,7 @@ async fn no_error_shows_the_token() {
     let options = options(&script.url("/client/v4"));
     let shown = format!("{options:?}");
     let backend = CloudflareBackend::new(options, &client(|_| {}));
-    let error = backend.read(&zone(), &name(), RecordType::Txt).await.unwrap_err();
+    let error = backend.read(&zone(), &challenge(), RecordType::Txt).await.unwrap_err();
     for shown in [shown, error.to_string(), format!("{error:?}"), format!("{backend:?}")] {
         assert!(!shown.contains("the token"), "{shown}");
     }
@@ -378,7 +365,7 @@ async fn no_error_shows_the_token() {
 
 /// Against an imitation, which is not Cloudflare.
 #[tokio::test]
-async fn conformance_with_an_imitation() {
+async fn backend_conforms_over_an_imitation() {
     let base = free_zone().await;
     let http = client(|http| http.requests_at_once = 32);
     for zone_ids in [[].into(), [(zone(), "fleet-id".to_owned())].into()] {

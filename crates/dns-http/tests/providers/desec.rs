@@ -4,31 +4,17 @@ mod imitation;
 
 use fleetcert_ambient::SystemClock;
 use fleetcert_dns::conformance::{Subject, check};
-use fleetcert_dns::{
-    Addresses, BackendErrorKind, Change, DnsBackend, DnsBackendExt, RecordType, Ttl, TxtValue,
-};
-use fleetcert_names::DomainName;
+use fleetcert_dns::{BackendErrorKind, DnsBackend, DnsBackendExt, RecordType, Ttl};
 use serde_json::{Value, json};
 
 use crate::fixture::{
-    Exchange, SECRET, Script, client, expect, json as answer, require_refusals, require_unfit_refused, status,
+    Exchange, SECRET, Script, add, addresses, client, expect, json as answer, name, remove, require_refusals,
+    require_unfit_refused, status, zone,
 };
 use fleetcert_dns_http::desec::{DesecBackend, DesecOptions};
 use fleetcert_dns_http::{Endpoint, HttpClient};
 
 const NAME: &str = "_acme-challenge.a.fleet.test";
-
-fn zone() -> DomainName {
-    "fleet.test".parse().unwrap()
-}
-
-fn name(text: &str) -> DomainName {
-    text.parse().unwrap()
-}
-
-fn text(value: &str) -> TxtValue {
-    value.parse().unwrap()
-}
 
 fn make(endpoint: Endpoint, http: &HttpClient) -> DesecBackend {
     let options = DesecOptions { endpoint, ..DesecOptions::new(SECRET.into()) };
@@ -37,19 +23,6 @@ fn make(endpoint: Endpoint, http: &HttpClient) -> DesecBackend {
 
 fn backend(script: &Script) -> DesecBackend {
     make(script.endpoint("/api/v1"), &client(|options| options.requests_at_once = 1))
-}
-
-fn add(owner: &str, value: &str) -> Change {
-    Change::AddTxt { name: name(owner), value: text(value), ttl: Ttl::CHALLENGE }
-}
-
-fn remove(owner: &str, value: &str) -> Change {
-    Change::RemoveTxt { name: name(owner), value: text(value) }
-}
-
-fn addresses(owner: &str, texts: &[&str]) -> Change {
-    let addresses = Addresses::new(texts.iter().map(|text| text.parse().unwrap())).unwrap();
-    Change::SetAddresses { name: name(owner), addresses, ttl: Ttl::ADDRESS }
 }
 
 fn get(path: &str) -> Exchange {
@@ -80,7 +53,7 @@ fn patch(sets: &[Value]) -> Exchange {
 const TXT_PATH: &str = "rrsets/_acme-challenge.a/TXT/";
 
 #[tokio::test]
-async fn values_are_merged_and_the_domains_shortest_time_to_live_is_kept() {
+async fn values_are_merged_with_the_minimum_ttl_of_the_domain() {
     let theirs = rrset("_acme-challenge.a", "TXT", 7200, &["\"theirs\"", "\"gone\"", "\"\""]);
     let script = Script::new([
         domain(),
@@ -112,8 +85,11 @@ async fn the_apex_has_two_spellings() {
     ])
     .await;
     let backend = backend(&script);
-    backend.apply(&zone(), &[addresses("fleet.test", &["10.1.1.4", "10.1.1.5", "fd00::4"])]).await.unwrap();
-    backend.apply(&zone(), &[addresses("fleet.test", &[])]).await.unwrap();
+    backend
+        .apply(&zone(), &[addresses("fleet.test", &["10.1.1.4", "10.1.1.5", "fd00::4"], Ttl::ADDRESS)])
+        .await
+        .unwrap();
+    backend.apply(&zone(), &[addresses("fleet.test", &[], Ttl::ADDRESS)]).await.unwrap();
     script.finish();
 }
 
@@ -148,7 +124,7 @@ async fn many_sets_are_read_by_pages_of_a_list() {
 }
 
 #[tokio::test]
-async fn a_next_page_elsewhere_gets_no_token() {
+async fn next_page_on_another_server_gets_no_token() {
     let changes: Vec<_> = (0..4).map(|number| add(&format!("n{number}.fleet.test"), "mine")).collect();
     let elsewhere = answer(json!([])).header("link", "<https://evil.test/?cursor=a>; rel=\"next\"");
     let script = Script::new([domain(), get("rrsets/?type=TXT&cursor=").answer(elsewhere)]).await;
@@ -158,7 +134,7 @@ async fn a_next_page_elsewhere_gets_no_token() {
 }
 
 #[tokio::test]
-async fn a_foreign_domain_is_told_from_an_absent_set() {
+async fn foreign_domain_and_absent_set_are_distinguished() {
     let script = Script::new([absent("")]).await;
     let error = backend(&script).read(&zone(), &name(NAME), RecordType::Txt).await.unwrap_err();
     assert_eq!(error.kind(), BackendErrorKind::NotInZone);
@@ -170,7 +146,7 @@ async fn a_foreign_domain_is_told_from_an_absent_set() {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_is_not_sent() {
+async fn invalid_call_is_not_sent() {
     let script = Script::new([]).await;
     let backend = backend(&script);
     require_unfit_refused(&backend, add("a.xfleet.test", "1"), add(NAME, "1"), 500).await;
@@ -178,7 +154,7 @@ async fn what_does_not_fit_is_not_sent() {
 }
 
 #[tokio::test]
-async fn every_refusal_of_every_request_is_told() {
+async fn every_refusal_of_every_request_is_reported() {
     let change = async |backend: DesecBackend| backend.apply(&zone(), &[add(NAME, "1")]).await;
     let read = async |backend: DesecBackend| backend.texts(&zone(), &name(NAME)).await.map(drop);
     let several = async |backend: DesecBackend| {
@@ -192,7 +168,7 @@ async fn every_refusal_of_every_request_is_told() {
 }
 
 #[tokio::test]
-async fn a_refused_write_is_told() {
+async fn refused_write_is_reported() {
     let write = || patch(&[rrset("_acme-challenge.a", "TXT", 3600, &["\"1\""])]);
     for (code, kind) in [
         (400, BackendErrorKind::InvalidInput),
@@ -213,7 +189,7 @@ async fn a_refused_write_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_conforms_over_an_imitation_of_the_provider() {
+async fn backend_conforms_over_an_imitation() {
     let endpoint: Endpoint = format!("http://{}", imitation::start().await).parse().unwrap();
     let backend = make(endpoint, &client(|_| {}));
     // The API has no condition on a write, so that one name belongs to one process: all instances are one.

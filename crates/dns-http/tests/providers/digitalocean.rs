@@ -4,26 +4,18 @@ mod imitation;
 
 use fleetcert_ambient::SystemClock;
 use fleetcert_dns::conformance::{Subject, check};
-use fleetcert_dns::{Addresses, BackendErrorKind, Change, DnsBackend, DnsBackendExt, Ttl, TxtValue};
-use fleetcert_names::DomainName;
+use fleetcert_dns::{BackendErrorKind, Change, DnsBackend, DnsBackendExt, Ttl, TxtValue};
 use serde_json::{Value, json};
 
 use crate::fixture::{
-    Exchange, SECRET, Script, client, expect, json as answer, require_refusals, require_unfit_refused, status,
+    Exchange, SECRET, Script, addresses, client, expect, json as answer, name, require_refusals,
+    require_unfit_refused, status, zone,
 };
 use fleetcert_dns_http::digitalocean::{DigitalOceanBackend, DigitalOceanOptions};
 use fleetcert_dns_http::{Endpoint, HttpClient};
 
 const NAME: &str = "_acme-challenge.a.fleet.test";
 const OWN: &str = "_acme-challenge.a";
-
-fn zone() -> DomainName {
-    "fleet.test".parse().unwrap()
-}
-
-fn name(text: &str) -> DomainName {
-    text.parse().unwrap()
-}
 
 /// A dns-01 value that begins like this.
 fn long(value: &str) -> String {
@@ -49,11 +41,6 @@ fn add(value: &str) -> Change {
 
 fn remove(value: &str) -> Change {
     Change::RemoveTxt { name: name(NAME), value: text(value) }
-}
-
-fn addresses(owner: &str, texts: &[&str]) -> Change {
-    let addresses = Addresses::new(texts.iter().map(|text| text.parse().unwrap())).unwrap();
-    Change::SetAddresses { name: name(owner), addresses, ttl: Ttl::ADDRESS }
 }
 
 fn bearer(method: &'static str, path: impl AsRef<str>) -> Exchange {
@@ -85,7 +72,7 @@ fn delete(id: u64) -> Exchange {
 }
 
 #[tokio::test]
-async fn values_come_and_go_one_by_one_and_neighbours_stay() {
+async fn values_are_added_and_removed_one_by_one_and_others_stay() {
     let script = Script::new([
         held(NAME, &[]),
         post("TXT", OWN, &long("one"), 30),
@@ -139,8 +126,11 @@ async fn addresses_come_before_others_go() {
     ])
     .await;
     let backend = backend(&script);
-    backend.apply(&zone(), &[addresses("fleet.test", &["10.1.1.4", "10.1.1.5", "10.1.1.7"])]).await.unwrap();
-    backend.apply(&zone(), &[addresses("fleet.test", &[])]).await.unwrap();
+    backend
+        .apply(&zone(), &[addresses("fleet.test", &["10.1.1.4", "10.1.1.5", "10.1.1.7"], Ttl::ADDRESS)])
+        .await
+        .unwrap();
+    backend.apply(&zone(), &[addresses("fleet.test", &[], Ttl::ADDRESS)]).await.unwrap();
     script.finish();
 }
 
@@ -173,7 +163,7 @@ async fn all_pages_are_read() {
 }
 
 #[tokio::test]
-async fn an_addition_is_not_sent_twice_when_its_answer_is_lost() {
+async fn addition_is_not_repeated_after_a_lost_answer() {
     let one = || post("TXT", OWN, &long("one"), 30);
     for answer in [status(500), status(201).text("application/json", "{\"domain").broken()] {
         let script = Script::new([held(NAME, &[]), one().answer(answer)]).await;
@@ -188,10 +178,10 @@ async fn an_addition_is_not_sent_twice_when_its_answer_is_lost() {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_is_not_sent() {
+async fn invalid_call_is_not_sent() {
     let script = Script::new([]).await;
     let backend = backend(&script);
-    require_unfit_refused(&backend, addresses("a.xfleet.test", &[]), add("1"), 50).await;
+    require_unfit_refused(&backend, addresses("a.xfleet.test", &[], Ttl::ADDRESS), add("1"), 50).await;
     let other =
         Change::AddTxt { name: name(NAME), value: "v=spf1 -all".parse().unwrap(), ttl: Ttl::CHALLENGE };
     let error = backend.apply(&zone(), &[other]).await.unwrap_err();
@@ -200,7 +190,7 @@ async fn what_does_not_fit_is_not_sent() {
 }
 
 #[tokio::test]
-async fn every_refusal_of_every_request_is_told() {
+async fn every_refusal_of_every_request_is_reported() {
     let change = async |backend: DigitalOceanBackend| backend.apply(&zone(), &[add("1")]).await;
     let read = async |backend: DigitalOceanBackend| backend.texts(&zone(), &name(NAME)).await.map(drop);
     require_refusals("/v2", Vec::new, || get(NAME), make, change, &[]).await;
@@ -208,7 +198,7 @@ async fn every_refusal_of_every_request_is_told() {
 }
 
 #[tokio::test]
-async fn a_refused_write_is_told() {
+async fn refused_write_is_reported() {
     let old = || held(NAME, &[record(1, "TXT", OWN, &long("one"), 30)]);
     for (code, kind) in [
         (401, BackendErrorKind::Unauthenticated),
@@ -232,7 +222,7 @@ async fn a_refused_write_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_conforms_over_an_imitation_of_the_provider() {
+async fn backend_conforms_over_an_imitation() {
     let endpoint: Endpoint = format!("http://{}", imitation::start().await).parse().unwrap();
     // Two instances that share nothing: records come and go one by one.
     let subject = Subject::new(|| make(endpoint.clone(), &client(|_| {})), zone(), &SystemClock);

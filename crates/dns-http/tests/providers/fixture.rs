@@ -1,4 +1,4 @@
-//! A server that follows a script: it asserts every request, in order, and answers as told. For tests.
+//! The frame of the tests: names and changes, and a server that asserts a script of requests and gives its answers.
 
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -10,8 +10,10 @@ use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::Request as HttpRequest;
 use axum::response::Response;
-use fleetcert_ambient::{Clock, SeededEntropy, SystemClock};
-use fleetcert_dns::{BackendError, BackendErrorKind, Change, DnsBackend, RecordType};
+use fleetcert_ambient::{Ambient, Clock, SeededEntropy, SystemClock};
+use fleetcert_dns::{
+    Addresses, BackendError, BackendErrorKind, Change, DnsBackend, DnsBackendExt, RecordType, Ttl, TxtValue,
+};
 use fleetcert_names::DomainName;
 use futures_util::stream;
 use http::StatusCode;
@@ -246,7 +248,7 @@ pub(crate) fn client_at(clock: Arc<dyn Clock>, adjust: impl FnOnce(&mut HttpOpti
         ..HttpOptions::default()
     };
     adjust(&mut options);
-    HttpClient::new(options, clock, Arc::new(SeededEntropy::new(1))).unwrap()
+    HttpClient::new(options, Ambient { clock, entropy: Arc::new(SeededEntropy::new(1)) }).unwrap()
 }
 
 async fn play(state: Arc<Mutex<ScriptState>>, request: HttpRequest) -> Response {
@@ -402,3 +404,44 @@ pub(crate) async fn require_refusals<B: DnsBackend>(
 
 /// The token of the backends in tests, which no error may show.
 pub(crate) const SECRET: &str = "s3cret-0f-the-tests";
+
+/// The zone of the tests.
+pub(crate) fn zone() -> DomainName {
+    name("fleet.test")
+}
+
+/// The challenge name of the tests.
+pub(crate) fn challenge() -> DomainName {
+    name("_acme-challenge.a.fleet.test")
+}
+
+pub(crate) fn name(text: &str) -> DomainName {
+    text.parse().unwrap()
+}
+
+pub(crate) fn text(value: &str) -> TxtValue {
+    value.parse().unwrap()
+}
+
+pub(crate) fn add(owner: &str, value: &str) -> Change {
+    Change::AddTxt { name: name(owner), value: text(value), ttl: Ttl::CHALLENGE }
+}
+
+pub(crate) fn remove(owner: &str, value: &str) -> Change {
+    Change::RemoveTxt { name: name(owner), value: text(value) }
+}
+
+pub(crate) fn addresses(owner: &str, texts: &[&str], ttl: Ttl) -> Change {
+    let addresses = Addresses::new(texts.iter().map(|text| text.parse().unwrap())).unwrap();
+    Change::SetAddresses { name: name(owner), addresses, ttl }
+}
+
+/// Adds a value at the challenge name.
+pub(crate) async fn add_value(backend: &impl DnsBackend, value: &str) -> Result<(), BackendError> {
+    backend.add_txt(&zone(), &challenge(), &text(value), Ttl::CHALLENGE).await
+}
+
+/// Removes a value at the challenge name.
+pub(crate) async fn remove_value(backend: &impl DnsBackend, value: &str) -> Result<(), BackendError> {
+    backend.remove_txt(&zone(), &challenge(), &text(value)).await
+}

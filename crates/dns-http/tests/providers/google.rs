@@ -10,12 +10,12 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use fleetcert_ambient::{ManualClock, SystemClock};
 use fleetcert_dns::conformance::{Subject, check};
-use fleetcert_dns::{Addresses, BackendError, BackendErrorKind, DnsBackend, DnsBackendExt, RecordType, Ttl};
-use fleetcert_names::DomainName;
+use fleetcert_dns::{Addresses, BackendErrorKind, DnsBackend, DnsBackendExt, RecordType, Ttl};
 use serde_json::{Value, json};
 
 use crate::fixture::{
-    Answer, Exchange, Script, client, client_at, expect, fault, json as answer_json, status,
+    Answer, Exchange, Script, add_value, challenge, client, client_at, expect, fault, json as answer_json,
+    remove_value, status, zone,
 };
 use fleetcert_dns_http::google::{GoogleBackend, GoogleCredentials, GoogleOptions, ServiceAccountKey};
 use fleetcert_dns_http::{AccessToken, ApiFault, CredentialError, HttpOptions, TokenSource};
@@ -23,14 +23,6 @@ use imitation::managed_zone;
 use key_file::key_file;
 
 const ZONE: &str = "/dns/v1/projects/p/managedZones/fleet";
-
-fn zone() -> DomainName {
-    "fleet.test".parse().unwrap()
-}
-
-fn name() -> DomainName {
-    "_acme-challenge.a.fleet.test".parse().unwrap()
-}
 
 /// A source of the tokens `tok-1`, `tok-2` ….
 #[derive(Debug)]
@@ -95,26 +87,18 @@ fn error(code: u16, reason: &str) -> Answer {
     }))
 }
 
-async fn add(backend: &GoogleBackend, value: &str) -> Result<(), BackendError> {
-    backend.add_txt(&zone(), &name(), &value.parse().unwrap(), Ttl::CHALLENGE).await
-}
-
-async fn remove(backend: &GoogleBackend, value: &str) -> Result<(), BackendError> {
-    backend.remove_txt(&zone(), &name(), &value.parse().unwrap()).await
-}
-
 #[tokio::test]
-async fn a_value_comes_and_goes_in_two_requests() {
+async fn value_is_added_and_removed_in_two_requests() {
     let one = set("TXT", 1, &["\"1\""]);
     let script = Script::new([change(&[], &[&one]), change(&[&one], &[])]).await;
     let backend = backend(&script, |_| {});
-    add(&backend, "1").await.unwrap();
-    remove(&backend, "1").await.unwrap();
+    add_value(&backend, "1").await.unwrap();
+    remove_value(&backend, "1").await.unwrap();
     script.finish();
 }
 
 #[tokio::test]
-async fn a_neighbour_is_found_when_the_guess_fails_and_keeps_its_spelling() {
+async fn other_value_is_found_after_a_wrong_guess_and_keeps_its_spelling() {
     let foreign = set("TXT", 300, &[r#""for" "eign\233""#, "bare"]);
     for (conflict, deletes) in [(error(409, "alreadyExists"), false), (error(412, "conditionNotMet"), true)] {
         let after = set("TXT", 1, &[r#""for" "eign\233""#, "bare", "\"1\""]);
@@ -126,13 +110,13 @@ async fn a_neighbour_is_found_when_the_guess_fails_and_keeps_its_spelling() {
         }
         exchanges.extend([listing("TXT", &[&foreign]), change(&[&foreign], &[&after])]);
         let script = Script::new(exchanges).await;
-        add(&backend(&script, |_| {}), "1").await.unwrap();
+        add_value(&backend(&script, |_| {}), "1").await.unwrap();
         script.finish();
     }
 }
 
 #[tokio::test]
-async fn what_is_there_is_not_written_again_and_what_is_not_is_not_removed() {
+async fn existing_value_is_not_written_and_missing_value_is_not_removed() {
     let script = Script::new([
         change(&[], &[&set("TXT", 1, &["\"1\""])]),
         listing("TXT", &[&set("TXT", 1, &["\"1\""])]),
@@ -140,9 +124,9 @@ async fn what_is_there_is_not_written_again_and_what_is_not_is_not_removed() {
     ])
     .await;
     let first = backend(&script, |_| {});
-    add(&first, "1").await.unwrap();
-    add(&first, "1").await.unwrap();
-    remove(&backend(&script, |_| {}), "2").await.unwrap();
+    add_value(&first, "1").await.unwrap();
+    add_value(&first, "1").await.unwrap();
+    remove_value(&backend(&script, |_| {}), "2").await.unwrap();
     script.finish();
 }
 
@@ -160,13 +144,13 @@ async fn addresses_are_replaced_in_one_change() {
     let backend = backend(&script, |http| http.requests_at_once = 1);
     let addresses = |texts: &[&str]| Addresses::new(texts.iter().map(|text| text.parse().unwrap())).unwrap();
     let new = addresses(&["10.1.1.5", "fd00::5"]);
-    backend.set_addresses(&zone(), &name(), new, Ttl::ADDRESS).await.unwrap();
-    backend.set_addresses(&zone(), &name(), addresses(&[]), Ttl::ADDRESS).await.unwrap();
+    backend.set_addresses(&zone(), &challenge(), new, Ttl::ADDRESS).await.unwrap();
+    backend.set_addresses(&zone(), &challenge(), addresses(&[]), Ttl::ADDRESS).await.unwrap();
     script.finish();
 }
 
 #[tokio::test]
-async fn zones_and_sets_are_found_on_the_page_where_they_are() {
+async fn zones_and_sets_are_found_on_any_page() {
     let zones = |zones: Value, next: Option<&str>| {
         answer_json(
             json!({"kind": "dns#managedZonesListResponse", "managedZones": zones, "nextPageToken": next}),
@@ -199,8 +183,8 @@ async fn zones_and_sets_are_found_on_the_page_where_they_are() {
     .await;
     let options = GoogleOptions { managed_zones: [].into(), ..options(&script.url("/")) };
     let backend = GoogleBackend::new(options, &client(|_| {}));
-    assert_eq!(backend.texts(&zone(), &name()).await.unwrap(), ["1".parse().unwrap()].into());
-    let read = async || backend.read(&zone(), &name(), RecordType::Txt).await.unwrap_err();
+    assert_eq!(backend.texts(&zone(), &challenge()).await.unwrap(), ["1".parse().unwrap()].into());
+    let read = async || backend.read(&zone(), &challenge(), RecordType::Txt).await.unwrap_err();
     assert_eq!(read().await.kind(), BackendErrorKind::NotInZone);
     let two = read().await;
     assert_eq!(two.kind(), BackendErrorKind::InvalidInput);
@@ -210,14 +194,14 @@ async fn zones_and_sets_are_found_on_the_page_where_they_are() {
 }
 
 #[tokio::test]
-async fn pages_end() {
+async fn endless_pages_are_an_error() {
     let endless =
         || answer_json(json!({"kind": "dns#resourceRecordSetsListResponse", "nextPageToken": "again"}));
     let sets = format!("{ZONE}/rrsets?name=_acme-challenge.a.fleet.test.&type=TXT");
     let next = || expect("GET", format!("{sets}&pageToken=again")).answer(endless());
     let script = Script::new([expect("GET", &sets).answer(endless()), next(), next()]).await;
     let backend = backend(&script, |http| http.max_pages = 3);
-    let error = backend.read(&zone(), &name(), RecordType::Txt).await.unwrap_err();
+    let error = backend.read(&zone(), &challenge(), RecordType::Txt).await.unwrap_err();
     assert_eq!(error.kind(), BackendErrorKind::Unavailable);
     script.finish();
 }
@@ -228,14 +212,14 @@ async fn routing_policies_are_left_alone() {
         "name": "_acme-challenge.a.fleet.test.", "type": "A", "ttl": 60, "routingPolicy": {"wrr": {"items": []}}
     });
     let script = Script::new([listing("A", &[&routed])]).await;
-    let error = backend(&script, |_| {}).read(&zone(), &name(), RecordType::A).await.unwrap_err();
+    let error = backend(&script, |_| {}).read(&zone(), &challenge(), RecordType::A).await.unwrap_err();
     assert_eq!(error.kind(), BackendErrorKind::InvalidInput);
     assert!(error.to_string().contains("routing policy"), "{error}");
     script.finish();
 }
 
 #[tokio::test]
-async fn a_set_has_room_for_a_hundred_values() {
+async fn more_than_a_hundred_values_are_rejected() {
     let many: Vec<String> = (0..100).map(|number| format!("\"{number}\"")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     let script = Script::new([
@@ -243,13 +227,13 @@ async fn a_set_has_room_for_a_hundred_values() {
         listing("TXT", &[&set("TXT", 1, &many)]),
     ])
     .await;
-    let error = add(&backend(&script, |_| {}), "new").await.unwrap_err();
+    let error = add_value(&backend(&script, |_| {}), "new").await.unwrap_err();
     assert_eq!(error.kind(), BackendErrorKind::Quota);
     script.finish();
 }
 
 #[tokio::test]
-async fn refusals() {
+async fn refusals_are_classified() {
     for (answer, kind) in [
         (error(403, "forbidden"), BackendErrorKind::Refused),
         (status(403).html(), BackendErrorKind::Refused),
@@ -258,7 +242,7 @@ async fn refusals() {
         (error(400, "invalid"), BackendErrorKind::InvalidInput),
     ] {
         let script = Script::new([listing("TXT", &[]).answer(answer)]).await;
-        let error = backend(&script, |_| {}).read(&zone(), &name(), RecordType::Txt).await.unwrap_err();
+        let error = backend(&script, |_| {}).read(&zone(), &challenge(), RecordType::Txt).await.unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");
         assert_eq!(error.server(), Some(script.server().as_str()));
         script.finish();
@@ -266,12 +250,15 @@ async fn refusals() {
     // Without anything deleted, a 404 is the zone's.
     let script =
         Script::new([change(&[], &[&set("TXT", 1, &["\"1\""])]).answer(error(404, "notFound"))]).await;
-    assert_eq!(add(&backend(&script, |_| {}), "1").await.unwrap_err().kind(), BackendErrorKind::NotInZone);
+    assert_eq!(
+        add_value(&backend(&script, |_| {}), "1").await.unwrap_err().kind(),
+        BackendErrorKind::NotInZone
+    );
     script.finish();
 }
 
 #[tokio::test]
-async fn a_token_that_is_refused_or_old_is_replaced() {
+async fn refused_or_expired_token_is_replaced() {
     let read = |token: &str| {
         let list = json!({"kind": "dns#resourceRecordSetsListResponse"});
         expect("GET", format!("{ZONE}/rrsets?name=_acme-challenge.a.fleet.test.&type=TXT"))
@@ -290,7 +277,7 @@ async fn a_token_that_is_refused_or_old_is_replaced() {
     .await;
     let clock = ManualClock::starting_at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000));
     let backend = GoogleBackend::new(options(&script.url("/")), &client_at(Arc::new(clock.clone()), |_| {}));
-    let read = async || backend.read(&zone(), &name(), RecordType::Txt).await;
+    let read = async || backend.read(&zone(), &challenge(), RecordType::Txt).await;
     read().await.unwrap();
     clock.advance(Duration::from_secs(3539));
     read().await.unwrap();
@@ -304,7 +291,7 @@ async fn a_token_that_is_refused_or_old_is_replaced() {
 async fn many_calls_fetch_one_token() {
     let script = Script::new((0..20).map(|_| listing("TXT", &[]))).await;
     let backend = backend(&script, |_| {});
-    let (zone, name) = (zone(), name());
+    let (zone, name) = (zone(), challenge());
     let reads = (0..20).map(|_| backend.read(&zone, &name, RecordType::Txt));
     for read in futures_util::future::join_all(reads).await {
         assert_eq!(read.unwrap(), None);
@@ -313,7 +300,7 @@ async fn many_calls_fetch_one_token() {
 }
 
 #[tokio::test]
-async fn what_is_limited_is_sent_again() {
+async fn rate_limited_request_is_repeated() {
     let once = |answer| change(&[], &[&set("TXT", 1, &["\"1\""])]).answer(answer);
     let script = Script::new([
         once(error(403, "rateLimitExceeded")),
@@ -322,11 +309,11 @@ async fn what_is_limited_is_sent_again() {
         once(made()),
     ])
     .await;
-    add(&backend(&script, |_| {}), "1").await.unwrap();
+    add_value(&backend(&script, |_| {}), "1").await.unwrap();
     script.finish();
 
     let script = Script::new([once(error(403, "quotaExceeded").header("retry-after", "3600"))]).await;
-    let error = add(&backend(&script, |_| {}), "1").await.unwrap_err();
+    let error = add_value(&backend(&script, |_| {}), "1").await.unwrap_err();
     assert_eq!(
         (error.kind(), error.retry_after()),
         (BackendErrorKind::Quota, Some(Duration::from_secs(3600)))
@@ -335,7 +322,7 @@ async fn what_is_limited_is_sent_again() {
 }
 
 #[tokio::test]
-async fn answers_that_are_none() {
+async fn unusable_answers_are_errors() {
     for (answer, expected) in [
         (status(200).html(), ApiFault::Html),
         (status(200).text("application/json", r#"{"kind": "dns#reso"#), ApiFault::TruncatedJson),
@@ -346,14 +333,14 @@ async fn answers_that_are_none() {
     ] {
         let script = Script::new([listing("TXT", &[]).answer(answer)]).await;
         let backend = backend(&script, |http| http.max_attempts = 1);
-        let error = backend.read(&zone(), &name(), RecordType::Txt).await.unwrap_err();
+        let error = backend.read(&zone(), &challenge(), RecordType::Txt).await.unwrap_err();
         assert_eq!((error.kind(), fault(&error)), (BackendErrorKind::Unavailable, Some(expected)));
         script.finish();
     }
     let script =
         Script::new([change(&[], &[&set("TXT", 1, &["\"1\""])]).answer(answer_json(json!({})))]).await;
     assert_eq!(
-        fault(&add(&backend(&script, |_| {}), "1").await.unwrap_err()),
+        fault(&add_value(&backend(&script, |_| {}), "1").await.unwrap_err()),
         Some(ApiFault::UnexpectedJson)
     );
     script.finish();
@@ -364,7 +351,7 @@ fn key(token_uri: &str) -> GoogleCredentials {
 }
 
 #[tokio::test]
-async fn what_the_token_endpoint_says() {
+async fn errors_of_the_token_endpoint_are_classified() {
     for (answer, kind) in [
         (
             status(400)
@@ -390,7 +377,7 @@ async fn what_the_token_endpoint_says() {
         let script = Script::new([]).await;
         let options = GoogleOptions { credentials: key(&tokens.url("/token")), ..options(&script.url("/")) };
         let backend = GoogleBackend::new(options, &client(|http| http.call_within = Duration::from_secs(5)));
-        let error = backend.read(&zone(), &name(), RecordType::Txt).await.unwrap_err();
+        let error = backend.read(&zone(), &challenge(), RecordType::Txt).await.unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");
         assert!(!error.to_string().contains("access_tok"), "{error}");
         tokens.finish();
@@ -400,7 +387,7 @@ async fn what_the_token_endpoint_says() {
 
 /// Against an imitation, which is not Google Cloud DNS.
 #[tokio::test]
-async fn conformance_with_an_imitation() {
+async fn backend_conforms_over_an_imitation() {
     let base = managed_zone().await;
     let http = client(|http| http.requests_at_once = 32);
     for managed_zones in [[].into(), [(zone(), "fleet".to_owned())].into()] {

@@ -6,32 +6,17 @@ use std::time::Duration;
 
 use fleetcert_ambient::SystemClock;
 use fleetcert_dns::conformance::{Subject, check};
-use fleetcert_dns::{
-    Addresses, BackendErrorKind, Change, DnsBackend, DnsBackendExt, RecordType, Ttl, TxtValue,
-};
-use fleetcert_names::DomainName;
+use fleetcert_dns::{BackendErrorKind, Change, DnsBackend, DnsBackendExt, RecordType, Ttl};
 use serde_json::{Value, json};
 
 use crate::fixture::{
-    Answer, Exchange, SECRET, Script, client, expect, json as answer, require_refusals,
-    require_unfit_refused, status,
+    Answer, Exchange, SECRET, Script, addresses, client, expect, json as answer, name, require_refusals,
+    require_unfit_refused, status, text, zone,
 };
 use fleetcert_dns_http::hetzner::{HetznerBackend, HetznerOptions};
 use fleetcert_dns_http::{Endpoint, HttpClient};
 
 const NAME: &str = "_acme-challenge.a.fleet.test";
-
-fn zone() -> DomainName {
-    "fleet.test".parse().unwrap()
-}
-
-fn name(text: &str) -> DomainName {
-    text.parse().unwrap()
-}
-
-fn text(value: &str) -> TxtValue {
-    value.parse().unwrap()
-}
 
 fn make(endpoint: Endpoint, http: &HttpClient) -> HetznerBackend {
     let options = HetznerOptions { endpoint, ..HetznerOptions::new(SECRET.into()) };
@@ -48,11 +33,6 @@ fn add(value: &str) -> Change {
 
 fn remove(value: &str) -> Change {
     Change::RemoveTxt { name: name(NAME), value: text(value) }
-}
-
-fn addresses(owner: &str, texts: &[&str]) -> Change {
-    let addresses = Addresses::new(texts.iter().map(|text| text.parse().unwrap())).unwrap();
-    Change::SetAddresses { name: name(owner), addresses, ttl: Ttl::from_secs(120).unwrap() }
 }
 
 fn bearer(exchange: Exchange) -> Exchange {
@@ -100,7 +80,7 @@ fn done(status_text: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn values_come_and_go_one_by_one() {
+async fn values_are_added_and_removed_one_by_one() {
     let script = Script::new([
         the_zone(),
         absent(TXT_PATH),
@@ -120,7 +100,7 @@ async fn values_come_and_go_one_by_one() {
 }
 
 #[tokio::test]
-async fn an_action_is_waited_for() {
+async fn action_is_awaited() {
     let running = || get("actions/7").answer(done("running"));
     let add_one = || act(TXT_PATH, "add_records", &["\"1\""], Some(60)).answer(done("running"));
     let script = Script::new([
@@ -152,7 +132,7 @@ async fn an_action_is_waited_for() {
 }
 
 #[tokio::test]
-async fn an_action_that_never_ends_ends_with_the_call() {
+async fn endless_action_ends_with_the_deadline() {
     let script = Script::new([
         the_zone(),
         absent(TXT_PATH),
@@ -171,7 +151,7 @@ async fn an_action_that_never_ends_ends_with_the_call() {
 }
 
 #[tokio::test]
-async fn who_was_slower_reads_again() {
+async fn conflict_reads_the_set_again() {
     let script = Script::new([
         the_zone(),
         held(TXT_PATH, Some(60), &["\"theirs\""]),
@@ -207,14 +187,23 @@ async fn addresses_are_set_as_a_whole() {
     ])
     .await;
     let backend = backend(&script);
-    backend.apply(&zone(), &[addresses("fleet.test", &["10.1.1.4", "fd00::4"])]).await.unwrap();
-    backend.apply(&zone(), &[addresses("fleet.test", &["10.1.1.5"])]).await.unwrap();
-    backend.apply(&zone(), &[addresses("fleet.test", &["10.1.1.5"])]).await.unwrap();
+    backend
+        .apply(&zone(), &[addresses("fleet.test", &["10.1.1.4", "fd00::4"], Ttl::from_secs(120).unwrap())])
+        .await
+        .unwrap();
+    backend
+        .apply(&zone(), &[addresses("fleet.test", &["10.1.1.5"], Ttl::from_secs(120).unwrap())])
+        .await
+        .unwrap();
+    backend
+        .apply(&zone(), &[addresses("fleet.test", &["10.1.1.5"], Ttl::from_secs(120).unwrap())])
+        .await
+        .unwrap();
     script.finish();
 }
 
 #[tokio::test]
-async fn a_secondary_zone_cannot_be_changed() {
+async fn secondary_zone_is_refused() {
     let secondary = answer(json!({"zone": {"id": 42, "mode": "secondary", "ttl": 3600}}));
     let script = Script::new([get("zones/fleet.test").answer(secondary)]).await;
     let error = backend(&script).apply(&zone(), &[add("1")]).await.unwrap_err();
@@ -223,7 +212,7 @@ async fn a_secondary_zone_cannot_be_changed() {
 }
 
 #[tokio::test]
-async fn codes_say_more_than_the_status() {
+async fn error_codes_refine_the_status() {
     for (status_code, code, kind) in [
         (403, "token_readonly", BackendErrorKind::Refused),
         (423, "locked", BackendErrorKind::Conflict),
@@ -241,15 +230,21 @@ async fn codes_say_more_than_the_status() {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_is_not_sent() {
+async fn invalid_call_is_not_sent() {
     let script = Script::new([]).await;
     let backend = backend(&script);
-    require_unfit_refused(&backend, addresses("a.xfleet.test", &[]), add("1"), 50).await;
+    require_unfit_refused(
+        &backend,
+        addresses("a.xfleet.test", &[], Ttl::from_secs(120).unwrap()),
+        add("1"),
+        50,
+    )
+    .await;
     script.finish();
 }
 
 #[tokio::test]
-async fn every_refusal_of_every_request_is_told() {
+async fn every_refusal_of_every_request_is_reported() {
     let change = async |backend: HetznerBackend| backend.apply(&zone(), &[add("1")]).await;
     let read = async |backend: HetznerBackend| backend.texts(&zone(), &name(NAME)).await.map(drop);
     require_refusals("/v1", Vec::new, || get("zones/fleet.test"), make, change, &[]).await;
@@ -257,7 +252,7 @@ async fn every_refusal_of_every_request_is_told() {
 }
 
 #[tokio::test]
-async fn a_refused_action_is_told_and_one_that_may_pass_is_sent_again() {
+async fn refused_action_is_reported_and_temporary_failure_repeated() {
     let add_one = || act(TXT_PATH, "add_records", &["\"1\""], Some(60));
     for (answer, kind) in [
         (refusal(401, "unauthorized"), BackendErrorKind::Unauthenticated),
@@ -285,7 +280,7 @@ async fn a_refused_action_is_told_and_one_that_may_pass_is_sent_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_conforms_over_an_imitation_of_the_provider() {
+async fn backend_conforms_over_an_imitation() {
     let endpoint: Endpoint = format!("http://{}", imitation::start().await).parse().unwrap();
     // Two instances that share nothing: values come and go one by one.
     let subject = Subject::new(|| make(endpoint.clone(), &client(|_| {})), zone(), &SystemClock);

@@ -2,11 +2,10 @@
 //! their APIs is not tested, because no base URL can be given to them.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use dns_update::{DnsUpdater, TsigAlgorithm};
-use fleetcert_ambient::SystemClock;
+use fleetcert_ambient::{Ambient, SystemClock};
 use fleetcert_dns::conformance::{Subject, check};
 use fleetcert_dns::{
     Addresses, BackendErrorKind, Change, DnsBackend, DnsBackendExt, RecordType, Ttl, TxtValue,
@@ -41,8 +40,7 @@ async fn serve() -> SocketAddr {
     let key = TsigKey::new(domain("ddns"), fleetcert_dns_wire::TsigAlgorithm::HmacSha256, &[7; 32]).unwrap();
     let grants = vec![UpdateGrant { key, subtree: zone(), types: [RecordType::Txt].into() }];
     let options = Options { grants, max_values: 200, ..Options::default() };
-    let server =
-        NameServer::new([ZoneSettings::new(zone(), [host])], options, Arc::new(SystemClock)).unwrap();
+    let server = NameServer::new([ZoneSettings::new(zone(), [host])], options, Ambient::system()).unwrap();
     let listener = server.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.local_addr();
     tokio::spawn(listener.serve(CancellationToken::new()));
@@ -59,7 +57,7 @@ fn options() -> LongTailOptions {
 }
 
 fn backend(server: SocketAddr, options: LongTailOptions) -> LongTailBackend {
-    LongTailBackend::new(provider(server, 7), options, Arc::new(SystemClock))
+    LongTailBackend::new(provider(server, 7), options, Ambient::system())
 }
 
 #[tokio::test]
@@ -130,7 +128,7 @@ async fn a_refusal_is_unavailable_and_its_text_is_shown_only_on_request() {
     let refused = async |show_texts| {
         let provider = provider(server, 8);
         let options = LongTailOptions { show_texts, ..options() };
-        let backend = LongTailBackend::new(provider, options, Arc::new(SystemClock));
+        let backend = LongTailBackend::new(provider, options, Ambient::system());
         let error = backend.add_txt(&zone(), &name(), &value('1'), Ttl::CHALLENGE).await.unwrap_err();
         assert_eq!(error.kind(), BackendErrorKind::Unavailable, "{error}");
         let source = std::error::Error::source(&error).unwrap();
@@ -154,6 +152,6 @@ async fn a_call_ends_with_its_deadline() {
 #[test]
 fn the_secret_is_not_printed() {
     let provider = DnsUpdater::new_duckdns("the token", None).unwrap();
-    let backend = LongTailBackend::new(provider, options(), Arc::new(SystemClock));
+    let backend = LongTailBackend::new(provider, options(), Ambient::system());
     assert!(!format!("{backend:?}").contains("the token"));
 }

@@ -1,7 +1,6 @@
 //! Every provider against a scripted server, and against an imitation of its API where there is one.
 //!
-//! An imitation is written from the provider's API reference; it is not the provider. Route 53 is tested inside the crate,
-//! because its imitation checks signatures with the code that makes them.
+//! An imitation is written from the provider's API reference; it is not the provider.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)] // in helpers of tests, too
 
@@ -26,6 +25,8 @@ mod hetzner;
 mod long_tail;
 #[cfg(feature = "powerdns")]
 mod powerdns;
+#[cfg(feature = "route53")]
+mod route53;
 #[cfg(feature = "webhook")]
 mod webhook;
 

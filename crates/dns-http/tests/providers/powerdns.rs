@@ -1,13 +1,11 @@
 //! Every request that the backend makes, and what it does with every answer.
 
-use fleetcert_dns::{
-    Addresses, BackendErrorKind, Change, DnsBackend, DnsBackendExt, RecordType, Ttl, TxtValue,
-};
-use fleetcert_names::DomainName;
+use fleetcert_dns::{Addresses, BackendErrorKind, Change, DnsBackend, DnsBackendExt, RecordType, Ttl};
 use serde_json::{Value, json};
 
 use crate::fixture::{
-    Exchange, SECRET, Script, client, expect, json as answer, require_refusals, require_unfit_refused, status,
+    Exchange, SECRET, Script, client, expect, json as answer, name, remove, require_refusals,
+    require_unfit_refused, status, text, zone,
 };
 use fleetcert_dns_http::powerdns::{PowerDnsBackend, PowerDnsOptions};
 use fleetcert_dns_http::{Endpoint, HttpClient};
@@ -15,18 +13,6 @@ use fleetcert_dns_http::{Endpoint, HttpClient};
 const SERVER: &str = "/api/v1/servers/localhost";
 const ZONE: &str = "/api/v1/servers/localhost/zones/fleet.test.";
 const NAME: &str = "_acme-challenge.a.fleet.test";
-
-fn zone() -> DomainName {
-    "fleet.test".parse().unwrap()
-}
-
-fn name(text: &str) -> DomainName {
-    text.parse().unwrap()
-}
-
-fn text(value: &str) -> TxtValue {
-    value.parse().unwrap()
-}
 
 fn make(endpoint: Endpoint, http: &HttpClient) -> PowerDnsBackend {
     PowerDnsBackend::new(PowerDnsOptions::new(endpoint, SECRET.into()), http)
@@ -39,10 +25,6 @@ fn backend(script: &Script) -> PowerDnsBackend {
 
 fn add(owner: &str, value: &str) -> Change {
     Change::AddTxt { name: name(owner), value: text(value), ttl: Ttl::from_secs(60).unwrap() }
-}
-
-fn remove(owner: &str, value: &str) -> Change {
-    Change::RemoveTxt { name: name(owner), value: text(value) }
 }
 
 fn get(path: &str) -> Exchange {
@@ -248,7 +230,7 @@ async fn an_old_server_that_ignores_the_filter_sends_the_whole_zone() {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_is_not_sent() {
+async fn invalid_call_is_not_sent() {
     let script = Script::new([]).await;
     let backend = backend(&script);
     require_unfit_refused(&backend, add("a.xfleet.test", "1"), add(NAME, "1"), 500).await;
@@ -256,7 +238,7 @@ async fn what_does_not_fit_is_not_sent() {
 }
 
 #[tokio::test]
-async fn every_refusal_of_every_request_is_told() {
+async fn every_refusal_of_every_request_is_reported() {
     let change = async |backend: PowerDnsBackend| backend.apply(&zone(), &[add(NAME, "1")]).await;
     let read =
         async |backend: PowerDnsBackend| backend.read(&zone(), &name(NAME), RecordType::Txt).await.map(drop);

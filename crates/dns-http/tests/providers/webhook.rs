@@ -6,21 +6,14 @@ use fleetcert_ambient::{Clock, SystemClock};
 use fleetcert_dns::{
     Addresses, BackendErrorKind, Capabilities, Change, DnsBackend, RecordData, RecordType, Ttl, TxtValue,
 };
-use fleetcert_names::DomainName;
 use serde_json::{Value, json};
 
-use crate::fixture::{Exchange, SECRET, Script, client, expect, json as answer, require_refusals, status};
+use crate::fixture::{
+    Exchange, SECRET, Script, client, expect, json as answer, name, require_refusals, status, zone,
+};
 use fleetcert_dns_http::webhook::messages::{ApplyRequest, ErrorAnswer, ErrorKind};
 use fleetcert_dns_http::webhook::{SignatureVerifier, WebhookBackend, WebhookOptions, WebhookSecret};
 use fleetcert_dns_http::{Endpoint, HttpClient};
-
-fn zone() -> DomainName {
-    "fleet.test".parse().unwrap()
-}
-
-fn name(text: &str) -> DomainName {
-    text.parse().unwrap()
-}
 
 fn options(endpoint: Endpoint) -> WebhookOptions {
     WebhookOptions { endpoint, secret: WebhookSecret::Bearer(SECRET.into()) }
@@ -211,7 +204,7 @@ async fn each_attempt_is_signed_for_itself() {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_is_not_sent() {
+async fn invalid_call_is_not_sent() {
     let script = Script::new([]).await;
     let backend = backend(&script);
     backend.apply(&zone(), &[]).await.unwrap();
@@ -223,7 +216,7 @@ async fn what_does_not_fit_is_not_sent() {
 }
 
 #[tokio::test]
-async fn every_refusal_of_every_request_is_told() {
+async fn every_refusal_of_every_request_is_reported() {
     let change = async |backend: WebhookBackend| backend.apply(&zone(), &[remove()]).await;
     let read = async |backend: WebhookBackend| {
         backend.read(&zone(), &name("a.fleet.test"), RecordType::Txt).await.map(drop)

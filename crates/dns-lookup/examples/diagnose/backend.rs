@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use fleetcert_ambient::{Ambient, SystemClock, SystemEntropy};
+use fleetcert_ambient::Ambient;
 use fleetcert_dns::DnsBackend;
 use fleetcert_dns_http::powerdns::{PowerDnsBackend, PowerDnsOptions};
 use fleetcert_dns_http::{Endpoint, HttpClient, HttpOptions};
@@ -41,11 +41,10 @@ pub(crate) struct BackendFlags {
 impl BackendFlags {
     /// The backend, if there is a key for one; else what is wrong. `servers` are those that were named.
     pub(crate) fn backend(&self, servers: &[SocketAddr]) -> Result<Option<Arc<dyn DnsBackend>>, String> {
-        let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
         if let (Some(endpoint), Some(file)) = (&self.powerdns_url, &self.powerdns_key_file) {
             let api_key = read(file)?.trim().to_owned().into();
             let options = HttpOptions { call_within: CALL_WITHIN, ..HttpOptions::default() };
-            let http = HttpClient::new(options, clock, entropy).map_err(|error| error.to_string())?;
+            let http = HttpClient::new(options, Ambient::system()).map_err(|error| error.to_string())?;
             let options = PowerDnsOptions::new(endpoint.clone(), api_key);
             return Ok(Some(Arc::new(PowerDnsBackend::new(options, &http))));
         }
@@ -56,7 +55,7 @@ impl BackendFlags {
             format!("{}: {error}; make one with `tsig-keygen -a hmac-sha256 ddns`", file.display())
         })?;
         let options = Rfc2136Options { call_within: CALL_WITHIN, ..Rfc2136Options::new(server, key) };
-        Ok(Some(Arc::new(Rfc2136Backend::new(options, Ambient { clock, entropy }))))
+        Ok(Some(Arc::new(Rfc2136Backend::new(options, Ambient::system()))))
     }
 }
 

@@ -2,11 +2,10 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
-use fleetcert_ambient::{SystemClock, SystemEntropy};
+use fleetcert_ambient::Ambient;
 use fleetcert_dns_lookup::caa::Applicant;
 use fleetcert_dns_lookup::diagnose::{Diagnose, DiagnoseOptions};
 use fleetcert_dns_lookup::{Resolvers, Servers};
@@ -82,14 +81,13 @@ Exit codes: 0 no problem; 1 a problem was found, or the findings could not be wr
 impl Flags {
     /// The check, or what is wrong with the flags.
     pub(crate) fn diagnose(&self) -> Result<Diagnose, String> {
-        let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
         let options = DiagnoseOptions {
             visible_within: Duration::from_secs(self.visible_within),
             probe: self.probe()?,
             ..DiagnoseOptions::default()
         };
         let mut diagnose =
-            Diagnose::new(self.zone.clone(), self.servers()?, clock, entropy).with_options(options);
+            Diagnose::new(self.zone.clone(), self.servers()?, Ambient::system()).with_options(options);
         if let Some(issuer) = self.ca.clone() {
             let (account_uri, method) = (self.account_uri.clone(), "dns-01".to_owned());
             diagnose = diagnose.for_applicant(Applicant { issuer, account_uri, method });

@@ -3,10 +3,9 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
 
 use clap::Parser;
-use fleetcert_ambient::SystemClock;
+use fleetcert_ambient::Ambient;
 use fleetcert_dns::RecordType;
 use fleetcert_dns_lookup::diagnose::Status;
 use fleetcert_dns_wire::TsigKey;
@@ -40,7 +39,7 @@ async fn serve() -> SocketAddr {
     let grant =
         UpdateGrant { key: TsigKey::parse(KEY).unwrap(), subtree: "fleet.test".parse().unwrap(), types };
     let options = Options { grants: vec![grant], ..Options::default() };
-    let server = NameServer::new([zone], options, Arc::new(SystemClock)).unwrap();
+    let server = NameServer::new([zone], options, Ambient::system()).unwrap();
     let listener = server.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.local_addr();
     tokio::spawn(listener.serve(CancellationToken::new()));

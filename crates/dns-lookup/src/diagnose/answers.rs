@@ -88,7 +88,7 @@ impl Diagnose {
 
     pub(super) fn random_label(&self) -> Label {
         let mut octets = [0; 32];
-        self.entropy.fill(&mut octets);
+        self.ambient.entropy.fill(&mut octets);
         Label::from_entropy(octets)
     }
 }

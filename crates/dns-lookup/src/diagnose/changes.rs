@@ -59,7 +59,8 @@ impl Diagnose {
 
     async fn advice(&self, changer: &Changer) -> Vec<Finding> {
         let advice =
-            timeout(&*self.clock, self.options.change_within, changer.backend.advice(&self.zone)).await;
+            timeout(&*self.ambient.clock, self.options.change_within, changer.backend.advice(&self.zone))
+                .await;
         match advice {
             Err(_) => vec![Finding::not_run(Check::Advice, "the backend does not answer in time")],
             Ok(Err(error)) => vec![Finding::not_run(Check::Advice, error.to_string())],
@@ -96,7 +97,7 @@ impl Diagnose {
             name: name.clone(),
             value,
             owner: "diagnose".parse().expect("the owner's text is short and printable"),
-            expires: self.clock.now() + self.options.visible_within + self.options.change_within,
+            expires: self.ambient.now() + self.options.visible_within + self.options.change_within,
         }
     }
 

@@ -25,13 +25,13 @@ impl Diagnose {
             |serials: &BTreeMap<SocketAddr, u32>| serials.values().any(|serial| behind(newest, *serial) > 0);
         let settle = async {
             while is_behind(&serials) {
-                self.clock.sleep(SETTLE_INTERVAL).await;
+                self.ambient.sleep(SETTLE_INTERVAL).await;
                 let ways = ask::working(probes, &self.zone);
                 let again = ask::all(&self.asker, &self.zone, QueryType::Soa, ways).await;
                 serials.extend(self::serials(&again, &self.zone));
             }
         };
-        let settled = timeout(&*self.clock, self.options.settle_within, settle).await.is_ok();
+        let settled = timeout(&*self.ambient.clock, self.options.settle_within, settle).await.is_ok();
         let line = |(server, serial): (&SocketAddr, &u32)| match behind(newest, *serial) {
             0 => Seen::new(server.to_string(), Status::Ok, serial.to_string()),
             behind => Seen::new(server.to_string(), Status::Problem, format!("{serial}, behind by {behind}")),

@@ -5,10 +5,9 @@ mod delegation;
 mod servers;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use fleetcert_ambient::{SystemClock, SystemEntropy};
+use fleetcert_ambient::Ambient;
 use fleetcert_dns_lookup::caa::Applicant;
 use fleetcert_dns_lookup::diagnose::{Check, Diagnose, DiagnoseOptions, Diagnosis, Finding, Status};
 use fleetcert_dns_lookup::{Servers, Transport};
@@ -88,9 +87,7 @@ fn check(zone: &str, servers: Servers, issuer: &str) -> Diagnose {
         settle_within: Duration::from_millis(700),
         ..DiagnoseOptions::default()
     };
-    Diagnose::new(domain(zone), servers, Arc::new(SystemClock), Arc::new(SystemEntropy))
-        .with_options(options)
-        .for_applicant(applicant)
+    Diagnose::new(domain(zone), servers, Ambient::system()).with_options(options).for_applicant(applicant)
 }
 
 /// The only finding that is not as in a right world.

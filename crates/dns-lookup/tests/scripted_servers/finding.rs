@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, SystemTime};
 
-use fleetcert_ambient::{ManualClock, SystemEntropy};
+use fleetcert_ambient::{Ambient, ManualClock};
 use fleetcert_dns::{BackendErrorKind, Visibility};
 use fleetcert_dns_lookup::{
     Asker, AuthoritativeVisibility, Finder, LookOptions, LookupErrorKind, Rcode, Resolver, Servers, Ways,
@@ -68,7 +68,8 @@ async fn what_was_found_is_remembered_by_its_time_to_live() {
     let queries = Arc::new(AtomicUsize::new(0));
     let resolver = resolver(queries.clone()).await;
     let clock = ManualClock::starting_at(SystemTime::UNIX_EPOCH);
-    let asker = Asker::new(Arc::new(clock.clone()), Arc::new(SystemEntropy), Duration::from_secs(2));
+    let ambient = Ambient { clock: Arc::new(clock.clone()), ..Ambient::system() };
+    let asker = Asker::new(ambient, Duration::from_secs(2));
     let finder = Finder::new(Resolver::tcp(resolver), asker);
     let asked = async || {
         let before = queries.load(SeqCst);
@@ -99,8 +100,11 @@ async fn servers_are_found_by_the_resolver_and_remembered_for_a_while() {
     let servers = Servers::found_by(resolver).at_port(first.port());
     let clock = ManualClock::starting_at(SystemTime::UNIX_EPOCH + Duration::from_secs(1));
     let options = LookOptions { ways: Ways::Udp, ..LookOptions::default() };
-    let all =
-        AuthoritativeVisibility::new(servers, options, Arc::new(clock.clone()), Arc::new(SystemEntropy));
+    let all = AuthoritativeVisibility::new(
+        servers,
+        options,
+        Ambient { clock: Arc::new(clock.clone()), ..Ambient::system() },
+    );
     let look = async || {
         let (name, value) = (domain("_acme-challenge.a.fleet.test"), "1".parse().unwrap());
         all.look(&domain("fleet.test"), &name, &value).await.unwrap().to_string()
@@ -148,8 +152,7 @@ async fn a_server_whose_address_is_not_known_has_a_verdict() {
     .await;
     let servers = Servers::found_by(resolver).at_port(server.port());
     let options = LookOptions { ways: Ways::Udp, ..LookOptions::default() };
-    let clock = Arc::new(fleetcert_ambient::SystemClock);
-    let all = AuthoritativeVisibility::new(servers, options, clock, Arc::new(SystemEntropy));
+    let all = AuthoritativeVisibility::new(servers, options, Ambient::system());
     let sighting =
         all.look(&domain("fleet.test"), &domain("a.fleet.test"), &"1".parse().unwrap()).await.unwrap();
     let expected = format!("ns.down.test: its addresses cannot be looked up now, {server} udp: not there");

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetcert_ambient::{Clock, SystemClock, SystemEntropy};
+use fleetcert_ambient::{Ambient, Clock, SystemClock};
 use fleetcert_dns::challenge::{ChallengeOptions, ChallengeRecord, Challenges};
 use fleetcert_dns::conformance::{Subject, check};
 use fleetcert_dns::{
@@ -100,7 +100,7 @@ async fn a_challenge_behind_an_alias_is_published_seen_and_withdrawn() {
     let host =
         NameServerHost { name: domain("ns1.acme.test"), addresses: ["127.0.0.1".parse().unwrap()].into() };
     let settings = ZoneSettings::new(domain("acme.test"), [host]);
-    let server = NameServer::new([settings], Options::default(), Arc::new(SystemClock)).unwrap();
+    let server = NameServer::new([settings], Options::default(), Ambient::system()).unwrap();
     let listener = server.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let port = listener.local_addr().port();
     tokio::spawn(listener.serve(CancellationToken::new()));
@@ -109,18 +109,17 @@ async fn a_challenge_behind_an_alias_is_published_seen_and_withdrawn() {
     serve_at(beside, move |_, query| Some(fleet.authoritative(query, &["fleet.test"]))).await;
 
     let resolver = resolver().await;
-    let clock = Arc::new(SystemClock);
     let backend = FollowingBackend::new(server.clone(), finder(resolver), [domain("acme.test")]);
     let servers = Servers::found_by(resolver).at_port(port);
-    let seen =
-        AuthoritativeVisibility::new(servers, LookOptions::default(), clock.clone(), Arc::new(SystemEntropy));
-    let all = Challenges::new(Arc::new(backend), Arc::new(seen), clock.clone(), ChallengeOptions::default());
+    let seen = AuthoritativeVisibility::new(servers, LookOptions::default(), Ambient::system());
+    let options = ChallengeOptions::default();
+    let all = Challenges::new(Arc::new(backend), Arc::new(seen), Ambient::system(), options);
     let record = ChallengeRecord {
         zone: domain("fleet.test"),
         name: domain("_acme-challenge.alias.fleet.test"),
         value: "1".parse().unwrap(),
         owner: "order 1".parse().unwrap(),
-        expires: clock.now() + Duration::from_secs(60),
+        expires: SystemClock.now() + Duration::from_secs(60),
     };
     let published = all.publish(vec![record]).await.unwrap();
     let sightings = published.wait_until_visible().await.unwrap();

@@ -8,7 +8,7 @@ use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::post;
-use fleetcert_ambient::{SystemClock, SystemEntropy};
+use fleetcert_ambient::Ambient;
 use fleetcert_dns_lookup::{
     Asker, LookupErrorKind, QueryType, Rcode, Resolver, ResolverError, Resolvers, Transport,
 };
@@ -56,7 +56,7 @@ fn resolver(host: &str, address: SocketAddr, root: &str) -> Resolver {
 }
 
 async fn ask(resolvers: impl Into<Resolvers>) -> Result<usize, LookupErrorKind> {
-    let asker = Asker::new(Arc::new(SystemClock), Arc::new(SystemEntropy), Duration::from_secs(2));
+    let asker = Asker::new(Ambient::system(), Duration::from_secs(2));
     let name = domain("a.test");
     let answer = asker.resolve(&resolvers.into(), &name, QueryType::Txt).await;
     answer.map(|answer| answer.texts(&name).len()).map_err(|error| error.kind())

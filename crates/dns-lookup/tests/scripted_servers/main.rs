@@ -15,10 +15,9 @@ mod targets;
 mod tls;
 mod visibility;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use fleetcert_ambient::{SystemClock, SystemEntropy};
+use fleetcert_ambient::Ambient;
 use fleetcert_dns_lookup::{Asker, Finder, Resolvers};
 use fleetcert_names::DomainName;
 
@@ -27,7 +26,7 @@ fn domain(text: &str) -> DomainName {
 }
 
 fn asker() -> Asker {
-    Asker::new(Arc::new(SystemClock), Arc::new(SystemEntropy), Duration::from_secs(2))
+    Asker::new(Ambient::system(), Duration::from_secs(2))
 }
 
 fn finder(resolvers: impl Into<Resolvers>) -> Finder {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use fleetcert_ambient::{SystemClock, SystemEntropy};
+use fleetcert_ambient::Ambient;
 use fleetcert_dns_lookup::{
     Asker, LookupErrorKind, QueryType, Rcode, Resolver, ResolverError, Resolvers, Transport,
 };
@@ -19,7 +19,7 @@ fn knowing(query: &Message) -> Message {
 }
 
 fn hurried() -> Asker {
-    Asker::new(Arc::new(SystemClock), Arc::new(SystemEntropy), Duration::from_millis(600))
+    Asker::new(Ambient::system(), Duration::from_millis(600))
 }
 
 #[tokio::test]

@@ -1,8 +1,6 @@
 //! Where a challenge must be written.
 
-use std::sync::Arc;
-
-use fleetcert_ambient::{SystemClock, SystemEntropy};
+use fleetcert_ambient::Ambient;
 use fleetcert_dns::Visibility;
 use fleetcert_dns_lookup::{AuthoritativeVisibility, CaaSet, LookOptions, LookupErrorKind, Servers, Ways};
 use hickory_proto::rr::rdata::CNAME;
@@ -112,7 +110,7 @@ async fn a_look_follows_an_alias_to_the_servers_of_its_zone() {
     let server = serve(move |_, query| Some(zones.authoritative(query, &["fleet.test", "acme.test"]))).await;
     let servers = Servers::found_by(resolver).at_port(server.port());
     let options = LookOptions { ways: Ways::Udp, ..LookOptions::default() };
-    let all = AuthoritativeVisibility::new(servers, options, Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let all = AuthoritativeVisibility::new(servers, options, Ambient::system());
     let look = async |host: &str| {
         let name = domain(&format!("_acme-challenge.{host}.fleet.test"));
         all.look(&domain("fleet.test"), &name, &"1".parse().unwrap()).await.unwrap().to_string()
@@ -179,7 +177,7 @@ async fn servers_that_tell_of_foreign_aliases_or_of_one_after_another() {
     .await;
     let options = LookOptions { ways: Ways::Udp, ..LookOptions::default() };
     let servers = Servers::found_by(resolver).at_port(server.port());
-    let all = AuthoritativeVisibility::new(servers, options, Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let all = AuthoritativeVisibility::new(servers, options, Ambient::system());
     let look = async || {
         let name = domain("_acme-challenge.a.fleet.test");
         all.look(&domain("fleet.test"), &name, &"1".parse().unwrap()).await.unwrap().to_string()
@@ -215,7 +213,7 @@ async fn servers_that_all_tell_of_another_alias_are_followed_up_to_four() {
     }
     let options = LookOptions { ways: Ways::Udp, ..LookOptions::default() };
     let servers = Servers::found_by(resolver).at_port(first.port());
-    let all = AuthoritativeVisibility::new(servers, options, Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let all = AuthoritativeVisibility::new(servers, options, Ambient::system());
     let name = domain("_acme-challenge.a.fleet.test");
     let sighting = all.look(&domain("fleet.test"), &name, &"1".parse().unwrap()).await.unwrap();
     let text = sighting.to_string();

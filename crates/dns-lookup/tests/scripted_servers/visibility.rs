@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetcert_ambient::{SystemClock, SystemEntropy};
+use fleetcert_ambient::Ambient;
 use fleetcert_dns::{BackendErrorKind, Quorum, Sighting, Verdict, Visibility};
 use fleetcert_dns_lookup::{
     AuthoritativeVisibility, Families, LookOptions, Servers, Transport, WaitOptions, Ways,
@@ -37,7 +37,7 @@ fn with_text(query: &Message, value: &[u8]) -> Message {
 fn visibility(servers: Vec<SocketAddr>, ways: Ways) -> AuthoritativeVisibility {
     let options = LookOptions { ways, query_within: Duration::from_millis(300), ..LookOptions::default() };
     let servers = Servers::given(servers).unwrap();
-    AuthoritativeVisibility::new(servers, options, Arc::new(SystemClock), Arc::new(SystemEntropy))
+    AuthoritativeVisibility::new(servers, options, Ambient::system())
 }
 
 async fn look(visibility: &AuthoritativeVisibility) -> Sighting {
@@ -196,10 +196,10 @@ async fn an_address_to_which_no_way_leads_says_so() {
 
     let options = LookOptions { families: Families::V4, ways: Ways::Udp, ..LookOptions::default() };
     let servers = Servers::given([away.clone(), vec![right]].concat()).unwrap();
-    let v4 = AuthoritativeVisibility::new(servers, options, Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let v4 = AuthoritativeVisibility::new(servers, options, Ambient::system());
     assert_eq!(look(&v4).await.to_string(), format!("{right} udp: seen"));
     let servers = Servers::given(away).unwrap();
-    let none = AuthoritativeVisibility::new(servers, options, Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let none = AuthoritativeVisibility::new(servers, options, Ambient::system());
     let error = none.look(&domain("fleet.test"), &challenge(), &"1".parse().unwrap()).await.unwrap_err();
     assert_eq!(error.kind(), BackendErrorKind::Unavailable);
 }

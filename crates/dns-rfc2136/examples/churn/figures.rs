@@ -1,4 +1,4 @@
-//! What came of it all, as text and as JSON.
+//! The results of a run, as text and as JSON.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,7 +12,7 @@ pub(crate) struct Figures {
     pub(crate) outcome: Outcome,
     /// Update messages.
     pub(crate) messages: u64,
-    /// Values that are in the zone afterwards.
+    /// Values that remain in the zone.
     pub(crate) left: usize,
 }
 
@@ -21,7 +21,7 @@ impl Figures {
         self.outcome.failed == 0 && self.left == 0
     }
 
-    /// Additions and removals in a second that were made.
+    /// Returns the successful additions and removals per second.
     fn changes_per_second(&self) -> f64 {
         f64::from(self.outcome.made) / self.outcome.took.as_secs_f64().max(1e-9)
     }
@@ -31,7 +31,7 @@ impl Figures {
         f64::from(self.outcome.made) / self.messages.max(1) as f64
     }
 
-    /// How long so many of a hundred calls waited at the most, in milliseconds.
+    /// Returns the wait that `percent` of a hundred calls did not exceed, in milliseconds.
     fn percentile(&self, percent: usize) -> f64 {
         let mut waits: Vec<Duration> = self.outcome.waits.clone();
         waits.sort_unstable();
@@ -63,7 +63,7 @@ impl fmt::Display for Figures {
     }
 }
 
-/// To three digits behind the point.
+/// Rounds to three decimal places.
 fn round(figure: f64) -> f64 {
     (figure * 1000.0).round() / 1000.0
 }

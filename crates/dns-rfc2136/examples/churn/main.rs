@@ -1,10 +1,10 @@
-//! Adds many challenge values to a zone and removes them again, by many tasks at once, and says how fast that went.
+//! Adds many challenge values to a zone from many tasks at once, removes them again, and prints the rate.
 //!
 //! `cargo run --release -p fleetcert-dns-rfc2136 --example churn -- --server 127.0.0.1:53 --tsig-key-file tsig.key
 //! --zone fleet.test --changes 10000 --tasks 64`
 //!
-//! The values go through the zone writer; with `--one-per-message` each is a message of its own on a connection of
-//! its task's, as most tools do it. What an interrupted run leaves behind, the next one like it removes.
+//! The values go through the zone writer. With `--one-per-message`, each is a separate message on a connection of its
+//! task, as most tools do it. The next run with the same flags removes what an interrupted run left.
 
 #![allow(clippy::print_stdout, clippy::print_stderr)] // a program prints
 
@@ -26,35 +26,35 @@ use fleetcert_names::DomainName;
 use figures::Figures;
 use work::Work;
 
-/// Adds challenge values to a zone by RFC 2136, removes them again, and tells changes per second and waits.
+/// Adds challenge values to a zone by RFC 2136, removes them again, and prints changes per second and waits.
 #[derive(Debug, Parser)]
 struct Flags {
-    /// The zone's primary server.
+    /// Primary server of the zone.
     #[arg(long, value_name = "IP:PORT")]
     server: SocketAddr,
-    /// The TSIG key, in BIND's or Knot's form.
+    /// File with the TSIG key, in BIND's or Knot's form.
     #[arg(long, value_name = "FILE")]
     tsig_key_file: PathBuf,
-    /// The zone. Everything happens at `_acme-challenge.churn-NUMBER` in it.
+    /// Zone. All names are `_acme-challenge.churn-NUMBER` in it.
     #[arg(long, value_name = "NAME")]
     zone: DomainName,
-    /// So many values are added, and removed.
+    /// Number of values to add and remove.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     changes: u32,
-    /// So many tasks do it at the same time; each adds the values of an order, removes them, and goes on.
+    /// Number of concurrent tasks. Each adds the values of an order, removes them, and continues with the next.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     tasks: u32,
-    /// So many values of one name a task adds with one call, and then removes with one, as an order for a name and its
-    /// wildcard does with two.
+    /// Number of values per order. A task adds the values of one name in one call and removes them in another, as an
+    /// order for a name and its wildcard does with two.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=100))]
     values_per_call: u8,
-    /// Each change is a message of its own, and each task has a connection of its own.
+    /// Send each change as a separate message, on a connection per task.
     #[arg(long)]
     one_per_message: bool,
-    /// Updates go by UDP, where they fit.
+    /// Send updates over UDP if they fit.
     #[arg(long)]
     udp: bool,
-    /// The last line is a JSON object.
+    /// Print a JSON object as the last line.
     #[arg(long)]
     json: bool,
 }
@@ -97,7 +97,7 @@ async fn run(flags: &Flags) -> Result<Figures, String> {
         (vec![sender], vec![writer; flags.tasks as usize])
     };
     let work = Work::new(flags.zone.clone(), flags.changes, flags.at_once(), backends);
-    // Whether the server takes our changes at all is better known before ten thousand of them fail.
+    // One test change shows a wrong setup before ten thousand changes fail.
     work.try_one().await.map_err(|error| error.to_string())?;
 
     let sent = || senders.iter().map(|sender| sender.updates_sent()).sum::<u64>();

@@ -1,4 +1,4 @@
-//! Tasks that add values, remove them, and look what is left.
+//! Tasks that add values, remove them, and check what remains.
 
 use std::io::{IsTerminal, stderr};
 use std::pin::pin;
@@ -11,10 +11,10 @@ use fleetcert_dns::{BackendError, Change, DnsBackend, DnsBackendExt, Ttl, TxtVal
 use fleetcert_names::DomainName;
 use futures_util::future::{join_all, pending, select, try_join_all};
 
-/// Between two lines of progress.
-const SHOWN_EACH: Duration = Duration::from_millis(100);
+/// Interval between two lines of progress.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
-/// What is to be done, and by which tasks: one for each backend.
+/// The values, and the backends: one for each task.
 #[derive(Debug)]
 pub(crate) struct Work {
     zone: DomainName,
@@ -23,11 +23,11 @@ pub(crate) struct Work {
     backends: Vec<Arc<dyn DnsBackend>>,
 }
 
-/// What came of it.
+/// The outcome of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
     pub(crate) took: Duration,
-    /// How long each call waited that was answered.
+    /// Wait of each call that was answered.
     pub(crate) waits: Vec<Duration>,
     pub(crate) made: u32,
     pub(crate) failed: u32,
@@ -51,7 +51,7 @@ impl Work {
         Ok(())
     }
 
-    /// Lets every task do its share.
+    /// Runs every task to its end.
     pub(crate) async fn run(&self) -> Outcome {
         let done = Arc::new(AtomicU32::new(0));
         let began = SystemClock.now();
@@ -60,13 +60,13 @@ impl Work {
             .map(|(task, backend)| {
                 let orders = self.orders(task);
                 let lists = orders.iter().flat_map(|order| [self.additions(order), self.removals(order)]);
-                tokio::spawn(share(backend.clone(), self.zone.clone(), lists.collect(), done.clone()))
+                tokio::spawn(run_task(backend.clone(), self.zone.clone(), lists.collect(), done.clone()))
             })
             .collect();
         let mut all = Outcome::default();
         let work = async {
             for outcome in join_all(shares).await {
-                let outcome = outcome.expect("a share neither panics nor is aborted");
+                let outcome = outcome.expect("a task neither panics nor is aborted");
                 all.waits.extend(outcome.waits);
                 all.made += outcome.made;
                 all.failed += outcome.failed;
@@ -81,7 +81,7 @@ impl Work {
         all
     }
 
-    /// How many of the values the server still has.
+    /// Returns the number of values that the server still has.
     pub(crate) async fn left(&self) -> Result<usize, BackendError> {
         let tasks = (0u32..).zip(&self.backends).map(|(task, backend)| async move {
             let mut left = 0;
@@ -94,7 +94,7 @@ impl Work {
         Ok(try_join_all(tasks).await?.into_iter().sum())
     }
 
-    /// The values of one task, by orders.
+    /// Returns the values of one task, grouped by order.
     fn orders(&self, task: u32) -> Vec<Vec<u32>> {
         let numbers: Vec<u32> = (task..self.values).step_by(self.backends.len()).collect();
         numbers.chunks(self.at_once).map(<[u32]>::to_vec).collect()
@@ -112,21 +112,21 @@ impl Work {
         order.iter().map(|number| Change::RemoveTxt { name: name.clone(), value: value(*number) }).collect()
     }
 
-    /// All values of an order are at one name.
+    /// Returns the one name of an order's values.
     fn name(&self, order: &[u32]) -> DomainName {
         let first = order.first().copied().unwrap_or_default();
         let name = format!("_acme-challenge.churn-{first}.{}", self.zone);
-        name.parse().expect("a zone's name leaves room for two labels")
+        name.parse().expect("a zone's name leaves space for two labels")
     }
 }
 
-/// As long as a dns-01 value, and the same in the next run.
+/// Returns a value of the length of a dns-01 value, equal in each run.
 fn value(number: u32) -> TxtValue {
     format!("{number:_>43}").parse().expect("43 characters are a text")
 }
 
-/// One task: one call after the other.
-async fn share(
+/// Runs one task: one call after another.
+async fn run_task(
     backend: Arc<dyn DnsBackend>,
     zone: DomainName,
     lists: Vec<Vec<Change>>,
@@ -159,7 +159,7 @@ async fn show(done: &AtomicU32, of: u32) {
     }
     loop {
         eprint!("\r{:>8} of {of} changes", done.load(Relaxed));
-        SystemClock.sleep(SHOWN_EACH).await;
+        SystemClock.sleep(PROGRESS_INTERVAL).await;
     }
 }
 

@@ -1,4 +1,4 @@
-//! One call of the backend, from server to server until its deadline.
+//! One call of the backend, which tries the servers until its deadline.
 
 use std::error::Error;
 use std::sync::atomic::Ordering;
@@ -11,15 +11,15 @@ use futures_util::{FutureExt, StreamExt, stream};
 use hickory_proto::op::Message;
 
 use super::Rfc2136Backend;
-use crate::changes::{Known, to_read};
-use crate::course::{Course, Prospect, Step};
-use crate::primary::{Failed, Primary, Travel};
+use crate::changes::{KnownSets, to_read};
+use crate::course::{Course, NextStep, Prospect};
+use crate::primary::{Failed, Primary, Route};
 use crate::update::EncodedUpdate;
 
-/// How many sets are read at the same time before a change.
+/// Maximum concurrent reads before a change.
 const READS_AT_ONCE: usize = 32;
 
-/// One call of the backend, with its deadline and what its errors tell.
+/// One call of the backend, with its deadline and the context of its errors.
 #[derive(Clone, Copy)]
 pub(super) struct Call<'a> {
     pub(super) backend: &'a Rfc2136Backend,
@@ -28,7 +28,7 @@ pub(super) struct Call<'a> {
     pub(super) end: SystemTime,
 }
 
-/// What is asked of a server.
+/// The request to a server.
 #[derive(Clone, Copy)]
 enum Job<'a> {
     Update { update: &'a EncodedUpdate, repeatable: bool },
@@ -36,20 +36,20 @@ enum Job<'a> {
 }
 
 impl Call<'_> {
-    /// What the server has of what is to be changed, as far as it is worth reading. A set that the server does not
-    /// give is not known: the update then says why better than a query can.
-    pub(super) async fn known(&self, changes: &[&Change]) -> Result<Known, BackendError> {
+    /// Reads the sets that are worth reading before the changes. A set that cannot be read stays unknown: the update
+    /// then reports the failure better than a query can.
+    pub(super) async fn known(&self, changes: &[&Change]) -> Result<KnownSets, BackendError> {
         let sets = to_read(changes, self.backend.options.read_first);
         let queries: Vec<_> = sets
             .into_iter()
             .map(|(name, kind)| async move { (name, kind, self.query(name, kind).await) }.boxed())
             .collect();
         let mut answers = stream::iter(queries).buffer_unordered(READS_AT_ONCE);
-        let mut known = Known::default();
+        let mut known = KnownSets::default();
         while let Some((name, record_type, answer)) = answers.next().await {
             match answer {
                 Ok(answer) => known.learn(name, record_type, &answer),
-                // The call's time went into it.
+                // The reads have used the call's time.
                 Err(error) if error.kind() == BackendErrorKind::Unavailable => return Err(error),
                 Err(_) => {}
             }
@@ -70,11 +70,11 @@ impl Call<'_> {
         self.through(Job::Update { update, repeatable }).await.map(|_| ())
     }
 
-    /// Has it done by the first server that can, within the call's deadline.
+    /// Sends the request to the first server that can handle it, within the call's deadline.
     async fn through(&self, job: Job<'_>) -> Result<Option<Message>, BackendError> {
         let Rfc2136Backend { options, primaries, preferred, ambient } = self.backend;
         let mut course = Course::new(primaries.len(), preferred.load(Ordering::Relaxed));
-        let mut told: Option<BackendError> = None;
+        let mut reported: Option<BackendError> = None;
         let mut hope = false;
         for attempt in 1.. {
             let primary = &primaries[course.server()];
@@ -87,34 +87,34 @@ impl Call<'_> {
                 Err(failed) => failed,
             };
             let prospect = match job {
-                Job::Update { repeatable: false, .. } if failed.may_have_been_made() => Prospect::None,
+                Job::Update { repeatable: false, .. } if failed.may_have_taken_effect() => Prospect::None,
                 _ => failed.prospect(),
             };
             // An attempt that was cut short by the call's deadline says less than the one before it, and a server
-            // that is no primary says nothing about the one that is, and is down.
+            // that is not a primary says nothing about the primary that is down.
             let cut_short = failed.is_out_of_time() && left < options.exchange_within;
             let says_less = cut_short || (prospect == Prospect::Elsewhere && hope);
             hope |= matches!(prospect, Prospect::Later | Prospect::Reconnect);
-            if told.is_none() || !says_less {
+            if reported.is_none() || !says_less {
                 let error = failed.into_error(self.operation, self.zone);
-                told = Some(error.at_server(primary.address()).at_attempt(attempt));
+                reported = Some(error.at_server(primary.address()).at_attempt(attempt));
             }
             let wait = match course.after(prospect, ambient.random()) {
-                Step::Never => break,
-                Step::Now => Duration::ZERO,
-                Step::After(wait) => wait,
+                NextStep::Never => break,
+                NextStep::Now => Duration::ZERO,
+                NextStep::After(wait) => wait,
             };
             if ambient.now() + wait >= self.end {
                 break;
             }
-            if let Some(error) = &told {
-                tracing::debug!(%error, ?wait, next = %primaries[course.server()].address(), "trying again");
+            if let Some(error) = &reported {
+                tracing::debug!(%error, ?wait, next = %primaries[course.server()].address(), "retrying");
             }
             if !wait.is_zero() {
                 ambient.sleep(wait).await;
             }
         }
-        Err(told.expect("a loop that ends without success has failed at least once"))
+        Err(reported.expect("a loop without success has failed at least once"))
     }
 
     async fn attempt(
@@ -126,7 +126,7 @@ impl Call<'_> {
         let within = self.backend.options.exchange_within;
         match job {
             Job::Update { update, repeatable } => {
-                let travel = if repeatable { Travel::WithOthers } else { Travel::Alone };
+                let travel = if repeatable { Route::Shared } else { Route::Separate };
                 primary.update(update, travel, self.end, within).await.map(|()| None)
             }
             Job::Query { name, record_type } => {

@@ -1,4 +1,4 @@
-//! Why one try at one server failed.
+//! Failures of one attempt at one server.
 
 use std::time::SystemTime;
 
@@ -9,37 +9,37 @@ use fleetcert_names::DomainName;
 use crate::Refusal;
 use crate::course::Prospect;
 
-/// Why one try failed.
+/// The failure of one attempt.
 #[derive(Debug)]
 pub(crate) enum Failed {
     /// There is no reply.
     NoReply(ExchangeError),
-    /// The reply says no, or is not believed.
+    /// The reply is a refusal, or is not trusted.
     Refused(Refusal),
-    /// The server finds that our clock is apart from its own.
+    /// The server reports that our clock differs from its own.
     BadTime {
-        /// Its time.
+        /// Server's time.
         server_time: SystemTime,
     },
-    /// So many updates wait for the server that ours had no turn in time.
-    NoTurn,
-    /// There is no room for the signature.
+    /// No slot became free in time, because too many updates wait for the server.
+    NoSlot,
+    /// There is no space for the signature.
     TooLong,
 }
 
 impl Failed {
-    /// What it says about trying again.
+    /// Returns the consequence for retries.
     pub(crate) fn prospect(&self) -> Prospect {
         match self {
             Self::NoReply(error) => Prospect::of_exchange(error.kind()),
             Self::Refused(refusal) => Prospect::of_refusal(*refusal),
             Self::BadTime { .. } | Self::TooLong => Prospect::None,
-            Self::NoTurn => Prospect::Later,
+            Self::NoSlot => Prospect::Later,
         }
     }
 
-    /// Whether it may come of sending more than the server bears.
-    pub(super) fn is_too_much(&self) -> bool {
+    /// Returns whether too many updates in flight may be the cause.
+    pub(super) fn may_be_overload(&self) -> bool {
         match self {
             Self::NoReply(error) => error.kind() == ExchangeErrorKind::TimedOut,
             Self::Refused(refusal) => *refusal == Refusal::ServFail,
@@ -47,7 +47,7 @@ impl Failed {
         }
     }
 
-    /// Whether the server has said something. A connection that is lost says nothing about what the server bears.
+    /// Returns whether the server has answered. A lost connection says nothing about its capacity.
     pub(super) fn is_reply(&self) -> bool {
         matches!(self, Self::Refused(_) | Self::BadTime { .. })
     }
@@ -55,13 +55,13 @@ impl Failed {
     pub(crate) fn is_out_of_time(&self) -> bool {
         match self {
             Self::NoReply(error) => error.kind() == ExchangeErrorKind::TimedOut,
-            Self::NoTurn => true,
+            Self::NoSlot => true,
             _ => false,
         }
     }
 
-    /// Whether the server may have made the update all the same.
-    pub(crate) fn may_have_been_made(&self) -> bool {
+    /// Returns whether the server may have made the update.
+    pub(crate) fn may_have_taken_effect(&self) -> bool {
         match self {
             Self::NoReply(error) => matches!(
                 error.kind(),
@@ -77,7 +77,7 @@ impl Failed {
                 | Refusal::Malformed
                 | Refusal::Other(_),
             ) => true,
-            Self::Refused(_) | Self::BadTime { .. } | Self::NoTurn | Self::TooLong => false,
+            Self::Refused(_) | Self::BadTime { .. } | Self::NoSlot | Self::TooLong => false,
         }
     }
 
@@ -98,14 +98,14 @@ impl Failed {
                 }
             }
             Self::BadTime { .. } => {
-                BackendError::new(BackendErrorKind::Unauthenticated, operation, zone, "the clocks are apart")
+                BackendError::new(BackendErrorKind::Unauthenticated, operation, zone, "the clocks differ")
             }
-            Self::NoTurn => {
-                let why = "so many messages wait for the server that this one had no turn in time";
+            Self::NoSlot => {
+                let why = "timed out waiting for a slot: too many messages are in flight at the server";
                 BackendError::new(BackendErrorKind::Unavailable, operation, zone, why)
             }
             Self::TooLong => {
-                let why = "the update has no room for its signature";
+                let why = "the update has no space for its signature";
                 BackendError::new(BackendErrorKind::InvalidInput, operation, zone, why)
             }
         }

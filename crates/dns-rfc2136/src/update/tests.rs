@@ -16,9 +16,9 @@ fn additions(count: usize, octets: usize) -> Vec<Change> {
     (0..count).map(addition).collect()
 }
 
-/// The updates as a server decodes them.
-fn sent(changes: &[Change], cuts: &ForeignCuts) -> Vec<Message> {
-    let all = updates(&zone(), &changes.iter().collect::<Vec<_>>(), cuts).unwrap();
+/// Returns the updates as a server decodes them.
+fn sent(changes: &[Change], strings: &ForeignStrings) -> Vec<Message> {
+    let all = updates(&zone(), &changes.iter().collect::<Vec<_>>(), strings).unwrap();
     all.iter().map(|update| message::decode(&update.with_id(1)).unwrap()).collect()
 }
 
@@ -27,9 +27,9 @@ fn counts(updates: &[Message]) -> Vec<usize> {
 }
 
 #[test]
-fn what_fits_is_one_message() {
-    let cuts = ForeignCuts::new();
-    assert_eq!(counts(&sent(&additions(100, 43), &cuts)), [100]);
+fn changes_that_fit_are_one_message() {
+    let strings = ForeignStrings::new();
+    assert_eq!(counts(&sent(&additions(100, 43), &strings)), [100]);
     let devices: Vec<Change> = (0..100)
         .map(|number| Change::SetAddresses {
             name: format!("bcdfghjkmnpqrstvw{number}.devices.fleet.test").parse().unwrap(),
@@ -37,14 +37,14 @@ fn what_fits_is_one_message() {
             ttl: Ttl::ADDRESS,
         })
         .collect();
-    assert_eq!(counts(&sent(&devices, &cuts)), [600]);
+    assert_eq!(counts(&sent(&devices, &strings)), [600]);
 }
 
 #[test]
-fn what_does_not_fit_is_several_in_the_same_order() {
+fn changes_that_do_not_fit_are_several_messages_in_order() {
     let changes = additions(100, 1024);
-    let all = sent(&changes, &ForeignCuts::new());
-    // As many as fit into the first, and the rest into the second.
+    let all = sent(&changes, &ForeignStrings::new());
+    // As many as fit go into the first message, and the rest into the second.
     assert_eq!(counts(&all), [61, 39]);
     let owners: Vec<_> =
         all.iter().flat_map(|message| &message.authorities).map(|record| record.name.clone()).collect();
@@ -60,7 +60,7 @@ fn addresses_are_replaced_within_one_message() {
         addresses: Addresses::new(["fd00::4".parse().unwrap(), [10, 1, 1, 4].into()]).unwrap(),
         ttl: Ttl::ADDRESS,
     };
-    let all = sent(&[change], &ForeignCuts::new());
+    let all = sent(&[change], &ForeignStrings::new());
     let records = &all[0].authorities;
     let seen: Vec<_> =
         records.iter().map(|record| (record.dns_class, record.record_type(), record.ttl)).collect();
@@ -76,12 +76,12 @@ fn addresses_are_replaced_within_one_message() {
 }
 
 #[test]
-fn a_text_is_removed_in_every_cut_that_the_server_has() {
+fn text_is_removed_in_all_strings_of_the_server() {
     let owner: DomainName = "a.fleet.test".parse().unwrap();
     let value: TxtValue = "abc".parse().unwrap();
     let cut = TXT::from_bytes(vec![b"a", b"bc"]);
-    let cuts = [((owner.clone(), value.clone()), vec![cut.clone()])].into();
-    let all = sent(&[Change::RemoveTxt { name: owner, value }], &cuts);
+    let strings = [((owner.clone(), value.clone()), vec![cut.clone()])].into();
+    let all = sent(&[Change::RemoveTxt { name: owner, value }], &strings);
     let records = &all[0].authorities;
     assert_eq!(records.len(), 2);
     assert!(records.iter().all(|record| record.dns_class == DNSClass::NONE && record.ttl == 0));
@@ -89,20 +89,20 @@ fn a_text_is_removed_in_every_cut_that_the_server_has() {
 }
 
 #[test]
-fn what_fits_into_no_message_is_an_error() {
+fn change_that_fits_into_no_message_is_an_error() {
     let owner: DomainName = "a.fleet.test".parse().unwrap();
     let value: TxtValue = "abc".parse().unwrap();
     let cut = TXT::from_bytes(vec![&[b'a'; 255][..]; 3]);
-    let cuts = [((owner.clone(), value.clone()), vec![cut; 100])].into();
+    let strings = [((owner.clone(), value.clone()), vec![cut; 100])].into();
     let removal = Change::RemoveTxt { name: owner, value };
-    assert_eq!(updates(&zone(), &[&removal], &cuts).unwrap_err(), EncodeError);
+    assert_eq!(updates(&zone(), &[&removal], &strings).unwrap_err(), EncodeError);
     let addition = &additions(1, 43)[0];
-    assert_eq!(updates(&zone(), &[addition, &removal], &cuts).unwrap_err(), EncodeError);
+    assert_eq!(updates(&zone(), &[addition, &removal], &strings).unwrap_err(), EncodeError);
 }
 
-/// RFC 2136 section 2.4: class, type, whether there is data, and always a time to live of zero.
+/// RFC 2136 section 2.4: class, type, whether there is data, and always a TTL of zero.
 #[test]
-fn the_five_prerequisites_as_the_rfc_writes_them() {
+fn prerequisites_are_encoded_as_in_the_rfc() {
     use fleetcert_dns::RecordType as Type;
     let name: DomainName = "a.fleet.test".parse().unwrap();
     let values = [RecordData::A([10, 1, 1, 4].into()), RecordData::A([10, 1, 1, 5].into())].into();
@@ -113,7 +113,7 @@ fn the_five_prerequisites_as_the_rfc_writes_them() {
         Prerequisite::NameInUse { name: name.clone() },
         Prerequisite::NameNotInUse { name },
     ];
-    let update = conditional_update(&zone(), &all, &[], &ForeignCuts::new()).unwrap();
+    let update = conditional_update(&zone(), &all, &[], &ForeignStrings::new()).unwrap();
     let message = message::decode(&update.with_id(1)).unwrap();
     let seen: Vec<_> = message
         .answers

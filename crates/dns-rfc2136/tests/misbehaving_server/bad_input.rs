@@ -1,4 +1,4 @@
-//! Everything that is set up wrong has an error of its own that says what to do, and none shows the secret.
+//! Each mistake in the setup has a distinct error with advice, and no error shows the secret.
 
 use parking_lot::Mutex;
 use std::collections::HashSet;
@@ -23,14 +23,14 @@ use tracing_subscriber::fmt::MakeWriter;
 use crate::script::{nobody, response, serve, signed_at, skewed};
 use crate::tls_front::{over_tls, tls_front};
 
-/// No octet of it looks like one of another key here.
+/// No part of it resembles another key of these tests.
 const SECRET: &[u8; 32] = b"the secret that nobody may see !";
 
 fn key_of(name: &str, algorithm: TsigAlgorithm, secret: &[u8]) -> TsigKey {
     TsigKey::new(name.parse().unwrap(), algorithm, secret).unwrap()
 }
 
-/// Our own name server with the zone `fleet.test`, where the key `ddns` may change texts below `devices.fleet.test`.
+/// Our name server with the zone `fleet.test`, where the key `ddns` may change texts below `devices.fleet.test`.
 async fn name_server(clock: Arc<dyn Clock>) -> SocketAddr {
     let name = "ns1.fleet.test".parse().unwrap();
     let host = NameServerHost { name, addresses: ["127.0.0.1".parse().unwrap()].into() };
@@ -38,7 +38,8 @@ async fn name_server(clock: Arc<dyn Clock>) -> SocketAddr {
     let key = key_of("ddns", TsigAlgorithm::HmacSha256, SECRET);
     let subtree = "devices.fleet.test".parse().unwrap();
     let grants = vec![UpdateGrant { key, subtree, types: [RecordType::Txt].into() }];
-    let server = NameServer::new([zone], Options { grants, ..Options::default() }, clock).unwrap();
+    let ambient = Ambient { clock, ..Ambient::system() };
+    let server = NameServer::new([zone], Options { grants, ..Options::default() }, ambient).unwrap();
     let listener = server.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.local_addr();
     tokio::spawn(listener.serve(CancellationToken::new()));
@@ -83,7 +84,7 @@ async fn apply(backend: &Rfc2136Backend, zone: &str, name: &str) -> Result<(), B
 }
 
 /// A UDP server that answers from another port than it is asked at.
-async fn from_another_port() -> SocketAddr {
+async fn reply_from_another_port() -> SocketAddr {
     let (asked, other) =
         (UdpSocket::bind("127.0.0.1:0").await.unwrap(), UdpSocket::bind("127.0.0.1:0").await.unwrap());
     let address = asked.local_addr().unwrap();
@@ -190,7 +191,7 @@ async fn every_error() -> Vec<(&'static str, BackendError, Kind, &'static str)> 
         ),
         (
             "a reply from another port",
-            fault(Attempt { transport: Transport::Udp, ..at(from_another_port().await) }).await,
+            fault(Attempt { transport: Transport::Udp, ..at(reply_from_another_port().await) }).await,
             Kind::Unavailable,
             "answers came from another address",
         ),
@@ -239,7 +240,7 @@ impl<'a> MakeWriter<'a> for Log {
 }
 
 #[tokio::test]
-async fn each_has_its_own_error_that_says_what_to_do_and_none_shows_the_secret() {
+async fn each_mistake_has_a_distinct_error_without_the_secret() {
     let log = Log::default();
     let subscriber =
         tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
@@ -278,7 +279,7 @@ async fn each_has_its_own_error_that_says_what_to_do_and_none_shows_the_secret()
 }
 
 #[tokio::test]
-async fn ten_minutes_apart_is_made_good_at_the_second_try() {
+async fn clock_skew_of_ten_minutes_is_corrected_at_the_second_attempt() {
     let (server, seen) = skewed(600).await;
     let key = crate::script::key();
     Attempt { key, ..Attempt::at(server) }.make().await.unwrap();

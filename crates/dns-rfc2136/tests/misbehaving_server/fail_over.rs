@@ -1,4 +1,4 @@
-//! Several servers: who is tried, who is kept, and what is not asked of the next.
+//! Several servers: which one is tried, which one is kept, and which failures are final.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::script::{
     Seen, backend_of, key, nobody, refusal, response, serve, serve_seen, signed, skewed, success, update,
 };
 
-const LONG: Duration = Duration::from_secs(10);
+const TEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 async fn saying(code: ResponseCode) -> (SocketAddr, Seen) {
     serve_seen(Arc::new(move |request: &[u8]| vec![signed(request, &response(request, code, |_| {}))])).await
@@ -33,13 +33,13 @@ async fn hanging_up() -> (SocketAddr, Seen) {
 }
 
 #[tokio::test]
-async fn the_next_does_what_one_cannot_and_is_kept() {
+async fn next_server_takes_over_and_is_kept() {
     let unable = saying(ResponseCode::ServFail).await;
     let no_primary = saying(ResponseCode::NotAuth).await;
     let down = (nobody(), Seen::default());
     for (first, tried) in [down, silent().await, hanging_up().await, unable, no_primary] {
         let (second, seen) = good().await;
-        let backend = backend_of(&[first, second], LONG);
+        let backend = backend_of(&[first, second], TEST_TIMEOUT);
         update(&backend).await.unwrap();
         assert_eq!(seen.requests(), 1);
         let tries = tried.requests();
@@ -50,14 +50,14 @@ async fn the_next_does_what_one_cannot_and_is_kept() {
 }
 
 #[tokio::test]
-async fn what_one_refuses_is_not_asked_of_the_next() {
+async fn refusal_is_not_retried_at_the_next_server() {
     for (code, kind) in [
         (ResponseCode::Refused, BackendErrorKind::Refused),
         (ResponseCode::FormErr, BackendErrorKind::InvalidInput),
         (ResponseCode::NXRRSet, BackendErrorKind::Conflict),
     ] {
         let ((first, asked), (second, not_asked)) = (saying(code).await, good().await);
-        let error = update(&backend_of(&[first, second], LONG)).await.unwrap_err();
+        let error = update(&backend_of(&[first, second], TEST_TIMEOUT)).await.unwrap_err();
         assert_eq!((error.kind(), error.attempt()), (kind, 1));
         assert_eq!(error.server(), Some(first.to_string().as_str()));
         assert_eq!((asked.requests(), not_asked.requests()), (1, 0));
@@ -65,28 +65,28 @@ async fn what_one_refuses_is_not_asked_of_the_next() {
 }
 
 #[tokio::test]
-async fn where_no_server_is_a_primary_nobody_waits() {
+async fn call_without_a_primary_fails_without_a_delay() {
     let ((first, one), (second, two)) =
         (saying(ResponseCode::NotAuth).await, saying(ResponseCode::NotAuth).await);
-    let error = update(&backend_of(&[first, second], LONG)).await.unwrap_err();
+    let error = update(&backend_of(&[first, second], TEST_TIMEOUT)).await.unwrap_err();
     assert_eq!((refusal(&error), error.kind()), (Some(Refusal::NotAuth), BackendErrorKind::NotInZone));
     assert_eq!((one.requests(), two.requests()), (1, 1));
     assert_eq!((error.attempt(), error.server()), (2, Some(second.to_string().as_str())));
 }
 
 #[tokio::test]
-async fn each_server_has_its_own_clock_and_gets_a_signature_of_its_own() {
+async fn clock_skew_is_kept_per_server() {
     let ((first, one), (second, two)) = (skewed(7200).await, skewed(-7200).await);
-    let backend = backend_of(&[first, second], LONG);
+    let backend = backend_of(&[first, second], TEST_TIMEOUT);
     update(&backend).await.unwrap();
-    // The first server is lost; the second is met for the first time.
-    let both = backend_of(&[nobody(), second], LONG);
+    // The first server is lost; the second is used for the first time.
+    let both = backend_of(&[nobody(), second], TEST_TIMEOUT);
     update(&both).await.unwrap();
     assert_eq!((one.requests(), two.requests()), (2, 2));
 }
 
 #[tokio::test]
-async fn when_all_are_down_the_error_says_where_and_how_often() {
+async fn error_has_server_and_attempt_if_all_are_down() {
     let (first, second) = (nobody(), nobody());
     let error = update(&backend_of(&[first, second], Duration::from_millis(200))).await.unwrap_err();
     assert_eq!(error.kind(), BackendErrorKind::Unavailable);
@@ -97,9 +97,9 @@ async fn when_all_are_down_the_error_says_where_and_how_often() {
     assert!(text.contains("attempt") && text.contains("not reachable"), "{text}");
 }
 
-/// That a secondary is no primary must not be taken for the zone's end while the primary is down.
+/// A secondary that is not a primary must not hide that the primary is down.
 #[tokio::test]
-async fn a_primary_that_is_down_counts_more_than_a_secondary_that_is_none() {
+async fn error_of_the_primary_wins_over_that_of_a_secondary() {
     let secondary = saying(ResponseCode::NotAuth).await.0;
     let down = nobody();
     for servers in [[down, secondary], [secondary, down]] {
@@ -110,7 +110,7 @@ async fn a_primary_that_is_down_counts_more_than_a_secondary_that_is_none() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_down_is_told_when_it_is_to_be_read_first() {
+async fn unreachable_server_is_reported_when_reading_first() {
     let options = Rfc2136Options {
         call_within: Duration::from_millis(200),
         read_first: ReadFirst::Everything,
@@ -124,7 +124,7 @@ async fn a_server_that_is_down_is_told_when_it_is_to_be_read_first() {
 }
 
 #[tokio::test]
-async fn reading_goes_to_the_next_as_well() {
+async fn reads_also_fail_over() {
     let answer = |octets: &[u8]| {
         let request = message::decode(octets).unwrap();
         assert_eq!(request.metadata.op_code, OpCode::Query);
@@ -134,5 +134,5 @@ async fn reading_goes_to_the_next_as_well() {
     };
     let servers = [nobody(), serve(Arc::new(answer)).await];
     let (zone, name) = ("fleet.test".parse().unwrap(), "a.fleet.test".parse().unwrap());
-    assert_eq!(backend_of(&servers, LONG).read(&zone, &name, RecordType::Txt).await.unwrap(), None);
+    assert_eq!(backend_of(&servers, TEST_TIMEOUT).read(&zone, &name, RecordType::Txt).await.unwrap(), None);
 }

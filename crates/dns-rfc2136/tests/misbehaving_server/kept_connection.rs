@@ -1,4 +1,4 @@
-//! One connection for many calls: lost, made anew, and shared with callers that leave.
+//! One connection for many calls: lost, reopened, and shared with dropped callers.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use tokio::net::TcpListener;
 
 use crate::script::{Answer, Seen, backend_of, serve_seen, serve_tcp, success, update};
 
-const LONG: Duration = Duration::from_secs(10);
+const TEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[tokio::test]
 async fn many_calls_share_one_connection() {
     let (server, seen) = serve_seen(Arc::new(|request: &[u8]| vec![success(request)])).await;
-    let backend = backend_of(&[server], LONG);
+    let backend = backend_of(&[server], TEST_TIMEOUT);
     for made in join_all((0..200).map(|_| update(&backend))).await {
         made.unwrap();
     }
@@ -28,15 +28,15 @@ async fn many_calls_share_one_connection() {
 }
 
 #[tokio::test]
-async fn a_server_that_closes_after_some_messages_loses_none() {
+async fn closed_connections_lose_no_update() {
     let count = AtomicUsize::new(0);
-    // Every fifth request is not answered, and the connection is closed on all that follow it.
+    // Every fifth request is not answered, and the connection is closed on all later ones.
     let answer = move |request: &[u8]| {
         let fifth = count.fetch_add(1, SeqCst) % 5 == 4;
         vec![if fifth { vec![] } else { success(request) }]
     };
     let (server, seen) = serve_seen(Arc::new(answer)).await;
-    let backend = backend_of(&[server], LONG);
+    let backend = backend_of(&[server], TEST_TIMEOUT);
     for made in join_all((0..40).map(|_| update(&backend))).await {
         made.unwrap();
     }
@@ -44,12 +44,12 @@ async fn a_server_that_closes_after_some_messages_loses_none() {
 }
 
 #[tokio::test]
-async fn a_restart_is_waited_for() {
+async fn call_survives_a_restart_of_the_server() {
     let answer: Arc<Answer> = Arc::new(|request: &[u8]| vec![success(request)]);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let before = tokio::spawn(serve_tcp(listener, answer.clone(), Seen::default()));
-    let backend = Arc::new(backend_of(&[address], LONG));
+    let backend = Arc::new(backend_of(&[address], TEST_TIMEOUT));
     update(&backend).await.unwrap();
 
     before.abort();
@@ -71,9 +71,9 @@ async fn a_restart_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_dropped_leaves_the_connection_to_the_others() {
+async fn dropped_call_leaves_the_connection_to_others() {
     let (server, seen) = serve_seen(Arc::new(|request: &[u8]| vec![success(request)])).await;
-    let backend = backend_of(&[server], LONG);
+    let backend = backend_of(&[server], TEST_TIMEOUT);
     // Polled until the message is sent, and dropped before its reply is read.
     let mut leaving = Box::pin(update(&backend));
     while seen.requests() == 0 {
@@ -92,9 +92,9 @@ async fn a_call_that_is_dropped_leaves_the_connection_to_the_others() {
 }
 
 #[tokio::test]
-async fn an_update_with_prerequisites_is_not_sent_again_when_its_fate_is_unknown() {
+async fn update_with_prerequisites_and_unknown_fate_is_not_repeated() {
     let (server, seen) = serve_seen(Arc::new(|_: &[u8]| vec![vec![]])).await;
-    let backend = backend_of(&[server, server], LONG);
+    let backend = backend_of(&[server, server], TEST_TIMEOUT);
     let name: fleetcert_names::DomainName = "a.fleet.test".parse().unwrap();
     let zone = "fleet.test".parse().unwrap();
     let change = Change::AddTxt { name: name.clone(), value: "1".parse().unwrap(), ttl: Ttl::CHALLENGE };
@@ -105,13 +105,13 @@ async fn an_update_with_prerequisites_is_not_sent_again_when_its_fate_is_unknown
 
 /// A program may make a runtime for each call.
 #[test]
-fn a_backend_outlives_its_runtime() {
+fn backend_outlives_its_runtime() {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let servers = runtime();
     let (server, seen) = servers.block_on(serve_seen(Arc::new(|request: &[u8]| vec![success(request)])));
     let (end, is_over) = tokio::sync::oneshot::channel::<()>();
     let ended = std::thread::spawn(move || servers.block_on(is_over));
-    let backend: Rfc2136Backend = backend_of(&[server], LONG);
+    let backend: Rfc2136Backend = backend_of(&[server], TEST_TIMEOUT);
     for _ in 0..2 {
         runtime().block_on(update(&backend)).unwrap();
     }

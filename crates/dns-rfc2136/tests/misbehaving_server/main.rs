@@ -1,4 +1,4 @@
-//! RFC 8945 section 5.3 and RFC 2136 section 3.8: servers that lie, fail, vanish and come back.
+//! RFC 8945 section 5.3 and RFC 2136 section 3.8: servers that forge, fail, disappear and return.
 
 // What the tests share may fail as loudly as they do.
 #![allow(clippy::unwrap_used, clippy::panic)]

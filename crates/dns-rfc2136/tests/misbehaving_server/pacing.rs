@@ -1,4 +1,4 @@
-//! Servers that answer SERVFAIL to more than they bear.
+//! Servers that answer overload with SERVFAIL.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -14,10 +14,10 @@ use tokio::net::TcpListener;
 
 use crate::script::{backend_of, key, refusal, response, serve, serve_seen, signed, success, update};
 
-const LONG: Duration = Duration::from_secs(20);
+const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 
 #[tokio::test]
-async fn what_the_server_cannot_now_is_sent_again() {
+async fn update_is_repeated_after_servfail() {
     let count = AtomicUsize::new(0);
     let answer = move |request: &[u8]| {
         if count.fetch_add(1, SeqCst) < 3 {
@@ -26,12 +26,12 @@ async fn what_the_server_cannot_now_is_sent_again() {
         vec![success(request)]
     };
     let (server, seen) = serve_seen(Arc::new(answer)).await;
-    update(&backend_of(&[server], LONG)).await.unwrap();
+    update(&backend_of(&[server], TEST_TIMEOUT)).await.unwrap();
     assert_eq!(seen.requests(), 4);
 }
 
 #[tokio::test]
-async fn the_deadline_of_the_call_ends_it() {
+async fn call_ends_at_its_deadline() {
     let answer = |request: &[u8]| vec![signed(request, &response(request, ResponseCode::ServFail, |_| {}))];
     let server = serve(Arc::new(answer)).await;
     let error = update(&backend_of(&[server], Duration::from_millis(200))).await.unwrap_err();
@@ -39,9 +39,9 @@ async fn the_deadline_of_the_call_ends_it() {
     assert!((2..20).contains(&error.attempt()), "{error}");
 }
 
-/// The second call has its turn when the first has given up.
+/// The second call gets its slot when the first one has timed out.
 #[tokio::test]
-async fn the_wait_for_its_turn_is_part_of_a_calls_time() {
+async fn wait_for_a_slot_counts_towards_the_deadline() {
     let server = serve(Arc::new(|_: &[u8]| vec![])).await;
     let options = Rfc2136Options {
         max_in_flight: 1,
@@ -54,14 +54,14 @@ async fn the_wait_for_its_turn_is_part_of_a_calls_time() {
     tokio::select! {
         biased;
         (first, second) = both => assert!(first.is_err() && second.is_err()),
-        // Half of the time that a second exchange would take beyond the call's.
-        () = tokio::time::sleep(Duration::from_millis(2200)) => panic!("a call goes on after its time"),
+        // Half of the time that a second exchange would take beyond the call's deadline.
+        () = tokio::time::sleep(Duration::from_millis(2200)) => panic!("a call continues after its deadline"),
     }
 }
 
-/// Of all that comes within two milliseconds, the server bears three.
+/// The server handles three updates within two milliseconds.
 #[tokio::test]
-async fn a_burst_is_brought_down_to_what_the_server_bears() {
+async fn burst_is_reduced_to_the_capacity_of_the_server() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = listener.local_addr().unwrap();
     let (made, refused) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -88,17 +88,17 @@ async fn a_burst_is_brought_down_to_what_the_server_bears() {
             }
         }
     });
-    let backend = backend_of(&[server], LONG);
+    let backend = backend_of(&[server], TEST_TIMEOUT);
     for update in join_all((0..200).map(|_| update(&backend))).await {
         update.unwrap();
     }
     assert_eq!(made.load(SeqCst), 200);
-    // Without the window, 200 waiting calls would be refused many times each.
+    // Without the window, each of the 200 waiting calls would be refused many times.
     assert!(refused.load(SeqCst) < 150, "{} refused", refused.load(SeqCst));
 }
 
 #[tokio::test]
-async fn a_server_that_loses_connections_gets_no_more_at_a_time_for_that() {
+async fn lost_connections_do_not_grow_the_window() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = listener.local_addr().unwrap();
     let burst = Arc::new(AtomicUsize::new(0));
@@ -110,7 +110,7 @@ async fn a_server_that_loses_connections_gets_no_more_at_a_time_for_that() {
         }
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut waiting = Vec::new();
-        // Until the client waits for us.
+        // Until the client waits for the server.
         let quiet = Duration::from_millis(200);
         while let Ok(more) = tokio::time::timeout(quiet, frame::read(&mut stream)).await {
             waiting.push(more.unwrap().unwrap());
@@ -123,7 +123,7 @@ async fn a_server_that_loses_connections_gets_no_more_at_a_time_for_that() {
             frame::write(&mut stream, &success(&request)).await.unwrap();
         }
     });
-    let backend = backend_of(&[server], LONG);
+    let backend = backend_of(&[server], TEST_TIMEOUT);
     for update in join_all((0..200).map(|_| update(&backend))).await {
         update.unwrap();
     }

@@ -1,4 +1,4 @@
-//! Whatever a server or a forger answers, only a signed success is a success, and every refusal has its type.
+//! Replies of servers and forgers: only a signed success is a success, and every refusal has its type.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -21,7 +21,7 @@ use crate::script::{
 const BOTH: [Transport; 2] = [Transport::Tcp, Transport::Udp];
 
 #[tokio::test]
-async fn a_signed_success_is_a_success_with_or_without_the_zone() {
+async fn signed_success_is_accepted_with_or_without_the_zone() {
     for transport in BOTH {
         let server = serve(Arc::new(|request: &[u8]| vec![success(request)])).await;
         update(&backend(server, transport)).await.unwrap();
@@ -34,15 +34,15 @@ async fn a_signed_success_is_a_success_with_or_without_the_zone() {
 }
 
 #[tokio::test]
-async fn what_is_not_the_servers_own_is_not_believed() {
-    type Lie = fn(&[u8]) -> Vec<u8>;
-    let lies: [(&str, Lie, Refusal); 8] = [
+async fn forged_replies_are_rejected() {
+    type Forgery = fn(&[u8]) -> Vec<u8>;
+    let lies: [(&str, Forgery, Refusal); 8] = [
         ("not signed", |request| response(request, ResponseCode::NoError, |_| {}), Refusal::Unsigned),
         (
-            "one bit of the code is wrong",
+            "one bit of the MAC is wrong",
             |request| {
                 let mut reply = success(request);
-                // The code stands before id, error and the length of the other data.
+                // The MAC precedes id, error and the length of the other data.
                 let last_of_code = reply.len() - 7;
                 reply[last_of_code] ^= 1;
                 reply
@@ -50,7 +50,7 @@ async fn what_is_not_the_servers_own_is_not_believed() {
             Refusal::Forged,
         ),
         (
-            "REFUSED was made a success on the way",
+            "REFUSED was changed to a success in transit",
             |request| {
                 let mut reply = signed(request, &response(request, ResponseCode::Refused, |_| {}));
                 reply[3] &= 0xf0;
@@ -59,7 +59,7 @@ async fn what_is_not_the_servers_own_is_not_believed() {
             Refusal::Forged,
         ),
         (
-            "the answer to another request",
+            "the reply to another request",
             |request| {
                 let other = tsig::sign_request(
                     &response(request, ResponseCode::NoError, |other| {
@@ -87,12 +87,12 @@ async fn what_is_not_the_servers_own_is_not_believed() {
             Refusal::Forged,
         ),
         (
-            "BADTIME without a code",
+            "BADTIME without a MAC",
             |request| {
                 let hour_ahead = SystemClock.now() + Duration::from_secs(3600);
                 let reply = response(request, ResponseCode::NotAuth, |_| {});
                 let mut reply = signed_at(request, &reply, &key(), hour_ahead);
-                // Other data of six octets, its length, error, id, and then the code.
+                // Other data of six octets, preceded by its length, the error, the id, and the MAC.
                 let code = reply.len() - 12 - 32..reply.len() - 12;
                 reply[code].fill(0);
                 reply
@@ -100,7 +100,7 @@ async fn what_is_not_the_servers_own_is_not_believed() {
             Refusal::Forged,
         ),
         (
-            "a reply of last hour",
+            "a reply from an hour ago",
             |request| {
                 let (key, response) = (key(), response(request, ResponseCode::NoError, |_| {}));
                 let Ok(Checked::Signed(verified)) = tsig::verify_request(request, [&key], SystemClock.now())
@@ -131,9 +131,9 @@ async fn what_is_not_the_servers_own_is_not_believed() {
 }
 
 #[tokio::test]
-async fn what_answers_another_question_is_no_answer() {
-    type Lie = fn(&[u8]) -> Vec<u8>;
-    let changed: [(&str, Lie); 7] = [
+async fn replies_to_other_questions_are_ignored() {
+    type Forgery = fn(&[u8]) -> Vec<u8>;
+    let changed: [(&str, Forgery); 7] = [
         ("another id", |request| {
             signed(request, &response(request, ResponseCode::NoError, |reply| reply.metadata.id ^= 1))
         }),
@@ -161,7 +161,7 @@ async fn what_answers_another_question_is_no_answer() {
             )
         }),
         ("the request itself", |request| request.to_vec()),
-        ("no message", |_| b"HTTP/1.1 200 OK".to_vec()),
+        ("not a message", |_| b"HTTP/1.1 200 OK".to_vec()),
         ("one octet", |_| vec![0]),
     ];
     for transport in BOTH {
@@ -173,7 +173,7 @@ async fn what_answers_another_question_is_no_answer() {
 }
 
 #[tokio::test]
-async fn silence_and_broken_connections_are_no_answer() {
+async fn silence_and_broken_connections_are_unavailable() {
     for transport in BOTH {
         let error = update(&backend(serve(Arc::new(|_: &[u8]| vec![])).await, transport)).await.unwrap_err();
         assert_eq!(error.kind(), BackendErrorKind::Unavailable);
@@ -187,7 +187,7 @@ async fn silence_and_broken_connections_are_no_answer() {
 }
 
 #[tokio::test]
-async fn forged_datagrams_before_the_answer_are_passed_over() {
+async fn forged_datagrams_before_the_reply_are_ignored() {
     let answer = |request: &[u8]| {
         let forged = response(request, ResponseCode::NoError, |reply| reply.metadata.id ^= 1);
         vec![forged, b"noise".to_vec(), success(request)]
@@ -196,7 +196,7 @@ async fn forged_datagrams_before_the_answer_are_passed_over() {
 }
 
 #[tokio::test]
-async fn every_refusal_has_its_type() {
+async fn each_response_code_has_its_refusal() {
     for (code, expected, kind) in [
         (ResponseCode::Refused, Refusal::Refused, BackendErrorKind::Refused),
         (ResponseCode::NotAuth, Refusal::NotAuth, BackendErrorKind::NotInZone),
@@ -218,7 +218,7 @@ async fn every_refusal_has_its_type() {
 }
 
 #[tokio::test]
-async fn wrong_keys_are_told_apart() {
+async fn wrong_key_and_wrong_secret_are_distinguished() {
     let refused_for = |key: TsigKey| {
         move |request: &[u8]| {
             signed_at(request, &response(request, ResponseCode::NotAuth, |_| {}), &key, SystemClock.now())
@@ -232,7 +232,7 @@ async fn wrong_keys_are_told_apart() {
 }
 
 #[tokio::test]
-async fn a_clock_that_is_apart_is_learned_once() {
+async fn clock_skew_is_learned_once() {
     for (ahead, transport) in
         [(3600, Transport::Tcp), (-40_000, Transport::Tcp), (86_400 * 400, Transport::Udp)]
     {
@@ -246,7 +246,7 @@ async fn a_clock_that_is_apart_is_learned_once() {
 }
 
 #[tokio::test]
-async fn a_clock_that_cannot_be_followed_is_told() {
+async fn unstable_clock_is_reported() {
     let requests = AtomicUsize::new(0);
     let answer = move |request: &[u8]| {
         let hours = 1 + requests.fetch_add(1, SeqCst) as u64;
@@ -260,7 +260,7 @@ async fn a_clock_that_cannot_be_followed_is_told() {
 }
 
 #[tokio::test]
-async fn a_text_is_removed_in_the_strings_that_the_server_has() {
+async fn text_is_removed_in_the_strings_of_the_server() {
     let removed = Arc::new(AtomicUsize::new(0));
     let counted = removed.clone();
     let answer = move |octets: &[u8]| {
@@ -285,9 +285,9 @@ async fn a_text_is_removed_in_the_strings_that_the_server_has() {
     assert_eq!(removed.load(SeqCst), 3, "as one string, as `ab` and `c`, and with an empty string before it");
 }
 
-/// A zone without records: removals and empty sets of addresses change nothing there.
+/// A zone without records: removals and empty address sets change nothing there.
 #[tokio::test]
-async fn what_would_change_nothing_is_not_sent_when_everything_is_read() {
+async fn changes_without_effect_are_not_sent_when_reading_first() {
     let (updates, queries) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let counted = (updates.clone(), queries.clone());
     let answer = move |octets: &[u8]| {
@@ -315,7 +315,7 @@ async fn what_would_change_nothing_is_not_sent_when_everything_is_read() {
     reading.apply(&zone, &[removal("1"), addition]).await.unwrap();
     assert_eq!((updates.load(SeqCst), queries.load(SeqCst)), (1, 4));
 
-    // By default the server is to see that nothing changes.
+    // By default, the server finds that nothing changes.
     let options = Rfc2136Options::new(server, key());
     let trusting = Rfc2136Backend::new(options, Ambient::system());
     trusting.apply(&zone, &[removal("1"), removal("2"), nothing]).await.unwrap();
@@ -323,7 +323,7 @@ async fn what_would_change_nothing_is_not_sent_when_everything_is_read() {
 }
 
 #[tokio::test]
-async fn secrets_are_not_shown() {
+async fn debug_shows_no_secret() {
     let options = Rfc2136Options::new("127.0.0.1:53".parse().unwrap(), key_of("ddns", b"SECRETSECRETSECRET"));
     let backend = Rfc2136Backend::new(options.clone(), Ambient::system());
     let shown = format!("{options:?} {backend:?}");

@@ -1,4 +1,4 @@
-//! Servers that answer as the test says.
+//! Servers with scripted answers.
 
 use std::error::Error;
 use std::io::ErrorKind;
@@ -16,10 +16,10 @@ use hickory_proto::op::{Message, OpCode, ResponseCode};
 use tokio::net::{TcpListener, TcpSocket, UdpSocket};
 use tokio::task::JoinSet;
 
-/// What a server answers to a request: nothing, or some datagrams (over TCP the first; an empty one hangs up).
+/// Answers of a server to a request: none, or some datagrams (over TCP only the first; an empty one closes).
 pub(crate) type Answer = dyn Fn(&[u8]) -> Vec<Vec<u8>> + Send + Sync;
 
-/// What a server has seen.
+/// Counts of what a server has seen.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Seen {
     connections: Arc<AtomicUsize>,
@@ -44,12 +44,12 @@ pub(crate) fn key() -> TsigKey {
     key_of("ddns", &[7; 32])
 }
 
-/// A server that answers every message by `answer`. It lives as long as the test's runtime.
+/// Starts a server that answers every message by `answer`. It lives as long as the test's runtime.
 pub(crate) async fn serve(answer: Arc<Answer>) -> SocketAddr {
     serve_seen(answer).await.0
 }
 
-/// As [`serve`], and what it sees.
+/// As [`serve`], and returns what the server sees.
 pub(crate) async fn serve_seen(answer: Arc<Answer>) -> (SocketAddr, Seen) {
     let (tcp, udp) = loop {
         let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -79,14 +79,14 @@ pub(crate) async fn serve_seen(answer: Arc<Answer>) -> (SocketAddr, Seen) {
 }
 
 pub(crate) async fn serve_tcp(listener: TcpListener, answer: Arc<Answer>, seen: Seen) {
-    // Dropped with this future, and so do the connections end.
+    // Dropping this future ends the connections too.
     let mut connections = JoinSet::new();
     loop {
         let (mut stream, _) = listener.accept().await.unwrap();
         seen.connections.fetch_add(1, SeqCst);
         let answer = answer.clone();
         connections.spawn(async move {
-            // A client hangs up on what does not fit.
+            // A client closes the connection on a reply that does not match.
             while let Ok(Some(request)) = frame::read(&mut stream).await {
                 match answer(&request).first() {
                     Some(reply) if reply.is_empty() => return,
@@ -104,7 +104,7 @@ pub(crate) fn backend(server: SocketAddr, transport: Transport) -> Rfc2136Backen
     let options = Rfc2136Options {
         transport,
         exchange_within,
-        // Time for what is sent again, and not for much of it.
+        // Enough time for one retry, but not for many.
         call_within: Duration::from_millis(400),
         read_first: ReadFirst::Everything,
         ..Rfc2136Options::new(server, key())
@@ -112,7 +112,7 @@ pub(crate) fn backend(server: SocketAddr, transport: Transport) -> Rfc2136Backen
     Rfc2136Backend::new(options, Ambient::system())
 }
 
-/// A backend of several servers that has `call_within` for a call.
+/// Returns a backend of several servers with the time limit `call_within`.
 pub(crate) fn backend_of(servers: &[SocketAddr], call_within: Duration) -> Rfc2136Backend {
     let servers = Servers::new(servers.iter().copied().map(Into::into)).unwrap();
     let exchange_within = Duration::from_secs(1).min(call_within);
@@ -121,7 +121,7 @@ pub(crate) fn backend_of(servers: &[SocketAddr], call_within: Duration) -> Rfc21
     Rfc2136Backend::new(options, Ambient::system())
 }
 
-/// An address where nobody listens, and that no server of another test can get.
+/// Returns an address without a listener, which no server of another test can get.
 pub(crate) fn nobody() -> SocketAddr {
     let held = TcpSocket::new_v4().unwrap();
     held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -134,7 +134,7 @@ pub(crate) async fn update(backend: &Rfc2136Backend) -> Result<(), BackendError>
     backend.apply(&"fleet.test".parse().unwrap(), &[change]).await
 }
 
-/// The error of an update to a server that answers so.
+/// Returns the error of an update to a server with these answers.
 pub(crate) async fn error_of(
     answer: impl Fn(&[u8]) -> Vec<u8> + Send + Sync + 'static,
     transport: Transport,
@@ -147,7 +147,7 @@ pub(crate) fn refusal(error: &BackendError) -> Option<Refusal> {
     error.source().and_then(|source| source.downcast_ref()).copied()
 }
 
-/// An unsigned response with this code, changed by `change`.
+/// Returns an unsigned response with this code, changed by `change`.
 pub(crate) fn response(request: &[u8], code: ResponseCode, change: impl FnOnce(&mut Message)) -> Vec<u8> {
     let request = message::decode(request).unwrap();
     let mut response = Message::response(request.metadata.id, OpCode::Update);
@@ -173,7 +173,7 @@ pub(crate) fn success(request: &[u8]) -> Vec<u8> {
     signed(request, &response(request, ResponseCode::NoError, |_| {}))
 }
 
-/// A server whose clock is `ahead` of ours, and what it sees.
+/// Starts a server whose clock is `ahead` of ours, and returns what it sees.
 pub(crate) async fn skewed(ahead: i64) -> (SocketAddr, Seen) {
     let answer = move |request: &[u8]| {
         let by = Duration::from_secs(ahead.unsigned_abs());

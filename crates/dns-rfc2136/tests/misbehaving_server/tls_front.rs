@@ -1,4 +1,4 @@
-//! TLS in front of a server, and what that changes.
+//! TLS in front of a server.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::script::{key, serve_seen, success, update};
 
-/// TLS with a certificate for `ns1.example.net` in front of `server`, and the root that it comes from, as PEM.
+/// Starts TLS with a certificate for `ns1.example.net` in front of `server`. Returns the root as PEM.
 pub(crate) async fn tls_front(server: SocketAddr) -> (SocketAddr, String) {
     let mut params = CertificateParams::new([]).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -48,11 +48,11 @@ pub(crate) async fn tls_front(server: SocketAddr) -> (SocketAddr, String) {
     (address, root.pem())
 }
 
-/// A backend that speaks TLS and expects this name.
+/// Returns a backend that uses TLS and expects this name.
 pub(crate) fn over_tls(address: SocketAddr, name: &str, root: &str) -> Rfc2136Backend {
     let tls = Some(Tls::trusting_pem(name, root.as_bytes()).unwrap());
     let options = Rfc2136Options {
-        // It does not count where there is TLS.
+        // Ignored with TLS.
         transport: Transport::Udp,
         call_within: Duration::from_secs(5),
         ..Rfc2136Options::for_servers(Server { address, tls }, key())
@@ -61,7 +61,7 @@ pub(crate) fn over_tls(address: SocketAddr, name: &str, root: &str) -> Rfc2136Ba
 }
 
 #[tokio::test]
-async fn updates_go_over_one_kept_tls_connection() {
+async fn updates_share_one_tls_connection() {
     let (server, seen) = serve_seen(Arc::new(|request: &[u8]| vec![success(request)])).await;
     let (front, root) = tls_front(server).await;
     let backend = over_tls(front, "ns1.example.net", &root);
@@ -69,14 +69,14 @@ async fn updates_go_over_one_kept_tls_connection() {
         made.unwrap();
     }
     assert_eq!((seen.connections(), seen.requests()), (1, 50));
-    // With prerequisites it has a connection of its own, over TLS as well.
+    // With prerequisites it has a separate connection, also over TLS.
     let (zone, name) = ("fleet.test".parse().unwrap(), "a.fleet.test".parse().unwrap());
     backend.apply_if(&zone, &[Prerequisite::NameInUse { name }], &[]).await.unwrap();
     assert_eq!((seen.connections(), seen.requests()), (2, 51));
 }
 
 #[tokio::test]
-async fn nothing_is_sent_to_a_server_that_cannot_prove_its_name() {
+async fn nothing_is_sent_to_a_server_without_a_valid_certificate() {
     let (server, seen) = serve_seen(Arc::new(|request: &[u8]| vec![success(request)])).await;
     let (front, root) = tls_front(server).await;
     let error = update(&over_tls(front, "ns2.example.net", &root)).await.unwrap_err();

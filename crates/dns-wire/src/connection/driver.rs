@@ -1,4 +1,4 @@
-//! What moves the octets.
+//! The driver of a connection: moves octets between socket and callers.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -15,32 +15,32 @@ use super::in_flight::InFlight;
 use crate::exchange::Failure;
 use crate::frame;
 
-/// As many octets are written at once if that many wait.
-const WRITE_AT_ONCE: usize = 64 * 1024;
+/// Maximum octets of one write.
+const MAX_WRITE: usize = 64 * 1024;
 
-/// Writes the messages of a [`Connection`](super::Connection) and reads its replies, as long as somebody polls it.
-/// Dropped, it ends the connection, and every caller is told.
+/// Writes the messages of a [`Connection`](super::Connection) and reads its replies while it is polled. Dropping it
+/// ends the connection and fails every caller.
 #[must_use = "nothing is sent unless it is polled: spawn it"]
 pub struct Driver {
     work: Pin<Box<dyn Future<Output = Failure> + Send>>,
     in_flight: Arc<InFlight>,
 }
 
-/// What leads from the handles to the driver.
-pub(super) struct Lines {
+/// The channels between the handles and the driver.
+pub(super) struct DriverChannels {
     pub(super) messages: mpsc::Receiver<Vec<u8>>,
     pub(super) end_of_life: oneshot::Receiver<Infallible>,
     pub(super) in_flight: Arc<InFlight>,
 }
 
 impl Driver {
-    pub(super) fn new(stream: impl AsyncRead + AsyncWrite + Send + 'static, lines: Lines) -> Self {
-        let Lines { messages, end_of_life, in_flight } = lines;
+    pub(super) fn new(stream: impl AsyncRead + AsyncWrite + Send + 'static, lines: DriverChannels) -> Self {
+        let DriverChannels { messages, end_of_life, in_flight } = lines;
         let (reading, writing) = tokio::io::split(stream);
         let work = {
             let in_flight = in_flight.clone();
             async move {
-                // Both at the same time: a server that waits for us to read must not keep us from it by writing.
+                // Both at the same time: a server that waits for us to read must not block our writing.
                 tokio::select! {
                     failure = read_all(reading, &in_flight) => failure,
                     failure = write_all(writing, messages) => failure,
@@ -67,7 +67,7 @@ impl Drop for Driver {
 }
 
 async fn read_all(reading: impl AsyncRead + Unpin, in_flight: &InFlight) -> Failure {
-    let mut reading = BufReader::with_capacity(WRITE_AT_ONCE, reading);
+    let mut reading = BufReader::with_capacity(MAX_WRITE, reading);
     loop {
         match frame::read(&mut reading).await {
             Ok(Some(reply)) => {
@@ -83,7 +83,7 @@ async fn read_all(reading: impl AsyncRead + Unpin, in_flight: &InFlight) -> Fail
 
 async fn write_all(mut writing: impl AsyncWrite + Unpin, mut messages: mpsc::Receiver<Vec<u8>>) -> Failure {
     while let Some(mut octets) = messages.recv().await {
-        while octets.len() < WRITE_AT_ONCE
+        while octets.len() < MAX_WRITE
             && let Ok(more) = messages.try_recv()
         {
             octets.extend(more);

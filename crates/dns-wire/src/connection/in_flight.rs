@@ -1,4 +1,4 @@
-//! Who waits for which reply.
+//! The messages in flight and their callers.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
@@ -11,32 +11,32 @@ use crate::asked::Asked;
 use crate::exchange::Failure;
 use crate::{ExchangeErrorKind, MessageIds};
 
-/// The messages of one connection that are under way, by their ids.
+/// The messages of one connection that are in flight, by id.
 #[derive(Debug)]
 pub(super) struct InFlight {
     room: Arc<Semaphore>,
-    table: Mutex<Table>,
+    table: Mutex<ReplyTable>,
 }
 
 #[derive(Debug, Default)]
-struct Table {
-    /// `None`: the id is reserved and its message is not sent yet.
-    by_id: HashMap<u16, Option<Waiting>>,
-    /// Callers who did not wait for their replies, since the last one came.
+struct ReplyTable {
+    /// Messages by id; `None` for a reserved id whose message is not sent yet.
+    by_id: HashMap<u16, Option<WaitingReply>>,
+    /// Callers since the last reply that stopped waiting.
     given_up: u32,
     ended: bool,
 }
 
-/// A message that was sent. It keeps its place until its reply is there, whether or not its caller still is.
+/// A message that was sent. It keeps its slot until its reply arrives, even if its caller is dropped.
 #[derive(Debug)]
-pub(super) struct Waiting {
+pub(super) struct WaitingReply {
     pub(super) asked: Asked,
     pub(super) to_caller: oneshot::Sender<Result<Vec<u8>, Failure>>,
     pub(super) _room: OwnedSemaphorePermit,
 }
 
-/// So many callers in a row who give up.
-const DEAD_AFTER: u32 = 16;
+/// Maximum callers in a row that stop waiting before the connection counts as dead.
+const MAX_DROPPED_CALLERS: u32 = 16;
 
 impl InFlight {
     pub(super) fn new(room: usize) -> Self {
@@ -55,13 +55,13 @@ impl InFlight {
         self.room.close();
     }
 
-    /// An id that nobody has; `None` after the end.
+    /// Reserves a free id. Returns `None` after the end.
     pub(super) fn reserve(&self, ids: &MessageIds) -> Option<u16> {
         let mut table = self.lock();
         if table.ended {
             return None;
         }
-        // At most one id in 64 is taken, and each comes once in a while, so this ends soon.
+        // At most one id in 64 is in use, and `ids` visits every id, so this ends soon.
         let mut id = ids.next();
         while table.by_id.contains_key(&id) {
             id = ids.next();
@@ -74,8 +74,8 @@ impl InFlight {
         self.lock().by_id.remove(&id);
     }
 
-    /// Whether the reply can still come.
-    pub(super) fn expect_reply(&self, waiting: Waiting) -> bool {
+    /// Registers a sent message. Returns whether its reply can still come.
+    pub(super) fn expect_reply(&self, waiting: WaitingReply) -> bool {
         let mut table = self.lock();
         if table.ended {
             return false;
@@ -84,18 +84,18 @@ impl InFlight {
         true
     }
 
-    /// A caller waits no longer. After many, and no reply between, nothing may be at the other end.
+    /// Notes that a caller stopped waiting. After many without a reply in between, the connection may be dead.
     pub(super) fn given_up(&self) {
         let mut table = self.lock();
         table.given_up = table.given_up.saturating_add(1);
-        let is_dead = table.given_up >= DEAD_AFTER;
+        let is_dead = table.given_up >= MAX_DROPPED_CALLERS;
         drop(table);
         if is_dead {
             self.retire();
         }
     }
 
-    /// Gives the reply to the caller that waits for it.
+    /// Delivers the reply to its caller.
     pub(super) fn deliver(&self, reply: Vec<u8>) -> Result<(), Failure> {
         let foreign = || Failure::from(ExchangeErrorKind::ForeignReply);
         let id = reply.first_chunk().copied().map(u16::from_be_bytes).ok_or_else(foreign)?;
@@ -106,10 +106,10 @@ impl InFlight {
             {
                 let waiting = entry.remove();
                 table.given_up = 0;
-                // Nobody is woken while the lock is held: what that does is not known here.
+                // Wake no task while the lock is held: a waker may run arbitrary code.
                 drop(table);
                 if let Some(waiting) = waiting {
-                    // A caller that is gone does not want it.
+                    // A dropped caller does not need the reply.
                     let _ = waiting.to_caller.send(Ok(reply));
                 }
                 Ok(())
@@ -118,7 +118,7 @@ impl InFlight {
         }
     }
 
-    /// No reply will come any more.
+    /// Fails all callers: no reply will come any more.
     pub(super) fn end(&self, failure: &Failure) {
         self.room.close();
         let mut table = self.lock();
@@ -130,7 +130,7 @@ impl InFlight {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Table> {
+    fn lock(&self) -> MutexGuard<'_, ReplyTable> {
         self.table.lock()
     }
 }

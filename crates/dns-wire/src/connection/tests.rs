@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use super::*;
 use crate::{frame, message};
 
-const LONG: Duration = Duration::from_secs(10);
+const TEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 async fn serve<F: Future<Output = ()> + Send + 'static>(
     serve: impl FnOnce(TcpStream) -> F + Send + 'static,
@@ -20,7 +20,7 @@ async fn serve<F: Future<Output = ()> + Send + 'static>(
 }
 
 async fn open(server: SocketAddr, max_in_flight: usize) -> Connection {
-    let opened = Connection::open(server, None, max_in_flight, LONG, &SystemClock).await;
+    let opened = Connection::open(server, None, max_in_flight, TEST_TIMEOUT, &SystemClock).await;
     let (connection, driver) = opened.unwrap();
     tokio::spawn(driver);
     connection
@@ -30,11 +30,11 @@ fn ids() -> MessageIds {
     MessageIds::new(&SystemEntropy)
 }
 
-/// Asks for the name with this number, and gives the number in the answer.
+/// Sends a query for the name with this number, and returns the number in the answer.
 async fn ask(connection: &Connection, number: usize) -> Result<usize, ExchangeErrorKind> {
     let slot = connection.slot(&ids()).await.ok_or(ExchangeErrorKind::Unreachable)?;
     let query = question(slot.id(), number);
-    let reply = slot.exchange(&query, LONG, &SystemClock).await.map_err(|error| error.kind())?;
+    let reply = slot.exchange(&query, TEST_TIMEOUT, &SystemClock).await.map_err(|error| error.kind())?;
     Ok(number_in(&reply))
 }
 
@@ -53,7 +53,7 @@ fn reply_to(request: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn replies_in_any_order_find_their_callers() {
+async fn replies_in_any_order_reach_their_callers() {
     let server = serve(async |mut stream| {
         for _ in 0..10 {
             let mut requests = Vec::new();
@@ -76,7 +76,7 @@ async fn replies_in_any_order_find_their_callers() {
 }
 
 #[tokio::test]
-async fn no_more_are_under_way_than_allowed() {
+async fn messages_in_flight_are_limited() {
     let most = Arc::new(AtomicUsize::new(0));
     let seen = most.clone();
     let server = serve(async move |mut stream| {
@@ -107,7 +107,7 @@ async fn no_more_are_under_way_than_allowed() {
 }
 
 #[tokio::test]
-async fn a_caller_that_leaves_disturbs_nobody_and_its_reply_goes_to_nobody() {
+async fn dropped_caller_does_not_affect_others_and_its_reply_is_discarded() {
     let (go, wait) = oneshot::channel::<()>();
     let server = serve(async move |mut stream| {
         let left = frame::read(&mut stream).await.unwrap().unwrap();
@@ -125,26 +125,26 @@ async fn a_caller_that_leaves_disturbs_nobody_and_its_reply_goes_to_nobody() {
         let connection = connection.clone();
         async move { ask(&connection, 1).await }
     });
-    while connection.line.in_flight.room().available_permits() > 1 {
+    while connection.state.in_flight.room().available_permits() > 1 {
         tokio::task::yield_now().await;
     }
     let stays = tokio::spawn({
         let connection = connection.clone();
         async move { ask(&connection, 2).await }
     });
-    while connection.line.in_flight.room().available_permits() > 0 {
+    while connection.state.in_flight.room().available_permits() > 0 {
         tokio::task::yield_now().await;
     }
     leaves.abort();
     assert!(leaves.await.unwrap_err().is_cancelled());
-    assert_eq!(connection.line.in_flight.room().available_permits(), 0, "the place is the reply's");
+    assert_eq!(connection.state.in_flight.room().available_permits(), 0, "the slot belongs to the reply");
     go.send(()).unwrap();
     assert_eq!(stays.await.unwrap(), Ok(2));
     assert_eq!(ask(&connection, 3).await, Ok(3));
 }
 
 #[tokio::test]
-async fn a_slot_that_is_not_used_gives_its_place_back() {
+async fn unused_slot_is_freed() {
     let server = serve(async |mut stream| {
         let request = frame::read(&mut stream).await.unwrap().unwrap();
         frame::write(&mut stream, &reply_to(&request)).await.unwrap();
@@ -156,7 +156,7 @@ async fn a_slot_that_is_not_used_gives_its_place_back() {
 }
 
 #[tokio::test]
-async fn ids_under_way_are_not_given_again() {
+async fn ids_in_flight_are_not_reused() {
     let server = serve(async |stream| {
         std::future::pending::<()>().await;
         drop(stream);
@@ -164,21 +164,21 @@ async fn ids_under_way_are_not_given_again() {
     .await;
     let connection = open(server, 2).await;
     let first = connection.slot(&MessageIds::new(&SeededEntropy::new(1))).await.unwrap();
-    // The same order, so the same id comes first, and is taken.
+    // The same order, so the same id comes first, but is in use.
     let second = connection.slot(&MessageIds::new(&SeededEntropy::new(1))).await.unwrap();
     assert_ne!(first.id(), second.id());
 }
 
 #[tokio::test]
-async fn an_answer_that_fits_to_nothing_ends_the_connection() {
-    type Lie = fn(&[u8]) -> Vec<u8>;
-    let lies: [(&str, Lie); 4] = [
-        ("another id", |request| {
+async fn reply_without_a_request_ends_the_connection() {
+    type Forgery = fn(&[u8]) -> Vec<u8>;
+    let lies: [(&str, Forgery); 4] = [
+        ("different id", |request| {
             let mut reply = reply_to(request);
             reply[0] ^= 1;
             reply
         }),
-        ("another question", |request| {
+        ("different question", |request| {
             let id = u16::from_be_bytes([request[0], request[1]]);
             reply_to(&question(id, 1000))
         }),
@@ -203,7 +203,7 @@ async fn an_answer_that_fits_to_nothing_ends_the_connection() {
 }
 
 #[tokio::test]
-async fn an_answer_before_its_question_was_sent_is_foreign() {
+async fn reply_before_its_request_is_foreign() {
     let server = serve(async |mut stream| {
         for id in 0..=u16::MAX {
             if frame::write(&mut stream, &reply_to(&question(id, 1))).await.is_err() {
@@ -217,7 +217,7 @@ async fn an_answer_before_its_question_was_sent_is_foreign() {
 }
 
 #[tokio::test]
-async fn a_server_that_closes_is_told_to_all() {
+async fn closed_connection_fails_all_callers() {
     let server = serve(async |mut stream| {
         let first = frame::read(&mut stream).await.unwrap().unwrap();
         frame::read(&mut stream).await.unwrap().unwrap();
@@ -233,7 +233,7 @@ async fn a_server_that_closes_is_told_to_all() {
 }
 
 #[tokio::test]
-async fn after_silence_no_more_is_sent_and_others_may_still_be_answered() {
+async fn after_a_timeout_no_more_is_sent_but_others_are_answered() {
     let (go, wait) = oneshot::channel::<()>();
     let server = serve(async move |mut stream| {
         frame::read(&mut stream).await.unwrap().unwrap();
@@ -258,7 +258,7 @@ async fn after_silence_no_more_is_sent_and_others_may_still_be_answered() {
 }
 
 #[tokio::test]
-async fn the_socket_is_closed_when_the_last_handle_and_caller_are_gone() {
+async fn socket_is_closed_after_the_last_handle_and_caller() {
     let (closed, is_closed) = oneshot::channel();
     let server = serve(async |mut stream| {
         let request = frame::read(&mut stream).await.unwrap().unwrap();
@@ -271,22 +271,22 @@ async fn the_socket_is_closed_when_the_last_handle_and_caller_are_gone() {
     let slot = connection.slot(&ids()).await.unwrap();
     drop(connection);
     let query = question(slot.id(), 1);
-    slot.exchange(&query, LONG, &SystemClock).await.unwrap();
+    slot.exchange(&query, TEST_TIMEOUT, &SystemClock).await.unwrap();
     is_closed.await.unwrap();
 }
 
 #[tokio::test]
-async fn a_driver_that_is_dropped_tells_its_callers() {
+async fn dropped_driver_fails_its_callers() {
     let server = serve(async |stream| {
         std::future::pending::<()>().await;
         drop(stream);
     })
     .await;
-    let opened = Connection::open(server, None, 8, LONG, &SystemClock).await;
+    let opened = Connection::open(server, None, 8, TEST_TIMEOUT, &SystemClock).await;
     let (connection, driver) = opened.unwrap();
     let driver = tokio::spawn(driver);
     let end = async {
-        while connection.line.in_flight.room().available_permits() == 8 {
+        while connection.state.in_flight.room().available_permits() == 8 {
             tokio::task::yield_now().await;
         }
         driver.abort();
@@ -296,7 +296,7 @@ async fn a_driver_that_is_dropped_tells_its_callers() {
 }
 
 #[tokio::test]
-async fn what_is_not_the_slots_message_is_not_sent() {
+async fn message_with_another_id_than_its_slot_is_not_sent() {
     let server = serve(async |mut stream| {
         assert!(frame::read(&mut stream).await.unwrap().is_none());
     })
@@ -304,18 +304,18 @@ async fn what_is_not_the_slots_message_is_not_sent() {
     let connection = open(server, 1).await;
     for wrong in [Vec::new(), b"junk".to_vec(), vec![0; 70_000]] {
         let slot = connection.slot(&ids()).await.unwrap();
-        let error = slot.exchange(&wrong, LONG, &SystemClock).await.unwrap_err();
+        let error = slot.exchange(&wrong, TEST_TIMEOUT, &SystemClock).await.unwrap_err();
         assert_eq!(error.kind(), ExchangeErrorKind::InvalidInput);
     }
     let slot = connection.slot(&ids()).await.unwrap();
     let other_id = question(slot.id() ^ 1, 1);
-    let error = slot.exchange(&other_id, LONG, &SystemClock).await.unwrap_err();
+    let error = slot.exchange(&other_id, TEST_TIMEOUT, &SystemClock).await.unwrap_err();
     assert_eq!(error.kind(), ExchangeErrorKind::InvalidInput);
 }
 
 #[tokio::test]
-async fn a_connection_on_which_many_give_up_takes_no_more() {
-    // It answers the questions about names above a hundred.
+async fn connection_with_many_dropped_callers_accepts_no_more() {
+    // The server answers only queries for names above a hundred.
     let server = serve(async |mut stream| {
         while let Ok(Some(request)) = frame::read(&mut stream).await {
             if number_in(&request) > 100 {
@@ -328,10 +328,10 @@ async fn a_connection_on_which_many_give_up_takes_no_more() {
     let give_up = async |number| {
         let slot = connection.slot(&ids()).await.unwrap();
         let query = question(slot.id(), number);
-        let asked = slot.exchange(&query, LONG, &SystemClock);
+        let asked = slot.exchange(&query, TEST_TIMEOUT, &SystemClock);
         tokio::select! {
             biased;
-            _ = asked => panic!("nobody answers that"),
+            _ = asked => panic!("this query has no answer"),
             () = tokio::task::yield_now() => {}
         }
     };
@@ -342,7 +342,7 @@ async fn a_connection_on_which_many_give_up_takes_no_more() {
     for number in 15..30 {
         give_up(number).await;
     }
-    assert!(connection.is_open(), "a reply came between");
+    assert!(connection.is_open(), "a reply arrived in between");
     give_up(30).await;
     assert!(!connection.is_open());
 }

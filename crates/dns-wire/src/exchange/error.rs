@@ -1,4 +1,4 @@
-//! Why there is no reply.
+//! Errors of an exchange.
 
 use std::error::Error;
 use std::fmt;
@@ -10,7 +10,7 @@ use rustls::CertificateError;
 
 use super::Transport;
 
-/// No reply came, or none that fits.
+/// The error for an exchange without a matching reply.
 #[derive(Clone, Debug)]
 pub struct ExchangeError {
     kind: ExchangeErrorKind,
@@ -26,28 +26,29 @@ pub struct ExchangeError {
 pub enum ExchangeErrorKind {
     /// The deadline has passed.
     TimedOut,
-    /// Nobody listens there, or no way leads there.
+    /// The port is closed, or there is no route to the server.
     Unreachable,
-    /// The connection ended before the reply was whole.
+    /// The connection ended before the reply was complete.
     BrokenOff,
-    /// The reply on our connection belongs to another question.
+    /// The reply on the connection belongs to another question.
     ForeignReply,
-    /// By UDP, nothing came from the server, and a reply came from another address or port. It is not believed.
+    /// Over UDP, the only reply came from another address or port, and is not trusted.
     ForeignSource,
-    /// What should be sent is no message with at most one question.
+    /// The message is not a DNS message with at most one question.
     InvalidInput,
-    /// The server's certificate is for other names than the one that was asked for.
+    /// The server's certificate is for other names than the expected one.
     ForeignCertificate,
-    /// The server's certificate does not lead to a root that is trusted here, or its time is over.
+    /// The server's certificate was not issued by a trusted root, or has expired.
     UntrustedCertificate,
-    /// Client and server could not agree on TLS: no TLS there, or no version and cipher in common.
+    /// Client and server could not agree on TLS: the server does not speak TLS, or has no version and cipher in
+    /// common.
     NoTls,
 }
 
 impl ExchangeErrorKind {
-    /// What it means that TLS failed like this: `ForeignCertificate`, `UntrustedCertificate` or `NoTls`.
+    /// Classifies a TLS failure: `ForeignCertificate`, `UntrustedCertificate` or `NoTls`.
     ///
-    /// For who speaks TLS by other means than [`Tls`](crate::Tls), as over HTTPS.
+    /// For code that speaks TLS without [`Tls`](crate::Tls), such as DNS over HTTPS.
     pub fn of_tls(error: &rustls::Error) -> Self {
         match error {
             rustls::Error::InvalidCertificate(
@@ -59,7 +60,7 @@ impl ExchangeErrorKind {
     }
 }
 
-/// A failure that does not know its server yet.
+/// A failure without its server.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
     kind: ExchangeErrorKind,
@@ -82,22 +83,22 @@ impl ExchangeError {
         }
     }
 
-    /// Why there is no reply.
+    /// Returns why there is no reply.
     pub fn kind(&self) -> ExchangeErrorKind {
         self.kind
     }
 
-    /// The server that was asked.
+    /// Returns the server.
     pub fn server(&self) -> SocketAddr {
         self.server
     }
 
-    /// The way it was asked; TCP also where TLS runs on it.
+    /// Returns the transport; TCP also below TLS.
     pub fn transport(&self) -> Transport {
         self.transport
     }
 
-    /// The name that the server's certificate must have, where it was asked over TLS.
+    /// Returns the name that the server's certificate must have, if TLS was used.
     pub fn tls_name(&self) -> Option<&str> {
         self.tls_name.as_deref()
     }
@@ -123,7 +124,7 @@ impl Failure {
         }
     }
 
-    /// What a handshake ended with: by the certificate, by TLS, or by the connection below.
+    /// Classifies a failed handshake: certificate, TLS, or the connection below.
     pub(crate) fn of_handshake(source: io::Error) -> Self {
         let tls = source.get_ref().and_then(|inner| inner.downcast_ref());
         let kind = tls.map_or(ExchangeErrorKind::BrokenOff, ExchangeErrorKind::of_tls);
@@ -158,13 +159,13 @@ impl fmt::Display for ExchangeError {
                  certificate for this one"
             }
             ExchangeErrorKind::UntrustedCertificate => {
-                "the server's certificate is not trusted: look at its dates, and trust the root that it comes from"
+                "the server's certificate is not trusted: check its dates, and trust the root that issued it"
             }
             ExchangeErrorKind::NoTls => {
-                "no TLS could be agreed on: look whether the port is the server's for DNS over TLS (853)"
+                "the TLS handshake failed: check whether the port is the server's port for DNS over TLS (853)"
             }
         })?;
-        // What a certificate has, and who answers, is the half of the story that the kind does not know.
+        // The source has the names in the certificate, or the address of the sender.
         match (self.kind, &self.source) {
             (
                 ExchangeErrorKind::ForeignSource

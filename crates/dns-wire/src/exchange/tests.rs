@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, UdpSocket};
 use super::*;
 use crate::message;
 
-const LONG: Duration = Duration::from_secs(10);
+const TEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 fn question(id: u16) -> Vec<u8> {
     message::encode(&message::query(id, &"xi8qz.fleet.test".parse().unwrap(), RecordType::A)).unwrap()
@@ -18,7 +18,7 @@ fn reply_to(request: &[u8]) -> Message {
     message::decode(request).unwrap().into_response()
 }
 
-/// A server that answers its first datagram with `replies`, in this order.
+/// A server that answers its first datagram with `replies`, in order.
 async fn udp_server(replies: impl FnOnce(&[u8]) -> Vec<Vec<u8>> + Send + 'static) -> SocketAddr {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
@@ -28,7 +28,7 @@ async fn udp_server(replies: impl FnOnce(&[u8]) -> Vec<Vec<u8>> + Send + 'static
         for reply in replies(&buffer[..length]) {
             socket.send_to(&reply, client).await.unwrap();
         }
-        socket // stays open: a closed port would be another answer
+        socket // stays open: a closed port would give another error
     });
     address
 }
@@ -43,11 +43,11 @@ async fn tcp_server<F: Future<Output = ()> + Send>(
 }
 
 async fn ask(server: SocketAddr, transport: Transport) -> Result<Vec<u8>, ExchangeErrorKind> {
-    exchange(server, &question(77), transport, LONG, &SystemClock).await.map_err(|error| error.kind())
+    exchange(server, &question(77), transport, TEST_TIMEOUT, &SystemClock).await.map_err(|error| error.kind())
 }
 
 #[tokio::test]
-async fn datagrams_that_do_not_fit_are_passed_over() {
+async fn datagrams_that_do_not_match_are_ignored() {
     let server = udp_server(|request| {
         let good = message::encode(&reply_to(request)).unwrap();
         let mut other_id = good.clone();
@@ -63,7 +63,7 @@ async fn datagrams_that_do_not_fit_are_passed_over() {
 }
 
 #[tokio::test]
-async fn silence_ends_at_the_deadline() {
+async fn silent_server_times_out() {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let server = socket.local_addr().unwrap();
     let error = exchange(server, &question(1), Transport::Udp, Duration::from_millis(20), &SystemClock)
@@ -74,14 +74,14 @@ async fn silence_ends_at_the_deadline() {
 }
 
 #[tokio::test]
-async fn a_closed_port_is_known_at_once() {
+async fn closed_port_fails_at_once() {
     let server = UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     assert_eq!(ask(server, Transport::Udp).await, Err(ExchangeErrorKind::Unreachable));
     assert_eq!(ask(server, Transport::Tcp).await, Err(ExchangeErrorKind::Unreachable));
 }
 
 #[tokio::test]
-async fn replies_by_tcp() {
+async fn replies_over_tcp_are_matched() {
     let good = tcp_server(async |mut stream| {
         let request = frame::read(&mut stream).await.unwrap().unwrap();
         frame::write(&mut stream, &message::encode(&reply_to(&request)).unwrap()).await.unwrap();
@@ -103,13 +103,14 @@ async fn replies_by_tcp() {
 }
 
 #[tokio::test]
-async fn what_is_no_message_is_not_sent() {
-    let error = exchange("127.0.0.1:9".parse().unwrap(), b"junk", Transport::Tcp, LONG, &SystemClock).await;
+async fn invalid_message_is_not_sent() {
+    let error =
+        exchange("127.0.0.1:9".parse().unwrap(), b"junk", Transport::Tcp, TEST_TIMEOUT, &SystemClock).await;
     assert_eq!(error.unwrap_err().kind(), ExchangeErrorKind::InvalidInput);
 }
 
 #[tokio::test]
-async fn a_reply_from_another_port_is_not_believed_and_told() {
+async fn reply_from_another_port_is_rejected_and_reported() {
     let asked = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let other = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let (server, elsewhere) = (asked.local_addr().unwrap(), other.local_addr().unwrap());
@@ -131,6 +132,6 @@ async fn a_reply_from_another_port_is_not_believed_and_told() {
     assert_eq!(error.kind(), ExchangeErrorKind::ForeignSource);
     assert!(error.to_string().ends_with(&format!("or by TCP ({elsewhere})")), "{error}");
     let (reply, ()) =
-        tokio::join!(exchange(server, &request, Transport::Udp, LONG, &SystemClock), answer(true));
+        tokio::join!(exchange(server, &request, Transport::Udp, TEST_TIMEOUT, &SystemClock), answer(true));
     assert!(reply.is_ok());
 }

@@ -1,4 +1,4 @@
-//! One datagram each way.
+//! An exchange of one datagram each way.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -10,10 +10,10 @@ use tokio::net::UdpSocket;
 use super::Failure;
 use crate::asked::Asked;
 
-/// Where a reply came from that would have fitted, had the server sent it.
+/// Source of a reply that would have matched, had the server sent it.
 pub(super) type Elsewhere = OnceLock<SocketAddr>;
 
-/// Sends the message from a port of its own, and waits for a reply that fits. What does not fit is passed over.
+/// Sends the message from a separate port and waits for a matching reply. Ignores other datagrams.
 pub(super) async fn exchange(
     server: SocketAddr,
     message: &[u8],
@@ -39,7 +39,7 @@ async fn reply(socket: &UdpSocket, asked: &Asked) -> Result<Vec<u8>, Failure> {
     }
 }
 
-/// Takes notice of replies from elsewhere, and believes none. A header and a question are all that it reads.
+/// Notes the source of replies from elsewhere without trusting them. Reads only header and question.
 async fn watch(
     bystander: Option<UdpSocket>,
     asked: &Asked,
@@ -56,15 +56,15 @@ async fn watch(
     std::future::pending().await
 }
 
-/// A socket that hears the server only, as a forger must hit its port, and that learns when nobody is there; and one
-/// at the same port that hears everybody else, where the system can have both.
+/// Returns a socket that receives only from the server, so that an attacker must guess its port, and that learns when
+/// the port is closed; and, where the system allows it, one at the same port that receives from everyone else.
 fn sockets(server: SocketAddr) -> io::Result<(UdpSocket, Option<UdpSocket>)> {
     let any: SocketAddr = match server {
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
     };
-    // Alone when its port is chosen: the system gives a port that is shared to two exchanges, and one of them never
-    // sees its reply. From then on it shares the port with the bystander.
+    // Not shared when its port is chosen: the system gives a shared port to two exchanges, and one of them never
+    // sees its reply. From then on it shares the port with the other socket.
     let socket = Socket::new(Domain::for_address(any), Type::DGRAM, None)?;
     socket.bind(&any.into())?;
     #[cfg(unix)]
@@ -79,7 +79,7 @@ fn sockets(server: SocketAddr) -> io::Result<(UdpSocket, Option<UdpSocket>)> {
     Ok((of_tokio(socket)?, bystander.map(of_tokio).transpose()?))
 }
 
-/// A further socket at the port of another. Only this user's sockets can be.
+/// Returns another socket at the same port. Only sockets of the same user can share it.
 fn sharing(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None)?;
     #[cfg(unix)]
@@ -93,9 +93,9 @@ mod tests {
     use super::*;
     use std::collections::HashSet;
 
-    /// Of 200 shared ports that are chosen anew two are the same more often than not.
+    /// With 200 shared ports chosen at random, two would be equal more often than not.
     #[tokio::test]
-    async fn no_two_exchanges_have_the_same_port() {
+    async fn concurrent_exchanges_use_different_ports() {
         let server = (Ipv4Addr::LOCALHOST, 53).into();
         for _ in 0..10 {
             let pairs: Vec<_> = (0..200).map(|_| sockets(server).unwrap()).collect();

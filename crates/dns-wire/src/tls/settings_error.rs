@@ -1,24 +1,24 @@
-//! What can be wrong with a name or with roots.
+//! Errors of TLS settings.
 
 use std::error::Error;
 use std::fmt;
 
-/// The name or the roots of a [`Tls`](crate::Tls) cannot be used.
+/// The error for an invalid name or invalid roots of a [`Tls`](crate::Tls).
 #[derive(Debug)]
 pub struct TlsSettingsError {
     kind: TlsSettingsErrorKind,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
-/// What is wrong.
+/// What is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TlsSettingsErrorKind {
     /// The server's name is neither a domain name nor an address.
     ServerName,
-    /// There is no certificate in the PEM.
+    /// The PEM contains no certificate.
     NoRoots,
-    /// Something in the PEM is no certificate of a root.
+    /// The PEM contains something that is not a root certificate.
     BadRoot,
 }
 
@@ -27,7 +27,7 @@ impl TlsSettingsError {
         Self { kind, source }
     }
 
-    /// What is wrong.
+    /// Returns what is invalid.
     pub fn kind(&self) -> TlsSettingsErrorKind {
         self.kind
     }
@@ -38,7 +38,7 @@ impl fmt::Display for TlsSettingsError {
         f.write_str(match self.kind {
             TlsSettingsErrorKind::ServerName => "the server's name is neither a domain name nor an address",
             TlsSettingsErrorKind::NoRoots => "there is no certificate among the roots",
-            TlsSettingsErrorKind::BadRoot => "one of the roots is no certificate of a root",
+            TlsSettingsErrorKind::BadRoot => "one of the roots is not a root certificate",
         })
     }
 }

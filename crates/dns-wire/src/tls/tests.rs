@@ -10,15 +10,15 @@ use tokio_rustls::TlsAcceptor;
 use super::*;
 use crate::{ExchangeErrorKind, frame, message};
 
-const LONG: Duration = Duration::from_secs(10);
+const TEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-fn authority() -> CertifiedIssuer<'static, KeyPair> {
+fn test_ca() -> CertifiedIssuer<'static, KeyPair> {
     let mut params = CertificateParams::new([]).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
-/// A server with a certificate for `ns1.example.net`; it answers every message with a response to it.
+/// A server with a certificate for `ns1.example.net` that answers every message.
 async fn serve(issuer: &CertifiedIssuer<'static, KeyPair>, change: fn(&mut CertificateParams)) -> SocketAddr {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(["ns1.example.net".to_owned()]).unwrap();
@@ -57,20 +57,20 @@ fn trusting(name: &str, issuer: &CertifiedIssuer<'static, KeyPair>) -> Tls {
 
 async fn ask(tls: &Tls, server: SocketAddr) -> Result<Vec<u8>, ExchangeError> {
     let query = message::query(7, &"fleet.test".parse().unwrap(), RecordType::SOA);
-    tls.exchange(server, &message::encode(&query).unwrap(), LONG, &SystemClock).await
+    tls.exchange(server, &message::encode(&query).unwrap(), TEST_TIMEOUT, &SystemClock).await
 }
 
 #[tokio::test]
-async fn a_server_that_proves_its_name_is_asked() {
-    let issuer = authority();
+async fn server_with_the_expected_name_is_queried() {
+    let issuer = test_ca();
     let server = serve(&issuer, |_| {}).await;
     let reply = ask(&trusting("ns1.example.net", &issuer), server).await.unwrap();
     assert_eq!(message::decode(&reply).unwrap().metadata.id, 7);
 }
 
 #[tokio::test]
-async fn a_foreign_name_says_both_names_and_what_to_do() {
-    let issuer = authority();
+async fn foreign_name_error_has_both_names_and_advice() {
+    let issuer = test_ca();
     let server = serve(&issuer, |_| {}).await;
     let error = ask(&trusting("ns2.example.net", &issuer), server).await.unwrap_err();
     assert_eq!(
@@ -85,20 +85,20 @@ async fn a_foreign_name_says_both_names_and_what_to_do() {
 }
 
 #[tokio::test]
-async fn unknown_issuers_and_old_certificates_are_not_trusted() {
-    let (issuer, stranger) = (authority(), authority());
+async fn unknown_issuers_and_expired_certificates_are_rejected() {
+    let (issuer, stranger) = (test_ca(), test_ca());
     let by_stranger = serve(&stranger, |_| {}).await;
     let old = serve(&issuer, |params| params.not_after = rcgen::date_time_ymd(2001, 1, 1)).await;
     for server in [by_stranger, old] {
         let error = ask(&trusting("ns1.example.net", &issuer), server).await.unwrap_err();
         assert_eq!(error.kind(), ExchangeErrorKind::UntrustedCertificate, "{error}");
-        assert!(error.to_string().contains("look at its dates"), "{error}");
+        assert!(error.to_string().contains("check its dates"), "{error}");
     }
 }
 
 #[tokio::test]
-async fn a_server_without_tls_is_told_from_a_dead_one() {
-    let issuer = authority();
+async fn server_without_tls_is_distinguished_from_a_dead_one() {
+    let issuer = test_ca();
     let tls = trusting("ns1.example.net", &issuer);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let plain = listener.local_addr().unwrap();
@@ -119,9 +119,9 @@ async fn a_server_without_tls_is_told_from_a_dead_one() {
 }
 
 #[test]
-fn what_makes_no_settings() {
+fn invalid_settings_are_rejected() {
     let kind = |name: &str, pem: &str| Tls::trusting_pem(name, pem.as_bytes()).unwrap_err().kind();
-    let pem = authority().pem();
+    let pem = test_ca().pem();
     assert_eq!(kind("not a name", &pem), TlsSettingsErrorKind::ServerName);
     assert_eq!(kind("192.0.2.1", ""), TlsSettingsErrorKind::NoRoots);
     let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";

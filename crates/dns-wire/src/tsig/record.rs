@@ -1,4 +1,4 @@
-//! The TSIG record at the end of a message, read and written (RFC 8945 section 4.2).
+//! The TSIG record at the end of a message: parsed and written (RFC 8945 section 4.2).
 
 use std::time::{Duration, SystemTime};
 
@@ -7,23 +7,23 @@ use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
 
 use crate::message::HEADER_LEN;
 
-/// The most seconds between a message's time and ours, whatever fudge the message asks for.
+/// Maximum seconds between a message's time and ours, even if the message's fudge is larger.
 pub const MAX_FUDGE: u16 = 300;
 
 const TYPE_TSIG: u16 = 250;
 const CLASS_ANY: u16 = 255;
 const ADDITIONAL_COUNT: std::ops::Range<usize> = 10..12;
-const LATEST: u64 = (1 << 48) - 1;
+const MAX_SECONDS: u64 = (1 << 48) - 1;
 
-/// A message that is not well-formed, or whose TSIG record is not or is not the last one (RFC 8945 section
-/// 5.2). To a request the answer is FORMERR.
+/// The error for a message that is malformed, or whose TSIG record is malformed or not the last one (RFC 8945 section
+/// 5.2). Answer a request with FORMERR.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the message or its TSIG record is not well-formed")]
+#[error("the message or its TSIG record is malformed")]
 pub struct Malformed;
 
-/// A message that has no header, or no room for a TSIG record within 65,535 octets.
+/// The error for a message without a header, or without space for a TSIG record within 65,535 octets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the message has no room for a signature")]
+#[error("the message has no space for a signature")]
 pub struct EncodeError;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,16 +39,16 @@ pub(super) struct TsigRecord {
     pub(super) other: Vec<u8>,
 }
 
-/// A message taken apart: what was signed, and the record that signs it.
-pub(super) struct Split {
-    /// The message before the record was added: original id, one additional record less.
+/// A message split into its signed part and its TSIG record.
+pub(super) struct SplitMessage {
+    /// Message before the record was added: original id, one additional record fewer.
     pub(super) unsigned: Vec<u8>,
     pub(super) tsig: TsigRecord,
 }
 
-/// Takes the record off; `None` when there is none.
-pub(super) fn split(message: &[u8]) -> Result<Option<Split>, Malformed> {
-    let Some(start) = Walk::to_tsig(message)? else {
+/// Splits off the record; `None` if there is none.
+pub(super) fn split(message: &[u8]) -> Result<Option<SplitMessage>, Malformed> {
+    let Some(start) = RecordWalk::to_tsig(message)? else {
         return Ok(None);
     };
     let tsig = TsigRecord::read(message, start)?;
@@ -56,7 +56,7 @@ pub(super) fn split(message: &[u8]) -> Result<Option<Split>, Malformed> {
     unsigned[..2].copy_from_slice(&tsig.original_id.to_be_bytes());
     let count = u16_at(&unsigned, ADDITIONAL_COUNT.start)?;
     unsigned[ADDITIONAL_COUNT].copy_from_slice(&count.saturating_sub(1).to_be_bytes());
-    Ok(Some(Split { unsigned, tsig }))
+    Ok(Some(SplitMessage { unsigned, tsig }))
 }
 
 impl TsigRecord {
@@ -80,15 +80,15 @@ impl TsigRecord {
         let (original_id, error) = (u16_at(message, at)?, u16_at(message, at + 2)?);
         let other_len = usize::from(u16_at(message, at + 4)?);
         let other = octets(message, at + 6, other_len)?.to_vec();
-        // The walk has seen that the record ends where the message does.
+        // The walk has checked that the record ends at the end of the message.
         if at + 6 + other_len != message.len() {
             return Err(Malformed);
         }
         Ok(Self { key_name, algorithm, time, fudge, mac, original_id, error, other })
     }
 
-    /// What the code is computed over: the request's code for a response, the message, the variables of
-    /// RFC 8945 section 4.3.3.
+    /// Returns the input of the MAC: for a response, the request's MAC; the message; the variables of RFC 8945 section
+    /// 4.3.3.
     pub(super) fn digest_input(&self, request_mac: Option<&[u8]>, unsigned: &[u8]) -> Vec<u8> {
         let mut input = Vec::with_capacity(unsigned.len() + 256);
         if let Some(mac) = request_mac {
@@ -106,7 +106,7 @@ impl TsigRecord {
         input
     }
 
-    /// The message with this record at its end.
+    /// Returns the message with this record at its end.
     pub(super) fn append_to(&self, message: &[u8]) -> Result<Vec<u8>, EncodeError> {
         let count = u16_at(message, ADDITIONAL_COUNT.start).map_err(|Malformed| EncodeError)?;
         let count = count.checked_add(1).ok_or(EncodeError)?;
@@ -137,28 +137,28 @@ impl TsigRecord {
     }
 
     fn put_other(&self, out: &mut Vec<u8>) {
-        // Six octets when we write it; what was read had a length of 16 bits.
+        // Six octets in what we write; in what was parsed, a length of 16 bits.
         out.extend(u16::try_from(self.other.len()).unwrap_or(u16::MAX).to_be_bytes());
         out.extend(&self.other);
     }
 
-    /// Whether `now` lies within the fudge, which we clamp (RFC 8945 section 5.2.3).
+    /// Returns whether `now` lies within the fudge, which is clamped (RFC 8945 section 5.2.3).
     pub(super) fn is_timely(&self, now: SystemTime) -> bool {
         self.time.abs_diff(to_seconds(now)) <= u64::from(self.fudge.min(MAX_FUDGE))
     }
 }
 
-/// A time as TSIG has it: seconds since 1970 in 48 bits; what lies outside becomes the nearest.
+/// Returns a time as TSIG encodes it: seconds since 1970 in 48 bits, clamped.
 pub fn to_seconds(time: SystemTime) -> u64 {
-    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs().min(LATEST))
+    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs().min(MAX_SECONDS))
 }
 
-/// The time of 48 bits of seconds.
+/// Returns the time of 48 bits of seconds.
 pub(super) fn from_seconds(seconds: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
-/// A name in the canonical form of RFC 4034 section 6.2: whole and in lower case.
+/// Writes a name in the canonical form of RFC 4034 section 6.2: uncompressed and in lower case.
 fn put_name(out: &mut Vec<u8>, name: &Name) {
     for label in name {
         out.push(u8::try_from(label.len()).expect("a label has at most 63 octets"));
@@ -167,14 +167,14 @@ fn put_name(out: &mut Vec<u8>, name: &Name) {
     out.push(0);
 }
 
-/// A walk over the records of a message that reads no more of them than where they end.
-struct Walk<'m> {
+/// A walk over the records of a message that parses only what it needs to find their ends.
+struct RecordWalk<'m> {
     message: &'m [u8],
     at: usize,
 }
 
-impl<'m> Walk<'m> {
-    /// Where the TSIG record starts: the last additional record, with the message's end behind it.
+impl<'m> RecordWalk<'m> {
+    /// Returns the start of the TSIG record, which must be the last additional record and end the message.
     fn to_tsig(message: &'m [u8]) -> Result<Option<usize>, Malformed> {
         if message.len() > usize::from(u16::MAX) {
             return Err(Malformed);
@@ -229,7 +229,7 @@ impl<'m> Walk<'m> {
     }
 }
 
-// Positions are below 2^17, since a message has at most 65,535 octets and lengths have 16 bits.
+// Positions are below 2^17: a message has at most 65,535 octets, and lengths have 16 bits.
 
 fn octets(message: &[u8], at: usize, length: usize) -> Result<&[u8], Malformed> {
     message.get(at..at + length).ok_or(Malformed)

@@ -1,4 +1,4 @@
-//! Replies, checked by the client that signed the request.
+//! Verification of replies by the client that signed the request.
 
 use std::time::SystemTime;
 
@@ -8,48 +8,48 @@ use super::record::{TsigRecord, from_seconds, split};
 use super::request::{RequestMac, TsigError, is_key_of};
 use crate::TsigKey;
 
-/// Why a reply must not be believed, or what the server says against the request.
+/// Why a reply must not be trusted, or the TSIG error that the server reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReplyFault {
-    /// The reply is not signed. Anybody may have sent it.
+    /// The reply is not signed. Anyone may have sent it.
     #[error("the reply is not signed")]
     Unsigned,
-    /// The reply is no message, or its TSIG record is not well-formed.
-    #[error("the reply or its signature is not well-formed")]
+    /// The reply is not a DNS message, or its TSIG record is malformed.
+    #[error("the reply or its signature is malformed")]
     Malformed,
     /// The reply is signed with another key than the request.
     #[error("the reply is signed with another key")]
     WrongKey,
-    /// The code does not fit: another secret, or the reply was changed, or it answers another request.
-    #[error("the signature of the reply does not fit")]
+    /// The MAC does not verify: another secret, a changed reply, or a reply to another request.
+    #[error("the signature of the reply does not verify")]
     WrongMac,
-    /// The signature is good and from another time: a replay, or clocks apart.
+    /// The signature is valid, but from another time: a replay, or differing clocks.
     #[error("the signature of the reply is from another time")]
     Untimely,
     /// The server does not know the key by this name and algorithm. Not signed, so only a hint.
     #[error("the server does not know the key (BADKEY)")]
     BadKey,
-    /// The server finds that our code does not fit, so the secrets differ. Not signed, so only a hint.
+    /// The server could not verify our MAC, so the secrets differ. Not signed, so only a hint.
     #[error("the server has another secret for the key (BADSIG)")]
     BadSig,
     /// The server's clock is too far from ours. Signed, so its time can be trusted.
     #[error("the server's clock is too far from ours (BADTIME)")]
     BadTime {
-        /// The server's time.
+        /// Server's time.
         server_time: SystemTime,
     },
-    /// The server reports another error of RFC 8945 or later. Signed.
+    /// The server reports another TSIG error. Signed.
     #[error("the server reports the TSIG error {0}")]
     OtherError(u16),
 }
 
-/// Checks the reply to a signed request. After `Ok` the reply is the server's own, whole and unchanged: the
-/// holder of the key sent it, as the answer to this request, within [`MAX_FUDGE`](super::MAX_FUDGE) of `now`.
-/// Its response code is still to be read.
+/// Verifies the reply to a signed request. After `Ok`, the reply is complete and unchanged: the holder of the key
+/// sent it as the answer to this request, within [`MAX_FUDGE`](super::MAX_FUDGE) of `now`. Its response code is not
+/// checked.
 ///
-/// Against forgers a UDP client passes over replies with `Unsigned`, `WrongMac`, `BadKey` and `BadSig` as long as
-/// it has time (RFC 8945 section 5.3.2), or asks by TCP.
+/// To resist forgeries, a UDP client ignores replies with `Unsigned`, `WrongMac`, `BadKey` and `BadSig` until its
+/// deadline (RFC 8945 section 5.3.2), or uses TCP.
 ///
 /// # Errors
 /// [`ReplyFault`].
@@ -71,7 +71,7 @@ pub fn verify_reply(
         return Err(ReplyFault::WrongKey);
     }
     let expected = key.mac(&tsig.digest_input(Some(request.as_bytes()), &signed.unsigned));
-    // Two slices of different lengths are never equal, so a truncated code fails too.
+    // Slices of different lengths are never equal, so a truncated MAC fails too.
     if !bool::from(expected.ct_eq(&tsig.mac)) {
         return Err(ReplyFault::WrongMac);
     }

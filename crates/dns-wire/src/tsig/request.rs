@@ -1,4 +1,4 @@
-//! Requests: signed by a client, checked by a server, which then signs its response.
+//! Requests: signed by a client, and verified by a server, which then signs its response.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -8,23 +8,23 @@ use subtle::ConstantTimeEq;
 use super::record::{EncodeError, MAX_FUDGE, Malformed, TsigRecord, split, to_seconds};
 use crate::{TsigKey, name};
 
-/// A request ready to be sent, and what its reply must be checked against.
+/// A signed request, with the MAC against which its reply is verified.
 #[derive(Clone, Debug)]
 pub struct SignedMessage {
-    /// The octets to send.
+    /// Octets to send.
     pub message: Vec<u8>,
-    /// The request's code, for [`verify_reply`](super::verify_reply).
+    /// MAC of the request, for [`verify_reply`](super::verify_reply).
     pub mac: RequestMac,
 }
 
-/// The code of a request. A response signs it too, so that it answers this request and no other.
+/// The MAC of a request. A response signs it too, so that it answers this request only.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct RequestMac(Vec<u8>);
 
 /// Signs an encoded request that has no TSIG record yet.
 ///
 /// # Errors
-/// [`EncodeError`] when there is no room for the signature.
+/// [`EncodeError`] if there is no space for the signature.
 pub fn sign_request(message: &[u8], key: &TsigKey, now: SystemTime) -> Result<SignedMessage, EncodeError> {
     let original_id = id_of(message).ok_or(EncodeError)?;
     let mut tsig = record_of(key, to_seconds(now), original_id);
@@ -32,24 +32,23 @@ pub fn sign_request(message: &[u8], key: &TsigKey, now: SystemTime) -> Result<Si
     Ok(SignedMessage { message: tsig.append_to(message)?, mac: RequestMac(tsig.mac) })
 }
 
-/// What a server found at the end of a request.
+/// The result of verifying a request.
 #[derive(Debug)]
 pub enum Checked<'k> {
-    /// There is no signature.
+    /// The request has no signature.
     Unsigned,
-    /// A key that we have signed exactly this request, now.
+    /// The request is signed with one of our keys.
     Signed(SignedRequest<'k>),
-    /// There is a signature that counts for nothing. The answer is NOTAUTH, finished by
-    /// [`RefusedRequest::sign_response`].
+    /// The signature is invalid. Answer NOTAUTH, completed by [`RefusedRequest::sign_response`].
     Refused(RefusedRequest<'k>),
 }
 
-/// Checks a request in the order of RFC 8945 section 5.2: key, code, time, length of the code.
+/// Verifies a request in the order of RFC 8945 section 5.2: key, MAC, time, length of the MAC.
 ///
-/// Whether the same request came before is for the caller to remember, by [`SignedRequest::mac`].
+/// The caller must detect replays by [`SignedRequest::mac`].
 ///
 /// # Errors
-/// [`Malformed`]: the answer is FORMERR.
+/// [`Malformed`]: answer FORMERR.
 pub fn verify_request<'k>(
     message: &[u8],
     keys: impl IntoIterator<Item = &'k TsigKey>,
@@ -63,7 +62,7 @@ pub fn verify_request<'k>(
         return Ok(Checked::Refused(RefusedRequest { error: TsigError::BadKey, key: None, tsig }));
     };
     let whole = key.algorithm().mac_len();
-    // RFC 8945 section 5.2.2.1: shorter or longer than this is no code at all.
+    // RFC 8945 section 5.2.2.1: a shorter or longer MAC is malformed.
     if tsig.mac.len() > whole || tsig.mac.len() < (whole / 2).max(10) {
         return Err(Malformed);
     }
@@ -85,7 +84,7 @@ pub fn verify_request<'k>(
     }
 }
 
-/// The proof that a key that we have signed a request.
+/// Proof that one of our keys signed a request.
 #[derive(Debug)]
 pub struct SignedRequest<'k> {
     key: &'k TsigKey,
@@ -95,24 +94,24 @@ pub struct SignedRequest<'k> {
 }
 
 impl<'k> SignedRequest<'k> {
-    /// The key.
+    /// Returns the key.
     pub fn key(&self) -> &'k TsigKey {
         self.key
     }
 
-    /// When the client says that it signed, in seconds since 1970.
+    /// Returns the time at which the client signed, in seconds since 1970.
     pub fn time_signed(&self) -> u64 {
         self.time
     }
 
-    /// The request's code. Within twice [`MAX_FUDGE`] the same code is the same request.
+    /// Returns the MAC of the request. Within twice [`MAX_FUDGE`], an equal MAC is a replay.
     pub fn mac(&self) -> &RequestMac {
         &self.mac
     }
 
-    /// By how many octets [`sign_response`](Self::sign_response) makes a response longer.
+    /// Returns the octets that [`sign_response`](Self::sign_response) adds to a response.
     pub fn signature_len(&self) -> usize {
-        // Names with their roots, then: type, class, ttl, length; time, fudge, code's length, id, error, length.
+        // Names with their roots, then: type, class, ttl, length; time, fudge, MAC length, id, error, length.
         let names = self.key.name().as_str().len() + 2 + self.key.algorithm().as_str().len() + 2;
         names + 10 + 16 + self.key.algorithm().mac_len()
     }
@@ -120,7 +119,7 @@ impl<'k> SignedRequest<'k> {
     /// Signs an encoded response to this request (RFC 8945 section 5.3).
     ///
     /// # Errors
-    /// [`EncodeError`] when there is no room for the signature.
+    /// [`EncodeError`] if there is no space for the signature.
     pub fn sign_response(&self, response: &[u8], now: SystemTime) -> Result<Vec<u8>, EncodeError> {
         let mut tsig = record_of(self.key, to_seconds(now), self.id);
         tsig.mac = self.key.mac(&tsig.digest_input(Some(self.mac.as_bytes()), response));
@@ -128,7 +127,7 @@ impl<'k> SignedRequest<'k> {
     }
 }
 
-/// A request whose signature counts for nothing, and why.
+/// A request with an invalid signature.
 #[derive(Debug)]
 pub struct RefusedRequest<'k> {
     error: TsigError,
@@ -137,16 +136,16 @@ pub struct RefusedRequest<'k> {
 }
 
 impl RefusedRequest<'_> {
-    /// Why it counts for nothing.
+    /// Returns why the signature is invalid.
     pub fn error(&self) -> TsigError {
         self.error
     }
 
-    /// Adds the TSIG record that says why (RFC 8945 section 5.3.2): without a code for BADKEY and BADSIG, signed
-    /// for BADTIME, which carries our time, and for BADTRUNC.
+    /// Adds the TSIG record with the error (RFC 8945 section 5.3.2): without a MAC for BADKEY and BADSIG, signed for
+    /// BADTIME, which carries our time, and for BADTRUNC.
     ///
     /// # Errors
-    /// [`EncodeError`] when there is no room for it.
+    /// [`EncodeError`] if there is no space for it.
     pub fn sign_response(&self, response: &[u8], now: SystemTime) -> Result<Vec<u8>, EncodeError> {
         let now = to_seconds(now);
         let mut tsig = TsigRecord {
@@ -174,13 +173,13 @@ impl RefusedRequest<'_> {
 /// The error codes of RFC 8945 section 3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TsigError {
-    /// The code does not fit: another secret, or another message.
+    /// The MAC does not verify: another secret, or another message.
     BadSig,
     /// No key has this name and algorithm.
     BadKey,
     /// The clocks are too far apart.
     BadTime,
-    /// The code fits and is cut shorter than we take.
+    /// The MAC is valid, but truncated more than we accept.
     BadTrunc,
 }
 
@@ -196,7 +195,7 @@ impl TsigError {
 }
 
 impl RequestMac {
-    /// The octets of the code.
+    /// Returns the octets of the MAC.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }

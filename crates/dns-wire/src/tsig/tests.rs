@@ -57,7 +57,7 @@ mod bind {
     const NOW: u64 = 1_795_466_786;
 
     #[test]
-    fn its_requests_are_believed_and_its_replies_to_them() {
+    fn requests_and_replies_of_bind_verify() {
         for (request, reply) in
             [(vectors::QUERY_REQUEST, vectors::QUERY_REPLY), (vectors::UPDATE_REQUEST, vectors::UPDATE_REPLY)]
         {
@@ -75,7 +75,7 @@ mod bind {
     }
 
     #[test]
-    fn we_sign_as_it_does() {
+    fn our_signature_equals_that_of_bind() {
         let mut unsigned = octets(vectors::QUERY_REQUEST);
         unsigned.truncate(45); // header, question and OPT
         unsigned[11] = 1;
@@ -84,12 +84,12 @@ mod bind {
     }
 
     #[test]
-    fn it_says_badtime_and_we_learn_its_time() {
+    fn badtime_of_bind_carries_its_time() {
         let (key, request) = (key(), octets(vectors::BADTIME_REQUEST));
         let mac = signed(&request, &key, at(1_000_000)).mac().clone();
         let fault = verify_reply(&octets(vectors::BADTIME_REPLY), &key, &mac, at(1_000_000)).unwrap_err();
         assert_eq!(fault, ReplyFault::BadTime { server_time: at(NOW + 1) });
-        // We say the same, to the octet.
+        // Our response has the same octets.
         let refused = refused(&request, &key, at(NOW + 1));
         let mut unsigned = octets(vectors::BADTIME_REPLY);
         unsigned.truncate(34); // header and question
@@ -98,7 +98,7 @@ mod bind {
     }
 
     #[test]
-    fn it_says_badsig_and_badkey() {
+    fn badsig_and_badkey_of_bind_are_recognised() {
         for (request, reply, error, fault) in [
             (vectors::BADSIG_REQUEST, vectors::BADSIG_REPLY, TsigError::BadSig, ReplyFault::BadSig),
             (vectors::BADKEY_REQUEST, vectors::BADKEY_REPLY, TsigError::BadKey, ReplyFault::BadKey),
@@ -108,7 +108,7 @@ mod bind {
             assert_eq!(refused.error(), error);
             let any_mac = sign_request(&question(), &key, at(NOW)).unwrap().mac;
             assert_eq!(verify_reply(&reply, &key, &any_mac, at(NOW)), Err(fault));
-            // We say the same, to the octet.
+            // Our response has the same octets.
             let mut unsigned = reply.clone();
             unsigned.truncate(45);
             unsigned[11] = 1;
@@ -134,7 +134,7 @@ fn both_sides_agree_for_each_algorithm() {
 }
 
 #[test]
-fn time_neither_panics_nor_wraps() {
+fn extreme_times_neither_panic_nor_wrap() {
     let key = key();
     let latest = (1 << 48) - 1;
     for (time, now, believed) in [
@@ -155,7 +155,7 @@ fn time_neither_panics_nor_wraps() {
                 assert_eq!(refused.error(), TsigError::BadTime);
                 refused.sign_response(&response(), at(now)).unwrap();
             }
-            Checked::Unsigned => panic!("it is signed"),
+            Checked::Unsigned => panic!("the request is signed"),
         }
     }
     let before_1970 = SystemTime::UNIX_EPOCH - Duration::from_secs(9);
@@ -163,7 +163,7 @@ fn time_neither_panics_nor_wraps() {
     signed(&request, &key, before_1970);
 }
 
-/// A request whose TSIG record has been changed before it was signed.
+/// Returns a request whose TSIG record was changed before it was signed.
 fn forged(change: impl FnOnce(&mut super::record::TsigRecord), cut_to: usize) -> Vec<u8> {
     let mut tsig = super::record::TsigRecord {
         key_name: crate::name::to_wire(key().name()),
@@ -182,7 +182,7 @@ fn forged(change: impl FnOnce(&mut super::record::TsigRecord), cut_to: usize) ->
 }
 
 #[test]
-fn the_fudge_is_ours_or_less() {
+fn fudge_is_clamped() {
     let key = key();
     let wide = forged(|tsig| tsig.fudge = 65_535, 32);
     signed(&wide, &key, at(5300));
@@ -193,7 +193,7 @@ fn the_fudge_is_ours_or_less() {
 }
 
 #[test]
-fn cut_codes_are_not_believed() {
+fn truncated_macs_are_rejected() {
     let key = key();
     let cut = forged(|_| {}, 16);
     let refused = refused(&cut, &key, at(5000));
@@ -203,7 +203,7 @@ fn cut_codes_are_not_believed() {
     for length in [0, 9, 15] {
         assert_eq!(verify_request(&forged(|_| {}, length), [&key], at(5000)).unwrap_err(), Malformed);
     }
-    // A reply with a cut code is no reply at all.
+    // A reply with a truncated MAC is invalid.
     let sent = sign_request(&question(), &key, at(5000)).unwrap();
     let mut tsig = super::record::split(&sent.message).unwrap().unwrap().tsig;
     tsig.mac = key.mac(&tsig.digest_input(Some(sent.mac.as_bytes()), &response()))[..16].to_vec();
@@ -212,7 +212,7 @@ fn cut_codes_are_not_believed() {
 }
 
 #[test]
-fn the_case_of_names_does_not_count() {
+fn case_of_names_is_ignored() {
     let key = key();
     let mut request = sign_request(&question(), &key, at(5000)).unwrap().message;
     let name = request.windows(6).rposition(|octets| octets == b"vector").unwrap();
@@ -223,7 +223,7 @@ fn the_case_of_names_does_not_count() {
 }
 
 #[test]
-fn an_old_algorithm_is_an_unknown_key() {
+fn unsupported_algorithm_is_an_unknown_key() {
     let md5 = hickory_proto::rr::Name::from_ascii("HMAC-MD5.SIG-ALG.REG.INT.").unwrap();
     let request = forged(|tsig| tsig.algorithm = md5, 32);
     let key = key();
@@ -234,7 +234,7 @@ fn an_old_algorithm_is_an_unknown_key() {
 }
 
 #[test]
-fn the_record_must_be_the_last_and_the_only_one() {
+fn tsig_record_must_be_the_last_and_only_one() {
     let key = key();
     let once = sign_request(&question(), &key, at(5000)).unwrap().message;
     let twice = sign_request(&once, &key, at(5000)).unwrap().message;
@@ -257,7 +257,7 @@ fn counts_that_overflow_are_malformed() {
 }
 
 #[test]
-fn a_message_without_room_cannot_be_signed() {
+fn message_without_space_cannot_be_signed() {
     assert_eq!(sign_request(&[0; 11], &key(), at(0)).unwrap_err(), EncodeError);
     let mut full = vec![0; 65_500];
     full[2] = 0x80;
@@ -268,7 +268,7 @@ fn a_message_without_room_cannot_be_signed() {
 }
 
 #[test]
-fn an_unsigned_reply_is_not_believed() {
+fn unsigned_reply_is_rejected() {
     let mac = sign_request(&question(), &key(), at(0)).unwrap().mac;
     assert_eq!(verify_reply(&response(), &key(), &mac, at(0)), Err(ReplyFault::Unsigned));
     assert_eq!(verify_reply(&[], &key(), &mac, at(0)), Err(ReplyFault::Malformed));
@@ -280,7 +280,7 @@ fn an_unsigned_reply_is_not_believed() {
 
 proptest! {
     #[test]
-    fn no_octets_panic(octets in prop::collection::vec(any::<u8>(), 0..400)) {
+    fn arbitrary_octets_do_not_panic(octets in prop::collection::vec(any::<u8>(), 0..400)) {
         let key = key();
         let mac = sign_request(&question(), &key, at(0)).unwrap().mac;
         let _ = verify_reply(&octets, &key, &mac, at(0));
@@ -288,14 +288,14 @@ proptest! {
     }
 
     #[test]
-    fn a_flipped_bit_is_never_believed(flip in 0usize..8 * 110) {
+    fn flipped_bit_does_not_verify(flip in 0usize..8 * 110) {
         let key = key();
         let sent = sign_request(&question(), &key, at(5000)).unwrap();
         let (id, case) = (0..2, 0x20);
         let mut request = sent.message.clone();
         let place = (flip / 8) % request.len();
         request[place] ^= 1 << (flip % 8);
-        // The id may change on its way (RFC 8945 section 5.1 keeps the original), and names have no case.
+        // The id may change in transit (RFC 8945 section 5.1 keeps the original), and names are case-insensitive.
         let harmless = id.contains(&place) || 1 << (flip % 8) == case;
         match verify_request(&request, [&key], at(5000)) {
             Ok(Checked::Signed(_)) => prop_assert!(harmless),

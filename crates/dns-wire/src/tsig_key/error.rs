@@ -1,31 +1,31 @@
-//! What can be wrong with a key.
+//! Errors of keys.
 
 use std::fmt;
 
-/// A key, or the text of one, cannot be used.
+/// The error for an invalid key or key file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TsigKeyError {
     kind: TsigKeyErrorKind,
     line: Option<usize>,
 }
 
-/// What is wrong.
+/// What is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TsigKeyErrorKind {
-    /// The text has more than 16 KiB.
+    /// The text is longer than 16 KiB.
     TooLong,
     /// The text has none of the three forms.
     Syntax,
     /// There is no key in the text.
     NoKey,
-    /// There are two keys, and nobody says which is meant.
+    /// The text contains more than one key.
     SeveralKeys,
     /// The key lacks its name, its algorithm or its secret.
     Incomplete,
-    /// The name is no domain name.
+    /// The name is not a domain name.
     Name,
-    /// The algorithm is none of `hmac-sha256`, `hmac-sha384` and `hmac-sha512`.
+    /// The algorithm is not `hmac-sha256`, `hmac-sha384` or `hmac-sha512`.
     UnsupportedAlgorithm,
     /// The secret is not base64.
     SecretEncoding,
@@ -38,12 +38,12 @@ impl TsigKeyError {
         Self { kind, line: Some(line) }
     }
 
-    /// What is wrong.
+    /// Returns what is invalid.
     pub fn kind(&self) -> TsigKeyErrorKind {
         self.kind
     }
 
-    /// The line where it is wrong, counted from 1; `None` when no text was parsed.
+    /// Returns the line, counted from 1; `None` if no text was parsed.
     pub fn line(&self) -> Option<usize> {
         self.line
     }
@@ -58,17 +58,17 @@ impl From<TsigKeyErrorKind> for TsigKeyError {
 impl fmt::Display for TsigKeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
-            TsigKeyErrorKind::TooLong => "the key file has more than 16 KiB",
-            TsigKeyErrorKind::Syntax => "the key has neither BIND's form, `key \"name\" { … };`, nor Knot's, `key:` and below it `- id: name`, nor that of a line, `hmac-sha256:name:secret`",
+            TsigKeyErrorKind::TooLong => "the key file is larger than 16 KiB",
+            TsigKeyErrorKind::Syntax => "the key has neither BIND's form, `key \"name\" { … };`, nor Knot's, `key:` and below it `- id: name`, nor the form of a line, `hmac-sha256:name:secret`",
             TsigKeyErrorKind::NoKey => "the key file has no key",
             TsigKeyErrorKind::SeveralKeys => "the key file has more than one key",
             TsigKeyErrorKind::Incomplete => "the key needs a name, an algorithm and a secret",
-            TsigKeyErrorKind::Name => "the key's name is no domain name",
+            TsigKeyErrorKind::Name => "the key's name is not a domain name",
             TsigKeyErrorKind::UnsupportedAlgorithm => {
-                "the key's algorithm is none of hmac-sha256, hmac-sha384 and hmac-sha512"
+                "the key's algorithm is not hmac-sha256, hmac-sha384 or hmac-sha512"
             }
             TsigKeyErrorKind::SecretEncoding => "the key's secret is not base64",
-            TsigKeyErrorKind::SecretLength => "the key's secret has not 16 to 1024 octets",
+            TsigKeyErrorKind::SecretLength => "the key's secret must have 16 to 1024 octets",
         })?;
         match self.line {
             Some(line) => write!(f, " (line {line})"),

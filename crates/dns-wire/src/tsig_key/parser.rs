@@ -12,7 +12,7 @@ use super::{TsigKey, TsigKeyError, TsigKeyErrorKind as Kind};
 
 const MAX_TEXT_LEN: usize = 16 * 1024;
 
-/// The one key of the text.
+/// Parses a text with one key.
 pub(super) fn parse(text: &str) -> Result<TsigKey, TsigKeyError> {
     if text.len() > MAX_TEXT_LEN {
         return Err(Kind::TooLong.into());
@@ -25,15 +25,15 @@ pub(super) fn parse(text: &str) -> Result<TsigKey, TsigKeyError> {
     }
 }
 
-/// What was read of a key so far, each part with its line. It borrows, so that no secret is copied about.
+/// The parts of a key that were parsed so far, each with its line. Borrowed, so that the secret is not copied.
 #[derive(Default)]
-struct Parts<'t> {
+struct KeyParts<'t> {
     name: Option<(&'t str, usize)>,
     algorithm: Option<(&'t str, usize)>,
     secret: Option<(&'t str, usize)>,
 }
 
-impl<'t> Parts<'t> {
+impl<'t> KeyParts<'t> {
     fn set(&mut self, what: &str, value: &'t str, line: usize) -> Result<(), TsigKeyError> {
         let part = match what {
             "id" => &mut self.name,

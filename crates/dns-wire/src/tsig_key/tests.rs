@@ -9,7 +9,7 @@ fn fault(text: &str) -> (TsigKeyErrorKind, Option<usize>) {
 }
 
 #[test]
-fn the_form_of_bind() {
+fn bind_form_is_parsed() {
     let texts = [
         format!("key \"Ddns.Key\" {{\n\talgorithm hmac-sha384;\n\tsecret \"{SECRET}\";\n}};\n"),
         format!("// made\n# by\n/* hand\n */ key ddns.key. {{ secret {SECRET}; algorithm HMAC-SHA384. ; }}"),
@@ -22,7 +22,7 @@ fn the_form_of_bind() {
 }
 
 #[test]
-fn the_form_of_knot() {
+fn knot_form_is_parsed() {
     let text = format!(
         "# hmac-sha512:ddns:{SECRET}\n\nkey: # of keymgr\n  - id: ddns\n    algorithm: hmac-sha512\n    secret: \"{SECRET}\"\n"
     );
@@ -32,7 +32,7 @@ fn the_form_of_knot() {
 }
 
 #[test]
-fn the_key_of_a_whole_knot_conf() {
+fn key_of_a_complete_knot_conf_is_parsed() {
     let text = format!(
         "server:\n    listen: 127.0.0.1@53\n\nkey:\n- id: ddns\n  algorithm: hmac-sha256\n  secret: {SECRET}\n\nacl:\n  - id: a\n    key: ddns\n    action: update\n"
     );
@@ -45,7 +45,7 @@ fn the_key_of_a_whole_knot_conf() {
 }
 
 #[test]
-fn the_form_of_a_line() {
+fn line_form_is_parsed() {
     for (text, algorithm) in [
         (format!("hmac-sha384:Ddns.Key.:{SECRET}\n"), TsigAlgorithm::HmacSha384),
         (format!("# keymgr\n\n  ddns.key:{SECRET}"), TsigAlgorithm::HmacSha256),
@@ -57,7 +57,7 @@ fn the_form_of_a_line() {
 }
 
 #[test]
-fn faults_of_a_line() {
+fn invalid_lines_are_rejected() {
     use TsigKeyErrorKind::*;
     assert_eq!(fault(&format!("hmac-md5:a:{SECRET}")), (UnsupportedAlgorithm, Some(1)));
     assert_eq!(fault(&format!("\nhmac-sha256:a..b:{SECRET}")), (Name, Some(2)));
@@ -67,9 +67,9 @@ fn faults_of_a_line() {
     assert_eq!(fault(&format!("a:{SECRET}\nb:{SECRET}")), (SeveralKeys, Some(2)));
 }
 
-/// Whatever is wrong, neither the error nor what it shows for debugging has a piece of the secret.
+/// Neither an error nor its debug output contains a part of the secret.
 #[test]
-fn no_error_shows_the_secret() {
+fn errors_do_not_show_the_secret() {
     let texts = [
         format!("key a {{ algorithm hmac-md5; secret \"{SECRET}\"; }};"),
         format!("key a {{ algorithm hmac-sha256; secret \"{SECRET}*\"; }};"),
@@ -89,7 +89,7 @@ fn no_error_shows_the_secret() {
 }
 
 #[test]
-fn faults_say_the_line() {
+fn errors_have_the_line() {
     use TsigKeyErrorKind::*;
     assert_eq!(fault(""), (NoKey, Some(1)));
     assert_eq!(fault("key:\n"), (NoKey, Some(1)));
@@ -110,14 +110,14 @@ fn faults_say_the_line() {
 }
 
 #[test]
-fn the_secret_is_not_shown() {
+fn debug_does_not_show_the_secret() {
     let key = TsigKey::new("a".parse().unwrap(), TsigAlgorithm::HmacSha256, b"0123456789abcdef").unwrap();
     assert_eq!(format!("{key:?}"), "TsigKey { name: DomainName(a), algorithm: HmacSha256, .. }");
 }
 
 proptest! {
     #[test]
-    fn no_text_panics(text: String) {
+    fn arbitrary_text_does_not_panic(text: String) {
         let _ = TsigKey::parse(&text);
         let _ = TsigKey::parse(&format!("key:\n{text}"));
         let _ = TsigKey::parse(&format!("key a {{ {text}"));
@@ -125,7 +125,7 @@ proptest! {
     }
 
     #[test]
-    fn no_shuffled_words_panic(words in prop::collection::vec(
+    fn shuffled_tokens_do_not_panic(words in prop::collection::vec(
         prop::sample::select(vec!["key", "\"", "a", "{", "}", ";", "algorithm", "hmac-sha256", "secret", "/*", "*/", "#", "\n", "é"]), 0..24)
     ) {
         let _ = TsigKey::parse(&words.join(" "));

@@ -1,8 +1,8 @@
-//! Pointers to a backend are that backend, in every method.
+//! Pointers to a backend forward every method.
 
 use super::*;
 
-/// Answers with what no other backend and no default answers.
+/// A backend whose results differ from every default.
 #[derive(Debug)]
 struct Peculiar;
 
@@ -26,7 +26,7 @@ impl DnsBackend for Peculiar {
     }
 
     async fn advice(&self, _: &DomainName) -> Result<Vec<Advice>, BackendError> {
-        Ok(vec![Advice { finding: "It is peculiar.".into(), remedy: "Bear it.".into() }])
+        Ok(vec![Advice { finding: "It is peculiar.".into(), remedy: "Accept it.".into() }])
     }
 }
 
@@ -36,7 +36,7 @@ impl Peculiar {
     }
 }
 
-async fn is_peculiar(backend: impl DnsBackend) {
+async fn assert_peculiar(backend: impl DnsBackend) {
     let zone: DomainName = "fleet.test".parse().unwrap();
     let error = backend.apply(&zone, &[]).await.unwrap_err();
     assert_eq!(
@@ -46,23 +46,23 @@ async fn is_peculiar(backend: impl DnsBackend) {
     let error = backend.read(&zone, &zone, RecordType::A).await.unwrap_err();
     assert_eq!(error.operation(), crate::Operation::Read);
     assert_eq!(backend.capabilities().max_changes, 4711);
-    assert_eq!(backend.advice(&zone).await.unwrap()[0].remedy, "Bear it.");
+    assert_eq!(backend.advice(&zone).await.unwrap()[0].remedy, "Accept it.");
 }
 
 #[tokio::test]
-async fn every_method_is_forwarded() {
-    is_peculiar(&Peculiar).await;
-    is_peculiar(Arc::new(Peculiar)).await;
-    is_peculiar(Box::new(Peculiar)).await;
+async fn pointers_forward_every_method() {
+    assert_peculiar(&Peculiar).await;
+    assert_peculiar(Arc::new(Peculiar)).await;
+    assert_peculiar(Box::new(Peculiar)).await;
     let dynamic: Arc<dyn DnsBackend> = Arc::new(Peculiar);
-    is_peculiar(&dynamic).await;
-    is_peculiar(dynamic).await;
+    assert_peculiar(&dynamic).await;
+    assert_peculiar(dynamic).await;
     let dynamic: Box<dyn DnsBackend> = Box::new(Peculiar);
-    is_peculiar(dynamic).await;
+    assert_peculiar(dynamic).await;
 }
 
 #[test]
-fn a_list_is_cut_by_what_a_call_takes() {
+fn list_is_split_by_the_maximum_of_a_call() {
     let cut = |max_changes, list: &[u8]| {
         let capabilities = Capabilities { max_changes, ..Capabilities::ALL };
         capabilities.parts(list).map(<[u8]>::len).collect::<Vec<_>>()

@@ -1,4 +1,4 @@
-//! What callers have on top, over a backend that takes few changes and not every name.
+//! The extension trait over a backend with few changes per call and forbidden names.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ fn name(number: usize) -> DomainName {
     format!("d{number}.fleet.test").parse().unwrap()
 }
 
-/// Two changes a call.
+/// A backend that accepts two changes per call.
 fn narrow(refuses: Option<(DomainName, BackendErrorKind)>) -> Scripted {
     Scripted::new([&zone()]).taking(2).forbidding(refuses)
 }
@@ -26,7 +26,7 @@ fn additions(count: usize) -> Vec<Change> {
 }
 
 #[tokio::test]
-async fn single_changes_of_a_dynamic_backend() {
+async fn single_changes_work_on_a_dyn_backend() {
     let backend: Arc<dyn DnsBackend> = Arc::new(MemoryBackend::new([&zone()]));
     let (one, two): (TxtValue, TxtValue) = ("1".parse().unwrap(), "2".parse().unwrap());
     backend.add_txt(&zone(), &name(0), &one, Ttl::CHALLENGE).await.unwrap();
@@ -43,7 +43,7 @@ async fn single_changes_of_a_dynamic_backend() {
 }
 
 #[tokio::test]
-async fn a_long_list_is_made_in_parts_up_to_the_one_that_fails() {
+async fn long_list_is_made_in_parts_up_to_the_first_failure() {
     let backend = narrow(None);
     backend.apply_in_parts(&zone(), &additions(5)).await.unwrap();
     backend.apply_in_parts(&zone(), &[]).await.unwrap();
@@ -56,7 +56,7 @@ async fn a_long_list_is_made_in_parts_up_to_the_one_that_fails() {
 }
 
 #[tokio::test]
-async fn one_change_that_is_not_taken_keeps_no_other_from_the_zone() {
+async fn rejected_change_does_not_affect_others() {
     for kind in [BackendErrorKind::Refused, BackendErrorKind::NotInZone, BackendErrorKind::InvalidInput] {
         let backend = narrow(Some((name(3), kind)));
         let outcomes = backend.apply_each(&zone(), &additions(5)).await;
@@ -67,13 +67,13 @@ async fn one_change_that_is_not_taken_keeps_no_other_from_the_zone() {
 }
 
 #[tokio::test]
-async fn a_server_that_cannot_now_is_not_asked_for_each_change() {
+async fn unavailable_server_is_not_called_for_each_change() {
     let backend = narrow(Some((name(1), BackendErrorKind::Unavailable)));
     let outcomes = backend.apply_each(&zone(), &additions(3)).await;
     let told: Vec<_> = outcomes.iter().map(|part| (part.changes.clone(), part.result.is_ok())).collect();
     assert_eq!(told, [(0..2, false), (2..3, true)]);
     assert_eq!(backend.sizes(), [2, 1]);
-    // A part of one that is refused is asked once.
+    // Each change of a part that was rejected is tried once.
     let backend = narrow(Some((name(0), BackendErrorKind::Refused)));
     assert!(backend.apply_each(&zone(), &additions(1)).await[0].result.is_err());
     assert_eq!(backend.sizes(), [1]);

@@ -1,4 +1,4 @@
-//! Many records as few changes.
+//! Groups records by zone.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use fleetcert_names::DomainName;
 use super::ChallengeRecord;
 use crate::{Change, Ttl};
 
-/// The records of each zone, since a call of the backend changes one zone.
+/// Groups the records by zone, since a call of the backend changes one zone.
 pub(super) fn by_zone(records: &[ChallengeRecord]) -> BTreeMap<&DomainName, Vec<&ChallengeRecord>> {
     let mut zones: BTreeMap<&DomainName, Vec<&ChallengeRecord>> = BTreeMap::new();
     for record in records {

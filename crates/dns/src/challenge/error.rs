@@ -1,4 +1,4 @@
-//! What can go wrong in the life of a challenge record.
+//! Errors in the life cycle of a challenge record.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::ChallengeRecord;
 use crate::{BackendError, Sighting};
 
-/// Some records are not in the state that was asked for.
+/// The error for records that did not reach the requested state.
 #[derive(Debug)]
 pub struct ChallengeError {
     kind: ChallengeErrorKind,
@@ -14,25 +14,25 @@ pub struct ChallengeError {
     source: Option<BackendError>,
 }
 
-/// Which state was not reached.
+/// The state that was not reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ChallengeErrorKind {
-    /// The records could not be published. All of them are orphans now, since some may be out there; none is when a
-    /// name outside its zone kept them from being tried.
+    /// The records could not be published. All of them are now orphans, since some may be visible; none is an orphan
+    /// if a name outside its zone prevented the attempt.
     NotPublished,
-    /// The records were published, but not enough servers show them in time. The guard still has them.
+    /// The records were published, but too few servers show them in time. The guard still holds them.
     NotVisible,
-    /// The records could not be withdrawn, or it could not be proved that they are gone.
+    /// The records could not be withdrawn, or their removal could not be verified.
     NotWithdrawn,
 }
 
-/// A record that is not in the state that was asked for.
+/// A record that did not reach the requested state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unfinished {
-    /// The record.
+    /// Record.
     pub record: ChallengeRecord,
-    /// What each server said last, where servers were asked.
+    /// Last verdict of each server, if servers were asked.
     pub last_sighting: Option<Sighting>,
 }
 
@@ -55,22 +55,22 @@ impl ChallengeError {
         Self::new(kind, unfinished, source)
     }
 
-    /// Which state was not reached.
+    /// Returns the state that was not reached.
     pub fn kind(&self) -> ChallengeErrorKind {
         self.kind
     }
 
-    /// The records that are not in it.
+    /// Returns the records that did not reach it.
     pub fn unfinished(&self) -> &[Unfinished] {
         &self.unfinished
     }
 
-    /// What the backend, or the look at the servers, said last, if it was an error.
+    /// Returns the last error of the backend or of the visibility, if there was one.
     pub fn backend_error(&self) -> Option<&BackendError> {
         self.source.as_ref()
     }
 
-    /// When the same call may succeed: `None` for never as it is. Servers that lag may do better at any time.
+    /// Returns the wait after which the same call may succeed, or `None` if it cannot. Zero for servers that lag.
     pub fn retry_after(&self) -> Option<Duration> {
         match &self.source {
             Some(error) => error.retry_after(),

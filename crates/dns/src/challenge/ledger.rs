@@ -1,4 +1,4 @@
-//! Which challenge records this process answers for.
+//! The challenge records that this process tracks.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,38 +9,37 @@ use fleetcert_names::DomainName;
 use super::{Alarm, ChallengeRecord};
 use crate::TxtValue;
 
-/// The records that guards hold, and those that dropped guards left.
+/// The records that guards hold, and the orphans that dropped guards left.
 ///
-/// It is bounded by what was published and adopted: a record leaves it when it is withdrawn.
+/// A record leaves the ledger when it is withdrawn, so its size is bounded by what was published and adopted.
 #[derive(Debug)]
 pub(super) struct Ledger {
     warn_above: usize,
-    state: Mutex<State>,
+    state: Mutex<LedgerState>,
 }
 
-/// How many challenge records of a zone are out, or may be.
+/// The number of challenge records of a zone that are, or may be, published.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordsOut {
-    /// The zone.
+    /// Zone.
     pub zone: DomainName,
-    /// How many: those that guards hold, and the orphans.
+    /// Number of records: held by guards, and orphans.
     pub records: usize,
-    /// Whether these are more than [`warn_above`](super::ChallengeOptions::warn_above).
+    /// Whether the number is above [`warn_above`](super::ChallengeOptions::warn_above).
     pub too_many: bool,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    /// How many guards hold the record. Two do when an order was taken up again before its old task ended.
-    held: BTreeMap<Place, usize>,
-    /// What no guard holds, and may be out there. No place is in both.
-    orphans: BTreeMap<Place, Orphan>,
+struct LedgerState {
+    /// Number of guards of each record. Two, if an order was resumed before its old task ended.
+    held: BTreeMap<RecordKey, usize>,
+    /// Records without a guard that may be published. No key is in both maps.
+    orphans: BTreeMap<RecordKey, Orphan>,
     orphaned_so_far: u64,
-    /// What is being added to the zone or removed from it now.
-    claimed: BTreeSet<Place>,
-    /// What may still come into the zone until then, by a call that nobody waits for any more. A guard holds it, or
-    /// it is an orphan.
-    in_doubt: BTreeMap<Place, SystemTime>,
+    /// Records that are being added to or removed from the zone.
+    claimed: BTreeSet<RecordKey>,
+    /// Time until which an abandoned call may still publish the record. It has a guard or is an orphan.
+    in_doubt: BTreeMap<RecordKey, SystemTime>,
     zones: BTreeMap<DomainName, Count>,
 }
 
@@ -50,17 +49,17 @@ struct Count {
     alarm: Alarm,
 }
 
-/// A record that no guard holds and that may be out there.
+/// A record without a guard that may be published.
 #[derive(Clone, Debug)]
 pub(super) struct Orphan {
-    /// Tells apart a record that became an orphan again while a sweep was under way.
+    /// Distinguishes a record that became an orphan again during a sweep.
     number: u64,
     pub(super) record: ChallengeRecord,
 }
 
-type Place = (DomainName, DomainName, TxtValue);
+type RecordKey = (DomainName, DomainName, TxtValue);
 
-fn place(record: &ChallengeRecord) -> Place {
+fn key(record: &ChallengeRecord) -> RecordKey {
     (record.zone.clone(), record.name.clone(), record.value.clone())
 }
 
@@ -69,99 +68,102 @@ impl Ledger {
         Self { warn_above, state: Mutex::default() }
     }
 
-    /// A guard takes the records. Returns the zones that have too many now and had not before.
+    /// Adds a guard to the records. Returns the zones that now exceed the threshold and did not before.
     pub(super) fn hold(&self, records: &[ChallengeRecord]) -> Vec<RecordsOut> {
         let mut state = self.lock();
         for record in records {
-            let place = place(record);
-            let was_out = state.orphans.remove(&place).is_some() || state.held.contains_key(&place);
+            let key = key(record);
+            let was_out = state.orphans.remove(&key).is_some() || state.held.contains_key(&key);
             if !was_out {
-                state.count(&place.0, self.warn_above).records += 1;
+                state.count(&key.0, self.warn_above).records += 1;
             }
-            *state.held.entry(place).or_default() += 1;
+            *state.held.entry(key).or_default() += 1;
         }
-        let mut told = Vec::new();
+        let mut above_threshold = Vec::new();
         for (zone, count) in &mut state.zones {
             if count.alarm.goes_off_at(count.records) {
-                told.push(RecordsOut { zone: zone.clone(), records: count.records, too_many: true });
+                above_threshold.push(RecordsOut {
+                    zone: zone.clone(),
+                    records: count.records,
+                    too_many: true,
+                });
             }
         }
-        told
+        above_threshold
     }
 
-    /// A guard whose records are withdrawn lets go of them. Those that may have come again since are orphans.
+    /// Removes a guard whose records are withdrawn. Records that may have appeared again become orphans.
     pub(super) fn release(&self, records: &[ChallengeRecord], seen_at: SystemTime) {
         let mut state = self.lock();
         for record in records {
-            let place = place(record);
-            if !state.release(&place) {
+            let key = key(record);
+            if !state.release(&key) {
                 continue;
             }
-            if state.is_in_doubt(&place, seen_at) {
-                state.orphan(place, record);
+            if state.is_in_doubt(&key, seen_at) {
+                state.orphan(key, record);
             } else {
-                state.forget(&place);
+                state.forget(&key);
             }
         }
     }
 
-    /// A guard lets go of records that are still out there. Returns how many of them are orphans now: those that
-    /// no other guard holds.
+    /// Removes a guard whose records are still published. Returns the number of new orphans: records without another
+    /// guard.
     pub(super) fn abandon(&self, records: &[ChallengeRecord]) -> usize {
         let mut state = self.lock();
         let mut left = 0;
         for record in records {
-            let place = place(record);
-            if state.release(&place) {
-                state.orphan(place, record);
+            let key = key(record);
+            if state.release(&key) {
+                state.orphan(key, record);
                 left += 1;
             }
         }
         left
     }
 
-    /// Those of a guard's records that no other guard holds.
+    /// Returns those records that no other guard holds.
     pub(super) fn held_once(&self, records: &[ChallengeRecord]) -> Vec<ChallengeRecord> {
         let state = self.lock();
-        let once =
-            |record: &&ChallengeRecord| state.held.get(&place(record)).is_none_or(|guards| *guards <= 1);
+        let once = |record: &&ChallengeRecord| state.held.get(&key(record)).is_none_or(|guards| *guards <= 1);
         records.iter().filter(once).cloned().collect()
     }
 
-    /// Those of the records that a guard holds.
+    /// Returns those records that a guard holds.
     pub(super) fn held(&self, records: &[ChallengeRecord]) -> Vec<ChallengeRecord> {
         let state = self.lock();
-        records.iter().filter(|record| state.held.contains_key(&place(record))).cloned().collect()
+        records.iter().filter(|record| state.held.contains_key(&key(record))).cloned().collect()
     }
 
-    /// Those of the records that no guard holds.
+    /// Returns those records that no guard holds.
     pub(super) fn unheld(&self, records: &[ChallengeRecord]) -> Vec<ChallengeRecord> {
         let state = self.lock();
-        records.iter().filter(|record| !state.held.contains_key(&place(record))).cloned().collect()
+        records.iter().filter(|record| !state.held.contains_key(&key(record))).cloned().collect()
     }
 
-    /// The right to change these records in the zone, if nobody has it for one of them.
+    /// Claims the right to change these records in the zone. Returns `None` if another task has it for one of them.
     pub(super) fn claim(&self, records: &[ChallengeRecord]) -> Option<Claim<'_>> {
-        let places: BTreeSet<Place> = records.iter().map(place).collect();
+        let keys: BTreeSet<RecordKey> = records.iter().map(key).collect();
         let mut state = self.lock();
-        if places.iter().any(|place| state.claimed.contains(place)) {
+        if keys.iter().any(|key| state.claimed.contains(key)) {
             return None;
         }
-        state.claimed.extend(places.iter().cloned());
+        state.claimed.extend(keys.iter().cloned());
         drop(state);
-        Some(Claim { ledger: self, places })
+        Some(Claim { ledger: self, keys })
     }
 
-    /// Until then the records may come into the zone, whatever is seen there before.
+    /// Notes that the records may still appear in the zone until this time, even if they are not visible before.
     pub(super) fn doubt(&self, records: &[ChallengeRecord], until: SystemTime) {
         let mut state = self.lock();
-        state.in_doubt.extend(records.iter().map(|record| (place(record), until)));
+        state.in_doubt.extend(records.iter().map(|record| (key(record), until)));
     }
 
-    /// When the last of the records can come into the zone that may come yet.
+    /// Returns the latest time at which one of the records may still appear.
     pub(super) fn doubt_about(&self, records: &[ChallengeRecord]) -> Option<SystemTime> {
         let state = self.lock();
-        records.iter().filter_map(|record| state.in_doubt.get(&place(record))).max().copied()
+        records.iter().filter_map(|record| state.in_doubt.get(&key(record))).max().copied()
     }
 
     pub(super) fn orphans(&self) -> Vec<Orphan> {
@@ -170,10 +172,11 @@ impl Ledger {
 
     pub(super) fn orphans_among(&self, records: &[ChallengeRecord]) -> Vec<Orphan> {
         let state = self.lock();
-        records.iter().filter_map(|record| state.orphans.get(&place(record)).cloned()).collect()
+        records.iter().filter_map(|record| state.orphans.get(&key(record)).cloned()).collect()
     }
 
-    /// The orphans are withdrawn. Returns how many of them are none any more; others may have come again since.
+    /// Settles orphans that were withdrawn. Returns the number of records that are no longer orphans; others may have
+    /// appeared again.
     pub(super) fn settle<'a>(
         &self,
         orphans: impl IntoIterator<Item = &'a Orphan>,
@@ -182,11 +185,11 @@ impl Ledger {
         let mut state = self.lock();
         let mut settled = 0;
         for orphan in orphans {
-            let place = place(&orphan.record);
-            let same = state.orphans.get(&place).is_some_and(|now| now.number == orphan.number);
-            if same && !state.is_in_doubt(&place, seen_at) {
-                state.orphans.remove(&place);
-                state.forget(&place);
+            let key = key(&orphan.record);
+            let same = state.orphans.get(&key).is_some_and(|now| now.number == orphan.number);
+            if same && !state.is_in_doubt(&key, seen_at) {
+                state.orphans.remove(&key);
+                state.forget(&key);
                 settled += 1;
             }
         }
@@ -195,7 +198,7 @@ impl Ledger {
 
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
-        let State { held, orphans, claimed, in_doubt, zones, orphaned_so_far: _ } = &*self.lock();
+        let LedgerState { held, orphans, claimed, in_doubt, zones, orphaned_so_far: _ } = &*self.lock();
         held.is_empty() && orphans.is_empty() && claimed.is_empty() && in_doubt.is_empty() && zones.is_empty()
     }
 
@@ -211,49 +214,49 @@ impl Ledger {
         self.lock().zones.iter().map(of_zone).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, LedgerState> {
         self.state.lock()
     }
 }
 
-/// The right to change some records in the zone: an addition and a removal that overtake each other lose or leave a
+/// The right to change some records in the zone. Without it, a concurrent addition and removal could lose or leave a
 /// value.
 #[derive(Debug)]
 pub(super) struct Claim<'a> {
     ledger: &'a Ledger,
-    places: BTreeSet<Place>,
+    keys: BTreeSet<RecordKey>,
 }
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
         let mut state = self.ledger.lock();
-        for place in &self.places {
-            state.claimed.remove(place);
+        for key in &self.keys {
+            state.claimed.remove(key);
         }
     }
 }
 
-impl State {
-    /// One guard less; whether it was the last.
-    fn release(&mut self, place: &Place) -> bool {
-        let Some(guards) = self.held.get_mut(place) else { return false };
+impl LedgerState {
+    /// Removes one guard. Returns whether it was the last.
+    fn release(&mut self, key: &RecordKey) -> bool {
+        let Some(guards) = self.held.get_mut(key) else { return false };
         *guards -= 1;
         let last = *guards == 0;
         if last {
-            self.held.remove(place);
+            self.held.remove(key);
         }
         last
     }
 
-    fn orphan(&mut self, place: Place, record: &ChallengeRecord) {
-        // Wraps after more drops than a process can make; it only has to differ.
+    fn orphan(&mut self, key: RecordKey, record: &ChallengeRecord) {
+        // Wraps after more drops than a process can make; the number only has to differ.
         self.orphaned_so_far = self.orphaned_so_far.wrapping_add(1);
         let orphan = Orphan { number: self.orphaned_so_far, record: record.clone() };
-        self.orphans.insert(place, orphan);
+        self.orphans.insert(key, orphan);
     }
 
-    fn is_in_doubt(&self, place: &Place, seen_at: SystemTime) -> bool {
-        self.in_doubt.get(place).is_some_and(|until| *until > seen_at)
+    fn is_in_doubt(&self, key: &RecordKey, seen_at: SystemTime) -> bool {
+        self.in_doubt.get(key).is_some_and(|until| *until > seen_at)
     }
 
     fn count(&mut self, zone: &DomainName, warn_above: usize) -> &mut Count {
@@ -261,10 +264,10 @@ impl State {
         self.zones.entry(zone.clone()).or_insert_with(nothing)
     }
 
-    /// The record is neither held nor an orphan any more.
-    fn forget(&mut self, place: &Place) {
-        self.in_doubt.remove(place);
-        let zone = &place.0;
+    /// Removes a record that is neither held nor an orphan.
+    fn forget(&mut self, key: &RecordKey) {
+        self.in_doubt.remove(key);
+        let zone = &key.0;
         if let Some(count) = self.zones.get_mut(zone) {
             count.records = count.records.saturating_sub(1);
             count.alarm.goes_off_at(count.records);
@@ -275,8 +278,8 @@ impl State {
     }
 }
 
-/// The records without those that stand at the same place as an earlier one.
+/// Returns the records without duplicates.
 pub(super) fn each_once(records: Vec<ChallengeRecord>) -> Vec<ChallengeRecord> {
     let mut seen = BTreeSet::new();
-    records.into_iter().filter(|record| seen.insert(place(record))).collect()
+    records.into_iter().filter(|record| seen.insert(key(record))).collect()
 }

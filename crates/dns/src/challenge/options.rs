@@ -1,38 +1,39 @@
-//! How patient the life of a challenge record is.
+//! Options of challenges.
 
 use std::time::Duration;
 
 use crate::{Quorum, Ttl};
 
-/// Times and limits of [`Challenges`](super::Challenges). The defaults suit a zone with secondaries that are told
-/// of changes (NOTIFY); a provider that takes minutes needs a longer `visible_within`.
+/// Times and limits of [`Challenges`](super::Challenges). The defaults suit a zone whose secondaries are notified of
+/// changes (NOTIFY); a provider that takes minutes needs a longer `visible_within`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChallengeOptions {
-    /// How many servers must show a value, or whether any is asked. Default: all.
+    /// Servers that must show a value. Default: all.
     pub quorum: Quorum,
-    /// How long a publication that fails for the moment is tried again. Default: 20 seconds.
+    /// Time limit for retries of a publication. Default: 20 seconds.
     pub publish_within: Duration,
-    /// How long to wait until the values are visible. Default: 2 minutes.
+    /// Time limit until the values are visible. Default: 2 minutes.
     pub visible_within: Duration,
-    /// The pause between publication and the first look; with [`Quorum::TrustBackend`], all that is waited.
-    /// Default: none, since an authoritative server that is asked too early does not remember it.
+    /// Delay between publication and the first look. With [`Quorum::TrustBackend`], the only wait. Default: none, as
+    /// an authoritative server does not cache an early answer.
     pub first_look_after: Duration,
-    /// The pause after a look that did not find everything, and after a try that failed; it doubles each time.
-    /// Default: 100 milliseconds.
+    /// Back-off after a look that did not find everything, and after a failed attempt; it doubles each time. Default:
+    /// 100 milliseconds.
     pub look_interval: Duration,
-    /// What the doubling stops at. Default: 5 seconds.
+    /// Maximum of this back-off. Default: 5 seconds.
     pub max_look_interval: Duration,
-    /// How many names are looked at, or read, at the same time. Default: 16.
+    /// Maximum concurrent looks and reads. Default: 16.
     pub looks_at_once: usize,
-    /// How long a withdrawal is tried. Default: 30 seconds.
+    /// Time limit for retries of a withdrawal. Default: 30 seconds.
     pub withdraw_within: Duration,
-    /// A change may still be made so long after its call was dropped, or failed. What is withdrawn within this time is
-    /// withdrawn once more after it; where `withdraw_within` ends before, a sweep does that. Default: 10 seconds.
+    /// Time for which a change may still take effect after its call was dropped or failed. Records that are withdrawn
+    /// within this time are withdrawn once more after it, or by a sweep if `withdraw_within` ends first. Default: 10
+    /// seconds.
     pub late_changes_within: Duration,
-    /// The time to live of the records. Default: [`Ttl::CHALLENGE`].
+    /// TTL of the records. Default: [`Ttl::CHALLENGE`].
     pub ttl: Ttl,
-    /// When a zone has more challenge records than this, it is told. Default: 1,000, far more than the orders that a
-    /// process works on, and far less than what makes servers fail.
+    /// Number of challenge records in a zone above which a warning is logged. Default: 1,000, far more than a process
+    /// has orders in flight, and far fewer than what slows servers down.
     pub warn_above: usize,
 }
 

@@ -1,4 +1,4 @@
-//! A challenge record as a value.
+//! A challenge record.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,37 +10,37 @@ use serde::{Deserialize, Serialize};
 
 use crate::TxtValue;
 
-/// One TXT value that proves control of a name to a CA, with who wants it and for how long.
+/// A TXT value that proves control of a name to a CA, with its owner and expiry.
 ///
-/// It is what a journal writes down **before** the value is published, so that whoever comes after a crash knows
-/// what may be out there. Its serialised form holds the value's octets as base64url.
+/// A journal stores it **before** the value is published, so that a crash cannot leave unknown records in the zone.
+/// The serialised form holds the octets of the value as base64url.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChallengeRecord {
-    /// The zone that is changed.
+    /// Zone of the record.
     pub zone: DomainName,
-    /// The owner name, `_acme-challenge.…`; inside `zone`.
+    /// Owner name, `_acme-challenge.…`, inside `zone`.
     pub name: DomainName,
-    /// The value; for dns-01 the base64url digest of RFC 8555 section 8.4.
+    /// Value; for dns-01 the base64url digest of RFC 8555 section 8.4.
     #[serde(with = "base64url")]
     pub value: TxtValue,
-    /// The order that needs it; exactly one.
+    /// Order that needs the record.
     pub owner: Owner,
-    /// After this anybody may withdraw the record.
+    /// Time after which anyone may withdraw the record.
     pub expires: SystemTime,
 }
 
-/// Who needs a challenge record: one order, by a text that the caller chooses, such as its URL.
+/// The owner of a challenge record: one order, named by a text that the caller chooses, such as its URL.
 ///
-/// 1 to 512 octets, none of them a control character.
+/// The text has 1 to 512 octets and no control characters.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Owner(Arc<str>);
 
 impl Owner {
-    /// The most octets of an owner's text.
+    /// Maximum octets of the text.
     pub const MAX_LEN: usize = 512;
 
-    /// The text.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -83,9 +83,9 @@ impl fmt::Debug for Owner {
     }
 }
 
-/// The text is no [`Owner`].
+/// The error for a text that is not an [`Owner`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an owner is a text of 1 to 512 octets without control characters")]
+#[error("an owner must have 1 to 512 octets and no control characters")]
 pub struct OwnerError;
 
 mod base64url {
@@ -112,7 +112,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn a_record_is_the_same_after_its_journal() {
+    fn record_survives_a_round_trip_through_json() {
         let record = ChallengeRecord {
             zone: "fleet.test".parse().unwrap(),
             name: "_acme-challenge.a.fleet.test".parse().unwrap(),
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_owner() {
+    fn invalid_owners_are_rejected() {
         for text in ["", "a\nb", &"a".repeat(513)] {
             assert_eq!(text.parse::<Owner>(), Err(OwnerError));
         }

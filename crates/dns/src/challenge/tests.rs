@@ -1,14 +1,13 @@
-//! The life of a challenge record over the backend in memory, and over ones that fail on cue.
+//! Challenges over the backend in memory, and over backends with scripted failures.
 
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use fleetcert_ambient::{Clock, SystemClock, timeout};
+use fleetcert_ambient::{Ambient, Clock, SystemClock, TokioClock, timeout};
 use fleetcert_names::DomainName;
 use tokio::sync::Semaphore;
 
@@ -49,7 +48,7 @@ fn scripted() -> Scripted {
     Scripted::new([&name("fleet.test"), &name("other.test")])
 }
 
-/// A backend each of whose removals waits for a permit.
+/// Returns a backend whose removals each wait for a permit.
 fn removing_by_permit() -> (Arc<Scripted>, Arc<Semaphore>) {
     let permits = Arc::new(Semaphore::new(0));
     let semaphore = permits.clone();
@@ -67,33 +66,15 @@ fn removing_by_permit() -> (Arc<Scripted>, Arc<Semaphore>) {
 
 fn challenges(backend: &Arc<Scripted>) -> Challenges {
     let seen = Arc::new(backend.inner.clone());
-    Challenges::new(backend.clone(), seen, Arc::new(VirtualClock::start()), ChallengeOptions::default())
+    Challenges::new(backend.clone(), seen, virtual_time(), ChallengeOptions::default())
 }
 
-/// The time of the runtime, which a paused test lets pass at once.
-#[derive(Clone, Copy, Debug)]
-struct VirtualClock {
-    began: SystemTime,
-    start: tokio::time::Instant,
+/// The time of the runtime, which passes at once in a paused test.
+fn virtual_time() -> Ambient {
+    Ambient { clock: Arc::new(TokioClock::starting_at(SystemClock.now())), ..Ambient::system() }
 }
 
-impl VirtualClock {
-    fn start() -> Self {
-        Self { began: SystemClock.now(), start: tokio::time::Instant::now() }
-    }
-}
-
-impl Clock for VirtualClock {
-    fn now(&self) -> SystemTime {
-        self.began + self.start.elapsed()
-    }
-
-    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        SystemClock.sleep(duration)
-    }
-}
-
-/// What a call that nobody waits for may still do is done by then.
-async fn late_changes_are_made() {
+/// Waits until abandoned calls can no longer have an effect.
+async fn wait_for_late_changes() {
     SystemClock.sleep(ChallengeOptions::default().late_changes_within).await;
 }

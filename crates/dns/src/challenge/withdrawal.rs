@@ -1,4 +1,4 @@
-//! Withdrawing records, with proof.
+//! Withdrawing records and verifying it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
@@ -8,39 +8,39 @@ use fleetcert_names::DomainName;
 use futures_util::FutureExt;
 
 use super::by_zone::{by_zone, removals};
+use super::context::{ChallengeContext, ZONES_AT_ONCE};
 use super::ledger::Claim;
-use super::pace::Pace;
-use super::parts::{Parts, ZONES_AT_ONCE};
+use super::retry_delay::RetryDelay;
 use super::{ChallengeError, ChallengeErrorKind, ChallengeRecord};
 use crate::side_by_side::side_by_side;
 use crate::{BackendError, DnsBackendExt, Quorum, TxtValue, Verdict};
 
-/// What became of a withdrawal. As long as it lives, nobody else in this process changes the records.
+/// The state of a withdrawal. While it exists, no other task of this process changes the records.
 #[derive(Debug)]
 pub(super) struct Withdrawal<'a> {
     claim: Option<Claim<'a>>,
-    /// When the first removal began: what comes into the zone later may not have been seen.
+    /// Start of the first removal. A record that appears later may have been missed.
     pub(super) began: SystemTime,
-    /// Those that were to be removed when their turn came.
+    /// Records to remove, chosen when the claim was granted.
     tried: Vec<ChallengeRecord>,
     left: Vec<ChallengeRecord>,
     last_error: Option<BackendError>,
 }
 
-/// For whom records are withdrawn.
+/// The reason of a withdrawal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OnBehalf {
-    /// A guard, which leaves to others what they hold too, and waits until its records are gone for good.
+    /// A guard's end: leaves records that others hold, and waits until its own are gone for good.
     Guard,
-    /// A sweep, which touches nothing that a guard holds. It comes again.
+    /// A sweep: leaves every record that a guard holds. It runs again.
     Sweep,
-    /// Whoever says that these must go.
+    /// A caller that demands the withdrawal of these records.
     Caller,
 }
 
-/// What is left of some records after a try, and what went wrong in it.
+/// The remaining records after an attempt, and its errors.
 #[derive(Debug, Default)]
-struct Try {
+struct Attempt {
     left: Vec<ChallengeRecord>,
     errors: Vec<BackendError>,
 }
@@ -54,12 +54,12 @@ impl Withdrawal<'_> {
         !self.is_left(record)
     }
 
-    /// The records that were taken out of the zone.
+    /// Returns the records that were removed from the zone.
     pub(super) fn removed(&self) -> Vec<ChallengeRecord> {
         self.tried.iter().filter(|record| self.is_gone(record)).cloned().collect()
     }
 
-    /// Lets others change the records.
+    /// Allows others to change the records.
     pub(super) fn end_claim(&mut self) {
         self.claim = None;
     }
@@ -72,22 +72,22 @@ impl Withdrawal<'_> {
     }
 }
 
-impl Parts {
-    /// Withdraws until all the records are proved gone, or trying on does not help, or `withdraw_within` is over.
+impl ChallengeContext {
+    /// Withdraws until the removal of all records is verified, retrying does not help, or `withdraw_within` is over.
     pub(super) async fn withdraw(
         &self,
         mut records: Vec<ChallengeRecord>,
         on_behalf: OnBehalf,
     ) -> Withdrawal<'_> {
-        // Nobody can have published a name outside its zone, and it must not spoil the others' call.
+        // No call can have published a name outside its zone, and it must not make the others' call fail.
         records.retain(|record| record.name.is_within(&record.zone));
-        let began = self.clock.now();
+        let began = self.ambient.now();
         let mut withdrawal =
             Withdrawal { claim: None, began, tried: Vec::new(), left: records, last_error: None };
         let work = async {
             withdrawal.claim = Some(self.claim(&withdrawal.left).await);
-            withdrawal.began = self.clock.now();
-            // Asked when nobody else changes them any more.
+            withdrawal.began = self.ambient.now();
+            // Chosen once no other task changes the records.
             withdrawal.tried = match on_behalf {
                 OnBehalf::Guard => self.ledger.held_once(&withdrawal.left),
                 OnBehalf::Sweep => self.ledger.unheld(&withdrawal.left),
@@ -95,43 +95,47 @@ impl Parts {
             };
             withdrawal.left.clone_from(&withdrawal.tried);
             if !self.backend.capabilities().removes {
-                // The service forgets them by itself, or never.
+                // The service deletes the values by itself, or never.
                 withdrawal.left.clear();
                 return;
             }
-            self.withdraw_once_or_more(&mut withdrawal).await;
+            self.withdraw_with_retries(&mut withdrawal).await;
             if on_behalf != OnBehalf::Guard {
                 return;
             }
             let Some(doubt) = self.ledger.doubt_about(&withdrawal.removed()) else { return };
-            // The journal of the order forgets them next, so they are gone for good before.
-            if let Ok(wait) = doubt.duration_since(self.clock.now()) {
-                self.clock.sleep(wait).await;
-                withdrawal.began = self.clock.now();
+            // The order's journal forgets them next, so they must be gone for good before.
+            if let Ok(wait) = doubt.duration_since(self.ambient.now()) {
+                self.ambient.sleep(wait).await;
+                withdrawal.began = self.ambient.now();
                 withdrawal.left.clone_from(&withdrawal.tried);
-                self.withdraw_once_or_more(&mut withdrawal).await;
+                self.withdraw_with_retries(&mut withdrawal).await;
             }
         };
-        // When the time is over, `withdrawal` says how far the work came.
-        let _ = timeout(&*self.clock, self.options.withdraw_within, work).await;
+        // After a timeout, `withdrawal` has the progress.
+        let _ = timeout(&*self.ambient.clock, self.options.withdraw_within, work).await;
         withdrawal
     }
 
-    async fn withdraw_once_or_more(&self, withdrawal: &mut Withdrawal<'_>) {
-        let mut pace = Pace::new(&self.options);
-        while let Some(wait) = self.withdraw_once(withdrawal, &mut pace).await {
-            self.clock.sleep(wait).await;
+    async fn withdraw_with_retries(&self, withdrawal: &mut Withdrawal<'_>) {
+        let mut delay = RetryDelay::new(&self.options);
+        while let Some(wait) = self.withdraw_once(withdrawal, &mut delay).await {
+            self.ambient.sleep(wait).await;
         }
     }
 
-    /// One try; returns the pause before the next, if there is to be one.
-    async fn withdraw_once(&self, withdrawal: &mut Withdrawal<'_>, pace: &mut Pace) -> Option<Duration> {
+    /// Makes one attempt. Returns the delay before the next, if there is one.
+    async fn withdraw_once(
+        &self,
+        withdrawal: &mut Withdrawal<'_>,
+        delay: &mut RetryDelay,
+    ) -> Option<Duration> {
         let removed = self.remove(&withdrawal.left).await;
         let mut errors = removed.errors;
-        let Try { left, errors: more } = if self.backend.capabilities().reads {
+        let Attempt { left, errors: more } = if self.backend.capabilities().reads {
             self.read_back(&withdrawal.left).await
         } else if self.options.quorum == Quorum::TrustBackend {
-            Try { left: removed.left, errors: Vec::new() }
+            Attempt { left: removed.left, errors: Vec::new() }
         } else {
             self.look_back(&withdrawal.left).await
         };
@@ -146,24 +150,24 @@ impl Parts {
             tracing::debug!(%error, left = withdrawal.left.len(), "withdrawing challenge records");
             withdrawal.last_error = Some(error);
         }
-        (!hopeless).then(|| pace.next(asked_for))
+        (!hopeless).then(|| delay.next(asked_for))
     }
 
-    /// Removes the records. Left are those of which the backend did not say that they are removed.
-    async fn remove(&self, records: &[ChallengeRecord]) -> Try {
+    /// Removes the records. Remaining are those whose removal the backend did not confirm.
+    async fn remove(&self, records: &[ChallengeRecord]) -> Attempt {
         let zones = by_zone(records).into_iter();
         let zones = zones.map(|(zone, records)| self.remove_of_zone(zone, records).boxed()).collect();
-        let mut all = Try::default();
-        for Try { left, errors } in side_by_side(ZONES_AT_ONCE, zones).await {
+        let mut all = Attempt::default();
+        for Attempt { left, errors } in side_by_side(ZONES_AT_ONCE, zones).await {
             all.left.extend(left);
             all.errors.extend(errors);
         }
         all
     }
 
-    async fn remove_of_zone(&self, zone: &DomainName, records: Vec<&ChallengeRecord>) -> Try {
-        let mut done = Try::default();
-        // One record that the server does not let us touch must not keep the others in the zone.
+    async fn remove_of_zone(&self, zone: &DomainName, records: Vec<&ChallengeRecord>) -> Attempt {
+        let mut done = Attempt::default();
+        // One record that the server does not allow to change must not keep the others in the zone.
         for part in self.backend.apply_each(zone, &removals(&records)).await {
             if let Err(error) = part.result {
                 done.errors.push(error);
@@ -173,8 +177,8 @@ impl Parts {
         done
     }
 
-    /// Which of the records are there, or cannot be proved gone, by the server that takes the changes.
-    async fn read_back(&self, records: &[ChallengeRecord]) -> Try {
+    /// Returns those records that exist, or cannot be proved gone, at the server that accepts the changes.
+    async fn read_back(&self, records: &[ChallengeRecord]) -> Attempt {
         let places: BTreeSet<_> = records.iter().map(|record| (&record.zone, &record.name)).collect();
         let reads = places
             .into_iter()
@@ -192,17 +196,17 @@ impl Parts {
         let there = |record: &&ChallengeRecord| {
             found.get(&(&record.zone, &record.name)).is_none_or(|texts| texts.contains(&record.value))
         };
-        Try { left: records.iter().filter(there).cloned().collect(), errors }
+        Attempt { left: records.iter().filter(there).cloned().collect(), errors }
     }
 
-    /// The same, by the authoritative servers, for services that cannot be read: gone is what some of them answer
-    /// without and none with.
-    async fn look_back(&self, records: &[ChallengeRecord]) -> Try {
+    /// Returns the same, by the authoritative servers, for services that cannot be read: a record is gone if some of
+    /// them answer without it and none with it.
+    async fn look_back(&self, records: &[ChallengeRecord]) -> Attempt {
         let looks = records.iter().map(|record| {
             let look = self.visibility.look(&record.zone, &record.name, &record.value);
             async move { (record, look.await) }.boxed()
         });
-        let mut found = Try::default();
+        let mut found = Attempt::default();
         for (record, answer) in side_by_side(self.options.looks_at_once, looks.collect()).await {
             match answer {
                 Ok(sighting) => {

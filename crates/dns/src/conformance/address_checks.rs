@@ -37,16 +37,16 @@ pub(super) async fn none(trial: &Trial<'_>) -> Result<(), Fault> {
     require(trial, &name, &Addresses::default()).await
 }
 
-/// What takes no addresses refuses them.
+/// Checks that a backend without addresses rejects them.
 async fn require_capability(trial: &Trial<'_>, label: &str) -> Result<(), Fault> {
     if trial.capabilities.addresses {
         return Ok(());
     }
     if trial.capabilities.any_name {
-        let what = "an address that it says it does not take";
-        trial.require_not_taken(label, |name| addresses(name, set(["10.1.1.4"])), what).await?;
+        let what = "an address without the capability";
+        trial.require_rejected(label, |name| addresses(name, set(["10.1.1.4"])), what).await?;
     }
-    Err(Fault::Unsupported("it takes no addresses".into()))
+    Err(Fault::Unsupported("it does not support addresses".into()))
 }
 
 async fn require(trial: &Trial<'_>, name: &DomainName, wanted: &Addresses) -> Result<(), Fault> {
@@ -57,6 +57,6 @@ async fn require(trial: &Trial<'_>, name: &DomainName, wanted: &Addresses) -> Re
 }
 
 fn set<const N: usize>(texts: [&str; N]) -> Addresses {
-    let address = |text: &str| text.parse::<IpAddr>().expect("the checks use good addresses");
+    let address = |text: &str| text.parse::<IpAddr>().expect("the checks use valid addresses");
     Addresses::new(texts.map(address)).expect("the checks use few addresses")
 }

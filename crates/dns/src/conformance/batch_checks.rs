@@ -1,10 +1,10 @@
-//! Checks of lists of changes, and of what is refused.
+//! Checks of lists of changes, and of rejected calls.
 
 use super::trial::{Fault, Trial, add, remove, require_refused, text};
 use crate::{BackendErrorKind, Change};
 
-/// Above this a list of too many changes is not worth its memory.
-const LONGEST_LIST: usize = 10_000;
+/// Maximum length of a list that is worth its memory.
+const MAX_LIST: usize = 10_000;
 
 pub(super) async fn in_order(trial: &Trial<'_>) -> Result<(), Fault> {
     trial.require_values(2)?;
@@ -51,8 +51,8 @@ pub(super) async fn failed_list(trial: &Trial<'_>) -> Result<(), Fault> {
 
 pub(super) async fn too_many(trial: &Trial<'_>) -> Result<(), Fault> {
     let most = trial.capabilities.max_changes;
-    if most >= LONGEST_LIST {
-        let most = if most == usize::MAX { "any number of".to_owned() } else { most.to_string() };
+    if most >= MAX_LIST {
+        let most = if most == usize::MAX { "an unlimited number of".to_owned() } else { most.to_string() };
         return Err(Fault::Unsupported(format!("it takes {most} changes in one call")));
     }
     let name = trial.clean_name("many").await?;

@@ -2,7 +2,7 @@
 
 use super::trial::{Fault, Instance, On, Trial, add, remove, text};
 
-/// Number of attempts to make calls meet.
+/// Number of attempts to make calls overlap.
 const ROUNDS: usize = 5;
 
 pub(super) async fn two_owners(trial: &Trial<'_>) -> Result<(), Fault> {
@@ -19,14 +19,14 @@ async fn both_add(trial: &Trial<'_>, label: &str, [mine, yours]: [Instance; 2]) 
         let name = trial.clean_name(&format!("{label}{round}")).await?;
         let (one, two) = (text("mine"), text("yours"));
         trial.all_at_once(&[(mine, add(&name, &one)), (yours, add(&name, &two))], on).await?;
-        // Each sees what the other wrote.
+        // Each instance sees what the other wrote.
         trial.require_txt_by(mine, &name, &[&one, &two]).await?;
         trial.require_txt_by(yours, &name, &[&one, &two]).await?;
     }
     Ok(())
 }
 
-/// Two orders that follow each other at one name, in two processes: one withdraws while the next publishes.
+/// Checks two successive orders at one name in two processes: one withdraws while the next publishes.
 pub(super) async fn come_and_go(trial: &Trial<'_>) -> Result<(), Fault> {
     trial.require_values(2)?;
     let name = trial.clean_name("handover").await?;
@@ -44,7 +44,7 @@ pub(super) async fn come_and_go(trial: &Trial<'_>) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The rounds in one task and those on several threads, numbered.
+/// Returns the numbered rounds, in one task and on several threads.
 fn rounds() -> impl Iterator<Item = (usize, On)> {
     On::BOTH.into_iter().flat_map(|on| std::iter::repeat_n(on, ROUNDS)).enumerate()
 }

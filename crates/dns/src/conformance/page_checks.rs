@@ -1,4 +1,4 @@
-//! Checks with more records than a service lists on one page.
+//! Checks with more records than one page of a service's list.
 
 use futures_util::FutureExt;
 
@@ -14,7 +14,7 @@ pub(super) async fn values(trial: &Trial<'_>) -> Result<(), Fault> {
     trial.apply(&values.iter().map(|value| add(&name, value)).collect::<Vec<_>>()).await?;
     trial.require_txt(&name, &all).await?;
 
-    // What is there is found on whichever page it stands, and is neither doubled nor left.
+    // Values are found on whichever page they are, and are neither doubled nor left.
     let (first, last) = (&values[0], &values[count - 1]);
     trial.apply(&[add(&name, first), add(&name, last)]).await?;
     trial.require_txt(&name, &all).await?;

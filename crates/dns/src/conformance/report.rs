@@ -1,4 +1,4 @@
-//! What a run of the suite found.
+//! The results of a run.
 
 use std::fmt;
 
@@ -10,32 +10,32 @@ pub struct Report {
     checks: Vec<Check>,
 }
 
-/// One check and what came of it.
+/// One check and its outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
-    /// What was checked, as a sentence that holds when it passed.
+    /// Name: a sentence that holds if the check passed.
     pub name: &'static str,
-    /// What came of it.
+    /// Outcome.
     pub outcome: Outcome,
-    /// How it was made differently from what is usual, such as with a lower load.
+    /// Difference from a usual run, such as a lower load.
     pub note: Option<String>,
 }
 
-/// What came of a check.
+/// The outcome of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The backend does it.
+    /// The backend keeps the promise.
     Passed,
-    /// The backend does not; the sentence says what it did instead.
+    /// The backend breaks the promise; the sentence says how.
     Failed(String),
     /// The backend says that it cannot do this.
     Unsupported(String),
-    /// The check could not be made; the sentence says why.
+    /// The check could not run; the sentence says why.
     NotRun(String),
 }
 
 impl Outcome {
-    /// The outcome in a word.
+    /// Returns the outcome in a word.
     pub(super) fn word(&self) -> &'static str {
         match self {
             Self::Passed => "passed",
@@ -47,7 +47,7 @@ impl Outcome {
 }
 
 impl Check {
-    /// What there is to say beside the word.
+    /// Returns the remark beside the word.
     pub(super) fn remark(&self) -> Option<&str> {
         match &self.outcome {
             Outcome::Passed => self.note.as_deref(),
@@ -78,20 +78,20 @@ impl Report {
         report
     }
 
-    /// All checks.
+    /// Returns all checks.
     pub fn checks(&self) -> &[Check] {
         &self.checks
     }
 
-    /// The checks that failed.
+    /// Returns the checks that failed.
     pub fn failed(&self) -> impl Iterator<Item = &Check> {
         self.checks.iter().filter(|check| matches!(check.outcome, Outcome::Failed(_)))
     }
 
-    /// That every check passed, apart from those for what the backend says that it cannot do.
+    /// Checks that every check passed, apart from those for missing capabilities.
     ///
     /// # Errors
-    /// The whole report, when a check failed or was not run.
+    /// The whole report, if a check failed or did not run.
     pub fn require_passed(&self) -> Result<(), NotConformant> {
         let fine = |check: &Check| matches!(check.outcome, Outcome::Passed | Outcome::Unsupported(_));
         if self.checks.iter().all(fine) { Ok(()) } else { Err(NotConformant { report: self.clone() }) }
@@ -112,7 +112,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// The backend does not do what [`DnsBackend`](crate::DnsBackend) promises.
+/// The error for a backend that breaks a promise of [`DnsBackend`](crate::DnsBackend).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the backend does not pass the conformance suite:\n{report}")]
 pub struct NotConformant {

@@ -1,4 +1,4 @@
-//! Checks of many calls at once, and of calls that are dropped.
+//! Checks of many concurrent calls, and of dropped calls.
 
 use std::collections::BTreeSet;
 use std::future::{Future, poll_fn};
@@ -20,7 +20,7 @@ pub(super) async fn concurrent_changes(trial: &Trial<'_>) -> Result<(), Fault> {
     let additions: Vec<_> = by_turns().zip(names.iter().map(|name| add(name, &first))).collect();
     trial.all_at_once(&additions, On::OneTask).await?;
 
-    // Now one half is removed while the other half gets a second value.
+    // One half is removed while the other half gets a second value.
     let removed = |number: usize| number.is_multiple_of(2);
     let mixed = names
         .iter()
@@ -36,9 +36,9 @@ pub(super) async fn concurrent_changes(trial: &Trial<'_>) -> Result<(), Fault> {
     trial.side_by_side(expected).await
 }
 
-/// A call is dropped after so many steps, from its first to where a call over the network ends.
+/// Numbers of polls after which a call is dropped, from its start to the end of a call over the network.
 const STEPS: [usize; 8] = [1, 2, 3, 4, 5, 7, 10, 15];
-/// A server may make the changes after the call was dropped, so it is asked more than once.
+/// Delays between looks: a server may make the changes after the call was dropped.
 const LOOKS: [Duration; 4] =
     [Duration::ZERO, Duration::from_millis(2), Duration::from_millis(10), Duration::from_millis(50)];
 
@@ -58,19 +58,19 @@ pub(super) async fn cancelled_lists(trial: &Trial<'_>) -> Result<(), Fault> {
 async fn require_all_or_nothing(trial: &Trial<'_>, name: &DomainName, count: usize) -> Result<(), Fault> {
     for pause in LOOKS {
         trial.clock.sleep(pause).await;
-        // All values are at one name, so one answer shows a list half done.
+        // All values are at one name, so one answer shows a partial list.
         let values: BTreeSet<_> = trial.read(name, RecordType::Txt).await?;
         if ![0, count].contains(&values.len()) {
             let found = values.len();
             return Err(Fault::Failed(format!(
-                "{name}: a list of {count} values was half made: {found} of them"
+                "{name}: a list of {count} values was made in part: {found} of them"
             )));
         }
     }
     Ok(())
 }
 
-/// Callers that must know repeat the call: afterwards all is as if it had never been dropped.
+/// Checks that repeating a dropped call has the same effect as if it had not been dropped.
 pub(super) async fn cancelled_calls(trial: &Trial<'_>) -> Result<(), Fault> {
     trial.require_values(2)?;
     for steps in STEPS {
@@ -82,7 +82,7 @@ pub(super) async fn cancelled_calls(trial: &Trial<'_>) -> Result<(), Fault> {
             dropped_after(steps, trial.backend(Instance::First).apply(trial.zone, &changes)).await;
             trial.apply(&changes).await?;
         }
-        // What the server still makes of the dropped calls changes nothing.
+        // Late effects of the dropped calls change nothing.
         trial.clock.sleep(LOOKS[2]).await;
         trial.require_txt(&name, &[&kept, &new]).await?;
     }

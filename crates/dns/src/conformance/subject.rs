@@ -1,4 +1,4 @@
-//! What is checked, and how hard.
+//! The subject of the suite: backends, zone and load.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,9 +9,9 @@ use fleetcert_names::{DomainName, Label};
 
 use crate::DnsBackend;
 
-/// What is checked, and where.
+/// The backends under test, their zone, and the load.
 ///
-/// The loads are those of a fleet. A service that counts requests gets lower ones; the report tells so:
+/// The default load is that of a fleet. For a service that counts requests, lower it; the report says so:
 ///
 /// ```
 /// # use fleetcert_ambient::SystemClock;
@@ -20,39 +20,40 @@ use crate::DnsBackend;
 ///
 /// # let zone = "fleet.test".parse()?;
 /// # let backend = MemoryBackend::new([&zone]);
-/// let gentle =
-///     Subject { calls_at_once: 20, ..Subject::new(|| backend.clone(), zone, &SystemClock) };
+/// let low_load = Subject {
+///     calls_at_once: 20,
+///     ..Subject::new(|| backend.clone(), zone, &SystemClock)
+/// };
 /// # Ok::<(), fleetcert_names::NameError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Subject<'a> {
-    /// Makes the backends.
+    /// Factory of the backends.
     pub factory: Factory<'a>,
-    /// A zone that they can change.
+    /// Zone that they can change.
     pub zone: DomainName,
-    /// A clock that runs: the suite waits with it, so a [`ManualClock`](fleetcert_ambient::ManualClock) must be
-    /// moved on meanwhile.
+    /// Running clock. The suite waits with it, so a [`ManualClock`](fleetcert_ambient::ManualClock) must be advanced
+    /// meanwhile.
     pub clock: &'a dyn Clock,
-    /// Everything happens below this label of the zone. Two suites at the same time need two labels.
+    /// Label of the zone below which the suite works. Two concurrent suites need two labels.
     pub below: Label,
-    /// How long one call of the backend may take; longer is a failure.
+    /// Time limit for one call of the backend. A longer call is a failure.
     pub call_within: Duration,
-    /// How many calls are made at the same time. Default: [`CALLS_AT_ONCE`](Self::CALLS_AT_ONCE).
+    /// Maximum concurrent calls. Default: [`CALLS_AT_ONCE`](Self::CALLS_AT_ONCE).
     pub calls_at_once: usize,
-    /// So many records are more than the service lists on one page. Default: [`MORE_THAN_A_PAGE`](Self::MORE_THAN_A_PAGE).
+    /// Number of records that exceeds one page of the service. Default: [`MORE_THAN_A_PAGE`](Self::MORE_THAN_A_PAGE).
     pub more_than_a_page: usize,
 }
 
 impl<'a> Subject<'a> {
-    /// How many calls at the same time a fleet may make.
+    /// Concurrent calls of a fleet.
     pub const CALLS_AT_ONCE: usize = 1000;
-    /// More than the hundred records that most services list on one page.
+    /// Number of records above the usual page size of a hundred.
     pub const MORE_THAN_A_PAGE: usize = 120;
 
-    /// A subject that is checked below the label `fleetcert-conformance`, with 30 seconds for each call.
+    /// Returns a subject with the label `fleetcert-conformance`, and 30 seconds for each call.
     ///
-    /// `factory` makes instances of the backend that share nothing but the service, as two processes would have
-    /// them. It is called twice.
+    /// `factory` makes instances of the backend that share only the service, like two processes. It is called twice.
     pub fn new<B: DnsBackend + 'static>(
         factory: impl Fn() -> B + Send + Sync + 'a,
         zone: DomainName,
@@ -70,12 +71,12 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// Makes instances of a backend.
+/// A factory of backend instances.
 #[derive(Clone)]
 pub struct Factory<'a>(Arc<dyn Fn() -> Arc<dyn DnsBackend> + Send + Sync + 'a>);
 
 impl<'a> Factory<'a> {
-    /// A factory that calls `make` for each instance.
+    /// Returns a factory that calls `make` for each instance.
     pub fn new<B: DnsBackend + 'static>(make: impl Fn() -> B + Send + Sync + 'a) -> Self {
         Self(Arc::new(move || Arc::new(make())))
     }

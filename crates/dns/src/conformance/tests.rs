@@ -1,4 +1,4 @@
-//! The suite is run on the backend in memory, and on backends that break one promise each, or keep fewer.
+//! The suite, run on the backend in memory, and on backends with one flaw each or with fewer capabilities.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -22,12 +22,12 @@ fn zone() -> DomainName {
     "fleet.test".parse().unwrap()
 }
 
-/// The clock of the machine, with short pauses a twentieth as long: the suite pauses between two looks at a server, and these
+/// The machine's clock with short waits cut to a twentieth: the suite waits between two looks at a server, and these
 /// backends are never late.
 #[derive(Debug)]
-struct HurriedClock;
+struct FastClock;
 
-impl Clock for HurriedClock {
+impl Clock for FastClock {
     fn now(&self) -> SystemTime {
         SystemClock.now()
     }
@@ -40,18 +40,18 @@ impl Clock for HurriedClock {
 
 async fn report_on(backend: impl DnsBackend + 'static) -> Report {
     let backend = Arc::new(backend);
-    check(&Subject::new(|| backend.clone(), zone(), &HurriedClock)).await
+    check(&Subject::new(|| backend.clone(), zone(), &FastClock)).await
 }
 
 #[test]
-fn it_can_go_to_another_task() {
+fn future_is_send() {
     fn is_send<T: Send>(_: T) {}
     let backend = MemoryBackend::new([]);
     is_send(check(&Subject::new(|| backend.clone(), zone(), &SystemClock)));
 }
 
 #[tokio::test]
-async fn memory_passes() {
+async fn memory_backend_passes() {
     let backend = MemoryBackend::new([&zone()]);
     let report = report_on(backend.clone()).await;
     report.require_passed().unwrap();
@@ -61,7 +61,7 @@ async fn memory_passes() {
 }
 
 #[tokio::test]
-async fn what_an_earlier_run_left_is_removed() {
+async fn records_of_an_earlier_run_are_removed() {
     let backend = MemoryBackend::new([&zone()]);
     let name = |label: &str| format!("{label}.fleetcert-conformance.fleet.test").parse().unwrap();
     for label in ["add", "n17", "paged3", "addresses"] {
@@ -74,7 +74,7 @@ async fn what_an_earlier_run_left_is_removed() {
 }
 
 #[tokio::test]
-async fn a_lower_load_is_told() {
+async fn lower_load_is_reported() {
     let backend = MemoryBackend::new([&zone()]);
     let subject = Subject::new(|| backend.clone(), zone(), &SystemClock);
     let report = check(&Subject { calls_at_once: 20, more_than_a_page: 0, ..subject }).await;
@@ -92,7 +92,7 @@ async fn a_lower_load_is_told() {
 }
 
 #[tokio::test]
-async fn a_zone_without_room_is_not_run() {
+async fn zone_whose_name_is_too_long_is_not_run() {
     let zone: DomainName = format!("{}a", "a.".repeat(125)).parse().unwrap();
     let backend = MemoryBackend::new([&zone]);
     let report = check(&Subject::new(|| backend.clone(), zone, &SystemClock)).await;

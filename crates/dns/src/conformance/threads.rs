@@ -1,4 +1,4 @@
-//! Calls on several OS threads, so that a backend without a lock shows it.
+//! Calls on several OS threads, which reveal a backend without a lock.
 
 use std::sync::{Arc, Barrier};
 use std::thread;
@@ -11,13 +11,13 @@ use tokio::sync::oneshot;
 /// Maximum number of threads.
 const THREADS: usize = 4;
 
-/// Runs the work on several OS threads, which begin at the same moment; each thread runs its share side by side. The
-/// results are in no particular order. `None` if a thread panicked.
+/// Runs the work on several OS threads that start together; each thread runs its share concurrently. Returns the
+/// results in no particular order, or `None` if a thread panicked.
 ///
-/// In a tokio runtime the work runs in its context, so that sockets, timers and tasks belong to that runtime. Elsewhere
-/// each thread has a runtime of its own.
+/// In a tokio runtime the work runs in its context, so that sockets, timers and tasks belong to that runtime.
+/// Otherwise each thread has its own runtime.
 ///
-/// **Cancellation.** The threads give up the work at its next await and end.
+/// **Cancellation.** The threads drop the work at its next await and end.
 pub(super) async fn on_threads<T: Send + 'static>(work: Vec<BoxFuture<'static, T>>) -> Option<Vec<T>> {
     let count = THREADS.min(work.len());
     let mut shares: Vec<Vec<BoxFuture<'static, T>>> = (0..count).map(|_| Vec::new()).collect();
@@ -55,7 +55,7 @@ fn run<T>(share: Vec<BoxFuture<'static, T>>, mut reply: oneshot::Sender<Vec<T>>,
                 Either::Right(_) => return,
             }
         };
-        // Nobody waits for the results of a check that was dropped.
+        // If the check was dropped, no task waits for the results.
         let _ = reply.send(results);
     };
     match runtime {

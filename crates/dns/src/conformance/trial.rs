@@ -1,4 +1,4 @@
-//! The tools of the checks: bounded calls, names that are clean, expectations.
+//! Tools of the checks: bounded calls, clean names, expectations.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +18,7 @@ use crate::{
     TxtValue,
 };
 
-/// Why a check did not pass.
+/// The reason why a check did not pass.
 #[derive(Debug)]
 pub(super) enum Fault {
     Failed(String),
@@ -37,12 +37,12 @@ impl Instance {
     pub(super) const BOTH: [Self; 2] = [Self::First, Self::Second];
 }
 
-/// Where calls run that are made at the same time.
+/// The place where concurrent calls run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum On {
-    /// They meet where a backend awaits.
+    /// In one task: they interleave where a backend awaits.
     OneTask,
-    /// They meet anywhere.
+    /// On several threads: they interleave anywhere.
     SeveralThreads,
 }
 
@@ -61,21 +61,21 @@ pub(super) struct Trial<'a> {
     call_within: Duration,
     calls_at_once: usize,
     more_than_a_page: usize,
-    /// Every name that was given out, to be cleaned up.
+    /// Every name that was used, for the clean-up.
     names: Mutex<BTreeMap<DomainName, Holds>>,
-    /// Those of them that an earlier clean-up has seen to.
+    /// Names that an earlier clean-up has handled.
     cleaned: BTreeSet<DomainName>,
     note: Mutex<Option<String>>,
 }
 
-/// What a name may have got.
+/// The kinds of records at a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Holds {
     Texts,
     TextsAndAddresses,
 }
 
-/// How many reads the suite makes at the same time where it is not to be a burden.
+/// Concurrent reads where the suite must not be a burden.
 const READS_AT_ONCE: usize = 8;
 
 impl<'a> Trial<'a> {
@@ -104,12 +104,12 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// The load of the subject, with a note where it is less than a fleet's.
+    /// Returns the load of the subject, and notes if it is less than a fleet's.
     pub(super) fn calls_at_once(&self) -> usize {
         self.load(self.calls_at_once, Subject::CALLS_AT_ONCE, "calls at once")
     }
 
-    /// As many records as the subject says that no page holds, with a note where these are few.
+    /// Returns the number of records above a page, and notes if it is small.
     pub(super) fn more_than_a_page(&self) -> usize {
         self.load(self.more_than_a_page, Subject::MORE_THAN_A_PAGE, "records")
     }
@@ -121,24 +121,24 @@ impl<'a> Trial<'a> {
         load
     }
 
-    /// What the report is to say beside the outcome of the check that just ended.
+    /// Takes the note on the check that just ended.
     pub(super) fn take_note(&self) -> Option<String> {
         self.note.lock().take()
     }
 
-    /// The name with this first label, for texts, without records: what an earlier run left is removed.
+    /// Returns the name with this first label, for texts, after removing records of an earlier run.
     pub(super) async fn clean_name(&self, label: &str) -> Result<DomainName, Fault> {
         self.clean(label.to_owned(), Holds::Texts).await
     }
 
-    /// The same, for addresses and texts.
+    /// Returns the same, for addresses and texts.
     pub(super) async fn clean_name_for_addresses(&self, label: &str) -> Result<DomainName, Fault> {
         self.clean(label.to_owned(), Holds::TextsAndAddresses).await
     }
 
-    /// So many clean names for texts, whose labels begin with this one.
+    /// Returns `count` clean names for texts, whose labels begin with `label`.
     pub(super) async fn clean_names(&self, label: &str, count: usize) -> Result<Vec<DomainName>, Fault> {
-        self.require_room_to_play()?;
+        self.require_usable_zone()?;
         let names = (0..count).map(|number| self.name(&format!("{label}{number}")));
         let names: Vec<DomainName> = names.collect::<Result<_, _>>()?;
         self.lock().extend(names.iter().map(|name| (name.clone(), Holds::Texts)));
@@ -147,7 +147,7 @@ impl<'a> Trial<'a> {
     }
 
     async fn clean(&self, label: String, holds: Holds) -> Result<DomainName, Fault> {
-        self.require_room_to_play()?;
+        self.require_usable_zone()?;
         let name = self.name(&label)?;
         self.lock().insert(name.clone(), holds);
         self.empty(vec![(name.clone(), holds)]).await?;
@@ -155,16 +155,16 @@ impl<'a> Trial<'a> {
     }
 
     fn name(&self, label: &str) -> Result<DomainName, Fault> {
-        let label = label.parse().map_err(|_| Fault::NotRun(format!("`{label}` is no label")))?;
+        let label = label.parse().map_err(|_| Fault::NotRun(format!("`{label}` is not a valid label")))?;
         self.below.child(&label).map_err(|error| Fault::NotRun(error.to_string()))
     }
 
-    /// The zone's name with a letter before it: it ends with the zone's text and is outside all the same.
+    /// Returns the zone's name with a letter before it: it ends with the zone's text, but is outside the zone.
     pub(super) fn sibling_zone(&self) -> Result<DomainName, Fault> {
         format!("x{}", self.zone).parse().map_err(|_| Fault::NotRun("the zone's name is too long".into()))
     }
 
-    /// Makes the changes, in as many calls as the backend needs for them, and at least one.
+    /// Makes the changes, in as many calls as the backend needs, but at least one.
     pub(super) async fn apply(&self, changes: &[Change]) -> Result<(), Fault> {
         self.apply_by(Instance::First, changes).await
     }
@@ -178,7 +178,7 @@ impl<'a> Trial<'a> {
         Ok(())
     }
 
-    /// Makes each change in a call of its own by the instance beside it, all of them at the same time.
+    /// Makes each change in a separate concurrent call by the instance beside it.
     pub(super) async fn all_at_once(&self, changes: &[(Instance, Change)], on: On) -> Result<(), Fault> {
         match on {
             On::OneTask => {
@@ -203,7 +203,7 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// That all of these hold, some of them looked at at the same time.
+    /// Checks that all of these hold, some of them concurrently.
     pub(super) async fn side_by_side<'b>(
         &self,
         expectations: impl Iterator<Item = BoxFuture<'b, Result<(), Fault>>>,
@@ -211,13 +211,13 @@ impl<'a> Trial<'a> {
         side_by_side(READS_AT_ONCE, expectations.collect()).await.into_iter().collect()
     }
 
-    /// That there are names to write at, and that what is written can be seen and taken back.
-    pub(super) fn require_room_to_play(&self) -> Result<(), Fault> {
+    /// Checks that the suite can write, read and remove records at names of its choice.
+    pub(super) fn require_usable_zone(&self) -> Result<(), Fault> {
         let Capabilities { reads, removes, any_name, .. } = self.capabilities;
         let lacks = [
-            (any_name, "it takes only names that it knows"),
-            (reads, "it cannot be read, so that nothing can be shown"),
-            (removes, "it removes nothing, so that nothing could be cleaned up"),
+            (any_name, "it accepts only registered names"),
+            (reads, "it cannot be read, so the suite cannot see its records"),
+            (removes, "it cannot remove records, so the suite cannot clean up"),
         ];
         match lacks.into_iter().find(|(able, _)| !able) {
             Some((_, why)) => Err(Fault::Unsupported(why.into())),
@@ -225,16 +225,16 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// That a name can have so many values.
+    /// Checks that a name can have `count` values.
     pub(super) fn require_values(&self, count: usize) -> Result<(), Fault> {
         let most = self.capabilities.max_values;
         if most >= count {
             return Ok(());
         }
-        Err(Fault::Unsupported(format!("a name has at most {most} values, and this takes {count}")))
+        Err(Fault::Unsupported(format!("a name has at most {most} values, but this check needs {count}")))
     }
 
-    /// That one call takes a list of so many changes, and makes it as a whole.
+    /// Checks that one call accepts a list of `changes` changes, and makes it atomically.
     pub(super) fn require_atomic_lists_of(&self, changes: usize) -> Result<(), Fault> {
         if !self.capabilities.atomic {
             return Err(Fault::Unsupported("its lists are not atomic".into()));
@@ -243,12 +243,14 @@ impl<'a> Trial<'a> {
         if most >= changes {
             return Ok(());
         }
-        Err(Fault::Unsupported(format!("a list that tells needs {changes} changes, and it takes {most}")))
+        Err(Fault::Unsupported(format!(
+            "this check needs {changes} changes in one call, but it accepts {most}"
+        )))
     }
 
-    /// That a change at the name with this first label is refused, as the backend says that it does not take such.
-    /// What it takes all the same is cleaned up.
-    pub(super) async fn require_not_taken(
+    /// Checks that a change at the name with this first label is rejected for a missing capability. Cleans up if it is
+    /// accepted.
+    pub(super) async fn require_rejected(
         &self,
         label: &str,
         change: impl FnOnce(&DomainName) -> Change,
@@ -261,13 +263,13 @@ impl<'a> Trial<'a> {
             Change::AddTxt { .. } | Change::RemoveTxt { .. } => Holds::Texts,
         };
         let answer = self.try_apply(self.zone, &[change]).await?;
-        if answer.is_ok() && self.require_room_to_play().is_ok() {
+        if answer.is_ok() && self.require_usable_zone().is_ok() {
             self.lock().insert(name, holds);
         }
         require_refused(answer, BackendErrorKind::InvalidInput, what)
     }
 
-    /// The answer of the backend; a fault only when there is none in time.
+    /// Returns the answer of the backend. A fault only on a timeout.
     pub(super) async fn try_apply(
         &self,
         zone: &DomainName,
@@ -276,7 +278,7 @@ impl<'a> Trial<'a> {
         self.call(self.backend(Instance::First).apply(zone, changes), "change").await
     }
 
-    /// That a read at this name is refused for the reason that the contract names.
+    /// Checks that a read at this name is rejected for the reason that the contract names.
     pub(super) async fn require_no_read(
         &self,
         name: &DomainName,
@@ -305,7 +307,7 @@ impl<'a> Trial<'a> {
         match self.call(read, "read").await?.map_err(|error| failed(&error))? {
             None => Ok(BTreeSet::new()),
             Some(set) if set.values.is_empty() => {
-                Err(Fault::Failed(format!("{name}: a set without values was read; it must be no set")))
+                Err(Fault::Failed(format!("{name}: a set without values was read; it must be None")))
             }
             Some(set) => Ok(set.values),
         }
@@ -322,7 +324,7 @@ impl<'a> Trial<'a> {
         self.require_txt_by(Instance::First, name, wanted).await
     }
 
-    /// That this instance sees these texts and no others.
+    /// Checks that this instance sees these texts and no others.
     pub(super) async fn require_txt_by(
         &self,
         instance: Instance,
@@ -342,7 +344,7 @@ impl<'a> Trial<'a> {
         require_same(name, wanted, &self.read(name, record_type).await?)
     }
 
-    /// Removes what the checks since the last time have left.
+    /// Removes the records of the checks since the last clean-up.
     pub(super) async fn clean_up(&mut self) -> Result<(), Fault> {
         let mut names = self.lock().clone();
         names.retain(|name, _| !self.cleaned.contains(name));
@@ -351,11 +353,11 @@ impl<'a> Trial<'a> {
         Ok(())
     }
 
-    /// That no name of the whole run has a record.
+    /// Checks that no name of the whole run has a record.
     pub(super) async fn require_clean(&self) -> Result<(), Fault> {
         let names = self.lock().clone();
         if names.is_empty() {
-            self.require_room_to_play()?;
+            self.require_usable_zone()?;
             return Err(Fault::NotRun("no check made a record".into()));
         }
         let left = names.into_iter().map(|(name, holds)| {
@@ -387,7 +389,7 @@ impl<'a> Trial<'a> {
     }
 }
 
-/// The changes that leave nothing of what was found at a name.
+/// Returns the changes that remove everything found at a name.
 fn removals(name: &DomainName, found: BTreeSet<RecordData>) -> Vec<Change> {
     let mut removals = Vec::new();
     let mut has_addresses = false;
@@ -418,7 +420,7 @@ fn failed(error: &BackendError) -> Fault {
     Fault::Failed(format!("unexpected error: {error}"))
 }
 
-/// That a call was refused for the reason that the contract names.
+/// Checks that a call was rejected for the reason that the contract names.
 pub(super) fn require_refused(
     answer: Result<(), BackendError>,
     kind: BackendErrorKind,
@@ -427,11 +429,11 @@ pub(super) fn require_refused(
     match answer {
         Err(error) if error.kind() == kind => Ok(()),
         Err(error) => Err(Fault::Failed(format!("{what}: {kind:?} expected, but the error is: {error}"))),
-        Ok(()) => Err(Fault::Failed(format!("{what}: {kind:?} expected, but the call was successful"))),
+        Ok(()) => Err(Fault::Failed(format!("{what}: {kind:?} expected, but the call succeeded"))),
     }
 }
 
-/// A text that every service takes: as long as a dns-01 value, and of its characters.
+/// Returns a text that every service accepts: length and characters of a dns-01 value.
 pub(super) fn text(value: &str) -> TxtValue {
     format!("{value:-<43}").parse().expect("the checks use short texts")
 }
@@ -448,8 +450,8 @@ pub(super) fn addresses(name: &DomainName, addresses: Addresses) -> Change {
     Change::SetAddresses { name: name.clone(), addresses, ttl: Ttl::ADDRESS }
 }
 
-/// A report is for people: of many values it shows so many.
-const SHOWN: usize = 6;
+/// Maximum values that a report shows.
+const MAX_SHOWN: usize = 6;
 
 fn listed(values: &BTreeSet<RecordData>) -> String {
     let value = |data: &RecordData| match data {
@@ -462,7 +464,7 @@ fn listed(values: &BTreeSet<RecordData>) -> String {
     };
     match values.len() {
         0 => "nothing".to_owned(),
-        1..=SHOWN => values.iter().map(value).collect::<Vec<_>>().join(", "),
+        1..=MAX_SHOWN => values.iter().map(value).collect::<Vec<_>>().join(", "),
         many => format!("{many} values"),
     }
 }

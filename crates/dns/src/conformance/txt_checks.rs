@@ -20,7 +20,7 @@ pub(super) async fn add_twice(trial: &Trial<'_>) -> Result<(), Fault> {
     trial.apply(&[add(&name, &value)]).await?;
     trial.apply(&[add(&name, &value), add(&name, &value)]).await?;
     trial.require_txt(&name, &[&value]).await?;
-    // A second copy would show itself now.
+    // A second copy would appear now.
     trial.apply(&[remove(&name, &value)]).await?;
     trial.require_txt(&name, &[]).await
 }
@@ -46,7 +46,7 @@ pub(super) async fn remove_missing(trial: &Trial<'_>) -> Result<(), Fault> {
 }
 
 pub(super) async fn long_values(trial: &Trial<'_>) -> Result<(), Fault> {
-    // The same first string of 255 octets, so that a backend that cuts makes one of the two.
+    // Both values start with the same string of 255 octets, so that a backend that truncates makes them equal.
     let long = |last: u8| {
         let octets: Vec<u8> = (b'a'..=b'z').cycle().take(599).chain([last]).collect();
         TxtValue::new(&octets).expect("600 octets are allowed")
@@ -56,7 +56,7 @@ pub(super) async fn long_values(trial: &Trial<'_>) -> Result<(), Fault> {
 
 pub(super) async fn special_values(trial: &Trial<'_>) -> Result<(), Fault> {
     let value = |text: &str| text.parse().expect("the checks use short texts");
-    // What quotes once too often or too seldom takes them for one, or breaks them apart.
+    // A backend with too much or too little quoting takes them for one, or breaks them.
     stay_whole(trial, "special", [value(r#"v=1; "a b" \c"#), value(r#"v=1; \"a b\" \\c"#)]).await
 }
 
@@ -70,16 +70,16 @@ async fn stay_whole(trial: &Trial<'_>, label: &str, [one, two]: [TxtValue; 2]) -
     trial.require_txt(&name, &[&two]).await
 }
 
-/// What takes dns-01 values only refuses the others.
+/// Checks that a backend for dns-01 values only rejects other texts.
 async fn require_any_text(trial: &Trial<'_>, label: &str, text: &TxtValue) -> Result<(), Fault> {
     if trial.capabilities.any_text {
         return Ok(());
     }
     if trial.capabilities.any_name {
-        let what = "a text that it says it does not take";
-        trial.require_not_taken(label, |name| add(name, text), what).await?;
+        let what = "a text without the capability";
+        trial.require_rejected(label, |name| add(name, text), what).await?;
     }
-    Err(Fault::Unsupported("it takes dns-01 values only".into()))
+    Err(Fault::Unsupported("it supports dns-01 values only".into()))
 }
 
 pub(super) async fn case_of_values(trial: &Trial<'_>) -> Result<(), Fault> {
@@ -99,7 +99,7 @@ pub(super) async fn case_of_names(trial: &Trial<'_>) -> Result<(), Fault> {
         .as_str()
         .to_ascii_uppercase()
         .parse()
-        .map_err(|_| Fault::NotRun(format!("{name} in upper case is no name")))?;
+        .map_err(|_| Fault::NotRun(format!("{name} in upper case is not a valid name")))?;
     let (one, two) = (text("one"), text("two"));
     trial.apply(&[add(&shouted, &one)]).await?;
     trial.apply(&[add(&name, &two)]).await?;

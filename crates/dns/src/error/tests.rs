@@ -1,4 +1,4 @@
-//! The words of an error.
+//! The text of an error.
 
 use super::*;
 
@@ -17,7 +17,7 @@ fn error(kind: BackendErrorKind) -> BackendError {
 }
 
 #[test]
-fn each_kind_says_what_happened_and_what_to_do() {
+fn each_kind_has_an_outcome_and_advice() {
     let texts: std::collections::BTreeSet<_> = KINDS.map(|kind| error(kind).to_string()).into();
     assert_eq!(texts.len(), KINDS.len());
     for kind in KINDS {
@@ -28,7 +28,7 @@ fn each_kind_says_what_happened_and_what_to_do() {
 }
 
 #[test]
-fn the_first_attempt_is_not_told() {
+fn first_attempt_is_not_shown() {
     let first = error(BackendErrorKind::Unavailable).at_server("a.test");
     assert_eq!(first.attempt(), 1);
     assert!(first.to_string().starts_with("changing the zone fleet.test at a.test: "), "{first}");
@@ -38,7 +38,7 @@ fn the_first_attempt_is_not_told() {
 }
 
 #[test]
-fn clocks_that_are_apart_are_told_as_data_and_in_words() {
+fn clock_skew_is_data_and_text() {
     let error = |seconds| error(BackendErrorKind::Unauthenticated).with_clock_skew(seconds);
     assert_eq!(error(-600).clock_skew(), Some(-600));
     assert!(error(-600).to_string().ends_with("the server's is 600 seconds behind ours"));
@@ -47,7 +47,7 @@ fn clocks_that_are_apart_are_told_as_data_and_in_words() {
 }
 
 #[test]
-fn the_time_to_try_again_is_told_where_trying_again_helps() {
+fn wait_is_shown_if_a_retry_helps() {
     let wait = Duration::from_millis(1500);
     for kind in KINDS {
         let error = error(kind).with_retry_after(wait);
@@ -61,7 +61,7 @@ fn the_time_to_try_again_is_told_where_trying_again_helps() {
 }
 
 #[test]
-fn a_clone_says_what_the_original_says() {
+fn clone_has_the_text_and_cause_of_the_original() {
     let cause = std::io::Error::other("SERVFAIL".parse::<u8>().unwrap_err());
     let zone = "fleet.test".parse().unwrap();
     let error = BackendError::new(BackendErrorKind::Unavailable, Operation::Apply, &zone, cause)
@@ -84,5 +84,5 @@ fn a_clone_says_what_the_original_says() {
     };
     assert_eq!(causes(&copy), causes(&error));
     let source = std::error::Error::source(&copy).unwrap();
-    assert!(source.is::<std::io::Error>(), "a caller can look for the type of the cause");
+    assert!(source.is::<std::io::Error>(), "a caller can downcast the cause");
 }

@@ -1,22 +1,21 @@
 //! The pace of a zone: when its next batch may go.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fleetcert_ambient::Backoff;
 use fleetcert_names::DomainName;
 
 use super::ZoneWriterOptions;
-use super::queue::{Queue, Size};
+use super::queue::{Call, Queue, Size};
 use crate::BackendError;
 
 /// Back-off after the first failure in a row.
-const FIRST_REST: Duration = Duration::from_millis(10);
+const FIRST_BACKOFF: Duration = Duration::from_millis(10);
 
 /// Time without calls after which a zone, and what its pace has learned, is forgotten.
 pub(super) const IDLE_LIMIT: Duration = Duration::from_secs(10);
 
-/// What earlier batches tell about the next.
-#[derive(Debug)]
+/// The back-off and gathering of a zone, learned from its earlier batches.
 pub(super) struct Pace {
     options: ZoneWriterOptions,
     /// Size of a full batch.
@@ -25,14 +24,13 @@ pub(super) struct Pace {
     failures: u32,
     /// Calls at the end of the last batch: its own, whose callers may come back, and those that waited.
     expected: usize,
-    gather_until: SystemTime,
-    rest_until: SystemTime,
+    /// End of the back-off after a failure, or of gathering calls after a success.
+    wait_until: SystemTime,
     /// Time until which the server asked for no calls, and its error.
     closed_until: Option<(SystemTime, BackendError)>,
 }
 
-/// The end of a batch.
-#[derive(Debug)]
+/// A batch that has ended.
 pub(super) struct BatchEnd {
     pub(super) names: Vec<DomainName>,
     /// Number of its calls.
@@ -42,81 +40,71 @@ pub(super) struct BatchEnd {
     pub(super) failure: Option<BackendError>,
 }
 
-/// Whether a batch may go.
-#[derive(Debug)]
+/// The next step of a zone.
 pub(super) enum Turn {
-    /// A batch may go now.
-    Go,
-    /// None may until a batch ends, a call arrives, or this time is over.
+    /// Send this batch.
+    Send(Vec<Call>),
+    /// Wait until a batch ends, a call arrives, or this time has passed.
     Wait(Option<Duration>),
-    /// None may; the waiting calls fail with this error.
-    Refuse(BackendError),
 }
 
 impl Pace {
     pub(super) fn new(options: ZoneWriterOptions, limit: Size) -> Self {
-        let (gather_until, rest_until) = (SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH);
-        Self { options, limit, failures: 0, expected: 0, gather_until, rest_until, closed_until: None }
+        Self { options, limit, failures: 0, expected: 0, wait_until: UNIX_EPOCH, closed_until: None }
     }
 
+    /// Takes the end of a batch into account, with the number of calls that wait now.
     pub(super) fn learn(&mut self, end: BatchEnd, waiting: usize, now: SystemTime) {
         self.expected = end.calls + waiting;
-        self.gather_until = now + end.took.min(self.options.gather);
-        let Some(failure) = end.failure else {
-            self.failures = 0;
-            self.rest_until = now;
-            return;
-        };
-        self.failures = self.failures.saturating_add(1);
-        let longest = self.options.longest_rest;
-        let asked_for = failure.retry_after().unwrap_or_default();
-        let rest = Backoff::new(FIRST_REST, longest).delay(self.failures).max(asked_for);
-        self.rest_until = now + rest.min(longest);
-        if asked_for > longest {
-            self.closed_until = now.checked_add(asked_for).map(|until| (until, failure));
+        self.failures = if end.failure.is_some() { self.failures.saturating_add(1) } else { 0 };
+        let max = self.options.max_backoff;
+        let asked_for = end.failure.as_ref().and_then(BackendError::retry_after).unwrap_or_default();
+        let backoff = Backoff::new(FIRST_BACKOFF, max).delay(self.failures).max(asked_for).min(max);
+        let gather = end.took.min(self.options.gather);
+        self.wait_until = now + if self.failures > 0 { backoff } else { gather };
+        if asked_for > max {
+            self.closed_until = now.checked_add(asked_for).zip(end.failure);
         }
     }
 
     /// Ends the current wait. The timer decides, not the clock, which may be set back.
     pub(super) fn end_wait(&mut self) {
-        self.gather_until = SystemTime::UNIX_EPOCH;
-        self.rest_until = SystemTime::UNIX_EPOCH;
+        self.wait_until = UNIX_EPOCH;
     }
 
-    /// Returns the server's request for no calls, with the time left: never more than it asked for, even if the clock is
-    /// set back.
-    fn closed(&self, now: SystemTime) -> Option<(Duration, BackendError)> {
-        let (until, failure) = self.closed_until.as_ref()?;
-        let left = until.duration_since(now).ok()?;
-        let is_valid = !left.is_zero() && Some(left) <= failure.retry_after();
-        is_valid.then(|| (left, failure.clone().with_retry_after(left)))
-    }
-
-    pub(super) fn turn(&mut self, queue: &Queue, in_flight: usize, now: SystemTime) -> Turn {
-        let options = &self.options;
-        let left = |until: SystemTime| until.duration_since(now).unwrap_or_default();
-        let closed = self.closed(now);
+    /// Decides the next step, and takes its batch from the queue. Fails the waiting calls while the server asked for
+    /// no calls.
+    pub(super) fn turn(&mut self, queue: &mut Queue, in_flight: usize, now: SystemTime) -> Turn {
+        let mut remembered = IDLE_LIMIT;
+        if let Some((until, failure)) = &self.closed_until
+            && let Ok(left) = until.duration_since(now)
+            // Never longer than the server asked for, even if the clock is set back.
+            && (Duration::from_nanos(1)..=failure.retry_after().unwrap_or_default()).contains(&left)
+        {
+            queue.refuse_all(&failure.clone().with_retry_after(left));
+            remembered = left.max(IDLE_LIMIT);
+        }
         if queue.calls() == 0 {
-            let remembered = closed.map_or(IDLE_LIMIT, |(left, _)| left.max(IDLE_LIMIT));
             return Turn::Wait((in_flight == 0).then_some(remembered));
         }
-        if let Some((_, failure)) = closed {
-            return Turn::Refuse(failure);
-        }
         self.closed_until = None;
-        let rest = left(self.rest_until).min(options.longest_rest);
-        if !rest.is_zero() {
-            return Turn::Wait(Some(rest));
+        let is_full = queue.fills(self.limit);
+        let has_failed = self.failures > 0;
+        let max_wait = if has_failed { self.options.max_backoff } else { self.options.gather };
+        let wait = self.wait_until.duration_since(now).unwrap_or_default().min(max_wait);
+        let gathers = in_flight == 0 && !is_full && queue.calls() < self.expected;
+        if !wait.is_zero() && (has_failed || gathers) {
+            return Turn::Wait(Some(wait));
         }
-        if in_flight > 0 {
-            let window = if self.failures > 0 { 1 } else { options.batches_in_flight };
-            return if in_flight < window && queue.fills(self.limit) { Turn::Go } else { Turn::Wait(None) };
+        let max_in_flight = if has_failed { 1 } else { self.options.batches_in_flight };
+        if in_flight > 0 && (in_flight >= max_in_flight || !is_full) {
+            return Turn::Wait(None);
         }
-        let gather = left(self.gather_until).min(options.gather);
-        if queue.calls() < self.expected && !queue.fills(self.limit) && !gather.is_zero() {
-            return Turn::Wait(Some(gather));
+        match queue.take(self.limit) {
+            // All calls were dropped, or each has a name in flight.
+            batch if batch.is_empty() => Turn::Wait((in_flight == 0).then_some(IDLE_LIMIT)),
+            batch => Turn::Send(batch),
         }
-        Turn::Go
     }
 }
 

@@ -1,4 +1,4 @@
-//! The queue of one zone: the calls that wait, and the names that are in flight.
+//! The queue of one zone: the waiting calls, and the names in flight.
 
 use std::collections::BTreeSet;
 use std::mem;
@@ -9,11 +9,10 @@ use tokio::sync::oneshot;
 
 use crate::{BackendError, BackendErrorKind, Change, Operation};
 
-/// Delay after which a caller may try again whose call found the queue full.
+/// Wait before a retry of a call that found the queue full.
 const FULL_RETRY_AFTER: Duration = Duration::from_millis(100);
 
-/// One call: its changes, and the way of its result.
-#[derive(Debug)]
+/// One call: its changes, and the channel for its result.
 pub(super) struct Call {
     pub(super) changes: Vec<Change>,
     pub(super) reply: oneshot::Sender<Result<(), BackendError>>,
@@ -24,13 +23,13 @@ impl Call {
         self.changes.iter().map(Change::name)
     }
 
-    /// Gives the caller its result, if it still waits.
+    /// Sends the caller its result, if it still waits.
     pub(super) fn settle(self, result: Result<(), BackendError>) {
         let _ = self.reply.send(result);
     }
 }
 
-/// Size of a batch, or of what waits.
+/// The size of a batch, or of the waiting changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Size {
     pub(super) changes: usize,
@@ -48,8 +47,8 @@ impl Size {
     }
 }
 
-/// Calls in the order of their arrival. A dropped one stays until the next batch, or until the queue is full.
-#[derive(Debug, Default)]
+/// Waiting calls in the order of arrival. A dropped call stays until the next batch, or until the queue is full.
+#[derive(Default)]
 pub(super) struct Queue {
     waiting: Vec<Call>,
     size: Size,
@@ -66,8 +65,8 @@ impl Queue {
         self.size.changes >= limit.changes || self.size.octets >= limit.octets
     }
 
-    /// Adds the call, or fails it if `max_waiting` changes wait already. An empty queue takes a list of any length, so
-    /// that none is refused for ever.
+    /// Adds the call, or fails it if `max_waiting` changes already wait. An empty queue accepts a list of any length,
+    /// so that no list is rejected forever.
     pub(super) fn push(&mut self, zone: &DomainName, call: Call, max_waiting: usize) {
         let is_full = |size: Size| size.changes > 0 && size.changes + call.changes.len() > max_waiting;
         if is_full(self.size) {
@@ -80,8 +79,8 @@ impl Queue {
         self.waiting.push(call);
     }
 
-    /// Takes the calls that go next, in their order: as many as fit, at least one. A call waits while one of its names
-    /// is in flight or belongs to an earlier call that waits, so that the changes of a name keep their order.
+    /// Takes the next calls in order: as many as fit, at least one. A call waits while one of its names is in flight
+    /// or belongs to an earlier waiting call, so that the changes of a name keep their order.
     pub(super) fn take(&mut self, limit: Size) -> Vec<Call> {
         let mut blocked = self.in_flight.clone();
         let (mut batch, mut size, mut is_full) = (Vec::new(), Size::default(), false);
@@ -102,7 +101,7 @@ impl Queue {
         batch
     }
 
-    /// Ends the flight of these names.
+    /// Marks these names as no longer in flight.
     pub(super) fn release(&mut self, names: &[DomainName]) {
         self.in_flight.retain(|name| !names.contains(name));
     }
@@ -113,7 +112,7 @@ impl Queue {
         self.size = Size::default();
     }
 
-    /// Leaves the calls in the queue that `keep` returns, and forgets those that were dropped.
+    /// Keeps the calls that `keep` returns, and removes those that were dropped.
     fn refill(&mut self, keep: impl FnMut(Call) -> Option<Call>) {
         let waits = |call: &Call| !call.reply.is_closed();
         self.waiting = mem::take(&mut self.waiting).into_iter().filter(waits).filter_map(keep).collect();
@@ -121,9 +120,9 @@ impl Queue {
     }
 }
 
-/// The error of a call that finds no room.
+/// Returns the error for a call that finds the queue full.
 pub(super) fn full(zone: &DomainName, waiting: usize, max: usize) -> BackendError {
-    let why = format!("{waiting} changes of the zone wait already, and at most {max} may");
+    let why = format!("{waiting} changes of the zone already wait, and at most {max} can");
     BackendError::new(BackendErrorKind::Quota, Operation::Apply, zone, why).with_retry_after(FULL_RETRY_AFTER)
 }
 

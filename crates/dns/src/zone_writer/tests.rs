@@ -26,7 +26,7 @@ mod pace;
 mod splitting;
 
 const TAKES: Duration = Duration::from_millis(10);
-/// Default time to wait for the callers of the last batch.
+/// Default wait for the callers of the last batch.
 const GATHER: Duration = Duration::from_millis(2);
 
 fn zone() -> DomainName {
@@ -53,7 +53,7 @@ fn ambient(clock: impl Clock + 'static) -> Ambient {
     Ambient { clock: Arc::new(clock), entropy: Arc::new(SeededEntropy::new(1)) }
 }
 
-/// A writer, its driver, and its time.
+/// A writer, its driver, and its clock.
 struct Stage {
     writer: ZoneWriter<Scripted>,
     driver: Mutex<ZoneWriterDriver>,
@@ -65,7 +65,7 @@ impl Stage {
         Self::with(backend, ZoneWriterOptions::default())
     }
 
-    /// Each call of the backend takes its time, and panics if the name of a change begins with `panic`.
+    /// Each call of the backend takes `TAKES`, and panics if the name of a change begins with `panic`.
     fn with(backend: Scripted, options: ZoneWriterOptions) -> Self {
         let clock = ManualClock::starting_at(SystemTime::UNIX_EPOCH);
         let time = clock.clone();
@@ -84,8 +84,8 @@ impl Stage {
         async move { self.writer.apply(&zone(), &changes).await }.boxed()
     }
 
-    /// Polls the work and the driver for as long as they wake each other. The task does not yield to tokio meanwhile, so
-    /// its budget must not count.
+    /// Polls the work and the driver while they wake each other. The task does not yield to tokio meanwhile, so it
+    /// must not have a cooperative budget.
     fn poll<F: Future + Unpin>(&self, work: &mut F) -> Poll<F::Output> {
         let woken = Arc::new(Woken::default());
         let waker = Waker::from(woken.clone());
@@ -102,12 +102,12 @@ impl Stage {
         }
     }
 
-    /// Lets the driver work alone.
+    /// Runs the driver alone.
     fn drive(&self) {
         let _ = self.poll(&mut std::future::pending::<()>());
     }
 
-    /// Polls the work until it is done, and lets a millisecond pass each time that it waits.
+    /// Polls the work until it is done, and advances the clock by a millisecond each time that it waits.
     async fn run<T>(&self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         for _ in 0..100_000 {
@@ -116,14 +116,14 @@ impl Stage {
             }
             self.clock.advance(Duration::from_millis(1));
         }
-        panic!("the work hangs");
+        panic!("the work does not end");
     }
 
     fn elapsed(&self) -> Duration {
         self.clock.now().duration_since(SystemTime::UNIX_EPOCH).unwrap()
     }
 
-    /// How many changes each call of the backend had.
+    /// Returns the number of changes of each call of the backend.
     fn sizes(&self) -> Vec<usize> {
         self.writer.backend().sizes()
     }
@@ -141,7 +141,7 @@ fn two_at_a_time() -> ZoneWriterOptions {
     ZoneWriterOptions { batches_in_flight: 2, ..ZoneWriterOptions::default() }
 }
 
-/// A waker that remembers that it was woken.
+/// A waker that records that it was woken.
 #[derive(Default)]
 struct Woken(AtomicBool);
 

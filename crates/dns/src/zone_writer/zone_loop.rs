@@ -1,4 +1,4 @@
-//! The loop of one zone: takes calls into the queue, and sends them in batches when the pace allows.
+//! The loop of one zone: queues calls and sends them in batches when the pace allows.
 
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fleetcert_ambient::Ambient;
 use fleetcert_names::DomainName;
-use futures_util::future::{Either, OptionFuture, select};
+use futures_util::future::{Either, OptionFuture, join_all, select};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
@@ -17,11 +17,11 @@ use super::queue::{Call, Queue, Size};
 use super::{ActiveZones, ZoneWriterOptions};
 use crate::{BackendError, BackendErrorKind, Change, DnsBackend, Operation};
 
-/// Time for which a call of the backend goes on without a caller. It is well below the 10 seconds after which
-/// [`Challenges`](crate::challenge::Challenges) take a dropped call to be over.
+/// Time for which a call of the backend continues without a caller. Well below the 10 seconds after which
+/// [`Challenges`](crate::challenge::Challenges) assume that a dropped call has ended.
 const ABANDONED_LIMIT: Duration = Duration::from_secs(5);
 
-/// What the loop and the batches of a zone use.
+/// The data of the loop and its batches.
 pub(super) struct ZoneLoop<'a, B> {
     pub(super) backend: &'a B,
     pub(super) zone: DomainName,
@@ -37,24 +37,17 @@ impl<B: DnsBackend> ZoneLoop<'_, B> {
         let (mut queue, mut pace) = (Queue::default(), Pace::new(self.options, limit));
         let mut batches = FuturesUnordered::new();
         let mut is_open = true;
-        while is_open || queue.calls() > 0 || !batches.is_empty() {
-            let wait = match pace.turn(&queue, batches.len(), self.ambient.now()) {
-                Turn::Wait(wait) => wait,
-                Turn::Refuse(error) => {
-                    queue.refuse_all(&error);
+        loop {
+            let wait = match pace.turn(&mut queue, batches.len(), self.ambient.now()) {
+                Turn::Send(batch) => {
+                    batches.push(self.send(batch));
                     continue;
                 }
-                Turn::Go => match queue.take(limit) {
-                    batch if !batch.is_empty() => {
-                        batches.push(self.send(batch));
-                        continue;
-                    }
-                    // All calls that waited were dropped.
-                    _ if queue.calls() == 0 => continue,
-                    // A name of each call is in flight.
-                    _ => None,
-                },
+                Turn::Wait(wait) => wait,
             };
+            if !is_open && queue.calls() == 0 && batches.is_empty() {
+                return;
+            }
             tokio::select! {
                 biased;
                 Some(end) = batches.next() => {
@@ -75,34 +68,34 @@ impl<B: DnsBackend> ZoneLoop<'_, B> {
         }
     }
 
-    /// Ends an idle zone, unless a call is on its way to it.
+    /// Ends the loop of an idle zone, unless a call is on its way to it.
     fn has_ended(&self, calls: &mpsc::Receiver<Call>, zones: &Weak<ActiveZones>) -> bool {
         let Some(zones) = zones.upgrade() else { return true };
         let mut zones = zones.lock();
-        // One sender is in the map; each caller clones it under the same lock.
+        // One sender is in the map; callers clone it under the same lock.
         let ends = calls.sender_strong_count() == 1 && calls.is_empty();
         ends && zones.remove(&self.zone).is_some()
     }
-    /// Sends the calls together, and gives each its result.
+
+    /// Sends the calls together, and settles each.
     async fn send(&self, mut calls: Vec<Call>) -> BatchEnd {
         let (began, count) = (self.ambient.now(), calls.len());
         let names = calls.iter().flat_map(Call::names).cloned().collect();
         let mut failure = None;
-        // Sizes of the groups that are sent on their own; the last goes next.
+        // Sizes of the groups that are sent separately; the last one is next.
         let mut groups = vec![count];
-        while let Some(size) = groups.pop() {
+        while failure.is_none()
+            && let Some(size) = groups.pop()
+        {
             let result = self.apply(&mut calls, size).await;
             if size > 1 && result.as_ref().is_err_and(BackendError::may_concern_one_change) {
                 groups.extend([size - size / 2, size / 2]);
                 continue;
             }
             failure = result.clone().err().filter(BackendError::concerns_all_changes);
-            // After a failure of the server the other groups would only wait for the same.
+            // After a failure of the server, the other groups would fail in the same way.
             let settled = if failure.is_some() { calls.len() } else { size };
             calls.drain(..settled).for_each(|call| call.settle(result.clone()));
-            if failure.is_some() {
-                break;
-            }
         }
         let took = self.ambient.now().duration_since(began).unwrap_or_default();
         BatchEnd { names, calls: count, took, failure }
@@ -114,15 +107,13 @@ impl<B: DnsBackend> ZoneLoop<'_, B> {
         // Callers may use a backend after a panic, so the writer may too.
         let made = AssertUnwindSafe(async { self.backend.apply(&self.zone, &changes).await }).catch_unwind();
         let abandoned = async {
-            for call in calls {
-                call.reply.closed().await;
-            }
+            join_all(calls.iter_mut().map(|call| call.reply.closed())).await;
             self.ambient.sleep(ABANDONED_LIMIT).await;
         };
         let why = match select(pin!(made), pin!(abandoned)).await {
             Either::Left((Ok(result), _)) => return result,
             Either::Left((Err(_), _)) => "the backend panicked",
-            Either::Right(_) => "the call of the backend was given up, because nobody waits for it",
+            Either::Right(_) => "the call of the backend was abandoned, because its callers were dropped",
         };
         Err(BackendError::new(BackendErrorKind::Unavailable, Operation::Apply, &self.zone, why))
     }

@@ -147,7 +147,7 @@ fn settle(rows: &mut Rows, holding: &Holding, settlement: &Settlement, now: Syst
         Settlement::End(outcome) => budgets.commit(reservation, outcome, now),
     }
     if holding.validated {
-        for name in holding.names() {
+        for name in holding.names().bases() {
             rows.budgets.validated(&holding.account(), name);
             rows.set_paused(&pausing(holding.account(), name.clone()), None);
         }

@@ -32,7 +32,7 @@ fn limit(key: &BucketKey) -> String {
         BucketKey::CertificatesPerDomainPerAccount(_, domain) => {
             format!("certificates for {domain} by our account")
         }
-        BucketKey::CertificatesPerFqdnSet(names) => format!("certificates for {}", names.as_str()),
+        BucketKey::CertificatesPerFqdnSet(names) => format!("certificates for {names}"),
         BucketKey::FailedAuthorizationsForPausingPerDomainPerAccount(_, name) => {
             format!("failed validations of {name} in a row")
         }

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use fleetcert_acme::NewOrder;
-use fleetcert_names::{DomainName, HostName};
+use fleetcert_names::{DomainName, IdentifierSet};
 use fleetcert_schedule::budget::{
-    Account, BucketKey, Charges, Limit, LimitKind, Limits, NameSet, OrderKind, Override, Reservation, Rule,
+    Account, BucketKey, Charges, Limit, LimitKind, Limits, OrderKind, Override, Reservation, Rule,
 };
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +15,7 @@ use super::{Settlement, account};
 pub(crate) struct Holding {
     kind: Kind,
     account: String,
-    names: Vec<HostName>,
+    names: IdentifierSet,
     /// What was known of the limits, as far as it changes what an order costs.
     #[serde(default)]
     known: Known,
@@ -53,16 +52,12 @@ struct Known {
 }
 
 impl Known {
-    fn of(limits: &Limits, account: &Account, names: Option<&NameSet>) -> Self {
-        let charges = names.map(|names| Charges::order(limits, OrderKind::New, account, names));
-        let domains_for_account = charges
+    fn of(limits: &Limits, account: &Account, names: &IdentifierSet) -> Self {
+        let domains_for_account = Charges::order(limits, OrderKind::New, account, names)
             .iter()
-            .flat_map(Charges::iter)
             .any(|charge| matches!(charge.key, BucketKey::CertificatesPerDomainPerAccount(..)));
         let nothing_of = LimitKind::ALL.into_iter().filter(|kind| limits.rule(*kind) == Rule::Unknown);
-        let above = |suffix: &DomainName| {
-            names.is_some_and(|names| names.names().iter().any(|name| name.as_domain().is_within(suffix)))
-        };
+        let above = |suffix: &DomainName| names.iter().any(|name| name.is_within(suffix));
         Self {
             domains_for_account,
             nothing_of: nothing_of.map(|kind| kind.to_string()).collect(),
@@ -89,19 +84,19 @@ impl Known {
     }
 }
 
-/// Returns the names that the budgets count: a wildcard counts as its base.
-pub(crate) fn host_names(order: &NewOrder) -> Vec<HostName> {
-    order.identifiers.iter().map(|identifier| identifier.base().clone()).collect()
-}
-
 impl Holding {
     /// What an order is to hold that is about to be sent.
-    pub(crate) fn to_order(limits: &Limits, kind: OrderKind, account_url: &str, names: &[HostName]) -> Self {
-        let known = Known::of(limits, &account(account_url), NameSet::new(names).as_ref());
+    pub(crate) fn to_order(
+        limits: &Limits,
+        kind: OrderKind,
+        account_url: &str,
+        names: &IdentifierSet,
+    ) -> Self {
+        let known = Known::of(limits, &account(account_url), names);
         Self {
             kind: kind.into(),
             account: account_url.to_owned(),
-            names: names.to_vec(),
+            names: names.clone(),
             known,
             ordered: false,
             answered: false,
@@ -110,7 +105,12 @@ impl Holding {
     }
 
     /// What an order is to hold that the CA has already: the CA will spend, and checks nothing any more.
-    pub(crate) fn of_placed(limits: &Limits, kind: OrderKind, account_url: &str, names: &[HostName]) -> Self {
+    pub(crate) fn of_placed(
+        limits: &Limits,
+        kind: OrderKind,
+        account_url: &str,
+        names: &IdentifierSet,
+    ) -> Self {
         let same_set = matches!(kind, OrderKind::SameSet | OrderKind::AriWindow { same_set: true });
         let holding = Self::to_order(limits, OrderKind::AriWindow { same_set }, account_url, names);
         // Where nothing is known, only what the CA refuses counts, and it refuses this one no more.
@@ -122,7 +122,7 @@ impl Holding {
         account(&self.account)
     }
 
-    pub(crate) fn names(&self) -> &[HostName] {
+    pub(crate) fn names(&self) -> &IdentifierSet {
         &self.names
     }
 
@@ -134,8 +134,7 @@ impl Holding {
     /// What it costs; nothing for what no CA takes as an order.
     pub(crate) fn charges(&self) -> Option<Charges> {
         let account = self.account();
-        let names = NameSet::new(&self.names)?;
-        Some(Charges::order(&self.known.limits(&account)?, self.kind.into(), &account, &names))
+        Some(Charges::order(&self.known.limits(&account)?, self.kind.into(), &account, &self.names))
     }
 
     pub(crate) fn reservation(&self) -> Option<Reservation> {
@@ -172,8 +171,8 @@ mod tests {
 
     const ACCOUNT: &str = "https://ca.test/acct/1";
 
-    fn names() -> [HostName; 1] {
-        ["xi8qz.fleet.example.com".parse().unwrap()]
+    fn names() -> IdentifierSet {
+        "*.xi8qz.fleet.example.com,xi8qz.fleet.example.com".parse().unwrap()
     }
 
     /// The limits may be others when the reservation is made again: it is the same one all the same.
@@ -183,7 +182,6 @@ mod tests {
         let limit = Limit::new(9, 9, Duration::from_secs(9)).unwrap();
         let scope = Override::CertificatesPerDomainPerAccount(account(ACCOUNT));
         let _ = with_override.set_override(scope, limit);
-        let set = NameSet::new(&names()).unwrap();
         let half_known =
             Limits::lets_encrypt_staging().with_rule(LimitKind::CertificatesPerFqdnSet, Rule::Unknown);
         let listed = Limits::lets_encrypt_production()
@@ -201,7 +199,7 @@ mod tests {
                 let json = serde_json::to_string(&holding).unwrap();
                 let again: Holding = serde_json::from_str(&json).unwrap();
                 assert_eq!(again, holding);
-                let reserved = Charges::order(&limits, kind, &account(ACCOUNT), &set);
+                let reserved = Charges::order(&limits, kind, &account(ACCOUNT), &names());
                 assert_eq!(again.charges(), Some(reserved), "{kind:?}");
             }
         }

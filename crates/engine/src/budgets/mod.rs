@@ -33,7 +33,7 @@ use rows::{RowSource, Rows};
 
 pub(crate) use commit::{Change, Committed};
 pub(crate) use describe::describe_denial;
-pub(crate) use holding::{Holding, host_names};
+pub(crate) use holding::Holding;
 pub(crate) use refusal::refused;
 pub(crate) use rows::StoredRow;
 pub(crate) use settlement::{Decision, Settlement, decide, on_pause, on_setting_aside};
@@ -94,7 +94,7 @@ impl CaBudgets {
         before: Option<&CertificateRecord>,
     ) -> Result<Holding, EngineError> {
         let limits = self.limits().await?;
-        Ok(Holding::to_order(&limits, self.kind(order, before), &self.account_url, &host_names(order)))
+        Ok(Holding::to_order(&limits, self.kind(order, before), &self.account_url, &order.identifiers))
     }
 
     /// Returns what an order must hold that the CA has and that holds nothing, because it was set aside.
@@ -104,7 +104,7 @@ impl CaBudgets {
         before: Option<&CertificateRecord>,
     ) -> Result<Holding, EngineError> {
         let limits = self.limits().await?;
-        Ok(Holding::of_placed(&limits, self.kind(order, before), &self.account_url, &host_names(order)))
+        Ok(Holding::of_placed(&limits, self.kind(order, before), &self.account_url, &order.identifiers))
     }
 
     fn kind(&self, order: &NewOrder, before: Option<&CertificateRecord>) -> OrderKind {
@@ -114,9 +114,9 @@ impl CaBudgets {
 
     /// Returns what an order will cost, as far as its record tells. The exact cost is computed when it starts.
     pub(crate) async fn likely_charges(&self, order: &OrderRecord) -> Result<Option<Charges>, EngineError> {
-        let names = host_names(order.state.order());
+        let names = &order.state.order().identifiers;
         let kind = order.likely_kind(self.context.now());
-        Ok(Holding::to_order(&self.limits().await?, kind, &self.account_url, &names).charges())
+        Ok(Holding::to_order(&self.limits().await?, kind, &self.account_url, names).charges())
     }
 
     /// Returns why a shared bucket would deny an order, if `starting` others take a token first.
@@ -292,7 +292,7 @@ fn configured_limits(set: Option<&Limits>, account_url: &str) -> Limits {
 /// An account by its URL, or by its hash where the URL cannot be one.
 fn account(url: &str) -> Account {
     Account::new(url)
-        .or_else(|| Account::new(&records::sha256_hex(url.as_bytes())))
+        .or_else(|_| Account::new(&records::sha256_hex(url.as_bytes())))
         .expect("a hash is visible ASCII")
 }
 

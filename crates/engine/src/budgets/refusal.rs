@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use fleetcert_acme::{Fault, RateLimit};
-use fleetcert_schedule::budget::{Limits, NameSet};
+use fleetcert_schedule::budget::Limits;
 
 use super::Holding;
 use super::commit::{Refused, pausing};
@@ -16,12 +16,12 @@ pub(crate) fn refused(fault: &Fault, holding: &Holding, limits: &Limits, now: Sy
     let account = holding.account();
     Some(match fault.limit.as_ref()? {
         RateLimit::Paused(pause) => {
-            let names = pause.names(holding.names()).into_iter();
-            let keys = names.map(|name| pausing(account.clone(), name)).collect();
+            let keys =
+                pause.names(holding.names()).into_iter().map(|name| pausing(account.clone(), name)).collect();
             Refused::Paused { keys, pause: pause.clone(), until: now + PAUSE }
         }
         RateLimit::Reached(limit) => {
-            let (key, refusal) = limit.of_order(limits, &account, &NameSet::new(holding.names())?);
+            let (key, refusal) = limit.of_order(limits, &account, holding.names());
             Refused::Limit { key, refusal }
         }
     })

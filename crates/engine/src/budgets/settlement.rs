@@ -1,6 +1,6 @@
 //! What an entry of an order's journal means for what the order holds.
 
-use fleetcert_acme::order::{End, Failure, FailureKind, State};
+use fleetcert_acme::order::{End, Failure, FailureKind, OrderState as State};
 use fleetcert_acme::{AcmeErrorKind, Fault};
 use fleetcert_schedule::budget::Outcome;
 
@@ -111,7 +111,7 @@ fn failed(before: &State, holding: &Holding, failure: &Failure) -> Outcome {
 /// No certificate came of it; `by_validation` says that it was because a validation failed.
 fn not_issued(holding: &Holding, by_validation: bool) -> Outcome {
     let may_have_failed = by_validation || (holding.answered && !holding.validated);
-    let failed = if may_have_failed { holding.names().to_vec() } else { Vec::new() };
+    let failed = if may_have_failed { holding.names().bases().cloned().collect() } else { Vec::new() };
     Outcome::NotIssued { failed }
 }
 
@@ -149,12 +149,12 @@ mod tests {
     }
 
     fn holding() -> Holding {
-        Holding::to_order(&Limits::unknown(), OrderKind::New, "https://ca.test/acct/1", &[name()])
+        Holding::to_order(&Limits::unknown(), OrderKind::New, "https://ca.test/acct/1", &name().into())
     }
 
     fn failure(kind: FailureKind) -> Failure {
         let (message, at) = (String::new(), SystemTime::UNIX_EPOCH);
-        Failure { kind, retry: Retry::Backoff, problem: None, message, at }
+        Failure { kind, retry: Retry::Backoff, problem: None, message, at, chain: None }
     }
 
     fn ended(kind: FailureKind) -> State {

@@ -90,7 +90,7 @@ impl Attempt {
         let driver = Driver {
             authority: Arc::clone(&orders.authority),
             challenges: orders.challenges.clone(),
-            clock: Arc::clone(&context.ambient.clock),
+            ambient: context.ambient.clone(),
             options: DriverOptions { patience: options.order_deadline, ..DriverOptions::default() },
         };
         let driven = async {

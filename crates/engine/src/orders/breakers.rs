@@ -91,6 +91,8 @@ impl Verdict {
             FailureKind::Ca(AcmeErrorKind::RateLimited) if fault.is_some_and(|it| it.status.is_none()) => {
                 Self::NOTHING
             }
+            // No order of the account can succeed: the first one opens the breaker, as a busy server does.
+            FailureKind::Ca(AcmeErrorKind::Account) => ca(Observation::Failed(Failure::Busy(None))),
             FailureKind::Slow => ca(Observation::Failed(Failure::Failed)),
             FailureKind::Zone => {
                 Self { ca: Observation::Answered, zone: Observation::Failed(Failure::Failed) }
@@ -236,6 +238,12 @@ mod tests {
                 FailureKind::Ca(Unavailable),
                 Some(&busy),
                 Observation::Failed(Failure::Busy(Some(MINUTE))),
+                Observation::Nothing,
+            ),
+            (
+                FailureKind::Ca(AcmeErrorKind::Account),
+                None,
+                Observation::Failed(Failure::Busy(None)),
                 Observation::Nothing,
             ),
             // The name's own.

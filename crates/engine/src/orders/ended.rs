@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use fleetcert_acme::order::Retry;
-use fleetcert_names::HostName;
+use fleetcert_names::{HostName, IdentifierSet};
 use fleetcert_schedule::budget::{Denied, DeniedBy};
 use fleetcert_schedule::retry_delay;
 use fleetcert_store::{Expect, Transaction, Version};
@@ -11,7 +11,7 @@ use fleetcert_x509::Chain;
 
 use super::Orders;
 use super::journal::{HeldUp, with_leftovers};
-use crate::budgets::{Change, describe_denial, host_names, on_pause, on_setting_aside};
+use crate::budgets::{Change, describe_denial, on_pause, on_setting_aside};
 use crate::context::ServiceContext;
 use crate::records::{
     self, CERTIFICATES, CertificateRecord, HeldBack, ORDERS, OrderRecord, Stored, ignore_conflict, unchanged,
@@ -131,7 +131,7 @@ impl EndedAttempt<'_> {
         let HeldUp { denied, until, state, settle } = held_up;
         let change = settle.map(|settlement| order.settle(settlement)).unwrap_or_default();
         order.state = state;
-        let alone = !is_shared(&denied, &host_names(order.state.order()));
+        let alone = !is_shared(&denied, &order.state.order().identifiers);
         let now = orders.context.now();
         let due = if alone { until } else { now };
         order.held_back = alone.then(|| HeldBack { why: describe_denial(&denied, until), until });
@@ -192,6 +192,6 @@ fn certificate_record(
 }
 
 /// Returns whether the denial holds all orders that draw on the same buckets.
-fn is_shared(denied: &Denied, names: &[HostName]) -> bool {
+fn is_shared(denied: &Denied, names: &IdentifierSet) -> bool {
     matches!(denied.by(), DeniedBy::Limit { key, .. } if key.is_shared_beyond(names))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use fleetcert_acme::order::State;
+use fleetcert_acme::order::OrderState as State;
 use fleetcert_acme::{Entry, Journal, JournalError};
 use fleetcert_dns::challenge::ChallengeRecord;
 use fleetcert_schedule::budget::{Denied, Leave};

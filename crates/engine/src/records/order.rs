@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fleetcert_acme::NewOrder;
-use fleetcert_acme::order::State;
+use fleetcert_acme::order::OrderState as State;
 use fleetcert_names::HostName;
 use fleetcert_protocol::DeviceId;
 use fleetcert_schedule::budget::OrderKind;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fleetcert_acme_server::{Problem, ProblemKind, Resource};
-use fleetcert_ambient::Clock;
+use fleetcert_ambient::{Ambient, Clock};
 use fleetcert_dns::challenge::{ChallengeOptions, Challenges};
 use fleetcert_dns::{
     BackendError, BackendErrorKind, Capabilities, Change, DnsBackend, Operation, RecordSet, RecordType,
@@ -159,7 +159,9 @@ fn parts_with_a_zone_that_is_away(world: &World, store: Arc<MemoryStore>) -> (En
     let mut parts = world.parts(store);
     // It answers queries whether it takes changes or not.
     let clock = Arc::new(world.clock.clone());
-    parts.challenges = Challenges::new(away.clone(), world.visibility(clock.clone()), clock, options);
+    let visibility = world.visibility(clock.clone());
+    let ambient = Ambient { clock, ..Ambient::system() };
+    parts.challenges = Challenges::new(away.clone(), visibility, ambient, options);
     parts.backend = away.clone();
     (parts, away)
 }

@@ -290,7 +290,7 @@ impl World {
             addresses: ["127.0.0.1".parse().unwrap()].into(),
         };
         let settings = ZoneSettings::new(zone(), [host]);
-        let server = NameServer::new([settings], Options::default(), Arc::new(SystemClock)).unwrap();
+        let server = NameServer::new([settings], Options::default(), Ambient::system()).unwrap();
         let listener = server.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_addr();
         let mut options = TestCaOptions::new(address);
@@ -310,7 +310,7 @@ impl World {
         ];
         let options =
             ClientOptions { roots_pem: Some(ca.listener_root_pem().into()), ..ClientOptions::default() };
-        let client = Client::new(ca.directory_url(), &options, Arc::new(SystemClock)).unwrap();
+        let client = Client::new(ca.directory_url(), &options, Ambient::system()).unwrap();
         let account = client.register(AccountKey::generate().unwrap(), TermsOfService::Agreed).await.unwrap();
         Self { ca, server, account, clock, looks: Looks::default(), address, stop, tasks }
     }
@@ -339,8 +339,8 @@ impl World {
 
     pub(crate) fn visibility(&self, clock: Arc<dyn Clock>) -> Arc<AuthoritativeVisibility> {
         let servers = Servers::given(vec![self.address]).unwrap();
-        let entropy = Arc::new(SystemEntropy);
-        Arc::new(AuthoritativeVisibility::new(servers, LookOptions::default(), clock, entropy))
+        let ambient = Ambient { clock, ..Ambient::system() };
+        Arc::new(AuthoritativeVisibility::new(servers, LookOptions::default(), ambient))
     }
 
     /// How many orders the CA has seen for a name.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use fleetcert_ambient::Clock;
+use fleetcert_ambient::{Ambient, Clock};
 use fleetcert_dns::challenge::{ChallengeOptions, ChallengeRecord, Challenges};
 use fleetcert_dns::{
     BackendError, BackendErrorKind, Capabilities, Change, DnsBackend, DnsBackendExt, MemoryBackend,
@@ -108,7 +108,8 @@ fn parts(
     let clock: Arc<dyn Clock> = Arc::new(clock.clone());
     let told = Told::default();
     let mut parts = parts_without_ca(store, clock.clone());
-    parts.challenges = Challenges::new(backend.clone(), Arc::new(backend.inner.clone()), clock, options);
+    let ambient = Ambient { clock, ..Ambient::system() };
+    parts.challenges = Challenges::new(backend.clone(), Arc::new(backend.inner.clone()), ambient, options);
     parts.backend = backend.clone();
     parts.events = Arc::new(told.clone());
     (parts, told)

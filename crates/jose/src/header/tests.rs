@@ -4,15 +4,15 @@ use proptest::prelude::*;
 
 const JWK: &str = r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
 
-fn refusal(json: &str) -> JoseErrorKind {
+fn rejection(json: &str) -> JoseErrorKind {
     match ProtectedHeader::parse(json.as_bytes()) {
-        Ok(header) => panic!("{header:?} was taken"),
+        Ok(header) => panic!("{header:?} was accepted"),
         Err(error) => error.kind(),
     }
 }
 
 #[test]
-fn a_header_that_is_wrong_is_refused_by_its_kind() {
+fn invalid_header_is_rejected_with_its_kind() {
     use JoseErrorKind::{BadKey, Malformed, PrivateKey, Unsupported};
     let kid = |more: &str| format!(r#"{{"alg":"EdDSA","kid":"k"{more}}}"#);
     let jwk = |alg: &str, jwk: &str| format!(r#"{{"alg":"{alg}","jwk":{jwk}}}"#);
@@ -82,12 +82,12 @@ fn a_header_that_is_wrong_is_refused_by_its_kind() {
         (&jwk("HS256", JWK), Unsupported),
         (&jwk("HS256", r#"{"kty":"oct","k":"AAAA"}"#), PrivateKey),
     ] {
-        assert_eq!(refusal(json), kind, "{json}");
+        assert_eq!(rejection(json), kind, "{json}");
     }
 }
 
 #[test]
-fn a_member_over_its_bound_is_too_large() {
+fn member_over_its_limit_is_too_large() {
     let with = |member: &str, value: &str| match member {
         "kid" => format!(r#"{{"alg":"EdDSA","kid":"{value}"}}"#),
         _ => format!(r#"{{"alg":"EdDSA","kid":"k","{member}":"{value}"}}"#),
@@ -95,14 +95,14 @@ fn a_member_over_its_bound_is_too_large() {
     for (member, limit) in [("kid", MAX_KID), ("nonce", MAX_NONCE), ("url", MAX_URL), ("typ", MAX_TYP)] {
         assert!(ProtectedHeader::parse(with(member, &"A".repeat(limit)).as_bytes()).is_ok(), "{member}");
         let above = with(member, &"A".repeat(limit + 1));
-        assert_eq!(refusal(&above), JoseErrorKind::TooLarge, "{member}");
+        assert_eq!(rejection(&above), JoseErrorKind::TooLarge, "{member}");
     }
     let padded = |octets: usize| format!("{:octets$}", with("kid", "k"));
     assert!(ProtectedHeader::parse(padded(MAX_HEADER).as_bytes()).is_ok());
-    assert_eq!(refusal(&padded(MAX_HEADER + 1)), JoseErrorKind::TooLarge);
+    assert_eq!(rejection(&padded(MAX_HEADER + 1)), JoseErrorKind::TooLarge);
 }
 
-/// RFC 7515 section 4: what is not understood is ignored.
+/// RFC 7515 section 4: unknown parameters are ignored.
 #[test]
 fn unknown_parameters_are_ignored() {
     let plain = ProtectedHeader::parse(br#"{"alg":"EdDSA","kid":"k"}"#).unwrap();
@@ -118,15 +118,15 @@ fn unknown_parameters_are_ignored() {
         let json = format!(r#"{{"alg":"EdDSA",{more},"kid":"k"}}"#);
         assert_eq!(ProtectedHeader::parse(json.as_bytes()).unwrap(), plain, "{json}");
     }
-    // They count for the bound of the whole.
+    // They count towards the limit of the whole header.
     let long = format!(r#"{{"alg":"EdDSA","kid":"k","unknown":"{}"}}"#, "x".repeat(MAX_HEADER));
-    assert_eq!(refusal(&long), JoseErrorKind::TooLarge);
+    assert_eq!(rejection(&long), JoseErrorKind::TooLarge);
 }
 
-/// What other ACME clients send: keys of RSA, members in any order, white space; and external account binding, which
-/// has no nonce (RFC 8555 section 7.3.4).
+/// Headers as other ACME clients send them: RSA keys, members in any order, white space; and external account binding,
+/// which has no nonce (RFC 8555 section 7.3.4).
 #[test]
-fn the_forms_of_other_clients() {
+fn headers_of_other_clients_are_parsed() {
     for octets in [256, 512] {
         let n = base64url::encode(&vec![0xff; octets]);
         let json = format!(
@@ -147,7 +147,7 @@ fn the_forms_of_other_clients() {
 
 proptest! {
     #[test]
-    fn a_header_comes_back_from_its_json(
+    fn header_survives_a_round_trip_through_json(
         shown: bool,
         nonce in proptest::option::of(proptest::collection::vec(any::<u8>(), 1..64)),
         url in proptest::option::of("[ -~]{1,80}"),

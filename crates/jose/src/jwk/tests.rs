@@ -6,14 +6,14 @@ const RFC_7638: &str = r#"{"kty":"RSA","n":"0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps
 const RFC_8037: &str = r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
 
 #[test]
-fn the_thumbprints_of_the_rfcs() {
+fn thumbprints_match_the_rfcs() {
     let of = |json| serde_json::from_str::<Jwk>(json).unwrap().thumbprint();
     assert_eq!(of(RFC_7638).as_str(), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
     assert_eq!(of(RFC_8037).as_str(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
 }
 
 #[test]
-fn a_key_comes_back_from_its_json() {
+fn key_survives_a_round_trip_through_json() {
     for json in [RFC_7638, RFC_8037] {
         let key: Jwk = serde_json::from_str(json).unwrap();
         let again: Jwk = serde_json::from_str(&serde_json::to_string(&key).unwrap()).unwrap();
@@ -22,23 +22,23 @@ fn a_key_comes_back_from_its_json() {
 }
 
 #[test]
-fn the_spki_of_ed25519_is_that_of_rfc_8410() {
+fn spki_of_ed25519_matches_rfc_8410() {
     let key: Jwk = serde_json::from_str(RFC_8037).unwrap();
     assert_eq!(key.spki_der()[..12], [0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 0x21, 0]);
 }
 
-fn refusal(json: &str) -> JoseErrorKind {
+fn rejection(json: &str) -> JoseErrorKind {
     match Members::parse(json.as_bytes()).and_then(Jwk::try_from) {
-        Ok(key) => panic!("{key:?} was taken"),
+        Ok(key) => panic!("{key:?} was accepted"),
         Err(error) => {
-            assert!(serde_json::from_str::<Jwk>(json).is_err(), "serde is as strict: {json}");
+            assert!(serde_json::from_str::<Jwk>(json).is_err(), "serde is equally strict: {json}");
             error.kind()
         }
     }
 }
 
 #[test]
-fn a_key_that_is_wrong_or_private_is_refused_by_its_kind() {
+fn invalid_or_private_key_is_rejected_with_its_kind() {
     use JoseErrorKind::{BadKey, Malformed, PrivateKey, Unsupported};
     let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
     let okp = |more: &str| format!(r#"{{"kty":"OKP","crv":"Ed25519","x":"{x}"{more}}}"#);
@@ -83,12 +83,12 @@ fn a_key_that_is_wrong_or_private_is_refused_by_its_kind() {
         (r#"{"kty":"RSA","crv":"P-256","n":"0vx7","e":"AQAB"}"#, BadKey),
         (r#"{"kty":"RSA","crv":"P-256","x":"AA","y":"AA"}"#, Malformed),
     ] {
-        assert_eq!(refusal(json), kind, "{json}");
+        assert_eq!(rejection(json), kind, "{json}");
     }
 }
 
 #[test]
-fn members_that_are_optional_or_unknown_change_nothing() {
+fn optional_and_unknown_members_do_not_change_the_key() {
     let key: Jwk = serde_json::from_str(RFC_8037).unwrap();
     for more in [
         r#""alg":"EdDSA","#,
@@ -114,9 +114,9 @@ fn members_that_are_optional_or_unknown_change_nothing() {
 
 /// The public keys of RFC 7517 appendix A.1, with their `use` and `kid`.
 #[test]
-fn the_public_keys_of_rfc_7517_are_taken() {
+fn public_keys_of_rfc_7517_are_accepted() {
     let ec = r#"{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM","use":"enc","kid":"1"}"#;
-    assert_eq!(refusal(ec), JoseErrorKind::BadKey, "its use is encryption");
+    assert_eq!(rejection(ec), JoseErrorKind::BadKey, "its use is encryption, not signatures");
     let signing: Jwk = serde_json::from_str(&ec.replace("enc", "sig")).unwrap();
     assert_eq!(signing.algorithm(), Algorithm::Es256);
     let rsa: Jwk = serde_json::from_str(RFC_7638).unwrap();
@@ -124,11 +124,11 @@ fn the_public_keys_of_rfc_7517_are_taken() {
     // Appendix A.2: the same key with its private member.
     let private =
         ec.replace(r#""use":"enc""#, r#""d":"870MB6gfuTJ4HtUnUvYMyJpr5eUZNP4Bk43bVdj3eAE","use":"sig""#);
-    assert_eq!(refusal(&private), JoseErrorKind::PrivateKey);
+    assert_eq!(rejection(&private), JoseErrorKind::PrivateKey);
 }
 
 #[test]
-fn the_sizes_of_rsa_keys() {
+fn rsa_keys_of_2048_to_4096_bits_are_accepted() {
     let json = |n: &[u8], e: &str| format!(r#"{{"kty":"RSA","n":"{}","e":"{e}"}}"#, base64url::encode(n));
     for octets in [256, 384, 512] {
         let key: Jwk = serde_json::from_str(&json(&vec![0xff; octets], "AQAB")).unwrap();
@@ -144,6 +144,6 @@ fn the_sizes_of_rsa_keys() {
         (&even, "AQAB"),
         (&[0xff; 256], ""),
     ] {
-        assert_eq!(refusal(&json(n, e)), JoseErrorKind::BadKey);
+        assert_eq!(rejection(&json(n, e)), JoseErrorKind::BadKey);
     }
 }

@@ -1,4 +1,4 @@
-//! Making signed messages.
+//! Signing.
 
 use std::fmt;
 
@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{MAX_JWS, mac_key};
 use crate::members::Members;
-use crate::{Algorithm, JoseError, JoseErrorKind, ProtectedHeader, Signer, base64url};
+use crate::{JoseError, JoseErrorKind, ProtectedHeader, Signer, base64url};
 
-/// A signed message, ready to be sent. `Debug` shows of its payload the length only.
+/// A signed message, ready to send. `Debug` shows the length of the payload instead of the payload.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(try_from = "Members")]
 pub struct FlattenedJws {
@@ -22,8 +22,8 @@ impl FlattenedJws {
     /// Signs `payload` under `header`.
     ///
     /// # Errors
-    /// [`JoseErrorKind::Unsupported`] when the header names another algorithm than the signer's,
-    /// [`JoseErrorKind::BadKey`] when it shows another key, or the signer's own error.
+    /// [`JoseErrorKind::Unsupported`] if the header's algorithm is not the signer's, [`JoseErrorKind::BadKey`] if the
+    /// header contains another key, or the signer's own error.
     pub fn sign(header: &ProtectedHeader, payload: &[u8], signer: &dyn Signer) -> Result<Self, JoseError> {
         header.require_algorithm(signer.algorithm())?;
         header.require_key(signer.jwk())?;
@@ -33,28 +33,29 @@ impl FlattenedJws {
     /// Signs `payload` with a MAC key, for external account binding (RFC 8555 section 7.3.4).
     ///
     /// ```
-    /// use fleetcert_jose::{Algorithm, FlattenedJws, KeyReference, ProtectedHeader, UnverifiedJws};
+    /// use fleetcert_jose::{
+    ///     Algorithm, FlattenedJws, KeyReference, ProtectedHeader, UnverifiedJws,
+    /// };
     ///
     /// let header = ProtectedHeader {
     ///     alg: Algorithm::Hs256,
-    ///     key: KeyReference::Kid("given by the CA".to_owned()),
+    ///     key: KeyReference::Kid("key identifier of the CA".to_owned()),
     ///     nonce: None,
     ///     url: Some("https://ca.test/new-account".to_owned()),
     ///     typ: None,
     /// };
     /// let mac_key = [7; 32];
-    /// let binding = FlattenedJws::sign_hs256(&header, b"the account's jwk", &mac_key)?;
-    /// assert!(UnverifiedJws::try_from(binding)?.verify_hs256(&mac_key).is_ok());
+    /// let binding = FlattenedJws::sign_mac(&header, b"the account's jwk", &mac_key)?;
+    /// assert!(UnverifiedJws::try_from(binding)?.verify_mac(&mac_key).is_ok());
     /// # Ok::<(), fleetcert_jose::JoseError>(())
     /// ```
     ///
     /// # Errors
-    /// [`JoseErrorKind::Unsupported`] when the header names another algorithm than HS256 or shows a `jwk`,
-    /// [`JoseErrorKind::BadKey`] for a key of less than 32 octets (RFC 7518 section 3.2).
-    pub fn sign_hs256(header: &ProtectedHeader, payload: &[u8], mac_key: &[u8]) -> Result<Self, JoseError> {
-        header.require_algorithm(Algorithm::Hs256)?;
+    /// [`JoseErrorKind::Unsupported`] if the header's algorithm is not HS256, HS384 or HS512, or the header contains a
+    /// `jwk`; [`JoseErrorKind::BadKey`] if the key is shorter than the MAC (RFC 7518 section 3.2).
+    pub fn sign_mac(header: &ProtectedHeader, payload: &[u8], mac_key: &[u8]) -> Result<Self, JoseError> {
+        let key = self::mac_key(header.alg, mac_key)?;
         header.require_algorithm_of_key()?;
-        let key = self::mac_key(mac_key)?;
         Self::with_signature(header, payload, |signed| Ok(hmac::sign(&key, signed).as_ref().to_vec()))
     }
 
@@ -69,7 +70,7 @@ impl FlattenedJws {
         Ok(Self { protected, payload, signature })
     }
 
-    /// The message as JSON.
+    /// Returns the message as JSON.
     pub fn to_json(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("three strings always serialise")
     }
@@ -85,7 +86,7 @@ impl TryFrom<Members> for FlattenedJws {
         members.finish()?;
         let Self { protected, payload, signature } = &flattened;
         if protected.len() + payload.len() + signature.len() > MAX_JWS {
-            return Err(JoseError::new(JoseErrorKind::TooLarge, "a message has at most 64 KiB"));
+            return Err(JoseError::new(JoseErrorKind::TooLarge, "the message is larger than 64 KiB"));
         }
         Ok(flattened)
     }
@@ -95,7 +96,7 @@ impl fmt::Debug for FlattenedJws {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FlattenedJws")
             .field("protected", &self.protected)
-            // Three octets are four characters of base64url.
+            // Four characters of base64url hold three octets.
             .field("payload_octets", &(self.payload.len() / 4 * 3 + self.payload.len() % 4 * 3 / 4))
             .finish_non_exhaustive()
     }

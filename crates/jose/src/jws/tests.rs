@@ -11,7 +11,7 @@ fn signed(algorithm: Algorithm, payload: &[u8]) -> (KeyPair, Vec<u8>) {
 }
 
 #[test]
-fn what_was_signed_verifies_with_its_key_alone() {
+fn signed_message_verifies_only_with_its_key() {
     for algorithm in [Algorithm::Es256, Algorithm::Es384, Algorithm::EdDsa] {
         let (key, jws) = signed(algorithm, b"payload");
         let verified = UnverifiedJws::parse(&jws).unwrap().verify(key.jwk()).unwrap();
@@ -26,7 +26,7 @@ fn what_was_signed_verifies_with_its_key_alone() {
 }
 
 #[test]
-fn the_header_does_not_choose_the_algorithm() {
+fn header_cannot_choose_the_algorithm() {
     let (key, _) = signed(Algorithm::Es256, b"");
     let header = ProtectedHeader {
         alg: Algorithm::EdDsa,
@@ -36,14 +36,14 @@ fn the_header_does_not_choose_the_algorithm() {
     assert_eq!(error.kind(), JoseErrorKind::Unsupported);
     // HS256 with the public key as its secret, the classic confusion.
     let header = ProtectedHeader { alg: Algorithm::Hs256, ..header };
-    let forged = FlattenedJws::sign_hs256(&header, b"", &key.jwk().spki_der()).unwrap().to_json();
+    let forged = FlattenedJws::sign_mac(&header, b"", &key.jwk().spki_der()).unwrap().to_json();
     let error = UnverifiedJws::parse(&forged).unwrap().verify(key.jwk()).unwrap_err();
     assert_eq!(error.kind(), JoseErrorKind::Unsupported);
 }
 
-/// A signature of one key under a header that shows another says two things to two readers.
+/// A signature by one key under a header that contains another could be read in two ways.
 #[test]
-fn a_header_that_shows_another_key_neither_signs_nor_verifies() {
+fn header_with_another_key_neither_signs_nor_verifies() {
     let [key, other] = [(); 2].map(|()| KeyPair::generate(Algorithm::Es256).unwrap());
     let header = ProtectedHeader::new(&key, KeyReference::Jwk(other.jwk().clone()));
     assert_eq!(FlattenedJws::sign(&header, b"", &key).unwrap_err().kind(), JoseErrorKind::BadKey);
@@ -60,34 +60,42 @@ fn a_header_that_shows_another_key_neither_signs_nor_verifies() {
 }
 
 #[test]
-fn a_mac_is_of_its_key() {
+fn mac_verifies_only_with_its_key() {
     let header = mac_header(KeyReference::Kid("k".into()));
-    // Let's Encrypt has none, but the CAs that do hand out keys of 32 octets and more.
-    for octets in [32, 64, 200] {
-        let jws = FlattenedJws::sign_hs256(&header, b"p", &vec![7; octets]).unwrap().to_json();
-        let verify = |key: &[u8]| UnverifiedJws::parse(&jws).unwrap().verify_hs256(key);
+    // Let's Encrypt uses none; the CAs that do hand out keys of 32 octets and more.
+    for (alg, octets) in
+        [(Algorithm::Hs256, 32), (Algorithm::Hs256, 200), (Algorithm::Hs384, 48), (Algorithm::Hs512, 64)]
+    {
+        let header = ProtectedHeader { alg, ..header.clone() };
+        let jws = FlattenedJws::sign_mac(&header, b"p", &vec![7; octets]).unwrap().to_json();
+        let verify = |key: &[u8]| UnverifiedJws::parse(&jws).unwrap().verify_mac(key);
         assert_eq!(verify(&vec![7; octets]).unwrap().payload(), b"p");
         assert_eq!(verify(&vec![8; octets]).unwrap_err().kind(), JoseErrorKind::BadSignature);
     }
 }
 
 #[test]
-fn short_mac_keys_are_refused() {
+fn short_mac_keys_are_rejected() {
     let header = mac_header(KeyReference::Kid("k".into()));
-    let jws = FlattenedJws::sign_hs256(&header, b"p", &[7; 32]).unwrap();
-    for octets in [0, 6, 31] {
-        let error = FlattenedJws::sign_hs256(&header, b"p", &vec![7; octets]).unwrap_err();
+    let jws = FlattenedJws::sign_mac(&header, b"p", &[7; 32]).unwrap();
+    for (alg, octets) in [(Algorithm::Hs384, 47), (Algorithm::Hs512, 63)] {
+        let header = ProtectedHeader { alg, ..header.clone() };
+        let error = FlattenedJws::sign_mac(&header, b"p", &vec![7; octets]).unwrap_err();
         assert_eq!(error.kind(), JoseErrorKind::BadKey);
-        let error = UnverifiedJws::try_from(jws.clone()).unwrap().verify_hs256(&vec![7; octets]).unwrap_err();
+    }
+    for octets in [0, 6, 31] {
+        let error = FlattenedJws::sign_mac(&header, b"p", &vec![7; octets]).unwrap_err();
+        assert_eq!(error.kind(), JoseErrorKind::BadKey);
+        let error = UnverifiedJws::try_from(jws.clone()).unwrap().verify_mac(&vec![7; octets]).unwrap_err();
         assert_eq!(error.kind(), JoseErrorKind::BadKey);
     }
 }
 
 #[test]
-fn a_mac_key_is_never_shown() {
+fn header_with_a_jwk_is_rejected_for_a_mac() {
     let key = KeyPair::generate(Algorithm::Es256).unwrap();
     let header = mac_header(KeyReference::Jwk(key.jwk().clone()));
-    let error = FlattenedJws::sign_hs256(&header, b"p", &[7; 32]).unwrap_err();
+    let error = FlattenedJws::sign_mac(&header, b"p", &[7; 32]).unwrap_err();
     assert_eq!(error.kind(), JoseErrorKind::Unsupported);
 }
 
@@ -96,7 +104,7 @@ fn mac_header(key: KeyReference) -> ProtectedHeader {
 }
 
 #[test]
-fn a_payload_is_not_printed() {
+fn debug_does_not_show_the_payload() {
     for length in 0..9 {
         let secret = &b"s3cret-t0ken"[..length];
         let (key, json) = signed(Algorithm::EdDsa, secret);
@@ -114,10 +122,10 @@ fn a_payload_is_not_printed() {
     }
 }
 
-/// RFC 8037 appendix A.4: a signature made elsewhere. Its header has no key reference, so the parts are put
-/// together here as they are verified there.
+/// RFC 8037 appendix A.4: a signature made elsewhere. Its header has no key reference, so this test verifies the parts
+/// as `verify` does.
 #[test]
-fn the_signature_of_rfc_8037() {
+fn signature_of_rfc_8037_verifies() {
     let key: Jwk = serde_json::from_str(
         r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#,
     )
@@ -129,7 +137,7 @@ fn the_signature_of_rfc_8037() {
 
 /// RFC 7515 appendix A.3.
 #[test]
-fn the_signature_of_rfc_7515() {
+fn signature_of_rfc_7515_verifies() {
     let key: Jwk = serde_json::from_str(
         r#"{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
             "y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}"#,
@@ -141,7 +149,7 @@ fn the_signature_of_rfc_7515() {
 }
 
 #[test]
-fn envelopes_that_are_refused() {
+fn invalid_envelopes_are_rejected() {
     let (_, good) = signed(Algorithm::EdDsa, b"p");
     let good: serde_json::Value = serde_json::from_slice(&good).unwrap();
     let with = |member: &str, value: serde_json::Value| {
@@ -173,7 +181,7 @@ fn envelopes_that_are_refused() {
         with("payload", serde_json::Value::Null),
         with("payload", serde_json::json!({})),
         with("payload", "cA==".into()),
-        with("payload", "cB".into()), // stray bits behind the last octet
+        with("payload", "cB".into()), // stray bits after the last octet
         with("payload", "c A".into()),
         with("payload", "c+A/".into()),
         with("signature", "*".into()),
@@ -183,7 +191,7 @@ fn envelopes_that_are_refused() {
     ] {
         let error = UnverifiedJws::parse(json.as_bytes()).unwrap_err();
         assert_eq!(error.kind(), JoseErrorKind::Malformed, "{json}");
-        // What stands inside another message is read as strictly.
+        // A JWS inside another message is parsed as strictly.
         let inner = serde_json::from_str::<FlattenedJws>(&json).map(UnverifiedJws::try_from);
         assert!(!matches!(inner, Ok(Ok(_))), "{json}");
     }
@@ -194,7 +202,7 @@ fn envelopes_that_are_refused() {
 }
 
 /// Changes one bit of a message and verifies it.
-fn with_a_changed_bit(
+fn verify_with_a_changed_bit(
     algorithm: Algorithm,
     payload: &[u8],
     at: prop::sample::Index,
@@ -205,7 +213,7 @@ fn with_a_changed_bit(
     let index = at.index(changed.len());
     changed[index] ^= 1 << bit;
     if let Ok(verified) = UnverifiedJws::parse(&changed).and_then(|parsed| parsed.verify(key.jwk())) {
-        // A change of the JSON around the three strings is none of the message.
+        // A changed bit in the JSON around the three strings does not change the message.
         prop_assert_eq!(verified.payload(), payload);
         let texts = |json: &[u8]| serde_json::from_slice::<serde_json::Value>(json).unwrap();
         prop_assert_eq!(texts(&changed), texts(&jws));
@@ -217,17 +225,17 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn no_changed_bit_verifies_by_ed25519(payload in proptest::collection::vec(any::<u8>(), 0..40), at: prop::sample::Index, bit in 0u8..8) {
-        with_a_changed_bit(Algorithm::EdDsa, &payload, at, bit)?;
+    fn changed_bit_does_not_verify_with_ed25519(payload in proptest::collection::vec(any::<u8>(), 0..40), at: prop::sample::Index, bit in 0u8..8) {
+        verify_with_a_changed_bit(Algorithm::EdDsa, &payload, at, bit)?;
     }
 
     #[test]
-    fn no_changed_bit_verifies_by_es256(payload in proptest::collection::vec(any::<u8>(), 0..40), at: prop::sample::Index, bit in 0u8..8) {
-        with_a_changed_bit(Algorithm::Es256, &payload, at, bit)?;
+    fn changed_bit_does_not_verify_with_es256(payload in proptest::collection::vec(any::<u8>(), 0..40), at: prop::sample::Index, bit in 0u8..8) {
+        verify_with_a_changed_bit(Algorithm::Es256, &payload, at, bit)?;
     }
 
     #[test]
-    fn no_octets_panic(octets in proptest::collection::vec(any::<u8>(), 0..300)) {
+    fn arbitrary_octets_do_not_panic(octets in proptest::collection::vec(any::<u8>(), 0..300)) {
         let _ = UnverifiedJws::parse(&octets);
         let _ = serde_json::from_slice::<Jwk>(&octets);
         let _ = KeyPair::from_pkcs8_der(&octets);

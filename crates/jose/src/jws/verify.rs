@@ -1,4 +1,4 @@
-//! Reading signed messages.
+//! Parsing and verification.
 
 use std::fmt;
 
@@ -6,20 +6,21 @@ use aws_lc_rs::hmac;
 
 use super::{FlattenedJws, MAX_JWS, mac_key};
 use crate::members::Members;
-use crate::{Algorithm, JoseError, JoseErrorKind, Jwk, ProtectedHeader, base64url};
+use crate::{JoseError, JoseErrorKind, Jwk, ProtectedHeader, base64url};
 
-/// A message that was parsed and not verified: its header may be read to find the key. `Debug` shows of its payload
-/// the length only.
+/// A parsed message that is not verified yet: its header may be read to find the key. `Debug` shows the length of the
+/// payload instead of the payload.
 #[derive(Clone)]
 pub struct UnverifiedJws {
     header: ProtectedHeader,
     payload: Vec<u8>,
-    /// What the signature is over: `protected.payload`.
+    /// Signing input: `protected.payload`.
     signed: Vec<u8>,
     signature: Vec<u8>,
 }
 
-/// A message whose signature is good. Only verification makes one. `Debug` shows of its payload the length only.
+/// A message whose signature was verified; only [`UnverifiedJws`] makes one. `Debug` shows the length of the payload
+/// instead of the payload.
 #[derive(Clone)]
 pub struct VerifiedJws {
     header: ProtectedHeader,
@@ -27,33 +28,38 @@ pub struct VerifiedJws {
 }
 
 impl UnverifiedJws {
-    /// Reads a message. The octets are hostile; nothing in them panics or grows beyond [`MAX_JWS`].
+    /// Parses a message from an untrusted source. Accepts at most [`MAX_JWS`] octets.
     ///
     /// ```
     /// use fleetcert_jose::{JoseErrorKind, UnverifiedJws};
     ///
     /// // {"alg":"none","kid":"1"}
-    /// let unsigned = br#"{"protected":"eyJhbGciOiJub25lIiwia2lkIjoiMSJ9","payload":"","signature":""}"#;
-    /// assert_eq!(UnverifiedJws::parse(unsigned).unwrap_err().kind(), JoseErrorKind::Unsupported);
+    /// let unsigned = br#"{
+    ///     "protected": "eyJhbGciOiJub25lIiwia2lkIjoiMSJ9",
+    ///     "payload": "",
+    ///     "signature": ""
+    /// }"#;
+    /// let error = UnverifiedJws::parse(unsigned).unwrap_err();
+    /// assert_eq!(error.kind(), JoseErrorKind::Unsupported);
     /// ```
     ///
     /// # Errors
-    /// [`JoseErrorKind::TooLarge`] over a bound; [`JoseErrorKind::Malformed`];
-    /// [`JoseErrorKind::Unsupported`] for an algorithm or a kind of key that is not spoken here, or two that do
-    /// not belong together; [`JoseErrorKind::BadKey`] and [`JoseErrorKind::PrivateKey`] for the header's `jwk`.
+    /// [`JoseErrorKind::TooLarge`] over a limit; [`JoseErrorKind::Malformed`]; [`JoseErrorKind::Unsupported`] for an
+    /// algorithm or a kind of key that is not supported, or two that do not fit together; [`JoseErrorKind::BadKey`]
+    /// and [`JoseErrorKind::PrivateKey`] for the header's `jwk`.
     pub fn parse(json: &[u8]) -> Result<Self, JoseError> {
         if json.len() > MAX_JWS {
-            return Err(JoseError::new(JoseErrorKind::TooLarge, "a message has at most 64 KiB"));
+            return Err(JoseError::new(JoseErrorKind::TooLarge, "the message is larger than 64 KiB"));
         }
         FlattenedJws::try_from(Members::parse(json)?)?.try_into()
     }
 
-    /// The header, not verified: for finding the key and nothing else.
+    /// Returns the unverified header. Use it only to find the key.
     pub fn header(&self) -> &ProtectedHeader {
         &self.header
     }
 
-    /// The payload, not verified: for refusing what nobody may send, such as a private key, and nothing else.
+    /// Returns the unverified payload. Use it only to reject what must never be sent, such as a private key.
     pub fn payload_unverified(&self) -> &[u8] {
         &self.payload
     }
@@ -61,8 +67,8 @@ impl UnverifiedJws {
     /// Verifies the message with `key`.
     ///
     /// # Errors
-    /// [`JoseErrorKind::Unsupported`] when the header names another algorithm than the key's,
-    /// [`JoseErrorKind::BadKey`] when it shows another key, [`JoseErrorKind::BadSignature`].
+    /// [`JoseErrorKind::Unsupported`] if the header's algorithm is not the key's, [`JoseErrorKind::BadKey`] if the
+    /// header contains another key, [`JoseErrorKind::BadSignature`].
     pub fn verify(self, key: &Jwk) -> Result<VerifiedJws, JoseError> {
         self.header.require_key(key)?;
         key.verify(&self.signed, &self.signature)?;
@@ -72,11 +78,10 @@ impl UnverifiedJws {
     /// Verifies a message that was signed with a MAC key (RFC 8555 section 7.3.4), in constant time.
     ///
     /// # Errors
-    /// As for [`verify`](Self::verify); `BadKey` for a key of less than 32 octets (RFC 7518 section 3.2).
-    pub fn verify_hs256(self, mac_key: &[u8]) -> Result<VerifiedJws, JoseError> {
-        self.header.require_algorithm(Algorithm::Hs256)?;
-        let key = self::mac_key(mac_key)?;
-        let bad = |_| JoseError::new(JoseErrorKind::BadSignature, "the MAC is not of this key");
+    /// As for [`verify`](Self::verify); `BadKey` if the key is shorter than the MAC (RFC 7518 section 3.2).
+    pub fn verify_mac(self, mac_key: &[u8]) -> Result<VerifiedJws, JoseError> {
+        let key = self::mac_key(self.header.alg, mac_key)?;
+        let bad = |_| JoseError::new(JoseErrorKind::BadSignature, "the MAC does not verify with this key");
         hmac::verify(&key, &self.signed, &self.signature).map_err(bad)?;
         Ok(VerifiedJws { header: self.header, payload: self.payload })
     }
@@ -95,17 +100,17 @@ impl TryFrom<FlattenedJws> for UnverifiedJws {
 }
 
 impl VerifiedJws {
-    /// The header.
+    /// Returns the header.
     pub fn header(&self) -> &ProtectedHeader {
         &self.header
     }
 
-    /// The payload; empty for POST-as-GET (RFC 8555 section 6.3).
+    /// Returns the payload; empty for POST-as-GET (RFC 8555 section 6.3).
     pub fn payload(&self) -> &[u8] {
         &self.payload
     }
 
-    /// The header and the payload.
+    /// Returns the header and the payload.
     pub fn into_parts(self) -> (ProtectedHeader, Vec<u8>) {
         (self.header, self.payload)
     }
@@ -123,7 +128,7 @@ impl fmt::Debug for VerifiedJws {
     }
 }
 
-/// A payload may hold a secret, such as a token that admits a device: no log needs it.
+/// Formats a message without its payload, which may hold a secret, such as an enrolment token.
 fn debug(f: &mut fmt::Formatter<'_>, name: &str, header: &ProtectedHeader, payload: &[u8]) -> fmt::Result {
     f.debug_struct(name)
         .field("header", header)

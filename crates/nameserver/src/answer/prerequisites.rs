@@ -6,13 +6,13 @@ use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 
 use super::query::{has_records, is_meta};
-use crate::zone::{Key, Snapshot, Zone};
+use crate::zone::{NameKey, Snapshot, Zone};
 
-/// Whether all of them hold in this version of the zone; if not, the response code that says which kind does not.
+/// Checks all prerequisites against a version of the zone. The error is the response code for the first that fails.
 pub(super) fn check(zone: &Zone, snapshot: &Snapshot, prerequisites: &[Record]) -> Result<(), ResponseCode> {
-    let mut sets: HashMap<(Key, RecordType), (&Name, Vec<&RData>)> = HashMap::new();
+    let mut sets: HashMap<(NameKey, RecordType), (&Name, Vec<&RData>)> = HashMap::new();
     for record in prerequisites {
-        let (key, record_type) = (Key::of_wire(&record.name), record.record_type());
+        let (key, record_type) = (NameKey::of_wire(&record.name), record.record_type());
         if record.ttl != 0 || is_meta(record_type) {
             return Err(ResponseCode::FormErr);
         }
@@ -35,7 +35,7 @@ pub(super) fn check(zone: &Zone, snapshot: &Snapshot, prerequisites: &[Record]) 
             _ => return Err(ResponseCode::FormErr),
         }
     }
-    let holds = |((key, record_type), (owner, wanted)): (&(Key, RecordType), &(&Name, Vec<&RData>))| {
+    let holds = |((key, record_type), (owner, wanted)): (&(NameKey, RecordType), &(&Name, Vec<&RData>))| {
         let there = zone.records(snapshot, key, owner, *record_type);
         there.iter().all(|record| wanted.contains(&&record.data))
             && wanted.iter().all(|data| there.iter().any(|record| record.data == **data))

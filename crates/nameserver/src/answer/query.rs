@@ -1,11 +1,11 @@
-//! Answers to questions (RFC 1034 section 4.3.2, for a zone without delegations, aliases and wildcards).
+//! Answers to queries (RFC 1034 section 4.3.2, for a zone without delegations, aliases and wildcards).
 
 use hickory_proto::op::{Message, Query, ResponseCode};
 use hickory_proto::rr::rdata::HINFO;
 use hickory_proto::rr::{DNSClass, RData, Record, RecordType};
 
 use crate::server::Core;
-use crate::zone::{Key, Node};
+use crate::zone::{NameKey, Node};
 
 impl Core {
     pub(super) fn answer_query(&self, question: &Query, reply: &mut Message) {
@@ -15,24 +15,24 @@ impl Core {
         }
     }
 
-    /// Fills in what our zones say; an error is an answer of ours that no zone gives.
+    /// Adds the records of our zones. The error is the response code if no zone has the name.
     fn find_answer(&self, question: &Query, reply: &mut Message) -> Result<(), ResponseCode> {
         match question.query_class() {
             DNSClass::IN => {}
             DNSClass::ANY | DNSClass::NONE => return Err(ResponseCode::FormErr),
-            // version.bind and the like, too: what we are is nobody's business.
+            // This includes version.bind and similar names: we do not reveal what we run.
             _ => return Err(ResponseCode::Refused),
         }
         let (name, wanted) = (question.name(), question.query_type());
         if is_meta(wanted) {
             return Err(ResponseCode::Refused);
         }
-        let key = Key::of_wire(name);
+        let key = NameKey::of_wire(name);
         let zone = self.zones.enclosing(&key).ok_or(ResponseCode::Refused)?;
         let snapshot = zone.snapshot();
         let node = snapshot.node(&key);
         if wanted == RecordType::ANY && node.is_some_and(|node| has_records(node) || key == *zone.apex()) {
-            // RFC 8482 section 4.2: so little that nobody gains by asking.
+            // RFC 8482 section 4.2: an answer so short that asking for ANY gains nothing.
             let hinfo = RData::HINFO(HINFO::new("RFC8482".to_owned(), String::new()));
             reply.add_answer(Record::from_rdata(name.clone(), 3600, hinfo));
             return Ok(());
@@ -55,7 +55,7 @@ pub(super) fn has_records(node: &Node) -> bool {
     !node.sets.is_empty()
 }
 
-/// Types that no record has: OPT, and those of RFC 6895 section 3.1 but ANY.
+/// Returns whether no record can have this type: OPT, and the types of RFC 6895 section 3.1 except ANY.
 pub(super) fn is_meta(record_type: RecordType) -> bool {
     record_type != RecordType::ANY && matches!(u16::from(record_type), 0 | 41 | 128..=255)
 }

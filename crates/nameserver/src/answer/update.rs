@@ -1,4 +1,4 @@
-//! Dynamic updates (RFC 2136 section 3), for those who hold a key with a grant.
+//! Dynamic updates (RFC 2136 section 3), signed with a key that has a grant.
 
 use fleetcert_dns::{RecordData, RecordType, Ttl};
 use fleetcert_dns_wire::tsig::{Checked, to_seconds};
@@ -12,25 +12,25 @@ use super::query::is_meta;
 use crate::UpdateGrant;
 use crate::replay::Arrival;
 use crate::server::Core;
-use crate::zone::{Draft, DraftError, Key, Zone};
+use crate::zone::{Draft, DraftError, NameKey, Zone};
 
-/// The most records of an update section.
+/// Maximum records of an update section.
 const MAX_UPDATES: usize = 1000;
-/// The most records of a prerequisite section.
+/// Maximum records of a prerequisite section.
 const MAX_PREREQUISITES: usize = 1000;
 
-/// One record of an update section, understood.
-enum Step {
-    Add { key: Key, value: RecordData, ttl: Ttl },
-    Remove { key: Key, value: RecordData },
-    RemoveSet { key: Key, record_type: RecordType },
-    RemoveName { key: Key },
+/// One record of an update section, decoded.
+enum UpdateStep {
+    Add { key: NameKey, value: RecordData, ttl: Ttl },
+    Remove { key: NameKey, value: RecordData },
+    RemoveSet { key: NameKey, record_type: RecordType },
+    RemoveName { key: NameKey },
 }
 
 impl Core {
-    /// Makes the update as a whole, or nothing of it.
+    /// Applies the update as a whole or not at all.
     ///
-    /// Whether the sender may is settled before the zone is looked at, so that a refusal tells nothing about it.
+    /// The sender's grant is checked before the zone is read, so that a refusal reveals nothing about the zone.
     pub(super) fn update(&self, request: &Message, checked: &Checked<'_>) -> Result<(), ResponseCode> {
         let Checked::Signed(signed) = checked else {
             return Err(ResponseCode::Refused);
@@ -39,15 +39,17 @@ impl Core {
         if zone_section.query_type() != WireType::SOA || zone_section.query_class() != DNSClass::IN {
             return Err(ResponseCode::FormErr);
         }
-        let zone = self.zones.at(&Key::of_wire(zone_section.name())).ok_or(ResponseCode::NotAuth)?;
+        let zone = self.zones.at(&NameKey::of_wire(zone_section.name())).ok_or(ResponseCode::NotAuth)?;
         let (prerequisites, updates) = (&request.answers, &request.authorities);
         if prerequisites.len() > MAX_PREREQUISITES || updates.len() > MAX_UPDATES {
             return Err(ResponseCode::Refused);
         }
         let grants: Vec<_> = self.grants_of(signed.key()).collect();
-        let steps =
-            updates.iter().map(|record| Step::of(record, zone, &grants)).collect::<Result<Vec<_>, _>>()?;
-        match self.replays.arrives(signed.mac(), to_seconds(self.clock.now())) {
+        let steps = updates
+            .iter()
+            .map(|record| UpdateStep::of(record, zone, &grants))
+            .collect::<Result<Vec<_>, _>>()?;
+        match self.replays.arrives(signed.mac(), to_seconds(self.ambient.now())) {
             Arrival::First => {}
             Arrival::Repeated => return Err(ResponseCode::Refused),
             Arrival::NoRoom => return Err(ResponseCode::ServFail),
@@ -65,10 +67,10 @@ impl Core {
     }
 }
 
-impl Step {
-    /// The prescan of RFC 2136 section 3.4.1, and our policy.
+impl UpdateStep {
+    /// Decodes the record: the prescan of RFC 2136 section 3.4.1, and the grants.
     fn of(update: &Record, zone: &Zone, grants: &[&UpdateGrant]) -> Result<Self, ResponseCode> {
-        let (key, wire_type) = (Key::of_wire(&update.name), update.record_type());
+        let (key, wire_type) = (NameKey::of_wire(&update.name), update.record_type());
         if !key.is_within(zone.apex()) {
             return Err(ResponseCode::NotZone);
         }
@@ -84,7 +86,7 @@ impl Step {
         if !well_formed {
             return Err(ResponseCode::FormErr);
         }
-        // From here on it is a lawful update; what is missing is a right or a use for it.
+        // From here on, the update is valid; it can still lack a grant or be unsupported.
         let name = name::from_wire(&update.name).map_err(|_| ResponseCode::Refused)?;
         if !is_of_one_type {
             let all = [RecordType::A, RecordType::Aaaa, RecordType::Txt];

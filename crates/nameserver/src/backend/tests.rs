@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use fleetcert_ambient::ManualClock;
+use fleetcert_ambient::{Ambient, ManualClock};
 use fleetcert_dns::{Addresses, Ttl};
 use fleetcert_dns_wire::{TsigAlgorithm, TsigKey};
 
@@ -19,7 +19,11 @@ fn settings(origin: &str) -> ZoneSettings {
 
 fn server(zones: &[&str], options: Options) -> Result<NameServer, SettingsError> {
     let clock = ManualClock::starting_at(SystemTime::UNIX_EPOCH + Duration::from_secs(1000));
-    NameServer::new(zones.iter().map(|zone| settings(zone)), options, Arc::new(clock))
+    NameServer::new(
+        zones.iter().map(|zone| settings(zone)),
+        options,
+        Ambient { clock: Arc::new(clock), ..Ambient::system() },
+    )
 }
 
 fn text(at: &str, value: &str) -> Change {
@@ -31,7 +35,7 @@ async fn fault(server: &NameServer, zone: &str, changes: &[Change]) -> BackendEr
 }
 
 #[tokio::test]
-async fn what_is_refused_changes_nothing() {
+async fn rejected_change_changes_nothing() {
     let options = Options { max_names: 5, max_values: 2, ..Options::default() };
     let server = server(&["fleet.test"], options).unwrap();
     let good = text("a.fleet.test", "1");
@@ -45,7 +49,7 @@ async fn what_is_refused_changes_nothing() {
     assert_eq!(fault(&server, "fleet.test", &with(at_server)).await, Refused);
     assert_eq!(fault(&server, "fleet.test", &with(text("a.test", "1"))).await, NotInZone);
     assert_eq!(fault(&server, "example.com", &[]).await, NotInZone);
-    // the apex, ns1 and a are there: these are three more
+    // The apex, ns1 and a exist already: these are three more.
     assert_eq!(fault(&server, "fleet.test", &with(text("d.c.b.fleet.test", "1"))).await, Quota);
     let three = ["1", "2", "3"].map(|value| text("a.fleet.test", value));
     assert_eq!(fault(&server, "fleet.test", &three).await, Quota);
@@ -59,7 +63,7 @@ async fn what_is_refused_changes_nothing() {
 }
 
 #[test]
-fn what_makes_no_server() {
+fn invalid_settings_make_no_server() {
     let grant = |subtree: &str, secret: u8| UpdateGrant {
         key: TsigKey::new(name("key"), TsigAlgorithm::HmacSha256, &[secret; 32]).unwrap(),
         subtree: name(subtree),

@@ -2,7 +2,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use fleetcert_ambient::{Clock, ManualClock, SystemClock};
+use fleetcert_ambient::{Ambient, Clock, ManualClock, SystemClock};
 use fleetcert_dns::{Addresses, Change, DnsBackend, Ttl, conformance};
 use fleetcert_dns_wire::{Transport, TsigAlgorithm, TsigKey, exchange, frame, message, tsig};
 use hickory_proto::op::{Message, ResponseCode};
@@ -14,26 +14,26 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{NameServer, NameServerHost, Options, TcpLimits, UpdateGrant, ZoneSettings};
 
-const LONG: Duration = Duration::from_secs(10);
+const TEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-struct Running {
+struct RunningServer {
     server: NameServer,
     address: SocketAddr,
     stop: CancellationToken,
     serving: JoinHandle<()>,
 }
 
-async fn run(options: Options, clock: Arc<dyn Clock>) -> Running {
+async fn run(options: Options, clock: Arc<dyn Clock>) -> RunningServer {
     let host = NameServerHost {
         name: "ns1.fleet.test".parse().unwrap(),
         addresses: ["127.0.0.1".parse().unwrap()].into(),
     };
     let zone = ZoneSettings::new("fleet.test".parse().unwrap(), [host]);
-    let server = NameServer::new([zone], options, clock).unwrap();
+    let server = NameServer::new([zone], options, Ambient { clock, ..Ambient::system() }).unwrap();
     let listener = server.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let (address, stop) = (listener.local_addr(), CancellationToken::new());
     let serving = tokio::spawn(listener.serve(stop.clone()));
-    Running { server, address, stop, serving }
+    RunningServer { server, address, stop, serving }
 }
 
 fn tcp(limits: TcpLimits) -> Options {
@@ -45,12 +45,12 @@ fn question(id: u16, name: &str) -> Vec<u8> {
 }
 
 async fn ask(address: SocketAddr, name: &str, transport: Transport) -> Message {
-    let reply = exchange(address, &question(77, name), transport, LONG, &SystemClock).await.unwrap();
+    let reply = exchange(address, &question(77, name), transport, TEST_TIMEOUT, &SystemClock).await.unwrap();
     message::decode(&reply).unwrap()
 }
 
 #[tokio::test]
-async fn a_change_is_answered_at_once_by_udp_and_tcp() {
+async fn change_is_answered_at_once_over_udp_and_tcp() {
     let running = run(Options::default(), Arc::new(SystemClock)).await;
     let name = "xi8qz.fleet.test";
     for last in 1..5 {
@@ -65,7 +65,7 @@ async fn a_change_is_answered_at_once_by_udp_and_tcp() {
 }
 
 #[tokio::test]
-async fn it_stops_and_the_port_is_free_again() {
+async fn stopped_server_frees_its_port() {
     let running = run(Options::default(), Arc::new(SystemClock)).await;
     let mut open = TcpStream::connect(running.address).await.unwrap();
     running.stop.cancel();
@@ -76,7 +76,7 @@ async fn it_stops_and_the_port_is_free_again() {
 }
 
 #[tokio::test]
-async fn many_messages_on_one_connection_and_then_it_is_closed() {
+async fn connection_is_closed_after_the_maximum_of_messages() {
     let limits = TcpLimits { max_messages: 3, ..TcpLimits::default() };
     let running = run(tcp(limits), Arc::new(SystemClock)).await;
     let mut stream = TcpStream::connect(running.address).await.unwrap();
@@ -90,12 +90,12 @@ async fn many_messages_on_one_connection_and_then_it_is_closed() {
 }
 
 #[tokio::test]
-async fn signed_messages_have_a_bound_of_their_own() {
+async fn signed_messages_have_their_own_limit() {
     let limits = TcpLimits { max_messages: 3, max_signed_messages: 5, ..TcpLimits::default() };
     let subtree = "fleet.test".parse().unwrap();
     let grants = vec![UpdateGrant { key: key_named("ddns"), subtree, types: [].into() }];
     let running = run(Options { grants, ..tcp(limits) }, Arc::new(SystemClock)).await;
-    // What each sends, and how many answers it gets on one connection.
+    // Messages that each sender sends, and the number of answers on one connection.
     for (key, sent, answered) in [(Some("ddns"), 8, 5), (Some("other"), 8, 3), (None, 8, 3)] {
         let mut stream = TcpStream::connect(running.address).await.unwrap();
         let mut answers = 0;
@@ -113,7 +113,7 @@ async fn signed_messages_have_a_bound_of_their_own() {
         }
         assert_eq!(answers, answered, "{key:?}");
     }
-    // One kind does not make room for the other.
+    // The two limits are independent.
     let mut stream = TcpStream::connect(running.address).await.unwrap();
     for id in 0..4 {
         let signed =
@@ -133,7 +133,7 @@ fn key_named(name: &str) -> TsigKey {
 }
 
 #[tokio::test]
-async fn one_client_too_many_is_closed_and_its_place_comes_back() {
+async fn client_over_the_limit_is_closed_and_slots_are_reused() {
     let limits = TcpLimits { max_clients: 1, ..TcpLimits::default() };
     let running = run(tcp(limits), Arc::new(SystemClock)).await;
     let mut first = TcpStream::connect(running.address).await.unwrap();
@@ -141,23 +141,29 @@ async fn one_client_too_many_is_closed_and_its_place_comes_back() {
     frame::read(&mut first).await.unwrap().unwrap();
     let mut second = TcpStream::connect(running.address).await.unwrap();
     assert_eq!(second.read(&mut [0]).await.unwrap_or_default(), 0);
-    // The first is still served.
+    // The first connection is still served.
     frame::write(&mut first, &question(2, "fleet.test")).await.unwrap();
     frame::read(&mut first).await.unwrap().unwrap();
     drop(first);
     let served = async {
-        while exchange(running.address, &question(3, "fleet.test"), Transport::Tcp, LONG, &SystemClock)
-            .await
-            .is_err()
+        while exchange(
+            running.address,
+            &question(3, "fleet.test"),
+            Transport::Tcp,
+            TEST_TIMEOUT,
+            &SystemClock,
+        )
+        .await
+        .is_err()
         {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(LONG, served).await.unwrap();
+    tokio::time::timeout(TEST_TIMEOUT, served).await.unwrap();
 }
 
-/// Moves the time on until the server closes the connection.
-async fn closed_by_time(stream: &mut TcpStream, clock: &ManualClock) {
+/// Advances the clock until the server closes the connection.
+async fn assert_closed_by_timeout(stream: &mut TcpStream, clock: &ManualClock) {
     let mut buffer = [0; 1024];
     let moving = async {
         loop {
@@ -169,24 +175,24 @@ async fn closed_by_time(stream: &mut TcpStream, clock: &ManualClock) {
     tokio::select! {
         () = closed => {}
         () = moving => {}
-        () = tokio::time::sleep(LONG) => panic!("the connection stays open"),
+        () = tokio::time::sleep(TEST_TIMEOUT) => panic!("the connection stays open"),
     }
 }
 
 #[tokio::test]
-async fn the_silent_and_the_slow_are_closed() {
+async fn silent_and_slow_clients_are_closed() {
     let clock = ManualClock::starting_at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
     let running = run(Options::default(), Arc::new(clock.clone())).await;
     let connect = async || TcpStream::connect(running.address).await.unwrap();
     let mut silent = connect().await;
-    closed_by_time(&mut silent, &clock).await;
+    assert_closed_by_timeout(&mut silent, &clock).await;
     let mut half = connect().await;
     half.write_all(&[0, 30, 1, 2]).await.unwrap();
-    closed_by_time(&mut half, &clock).await;
+    assert_closed_by_timeout(&mut half, &clock).await;
     let mut idle = connect().await;
     frame::write(&mut idle, &question(1, "fleet.test")).await.unwrap();
     frame::read(&mut idle).await.unwrap().unwrap();
-    closed_by_time(&mut idle, &clock).await;
+    assert_closed_by_timeout(&mut idle, &clock).await;
     let mut empty = connect().await;
     empty.write_all(&[0, 0]).await.unwrap();
     assert_eq!(empty.read(&mut [0]).await.unwrap_or_default(), 0);
@@ -194,7 +200,7 @@ async fn the_silent_and_the_slow_are_closed() {
 }
 
 #[tokio::test]
-async fn junk_between_good_questions() {
+async fn garbage_between_queries_is_ignored() {
     let running = run(Options::default(), Arc::new(SystemClock)).await;
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     for round in 0..100_u8 {
@@ -211,7 +217,7 @@ async fn junk_between_good_questions() {
 }
 
 #[tokio::test]
-async fn the_backend_is_conformant() {
+async fn backend_passes_the_conformance_suite() {
     let options = Options { max_values: 200, ..Options::default() };
     let running = run(options, Arc::new(SystemClock)).await;
     let zone = "fleet.test".parse().unwrap();

@@ -1,13 +1,13 @@
-//! The next version of a zone, while it is made.
+//! The next version of a zone while it is made.
 
 use fleetcert_dns::{RecordData, RecordSet, RecordType, Ttl};
 
-use super::key::{Key, parent};
+use super::key::{NameKey, parent};
 use super::node::{Node, Sets};
 use super::tree::Tree;
 use super::{Snapshot, Zone};
 
-/// A version that nobody sees yet. Dropped, it never was.
+/// A version that nobody sees yet. Dropping it discards it.
 #[derive(Debug)]
 pub(crate) struct Draft<'z> {
     zone: &'z Zone,
@@ -15,12 +15,12 @@ pub(crate) struct Draft<'z> {
     changed: bool,
 }
 
-/// A change that the zone does not take.
+/// The error for a change that the zone rejects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DraftError {
-    #[error("the zone has as many names as it may have")]
+    #[error("the zone has its maximum number of names")]
     TooManyNames,
-    #[error("the name has as many values of this type as it may have")]
+    #[error("the name has its maximum number of values of this type")]
     TooManyValues,
     #[error("the addresses of the zone's name servers belong to its settings")]
     NameServerAddress,
@@ -39,13 +39,13 @@ impl<'z> Draft<'z> {
         self.tree
     }
 
-    /// The draft as a version, to look at.
+    /// Returns the draft as a version, for reading.
     pub(crate) fn as_snapshot(&self, serial: u32) -> Snapshot {
         Snapshot { serial, tree: self.tree.clone() }
     }
 
-    /// The value is there afterwards, and its set has this time to live.
-    pub(crate) fn add(&mut self, key: &Key, value: RecordData, ttl: Ttl) -> Result<(), DraftError> {
+    /// Adds the value, and sets the TTL of its set.
+    pub(crate) fn add(&mut self, key: &NameKey, value: RecordData, ttl: Ttl) -> Result<(), DraftError> {
         self.edit(key, value.record_type(), |set| {
             let set = set.get_or_insert_with(|| RecordSet { ttl, values: [].into() });
             set.ttl = ttl;
@@ -53,8 +53,8 @@ impl<'z> Draft<'z> {
         })
     }
 
-    /// The value is not there afterwards.
-    pub(crate) fn remove(&mut self, key: &Key, value: &RecordData) -> Result<(), DraftError> {
+    /// Removes the value, if it is there.
+    pub(crate) fn remove(&mut self, key: &NameKey, value: &RecordData) -> Result<(), DraftError> {
         self.edit(key, value.record_type(), |slot| {
             if let Some(set) = slot {
                 set.values.remove(value);
@@ -65,18 +65,18 @@ impl<'z> Draft<'z> {
         })
     }
 
-    /// The set of this type is this one afterwards.
+    /// Replaces the set of this type.
     pub(crate) fn replace(
         &mut self,
-        key: &Key,
+        key: &NameKey,
         record_type: RecordType,
         set: Option<RecordSet>,
     ) -> Result<(), DraftError> {
         self.edit(key, record_type, |slot| *slot = set)
     }
 
-    /// No set is there afterwards but those that belong to the settings.
-    pub(crate) fn clear(&mut self, key: &Key) -> Result<(), DraftError> {
+    /// Removes all sets except those of the settings.
+    pub(crate) fn clear(&mut self, key: &NameKey) -> Result<(), DraftError> {
         for record_type in [RecordType::A, RecordType::Aaaa, RecordType::Txt] {
             if record_type == RecordType::Txt || !self.zone.is_fixed(key) {
                 self.replace(key, record_type, None)?;
@@ -85,8 +85,8 @@ impl<'z> Draft<'z> {
         Ok(())
     }
 
-    /// Puts the sets of the settings there.
-    pub(super) fn fix(&mut self, key: &Key, sets: Vec<(RecordType, RecordSet)>) {
+    /// Adds the sets of the settings.
+    pub(super) fn fix(&mut self, key: &NameKey, sets: Vec<(RecordType, RecordSet)>) {
         let mut all = Sets::default();
         for (record_type, set) in sets {
             *all.of_mut(record_type) = Some(set);
@@ -96,7 +96,7 @@ impl<'z> Draft<'z> {
 
     fn edit(
         &mut self,
-        key: &Key,
+        key: &NameKey,
         record_type: RecordType,
         change: impl FnOnce(&mut Option<RecordSet>),
     ) -> Result<(), DraftError> {
@@ -135,7 +135,7 @@ impl<'z> Draft<'z> {
         !sets.is_empty() || children > 0 || name == self.zone.apex().as_slice()
     }
 
-    /// The name exists now, so its parent does, and so on to the apex.
+    /// Counts a new name at its parent, which then exists too, up to the apex.
     fn add_child(&mut self, name: &[u8]) {
         let mut name = name;
         while let Some(above) = self.parent_in_zone(name) {
@@ -152,7 +152,7 @@ impl<'z> Draft<'z> {
         }
     }
 
-    /// The name exists no more, and perhaps its parent neither, and so on to below the apex.
+    /// Counts a removed name at its parent, which then may not exist either, up to the apex.
     fn remove_child(&mut self, name: &[u8]) {
         let mut name = name;
         while let Some(above) = self.parent_in_zone(name) {

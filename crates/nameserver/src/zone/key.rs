@@ -1,16 +1,16 @@
-//! A name as the zone looks it up.
+//! A name as the key of lookups.
 
 use std::borrow::Borrow;
 
 use fleetcert_names::DomainName;
 use hickory_proto::rr::Name;
 
-/// A name in canonical wire form (RFC 4034 section 6.2): lengths and labels in lower case, and the root's 0.
-/// Names with any octet in their labels are told apart.
+/// A name in canonical wire form (RFC 4034 section 6.2): lengths, labels in lower case, and the root's 0. Labels may
+/// contain any octet.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Key(Box<[u8]>);
+pub(crate) struct NameKey(Box<[u8]>);
 
-impl Key {
+impl NameKey {
     pub(crate) fn of(name: &DomainName) -> Self {
         Self::of_labels(name.labels().map(str::as_bytes))
     }
@@ -23,12 +23,12 @@ impl Key {
         &self.0
     }
 
-    /// The name itself, its parent, and so on to the root.
+    /// Returns the name itself, its parent, and so on to the root.
     pub(crate) fn ancestors(&self) -> impl Iterator<Item = &[u8]> {
         std::iter::successors(Some(&*self.0), |name| parent(name))
     }
 
-    pub(crate) fn is_within(&self, zone: &Key) -> bool {
+    pub(crate) fn is_within(&self, zone: &NameKey) -> bool {
         self.ancestors().any(|name| name == &*zone.0)
     }
 
@@ -43,13 +43,13 @@ impl Key {
     }
 }
 
-impl Borrow<[u8]> for Key {
+impl Borrow<[u8]> for NameKey {
     fn borrow(&self) -> &[u8] {
         &self.0
     }
 }
 
-/// The name without its first label; `None` for the root.
+/// Returns the name without its first label; `None` for the root.
 pub(super) fn parent(name: &[u8]) -> Option<&[u8]> {
     match name.first() {
         None | Some(0) => None,
@@ -61,8 +61,8 @@ pub(super) fn parent(name: &[u8]) -> Option<&[u8]> {
 mod tests {
     use super::*;
 
-    fn key(text: &str) -> Key {
-        Key::of(&text.parse().unwrap())
+    fn key(text: &str) -> NameKey {
+        NameKey::of(&text.parse().unwrap())
     }
 
     #[test]
@@ -73,9 +73,9 @@ mod tests {
     }
 
     #[test]
-    fn a_dot_inside_a_label_is_another_name() {
+    fn dot_inside_a_label_makes_another_name() {
         let dotted = Name::from_labels([&b"a.b"[..], b"test"]).unwrap();
-        assert_ne!(Key::of_wire(&dotted), key("a.b.test"));
-        assert_eq!(Key::of_wire(&Name::from_ascii("A.B.Test.").unwrap()), key("a.b.test"));
+        assert_ne!(NameKey::of_wire(&dotted), key("a.b.test"));
+        assert_eq!(NameKey::of_wire(&Name::from_ascii("A.B.Test.").unwrap()), key("a.b.test"));
     }
 }

@@ -1,4 +1,4 @@
-//! What a zone holds at one name.
+//! The content of one name.
 
 use fleetcert_dns::{RecordSet, RecordType};
 
@@ -7,11 +7,11 @@ use fleetcert_dns::{RecordSet, RecordType};
 pub(crate) struct Node {
     pub(super) name: Box<[u8]>,
     pub(crate) sets: Sets,
-    /// How many names exist one label below.
+    /// Number of names that exist one label below.
     pub(super) children: u32,
 }
 
-/// The record sets of one name that changes touch.
+/// The record sets of a name that changes can touch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sets {
     a: Option<RecordSet>,

@@ -1,14 +1,14 @@
-//! A persistent map from names to nodes: a changed copy shares all but what leads to the change.
+//! A persistent map from names to nodes: a changed copy shares everything except the path to the change.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-use super::key::Key;
+use super::key::NameKey;
 use super::node::Node;
 
 const FANOUT: usize = 64;
 
-/// 64 branches of 64 leaves each. A leaf is sorted by hash.
+/// A tree with 64 branches of 64 leaves each. A leaf is sorted by hash.
 #[derive(Clone, Debug)]
 pub(super) struct Tree {
     branches: Arc<[Branch; FANOUT]>,
@@ -20,8 +20,8 @@ type Branch = Arc<[Leaf; FANOUT]>;
 type Leaf = Arc<Vec<(u64, Arc<Node>)>>;
 
 impl Tree {
-    /// The tree of a zone that has nothing but its apex, which always exists.
-    pub(super) fn with_apex(apex: &Key) -> Self {
+    /// Returns the tree of a zone with only its apex, which always exists.
+    pub(super) fn with_apex(apex: &NameKey) -> Self {
         let leaf: Leaf = Arc::default();
         let branch: Branch = Arc::new(std::array::from_fn(|_| leaf.clone()));
         let branches = Arc::new(std::array::from_fn(|_| branch.clone()));
@@ -30,7 +30,7 @@ impl Tree {
         tree
     }
 
-    /// How many names exist.
+    /// Returns the number of names.
     pub(super) fn len(&self) -> usize {
         self.len
     }
@@ -41,7 +41,7 @@ impl Tree {
         leaf.get(position(leaf, hash, name).ok()?).map(|(_, node)| &**node)
     }
 
-    /// Adds the node, or replaces the one of its name.
+    /// Adds the node, or replaces the node of the same name.
     pub(super) fn put(&mut self, node: Node) {
         let hash = self.hasher.hash_one(&*node.name);
         let leaf = self.leaf_mut(hash);
@@ -63,7 +63,7 @@ impl Tree {
         }
     }
 
-    /// The leaf, and the way to it, copied if another version has them too.
+    /// Returns the leaf for changing. Copies it, and the path to it, if another version shares them.
     fn leaf_mut(&mut self, hash: u64) -> &mut Vec<(u64, Arc<Node>)> {
         let branch = &mut Arc::make_mut(&mut self.branches)[branch_of(hash)];
         Arc::make_mut(&mut Arc::make_mut(branch)[leaf_of(hash)])
@@ -78,7 +78,7 @@ fn leaf_of(hash: u64) -> usize {
     (hash / FANOUT as u64 % FANOUT as u64) as usize
 }
 
-/// Where the name is, or where it belongs. Names of one hash stand side by side in any order.
+/// Finds the position of a name, or where to insert it. Names with equal hashes are in any order.
 fn position(leaf: &[(u64, Arc<Node>)], hash: u64, name: &[u8]) -> Result<usize, usize> {
     let start = leaf.partition_point(|(other, _)| *other < hash);
     let same = leaf[start..].iter().take_while(|(other, _)| *other == hash);
@@ -98,8 +98,8 @@ mod tests {
     }
 
     #[test]
-    fn an_old_version_stays_as_it_was() {
-        let mut tree = Tree::with_apex(&Key::of(&"test".parse().unwrap()));
+    fn old_version_stays_unchanged() {
+        let mut tree = Tree::with_apex(&NameKey::of(&"test".parse().unwrap()));
         (0..20_000).for_each(|number| tree.put(node(number, 0)));
         let old = tree.clone();
         (0..20_000).step_by(2).for_each(|number| tree.remove(number.to_string().as_bytes()));

@@ -1,8 +1,7 @@
-//! When nothing new is started, because what it needs does not work.
+//! Circuit breakers: no new orders while the CA or the zone is out of order.
 //!
-//! One [`Breaker`] stands for one CA, one for one zone. It stops *new* orders. Orders under way are polled and brought
-//! to their end whatever it says: they have spent their budgets, and a certificate that waits at the CA is lost
-//! otherwise.
+//! Use one [`Breaker`] for each CA and one for each zone. It stops *new* orders only. Orders in flight are polled and
+//! completed in any case: they have spent their budgets, and a certificate that waits at the CA would be lost.
 
 mod rule;
 mod state;

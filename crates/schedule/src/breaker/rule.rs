@@ -1,58 +1,56 @@
-//! What opens a breaker, and for how long.
+//! The settings of a breaker, and the failures that it counts.
 
 use std::time::Duration;
 
-/// Why work failed, as far as a breaker is concerned.
+/// The cause of a failure, as far as a breaker is concerned.
 ///
-/// What fails because of the name alone is no failure here and is not told: a refused name, a CSR that the CA does not
-/// take, a rate limit.
+/// Do not report failures that only one name causes: a refused name, a CSR that the CA rejects, a rate limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Failure {
-    /// No answer at all: no connection, no address, no TLS. No device can cause it, so whose work it was does not
-    /// matter.
+    /// No answer: no connection, no address, no TLS. No device can cause it, so the name does not matter.
     Unreachable,
-    /// An answer that the work failed: an error of the server (5xx), a validation that failed, a change that the name
-    /// server refused. A device may have caused it for itself, so different names must fail.
+    /// A failure that the server reports: an error (5xx), a failed validation, a refused change of the zone. One device
+    /// may have caused it, so different names must fail.
     Failed,
-    /// The server says that it has no time (503), and when to come back, if it does.
+    /// The server is busy (503), with the time from `Retry-After` if there is one.
     Busy(Option<Duration>),
 }
 
-/// The numbers of a [`Breaker`](super::Breaker).
+/// The settings of a [`Breaker`](super::Breaker).
 ///
 /// ```
 /// use fleetcert_schedule::breaker::BreakerRule;
 ///
-/// // A fleet of twelve has not many names that could fail.
+/// // In a fleet of twelve only a few names can fail.
 /// let rule = BreakerRule { names: 3, ..BreakerRule::default() };
 /// assert_eq!(rule.unreachable, 3);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BreakerRule {
-    /// So many different names must fail, and as many as succeed, for it to open. More than a device may have; counted
-    /// from 1 to 32.
+    /// Number of different names that must fail, and at least half of all names, for the breaker to open: 1 to 32, more
+    /// than one device has. Default: 5.
     pub names: usize,
-    /// So many times in a row it must be unreachable to open; zero counts as one.
+    /// Number of unreachable attempts in a row for the breaker to open; zero counts as one. Default: 3.
     pub unreachable: u32,
-    /// Results older than this do not count.
+    /// Age after which a result does not count. Default: 15 minutes.
     pub window: Duration,
-    /// How long it stays open the first time. Each probe that fails doubles it.
+    /// Time for which the breaker stays open at first. Each failed probe doubles it. Default: one minute.
     pub first_wait: Duration,
-    /// How long it stays open at most.
+    /// Maximum time for which the breaker stays open. Default: one hour.
     pub longest_wait: Duration,
-    /// After this time a probe of which nothing was heard counts for nothing, and another is made.
+    /// Time after which a probe without a result is given up and another one is allowed. Default: ten minutes.
     pub probe_within: Duration,
 }
 
 impl BreakerRule {
-    /// The most different names that are counted.
-    pub(crate) const MOST_NAMES: usize = 32;
+    /// Maximum number of names.
+    pub(crate) const MAX_NAMES: usize = 32;
 }
 
 impl Default for BreakerRule {
-    /// Five names in a quarter of an hour, or three times unreachable; open for a minute at first, and for an hour at
-    /// most; ten minutes for a probe.
+    /// Five names in 15 minutes, or three unreachable attempts; open for a minute at first, for an hour at most; ten
+    /// minutes for a probe.
     fn default() -> Self {
         Self {
             names: 5,

@@ -1,4 +1,4 @@
-//! Closed, open, and half open.
+//! The breaker: closed, open or half open.
 
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -6,13 +6,13 @@ use std::time::{Duration, SystemTime};
 
 use super::rule::{BreakerRule, Failure};
 
-/// Stops new work when it fails for reasons that are not one name's own.
+/// Stops new work when it fails for reasons that are not specific to one name.
 ///
-/// Each name has one voice: its last result. So one device that fails a thousand times is one failure, and neither
-/// opens the breaker nor drowns out the others. It keeps the voices of 64 names.
+/// Only the last result of each name counts, so a device that fails a thousand times is one failure. It does not open the
+/// breaker and does not hide the other names. The breaker keeps the results of 64 names.
 ///
-/// It closes by a probe: one piece of work is let through, and its result decides. Take for it a name that has
-/// succeeded before, since one that always fails would keep it open.
+/// A probe closes the breaker: one piece of work is admitted, and its result decides. Choose a name that has succeeded
+/// before, because one that always fails keeps the breaker open.
 ///
 /// ```
 /// use fleetcert_schedule::breaker::{Admission, Breaker, BreakerRule, Failure};
@@ -40,22 +40,22 @@ use super::rule::{BreakerRule, Failure};
 #[derive(Clone, Debug)]
 pub struct Breaker {
     rule: BreakerRule,
-    voices: VecDeque<Voice>,
+    results: VecDeque<NameResult>,
     unreachable: u32,
-    state: State,
-    /// Probes that failed since it was closed.
+    state: BreakerState,
+    /// Number of failed probes since the breaker was closed.
     failed_probes: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Voice {
+struct NameResult {
     name: u64,
     at: SystemTime,
     failed: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum BreakerState {
     Closed,
     Open { until: SystemTime },
     HalfOpen { until: SystemTime },
@@ -63,22 +63,22 @@ enum State {
 
 /// Whether something new may be started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "a decision that is not looked at stops nothing"]
+#[must_use = "a decision that is ignored stops nothing"]
 pub enum Admission {
-    /// Yes.
+    /// New work may start.
     Go,
-    /// One, to see whether it works again; tell [`Breaker::probe_started`], and how it ended.
+    /// One piece of work may start as a probe. Call [`Breaker::probe_started`], and then report its result.
     Probe,
-    /// No.
+    /// No new work may start.
     Stop {
-        /// When to ask again.
+        /// Time at which to ask again.
         until: SystemTime,
     },
 }
 
 impl Admission {
-    /// Both together, as of a CA and a zone: what stops longest, else a probe, else go. Decide on both first, and tell
-    /// each that said so of the probe.
+    /// Combines two decisions, such as those for a CA and a zone: the longer stop, else a probe, else go. Report a probe
+    /// to each breaker that asked for one.
     pub fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::Stop { until: mine }, Self::Stop { until: its }) => Self::Stop { until: mine.max(its) },
@@ -90,73 +90,74 @@ impl Admission {
 }
 
 impl Breaker {
-    /// A closed breaker.
+    /// Returns a closed breaker.
     pub fn new(rule: BreakerRule) -> Self {
-        let names = rule.names.clamp(1, BreakerRule::MOST_NAMES);
+        let names = rule.names.clamp(1, BreakerRule::MAX_NAMES);
         let rule = BreakerRule { names, ..rule };
-        Self { rule, voices: VecDeque::new(), unreachable: 0, state: State::Closed, failed_probes: 0 }
+        Self { rule, results: VecDeque::new(), unreachable: 0, state: BreakerState::Closed, failed_probes: 0 }
     }
 
-    /// Whether something new may be started. It changes nothing, and so may be asked as often as one likes.
+    /// Returns whether new work may start. It changes nothing.
     pub fn decide(&self, now: SystemTime) -> Admission {
         let (until, longest) = match self.state {
-            State::Closed => return Admission::Go,
-            State::Open { until } => (until, LONGEST_BUSY.max(self.rule.longest_wait)),
-            State::HalfOpen { until } => (until, self.rule.probe_within),
+            BreakerState::Closed => return Admission::Go,
+            BreakerState::Open { until } => (until, MAX_BUSY.max(self.rule.longest_wait)),
+            BreakerState::HalfOpen { until } => (until, self.rule.probe_within),
         };
         let wait = until.duration_since(now).unwrap_or_default();
-        // A longer wait than was ever set: the clock was set back.
+        // A longer wait than any that is set means that the clock was set back.
         if wait.is_zero() || wait > longest { Admission::Probe } else { Admission::Stop { until } }
     }
 
-    /// Work of this name came to a good end.
+    /// Records that work of this name succeeded.
     ///
-    /// While it is not closed this says nothing: the work may have been done before the trouble began. Only a probe
-    /// closes it.
+    /// Ignored while the breaker is not closed, because the work may have been done before the outage. Only a probe
+    /// closes the breaker.
     pub fn success(&mut self, name: &str, now: SystemTime) {
-        if self.state == State::Closed {
+        if self.state == BreakerState::Closed {
             self.unreachable = 0;
-            self.hear(name, now, false);
+            self.record_result(name, now, false);
         }
     }
 
-    /// Work of this name failed. While it is not closed only [`Failure::Busy`] counts, which may keep it open longer.
+    /// Records that work of this name failed. While the breaker is not closed, only [`Failure::Busy`] counts, which may
+    /// extend the time.
     pub fn failure(&mut self, failure: Failure, name: &str, now: SystemTime) {
         match (failure, self.state) {
             (Failure::Busy(retry_after), _) => self.busy(retry_after, now),
-            (_, State::Open { .. } | State::HalfOpen { .. }) => {}
-            (Failure::Unreachable, State::Closed) => {
+            (_, BreakerState::Open { .. } | BreakerState::HalfOpen { .. }) => {}
+            (Failure::Unreachable, BreakerState::Closed) => {
                 self.unreachable = self.unreachable.saturating_add(1);
                 if self.unreachable >= self.rule.unreachable {
                     self.open(now);
                 }
             }
-            (Failure::Failed, State::Closed) => {
-                self.hear(name, now, true);
-                let failed = self.voices.iter().filter(|voice| voice.failed).count();
-                if failed >= self.rule.names && failed * 2 >= self.voices.len() {
+            (Failure::Failed, BreakerState::Closed) => {
+                self.record_result(name, now, true);
+                let failed = self.results.iter().filter(|result| result.failed).count();
+                if failed >= self.rule.names && failed * 2 >= self.results.len() {
                     self.open(now);
                 }
             }
         }
     }
 
-    /// A probe was started. Until its result is told, or its time is over, nothing else is.
+    /// Records that a probe started. No other work starts until its result is reported or its time ends.
     pub fn probe_started(&mut self, now: SystemTime) {
-        if self.state != State::Closed {
-            self.state = State::HalfOpen { until: later(now, self.rule.probe_within) };
+        if self.state != BreakerState::Closed {
+            self.state = BreakerState::HalfOpen { until: later(now, self.rule.probe_within) };
         }
     }
 
-    /// The probe came to a good end; or it failed for a reason that is its name's own, which shows as well that the
-    /// rest works. Also what an operator says who has mended it.
+    /// Closes the breaker: the probe succeeded, or failed for a reason specific to its name, or an operator has fixed
+    /// the cause.
     pub fn probe_succeeded(&mut self) {
         *self = Self::new(self.rule);
     }
 
-    /// The probe failed. It is open for twice as long as before.
+    /// Records that the probe failed. The breaker stays open for twice as long as before.
     pub fn probe_failed(&mut self, failure: Failure, now: SystemTime) {
-        if self.state == State::Closed {
+        if self.state == BreakerState::Closed {
             return;
         }
         self.failed_probes = self.failed_probes.saturating_add(1);
@@ -169,41 +170,40 @@ impl Breaker {
     fn open(&mut self, now: SystemTime) {
         let doubled = 1u32.checked_shl(self.failed_probes).unwrap_or(u32::MAX);
         let wait = self.rule.first_wait.saturating_mul(doubled).min(self.rule.longest_wait);
-        self.state = State::Open { until: later(now, wait) };
-        self.voices.clear();
+        self.state = BreakerState::Open { until: later(now, wait) };
+        self.results.clear();
         self.unreachable = 0;
     }
 
-    /// Opens it for as long as the server says, up to a day, and not for less than it would be anyway.
+    /// Opens the breaker for the time that the server asks for, at most a day and at least its own time.
     fn busy(&mut self, retry_after: Option<Duration>, now: SystemTime) {
-        let wait =
-            retry_after.unwrap_or_default().clamp(self.rule.first_wait.min(LONGEST_BUSY), LONGEST_BUSY);
+        let wait = retry_after.unwrap_or_default().clamp(self.rule.first_wait.min(MAX_BUSY), MAX_BUSY);
         let until = later(now, wait);
         let before = match self.state {
-            State::Open { until } => until,
-            State::Closed | State::HalfOpen { .. } => now,
+            BreakerState::Open { until } => until,
+            BreakerState::Closed | BreakerState::HalfOpen { .. } => now,
         };
-        self.state = State::Open { until: until.max(before) };
+        self.state = BreakerState::Open { until: until.max(before) };
     }
 
-    fn hear(&mut self, name: &str, now: SystemTime, failed: bool) {
+    fn record_result(&mut self, name: &str, now: SystemTime, failed: bool) {
         let mut hasher = DefaultHasher::new();
         name.hash(&mut hasher);
         let name = hasher.finish();
         let window = self.rule.window;
-        // What lies ahead was heard before the clock was set back.
+        // A result in the future was recorded before the clock was set back.
         let recent = |at: SystemTime| now.duration_since(at).is_ok_and(|age| age <= window);
-        self.voices.retain(|voice| voice.name != name && recent(voice.at));
-        if self.voices.len() >= VOICES {
-            self.voices.pop_front();
+        self.results.retain(|result| result.name != name && recent(result.at));
+        if self.results.len() >= MAX_RESULTS {
+            self.results.pop_front();
         }
-        self.voices.push_back(Voice { name, at: now, failed });
+        self.results.push_back(NameResult { name, at: now, failed });
     }
 }
 
-/// Twice the most names, so that those that must fail can be half of all.
-const VOICES: usize = 2 * BreakerRule::MOST_NAMES;
-const LONGEST_BUSY: Duration = Duration::from_secs(86_400);
+/// Maximum results: twice the names, so that the names that must fail can be half of all.
+const MAX_RESULTS: usize = 2 * BreakerRule::MAX_NAMES;
+const MAX_BUSY: Duration = Duration::from_secs(86_400);
 
 fn later(now: SystemTime, wait: Duration) -> SystemTime {
     now.checked_add(wait).unwrap_or(now)

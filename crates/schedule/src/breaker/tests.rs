@@ -40,7 +40,7 @@ fn half_of_the_names_must_fail() {
 }
 
 #[test]
-fn what_is_long_ago_does_not_count() {
+fn result_older_than_the_window_does_not_count() {
     let mut breaker = breaker();
     for i in 0..20 {
         breaker.failure(Failure::Failed, &format!("d{i}"), now() + MINUTE * 4 * i);
@@ -104,13 +104,13 @@ fn probes_back_off_up_to_an_hour() {
     for i in 0..5 {
         breaker.failure(Failure::Failed, &format!("d{i}"), at);
     }
-    assert_eq!(breaker.decide(at), Admission::Stop { until: at + MINUTE }, "it begins anew");
+    assert_eq!(breaker.decide(at), Admission::Stop { until: at + MINUTE }, "the window starts again");
 }
 
 #[test]
-fn only_a_probe_closes_it() {
+fn only_a_probe_closes_the_breaker() {
     let mut breaker = opened();
-    // Work that was under way.
+    // Work that was in flight.
     breaker.success("d1", now());
     assert!(matches!(breaker.decide(now()), Admission::Stop { .. }));
     let at = now() + MINUTE;
@@ -118,7 +118,7 @@ fn only_a_probe_closes_it() {
     breaker.success("d1", at);
     breaker.failure(Failure::Failed, "d2", at);
     assert_eq!(breaker.decide(at), Admission::Stop { until: at + MINUTE * 10 });
-    assert_eq!(breaker.decide(at + MINUTE * 10), Admission::Probe, "nothing was heard of it");
+    assert_eq!(breaker.decide(at + MINUTE * 10), Admission::Probe, "the probe had no result");
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn results_of_probes_that_nobody_asked_for() {
 }
 
 #[test]
-fn a_clock_that_was_set_back_keeps_nothing_open() {
+fn clock_set_back_keeps_no_breaker_open() {
     let breaker = opened();
     assert_eq!(breaker.decide(now() - DAY * 365), Admission::Probe);
 }
@@ -163,9 +163,9 @@ fn numbers_that_make_no_sense() {
 }
 
 proptest! {
-    /// Four names of hostile devices do what they like; the others succeed, or nobody is there.
+    /// Four names of hostile devices fail or succeed at will; all others succeed.
     #[test]
-    fn a_few_names_cannot_open_it(
+    fn few_names_never_open_the_breaker(
         steps in prop::collection::vec((0u8..4, any::<bool>(), 0u32..1000, any::<bool>()), 1..500),
     ) {
         let (mut breaker, mut at) = (breaker(), now());
@@ -184,7 +184,7 @@ proptest! {
     }
 
     #[test]
-    fn it_opens_whatever_a_few_names_say(names in prop::collection::vec(0u8..3, 0..500)) {
+    fn breaker_opens_although_few_names_succeed(names in prop::collection::vec(0u8..3, 0..500)) {
         let mut breaker = breaker();
         for (i, name) in names.iter().enumerate() {
             breaker.success(&format!("noisy{name}"), now());
@@ -199,7 +199,7 @@ proptest! {
     }
 
     #[test]
-    fn a_stop_always_ends(steps in prop::collection::vec((0u8..6, 0u32..10_000, any::<u32>()), 1..200)) {
+    fn stop_always_ends(steps in prop::collection::vec((0u8..6, 0u32..10_000, any::<u32>()), 1..200)) {
         let (mut breaker, mut at) = (breaker(), now());
         for (step, pause, number) in steps {
             at += Duration::from_secs(pause.into());

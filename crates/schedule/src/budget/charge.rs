@@ -1,33 +1,33 @@
-//! What an order costs, and when.
+//! The cost of an order: which tokens it takes, and when.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use fleetcert_names::DomainName;
+use fleetcert_names::{DomainName, IdentifierSet};
 
-use super::key::{Account, BucketKey, LimitKind, NameSet};
+use super::key::{Account, BucketKey, LimitKind};
 use super::limits::{Limits, Rule};
 
-/// How long after its last issuance a set of names is a renewal for Let's Encrypt.
+/// Time after its last issuance for which a set of names is a renewal for Let's Encrypt.
 pub const SAME_SET_WINDOW: Duration = Duration::from_secs(120 * 86_400);
-/// Longest time that an order may take, from the request to the certificate. After it the order is given up.
+/// Maximum time of an order, from the request to the certificate. After it the order is given up.
 pub const MAX_ORDER_AGE: Duration = Duration::from_secs(86_400);
-/// Largest difference between the CA's clock and ours: this near an end of the window an order counts as outside.
+/// Maximum difference between the CA's clock and ours: an order this close to an end of the window counts as outside.
 pub const WINDOW_MARGIN: Duration = Duration::from_secs(60);
 
-/// What an order is in the eyes of the CA.
+/// The kind of an order by the CA's rate limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OrderKind {
-    /// Neither of the others; it is exempt from nothing.
+    /// A new order, which is exempt from no limit.
     New,
-    /// For the exact set of names of a certificate that the CA issued, to any account, less than
+    /// An order for the exact set of names of a certificate that the CA issued, to any account, less than
     /// [`SAME_SET_WINDOW`] ago.
     SameSet,
-    /// It names its predecessor in `replaces` (RFC 9773 section 5), the same account ordered that, they share a
-    /// name, and the order comes inside the suggested window.
+    /// An order inside the suggested window that names its predecessor in `replaces` (RFC 9773 section 5). The same
+    /// account ordered the predecessor, and they share a name.
     AriWindow {
-        /// Whether it is [`SameSet`](Self::SameSet) as well.
+        /// Whether it also is a [`SameSet`](Self::SameSet).
         same_set: bool,
     },
 }
@@ -45,10 +45,10 @@ impl OrderKind {
         Self::of(replaces_window.is_some_and(is_inside), last_issued, now + MAX_ORDER_AGE)
     }
 
-    /// The kind of an order that will be done at `done_at`.
+    /// Returns the kind of an order that will be done at `done_at`.
     ///
-    /// The CA asks for the age of the last certificate with the exact set twice, at the order and at issuance; so
-    /// `done_at` should lie as late as the order may take. A set that was issued after `done_at` is a renewal.
+    /// The CA checks the age of the last certificate with the exact set twice, at the order and at issuance, so
+    /// `done_at` should be the latest end of the order. A set that was issued after `done_at` is a renewal.
     pub fn of(replaces_in_window: bool, last_issued: Option<SystemTime>, done_at: SystemTime) -> Self {
         let same_set = last_issued
             .is_some_and(|issued| done_at.duration_since(issued).map_or(true, |age| age < SAME_SET_WINDOW));
@@ -60,39 +60,39 @@ impl OrderKind {
     }
 }
 
-/// When the CA takes a token.
+/// The event at which the CA takes a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Spent {
-    /// When it accepts the request: a new order, or a new account.
+    /// The CA accepts the request: a new order, or a new account.
     AtRequest,
-    /// When it issues the certificate.
+    /// The CA issues the certificate.
     AtIssuance,
-    /// When a validation of the name fails.
+    /// A validation of the name fails.
     AtFailedValidation,
 }
 
 /// One token of one bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Charge {
-    /// The bucket.
+    /// Bucket.
     pub key: BucketKey,
-    /// Whether the CA looks at it when the request comes, and refuses the request when it is empty.
+    /// Whether the CA checks the bucket at the request, and refuses the request if it is empty.
     pub checked: bool,
-    /// When the CA takes the token.
+    /// Event at which the CA takes the token.
     pub spent: Spent,
 }
 
-/// All that one request costs: each bucket at most once, and one token of each. A clone shares them.
+/// The cost of one request: one token of each bucket. Clones share it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Charges {
     charges: Arc<[Charge]>,
-    /// Of the account that orders; nothing is spent of it.
+    /// The whole-account bucket of the ordering account; it is read and never spent.
     whole: Option<BucketKey>,
 }
 
 impl Charges {
-    /// What an order of `account` for `names` costs.
+    /// Returns what an order of `account` for `identifiers` costs.
     ///
     /// | limit | new | same set | in the ARI window |
     /// | --- | --- | --- | --- |
@@ -105,13 +105,13 @@ impl Charges {
     /// With an override for certificates per domain and account, the account's bucket is checked in place of the
     /// domain's, and both are spent.
     ///
-    /// That is so at Let's Encrypt. From a limit of which nothing is known ([`Rule::Unknown`]) no order is known to
-    /// be exempt, and all cost what a new one does.
-    pub fn order(limits: &Limits, kind: OrderKind, account: &Account, names: &NameSet) -> Self {
+    /// These are the rules of Let's Encrypt. No order is known to be exempt from an unknown limit ([`Rule::Unknown`]), so
+    /// each order costs as much as a new one.
+    pub fn order(limits: &Limits, kind: OrderKind, account: &Account, identifiers: &IdentifierSet) -> Self {
         let unknown = |limit| limits.rule(limit) == Rule::Unknown;
         let in_window = matches!(kind, OrderKind::AriWindow { .. });
         let checked = |limit| !in_window || unknown(limit);
-        let mut charges = Vec::with_capacity(3 + 4 * names.names().len());
+        let mut charges = Vec::with_capacity(3 + 4 * identifiers.len());
         let mut charge = |key, checked, spent| charges.push(Charge { key, checked, spent });
 
         if kind == OrderKind::New || unknown(LimitKind::NewOrdersPerAccount) {
@@ -121,7 +121,7 @@ impl Charges {
         if counts || unknown(LimitKind::CertificatesPerDomain) {
             let for_account = limits.counts_domains_for(account);
             let checked = checked(LimitKind::CertificatesPerDomain);
-            for domain in counted_domains(limits, names) {
+            for domain in counted_domains(limits, identifiers) {
                 if for_account {
                     let key = BucketKey::CertificatesPerDomainPerAccount(account.clone(), domain.clone());
                     charge(key, checked, Spent::AtIssuance);
@@ -129,9 +129,9 @@ impl Charges {
                 charge(BucketKey::CertificatesPerDomain(domain), checked && !for_account, Spent::AtIssuance);
             }
         }
-        let exact = BucketKey::CertificatesPerFqdnSet(names.clone());
+        let exact = BucketKey::CertificatesPerFqdnSet(identifiers.clone());
         charge(exact, checked(LimitKind::CertificatesPerFqdnSet), Spent::AtIssuance);
-        for host in names.names() {
+        for host in identifiers.bases() {
             let failed = BucketKey::FailedAuthorizationsPerDomainPerAccount(account.clone(), host.clone());
             let checked = checked(LimitKind::FailedAuthorizationsPerDomainPerAccount);
             charge(failed, checked, Spent::AtFailedValidation);
@@ -142,7 +142,7 @@ impl Charges {
         Self { charges: charges.into(), whole: Some(BucketKey::WholeAccount(account.clone())) }
     }
 
-    /// What a new account costs that is asked for from `address`.
+    /// Returns the cost of a new account that is requested from `address`.
     pub fn registration(address: IpAddr) -> Self {
         let mut keys = vec![BucketKey::NewRegistrationsPerIpAddress(address)];
         if let IpAddr::V6(address) = address {
@@ -152,31 +152,30 @@ impl Charges {
         Self { charges: keys.into_iter().map(charge).collect(), whole: None }
     }
 
-    /// The charges.
+    /// Iterates over the charges.
     pub fn iter(&self) -> impl Iterator<Item = &Charge> + Clone {
         self.charges.iter()
     }
 
-    /// The buckets that decide whether a reservation is granted: those of the charges, and the account's
+    /// Iterates over the buckets that decide about a reservation: those of the charges, and the account's
     /// [`LimitKind::WholeAccount`], which is read and never written.
     pub fn keys(&self) -> impl Iterator<Item = &BucketKey> + Clone {
         self.charges.iter().map(|charge| &charge.key).chain(&self.whole)
     }
 
-    /// The buckets that orders for other names draw on as well, as far as the CA looks at them, and the account's
-    /// [`LimitKind::WholeAccount`]: when one of these is empty, all that share it wait for the same time.
+    /// Iterates over the buckets that the CA checks and that orders for other names draw on as well, and the account's
+    /// [`LimitKind::WholeAccount`]. If one of them is empty, all orders that share it wait for the same time.
     pub fn shared(&self) -> impl Iterator<Item = &BucketKey> {
         self.shared_charges().map(|charge| &charge.key).chain(&self.whole)
     }
 
     pub(super) fn shared_charges(&self) -> impl Iterator<Item = &Charge> {
-        let names = self.charges.iter().find_map(|charge| match &charge.key {
-            BucketKey::CertificatesPerFqdnSet(set) => Some(set.names()),
+        let identifiers = self.charges.iter().find_map(|charge| match &charge.key {
+            BucketKey::CertificatesPerFqdnSet(set) => Some(set),
             _ => None,
         });
-        let names = names.unwrap_or_default();
         let checked = self.charges.iter().filter(|charge| charge.checked);
-        checked.filter(move |charge| charge.key.is_shared_beyond(names))
+        checked.filter(move |charge| identifiers.is_some_and(|set| charge.key.is_shared_beyond(set)))
     }
 
     pub(super) fn whole_account(&self) -> Option<&BucketKey> {
@@ -184,9 +183,9 @@ impl Charges {
     }
 }
 
-/// The domains on which the CA counts, each once, sorted.
-fn counted_domains(limits: &Limits, names: &NameSet) -> Vec<DomainName> {
-    let mut domains: Vec<DomainName> = names.names().iter().map(|name| limits.counted_domain(name)).collect();
+/// Returns the domains that the CA counts, each once, sorted.
+fn counted_domains(limits: &Limits, identifiers: &IdentifierSet) -> Vec<DomainName> {
+    let mut domains: Vec<DomainName> = identifiers.bases().map(|name| limits.counted_domain(name)).collect();
     domains.sort_unstable();
     domains.dedup();
     domains

@@ -1,34 +1,34 @@
-//! What the CA says of its own buckets.
+//! Corrections of the mirror by what the CA reports.
 
 use std::time::{Duration, SystemTime};
 
 use fleetcert_names::HostName;
 
-use super::budgets::{Budgets, State};
+use super::budgets::{BucketState, Budgets};
 use super::key::{Account, BucketKey};
 use super::limit::{Bucket, Limit};
 
-/// What a refusal of the CA (HTTP 429) says about a bucket.
+/// The content of a refusal (HTTP 429) about a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// The time after which it may be tried again.
+    /// Time after which to try again.
     pub retry_after: Duration,
-    /// The burst and the period that the text names, if it does.
+    /// Burst and period, if the refusal names them.
     pub seen: Option<(u32, Duration)>,
 }
 
-/// What was learned from a [`Refusal`].
+/// The result of a [`Refusal`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Correction {
-    /// The limit that the CA turned out to have, when it was not the one that was mirrored. The CA does not say
-    /// how many come back in a period; it is taken to be the burst, as in all overrides that it offers.
+    /// Limit of the CA, if it differs from the mirror. The CA does not report the count of a period; the mirror assumes
+    /// the burst, as in all overrides that it offers.
     pub learned: Option<Limit>,
 }
 
 impl Budgets {
-    /// Takes over what the CA said of a bucket when it refused a request, so that the mirror says the same.
+    /// Corrects a bucket after a refusal of the CA.
     ///
-    /// `None` when there is no room for one more bucket: then the caller must keep the time itself.
+    /// `None` if there is no room for one more bucket. The caller must then keep the time itself.
     pub fn correct(&mut self, key: &BucketKey, refusal: Refusal, now: SystemTime) -> Option<Correction> {
         if !self.make_room([key].into_iter(), now) {
             return None;
@@ -40,7 +40,7 @@ impl Budgets {
             .and_then(|(burst, period)| Limit::new(burst, burst, period).ok())
             .filter(|limit| self.limits.learn(key, *limit));
         let limit = self.limit_of(key);
-        let state = self.buckets.entry(key.clone()).or_insert(State::UNTOUCHED);
+        let state = self.buckets.entry(key.clone()).or_insert(BucketState::IDLE);
         state.bucket = match limit {
             Some(limit) => state.bucket.denied_for(&limit, now, refusal.retry_after),
             None => state.bucket.closed_for(now, refusal.retry_after),
@@ -48,7 +48,7 @@ impl Budgets {
         Some(Correction { learned })
     }
 
-    /// Takes a successful validation of a name: its failures in a row begin anew.
+    /// Records a successful validation of a name, which resets its failures in a row.
     pub fn validated(&mut self, account: &Account, name: &HostName) {
         let key = BucketKey::FailedAuthorizationsForPausingPerDomainPerAccount(account.clone(), name.clone());
         if let Some(state) = self.buckets.get_mut(&key) {
@@ -56,9 +56,9 @@ impl Budgets {
         }
     }
 
-    /// Parks a name that the CA has paused for an account, until an operator has lifted the pause at the CA.
+    /// Records that the CA has paused a name for an account. Its orders are denied until an operator lifts the pause.
     ///
-    /// `false` when as many names are parked as there may be buckets; then nothing is kept.
+    /// `false` if the number of paused names has reached the capacity; then nothing is recorded.
     pub fn pause(&mut self, account: Account, name: HostName) -> bool {
         let entry = (account, name);
         if self.paused.len() >= self.capacity && !self.paused.contains(&entry) {
@@ -68,12 +68,7 @@ impl Budgets {
         true
     }
 
-    /// Lets a paused name take part again, and says whether it was paused.
-    pub fn unpause(&mut self, account: &Account, name: &HostName) -> bool {
-        self.paused.remove(&(account.clone(), name.clone()))
-    }
-
-    /// Whether the name is parked.
+    /// Returns whether the name is paused.
     pub(crate) fn is_paused(&self, account: &Account, name: &HostName) -> bool {
         !self.paused.is_empty() && self.paused.contains(&(account.clone(), name.clone()))
     }

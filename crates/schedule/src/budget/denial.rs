@@ -1,35 +1,35 @@
-//! What there is to be had now, and when.
+//! Denials: why no token is available, and when one is.
 
 use std::time::{Duration, SystemTime};
 
-use super::budgets::{Budgets, State};
+use super::budgets::{BucketState, Budgets};
 use super::charge::{Charge, Charges};
 use super::denied::{Denied, DeniedBy};
 use super::key::BucketKey;
 use super::leave::Leave;
 use super::limits::Rule;
 
-/// Time after which to look again when a denial names no moment: an order in flight holds the token.
+/// Retry interval for a denial without a time: an order in flight holds the token.
 pub const HELD_TOKEN_RETRY: Duration = Duration::from_secs(60);
 
-/// Why a bucket that several orders share denies a token.
+/// A denial by a bucket that several orders share.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SharedDenial {
-    /// The limit.
+    /// Limit.
     pub denied: Denied,
-    /// Moment at which a token is expected.
+    /// Time at which a token is expected.
     pub until: SystemTime,
     /// Whether there is a token that is reserved for more urgent lanes.
     pub is_reserved: bool,
 }
 
 impl Budgets {
-    /// Why a reservation would be denied now; it takes nothing.
+    /// Returns why a reservation would be denied now. It takes no token.
     pub fn denial(&self, charges: &Charges, now: SystemTime) -> Option<Denied> {
         self.denial_leaving(charges, Leave::NOTHING, now)
     }
 
-    /// Why a reservation would be denied now that must leave so much of each shared bucket; it takes nothing.
+    /// Returns why a reservation that must leave tokens of each shared bucket would be denied now. It takes no token.
     pub(crate) fn denial_leaving(
         &self,
         charges: &Charges,
@@ -43,8 +43,8 @@ impl Budgets {
             .reduce(Denied::stricter)
     }
 
-    /// Returns why a shared bucket denies a token now to an order that has to leave some of it; `None` when each has one.
-    /// It takes nothing, and does not look at the buckets of the order's own names.
+    /// Returns why a shared bucket denies a token now to an order that must leave some of it; `None` if each has one. It
+    /// takes no token, and ignores the buckets of the order's own names.
     pub fn shared_denial(
         &self,
         charges: &Charges,
@@ -64,7 +64,7 @@ impl Budgets {
             .reduce(Denied::stricter)
     }
 
-    /// Without numbers a bucket is only the time before which the CA does not want to be asked.
+    /// Returns the denial by a bucket without numbers, which is the time before which the CA refuses requests.
     fn closed(&self, key: &BucketKey, now: SystemTime) -> Option<Denied> {
         let state = self.buckets.get(key)?;
         let wait = state.bucket.full_in(now);
@@ -96,13 +96,12 @@ impl Budgets {
         (!decision.allowed).then(|| Denied::new(by(), retry_at()))
     }
 
-    /// The time at which the `n`-th further token can be had of each shared bucket that the CA checks for these
-    /// charges, if each is taken as soon as it is there, and if what is held is spent. One is the next; who must
-    /// leave some adds them to `n`.
+    /// Returns the time at which the `n`-th further token is available of each shared bucket that the CA checks for these
+    /// charges, if each token is taken as soon as it is there and held tokens are spent. One is the next; add the tokens
+    /// that must be left to `n`.
     ///
-    /// An estimate for a queue, without a loop over it: never before `now`, and at most the year 2262. `None` when
-    /// neither a shared bucket with known numbers is checked nor the account closed, so that nothing here says how
-    /// quickly they follow one another.
+    /// It is an estimate for a queue without a loop over it: not before `now`, and at most the year 2262. `None` if no
+    /// shared bucket with known numbers is checked and the account is not closed.
     pub fn available_at(&self, charges: &Charges, n: u64, now: SystemTime) -> Option<SystemTime> {
         let shared = charges.iter().filter(|charge| charge.checked && charge.key.kind().is_shared());
         let times = shared.filter_map(|charge| match self.limits.rule_for(&charge.key) {
@@ -117,7 +116,7 @@ impl Budgets {
         times.chain(closed).max()
     }
 
-    fn state(&self, key: &BucketKey) -> State {
-        self.buckets.get(key).copied().unwrap_or(State::UNTOUCHED)
+    fn state(&self, key: &BucketKey) -> BucketState {
+        self.buckets.get(key).copied().unwrap_or(BucketState::IDLE)
     }
 }

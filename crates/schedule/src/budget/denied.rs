@@ -1,4 +1,4 @@
-//! Why an order must wait.
+//! The reason why an order must wait.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -7,24 +7,24 @@ use fleetcert_names::HostName;
 
 use super::key::{Account, BucketKey};
 
-/// Why nothing was reserved, and until when.
+/// The reason why nothing was reserved, and until when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denied {
     by: DeniedBy,
     retry_at: Option<SystemTime>,
 }
 
-/// What holds an order back.
+/// The cause of a denial.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DeniedBy {
     /// A limit of the CA.
     Limit {
-        /// The bucket; of several the one that clears last.
+        /// Bucket; of several the one that clears last.
         key: BucketKey,
-        /// How many tokens are not spent.
+        /// Number of tokens that are not spent.
         remaining: u32,
-        /// How many of these are held for orders under way.
+        /// Number of these that are held for orders in flight.
         held: u32,
     },
     /// The CA has paused the name for the account, until an operator lifts it there.
@@ -34,7 +34,7 @@ pub enum DeniedBy {
         /// The name.
         name: HostName,
     },
-    /// As many buckets are in use as may be kept.
+    /// The number of buckets has reached the capacity.
     Capacity,
 }
 
@@ -43,18 +43,18 @@ impl Denied {
         Self { by, retry_at }
     }
 
-    /// What holds it back.
+    /// Returns the cause.
     pub fn by(&self) -> &DeniedBy {
         &self.by
     }
 
-    /// The first time at which it can be had, if no other reservation comes before and none is released. `None`
-    /// when time alone does not help: an order under way must end, an operator must act.
+    /// Returns the first time at which a token is available, if no other reservation comes before and none is released.
+    /// `None` if time alone does not help: an order in flight must end, or an operator must act.
     pub fn retry_at(&self) -> Option<SystemTime> {
         self.retry_at
     }
 
-    /// Of two, the one that clears last.
+    /// Returns the denial of two that clears last.
     pub(super) fn stricter(self, other: Self) -> Self {
         match (self.retry_at, other.retry_at) {
             (Some(mine), Some(its)) if its > mine => other,
@@ -68,12 +68,12 @@ impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.by {
             DeniedBy::Limit { key, remaining, held } => {
-                write!(f, "{key} has {remaining} left, {held} of them held for orders under way")
+                write!(f, "{key} has {remaining} tokens left, {held} of them held for orders in flight")
             }
             DeniedBy::Paused { account, name } => {
                 write!(f, "the CA has paused {} for {account}", name.as_str())
             }
-            DeniedBy::Capacity => f.write_str("too many budgets are in use"),
+            DeniedBy::Capacity => f.write_str("the maximum number of budgets is in use"),
         }
     }
 }

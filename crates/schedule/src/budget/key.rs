@@ -1,15 +1,12 @@
-//! What a limit counts on.
+//! The keys of buckets: a limit, and what it counts.
 
-use std::cmp::Ordering;
-use std::collections::BTreeSet;
 use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
-use fleetcert_names::{DomainName, HostName};
+use fleetcert_names::{DomainName, HostName, IdentifierSet};
 
-/// The limits of a CA, each named as Let's Encrypt's server names it; but [`WholeAccount`](Self::WholeAccount).
+/// A kind of limit, with the name that Let's Encrypt's server uses; only [`WholeAccount`](Self::WholeAccount) is ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum LimitKind {
@@ -29,13 +26,13 @@ pub enum LimitKind {
     CertificatesPerFqdnSet,
     /// Failed validations in a row of one name for one account, after which the CA pauses the name.
     FailedAuthorizationsForPausingPerDomainPerAccount,
-    /// No published limit, and without numbers: the time before which the CA does not want to hear of an account at
-    /// all. It holds what the CA refuses without saying why.
+    /// A bucket without numbers: the time before which the CA refuses every request of an account. It keeps refusals that
+    /// name no limit.
     WholeAccount,
 }
 
 impl LimitKind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 9] = [
         Self::NewRegistrationsPerIpAddress,
         Self::NewRegistrationsPerIpv6Range,
@@ -48,7 +45,7 @@ impl LimitKind {
         Self::WholeAccount,
     ];
 
-    /// Whether the orders for different names take from the same bucket: the new orders of an account, the
+    /// Returns whether orders for different names draw on the same bucket: the new orders of an account, the
     /// certificates of a domain.
     pub const fn is_shared(self) -> bool {
         matches!(
@@ -57,7 +54,7 @@ impl LimitKind {
         )
     }
 
-    /// Its name in Let's Encrypt's server, if it is one of its limits.
+    /// Returns the name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NewRegistrationsPerIpAddress => "NewRegistrationsPerIPAddress",
@@ -81,22 +78,58 @@ impl fmt::Display for LimitKind {
     }
 }
 
-/// An account at the CA, by its URL or by any other name that it keeps.
+/// An account at the CA: its URL, or another text that does not change.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Account(Arc<str>);
 
 impl Account {
-    /// The account of this URL; `None` unless it is 1 to 512 visible ASCII characters.
-    pub fn new(url: &str) -> Option<Self> {
-        let visible = url.bytes().all(|byte| byte.is_ascii_graphic());
-        (visible && (1..=512).contains(&url.len())).then(|| Self(url.into()))
+    /// Maximum length in bytes.
+    pub(crate) const MAX_LENGTH: usize = 512;
+
+    /// Returns the account with this URL.
+    ///
+    /// # Errors
+    /// [`AccountError`] unless the URL is 1 to 512 visible ASCII characters.
+    pub fn new(url: &str) -> Result<Self, AccountError> {
+        if !(1..=Self::MAX_LENGTH).contains(&url.len()) {
+            return Err(AccountError::Length(url.len()));
+        }
+        match url.chars().find(|character| !character.is_ascii_graphic()) {
+            Some(character) => Err(AccountError::Character(character)),
+            None => Ok(Self(url.into())),
+        }
     }
 
-    /// The URL.
+    /// Returns the URL.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
+
+/// The reason why a text cannot name an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AccountError {
+    /// It has this length in bytes: not 1 to 512.
+    Length(usize),
+    /// It contains this character, which is not visible ASCII.
+    Character(char),
+}
+
+impl fmt::Display for AccountError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Length(length) => {
+                write!(f, "an account URL has 1 to {} bytes, this one has {length}", Account::MAX_LENGTH)
+            }
+            Self::Character(character) => {
+                write!(f, "an account URL is visible ASCII, this one contains {character:?}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for AccountError {}
 
 impl fmt::Display for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -110,135 +143,52 @@ impl fmt::Debug for Account {
     }
 }
 
-/// The names of one order, without regard to their order: 1 to 100.
-///
-/// Let's Encrypt keeps a hash of the set; we keep the names, which says the same. A clone shares them.
-#[derive(Clone)]
-pub struct NameSet {
-    /// Sorted, each once.
-    names: Arc<[HostName]>,
-    /// All of them with commas between, when there are several.
-    joined: Option<Arc<str>>,
-}
-
-impl NameSet {
-    /// The most names that a certificate of Let's Encrypt can have.
-    pub(crate) const MAX_NAMES: usize = 100;
-
-    /// The set of these names; `None` when there are none, or more than 100.
-    pub fn new(names: &[HostName]) -> Option<Self> {
-        if names.is_empty() || names.len() > Self::MAX_NAMES {
-            return None;
-        }
-        let names: Arc<[HostName]> = if let [only] = names {
-            Arc::new([only.clone()])
-        } else {
-            names.iter().collect::<BTreeSet<_>>().into_iter().cloned().collect()
-        };
-        let joined = (names.len() > 1)
-            .then(|| names.iter().map(HostName::as_str).collect::<Vec<_>>().join(",").into());
-        Some(Self { names, joined })
-    }
-
-    /// The names, sorted, with commas between them.
-    pub fn as_str(&self) -> &str {
-        match (&self.joined, &*self.names) {
-            (Some(joined), _) => joined,
-            (None, [only, ..]) => only.as_str(),
-            (None, []) => "",
-        }
-    }
-
-    /// The names, sorted, each once.
-    pub fn names(&self) -> &[HostName] {
-        &self.names
-    }
-}
-
-impl From<HostName> for NameSet {
-    fn from(only: HostName) -> Self {
-        Self { names: Arc::new([only]), joined: None }
-    }
-}
-
-impl PartialEq for NameSet {
-    fn eq(&self, other: &Self) -> bool {
-        self.as_str() == other.as_str()
-    }
-}
-
-impl Eq for NameSet {}
-
-impl PartialOrd for NameSet {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for NameSet {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.as_str().cmp(other.as_str())
-    }
-}
-
-impl Hash for NameSet {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.as_str().hash(state);
-    }
-}
-
-impl fmt::Debug for NameSet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "NameSet({})", self.as_str())
-    }
-}
-
 /// One bucket: a limit and what it counts on.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum BucketKey {
-    /// Of [`LimitKind::NewRegistrationsPerIpAddress`].
+    /// Bucket of [`LimitKind::NewRegistrationsPerIpAddress`].
     NewRegistrationsPerIpAddress(IpAddr),
-    /// Of [`LimitKind::NewRegistrationsPerIpv6Range`]: the first address of the range.
+    /// Bucket of [`LimitKind::NewRegistrationsPerIpv6Range`]: the first address of the range.
     NewRegistrationsPerIpv6Range(Ipv6Addr),
-    /// Of [`LimitKind::NewOrdersPerAccount`].
+    /// Bucket of [`LimitKind::NewOrdersPerAccount`].
     NewOrdersPerAccount(Account),
-    /// Of [`LimitKind::FailedAuthorizationsPerDomainPerAccount`].
+    /// Bucket of [`LimitKind::FailedAuthorizationsPerDomainPerAccount`].
     FailedAuthorizationsPerDomainPerAccount(Account, HostName),
-    /// Of [`LimitKind::CertificatesPerDomain`].
+    /// Bucket of [`LimitKind::CertificatesPerDomain`].
     CertificatesPerDomain(DomainName),
-    /// Of [`LimitKind::CertificatesPerDomainPerAccount`].
+    /// Bucket of [`LimitKind::CertificatesPerDomainPerAccount`].
     CertificatesPerDomainPerAccount(Account, DomainName),
-    /// Of [`LimitKind::CertificatesPerFqdnSet`].
-    CertificatesPerFqdnSet(NameSet),
-    /// Of [`LimitKind::FailedAuthorizationsForPausingPerDomainPerAccount`].
+    /// Bucket of [`LimitKind::CertificatesPerFqdnSet`].
+    CertificatesPerFqdnSet(IdentifierSet),
+    /// Bucket of [`LimitKind::FailedAuthorizationsForPausingPerDomainPerAccount`].
     FailedAuthorizationsForPausingPerDomainPerAccount(Account, HostName),
-    /// Of [`LimitKind::WholeAccount`].
+    /// Bucket of [`LimitKind::WholeAccount`].
     WholeAccount(Account),
 }
 
 impl BucketKey {
-    /// The bucket of the range of 48 bits that an address lies in.
+    /// Returns the bucket of the /48 range of an address.
     pub(super) fn ipv6_range(address: Ipv6Addr) -> Self {
         let [a, b, c, ..] = address.segments();
         Self::NewRegistrationsPerIpv6Range(Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0))
     }
 
-    /// Whether orders for other names than these draw on it as well.
+    /// Returns whether orders for other identifiers than these draw on the bucket as well.
     ///
-    /// Below a public suffix each name is a domain by itself: its bucket is that name's own, and for a fleet there are
-    /// as many such buckets as devices.
-    pub fn is_shared_beyond(&self, names: &[HostName]) -> bool {
+    /// Below a public suffix each name is a registered domain: its bucket is that name's own, and a fleet has as many
+    /// of these buckets as devices.
+    pub fn is_shared_beyond(&self, identifiers: &IdentifierSet) -> bool {
         match self {
             Self::CertificatesPerDomain(domain) | Self::CertificatesPerDomainPerAccount(_, domain) => {
-                !matches!(names, [only] if only.as_domain() == domain)
+                identifiers.bases().any(|name| name.as_domain() != domain)
             }
             Self::WholeAccount(_) => true,
             key => key.kind().is_shared(),
         }
     }
 
-    /// The limit.
+    /// Returns the kind of limit.
     pub fn kind(&self) -> LimitKind {
         match self {
             Self::NewRegistrationsPerIpAddress(_) => LimitKind::NewRegistrationsPerIpAddress,

@@ -1,14 +1,12 @@
-//! A bucket's key as text, as a store keeps it.
+//! The key of a bucket as text, for a store.
 
 use std::fmt;
 use std::str::FromStr;
 
-use fleetcert_names::HostName;
+use super::key::{Account, BucketKey, LimitKind};
 
-use super::key::{Account, BucketKey, LimitKind, NameSet};
-
-/// The limit's name and what it counts on, with spaces between. No two keys have the same text, and
-/// [`FromStr`] reads it back.
+/// The name of the limit and what it counts, separated by spaces. Each key has a text of its own, which [`FromStr`]
+/// parses.
 impl fmt::Display for BucketKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ", self.kind())?;
@@ -22,12 +20,12 @@ impl fmt::Display for BucketKey {
             }
             Self::CertificatesPerDomain(domain) => write!(f, "{domain}"),
             Self::CertificatesPerDomainPerAccount(account, domain) => write!(f, "{account} {domain}"),
-            Self::CertificatesPerFqdnSet(set) => f.write_str(set.as_str()),
+            Self::CertificatesPerFqdnSet(set) => write!(f, "{set}"),
         }
     }
 }
 
-/// A text that is the key of no bucket.
+/// The error for a text that is not the key of a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BucketKeyError;
 
@@ -43,7 +41,7 @@ impl FromStr for BucketKey {
     type Err = BucketKeyError;
 
     fn from_str(text: &str) -> Result<Self, BucketKeyError> {
-        // One key has one text: what is spelled in another way would be a second row of the same bucket.
+        // Each key has one text. Another spelling would be a second row of the same bucket.
         read(text).filter(|key| key.to_string() == text).ok_or(BucketKeyError)
     }
 }
@@ -58,29 +56,25 @@ fn read(text: &str) -> Option<BucketKey> {
         LimitKind::NewRegistrationsPerIpv6Range => {
             BucketKey::ipv6_range(scope.strip_suffix("/48")?.parse().ok()?)
         }
-        LimitKind::NewOrdersPerAccount => BucketKey::NewOrdersPerAccount(Account::new(scope)?),
+        LimitKind::NewOrdersPerAccount => BucketKey::NewOrdersPerAccount(Account::new(scope).ok()?),
         LimitKind::FailedAuthorizationsPerDomainPerAccount => {
             let (account, name) = scope.split_once(' ')?;
-            BucketKey::FailedAuthorizationsPerDomainPerAccount(Account::new(account)?, name.parse().ok()?)
+            BucketKey::FailedAuthorizationsPerDomainPerAccount(
+                Account::new(account).ok()?,
+                name.parse().ok()?,
+            )
         }
         LimitKind::CertificatesPerDomain => BucketKey::CertificatesPerDomain(scope.parse().ok()?),
         LimitKind::CertificatesPerDomainPerAccount => {
             let (account, domain) = scope.split_once(' ')?;
-            BucketKey::CertificatesPerDomainPerAccount(Account::new(account)?, domain.parse().ok()?)
+            BucketKey::CertificatesPerDomainPerAccount(Account::new(account).ok()?, domain.parse().ok()?)
         }
-        LimitKind::CertificatesPerFqdnSet => BucketKey::CertificatesPerFqdnSet(read_set(scope)?),
+        LimitKind::CertificatesPerFqdnSet => BucketKey::CertificatesPerFqdnSet(scope.parse().ok()?),
         LimitKind::FailedAuthorizationsForPausingPerDomainPerAccount => {
             let (account, name) = scope.split_once(' ')?;
-            let account = Account::new(account)?;
+            let account = Account::new(account).ok()?;
             BucketKey::FailedAuthorizationsForPausingPerDomainPerAccount(account, name.parse().ok()?)
         }
-        LimitKind::WholeAccount => BucketKey::WholeAccount(Account::new(scope)?),
+        LimitKind::WholeAccount => BucketKey::WholeAccount(Account::new(scope).ok()?),
     })
-}
-
-fn read_set(text: &str) -> Option<NameSet> {
-    // One more than there may be shows that there are too many.
-    let names: Vec<HostName> =
-        text.split(',').take(NameSet::MAX_NAMES + 1).map(|name| name.parse().ok()).collect::<Option<_>>()?;
-    NameSet::new(&names)
 }

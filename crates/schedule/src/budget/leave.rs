@@ -1,21 +1,21 @@
-//! What must be left for others.
+//! The part of a bucket that an order leaves to others.
 
 use super::limit::Limit;
 
-/// How much of a shared bucket must be left after a reservation, for those who need it more.
+/// The part of a shared bucket that must remain after a reservation, for more urgent orders.
 ///
-/// Asked with a smaller one, the tokens that were left are to be had: a new device is reserved with
-/// [`Leave::NOTHING`], a routine renewal leaves some for it.
+/// A reservation with a smaller value can use these tokens: a new device reserves with [`Leave::NOTHING`], a routine
+/// renewal leaves some tokens.
 ///
-/// It holds for the buckets that all orders of an account or a domain share ([`LimitKind::is_shared`]), as far as
-/// the CA checks them. From a burst on, nothing is ever to be had.
+/// It applies to the buckets that all orders of an account or a domain share ([`LimitKind::is_shared`]), if the CA checks
+/// them. With a value of the burst or more, no reservation is ever granted.
 ///
 /// [`LimitKind::is_shared`]: super::LimitKind::is_shared
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Leave {
-    /// So many tokens of each, whatever its burst: as many as the smallest of the bursts close that bucket for good.
+    /// Number of tokens of each bucket. A number of the burst or more closes a bucket for good.
     Tokens(u32),
-    /// So many thousandths of each bucket's burst, rounded down; it grows with an override.
+    /// Thousandths of each bucket's burst, rounded down; the number grows with an override.
     PerMille(u16),
 }
 
@@ -23,7 +23,7 @@ impl Leave {
     /// Each bucket may become empty.
     pub const NOTHING: Self = Self::Tokens(0);
 
-    /// Returns the number of tokens that it means for a limit.
+    /// Returns the number of tokens for a limit.
     pub fn of(self, limit: &Limit) -> u32 {
         match self {
             Self::Tokens(tokens) => tokens,

@@ -1,4 +1,4 @@
-//! The limits of a CA, as data.
+//! The limits of a CA as data.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,24 +9,24 @@ use super::key::{Account, BucketKey, LimitKind};
 use super::limit::Limit;
 use super::suffix::Suffixes;
 
-/// What is known of one limit of a CA.
+/// One limit of a CA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
-    /// The CA has it, with these numbers.
+    /// The CA has the limit, with these numbers.
     Limited(Limit),
-    /// The CA is known not to have it.
+    /// The CA does not have the limit.
     Unlimited,
-    /// The CA has published nothing. Its refusals are all that can be mirrored.
+    /// The CA does not publish the limit. Only its refusals can be mirrored.
     Unknown,
 }
 
-/// The limits of one CA, and what it granted to us beyond them.
+/// The limits of one CA, and the overrides that it granted.
 ///
 /// The numbers of Let's Encrypt are those of its documentation of August 2026 (production) and April 2026
 /// (staging).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// In the order of [`LimitKind::ALL`].
+    /// Rules in the order of [`LimitKind::ALL`].
     rules: [Rule; 9],
     orders: BTreeMap<Account, Limit>,
     domains: BTreeMap<DomainName, Limit>,
@@ -34,7 +34,7 @@ pub struct Limits {
     suffixes: Suffixes,
 }
 
-/// The limits for which Let's Encrypt grants an override, and for whom.
+/// An override that Let's Encrypt grants: a limit, and its account or domain.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Override {
@@ -47,20 +47,20 @@ pub enum Override {
     CertificatesPerDomainPerAccount(Account),
 }
 
-/// An override that makes things worse in the long run: it refills more slowly than what it takes the place of.
+/// The warning about an override that refills more slowly than the limit that it replaces.
 ///
-/// The small tiers for new orders that Let's Encrypt offers (1,000, 5,000 and 10,000 in a week) are such: its
-/// default lets 16,800 through in a week.
+/// This holds for the small tiers for new orders at Let's Encrypt (1,000, 5,000 and 10,000 in a week): the default is
+/// 16,800 in a week.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SlowerThanDefault {
-    /// What holds without the override.
+    /// Limit without the override.
     pub default: Limit,
-    /// What holds with it.
+    /// Limit with the override.
     pub replaced_by: Limit,
 }
 
 impl Limits {
-    /// Those of Let's Encrypt's production service.
+    /// Returns the limits of Let's Encrypt's production service.
     pub fn lets_encrypt_production() -> Self {
         Self::of([
             Rule::Limited(PRODUCTION_REGISTRATIONS_PER_ADDRESS),
@@ -75,7 +75,7 @@ impl Limits {
         ])
     }
 
-    /// Those of Let's Encrypt's staging service.
+    /// Returns the limits of Let's Encrypt's staging service.
     pub fn lets_encrypt_staging() -> Self {
         Self::of([
             Rule::Limited(STAGING_REGISTRATIONS_PER_ADDRESS),
@@ -90,19 +90,18 @@ impl Limits {
         ])
     }
 
-    /// Those of a CA that publishes none: only what it refuses is mirrored, and nothing is known to be exempt from
-    /// anything, so that each order costs what a new one does.
+    /// Returns the limits of a CA that publishes none: only its refusals are mirrored, and each order costs as much as a
+    /// new one.
     ///
-    /// In 2026 this is all there is to say of the CAs that come into question beside Let's Encrypt:
+    /// Known in 2026 about CAs other than Let's Encrypt:
     ///
-    /// - ZeroSSL publishes no limit and declined to when it was asked. It has limits per second, at every
-    ///   endpoint, and refuses with an HTML page under the status 429 that says nothing; orders with several names
-    ///   meet it sooner. It has asked for a wait of a day.
-    /// - Google Trust Services asks in its guidance that `Retry-After` be honoured. It has a quota for each project;
-    ///   its size is not published. No help link names the limit.
+    /// - ZeroSSL does not publish its limits. It has limits per second at every endpoint, and refuses with the status 429
+    ///   and an HTML page without details; orders with several names meet it sooner. It has asked for a wait of a day.
+    /// - Google Trust Services asks clients to honour `Retry-After`. It has a quota for each project; its size is not
+    ///   published. No help link names the limit.
     /// - SSL.com publishes none.
     ///
-    /// [`with_rule`](Self::with_rule) takes what a contract with one of them says.
+    /// Use [`with_rule`](Self::with_rule) for limits of a contract.
     pub fn unknown() -> Self {
         Self::of([Rule::Unknown; 9])
     }
@@ -112,17 +111,17 @@ impl Limits {
         Self { rules, orders, domains, domains_of_account, suffixes: Suffixes::default() }
     }
 
-    /// The same limits with another rule for `kind`.
+    /// Returns the limits with another rule for `kind`.
     #[must_use]
     pub fn with_rule(mut self, kind: LimitKind, rule: Rule) -> Self {
         self.put_rule(kind, rule);
         self
     }
 
-    /// The same limits of a CA that counts on `suffix` as on a public suffix: each name below it by itself.
+    /// Returns the limits of a CA that counts `suffix` as a public suffix: each name below it is a registered domain.
     ///
-    /// For a zone that was put on the public suffix list after the list was compiled into this crate. The CA must have
-    /// taken the new list up too, or it refuses what the mirror allows.
+    /// Use it for a zone that was added to the public suffix list after this crate was built. The CA must use the new
+    /// list as well, or it refuses orders that the mirror allows.
     #[must_use]
     pub fn with_public_suffix(mut self, suffix: DomainName) -> Self {
         self.suffixes.add(suffix);
@@ -134,14 +133,14 @@ impl Limits {
         self.suffixes.iter()
     }
 
-    /// The domain on which the CA counts certificates for this name: the registered domain, or the name itself when
+    /// Returns the domain by which the CA counts certificates for this name: the registered domain, or the name itself if
     /// it is a public suffix.
     pub fn counted_domain(&self, name: &HostName) -> DomainName {
         self.suffixes.counted_domain(name)
     }
 
-    /// Takes `limit` for what `scope` names, from now on, and warns when it is worse than the default in the long
-    /// run. It is taken even so: the mirror must show what the CA does.
+    /// Sets an override, and returns a warning if it refills more slowly than the default. It is set in any case, because
+    /// the mirror must follow the CA.
     pub fn set_override(&mut self, scope: Override, limit: Limit) -> Option<SlowerThanDefault> {
         let default = match &scope {
             Override::NewOrdersPerAccount(_) => self.rule(LimitKind::NewOrdersPerAccount),
@@ -159,12 +158,12 @@ impl Limits {
         }
     }
 
-    /// What holds for those without an override.
+    /// Returns the rule without overrides.
     pub fn rule(&self, kind: LimitKind) -> Rule {
         self.rules.get(kind as usize).copied().unwrap_or(Rule::Unknown)
     }
 
-    /// What holds for one bucket.
+    /// Returns the rule for one bucket.
     pub fn rule_for(&self, key: &BucketKey) -> Rule {
         let granted = match key {
             BucketKey::NewOrdersPerAccount(account) => self.orders.get(account),
@@ -175,13 +174,13 @@ impl Limits {
         granted.map_or_else(|| self.rule(key.kind()), |limit| Rule::Limited(*limit))
     }
 
-    /// Whether the certificates of this account in a registered domain are counted for the account alone.
+    /// Returns whether the certificates of this account in a registered domain are counted for the account alone.
     pub(super) fn counts_domains_for(&self, account: &Account) -> bool {
         self.domains_of_account.contains_key(account)
     }
 
-    /// Takes what the CA itself said of a bucket, and says whether it did. What cannot be overridden has changed for
-    /// everybody. Only so many overrides are learned; beyond them the default stays, and each refusal counts alone.
+    /// Learns a limit that the CA reported, and returns whether it did. A limit without overrides has changed for all
+    /// accounts. At most [`MAX_LEARNED`] overrides are learned; beyond them the default stays.
     pub(super) fn learn(&mut self, key: &BucketKey, limit: Limit) -> bool {
         let (scope, known) = match key {
             BucketKey::WholeAccount(_) => return false,

@@ -1,10 +1,10 @@
-//! The rate limits of a CA, mirrored, so that it never has to refuse.
+//! A mirror of the rate limits of a CA, so that the CA never has to refuse an order.
 //!
-//! [`Limit`] and [`Bucket`] are the arithmetic, [`Limits`] the numbers of a CA, [`Charges`] what an order costs,
-//! and [`Budgets`] all buckets together. What the CA says when it refuses all the same is a
-//! [`ReachedLimit`], and corrects the mirror.
+//! [`Limit`] and [`Bucket`] are the arithmetic, [`Limits`] the numbers of a CA, [`Charges`] the cost of an order, and
+//! [`Budgets`] all buckets together. A refusal of the CA is a [`ReachedLimit`] and corrects the mirror.
 //!
-//! Names are those that [`HostName`](fleetcert_names::HostName) can hold: neither wildcards nor addresses.
+//! An order is for an [`IdentifierSet`](fleetcert_names::IdentifierSet), and so is the bucket of the exact set. Validations
+//! and registered domains are counted by the base of a wildcard, as the CA does.
 
 mod budgets;
 mod charge;
@@ -27,7 +27,7 @@ pub use charge::{Charge, Charges, MAX_ORDER_AGE, OrderKind, SAME_SET_WINDOW, Spe
 pub use correction::{Correction, Refusal};
 pub use denial::{HELD_TOKEN_RETRY, SharedDenial};
 pub use denied::{Denied, DeniedBy};
-pub use key::{Account, BucketKey, LimitKind, NameSet};
+pub use key::{Account, AccountError, BucketKey, LimitKind};
 pub use key_text::BucketKeyError;
 pub use leave::Leave;
 pub use limit::{Bucket, Decision, Limit, LimitError};

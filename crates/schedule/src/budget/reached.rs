@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use fleetcert_names::{DomainName, HostName};
+use fleetcert_names::{DomainName, HostName, IdentifierSet};
 
 use super::correction::Refusal;
-use super::key::{Account, BucketKey, LimitKind, NameSet};
+use super::key::{Account, BucketKey, LimitKind};
 use super::limits::Limits;
 
 /// A rate limit that the CA reports as reached, as far as its answer says which.
@@ -22,17 +22,22 @@ pub struct ReachedLimit {
 }
 
 impl ReachedLimit {
-    /// Returns the bucket of the refused order for `names`, and the correction for [`Budgets::correct`].
+    /// Returns the bucket of the refused order for `identifiers`, and the correction for [`Budgets::correct`].
     ///
     /// A subject that is not of the order is ignored. When the bucket is unknown, the correction is for
     /// [`BucketKey::WholeAccount`] and has only the time: no order of the account is placed until then.
     ///
     /// [`Budgets::correct`]: super::Budgets::correct
-    pub fn of_order(&self, limits: &Limits, account: &Account, names: &NameSet) -> (BucketKey, Refusal) {
+    pub fn of_order(
+        &self,
+        limits: &Limits,
+        account: &Account,
+        identifiers: &IdentifierSet,
+    ) -> (BucketKey, Refusal) {
         let key = self.kind.and_then(|kind| match kind {
             LimitKind::NewOrdersPerAccount => Some(BucketKey::NewOrdersPerAccount(account.clone())),
             LimitKind::CertificatesPerDomain | LimitKind::CertificatesPerDomainPerAccount => {
-                let domain = self.domain(limits, names)?;
+                let domain = self.domain(limits, identifiers)?;
                 // The CA reports both in the same words.
                 Some(if limits.counts_domains_for(account) {
                     BucketKey::CertificatesPerDomainPerAccount(account.clone(), domain)
@@ -40,9 +45,9 @@ impl ReachedLimit {
                     BucketKey::CertificatesPerDomain(domain)
                 })
             }
-            LimitKind::CertificatesPerFqdnSet => Some(BucketKey::CertificatesPerFqdnSet(names.clone())),
+            LimitKind::CertificatesPerFqdnSet => Some(BucketKey::CertificatesPerFqdnSet(identifiers.clone())),
             LimitKind::FailedAuthorizationsPerDomainPerAccount => {
-                let name = self.name(names)?;
+                let name = self.name(identifiers)?;
                 Some(BucketKey::FailedAuthorizationsPerDomainPerAccount(account.clone(), name))
             }
             _ => None,
@@ -55,8 +60,8 @@ impl ReachedLimit {
     }
 
     /// Returns the domain of the order that is meant.
-    fn domain(&self, limits: &Limits, names: &NameSet) -> Option<DomainName> {
-        let mut domains = names.names().iter().map(|name| limits.counted_domain(name));
+    fn domain(&self, limits: &Limits, identifiers: &IdentifierSet) -> Option<DomainName> {
+        let mut domains = identifiers.bases().map(|name| limits.counted_domain(name));
         match &self.subject {
             Some(subject) => domains.find(|domain| domain == subject),
             None => {
@@ -67,12 +72,13 @@ impl ReachedLimit {
     }
 
     /// Returns the name of the order that is meant.
-    fn name(&self, names: &NameSet) -> Option<HostName> {
-        match (&self.subject, names.names()) {
-            (Some(subject), names) => names.iter().find(|name| name.as_domain() == subject).cloned(),
-            (None, [only]) => Some(only.clone()),
-            (None, _) => None,
-        }
+    fn name(&self, identifiers: &IdentifierSet) -> Option<HostName> {
+        let mut names = identifiers.bases();
+        let name = match &self.subject {
+            Some(subject) => names.find(|name| name.as_domain() == subject),
+            None => names.next().filter(|_| names.next().is_none()),
+        };
+        name.cloned()
     }
 }
 
@@ -94,10 +100,9 @@ mod tests {
         limits: &Limits,
         names: &[&str],
     ) -> (BucketKey, Refusal) {
-        let names: Vec<_> = names.iter().map(|name| name.parse().unwrap()).collect();
         let subject = subject.map(|name| name.parse().unwrap());
         let limit = ReachedLimit { kind: Some(kind), seen: Some((7, WEEK)), subject, retry_after: MINUTE };
-        limit.of_order(limits, &account(), &NameSet::new(&names).unwrap())
+        limit.of_order(limits, &account(), &names.join(",").parse().unwrap())
     }
 
     #[test]

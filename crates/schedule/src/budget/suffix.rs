@@ -1,10 +1,10 @@
-//! On which domain a CA counts certificates.
+//! The domain by which a CA counts certificates.
 
 use std::collections::BTreeSet;
 
 use fleetcert_names::{DomainName, HostName, registered_domain};
 
-/// Public suffixes beside those of the list that is compiled in.
+/// Public suffixes in addition to the compiled-in list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Suffixes(BTreeSet<DomainName>);
 
@@ -17,7 +17,7 @@ impl Suffixes {
         self.0.iter()
     }
 
-    /// The registered domain, or the name itself when it is a public suffix.
+    /// Returns the registered domain, or the name itself if it is a public suffix.
     pub(super) fn counted_domain(&self, name: &HostName) -> DomainName {
         let name = name.as_domain();
         self.0
@@ -29,7 +29,7 @@ impl Suffixes {
     }
 }
 
-/// The part of `name` that is one label longer than `suffix`, or `suffix` itself.
+/// Returns the part of `name` that is one label longer than `suffix`, or `suffix` itself.
 fn below(name: &DomainName, suffix: &DomainName) -> Option<DomainName> {
     if !name.is_within(suffix) {
         return None;
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_zone_that_was_listed_lately_is_counted_below() {
+    fn name_below_an_added_suffix_is_a_registered_domain() {
         let counted = |suffixes: &Suffixes, name: &str| {
             suffixes.counted_domain(&name.parse().expect("a host name")).to_string()
         };

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use super::{Candidate, Closure, HoldCause, MAX_CLOSURES, OrderQueue, QueuedOrder};
 use crate::budget::SharedDenial;
-use crate::queue::{Entry, Gate, Lane, Pool};
+use crate::queue::{Entry, HoldScope, Lane, Pool};
 
 /// Maximum time for which a pool stays closed without a look: limits change, and other nodes give tokens back.
 const RECHECK_POOL: Duration = Duration::from_secs(600);
@@ -61,30 +61,30 @@ impl<N: Clone + Ord + Hash, V: Copy + Ord> OrderQueue<N, V> {
         starting: u32,
         now: SystemTime,
     ) -> bool {
-        let gate = match denial.is_reserved {
-            true => Gate::PoolLane(candidate.pool, candidate.lane),
-            false => Gate::Pool(candidate.pool),
+        let scope = match denial.is_reserved {
+            true => HoldScope::PoolLane(candidate.pool, candidate.lane),
+            false => HoldScope::Pool(candidate.pool),
         };
         let recheck = now.checked_add(RECHECK_POOL).unwrap_or(denial.until);
-        self.new.close(gate, Some(denial.until.min(recheck)), HoldCause::Limit);
+        self.new.close(scope, Some(denial.until.min(recheck)), HoldCause::Limit);
         if denial.denied.retry_at().is_none() {
-            self.held_gates.insert(gate);
+            self.held_scopes.insert(scope);
         }
         if self.closures.len() >= MAX_CLOSURES {
             self.closures.clear();
         }
-        let before = self.closures.get(&gate);
+        let before = self.closures.get(&scope);
         let was_reported = before.is_some_and(|before| before.is_reported && before.until == denial.until);
         let is_reported = was_reported || starting == 0;
         let closure = Closure { denied: denial.denied.clone(), until: denial.until, is_reported };
-        self.closures.insert(gate, closure);
+        self.closures.insert(scope, closure);
         is_reported && !was_reported
     }
 
     /// Opens all pools that a limit closed: tokens were given back, or limits have changed.
     pub fn reopen_pools(&mut self) {
-        for gate in self.closures.keys() {
-            self.new.open(*gate);
+        for scope in self.closures.keys() {
+            self.new.open(*scope);
         }
     }
 
@@ -114,7 +114,7 @@ impl<N: Clone + Ord + Hash, V: Copy + Ord> OrderQueue<N, V> {
         if lane == Lane::Failing {
             self.failing += 1;
             if self.failing >= self.max_failing {
-                self.new.close(Gate::Lane(Lane::Failing), None, HoldCause::FailingInFlight);
+                self.new.close(HoldScope::Lane(Lane::Failing), None, HoldCause::FailingInFlight);
             }
         }
     }
@@ -139,9 +139,9 @@ impl<N: Clone + Ord + Hash, V: Copy + Ord> OrderQueue<N, V> {
                 self.starting.remove(&pool);
             }
         }
-        self.new.open(Gate::Pool(pool));
+        self.new.open(HoldScope::Pool(pool));
         for lane in Lane::ALL {
-            self.new.open(Gate::PoolLane(pool, lane));
+            self.new.open(HoldScope::PoolLane(pool, lane));
         }
     }
 
@@ -158,15 +158,15 @@ impl<N: Clone + Ord + Hash, V: Copy + Ord> OrderQueue<N, V> {
     {
         let Some(running) = self.running.remove(name) else { return false };
         let RunningOrder { key, entry, order, is_placed, is_starting } = running;
-        for gate in std::mem::take(&mut self.held_gates) {
-            self.new.open(gate);
+        for scope in std::mem::take(&mut self.held_scopes) {
+            self.new.open(scope);
         }
         if is_starting {
             self.release_start_slot(entry.pool);
         }
         if !is_placed && entry.lane == Lane::Failing {
             self.failing = self.failing.saturating_sub(1);
-            self.new.open(Gate::Lane(Lane::Failing));
+            self.new.open(HoldScope::Lane(Lane::Failing));
         }
         if let Some(until) = come_back.filter(|_| !self.keys.contains_key(name)) {
             // There is room for it: orders in flight count.

@@ -7,7 +7,7 @@
 //! this queue.
 //!
 //! ```
-//! use fleetcert_schedule::budget::{Account, Budgets, Charges, Limits, NameSet, OrderKind};
+//! use fleetcert_schedule::budget::{Account, Budgets, Charges, Limits, OrderKind};
 //! use fleetcert_schedule::budget::Outcome;
 //! use fleetcert_schedule::order_queue::{NextOrder, OrderQueue, OrderQueueOptions};
 //! use fleetcert_schedule::order_queue::{Reserve, WaitingOrder, lane_of, pool_of};
@@ -18,8 +18,7 @@
 //! let account = Account::new("https://ca.example/acct/1").expect("visible ASCII");
 //! let mut budgets = Budgets::new(Limits::lets_encrypt_production(), 100_000);
 //! let charges = |budgets: &Budgets, device: &u32| {
-//!     let name = format!("d{device}.fleet.example.com").parse().expect("a host name");
-//!     let names = NameSet::new(&[name]).expect("one name");
+//!     let names = format!("d{device}.fleet.example.com").parse().expect("a name");
 //!     Charges::order(budgets.limits(), OrderKind::New, &account, &names)
 //! };
 //! let mut queue: OrderQueue<u32> = OrderQueue::new(&OrderQueueOptions::default());
@@ -88,7 +87,7 @@ pub use place::{Hold, HoldReason, Place};
 pub use reserve::Reserve;
 
 use crate::budget::{Charges, Denied};
-use crate::queue::{By, Entry, Gate, Next, Queue};
+use crate::queue::{By, Entry, HoldScope, Next, Queue};
 use flight::RunningOrder;
 
 /// The orders of one CA account that wait or are in flight.
@@ -111,10 +110,10 @@ pub struct OrderQueue<N, V = ()> {
     capacity: usize,
     max_in_flight: usize,
     max_failing: usize,
-    /// What closed a gate of a pool.
-    closures: HashMap<Gate, Closure>,
-    /// Gates that closed because orders in flight hold the tokens: no moment is known, an order has to end.
-    held_gates: BTreeSet<Gate>,
+    /// Closures of the scopes of pools.
+    closures: HashMap<HoldScope, Closure>,
+    /// Scopes that closed because orders in flight hold the tokens: no moment is known, an order has to end.
+    held_scopes: BTreeSet<HoldScope>,
     next_key: u64,
 }
 
@@ -156,7 +155,7 @@ pub struct Candidate<N> {
     pub is_placed: bool,
 }
 
-/// What to do now.
+/// The answer of the queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NextOrder<N> {
     /// Decide about this order.
@@ -166,7 +165,7 @@ pub enum NextOrder<N> {
         /// Moment at which to ask again; `None` when another order has to end first. Ask again also after each order
         /// that ends.
         until: Option<SystemTime>,
-        /// What ends then.
+        /// Hold that ends then.
         reason: HoldReason,
     },
     /// No order waits.
@@ -188,7 +187,7 @@ struct QueuedOrder<N, V> {
     expiring_from: Option<SystemTime>,
 }
 
-/// Why a gate of a pool is closed.
+/// Why a scope of a pool is closed.
 #[derive(Clone, Debug)]
 struct Closure {
     denied: Denied,
@@ -196,7 +195,7 @@ struct Closure {
     is_reported: bool,
 }
 
-/// Maximum closures that are remembered. Gates number pools times lanes: a handful for each registered domain.
+/// Maximum closures that are remembered. Scopes number pools times lanes: a handful for each registered domain.
 const MAX_CLOSURES: usize = 10_000;
 
 /// Returns the pool of all orders that share the same buckets.
@@ -229,7 +228,7 @@ impl<N: Clone + Ord + Hash, V: Copy + Ord> OrderQueue<N, V> {
             max_in_flight: options.in_flight.max(1),
             max_failing: options.failing_in_flight.max(1),
             closures: HashMap::new(),
-            held_gates: BTreeSet::new(),
+            held_scopes: BTreeSet::new(),
             next_key: 0,
         }
     }
@@ -237,12 +236,6 @@ impl<N: Clone + Ord + Hash, V: Copy + Ord> OrderQueue<N, V> {
     /// Returns the number of orders that wait.
     pub fn waiting(&self) -> usize {
         self.keys.len()
-    }
-
-    /// Returns the number of orders in flight.
-    #[cfg(test)]
-    pub(crate) fn in_flight(&self) -> usize {
-        self.running.len()
     }
 
     /// Returns whether an order is in flight.
@@ -312,7 +305,7 @@ impl<N: Clone + Ord + Hash, V: Copy + Ord> OrderQueue<N, V> {
     ) -> Result<(), NotInserted> {
         let (name, expiring_from) = (order.name.clone(), order.expiring_from);
         let queue = if is_placed { &mut self.placed } else { &mut self.new };
-        queue.insert_again(key, entry, order)?;
+        queue.insert(key, entry, order)?;
         self.keys.insert(name, key);
         if let Some(at) = expiring_from.filter(|_| matches!(entry.lane, Lane::Routine | Lane::Revoked)) {
             self.expiring.insert((at, key));
@@ -366,12 +359,12 @@ impl<N: Clone + Ord + Hash, V: Copy + Ord> OrderQueue<N, V> {
 
     /// Starts no new order until a moment, or until [`resume`](Self::resume).
     pub fn halt(&mut self, until: SystemTime) {
-        self.new.close(Gate::All, Some(until), HoldCause::Halted);
+        self.new.close(HoldScope::All, Some(until), HoldCause::Halted);
     }
 
     /// Ends a halt.
     pub fn resume(&mut self) {
-        self.new.open(Gate::All);
+        self.new.open(HoldScope::All);
     }
 
     /// Returns the order whose turn it is. It stays so until it is started, held, moved, forgotten, or its pool closes.
@@ -394,16 +387,16 @@ impl<N: Clone + Ord + Hash, V: Copy + Ord> OrderQueue<N, V> {
         }
         let waits = [placed, new].into_iter().filter_map(|next| match next {
             Next::Wait { until, by, why } => {
-                let gate = if let By::Gate(gate) = by { Some(gate) } else { None };
-                Some((until, gate, why))
+                let scope = if let By::HoldScope(scope) = by { Some(scope) } else { None };
+                Some((until, scope, why))
             }
             Next::Candidate(_) | Next::Empty => None,
         });
         // No time is later than any time.
         let first = waits.min_by_key(|(until, ..)| (until.is_none(), *until));
-        first.map_or(NextOrder::Empty, |(until, gate, why)| NextOrder::Wait {
+        first.map_or(NextOrder::Empty, |(until, scope, why)| NextOrder::Wait {
             until,
-            reason: self.reason(gate, why),
+            reason: self.reason(scope, why),
         })
     }
 

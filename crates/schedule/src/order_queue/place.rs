@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use super::{HoldCause, OrderQueue};
 use crate::budget::Denied;
 use crate::expected_completion;
-use crate::queue::{Gate, Lane};
+use crate::queue::{HoldScope, Lane};
 
 /// The position of an order in an [`OrderQueue`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,19 +103,19 @@ impl<N: Clone + Ord + Hash, V: Copy + Ord> OrderQueue<N, V> {
         let (entry, _) = queue.get(key)?;
         let standing = queue.standing(key)?;
         let held =
-            standing.held.map(|held| Hold { reason: self.reason(held.gate, held.why), until: held.until });
+            standing.held.map(|held| Hold { reason: self.reason(held.scope, held.why), until: held.until });
         let (ahead, in_pool) = (standing.ahead, standing.in_pool);
         Some(Place { lane: entry.lane, ahead, in_pool, in_flight, is_exempt, held })
     }
 
-    pub(super) fn reason(&self, gate: Option<Gate>, cause: HoldCause) -> HoldReason {
+    pub(super) fn reason(&self, scope: Option<HoldScope>, cause: HoldCause) -> HoldReason {
         match cause {
             HoldCause::NotDue => HoldReason::NotDue,
             HoldCause::FailingInFlight => HoldReason::FailingInFlight,
             HoldCause::Halted => HoldReason::Halted,
-            // A gate that a limit closed has its closure until it opens, or until there are too many of them.
+            // A scope that a limit closed has its closure until it opens, or until there are too many of them.
             HoldCause::Limit => {
-                gate.and_then(|gate| self.closures.get(&gate)).map_or(HoldReason::NotDue, |closure| {
+                scope.and_then(|scope| self.closures.get(&scope)).map_or(HoldReason::NotDue, |closure| {
                     HoldReason::Limit { denied: closure.denied.clone(), until: closure.until }
                 })
             }

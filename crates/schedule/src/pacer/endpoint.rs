@@ -1,6 +1,6 @@
-//! What a request goes to.
+//! The endpoints that have rates.
 
-/// What a load balancer tells apart.
+/// An endpoint that a load balancer distinguishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Endpoint {
@@ -16,12 +16,12 @@ pub enum Endpoint {
     RevokeCert,
     /// `renewalInfo` (RFC 9773).
     RenewalInfo,
-    /// All else: orders, authorizations, challenges, finalisation, certificates, key changes.
+    /// Everything else: orders, authorizations, challenges, finalization, certificates, key changes.
     Other,
 }
 
 impl Endpoint {
-    /// All of them.
+    /// All endpoints.
     pub(crate) const ALL: [Self; 7] = [
         Self::Directory,
         Self::NewNonce,

@@ -1,4 +1,4 @@
-//! The rates of a CA, as data.
+//! The request rates of a CA as data.
 
 use std::time::Duration;
 
@@ -17,13 +17,13 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// How often it can be halved before it is slower than one in a second. A load balancer was once set as low as
-    /// that by mistake, for a week.
+    /// Returns the maximum number of halvings, down to one request a second. A load balancer was once set that low by
+    /// mistake, for a week.
     pub(super) fn most_halvings(self) -> u8 {
         u8::try_from(self.per_second.max(1).ilog2()).unwrap_or(u8::MAX)
     }
 
-    /// So many thousandths of it, halved so many times.
+    /// Returns `per_mille` thousandths of the rate, halved `halvings` times.
     pub(super) fn limit(&self, per_mille: u16, halvings: u8) -> Option<Limit> {
         let part = |whole: u32| {
             let part = u64::from(whole) * u64::from(per_mille) / 1000;
@@ -31,7 +31,7 @@ impl Rate {
         };
         let second = Duration::from_millis(1000 * 1000 / u64::from(per_mille.max(1)));
         let period = second.checked_mul(1u32.checked_shl(halvings.into())?)?;
-        // The rate is thinned by a longer period, which does not round; the burst has to.
+        // A longer period lowers the rate without rounding; the burst is rounded.
         let burst = part(self.burst).checked_shr(halvings.into()).unwrap_or(0).max(1);
         Limit::new(burst, self.per_second.max(1), period).ok()
     }
@@ -40,15 +40,15 @@ impl Rate {
 /// The rates of one CA's load balancer, for one client address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rates {
-    /// In the order of [`Endpoint::ALL`].
+    /// Rates in the order of [`Endpoint::ALL`].
     rates: [Option<Rate>; Endpoint::ALL.len()],
 }
 
 impl Rates {
-    /// Those of Let's Encrypt's production service, of its documentation of August 2026.
+    /// Returns the rates of Let's Encrypt's production service, from its documentation of August 2026.
     ///
-    /// It does not say whether what has a rate of its own counts for the rest too. Here it does, but for
-    /// `renewalInfo`, whose own rate is four times that of the rest; so the pace is at most too slow.
+    /// The documentation does not say whether an endpoint with a rate of its own also counts for the rest. Here it does,
+    /// except `renewalInfo`, whose rate is four times that of the rest; so the pace can only be too slow.
     pub(crate) fn lets_encrypt_production() -> Self {
         Self::none()
             .with(Endpoint::Directory, apart(40, 40))
@@ -60,22 +60,20 @@ impl Rates {
             .with(Endpoint::Other, apart(250, 125))
     }
 
-    /// Those of Let's Encrypt's staging service, of its documentation of August 2026; as to what counts for the rest
-    /// as [production](Self::lets_encrypt_production).
+    /// Returns the rates of Let's Encrypt's staging service, from its documentation of August 2026.
     pub(crate) fn lets_encrypt_staging() -> Self {
         Self::lets_encrypt_production()
             .with(Endpoint::NewOrder, counted(20, 40))
             .with(Endpoint::Other, apart(20, 20))
     }
 
-    /// No rate at all, for a CA that publishes none; none of ZeroSSL, Google Trust Services and SSL.com does.
-    /// Refusals are heeded as everywhere: an endpoint rests as long as it was told. [`with`](Self::with) adds a rate
-    /// that one wants to keep to; without it there is nothing to slow down.
+    /// Returns no rates, for a CA that publishes none, such as ZeroSSL, Google Trust Services and SSL.com. An endpoint
+    /// still backs off after a refusal. Add a rate of your own with [`with`](Self::with).
     pub fn none() -> Self {
         Self { rates: [None; Endpoint::ALL.len()] }
     }
 
-    /// The same rates with another for `endpoint`.
+    /// Returns the rates with another one for `endpoint`.
     #[must_use]
     pub fn with(mut self, endpoint: Endpoint, rate: Rate) -> Self {
         if let Some(place) = self.rates.get_mut(endpoint as usize) {
@@ -84,7 +82,7 @@ impl Rates {
         self
     }
 
-    /// The rate of an endpoint, if it has one.
+    /// Returns the rate of an endpoint, if it has one.
     pub(crate) fn rate(&self, endpoint: Endpoint) -> Option<Rate> {
         self.rates.get(endpoint as usize).copied().flatten()
     }

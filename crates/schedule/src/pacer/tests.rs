@@ -10,7 +10,7 @@ fn production(per_mille: u16) -> Pacer {
     Pacer::new(Rates::lets_encrypt_production(), per_mille)
 }
 
-/// How many are sent in `time` by one who asks again as soon as he may.
+/// Returns the requests in `time` of a client that asks again as early as allowed.
 fn sent(pacer: &mut Pacer, endpoint: Endpoint, from: SystemTime, time: Duration) -> u32 {
     let (mut now, mut sent) = (from, 0);
     while now < from + time {
@@ -23,7 +23,7 @@ fn sent(pacer: &mut Pacer, endpoint: Endpoint, from: SystemTime, time: Duration)
 }
 
 #[test]
-fn the_rates_that_are_published() {
+fn rates_are_as_published() {
     let of = |rates: &Rates| {
         Endpoint::ALL.map(|endpoint| rates.rate(endpoint).map(|rate| (rate.per_second, rate.burst)))
     };
@@ -36,13 +36,13 @@ fn the_rates_that_are_published() {
 }
 
 #[test]
-fn a_margin_is_kept_in_rate_and_burst() {
+fn pacer_uses_its_share_of_rate_and_burst() {
     let minute = Duration::from_secs(60);
     // The burst, and 60 seconds of the rate.
     assert_eq!(sent(&mut production(1000), Endpoint::NewNonce, start(), minute), 10 + 60 * 20 - 1);
     assert_eq!(sent(&mut production(800), Endpoint::NewNonce, start(), minute), 8 + 60 * 16 - 1);
     assert_eq!(sent(&mut production(400), Endpoint::NewAccount, start(), minute), 6 + 60 * 2 - 1);
-    // What is nonsense is the nearest that is none.
+    // Numbers out of range are clamped.
     let limit = |per_mille| production(per_mille).limit(Endpoint::NewAccount, start()).unwrap();
     assert_eq!(limit(0), limit(1));
     assert_eq!(limit(u16::MAX), limit(1000));
@@ -59,7 +59,7 @@ fn new_orders_meet_the_rate_of_the_rest() {
     assert_eq!(pacer.take(Endpoint::NewOrder, start()), Pace::After { wait, by: Endpoint::Other });
     assert_eq!(pacer.take(Endpoint::Other, start()), Pace::After { wait, by: Endpoint::Other });
     // What was denied was not counted.
-    assert_eq!(pacer.lanes[Endpoint::NewOrder as usize].bucket, {
+    assert_eq!(pacer.endpoints[Endpoint::NewOrder as usize].bucket, {
         let limit = pacer.limit(Endpoint::NewOrder, start()).unwrap();
         Bucket::FULL.spend(&limit, start(), 125).bucket
     });
@@ -68,7 +68,7 @@ fn new_orders_meet_the_rate_of_the_rest() {
 }
 
 #[test]
-fn a_refusal_rests_slows_down_and_is_forgotten() {
+fn refused_endpoint_backs_off_slows_down_and_recovers() {
     let mut pacer = production(1000);
     let second = Duration::from_secs(1);
     let interval = |pacer: &Pacer, now| {
@@ -87,7 +87,7 @@ fn a_refusal_rests_slows_down_and_is_forgotten() {
     let mut now = start() + 5 * second;
     for halvings in 2..=12 {
         pacer.refused(Endpoint::RenewalInfo, None, now);
-        now += DEFAULT_REST;
+        now += DEFAULT_BACKOFF;
         // At least about one in a second is always tried.
         assert_eq!(interval(&pacer, now), 1 << halvings.min(9));
     }
@@ -101,17 +101,17 @@ fn without_rates_only_refusals_count() {
     let mut pacer = Pacer::new(Rates::none(), 800);
     assert!((0..100_000).all(|_| pacer.take(Endpoint::NewOrder, start()) == Pace::Now));
     pacer.refused(Endpoint::NewOrder, Some(Duration::MAX), start());
-    let rest = Pace::After { wait: MAX_REST, by: Endpoint::NewOrder };
+    let rest = Pace::After { wait: MAX_BACKOFF, by: Endpoint::NewOrder };
     assert_eq!(pacer.take(Endpoint::NewOrder, start()), rest);
-    assert_eq!(pacer.take(Endpoint::NewOrder, start() + MAX_REST), Pace::Now);
+    assert_eq!(pacer.take(Endpoint::NewOrder, start() + MAX_BACKOFF), Pace::Now);
 }
 
 #[test]
-fn a_clock_that_is_set_back_closes_nothing() {
+fn clock_set_back_closes_no_endpoint() {
     let mut pacer = production(800);
     let wrong = start() + Duration::from_secs(400 * 86_400);
     sent(&mut pacer, Endpoint::NewNonce, wrong, Duration::from_secs(1));
-    pacer.refused(Endpoint::NewNonce, Some(MAX_REST), wrong);
+    pacer.refused(Endpoint::NewNonce, Some(MAX_BACKOFF), wrong);
     let Pace::After { wait, .. } = pacer.take(Endpoint::NewNonce, start()) else { panic!("it was empty") };
     assert_eq!(wait, Duration::from_micros(62_500));
 }
@@ -119,7 +119,7 @@ fn a_clock_that_is_set_back_closes_nothing() {
 /// A load balancer that was set to two requests a second, and a client that wants 46 (a million certificates that are
 /// asked about four times a day).
 #[test]
-fn a_load_balancer_that_is_set_too_low_is_met_halfway() {
+fn pace_adapts_to_a_lower_rate_of_the_server() {
     let mut pacer = production(800);
     let balancer = Limit::new(2, 2, Duration::from_secs(1)).unwrap();
     let (mut bucket, mut passed, mut refused) = (Bucket::FULL, 0, 0);
@@ -142,7 +142,7 @@ fn a_load_balancer_that_is_set_too_low_is_met_halfway() {
 
 proptest! {
     #[test]
-    fn never_more_than_the_load_balancer_lets_through(
+    fn requests_never_exceed_the_rate(
         per_mille in 1u16..=1000,
         staging: bool,
         steps in prop::collection::vec((0u64..20_000, 0usize..7), 1..600),
@@ -173,7 +173,7 @@ proptest! {
     }
 
     #[test]
-    fn the_wait_is_long_enough(
+    fn request_after_the_wait_is_sent(
         which in 0usize..7,
         refusals in prop::collection::vec((0u64..100, prop::option::of(0u64..100_000)), 0..20),
         asked in 1usize..300,
@@ -185,7 +185,7 @@ proptest! {
         }
         for _ in 0..asked {
             if let Pace::After { wait, .. } = pacer.take(endpoint, now) {
-                prop_assert!(wait <= MAX_REST);
+                prop_assert!(wait <= MAX_BACKOFF);
                 now += wait;
                 // The end of a rest is not the time of a token.
                 if let Pace::After { wait, .. } = pacer.take(endpoint, now) {

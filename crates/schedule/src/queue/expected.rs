@@ -1,11 +1,11 @@
-//! How long a queue takes.
+//! The expected completion time of queued work.
 
 use std::time::{Duration, SystemTime};
 
-/// When a piece of work with `ahead` others before it is done, if `in_flight` are worked on at a time and each
+/// Returns when a piece of work with `ahead` others before it is done, if `in_flight` are in flight at a time and each
 /// takes `each`.
 ///
-/// An estimate for people and for devices that ask when to come back, not a promise.
+/// It is an estimate for users and for devices that poll.
 ///
 /// ```
 /// use fleetcert_schedule::expected_completion;
@@ -19,18 +19,18 @@ use std::time::{Duration, SystemTime};
 pub fn expected_completion(now: SystemTime, ahead: usize, in_flight: usize, each: Duration) -> SystemTime {
     let rounds = (ahead / in_flight.max(1)).saturating_add(1);
     let wait = each.saturating_mul(u32::try_from(rounds).unwrap_or(u32::MAX));
-    now.checked_add(wait.min(A_YEAR)).unwrap_or(now)
+    now.checked_add(wait.min(MAX_WAIT)).unwrap_or(now)
 }
 
-const A_YEAR: Duration = Duration::from_secs(365 * 86_400);
+const MAX_WAIT: Duration = Duration::from_secs(365 * 86_400);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn no_queue_overflows() {
+    fn extreme_queue_does_not_overflow() {
         let now = SystemTime::UNIX_EPOCH;
-        assert_eq!(expected_completion(now, usize::MAX, 0, Duration::MAX), now + A_YEAR);
+        assert_eq!(expected_completion(now, usize::MAX, 0, Duration::MAX), now + MAX_WAIT);
     }
 }

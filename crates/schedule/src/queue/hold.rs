@@ -1,21 +1,15 @@
-//! What must wait, alone or with others.
+//! Holding entries, alone or by scope.
 
 use std::hash::Hash;
 use std::time::SystemTime;
 
-use super::{Gate, Queue};
+use super::{HoldScope, Queue};
 use crate::Moment;
 
 impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
-    /// Holds one entry alone until a time, or until it is [woken](Self::wake). `false` when there is none.
+    /// Holds one entry until a time. `false` if there is none.
     pub(crate) fn hold(&mut self, key: K, until: Option<SystemTime>, why: W) -> bool {
-        self.place(key, Moment::or_never(until), Some(why))
-    }
-
-    /// Lets an entry that is held alone wait with the others of its flow again.
-    #[cfg(test)]
-    pub(crate) fn wake(&mut self, key: K) -> bool {
-        self.place(key, Moment::NEVER, None)
+        self.place(key, Moment::or_far_future(until), Some(why))
     }
 
     fn place(&mut self, key: K, until: Moment, held: Option<W>) -> bool {
@@ -33,40 +27,24 @@ impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
         self.enter(id);
     }
 
-    /// Holds all that have to pass a gate, until a time or until it is [opened](Self::open). A gate of a pool in
-    /// which nobody waits is not closed, and one whose last entry leaves is opened.
-    pub(crate) fn close(&mut self, gate: Gate, until: Option<SystemTime>, why: W) {
-        self.turns.close(gate, Moment::or_never(until), why);
+    /// Holds all entries of a scope, until a time or until it is [opened](Self::open). The scope of a pool without entries
+    /// is not closed, and it opens when the last entry leaves.
+    pub(crate) fn close(&mut self, scope: HoldScope, until: Option<SystemTime>, why: W) {
+        self.turns.close(scope, Moment::or_far_future(until), why);
     }
 
-    /// Opens a gate, and says whether it was closed.
-    pub(crate) fn open(&mut self, gate: Gate) -> bool {
-        self.turns.open(gate)
+    /// Opens a scope, and returns whether it was closed.
+    pub(crate) fn open(&mut self, scope: HoldScope) -> bool {
+        self.turns.open(scope)
     }
 
-    /// Opens all gates: after the clock was set back, or when limits have changed.
-    #[cfg(test)]
-    pub(crate) fn open_all(&mut self) {
-        for gate in self.turns.gates().all().collect::<Vec<_>>() {
-            self.turns.open(gate);
-        }
-    }
-
-    /// Wakes all that are held alone.
-    #[cfg(test)]
-    pub(crate) fn wake_all(&mut self) {
-        while let Some((_, id)) = self.parked.first() {
-            self.place_id(id, Moment::NEVER, None);
-        }
-    }
-
-    /// Opens the gates and wakes the entries whose time has come.
-    pub(super) fn wake_due(&mut self, now: Moment) {
-        while let Some((_, gate)) = self.turns.gates().next_opening().filter(|(until, _)| *until <= now) {
-            self.turns.open(gate);
+    /// Opens the scopes and releases the entries whose time has come.
+    pub(super) fn release_due(&mut self, now: Moment) {
+        while let Some((_, scope)) = self.turns.scopes().next_opening().filter(|(until, _)| *until <= now) {
+            self.turns.open(scope);
         }
         while let Some((_, id)) = self.parked.first().filter(|(until, _)| *until <= now) {
-            self.place_id(id, Moment::NEVER, None);
+            self.place_id(id, Moment::FAR_FUTURE, None);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Which entry has which key.
+//! The index of entries by key.
 
 use std::hash::{BuildHasher, Hash, RandomState};
 
@@ -6,7 +6,7 @@ use hashbrown::HashTable;
 
 use super::slots::Slots;
 
-/// The numbers of the entries by their keys. The keys themselves are in the entries, and not a second time here.
+/// The numbers of the entries by key. The keys are stored in the entries alone.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Index {
     numbers: HashTable<u32>,
@@ -22,13 +22,13 @@ impl Index {
         self.numbers.find(self.hasher.hash_one(key), |id| slots.has_key(*id, key)).copied()
     }
 
-    /// Adds an entry that is there and whose key is new.
+    /// Adds an existing entry with a new key.
     pub(super) fn insert<K: Copy + Eq + Hash, W, T>(&mut self, key: K, id: u32, slots: &Slots<K, W, T>) {
         let hash_of = |id: &u32| slots.get(*id).map_or(0, |slot| self.hasher.hash_one(slot.key));
         self.numbers.insert_unique(self.hasher.hash_one(key), id, hash_of);
     }
 
-    /// Takes a key out whose entry is still there.
+    /// Removes a key whose entry still exists.
     pub(super) fn remove<K: Copy + Eq + Hash, W, T>(
         &mut self,
         key: K,

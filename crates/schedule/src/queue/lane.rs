@@ -1,28 +1,28 @@
-//! What an entry is counted under.
+//! Lanes, tenants and pools.
 
 use std::fmt;
 
-/// A lane of the queue. Lanes share by weight; none of them waits for another to be empty.
+/// A lane of the queue. Lanes share by weight; none waits until another is empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Lane {
-    /// Certificates that end soon.
+    /// Certificates that expire soon.
     Expiring,
-    /// Certificates that the CA revokes, or has revoked, in great number.
+    /// Certificates that the CA has revoked, or is about to revoke, in a mass revocation.
     Revoked,
     /// First certificates of new devices.
     New,
     /// Renewals in good time.
     Routine,
-    /// Names of which the last attempts failed.
+    /// Names whose last attempts failed.
     Failing,
 }
 
 impl Lane {
-    /// All of them.
+    /// All lanes.
     pub(crate) const ALL: [Self; 5] =
         [Self::Expiring, Self::Revoked, Self::New, Self::Routine, Self::Failing];
 
-    /// Its name.
+    /// Returns the name.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Expiring => "expiring",
@@ -43,20 +43,20 @@ impl fmt::Display for Lane {
 /// One value for each lane.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PerLane<T> {
-    /// Of [`Lane::Expiring`].
+    /// Value of [`Lane::Expiring`].
     pub expiring: T,
-    /// Of [`Lane::Revoked`].
+    /// Value of [`Lane::Revoked`].
     pub revoked: T,
-    /// Of [`Lane::New`].
+    /// Value of [`Lane::New`].
     pub new: T,
-    /// Of [`Lane::Routine`].
+    /// Value of [`Lane::Routine`].
     pub routine: T,
-    /// Of [`Lane::Failing`].
+    /// Value of [`Lane::Failing`].
     pub failing: T,
 }
 
 impl<T> PerLane<T> {
-    /// The value of one lane.
+    /// Returns the value of one lane.
     pub(crate) fn get(&self, lane: Lane) -> &T {
         match lane {
             Lane::Expiring => &self.expiring,
@@ -67,7 +67,7 @@ impl<T> PerLane<T> {
         }
     }
 
-    /// The value of one lane, to be changed.
+    /// Returns the value of one lane for a change.
     pub(crate) fn get_mut(&mut self, lane: Lane) -> &mut T {
         match lane {
             Lane::Expiring => &mut self.expiring,
@@ -79,11 +79,11 @@ impl<T> PerLane<T> {
     }
 }
 
-/// Who shares with others by weight: a customer, a site, a team; the caller's number.
+/// A tenant that shares with others by weight: a customer, a site, a team. The caller assigns the number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tenant(pub u32);
 
-/// A set of shared buckets that entries draw on; the caller's number. When one of these buckets is empty, the
-/// whole pool waits, and no entry of it has to be looked at.
+/// A set of shared buckets that entries draw on. The caller assigns the number. If one of the buckets is empty, the whole
+/// pool waits, and none of its entries is visited.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pool(pub u32);

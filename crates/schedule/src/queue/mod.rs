@@ -1,13 +1,12 @@
-//! Who is next: lanes, shares, deadlines.
+//! The queue of entries by lane, share and deadline.
 //!
-//! [`Queue`] orders; what the order costs and whether it can be had, it does not know. Its user asks for the
-//! [`next`](Queue::next) candidate and then says what became of it: [taken](Queue::take), held alone until some
-//! time ([`hold`](Queue::hold)), or held together with all that stand before the same [`Gate`]
-//! ([`close`](Queue::close)).
+//! [`Queue`] knows the sequence, but no costs and no limits. Its user asks for the [`next`](Queue::next) candidate and then
+//! gives the verdict: [taken](Queue::take), held alone until a time ([`hold`](Queue::hold)), or held together with all
+//! entries of a [`HoldScope`] ([`close`](Queue::close)).
 
 mod expected;
-mod gate;
 mod hold;
+mod hold_scope;
 mod index;
 mod lane;
 mod next;
@@ -26,12 +25,10 @@ use std::hash::Hash;
 use std::time::SystemTime;
 
 pub use expected::expected_completion;
-pub(crate) use gate::Gate;
+pub(crate) use hold_scope::HoldScope;
 pub use lane::{Lane, PerLane, Pool, Tenant};
 pub(crate) use next::{By, Next};
 pub use options::QueueOptions;
-#[cfg(test)]
-use standing::Standing;
 
 use crate::Moment;
 use index::Index;
@@ -39,20 +36,19 @@ use order_statistic_tree::OrderStatisticTree;
 use slots::{Slot, Slots};
 use turns::{FlowKey, Seat, Turns};
 
-/// Entries that wait, each under a key of the caller's, and with a value of the caller's.
+/// Waiting entries, each with a key and a value of the caller.
 ///
-/// The entries of one tenant in one [`Lane`] and one [`Pool`] are a flow. In a flow the earliest deadline goes
-/// first; among flows it goes by weighted shares. A deadline counts as not before the time since which an entry
-/// waits, and as not later than [`QueueOptions::max_age`] after it: so nobody can push others back by a deadline in
-/// the past, and whoever waits long enough is the first of its flow. As every flow that can go has a share, nobody
-/// waits for ever.
+/// The entries of one tenant in one [`Lane`] and one [`Pool`] are a flow. In a flow the earliest deadline goes first; flows
+/// share by weight. A deadline is clamped between the time since which the entry waits and [`QueueOptions::max_age`]
+/// after it. So a deadline in the past does not push others back, and an entry that waits long enough is the first of its
+/// flow. Every flow that is not held has a share, so every entry is served eventually.
 ///
-/// All operations are O(log n), but for those of a gate of a whole lane. [`next`](Self::next) also brings back what was
-/// held until now; each entry pays for that once for each time that it was held.
+/// All operations are O(log n), except those on the scope of a whole lane. [`next`](Self::next) also releases entries
+/// whose hold has ended, once for each hold.
 ///
-/// It keeps the memory of the greatest number of entries that it ever had.
+/// The queue keeps the memory of its largest size.
 ///
-/// `W` says why an entry is held; it should be small, an enum without fields for example.
+/// `W` is the reason of a hold; it should be small, such as an enum without fields.
 #[derive(Clone, Debug)]
 pub(crate) struct Queue<K, W, T = ()> {
     options: QueueOptions,
@@ -60,7 +56,7 @@ pub(crate) struct Queue<K, W, T = ()> {
     slots: Slots<K, W, T>,
     flows: Vec<Flow>,
     free_flows: Vec<u32>,
-    /// Those that are held alone, by the end of that.
+    /// Entries that are held alone, by the end of the hold.
     parked: OrderStatisticTree,
     turns: Turns<W>,
 }
@@ -69,42 +65,42 @@ pub(crate) struct Queue<K, W, T = ()> {
 struct Flow {
     key: FlowKey,
     seat: Seat,
-    /// Those that are not held alone, by their deadlines.
+    /// Entries that are not held alone, by deadline.
     order: OrderStatisticTree,
-    /// Those that are held alone too.
+    /// Number of entries, including those that are held alone.
     entries: u32,
 }
 
-/// What the queue has to know of an entry.
+/// The attributes of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
-    /// The lane.
+    /// Lane.
     pub lane: Lane,
-    /// The shared buckets that it draws on.
+    /// Shared buckets that it draws on.
     pub pool: Pool,
-    /// Whose share it is counted to.
+    /// Tenant whose share it counts to.
     pub tenant: Tenant,
-    /// When it should be done.
+    /// Time by which it should be done.
     pub deadline: SystemTime,
-    /// Since when it waits. An entry that was taken and comes back keeps its time, and with it its place.
+    /// Time since which it waits. An entry that was taken and returns keeps its time and so its place.
     pub since: SystemTime,
 }
 
-/// Why an entry was not inserted.
+/// The reason why an entry was not inserted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotInserted {
-    /// There is one under this key.
+    /// The queue has an entry with this key.
     Present,
-    /// There are as many as there may be.
+    /// The queue is full.
     Full,
-    /// There are as many flows as there may be, and it would be in a new one.
+    /// The number of flows is at its maximum, and the entry needs a new one.
     TooManyFlows,
 }
 
 impl fmt::Display for NotInserted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Present => "the queue has an entry under this key",
+            Self::Present => "the queue has an entry with this key",
             Self::Full => "the queue is full",
             Self::TooManyFlows => "the queue has too many flows",
         })
@@ -114,7 +110,7 @@ impl fmt::Display for NotInserted {
 impl std::error::Error for NotInserted {}
 
 impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
-    /// An empty queue.
+    /// Returns an empty queue.
     pub(crate) fn new(options: QueueOptions) -> Self {
         Self {
             turns: Turns::new(options.lane_weights),
@@ -127,42 +123,30 @@ impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
         }
     }
 
-    /// How many wait, held or not.
+    /// Returns the number of entries, held or not.
     pub(crate) fn len(&self) -> usize {
         self.index.len()
     }
 
-    /// Whether nobody waits.
+    /// Returns whether no entry waits.
     pub(crate) fn is_empty(&self) -> bool {
         self.index.len() == 0
     }
 
-    /// Whether there is an entry under this key.
+    /// Returns whether there is an entry with this key.
     pub(crate) fn contains(&self, key: K) -> bool {
         self.index.get(key, &self.slots).is_some()
     }
 
-    /// Gives a tenant another weight than one, from the next time on that something of it begins to wait.
+    /// Sets the weight of a tenant, from the next entry of it on that begins to wait.
     pub(crate) fn set_tenant_weight(&mut self, tenant: Tenant, weight: u32) {
         self.turns.set_tenant_weight(tenant, weight);
     }
 
-    /// Adds an entry.
-    ///
-    /// # Errors
-    /// [`NotInserted`]; then nothing is changed.
-    #[cfg(test)]
-    pub(crate) fn insert(&mut self, key: K, entry: Entry, value: T) -> Result<(), NotInserted> {
-        if !self.contains(key) {
-            self.room_for(key, entry)?;
-        }
-        self.insert_again(key, entry, value)
-    }
-
-    /// Whether there is room for an entry, were the one under its key not there.
+    /// Checks that there is room for an entry, which may replace the one with its key.
     pub(crate) fn room_for(&self, key: K, entry: Entry) -> Result<(), NotInserted> {
         let own = self.flow_of(key);
-        if own.is_none() && self.index.len() >= self.options.capacity.min(MOST) {
+        if own.is_none() && self.index.len() >= self.options.capacity.min(MAX_ENTRIES) {
             return Err(NotInserted::Full);
         }
         let kept = self.turns.flow_count() - usize::from(own.is_some_and(|flow: &Flow| flow.entries == 1));
@@ -172,12 +156,12 @@ impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
         Ok(())
     }
 
-    /// The same for one that was here before, and that a number of flows must not keep out.
-    pub(crate) fn insert_again(&mut self, key: K, entry: Entry, value: T) -> Result<(), NotInserted> {
+    /// Adds an entry, even if it needs one flow more than the maximum.
+    pub(crate) fn insert(&mut self, key: K, entry: Entry, value: T) -> Result<(), NotInserted> {
         if self.index.get(key, &self.slots).is_some() {
             return Err(NotInserted::Present);
         }
-        if self.index.len() >= self.options.capacity.min(MOST) {
+        if self.index.len() >= self.options.capacity.min(MAX_ENTRIES) {
             return Err(NotInserted::Full);
         }
         let flow = self.flow_for(entry.flow());
@@ -188,12 +172,12 @@ impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
         Ok(())
     }
 
-    /// Takes an entry out that is no longer wanted.
+    /// Removes an entry.
     pub(crate) fn remove(&mut self, key: K) -> Option<(Entry, T)> {
         self.take_out(key, false)
     }
 
-    /// Takes an entry out because it is done now, and counts it to the shares of its lane and its tenant.
+    /// Removes an entry that starts now, and counts it for the shares of its lane and its tenant.
     pub(crate) fn take(&mut self, key: K) -> Option<(Entry, T)> {
         self.take_out(key, true)
     }
@@ -211,7 +195,7 @@ impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
         Some((entry, slot.value))
     }
 
-    /// Changes an entry, which stays held if it was. `false` when there is none.
+    /// Changes an entry, which stays held if it was. `false` if there is none.
     pub(crate) fn change(&mut self, key: K, entry: Entry) -> bool {
         let Some(id) = self.index.get(key, &self.slots) else { return false };
         let deadline = self.clamped(entry);
@@ -226,13 +210,13 @@ impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
         true
     }
 
-    /// An entry, with its deadline as it counts, and its value.
+    /// Returns an entry with its clamped deadline, and its value.
     pub(crate) fn get(&self, key: K) -> Option<(Entry, &T)> {
         let slot = self.slots.get(self.index.get(key, &self.slots)?)?;
         Some((self.entry_of(slot)?, &slot.value))
     }
 
-    /// Puts an entry where it stands while it waits: into its flow, or among those that are held alone.
+    /// Puts an entry into its flow, or among the entries that are held alone.
     fn enter(&mut self, id: u32) {
         let Some(slot) = self.slots.get(id) else { return };
         if slot.held.is_some() {
@@ -253,7 +237,7 @@ impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
         }
     }
 
-    /// The flow, with room for one entry more.
+    /// Returns the flow, counting one more entry.
     fn flow_for(&mut self, key: FlowKey) -> u32 {
         if let Some(id) = self.turns.flow(key) {
             if let Some(flow) = self.flows.get_mut(id as usize) {
@@ -291,7 +275,7 @@ impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
 
     fn entry_of(&self, slot: &Slot<K, W, T>) -> Option<Entry> {
         let FlowKey { lane, pool, tenant } = self.flows.get(slot.flow as usize)?.key;
-        // Only a time beyond the year 2262 is none.
+        // Only a time beyond the year 2262 is clamped.
         let (deadline, since) = (slot.deadline.time_or_last(), slot.since.time_or_last());
         Some(Entry { lane, pool, tenant, deadline, since })
     }
@@ -303,5 +287,5 @@ impl Entry {
     }
 }
 
-/// The numbers of the entries have 32 bits.
-const MOST: usize = 1 << 31;
+/// Maximum entries: their numbers have 32 bits.
+const MAX_ENTRIES: usize = 1 << 31;

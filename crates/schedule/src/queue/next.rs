@@ -1,60 +1,60 @@
-//! The next decision.
+//! The next candidate.
 
 use std::hash::Hash;
 use std::time::SystemTime;
 
-use super::{Gate, Queue};
+use super::{HoldScope, Queue};
 use crate::Moment;
 
-/// What to do now.
+/// The answer of the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next<K, W> {
-    /// It is this one's turn. It stays until it is [taken](Queue::take), held or removed.
+    /// The next entry. It stays the candidate until it is [taken](Queue::take), held or removed.
     Candidate(K),
-    /// All that wait are held.
+    /// All entries are held.
     Wait {
-        /// When the first of them may go; `None` when no time helps.
+        /// Time at which the first of them is released; `None` if no time is set.
         until: Option<SystemTime>,
-        /// What ends then.
+        /// Hold that ends then.
         by: By<K>,
-        /// Why it is held.
+        /// Reason of the hold.
         why: W,
     },
-    /// Nobody waits.
+    /// No entry waits.
     Empty,
 }
 
-/// What holds.
+/// A hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum By<K> {
-    /// A closed gate.
-    Gate(Gate),
-    /// This entry is held alone.
+    /// A closed scope.
+    HoldScope(HoldScope),
+    /// One entry that is held alone.
     Entry(K),
 }
 
 impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
-    /// Whose turn it is. Asking again without an answer to the first question gives the same candidate.
+    /// Returns the next candidate. Calling it again without a verdict returns the same one.
     pub(crate) fn next(&mut self, now: SystemTime) -> Next<K, W> {
-        self.wake_due(Moment::of(now));
+        self.release_due(Moment::of(now));
         if let Some(key) = self.candidate() {
             return Next::Candidate(key);
         }
         if self.is_empty() {
             return Next::Empty;
         }
-        let gates = self.turns.gates();
-        let of_gate = |gate: Gate| {
-            let (until, why) = gates.get(gate)?;
-            Some((until, By::Gate(gate), why))
+        let scopes = self.turns.scopes();
+        let of_gate = |scope: HoldScope| {
+            let (until, why) = scopes.get(scope)?;
+            Some((until, By::HoldScope(scope), why))
         };
         let parked = self.parked.first().and_then(|(until, id)| {
             let slot = self.slots.get(id)?;
             Some((until, By::Entry(slot.key), slot.held?))
         });
-        // While all are held, nothing else that ends lets anybody go.
-        let first = of_gate(Gate::All).or_else(|| {
-            let opening = gates.next_opening().and_then(|(_, gate)| of_gate(gate));
+        // While everything is held, the end of another hold releases no entry.
+        let first = of_gate(HoldScope::All).or_else(|| {
+            let opening = scopes.next_opening().and_then(|(_, scope)| of_gate(scope));
             opening.into_iter().chain(parked).min_by_key(|(until, ..)| *until)
         });
         first.map_or(Next::Empty, |(until, by, why)| Next::Wait { until: until.time(), by, why })

@@ -1,4 +1,4 @@
-//! What a queue can be told.
+//! The settings of a queue.
 
 use std::time::Duration;
 
@@ -7,14 +7,13 @@ use super::lane::PerLane;
 /// The bounds and the shares of a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueOptions {
-    /// How many entries there may be; above 2,147,483,648 it counts as that.
+    /// Maximum entries, at most 2,147,483,648. Default: 1,000,000.
     pub capacity: usize,
-    /// How many flows there may be. Each has some hundred bytes.
+    /// Maximum flows, of some hundred bytes each. Default: 100,000.
     pub max_flows: usize,
-    /// After which time of waiting an entry is done before all that came later to its flow.
+    /// Waiting time after which an entry goes before all later ones of its flow. Default: seven days.
     pub max_age: Duration,
-    /// The shares of the lanes, in each pool and of all together. A weight of zero counts as one, because nobody
-    /// waits for ever.
+    /// Weights of the lanes, in each pool and overall. Zero counts as one, so that each lane is served.
     pub lane_weights: PerLane<u32>,
 }
 

@@ -1,19 +1,19 @@
-//! An ordered set that counts.
+//! An order-statistic tree: an ordered set that counts.
 //!
-//! A B+ tree whose branches know how many lie under each child. The first, and the number before any, are found in
-//! O(log n); insertion and removal are O(log n) too. Of a million only four nodes are touched, which counts for more
-//! than the number of comparisons: entries lie all over the memory.
+//! It is a B+ tree whose branches count the places under each child. The first place, the number of places before any
+//! other, insertion and removal are O(log n). With a million places an operation visits four nodes, which matters more
+//! than the number of comparisons, because the nodes are scattered in memory.
 
 use crate::Moment;
 
-/// Where something stands: by its time, and at the same time by its number.
+/// A place: a time, and a number for equal times.
 pub(super) type Place = (Moment, u32);
 
 /// A set of places.
 #[derive(Clone, Debug)]
 pub(super) struct OrderStatisticTree {
     root: Node,
-    /// The first place, here too: who is asked for it need not touch the nodes.
+    /// First place, kept here so that reading it visits no node.
     first: Option<Place>,
     len: u32,
 }
@@ -27,14 +27,14 @@ enum Node {
 #[derive(Clone, Debug)]
 struct Child {
     first: Place,
-    /// How many places lie under it.
+    /// Number of places under the child.
     len: u32,
     node: Box<Node>,
 }
 
-/// The most that a node holds. A node holds a quarter of it at the least, unless it is the last of its depth.
-const MOST: usize = 64;
-const LEAST: usize = MOST / 4;
+/// Maximum items of a node. A node has at least a quarter of them, unless it is the last of its depth.
+const MAX_ITEMS: usize = 64;
+const MIN_ITEMS: usize = MAX_ITEMS / 4;
 
 impl OrderStatisticTree {
     pub(super) const fn new() -> Self {
@@ -49,7 +49,7 @@ impl OrderStatisticTree {
         self.first
     }
 
-    /// How many stand before a place, whether it is in the set or not.
+    /// Returns the number of places before a place, which need not be in the set.
     pub(super) fn count_before(&self, place: Place) -> u32 {
         let (mut node, mut count) = (&self.root, 0);
         loop {
@@ -69,7 +69,7 @@ impl OrderStatisticTree {
         }
     }
 
-    /// Adds a place that is not there.
+    /// Adds a place that is not in the set.
     pub(super) fn insert(&mut self, place: Place) {
         if let Some(right) = self.root.insert(place, true) {
             let left = std::mem::replace(&mut self.root, Node::Branch(Vec::with_capacity(2)));
@@ -81,10 +81,10 @@ impl OrderStatisticTree {
         self.len += 1;
     }
 
-    /// Takes a place out, and says whether it was there.
+    /// Removes a place, and returns whether it was in the set.
     pub(super) fn remove(&mut self, place: Place) -> bool {
-        let was_there = self.root.remove(place);
-        if was_there {
+        let was_present = self.root.remove(place);
+        if was_present {
             self.len -= 1;
         }
         if let Node::Branch(children) = &mut self.root
@@ -95,23 +95,23 @@ impl OrderStatisticTree {
         if self.first == Some(place) {
             self.first = self.root.first();
         }
-        was_there
+        was_present
     }
 }
 
-/// The child under which a place is, or would be.
+/// Returns the child that contains a place, or would.
 fn child_of(children: &[Child], place: Place) -> usize {
     children.partition_point(|child| child.first <= place).saturating_sub(1)
 }
 
 impl Node {
-    /// The new right half, if the node had to be parted. `is_last` says that nothing is to the right of it.
+    /// Adds a place. Returns the new right half if the node was split. `is_last` says that no node is to the right.
     fn insert(&mut self, place: Place, is_last: bool) -> Option<Self> {
         match self {
             Self::Leaf(places) => {
                 let index = places.partition_point(|other| *other < place);
                 places.insert(index, place);
-                part(places, is_last && index == MOST).map(Self::Leaf)
+                split(places, is_last && index == MAX_ITEMS).map(Self::Leaf)
             }
             Self::Branch(children) => {
                 let index = child_of(children, place);
@@ -122,7 +122,7 @@ impl Node {
                 let right = Child::of(child.node.insert(place, is_last)?);
                 child.len -= right.len;
                 children.insert(index + 1, right);
-                part(children, is_last && index + 1 == MOST).map(Self::Branch)
+                split(children, is_last && index + 1 == MAX_ITEMS).map(Self::Branch)
             }
         }
     }
@@ -145,8 +145,8 @@ impl Node {
                 child.len -= 1;
                 if child.len == 0 {
                     children.remove(index);
-                } else if child.node.width() < LEAST {
-                    // With its right neighbour, or its left one if it is the last.
+                } else if child.node.width() < MIN_ITEMS {
+                    // Joins the right neighbour, or the left one if it is the last.
                     join(children, index.min(children.len().saturating_sub(2)));
                 } else if child.first == place {
                     child.first = child.node.first().unwrap_or(place);
@@ -180,22 +180,22 @@ impl Node {
 
 impl Child {
     fn of(node: Node) -> Self {
-        let first = node.first().unwrap_or((Moment::NEVER, u32::MAX));
+        let first = node.first().unwrap_or((Moment::FAR_FUTURE, u32::MAX));
         Self { first, len: node.len(), node: Box::new(node) }
     }
 }
 
-/// Halves what has become too much. What was added behind all others goes into the new half alone, because more may
-/// come behind it: so the full one stays full.
-fn part<T>(items: &mut Vec<T>, behind_all: bool) -> Option<Vec<T>> {
-    (items.len() > MOST).then(|| {
-        let mut right = Vec::with_capacity(MOST);
-        right.extend(items.drain(if behind_all { MOST } else { MOST / 2 }..));
+/// Splits a node with too many items. An item added behind all others goes into the new node alone, so that appending
+/// leaves full nodes.
+fn split<T>(items: &mut Vec<T>, is_appended: bool) -> Option<Vec<T>> {
+    (items.len() > MAX_ITEMS).then(|| {
+        let mut right = Vec::with_capacity(MAX_ITEMS);
+        right.extend(items.drain(if is_appended { MAX_ITEMS } else { MAX_ITEMS / 2 }..));
         right
     })
 }
 
-/// Makes one of two neighbours, or two of the same width if it would be too wide.
+/// Joins two neighbours, or makes them equally wide if one node would be too wide.
 fn join(children: &mut Vec<Child>, index: usize) {
     if index + 1 >= children.len() {
         return;
@@ -221,7 +221,7 @@ fn join(children: &mut Vec<Child>, index: usize) {
 
 fn even<T>(mut left: Vec<T>, mut right: Vec<T>) -> (Vec<T>, Option<Vec<T>>) {
     left.append(&mut right);
-    if left.len() <= MOST {
+    if left.len() <= MAX_ITEMS {
         return (left, None);
     }
     right.extend(left.drain(left.len() / 2..));
@@ -245,7 +245,7 @@ mod tests {
 
     /// The places in order, having checked what the branches say; also the depth.
     fn walk(node: &Node, is_last: bool, places: &mut Vec<Place>) -> usize {
-        assert!(node.width() <= MOST && (is_last || node.width() >= LEAST), "{} wide", node.width());
+        assert!(node.width() <= MAX_ITEMS && (is_last || node.width() >= MIN_ITEMS), "{} wide", node.width());
         match node {
             Node::Leaf(own) => {
                 places.extend(own);
@@ -271,7 +271,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_an_ordered_set(steps in prop::collection::vec((0u8..100, 0u32..3000), 1..3000), bias in 10u8..90) {
+        fn tree_equals_an_ordered_set(steps in prop::collection::vec((0u8..100, 0u32..3000), 1..3000), bias in 10u8..90) {
             let (mut order, mut model) = (OrderStatisticTree::new(), BTreeSet::new());
             for (add, number) in steps {
                 let place = place(number);
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn many_are_three_deep_however_they_come() {
+    fn tree_of_many_places_is_three_deep_in_any_order() {
         let of_number = |number: u32| (Moment::of(SystemTime::UNIX_EPOCH), number);
         let came_in_order = (0..100_000u32).fold(OrderStatisticTree::new(), |mut order, number| {
             order.insert(of_number(number));

@@ -1,22 +1,22 @@
-//! Weighted shares: who is served next, so that in the long run each gets by its weight.
+//! Weighted shares: the child to serve next, so that in the long run each is served by its weight.
 
-/// Stride scheduling in integers. Each child has a pass, the smallest pass is served, and a service moves it on by
-/// a stride that is smaller the greater the weight.
+/// Stride scheduling in integers. Each child has a pass. The smallest pass is served, and a service adds a stride, which
+/// is smaller for a larger weight.
 ///
-/// Of two that are both ready all the time, the services divided by the weights differ by less than one service
-/// of each. Who was away comes back at the pass that the others have reached, so an absence earns nothing; who is
-/// new starts one stride behind it, so going away and coming back as somebody new earns nothing either, and no
-/// stream of new ones, however long, keeps others from being served. At the same pass it is the turn of the one whose
-/// last service is longest ago: so those that come back together, again and again, take turns.
+/// For two children that are always ready, services divided by weights differ by less than one service of each. A child
+/// that returns continues at the pass that the others have reached, so an absence earns nothing. A new child starts one
+/// stride later, so returning as a new child earns nothing either, and a stream of new children does not starve the
+/// others. At equal passes the child whose last service is longest ago goes first, so children that return together take
+/// turns.
 #[derive(Clone, Debug)]
 pub(super) struct Shares<I> {
     children: Vec<Child<I>>,
     free: Vec<u32>,
-    /// Those that are ready, as a binary heap by pass.
+    /// Children that are ready, as a binary heap by pass.
     heap: Vec<u32>,
     reached: u64,
     weight: u64,
-    /// How many services there were.
+    /// Number of services.
     services: u64,
 }
 
@@ -24,10 +24,10 @@ pub(super) struct Shares<I> {
 struct Child<I> {
     id: I,
     pass: u64,
-    /// The number of its last service; for who is new, as if it had just been served.
+    /// Number of its last service; a new child counts as just served.
     last: u64,
     weight: u64,
-    /// Its place in the heap; [`ASLEEP`] when it is not ready.
+    /// Place in the heap; [`ASLEEP`] if it is not ready.
     place: u32,
 }
 
@@ -43,10 +43,10 @@ fn stride(weight: u64) -> u64 {
     (STRIDE / weight).max(1)
 }
 
-/// Far above any sum of weights, so that rounding does not count.
+/// Stride of weight one, far above any sum of weights, so that rounding does not matter.
 const STRIDE: u64 = 1 << 44;
-/// Passes begin anew long before they overflow.
-const FAR: u64 = 1 << 62;
+/// Pass from which all passes are reduced, long before they overflow.
+const MAX_PASS: u64 = 1 << 62;
 
 impl<I> Default for Shares<I> {
     fn default() -> Self {
@@ -55,12 +55,12 @@ impl<I> Default for Shares<I> {
 }
 
 impl<I: Copy> Shares<I> {
-    /// Who is to be served.
+    /// Returns the child to serve next.
     pub(super) fn first(&self) -> Option<I> {
         self.children.get(*self.heap.first()? as usize).map(|child| child.id)
     }
 
-    /// The weights of all that are ready, together.
+    /// Returns the sum of the weights of all ready children.
     pub(super) fn ready_weight(&self) -> u64 {
         self.weight
     }
@@ -69,7 +69,7 @@ impl<I: Copy> Shares<I> {
         self.children.get(child as usize).is_some_and(|child| child.place != ASLEEP)
     }
 
-    /// A new child, and its number. It takes no part yet.
+    /// Adds a child that is not ready yet, and returns its number.
     pub(super) fn add(&mut self, id: I, weight: u64) -> u32 {
         let weight = weight.max(1);
         let pass = self.reached + stride(weight);
@@ -79,17 +79,17 @@ impl<I: Copy> Shares<I> {
             return number;
         }
         self.children.push(child);
-        // There are no more children than entries.
+        // There are at most as many children as entries.
         u32::try_from(self.children.len() - 1).unwrap_or(ASLEEP)
     }
 
-    /// Forgets a child; its number may be another's later.
+    /// Removes a child; its number may be reused.
     pub(super) fn forget(&mut self, child: u32) {
         self.sleep(child);
         self.free.push(child);
     }
 
-    /// Lets a child take part, with this weight from now on.
+    /// Makes a child ready, with this weight from now on.
     pub(super) fn wake(&mut self, number: u32, weight: u64) {
         let place = self.heap.len();
         let Some(child) = self.children.get_mut(number as usize) else { return };
@@ -104,7 +104,7 @@ impl<I: Copy> Shares<I> {
         self.rise(place);
     }
 
-    /// Lets a child take no part for a while.
+    /// Makes a child not ready.
     pub(super) fn sleep(&mut self, number: u32) {
         let Some(child) = self.children.get_mut(number as usize) else { return };
         let place = std::mem::replace(&mut child.place, ASLEEP);
@@ -120,8 +120,7 @@ impl<I: Copy> Shares<I> {
         }
     }
 
-    /// Counts one service. Who is served before its turn owes the others for one service and no more, however often
-    /// that happens.
+    /// Counts one service. A child that is served before its turn owes the others at most one service.
     pub(super) fn serve(&mut self, number: u32) {
         if let Some(first) = self.heap.first() {
             self.reached = self.reached.max(self.children[*first as usize].pass);
@@ -135,12 +134,12 @@ impl<I: Copy> Shares<I> {
         if place != ASLEEP {
             self.sink(place as usize);
         }
-        if self.reached > FAR {
-            self.begin_anew();
+        if self.reached > MAX_PASS {
+            self.reduce_passes();
         }
     }
 
-    fn begin_anew(&mut self) {
+    fn reduce_passes(&mut self) {
         let ready = self.children.iter().filter(|child| child.place != ASLEEP).map(|child| child.pass);
         let gone = ready.fold(self.reached, u64::min);
         self.reached -= gone;
@@ -149,8 +148,8 @@ impl<I: Copy> Shares<I> {
         }
     }
 
-    /// How many services of others come before this one is served for the `nth` time (counted from one), if nothing
-    /// changes and each of the others runs empty after as many as `size` says.
+    /// Returns how many services of others come before this child is served for the `nth` time (counted from one), if
+    /// nothing changes and each other child has `size` services.
     pub(super) fn served_before(&self, number: u32, nth: u64, size: impl Fn(I) -> u64) -> u64 {
         let times = self.times_before(number, nth);
         self.heap.iter().fold(0, |served, other| {
@@ -159,7 +158,8 @@ impl<I: Copy> Shares<I> {
         })
     }
 
-    /// Says of each other one how often it is served before this one is for the `nth` time, if it does not run empty.
+    /// Returns a function that gives how often another child is served before this one is served for the `nth` time, if
+    /// it does not run empty.
     pub(super) fn times_before(&self, number: u32, nth: u64) -> impl Fn(u32) -> u64 {
         let own = self.children.get(number as usize);
         let turns = nth.saturating_sub(1);
@@ -180,7 +180,7 @@ impl<I: Copy> Shares<I> {
         }
     }
 
-    /// Who has this number.
+    /// Returns the child with this number.
     pub(super) fn id(&self, number: u32) -> Option<I> {
         self.children.get(number as usize).map(|child| child.id)
     }
@@ -215,23 +215,23 @@ impl<I: Copy> Shares<I> {
         self.seat(place);
     }
 
-    /// Writes down where the child is that stands here.
+    /// Records the place of the child at this place.
     fn seat(&mut self, place: usize) {
         let number = self.heap[place];
         self.children[number as usize].place = u32::try_from(place).unwrap_or(ASLEEP);
     }
 }
 
-/// Whether one that will have been served so many times goes before another that will have been served so many times,
-/// when they meet at the same pass: the one whose last service will be longer ago.
+/// Returns whether `one`, after `its` services, goes before `other`, after `others` services, when both meet at the same
+/// pass: the one whose last service is longer ago.
 fn goes_first<I>(one: &Child<I>, its: u64, other: &Child<I>, others: u64, now_first: bool) -> bool {
     match (its, others) {
         (0, 0) => now_first,
         (0, _) => true,
         (_, 0) => false,
-        // Who made the longer stride to here began it earlier.
+        // The longer stride to this pass began earlier.
         _ if one.stride() != other.stride() => one.stride() > other.stride(),
-        // They have met at each pass on the way, until one of them had not been served yet.
+        // They met at each pass before, until one of them had not been served yet.
         _ if its != others => its < others,
         _ => now_first,
     }
@@ -258,7 +258,7 @@ mod tests {
         first
     }
 
-    /// Who is said to be served before, and how often.
+    /// Returns how often each other child is served before, as computed.
     fn said_before(shares: &Shares<usize>, id: usize, nth: u64) -> Vec<(usize, u64)> {
         let times = shares.times_before(id as u32, nth);
         let all = (0..shares.children.len()).map(|other| (other, times(other as u32)));
@@ -267,7 +267,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn two_that_are_ready_get_by_their_weights(
+        fn services_follow_the_weights(
             weights in prop::collection::vec(1u64..50, 2..8),
             services in 1usize..2000,
         ) {
@@ -287,7 +287,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_said_to_come_before_comes_before(
+        fn served_before_equals_what_is_served(
             weights in prop::collection::vec(1u64..20, 2..8),
             warm_up in 0usize..50,
             which in any::<prop::sample::Index>(),
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_those_that_are_looked_at_stand_for_all() {
+    fn sample_of_many_children_estimates_served_before() {
         const MANY: usize = 5000;
         for seed in 1..40u64 {
             let mut random = seed;
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn absence_earns_nothing() {
+    fn child_that_returns_gets_no_more_than_before() {
         let mut shares = Shares::default();
         join(&mut shares, 0, 1);
         join(&mut shares, 1, 1);
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_stream_of_new_ones_keeps_nobody_out() {
+    fn stream_of_new_children_starves_no_other() {
         let mut shares = Shares::default();
         join(&mut shares, 0, 1);
         join(&mut shares, 1, 100);
@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn who_leaves_and_comes_back_gets_no_more_than_its_weight() {
+    fn leaving_and_returning_gives_no_more_than_the_weight() {
         let mut shares = Shares::default();
         join(&mut shares, 0, 10);
         join(&mut shares, 1, 1);
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn those_that_come_back_together_take_turns() {
+    fn children_that_return_together_take_turns() {
         let mut shares = Shares::default();
         for id in 0..4 {
             join(&mut shares, id, 1);
@@ -411,9 +411,9 @@ mod tests {
     }
 
     #[test]
-    fn passes_begin_anew_and_nothing_changes() {
+    fn reducing_passes_changes_no_decision() {
         let (mut near, mut far) =
-            (Shares::default(), Shares { reached: FAR - 5 * STRIDE, ..Shares::default() });
+            (Shares::default(), Shares { reached: MAX_PASS - 5 * STRIDE, ..Shares::default() });
         for shares in [&mut near, &mut far] {
             for (id, weight) in [1, 3, 2].into_iter().enumerate() {
                 join(shares, id, weight);
@@ -427,12 +427,12 @@ mod tests {
                 far.wake(2, 2);
             }
         }
-        assert!(far.reached < FAR / 2);
+        assert!(far.reached < MAX_PASS / 2);
     }
 
     proptest! {
         #[test]
-        fn the_smallest_pass_is_first_whatever_happens(
+        fn smallest_pass_is_first_after_any_operations(
             steps in prop::collection::vec((0u8..5, 0usize..20, 1u64..9), 1..300),
         ) {
             let mut shares = Shares::default();

@@ -1,19 +1,19 @@
-//! A few that are looked at instead of all.
+//! Sampling of members by size.
 
-/// Numbered members, sorted by how much waits in each.
+/// Numbered members in classes by size.
 ///
-/// Those of like size stand together in a class, so that a few of a class can speak for it: less than 16, and from there on
-/// at most four times as much in one as in another. The large ones are few, and each is looked at.
+/// Members of similar size form a class, so that a sample represents it: sizes below 16, and above that within a factor of
+/// four. Large members are few, and each is visited.
 ///
-/// It is small where nothing is looked at: a queue has one for each lane of each pool.
+/// An empty one is small, because a queue has one for each lane of each pool.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sizes(Option<Box<Classes>>);
 
 #[derive(Clone, Debug, Default)]
 struct Classes {
-    /// As many as were needed so far: most pools have one flow, and there may be many pools.
+    /// Members of each class, as many classes as were needed so far: most pools have one flow, and there may be many.
     members: Vec<Vec<u32>>,
-    /// The class and the place in it, by number.
+    /// Class and place in it, by number.
     seats: Vec<Seat>,
 }
 
@@ -23,32 +23,32 @@ struct Seat {
     place: u32,
 }
 
-/// Together they hold all sizes of 32 bits.
+/// Number of classes, for all sizes of 32 bits.
 const CLASSES: usize = 15;
 const NONE: Seat = Seat { class: u8::MAX, place: 0 };
 
-/// So many members are looked at for one sum.
-pub(super) const LOOKED_AT: usize = 512;
-/// A class is looked at by so many, however little it has.
-const AT_LEAST: u128 = 8;
+/// Number of members that are visited for one sum.
+pub(super) const SAMPLE_SIZE: usize = 512;
+/// Minimum sample of a class.
+const MIN_SAMPLE: u128 = 8;
 
 impl Sizes {
-    /// Takes note that one more waits in a member, or one less, and that it is so much now.
+    /// Records that a member grew or shrank by one, to the size `now`.
     pub(super) fn step(&mut self, number: u32, more: bool, now: u64) {
         let before = if more { now.saturating_sub(1) } else { now.saturating_add(1) };
-        // Hardly ever; all else costs no look into memory.
+        // Rarely; otherwise no memory is read.
         if class_of(before) != class_of(now) {
             self.set(number, now);
         }
     }
 
-    /// Takes note of how much waits in a member; with nothing it is none.
+    /// Records the size of a member; with zero it is removed.
     pub(super) fn set(&mut self, number: u32, size: u64) {
         self.0.get_or_insert_default().put(number, class_of(size));
     }
 
-    /// The sum of what the members give. Exact up to [`LOOKED_AT`] of them; of more, those of each class that are looked
-    /// at, evenly spread, stand for the others, and most looks go to where most waits.
+    /// Returns the sum of `give` over the members: exact up to [`SAMPLE_SIZE`] of them. Above, an evenly spread sample of
+    /// each class represents it, with larger samples for larger classes.
     pub(super) fn sum(&self, give: impl Fn(u32) -> u64) -> u64 {
         self.0.as_ref().map_or(0, |classes| classes.sum(give))
     }
@@ -78,7 +78,7 @@ impl Classes {
             self.members.resize_with(usize::from(class) + 1, Vec::new);
         }
         let members = &mut self.members[usize::from(class)];
-        // There are no more members than numbers.
+        // There are at most as many members as numbers.
         self.seats[index] = Seat { class, place: u32::try_from(members.len()).unwrap_or(u32::MAX) };
         members.push(number);
     }
@@ -86,12 +86,12 @@ impl Classes {
     fn sum(&self, give: impl Fn(u32) -> u64) -> u64 {
         let volume = |class: usize| (self.members[class].len() as u128) << (2 * class);
         let mut volumes: u128 = (0..self.members.len()).map(volume).sum();
-        let mut looks = LOOKED_AT as u128;
+        let mut looks = SAMPLE_SIZE as u128;
         let mut sum = 0u128;
         for class in (0..self.members.len()).rev().filter(|class| volume(*class) > 0) {
             let members = &self.members[class];
-            // When all fit, the larger ones get no fewer looks than they have members, and the rest get theirs.
-            let share = (looks * volume(class) / volumes).max(AT_LEAST);
+            // If all members fit, each class is visited completely.
+            let share = (looks * volume(class) / volumes).max(MIN_SAMPLE);
             let count = usize::try_from(share).unwrap_or(usize::MAX).min(members.len());
             let given: u128 =
                 (0..count).map(|look| u128::from(give(members[look * members.len() / count]))).sum();
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn step_by_step_it_is_the_same_as_at_once() {
+    fn steps_equal_setting_the_size_at_once() {
         let mut all = Sizes::default();
         for (more, sizes) in [(true, 1..=300), (false, 7..=299)] {
             for step in sizes {
@@ -146,8 +146,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn up_to_so_many_each_is_looked_at_once_whatever_was_before(
-            changes in prop::collection::vec((0u32..LOOKED_AT as u32, 0u32..40), 1..2000),
+        fn each_member_is_visited_once_up_to_the_sample_size(
+            changes in prop::collection::vec((0u32..SAMPLE_SIZE as u32, 0u32..40), 1..2000),
         ) {
             let (mut all, mut model) = (Sizes::default(), BTreeMap::new());
             for (number, log) in changes {
@@ -167,7 +167,7 @@ mod tests {
 
         /// However many there are, and however unlike, no more are looked at, and the sum is near.
         #[test]
-        fn of_many_a_few_speak_for_all(logs in prop::collection::vec(0u32..30, 10), many in 600usize..20_000) {
+        fn sample_of_many_members_estimates_the_sum(logs in prop::collection::vec(0u32..30, 10), many in 600usize..20_000) {
             let sizes: Vec<u64> = (0..many)
                 .map(|number| {
                     let log = logs[number * number % 7919 % logs.len()];
@@ -179,14 +179,14 @@ mod tests {
                 *looks.borrow_mut() += 1;
                 sizes[number as usize]
             });
-            prop_assert!(looks.into_inner() <= LOOKED_AT + CLASSES * AT_LEAST as usize);
+            prop_assert!(looks.into_inner() <= SAMPLE_SIZE + CLASSES * MIN_SAMPLE as usize);
             let all: u64 = sizes.iter().sum();
             prop_assert!(sum.abs_diff(all) <= all / 5, "{sum} instead of {all}");
         }
     }
 
     #[test]
-    fn the_large_ones_are_all_looked_at() {
+    fn every_large_member_is_visited() {
         let mut sizes = vec![1; 100_000];
         for large in [1, 50_001, 99_998] {
             sizes[large] = 50_000;
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn those_that_went_are_not_looked_at() {
+    fn removed_member_is_not_visited() {
         let mut all = of(&vec![1; 100_000]);
         for number in 0..99_900 {
             all.set(number, 0);

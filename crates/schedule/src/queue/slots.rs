@@ -1,23 +1,23 @@
-//! Where the entries are: numbered places, in blocks.
+//! The storage of entries: numbered slots in blocks.
 
 use crate::Moment;
 
-/// One entry: the least that is needed, because there may be a million.
+/// One entry, kept small because there may be a million.
 #[derive(Clone, Debug)]
 pub(super) struct Slot<K, W, T> {
     pub(super) key: K,
-    /// By what it stands in its flow: what was asked for, but within what its age allows.
+    /// Clamped deadline, its place in the flow.
     pub(super) deadline: Moment,
     pub(super) since: Moment,
-    /// Until when it is held, if it is.
+    /// End of its hold.
     pub(super) until: Moment,
     pub(super) flow: u32,
-    /// Why it is held alone; then it stands among those that are, and not in its flow.
+    /// Reason of the hold; a held entry is not in its flow.
     pub(super) held: Option<W>,
     pub(super) value: T,
 }
 
-/// All entries. They lie in blocks, so that growing copies none and leaves no half of the memory unused.
+/// All entries, in blocks, so that growing copies none and wastes little memory.
 #[derive(Clone, Debug)]
 pub(super) struct Slots<K, W, T> {
     blocks: Vec<Vec<Option<Slot<K, W, T>>>>,
@@ -73,7 +73,7 @@ impl<K, W, T> Slots<K, W, T> {
     }
 }
 
-/// A block is made in one piece, so its places are a shift and a mask away.
+/// Returns the block and the place in it.
 fn split(id: u32) -> (usize, usize) {
     let id = id as usize;
     (id / BLOCK, id % BLOCK)
@@ -81,6 +81,6 @@ fn split(id: u32) -> (usize, usize) {
 
 impl<K, W, T> Slot<K, W, T> {
     pub(super) fn new(key: K, deadline: Moment, since: Moment, flow: u32, value: T) -> Self {
-        Self { key, deadline, since, until: Moment::NEVER, flow, held: None, value }
+        Self { key, deadline, since, until: Moment::FAR_FUTURE, flow, held: None, value }
     }
 }

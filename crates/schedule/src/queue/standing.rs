@@ -1,40 +1,40 @@
-//! Where an entry stands.
+//! The position of an entry.
 
 use std::hash::Hash;
 use std::time::SystemTime;
 
 use super::turns::{FlowKey, PoolTurns, Seat, Turns, number};
-use super::{Flow, Gate, Lane, Queue};
+use super::{Flow, HoldScope, Lane, Queue};
 
-/// Where an entry stands, if nothing comes, goes or is held from now on.
+/// The position of an entry, if no entry comes, goes or is held from now on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Standing<W> {
-    /// How many of its own flow go before it.
+    /// Entries of its flow before it.
     pub in_flow: usize,
-    /// How many that draw on the same buckets go before it, those of its flow among them. An estimate where more than
-    /// 512 tenants wait in its lane.
+    /// Entries that draw on the same buckets before it, including those of its flow. An estimate if more than 512 tenants
+    /// wait in its lane.
     pub in_pool: usize,
-    /// How many of all go before it. With more than one pool it is an estimate.
+    /// All entries before it. An estimate if there is more than one pool.
     pub ahead: usize,
-    /// What holds it; of several, what ends last.
+    /// Hold of the entry; of several, the one that ends last.
     pub held: Option<Held<W>>,
 }
 
-/// What holds an entry.
+/// The hold of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Held<W> {
-    /// The closed gate; `None` when it is held alone.
-    pub gate: Option<Gate>,
-    /// Until when; `None` when no time helps.
+    /// Closed scope; `None` if the entry is held alone.
+    pub scope: Option<HoldScope>,
+    /// End of the hold; `None` if no time is set.
     pub until: Option<SystemTime>,
-    /// Why.
+    /// Reason.
     pub why: W,
 }
 
 impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
-    /// Where an entry stands, without a scan: O(log n) in its own flow, and a look at about 512 other flows of its lane
-    /// and 512 other pools at the most. With more of them, those with the most entries are looked at and some of each
-    /// smaller size, which stand for the rest, and the numbers are estimates.
+    /// Returns the position of an entry without a scan: O(log n) in its flow, and visits to at most about 512 other flows
+    /// of its lane and 512 other pools. With more of them, the largest and a sample of the smaller ones are visited, and
+    /// the numbers are estimates.
     pub(crate) fn standing(&self, key: K) -> Option<Standing<W>> {
         let (in_flow, in_pool) = self.place_in_pool(key)?;
         let elsewhere = self.ahead_elsewhere(key, in_pool);
@@ -42,7 +42,7 @@ impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
         Some(Standing { in_flow, in_pool, ahead, held: self.held_by(key) })
     }
 
-    /// How many of other pools go before an entry.
+    /// Returns the number of entries of other pools before an entry.
     fn ahead_elsewhere(&self, key: K, in_pool: usize) -> usize {
         let Some(flow) = self.flow_of(key) else { return 0 };
         let before = self.turns.served_in_other_pools(flow.seat, in_pool as u64 + 1);
@@ -68,18 +68,19 @@ impl<K: Copy + Ord + Hash, W: Copy, T> Queue<K, W, T> {
         let slot = self.slots.get(self.index.get(key, &self.slots)?)?;
         let FlowKey { lane, pool, .. } = self.flow_of(key)?.key;
         let alone = slot.held.map(|why| (slot.until, None, why));
-        let gates = [Gate::All, Gate::Lane(lane), Gate::Pool(pool), Gate::PoolLane(pool, lane)];
-        let closed = gates.into_iter().filter_map(|gate| {
-            let (until, why) = self.turns.gates().get(gate)?;
-            Some((until, Some(gate), why))
+        let scopes =
+            [HoldScope::All, HoldScope::Lane(lane), HoldScope::Pool(pool), HoldScope::PoolLane(pool, lane)];
+        let closed = scopes.into_iter().filter_map(|scope| {
+            let (until, why) = self.turns.scopes().get(scope)?;
+            Some((until, Some(scope), why))
         });
         let last = alone.into_iter().chain(closed).max_by_key(|(until, ..)| *until);
-        last.map(|(until, gate, why)| Held { gate, until: until.time(), why })
+        last.map(|(until, scope, why)| Held { scope, until: until.time(), why })
     }
 }
 
 impl<W: Copy> Turns<W> {
-    /// How many entries of its pool are served before a flow is for the `nth` time.
+    /// Returns how many entries of its pool are served before a flow is served for the `nth` time.
     fn served_in_pool(&self, seat: Seat, nth: u64, size: impl Fn(u32) -> u64) -> u64 {
         let Some(pool) = self.pool(seat) else { return 0 };
         let tenants = pool.tenants.get(seat.lane);
@@ -93,7 +94,7 @@ impl<W: Copy> Turns<W> {
         in_lane.saturating_add(of_lanes)
     }
 
-    /// About how many entries of other pools are served before this one is for the `nth` time.
+    /// Estimates how many entries of other pools are served before this flow is served for the `nth` time.
     fn served_in_other_pools(&self, seat: Seat, nth: u64) -> u64 {
         let Some(own) = self.pool(seat) else { return 0 };
         let served = self.served_elsewhere(own, seat.lane, nth);
@@ -101,7 +102,8 @@ impl<W: Copy> Turns<W> {
         self.sum_of_pools(served).min(all)
     }
 
-    /// Says of another pool how much of it is served before the `nth` of one, by the lanes that the pools offer now.
+    /// Returns a function that estimates how much of another pool is served before the `nth` entry of `own`, by the lanes
+    /// that the pools offer now.
     fn served_elsewhere(&self, own: &PoolTurns, own_lane: Lane, nth: u64) -> impl Fn(&PoolTurns) -> u64 {
         let own_weight = own.tenants.get(own_lane).shares.ready_weight().max(1);
         let offered = if own.offers == Some(own_lane) { 0 } else { own_weight };
@@ -109,7 +111,8 @@ impl<W: Copy> Turns<W> {
         let (own_id, own_lane) = (own.id, u128::from(self.lane_weight(own_lane)));
         move |other| {
             let Some(lane) = other.offers.filter(|_| other.id != own_id) else { return 0 };
-            // A pool's part is its lane's weight times its own weight by that of all that offer the lane.
+            // The share of a pool is the weight of its lane times its own weight, divided by the weights of all pools that
+            // offer the lane.
             let weight = other.tenants.get(lane).shares.ready_weight();
             let part = product([self.lane_weight(lane), weight, own_sum]);
             let own_part = product([own_weight, self.offered_weight(lane)]).saturating_mul(own_lane).max(1);

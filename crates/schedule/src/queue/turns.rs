@@ -1,13 +1,12 @@
-//! Whose turn it is: among the lanes, among the pools, and inside each pool among its lanes and their tenants.
+//! Turns: among the lanes, among the pools, and inside each pool among its lanes and their tenants.
 //!
-//! The shares of a lane and of a tenant in a budget are counted inside the pool, because a pool's clock stands
-//! still while its bucket is empty: each token that comes back goes to whom the shares owe it, whatever others got
-//! meanwhile. So each pool offers one lane, whose turn it is there. What goes on at a time is shared by the lanes
-//! that are offered, and in a lane by the pools that offer it.
+//! The shares of a lane and a tenant in a budget are counted inside the pool, because a pool makes no progress while its
+//! bucket is empty: each refilled token goes to the flow whose turn it is there. So each pool offers one lane. The starts
+//! overall are shared by the offered lanes, and in a lane by the pools that offer it.
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::gate::{Gate, Gates};
+use super::hold_scope::{ClosedScopes, HoldScope};
 use super::lane::{Lane, PerLane, Pool, Tenant};
 use super::shares::Shares;
 use super::sizes::Sizes;
@@ -16,17 +15,17 @@ use crate::Moment;
 #[derive(Clone, Debug)]
 pub(super) struct Turns<W> {
     lanes: Shares<Lane>,
-    /// The pools that offer each lane, or did, by their places in `pools`.
+    /// Pools that offer each lane, or did, by their places in `pools`.
     offering: PerLane<Shares<u32>>,
     pools: Vec<PoolTurns>,
-    /// The pools by what waits in them.
+    /// Pools by the number of entries that wait.
     sizes: Sizes,
-    /// The entries that are not held alone.
+    /// Entries that are not held alone.
     waiting: u64,
     free: Vec<u32>,
     places: HashMap<Pool, u32>,
     flows: HashMap<FlowKey, u32>,
-    gates: Gates<W>,
+    scopes: ClosedScopes<W>,
     lane_weights: PerLane<u32>,
     tenant_weights: BTreeMap<Tenant, u32>,
 }
@@ -36,27 +35,27 @@ pub(super) struct PoolTurns {
     pub(super) id: Pool,
     pub(super) lanes: Shares<Lane>,
     pub(super) tenants: PerLane<Tenants>,
-    /// The entries of all lanes that are not held alone.
+    /// Entries of all lanes that are not held alone.
     pub(super) waiting: u64,
-    /// The lane whose turn it is here; none while the pool cannot go.
+    /// Lane whose turn it is; `None` while the pool is held or empty.
     pub(super) offers: Option<Lane>,
-    /// Its numbers among those that offer each lane.
+    /// Numbers of the pool among those that offer each lane.
     offering: PerLane<Option<u32>>,
 }
 
 /// The flows of one lane of a pool.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tenants {
-    /// The flows, by their numbers in the queue.
+    /// Flows by their numbers in the queue.
     pub(super) shares: Shares<u32>,
-    /// The flows by what waits in them, with the numbers that they have in `shares`.
+    /// Flows by the number of entries that wait, with their numbers in `shares`.
     pub(super) sizes: Sizes,
-    /// The entries that are not held alone.
+    /// Entries that are not held alone.
     pub(super) waiting: u64,
     flows: usize,
 }
 
-/// Which flow: the entries of one tenant, in one lane, that draw on the same buckets.
+/// The key of a flow: the entries of one tenant in one lane that draw on the same buckets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct FlowKey {
     pub(super) lane: Lane,
@@ -64,7 +63,7 @@ pub(super) struct FlowKey {
     pub(super) tenant: Tenant,
 }
 
-/// Where a flow is found.
+/// The place of a flow.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seat {
     pub(super) lane: Lane,
@@ -94,7 +93,7 @@ impl<W: Copy> Turns<W> {
             free: Vec::new(),
             places: HashMap::new(),
             flows: HashMap::new(),
-            gates: Gates::new(),
+            scopes: ClosedScopes::new(),
             lane_weights,
             tenant_weights: BTreeMap::new(),
         }
@@ -128,18 +127,18 @@ impl<W: Copy> Turns<W> {
         self.pools.get(seat.pool as usize)
     }
 
-    /// How many entries there are that are not held alone.
+    /// Returns the number of entries that are not held alone.
     pub(super) fn waiting(&self) -> u64 {
         self.waiting
     }
 
-    /// The sum of what the pools give in which something waits, none more than what waits in it. Of more than
-    /// [`LOOKED_AT`](super::sizes::LOOKED_AT) some stand for all.
+    /// Returns the sum of `give` over the pools with waiting entries. Above [`SAMPLE_SIZE`](super::sizes::SAMPLE_SIZE) pools
+    /// it is an estimate.
     pub(super) fn sum_of_pools(&self, give: impl Fn(&PoolTurns) -> u64) -> u64 {
         self.sizes.sum(|place| self.pools.get(place as usize).map_or(0, &give))
     }
 
-    /// The weight of all pools together that offer a lane.
+    /// Returns the sum of the weights of all pools that offer a lane.
     pub(super) fn offered_weight(&self, lane: Lane) -> u64 {
         self.offering.get(lane).ready_weight()
     }
@@ -159,7 +158,7 @@ impl<W: Copy> Turns<W> {
         }
         let pool = PoolTurns::new(id, shares_of_lanes(&self.lane_weights));
         let place = self.free.pop().unwrap_or_else(|| {
-            // There are no more pools than entries.
+            // There are at most as many pools as entries.
             u32::try_from(self.pools.len()).unwrap_or(u32::MAX)
         });
         match self.pools.get_mut(place as usize) {
@@ -170,7 +169,7 @@ impl<W: Copy> Turns<W> {
         place
     }
 
-    /// Forgets a flow in which nothing is left, and its pool if it was the last.
+    /// Removes an empty flow, and its pool if it was the last flow.
     pub(super) fn remove_flow(&mut self, key: FlowKey, seat: Seat) {
         self.flows.remove(&key);
         let pool = &mut self.pools[seat.pool as usize];
@@ -187,14 +186,14 @@ impl<W: Copy> Turns<W> {
             if let Some(number) = pool.offering.get_mut(lane).take() {
                 self.offering.get_mut(lane).forget(number);
             }
-            self.gates.open(Gate::PoolLane(id, lane));
+            self.scopes.open(HoldScope::PoolLane(id, lane));
         }
-        self.gates.open(Gate::Pool(id));
+        self.scopes.open(HoldScope::Pool(id));
         self.places.remove(&id);
         self.free.push(seat.pool);
     }
 
-    /// Takes note that one entry more, or one less, waits in a flow, and that it is so many now.
+    /// Records that a flow grew or shrank by one waiting entry, to `now`.
     pub(super) fn waits(&mut self, tenant: Tenant, seat: Seat, more: bool, now: u64) {
         let Some(pool) = self.pools.get_mut(seat.pool as usize) else { return };
         let Tenants { shares, sizes, waiting, .. } = pool.tenants.get_mut(seat.lane);
@@ -228,9 +227,9 @@ impl<W: Copy> Turns<W> {
         self.offer(seat.pool);
     }
 
-    /// The flow whose turn it is.
+    /// Returns the flow whose turn it is.
     pub(super) fn first(&self) -> Option<u32> {
-        if self.gates.is_closed(Gate::All) {
+        if self.scopes.is_closed(HoldScope::All) {
             return None;
         }
         let lane = self.lanes.first()?;
@@ -238,44 +237,44 @@ impl<W: Copy> Turns<W> {
         self.pools.get(pool as usize)?.tenants.get(lane).shares.first()
     }
 
-    pub(super) fn close(&mut self, gate: Gate, until: Moment, why: W) {
-        if let Gate::Pool(pool) | Gate::PoolLane(pool, _) = gate
+    pub(super) fn close(&mut self, scope: HoldScope, until: Moment, why: W) {
+        if let HoldScope::Pool(pool) | HoldScope::PoolLane(pool, _) = scope
             && !self.places.contains_key(&pool)
         {
             return;
         }
-        self.gates.close(gate, until, why);
-        self.refresh_behind(gate);
+        self.scopes.close(scope, until, why);
+        self.refresh_behind(scope);
     }
 
-    pub(super) fn open(&mut self, gate: Gate) -> bool {
-        let was_closed = self.gates.open(gate);
+    pub(super) fn open(&mut self, scope: HoldScope) -> bool {
+        let was_closed = self.scopes.open(scope);
         if was_closed {
-            self.refresh_behind(gate);
+            self.refresh_behind(scope);
         }
         was_closed
     }
 
-    pub(super) fn gates(&self) -> &Gates<W> {
-        &self.gates
+    pub(super) fn scopes(&self) -> &ClosedScopes<W> {
+        &self.scopes
     }
 
-    fn refresh_behind(&mut self, gate: Gate) {
-        match gate {
-            Gate::All => {}
-            Gate::Lane(lane) => {
+    fn refresh_behind(&mut self, scope: HoldScope) {
+        match scope {
+            HoldScope::All => {}
+            HoldScope::Lane(lane) => {
                 let behind = |pool: &PoolTurns| pool.tenants.get(lane).flows > 0;
                 let behind = (0..).zip(&self.pools).filter(|(_, pool)| behind(pool)).map(|(place, _)| place);
                 for place in behind.collect::<Vec<u32>>() {
                     self.refresh(place, lane);
                 }
             }
-            Gate::Pool(pool) => {
+            HoldScope::Pool(pool) => {
                 if let Some(place) = self.places.get(&pool) {
                     self.offer(*place);
                 }
             }
-            Gate::PoolLane(pool, lane) => {
+            HoldScope::PoolLane(pool, lane) => {
                 if let Some(place) = self.places.get(&pool) {
                     self.refresh(*place, lane);
                 }
@@ -283,12 +282,12 @@ impl<W: Copy> Turns<W> {
         }
     }
 
-    /// Looks again whether a lane of a pool can go.
+    /// Updates whether a lane of a pool is ready.
     fn refresh(&mut self, place: u32, lane: Lane) {
         let weight = self.lane_weight(lane);
         let Some(pool) = self.pools.get_mut(place as usize) else { return };
-        let closed =
-            self.gates.is_closed(Gate::Lane(lane)) || self.gates.is_closed(Gate::PoolLane(pool.id, lane));
+        let closed = self.scopes.is_closed(HoldScope::Lane(lane))
+            || self.scopes.is_closed(HoldScope::PoolLane(pool.id, lane));
         if closed || pool.tenants.get(lane).shares.first().is_none() {
             pool.lanes.sleep(number(lane));
         } else {
@@ -297,10 +296,10 @@ impl<W: Copy> Turns<W> {
         self.offer(place);
     }
 
-    /// Looks again which lane a pool offers.
+    /// Updates the lane that a pool offers.
     fn offer(&mut self, place: u32) {
         let Some(pool) = self.pools.get_mut(place as usize) else { return };
-        let closed = self.gates.is_closed(Gate::Pool(pool.id));
+        let closed = self.scopes.is_closed(HoldScope::Pool(pool.id));
         let offers = if closed { None } else { pool.lanes.first() };
         let before = std::mem::replace(&mut pool.offers, offers);
         if let Some(lane) = before.filter(|_| before != offers)
@@ -322,7 +321,7 @@ impl<W: Copy> Turns<W> {
     }
 }
 
-/// Shares in which each lane has its [`number`].
+/// Returns shares in which each lane has its [`number`].
 fn shares_of_lanes(weights: &PerLane<u32>) -> Shares<Lane> {
     let mut shares = Shares::default();
     for lane in Lane::ALL {
@@ -341,5 +340,5 @@ pub(super) fn number(lane: Lane) -> u32 {
     }
 }
 
-/// The greatest weight of a tenant: the weights of all flows together stay far below a stride.
+/// Maximum weight of a tenant: the sum of the weights of all flows stays far below a stride.
 const MAX_WEIGHT: u32 = 1_000_000;

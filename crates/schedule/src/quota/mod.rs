@@ -1,7 +1,6 @@
-//! Quotas: how much one name and one device may ask for, so that none of them uses up what all share.
+//! Quotas of one name and one device, so that none uses up the limits that all share.
 //!
-//! [`NameLimit`] limits the certificates of one name, [`Quota`] counts for many keys in bounded memory. The default numbers
-//! are constants.
+//! [`NameLimit`] limits the certificates of one name; [`Quota`] counts many keys in bounded memory.
 
 mod defaults;
 mod name_limit;

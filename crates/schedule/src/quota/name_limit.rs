@@ -1,16 +1,16 @@
-//! Certificates of one name.
+//! The limit of certificates of one name.
 
 use std::time::{Duration, SystemTime};
 
-/// How many certificates one exact set of names may get in a time, and how far apart.
+/// The number of certificates that one exact set of names may get in a period, and their minimum distance.
 ///
-/// Let's Encrypt gives five in seven days for one set, counts those of all accounts, and grants nobody more: a device
-/// that loses its state again and again shuts itself out. So fewer are used, and what is left is the operator's.
+/// Let's Encrypt issues five in seven days for one set, over all accounts, and grants no override: a device that loses
+/// its state repeatedly would lock itself out. So fewer are used, and the rest is left to the operator.
 ///
-/// The CA has a token bucket: five at once, and one comes back in 33.6 hours. This is a sliding window, which is
-/// stricter. At most four in *any* seven days take at most four tokens from a bucket that is full again 5.6 days
-/// later, so the bucket never holds less than one, and the CA never refuses. A bucket of four with the CA's refill
-/// would leave one too, but it would let eight certificates through in one week.
+/// The CA has a token bucket: five at once, and one is refilled in 33.6 hours. This is a sliding window, which is
+/// stricter. Four in *any* seven days take at most four tokens from a bucket that refills in 5.6 days, so the bucket
+/// always has one and the CA never refuses. A bucket of four with the CA's refill would also leave one, but it would
+/// allow eight certificates in one week.
 ///
 /// ```
 /// use fleetcert_schedule::quota::NameLimit;
@@ -18,7 +18,7 @@ use std::time::{Duration, SystemTime};
 ///
 /// let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
 /// let day = Duration::from_secs(86_400);
-/// let limit = NameLimit::FOUR_A_WEEK;
+/// let limit = NameLimit::default();
 /// assert_eq!(limit.limited_until([now - 6 * day, now - 3 * day], now), None);
 /// // One a day.
 /// assert_eq!(limit.limited_until([now - day / 4], now), Some(now + 3 * day / 4));
@@ -33,29 +33,27 @@ pub struct NameLimit {
     apart: Duration,
 }
 
-impl NameLimit {
-    /// One a day, and four in seven days: one less than Let's Encrypt gives.
-    pub const FOUR_A_WEEK: Self = Self::new(4, Duration::from_secs(7 * 86_400), Duration::from_secs(86_400));
+impl Default for NameLimit {
+    /// One a day, and four in seven days: one less than Let's Encrypt issues.
+    fn default() -> Self {
+        Self::new(4, Duration::from_secs(7 * 86_400), Duration::from_secs(86_400))
+    }
+}
 
-    /// At most `most` in any `period`, which counts up to a century, and one in any `apart`; zero certificates count
-    /// as one.
+impl NameLimit {
+    /// Returns the limit of `most` in any `period`, at most a century, and one in any `apart`; zero certificates count as
+    /// one.
     pub const fn new(most: usize, period: Duration, apart: Duration) -> Self {
         let period = if period.as_secs() < CENTURY.as_secs() { period } else { CENTURY };
         let apart = if apart.as_nanos() < period.as_nanos() { apart } else { period };
         Self { most: if most == 0 { 1 } else { most }, period, apart }
     }
 
-    /// How many moments of issuance must be kept of a name: the last ones.
-    #[cfg(test)]
-    const fn kept(&self) -> usize {
-        self.most
-    }
-
-    /// When the next certificate may be ordered for a name whose certificates were issued at these times, in any
-    /// order; `None` for now. An order under way counts as issued, from when it may be.
+    /// Returns when the next certificate may be ordered for a name whose certificates were issued at these times, in any
+    /// order; `None` for now. An order in flight counts as issued.
     ///
-    /// A time ahead of `now` comes from a clock that was set back since. It counts as it stands, if it is less than a
-    /// period ahead; another says nothing, so that no clock shuts a name out for longer than two periods.
+    /// A time after `now` comes from a clock that was set back. It counts if it is less than a period ahead, so a wrong
+    /// clock locks a name out for two periods at most.
     pub fn limited_until(
         &self,
         issued: impl IntoIterator<Item = SystemTime>,
@@ -69,7 +67,7 @@ impl NameLimit {
             .collect();
         recent.sort_unstable();
         let newest = recent.last()?.checked_add(self.apart);
-        // The oldest of those that fill the limit makes room when its period is over.
+        // The oldest of the certificates that fill the limit stops counting after its period.
         let oldest =
             recent.len().checked_sub(self.most).and_then(|i| recent.get(i)?.checked_add(self.period));
         newest.max(oldest).filter(|until| *until > now)
@@ -92,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn it_frees_itself_one_by_one() {
+    fn limit_frees_one_certificate_at_a_time() {
         let limit = NameLimit::new(2, HOUR * 5, Duration::ZERO);
         let until = |hours: &[u32]| limit.limited_until(hours.iter().map(|hour| at(*hour)), at(10));
         assert_eq!(until(&[]), None);
@@ -103,17 +101,17 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_set_back_shuts_nobody_out() {
-        let limit = NameLimit::FOUR_A_WEEK;
+    fn clock_set_back_locks_no_name_out_for_long() {
+        let limit = NameLimit::default();
         let soon = [at(1); 4];
         assert_eq!(limit.limited_until(soon, at(0)), Some(at(1) + WEEK));
         assert_eq!(limit.limited_until([at(24 * 365); 4], at(0)), None);
     }
 
     #[test]
-    fn all_numbers_are_taken() {
+    fn extreme_numbers_are_accepted() {
         let limit = NameLimit::new(0, Duration::MAX, Duration::MAX);
-        assert_eq!(limit.kept(), 1);
+        assert_eq!(limit.most, 1);
         assert!(limit.limited_until([at(0)], at(1)).is_some());
         assert_eq!(NameLimit::new(usize::MAX, HOUR, Duration::ZERO).limited_until([at(0)], at(0)), None);
     }
@@ -122,7 +120,7 @@ mod tests {
         /// The CA's bucket has one left after each certificate, however eager the device and however long an order
         /// takes between our note and the CA's.
         #[test]
-        fn the_ca_never_refuses(
+        fn ca_never_refuses_within_the_limit(
             pauses in prop::collection::vec((0u64..400_000, 0u64..86_400), 1..200),
             apart in prop_oneof![Just(Duration::ZERO), Just(HOUR * 24)],
         ) {
@@ -132,7 +130,7 @@ mod tests {
             let (mut noted, mut issued) = (Vec::<SystemTime>::new(), Vec::new());
             for (pause, delay) in pauses {
                 now += Duration::from_secs(pause);
-                if limit.limited_until(noted.iter().rev().take(limit.kept()).copied(), now).is_some() {
+                if limit.limited_until(noted.iter().rev().take(limit.most).copied(), now).is_some() {
                     continue;
                 }
                 noted.push(now);
@@ -150,7 +148,7 @@ mod tests {
         }
 
         #[test]
-        fn until_is_exact(hours in prop::collection::vec(0u32..400, 0..10), now in 0u32..400) {
+        fn limited_until_is_exact(hours in prop::collection::vec(0u32..400, 0..10), now in 0u32..400) {
             let limit = NameLimit::new(3, HOUR * 100, HOUR * 10);
             let issued = || hours.iter().map(|hour| at(*hour)).filter(|time| *time <= at(now));
             if let Some(until) = limit.limited_until(issued(), at(now)) {

@@ -8,12 +8,11 @@ use crate::budget::{Bucket, Limit};
 
 /// One limit for each of many keys: devices, tenants, addresses.
 ///
-/// It has as many places as it was made for, 16 bytes each, and never more, however many keys come. A key belongs to
-/// eight places that a secret number chooses; when all eight are taken, the bucket that will be full first is
-/// forgotten, which is the one that had spent least. So strangers with many keys can at worst make the table forget
-/// that somebody had spent a little; who has spent most is remembered longest.
+/// It has a fixed number of places, 16 bytes each. A key belongs to eight places, chosen with a secret number. If all
+/// eight are taken, the bucket that will be full first is dropped, which has spent least. So an attacker with many keys
+/// can only make the table forget keys that spent little; those that spent most stay longest.
 ///
-/// A decision costs the same whatever the table holds, about as much as hashing the key.
+/// A decision costs about as much as hashing the key, for any number of keys.
 ///
 /// ```
 /// use fleetcert_schedule::quota::{self, Quota, QuotaDecision};
@@ -44,39 +43,38 @@ struct Place {
 const WAYS: usize = 8;
 const EMPTY: Place = Place { tag: 0, bucket: Bucket::FULL };
 
-/// What a quota says.
+/// The decision of a quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "a decision that is not looked at limits nothing"]
+#[must_use = "a decision that is ignored limits nothing"]
 pub enum QuotaDecision {
-    /// Go on. So many are left.
+    /// Allowed.
     Allowed {
-        /// How many more would be allowed now.
+        /// Number of further requests that would be allowed now.
         remaining: u32,
     },
-    /// Not now.
+    /// Denied.
     Denied {
-        /// When one is allowed again; `None` when time ends (in the year 2262) before that.
+        /// Time at which a request is allowed again; `None` after the end of time (the year 2262).
         retry_at: Option<SystemTime>,
     },
 }
 
 impl QuotaDecision {
-    /// Whether it was allowed.
+    /// Returns whether the request is allowed.
     pub fn is_allowed(self) -> bool {
         matches!(self, Self::Allowed { .. })
     }
 }
 
 impl Quota {
-    /// Full buckets for at least `capacity` keys at a time, rounded up to eight times a power of two, and counted up
-    /// to 2^27. `secret` is a random number that outsiders do not know: who knows it could choose keys that push out
-    /// those of others.
+    /// Returns full buckets for at least `capacity` keys, rounded up to eight times a power of two, at most 2^27. `secret`
+    /// is a random number: an attacker who knows it could choose keys that displace those of others.
     pub fn new(limit: Limit, capacity: usize, secret: u64) -> Self {
-        let sets = capacity.min(MOST).div_ceil(WAYS).next_power_of_two();
+        let sets = capacity.min(MAX_PLACES).div_ceil(WAYS).next_power_of_two();
         Self { limit, secret, sets: vec![[EMPTY; WAYS]; sets].into_boxed_slice() }
     }
 
-    /// Takes a token of this key, if there is one. A denial changes nothing.
+    /// Takes a token of this key, if one is available. A denial changes nothing.
     pub fn spend<K: Hash + ?Sized>(&mut self, key: &K, now: SystemTime) -> QuotaDecision {
         let (tag, set) = self.find(key);
         let Some(set) = self.sets.get_mut(set) else { return QuotaDecision::Denied { retry_at: None } };
@@ -91,15 +89,15 @@ impl Quota {
         QuotaDecision::Denied { retry_at: decision.retry_in().and_then(|wait| now.checked_add(wait)) }
     }
 
-    /// What [`spend`](Self::spend) would say, without spending or keeping anything. For what is charged only when it
-    /// turns out badly, as a wrong signature: look before, spend after.
+    /// Returns the decision of [`spend`](Self::spend) without taking a token. Use it for requests that are charged only if
+    /// they fail, such as wrong signatures: look before, spend after.
     pub fn look<K: Hash + ?Sized>(&self, key: &K, now: SystemTime) -> QuotaDecision {
         let (tag, set) = self.find(key);
         let set = self.sets.get(set).map(|set| &set[..]).unwrap_or_default();
         let bucket = set.iter().find(|place| place.tag == tag).map_or(Bucket::FULL, |place| place.bucket);
         let decision = bucket.spend(&self.limit, now, 1);
         if decision.allowed {
-            // The token is still there.
+            // The token is not taken.
             return QuotaDecision::Allowed { remaining: decision.remaining().saturating_add(1) };
         }
         QuotaDecision::Denied { retry_at: decision.retry_in().and_then(|wait| now.checked_add(wait)) }
@@ -110,12 +108,12 @@ impl Quota {
         hasher.write_u64(self.secret);
         key.hash(&mut hasher);
         let hash = hasher.finish();
-        // Zero is the tag of an empty place. The number of sets is a power of two.
+        // Tag zero is an empty place. The number of sets is a power of two.
         (hash.max(1), (hash >> 32) as usize & (self.sets.len() - 1))
     }
 }
 
-const MOST: usize = 1 << 27;
+const MAX_PLACES: usize = 1 << 27;
 
 impl fmt::Debug for Quota {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -143,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn looking_costs_nothing() {
+    fn look_takes_no_token() {
         let mut quota = Quota::new(limit(2), 8, 1);
         for _ in 0..10 {
             assert_eq!(quota.look("a", now()), QuotaDecision::Allowed { remaining: 2 });
@@ -156,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn strangers_cannot_make_it_forget_who_spent_most() {
+    fn key_that_spent_most_survives_many_other_keys() {
         let mut quota = Quota::new(limit(100), 4096, 42);
         while quota.spend("hostile", now()).is_allowed() {}
         // A hundred times as many keys as there are places.
@@ -167,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn no_capacity_is_some_capacity() {
+    fn capacity_of_zero_counts_as_one_set() {
         let mut quota = Quota::new(limit(1), 0, 0);
         assert!(quota.spend("a", now()).is_allowed());
         assert!(!quota.spend("a", now()).is_allowed());
@@ -175,7 +173,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn as_a_map_of_buckets_while_they_fit(
+        fn table_equals_a_map_while_keys_fit(
             steps in prop::collection::vec((0u8..8, 0u64..40), 1..200), burst in 1u32..5, secret: u64,
         ) {
             let limit = limit(burst);

@@ -1,24 +1,24 @@
-//! Time kept for an outage.
+//! The margin of a renewal for an outage.
 
 use std::time::{Duration, SystemTime};
 
 use super::window::Window;
 
-/// What a renewal must leave room for: the CA, or the zone, may be away for `outage` when a certificate is due, and
-/// the certificate is still to have `left` when it is renewed after that.
+/// The time that a renewal leaves for an outage: the CA or the zone may be unavailable for `outage` when a certificate is
+/// due, and the certificate still has `left` when it is renewed after that.
 ///
-/// The CA's window knows nothing of its own outages. It leaves a third of the life: 30 days of 90 and 15 of 45. After
-/// an outage of a week, 15 days are less than eight. A margin of seven days and ten brings the window of a
-/// certificate for 45 days forward by two days, at the cost of one certificate more in fourteen; windows that leave
-/// enough stay as they are, and so do those of certificates that live too short for it.
+/// The CA's window leaves a third of the lifetime: 30 days of 90, and 15 of 45. After an outage of a week, less than
+/// eight of 15 days are left. A margin of seven and ten days moves the window of a certificate of 45 days forward by two
+/// days, at the cost of one more certificate in fourteen. Windows that leave enough are not changed, nor are those of
+/// certificates with too short a lifetime.
 ///
-/// RFC 9773 section 4.2 lets the client choose a time based on the window; an order before it is accepted, and is a
-/// renewal of the same set for Let's Encrypt, so it counts against neither new orders nor certificates of the domain.
+/// RFC 9773 section 4.2 lets the client choose a time based on the window. An order before the window is accepted. For
+/// Let's Encrypt it is a renewal of the same set, so it counts against neither new orders nor certificates of the domain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Margin {
-    /// The longest outage that is to be survived.
+    /// Longest outage. Default: seven days.
     pub outage: Duration,
-    /// What a certificate is to have left after it.
+    /// Time that a certificate has left after the outage. Default: ten days.
     pub left: Duration,
 }
 
@@ -32,11 +32,11 @@ impl Default for Margin {
 }
 
 impl Margin {
-    /// No margin: the CA's window as it is.
+    /// No margin: the CA's window is not changed.
     pub const NONE: Self = Self { outage: Duration::ZERO, left: Duration::ZERO };
 
-    /// The window, brought forward as far as the margin asks for; as long as before, and unchanged when that is not
-    /// in the second half of the life, or when it has begun at `now` already: what the CA wants at once, it gets.
+    /// Returns the window, moved forward by the margin, of the same length. It is unchanged if the moved window would not
+    /// be in the second half of the lifetime, or if the window has begun at `now`.
     ///
     /// ```
     /// use fleetcert_schedule::{Margin, window_without_ari};
@@ -44,9 +44,9 @@ impl Margin {
     ///
     /// let day = Duration::from_secs(86_400);
     /// let issued = SystemTime::UNIX_EPOCH + 20_000 * day;
-    /// let window = window_without_ari(issued, issued + 45 * day).expect("a life of 45 days");
+    /// let window = window_without_ari(issued, issued + 45 * day).expect("45 days");
     /// let earlier = Margin::default().apply(window, issued, issued + 45 * day, issued);
-    /// // From day 30 to day 28 minus the time to work the outage off: six hours.
+    /// // From day 30 to day 28, minus six hours to work through the backlog.
     /// assert_eq!(earlier.end(), issued + 27 * day + 18 * day / 24);
     /// ```
     #[must_use]
@@ -60,7 +60,7 @@ impl Margin {
         let keep = self.outage.saturating_add(self.left).saturating_add(if self == &Self::NONE {
             Duration::ZERO
         } else {
-            WORK_OFF
+            BACKLOG_TIME
         });
         let length = window.end().duration_since(window.start()).unwrap_or_default();
         let half_life = not_after.duration_since(not_before).unwrap_or_default() / 2;
@@ -75,8 +75,8 @@ impl Margin {
     }
 }
 
-/// What waited through an outage is worked off in this time.
-const WORK_OFF: Duration = Duration::from_secs(6 * 3600);
+/// Time to work through the backlog of an outage.
+const BACKLOG_TIME: Duration = Duration::from_secs(6 * 3600);
 
 #[cfg(test)]
 mod tests {
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn only_lives_of_about_45_days_are_brought_forward() {
+    fn only_lifetimes_of_about_45_days_are_moved_forward() {
         // 90 and 64 days leave 30 and 21 by themselves; 7 days have no room for a week's outage.
         assert_eq!([90, 64, 7, 30].map(moved), [None; 4]);
         let forward = moved(45).unwrap();
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn an_open_window_stays() {
+    fn open_window_is_not_moved() {
         let issued = SystemTime::UNIX_EPOCH + 20_000 * DAY;
         let at_once = Window::new(issued - DAY, issued).unwrap();
         assert_eq!(Margin::default().apply(at_once, issued, issued + 45 * DAY, issued + DAY), at_once);

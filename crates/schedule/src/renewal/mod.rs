@@ -1,4 +1,4 @@
-//! When a certificate is renewed: the CA's window, the fleet's calendar, the plan for a mass revocation.
+//! Renewal times: the CA's window, the fleet's calendar, the plan for a mass revocation.
 
 mod calendar;
 mod margin;

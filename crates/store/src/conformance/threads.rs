@@ -1,4 +1,4 @@
-//! The checks of concurrency, each on several operating-system threads at once.
+//! The concurrency checks, each on several operating-system threads.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -13,21 +13,21 @@ use crate::{Collection, Expect, Store, StoreError, Transaction, Version};
 
 const THREADS: usize = 4;
 const ROUNDS: usize = 25;
-/// Attempts of one thread: each conflict is due to another thread's commit, and a few more for slow readers.
+/// Maximum attempts of one thread. Each conflict is due to another thread's commit; the rest is for slow readers.
 const MAX_ATTEMPTS: usize = 4 * THREADS * ROUNDS;
 const START: SystemTime = SystemTime::UNIX_EPOCH;
 
 pub(super) async fn check(store: &Arc<dyn Store>) -> Result<(), Broken> {
-    named("commits at different keys from several threads are all kept", different_keys(store).await)?;
-    named("a record is made by one of several threads", one_maker(store).await)?;
+    named("commits to different keys from several threads are all kept", different_keys(store).await)?;
+    named("one of several threads creates a record", one_creator(store).await)?;
     named("no compare-and-set from several threads is lost", increments(store).await)?;
-    named("claims from several threads hand out each record once", claims(store).await)?;
-    named("a claim and a commit by the version before exclude each other", claim_or_commit(store).await)
+    named("claims from several threads return each record once", claims(store).await)?;
+    named("a claim and a commit with the earlier version exclude each other", claim_or_commit(store).await)
 }
 
-/// Runs `work` on [`THREADS`] threads that begin together, and returns what each returned.
+/// Runs `work` on [`THREADS`] threads that start together, and returns the results.
 ///
-/// The threads use the runtime of the caller, whose drivers go on while it waits here.
+/// The threads use the runtime of the caller, whose drivers keep running while this function waits.
 async fn on_threads<T, F>(
     store: &Arc<dyn Store>,
     work: impl Fn(Arc<dyn Store>, usize) -> F + Clone + Send + 'static,
@@ -45,7 +45,7 @@ where
             (runtime.clone(), Arc::clone(&barrier), Arc::clone(store), work.clone());
         std::thread::spawn(move || {
             barrier.wait();
-            // The receiver is gone only when the whole check was dropped.
+            // The receiver is gone only if the whole check was dropped.
             let _ = sender.send(runtime.block_on(work(store, thread)));
         });
         answers.push(answer);
@@ -57,8 +57,8 @@ where
     Ok(results)
 }
 
-/// Returns whether the commit was made; a conflict is no error.
-async fn made(store: &dyn Store, transaction: Transaction) -> Result<Option<Version>, StoreError> {
+/// Commits, and returns `None` on a conflict.
+async fn committed(store: &dyn Store, transaction: Transaction) -> Result<Option<Version>, StoreError> {
     match store.commit(transaction).await {
         Ok(version) => Ok(Some(version)),
         Err(error) if error.is_conflict() => Ok(None),
@@ -77,28 +77,28 @@ pub(super) async fn different_keys(store: &Arc<dyn Store>) -> Outcome {
     })
     .await?;
     let kept = store.page(KEYS, None, 2 * THREADS * ROUNDS).await?.len();
-    require(kept == THREADS * ROUNDS, "a record that was committed is gone")
+    require(kept == THREADS * ROUNDS, "a committed record is missing")
 }
 
-pub(super) async fn one_maker(store: &Arc<dyn Store>) -> Outcome {
-    const MADE: Collection = Collection::new("conformance-maker");
+pub(super) async fn one_creator(store: &Arc<dyn Store>) -> Outcome {
+    const CREATED: Collection = Collection::new("conformance-maker");
     let won = on_threads(store, |store, _| async move {
         let mut won = 0;
         for round in 0..ROUNDS {
-            let make = Transaction::new().put(MADE, round.to_string(), Expect::Absent, vec![], None);
-            won += usize::from(made(&*store, make).await?.is_some());
+            let make = Transaction::new().put(CREATED, round.to_string(), Expect::Absent, vec![], None);
+            won += usize::from(committed(&*store, make).await?.is_some());
         }
         Ok(won)
     })
     .await?;
-    require(won.iter().sum::<usize>() == ROUNDS, "several threads made the same record, or none did")
+    require(won.iter().sum::<usize>() == ROUNDS, "several threads created the same record, or none did")
 }
 
 pub(super) async fn increments(store: &Arc<dyn Store>) -> Outcome {
     const COUNTERS: Collection = Collection::new("conformance-counter");
     let value = |number: usize| number.to_string().into_bytes();
     let read = |value: &[u8]| std::str::from_utf8(value).ok().and_then(|text| text.parse::<usize>().ok());
-    // Two records in one transaction: both must always say the same.
+    // Two records in one transaction: both must always be equal.
     let both = move |left: Expect, right: Expect, number: usize| {
         let left = Transaction::new().put(COUNTERS, "left", left, value(number), None);
         left.put(COUNTERS, "right", right, value(number), None)
@@ -115,17 +115,17 @@ pub(super) async fn increments(store: &Arc<dyn Store>) -> Outcome {
             let (Some(left), Some(right)) = (left, right) else { return Ok(None) };
             let Some(number) = read(&left.value) else { return Ok(None) };
             let next = both(Expect::Version(left.version), Expect::Version(right.version), number + 1);
-            versions.extend(made(&*store, next).await?);
+            versions.extend(committed(&*store, next).await?);
         }
         Ok(None)
     })
     .await?;
     let versions: Option<Vec<_>> = versions.into_iter().collect();
-    let versions = versions.ok_or("a counter is gone, or commits conflict with nothing")?.concat();
+    let versions = versions.ok_or("a counter is missing, or commits conflict without a reason")?.concat();
     let different = versions.iter().copied().collect::<BTreeSet<_>>().len();
     require(different == versions.len(), "two commits have the same version")?;
     for key in ["left", "right"] {
-        let counter = store.read(COUNTERS, key).await?.ok_or("a counter is gone")?;
+        let counter = store.read(COUNTERS, key).await?.ok_or("a counter is missing")?;
         require(read(&counter.value) == Some(THREADS * ROUNDS), "an increment was lost")?;
     }
     Ok(())
@@ -143,7 +143,7 @@ pub(super) async fn claims(store: &Arc<dyn Store>) -> Outcome {
         let mut keys = Vec::new();
         loop {
             let claimed = store.claim(WORK, START, until, 3).await?;
-            // With a store that hands out the same records again and again this must end, too.
+            // Bounded: a store that returns the same records again and again must fail, not hang.
             if claimed.is_empty() || keys.len() > records {
                 return Ok(keys);
             }
@@ -153,10 +153,10 @@ pub(super) async fn claims(store: &Arc<dyn Store>) -> Outcome {
     .await?
     .concat();
     let different = keys.iter().collect::<BTreeSet<_>>().len();
-    require(keys.len() == records && different == records, "a record was handed out twice, or not at all")
+    require(keys.len() == records && different == records, "a record was claimed twice, or not at all")
 }
 
-/// Half of the threads claim, the other half finishes the same records by the versions before the claims.
+/// Half of the threads claim; the other half finishes the same records with the versions from before the claims.
 pub(super) async fn claim_or_commit(store: &Arc<dyn Store>) -> Outcome {
     const WORK: Collection = Collection::new("conformance-fence");
     let mut versions = Vec::new();
@@ -177,7 +177,7 @@ pub(super) async fn claim_or_commit(store: &Arc<dyn Store>) -> Outcome {
                 } else {
                     let key = index.to_string();
                     let finish = Transaction::new().delete(WORK, key.clone(), Expect::Version(*version));
-                    keys.extend(made(&*store, finish).await?.map(|_| key));
+                    keys.extend(committed(&*store, finish).await?.map(|_| key));
                 }
             }
             Ok(keys)
@@ -186,7 +186,10 @@ pub(super) async fn claim_or_commit(store: &Arc<dyn Store>) -> Outcome {
     .await?
     .concat();
     let different = taken.iter().collect::<BTreeSet<_>>().len();
-    require(different == taken.len(), "a record was claimed and finished by its version before the claim")
+    require(
+        different == taken.len(),
+        "a record was claimed, and also finished with its version from before the claim",
+    )
 }
 
 #[cfg(test)]

@@ -18,14 +18,14 @@ use crate::{Collection, Record, Store, StoreError, StoreErrorKind, Transaction, 
 /// Records in one SQLite file on a local disk.
 ///
 /// Several processes on one machine may open the same file, for example a control server and a command-line tool:
-/// SQLite's file locks make every transaction and every claim serial between them. A process waits up to 5 seconds for
-/// another one's write, then the call is [`Unavailable`](StoreErrorKind::Unavailable). A file on a network file system
-/// is not safe, as the write-ahead log needs shared memory; use PostgreSQL for several machines.
+/// SQLite's file locks serialize transactions and claims between them. A process waits at most 5 seconds for another
+/// one's write, then the call is [`Unavailable`](StoreErrorKind::Unavailable). Do not put the file on a network file
+/// system: the write-ahead log needs shared memory. Use PostgreSQL for several machines.
 ///
-/// Writes use one connection and reads another, so that neither waits for the other. Every commit is on the disk before
-/// it returns. Commits that wait at the same time share one sync of the disk, which bounds their rate.
+/// Writes use one connection and reads another, so that neither waits for the other. Every commit is on the disk
+/// before the call returns. Commits that wait at the same time share one sync of the disk, which bounds their rate.
 ///
-/// The work runs on tokio's threads for blocking work: call it inside a runtime.
+/// The work runs on tokio's threads for blocking work: call the methods inside a runtime.
 ///
 /// ```
 /// use fleetcert_store::{Collection, Expect, SqliteStore, Store, Transaction};
@@ -54,7 +54,7 @@ pub struct SqliteStore {
 #[derive(Debug)]
 struct Writer {
     connection: Mutex<Connection>,
-    /// Transactions that wait for the connection. The next task that gets it commits all of them.
+    /// Transactions that wait for the connection. The next task that locks it commits all of them.
     waiting: Mutex<VecDeque<Waiting>>,
 }
 
@@ -64,17 +64,17 @@ struct Waiting {
     answer: oneshot::Sender<Result<Version, StoreError>>,
 }
 
-/// Maximum transactions that wait. More of them wait only if the disk hangs, and then an error is better than a queue.
+/// Maximum waiting transactions. More of them wait only if the disk hangs; then an error is better than a queue.
 const MAX_WAITING: usize = 4096;
-/// Maximum transactions that share a sync, so that the first does not wait for too many others.
+/// Maximum transactions that share a sync, which bounds the delay of the first one.
 const MAX_GROUP: usize = 256;
 
 impl SqliteStore {
-    /// Opens the file, or creates it, readable by its owner alone. Blocks on the disk.
+    /// Opens the file, or creates it, readable by its owner only. Blocks on the disk.
     ///
     /// # Errors
-    /// `Unavailable` when the file cannot be opened, `Corrupt` when it is of another program, of a newer version
-    /// of this one, or damaged. It is never replaced by an empty one.
+    /// `Unavailable` if the file cannot be opened; `Corrupt` if it belongs to another program or to a newer version of
+    /// this one, or is damaged. An existing file is never replaced by an empty one.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let writer = schema::open_for_writing(path)?;
         let reader = schema::open_for_reading(path)?;
@@ -104,7 +104,7 @@ impl Writer {
         Ok(receiver)
     }
 
-    /// Commits what waits, in groups. Returns at once when another task has done so meanwhile.
+    /// Commits waiting transactions in groups. Returns at once if another task has committed them.
     fn commit_waiting(&self) {
         let mut connection = self.connection.lock();
         loop {
@@ -119,7 +119,7 @@ impl Writer {
             let transactions = group.iter().map(|waiting| &waiting.transaction);
             let results = statements::commit_group(&mut connection, transactions);
             for (waiting, result) in group.into_iter().zip(results) {
-                // The caller may have been dropped. The commit stands all the same.
+                // The caller may have been dropped. The commit still counts.
                 let _ = waiting.answer.send(result);
             }
         }
@@ -141,7 +141,7 @@ impl Store for SqliteStore {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<Record>, StoreError> {
-        // No key is empty, so that the empty text sorts before all of them.
+        // No key is empty, so the empty text sorts before all of them.
         let after = after.unwrap_or_default().to_owned();
         self.reading(move |connection| statements::page(connection, collection, &after, limit)).await
     }

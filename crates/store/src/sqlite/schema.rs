@@ -1,4 +1,4 @@
-//! The database file: its schema, and how it is opened.
+//! The schema of the database file, and how the file is opened.
 
 use std::path::Path;
 use std::time::Duration;
@@ -50,7 +50,7 @@ const BUSY_POLL: Duration = Duration::from_millis(10);
 /// Sets up the connection and creates the tables of a new file. The inner error says what the file is instead.
 fn prepare(connection: &mut Connection) -> rusqlite::Result<Result<(), String>> {
     connection.busy_timeout(BUSY)?;
-    // One read transaction, as another process may make the tables at the same time.
+    // One read transaction, as another process may create the tables at the same time.
     let snapshot = connection.transaction()?;
     let application: i32 = snapshot.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let version: i32 = snapshot.pragma_query_value(None, "user_version", |row| row.get(0))?;
@@ -81,7 +81,7 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<Result<(), String>> 
     Ok(Ok(()))
 }
 
-/// Switches to the write-ahead log. SQLite does not wait for the lock of another process here, so that this does.
+/// Switches to the write-ahead log. SQLite does not wait for another process's lock here, so this function does.
 fn use_write_ahead_log(connection: &Connection) -> rusqlite::Result<()> {
     let mut waited = Duration::ZERO;
     loop {

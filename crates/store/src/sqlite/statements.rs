@@ -76,7 +76,7 @@ pub(super) fn claim(
     Ok(due)
 }
 
-/// Makes each transaction in turn, in one transaction of the database; the results are in the same order.
+/// Commits each transaction in turn, in one transaction of the database. Results are in the same order.
 pub(super) fn commit_group<'a>(
     connection: &mut Connection,
     transactions: impl Iterator<Item = &'a Transaction>,
@@ -99,7 +99,7 @@ pub(super) fn commit_group<'a>(
     };
     match make() {
         Ok(results) => results,
-        // The disk failed the group as a whole: each caller gets the outcome, one of them with its cause.
+        // The disk failed the group as a whole: each caller gets the error, one of them with its cause.
         Err(error) => {
             let cause = error.to_string();
             let kind = database_error(error).kind();
@@ -108,7 +108,7 @@ pub(super) fn commit_group<'a>(
     }
 }
 
-/// The outer error is the database's, the inner one a conflict.
+/// Runs one transaction. The outer error is the database's, the inner one a conflict.
 fn commit_one(
     connection: &Connection,
     transaction: &Transaction,

@@ -14,24 +14,24 @@ fn put(key: &str) -> Transaction {
 }
 
 #[tokio::test]
-async fn conforms() {
+async fn store_passes_the_conformance_suite() {
     let folder = folder();
     let store = SqliteStore::open(&folder.path().join("store.db")).unwrap();
     crate::conformance::check(Arc::new(store)).await.unwrap();
 }
 
-/// Calls go to two stores in turn, as those of two processes.
+/// Sends calls to two stores in turn, like calls of two processes.
 #[derive(Debug)]
-struct InTurn([SqliteStore; 2], AtomicUsize);
+struct AlternatingStores([SqliteStore; 2], AtomicUsize);
 
-impl InTurn {
+impl AlternatingStores {
     fn next(&self) -> &SqliteStore {
         &self.0[self.1.fetch_add(1, Ordering::Relaxed) % 2]
     }
 }
 
 #[async_trait]
-impl Store for InTurn {
+impl Store for AlternatingStores {
     async fn read(&self, collection: Collection, key: &str) -> Result<Option<Record>, StoreError> {
         self.next().read(collection, key).await
     }
@@ -74,11 +74,11 @@ async fn two_stores_on_one_file_conform_together() {
     let folder = folder();
     let path = folder.path().join("store.db");
     let stores = [SqliteStore::open(&path).unwrap(), SqliteStore::open(&path).unwrap()];
-    crate::conformance::check(Arc::new(InTurn(stores, AtomicUsize::new(0)))).await.unwrap();
+    crate::conformance::check(Arc::new(AlternatingStores(stores, AtomicUsize::new(0)))).await.unwrap();
 }
 
 #[test]
-fn a_new_file_that_several_open_at_once_has_its_tables_once() {
+fn new_file_opened_several_times_at_once_is_set_up_once() {
     for _ in 0..10 {
         let folder = folder();
         let path = folder.path().join("store.db");
@@ -92,24 +92,24 @@ fn a_new_file_that_several_open_at_once_has_its_tables_once() {
 }
 
 #[tokio::test]
-async fn what_was_committed_is_there_after_opening_again() {
+async fn committed_record_survives_reopening() {
     let folder = folder();
     let path = folder.path().join("store.db");
     let version = SqliteStore::open(&path).unwrap().commit(put("a")).await.unwrap();
     let again = SqliteStore::open(&path).unwrap();
     let record = again.read(THINGS, "a").await.unwrap().unwrap();
     assert_eq!((record.version, record.value.as_slice()), (version, b"value".as_slice()));
-    assert!(again.commit(put("b")).await.unwrap() > version, "versions go on");
+    assert!(again.commit(put("b")).await.unwrap() > version, "versions continue to increase");
 }
 
 #[tokio::test]
-async fn a_conflict_fails_no_other_commit_of_its_group() {
+async fn conflict_does_not_fail_other_commits_of_its_group() {
     let folder = folder();
     let store = Arc::new(SqliteStore::open(&folder.path().join("store.db")).unwrap());
     let commits: Vec<_> = (0..200)
         .map(|index| {
             let store = Arc::clone(&store);
-            // Each key is asked for twice: one of the two must win and the other must not.
+            // Each key is requested twice: exactly one request must succeed.
             tokio::spawn(async move { store.commit(put(&format!("k{}", index / 2))).await })
         })
         .collect();
@@ -126,7 +126,7 @@ async fn a_conflict_fails_no_other_commit_of_its_group() {
 
 #[cfg(unix)]
 #[test]
-fn the_file_is_readable_by_its_owner_alone() {
+fn file_is_readable_by_its_owner_only() {
     use std::os::unix::fs::PermissionsExt;
     let folder = folder();
     let path = folder.path().join("store.db");
@@ -135,7 +135,7 @@ fn the_file_is_readable_by_its_owner_alone() {
 }
 
 #[test]
-fn a_file_of_another_program_or_a_newer_version_is_refused() {
+fn file_of_another_program_or_a_newer_version_is_rejected() {
     let folder = folder();
     let foreign = folder.path().join("foreign.db");
     Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE theirs (a)").unwrap();

@@ -1,13 +1,13 @@
-//! What happens when: the agenda of a simulation.
+//! The agenda of a simulation: its future events.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::SystemTime;
 
-/// Something that happens at its time.
+/// An event of the simulation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Event {
-    /// A day begins: chance is asked what happens on it, and the day before is written down.
+    /// A day begins: its random events are drawn, and the day before is recorded.
     Day(u32),
     /// A device is switched on for the first time.
     Born(u32),
@@ -19,21 +19,21 @@ pub(super) enum Event {
     Wake(u32),
     /// A device has lost its disk.
     Lose(u32),
-    /// A device that begins anew for ever does it once more.
+    /// A device that reinstalls in a loop does so again.
     Reinstall(u32),
-    /// A hostile device sends so many requests in this second.
+    /// A hostile device sends requests; the number is the second since the storm began.
     Storm(u32, u32),
     /// An incident of the scenario.
     Incident(u32),
-    /// The control server hears that a certificate was revoked.
+    /// The control server learns that a certificate was revoked.
     Revoked(u32, u32),
     /// An order that was placed can be completed.
     Complete(u32),
-    /// The scheduler is asked again.
+    /// The queue is polled again.
     Look,
 }
 
-/// The agenda: what comes next, and of what comes at the same time what was entered first.
+/// The agenda: events by time, and at equal times in the order in which they were entered.
 #[derive(Debug, Default)]
 pub(super) struct Agenda {
     heap: BinaryHeap<Reverse<(SystemTime, u64, Event)>>,
@@ -57,7 +57,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn earlier_comes_earlier_and_the_same_time_in_order() {
+    fn events_come_by_time_and_then_in_order() {
         let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
         let mut agenda = Agenda::default();
         agenda.enter(at(2), Event::Born(1));

@@ -3,50 +3,51 @@
 use std::time::{Duration, SystemTime};
 
 use fleetcert_names::HostName;
+use fleetcert_schedule::known_ca::Profile;
 use fleetcert_x509::Validity;
 
 use crate::limiter::{CaLimits, Limiter, OrderFacts, Refused};
 use crate::renewal::boulder_window;
 
-use super::scenario::{Lives, Scenario};
+use super::scenario::Scenario;
 
 /// A CA as a simulated control server sees it: orders are placed, and completed later.
 ///
-/// A device has one order at most, and the CA remembers its last certificate. [`Books`] is the test CA's own limiter
-/// and ledger without HTTP; behind the same trait can stand the whole of ACME.
+/// A device has one order at most, and the CA keeps its last certificate. [`Books`] is the test CA's own limiter and
+/// ledger without HTTP; a CA over ACME can implement the same trait.
 pub trait Ca {
-    /// Places an order for a device; with `replaces`, in the place of its last certificate.
+    /// Places an order for a device; with `replaces`, as the replacement of its last certificate.
     ///
     /// # Errors
-    /// What the CA answers instead.
-    fn place(&mut self, order: &Order<'_>, now: SystemTime) -> Result<(), Refused>;
+    /// The refusal of the CA.
+    fn place(&mut self, order: &DeviceOrder<'_>, now: SystemTime) -> Result<(), Refused>;
 
-    /// Validates and issues, for an order that was placed.
+    /// Validates and issues, for a placed order.
     ///
     /// # Errors
-    /// [`ValidationFailed`], when the challenge record is not to be seen.
+    /// [`ValidationFailed`] if the challenge record is not visible.
     fn complete(
         &mut self,
-        order: &Order<'_>,
+        order: &DeviceOrder<'_>,
         seen: bool,
         now: SystemTime,
     ) -> Result<Validity, ValidationFailed>;
 
-    /// Revokes the last certificate of a device, and asks by its window for a new one at once.
+    /// Revokes the last certificate of a device, and ends its renewal window.
     fn revoke(&mut self, device: u32, now: SystemTime);
 
-    /// The window in which the CA wants the last certificate of a device renewed.
+    /// Returns the renewal window of the last certificate of a device.
     fn window(&self, device: u32) -> Option<(SystemTime, SystemTime)>;
 }
 
 /// An order of one device.
 #[derive(Clone, Copy, Debug)]
-pub struct Order<'a> {
-    /// Which.
+pub struct DeviceOrder<'a> {
+    /// Number of the device.
     pub device: u32,
-    /// Its name.
+    /// Name of the device.
     pub name: &'a HostName,
-    /// Whether it says that it replaces the last certificate.
+    /// Whether it replaces the last certificate.
     pub replaces: bool,
 }
 
@@ -59,7 +60,7 @@ pub struct ValidationFailed;
 pub struct Entry {
     /// When.
     pub at: SystemTime,
-    /// For whom.
+    /// Device.
     pub device: u32,
     /// What.
     pub what: What,
@@ -85,45 +86,45 @@ pub enum What {
 #[derive(Debug)]
 pub struct Books {
     limiter: Limiter,
-    lives: Lives,
+    profile: Profile,
     account: String,
-    last: Vec<Option<Last>>,
+    last: Vec<Option<LastCertificate>>,
     entries: Option<Vec<Entry>>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Last {
+struct LastCertificate {
     not_before: SystemTime,
     not_after: SystemTime,
     revoked_at: Option<SystemTime>,
 }
 
-/// Certificates begin so long before they are issued.
+/// Time by which the start of the validity is before the issuance.
 const BACKDATE: Duration = Duration::from_secs(3600);
 
 impl Books {
-    /// A CA with these limits. The ledger is kept only if it is wanted: a year of a large fleet has millions of lines.
+    /// Returns a CA with these limits. The ledger is optional: a year of a large fleet has millions of lines.
     pub fn new(limits: CaLimits, scenario: &Scenario, account: &str, keep_ledger: bool) -> Self {
         Self {
             limiter: Limiter::new(limits),
-            lives: scenario.lives.clone(),
+            profile: scenario.profile,
             account: account.to_owned(),
             last: Vec::new(),
             entries: keep_ledger.then(Vec::new),
         }
     }
 
-    /// The limiter, to be looked at.
+    /// Returns the limiter.
     pub fn limiter(&self) -> &Limiter {
         &self.limiter
     }
 
-    /// What was done so far, in order, if it was to be kept.
+    /// Returns the ledger so far; empty if it is not kept.
     pub fn ledger(&self) -> &[Entry] {
         self.entries.as_deref().unwrap_or_default()
     }
 
-    fn last_of(&self, device: u32) -> Option<Last> {
+    fn last_of(&self, device: u32) -> Option<LastCertificate> {
         self.last.get(device as usize).copied().flatten()
     }
 
@@ -140,7 +141,7 @@ fn whole_seconds(time: SystemTime) -> SystemTime {
 }
 
 impl Ca for Books {
-    fn place(&mut self, order: &Order<'_>, now: SystemTime) -> Result<(), Refused> {
+    fn place(&mut self, order: &DeviceOrder<'_>, now: SystemTime) -> Result<(), Refused> {
         let in_window =
             order.replaces && self.window(order.device).is_some_and(|(start, end)| start <= now && now < end);
         let identifiers = &order.name.clone().into();
@@ -156,7 +157,7 @@ impl Ca for Books {
 
     fn complete(
         &mut self,
-        order: &Order<'_>,
+        order: &DeviceOrder<'_>,
         seen: bool,
         now: SystemTime,
     ) -> Result<Validity, ValidationFailed> {
@@ -170,15 +171,15 @@ impl Ca for Books {
         let facts = OrderFacts { account: &self.account, identifiers, replaces_in_window: false };
         self.limiter.issued(&facts, now);
         self.note(order.device, What::Certificate, now);
-        // A certificate tells whole seconds.
+        // A certificate has whole seconds.
         let not_before = whole_seconds(now) - BACKDATE;
         // The validity includes its last second.
-        let not_after = not_before + self.lives.at(now) - Duration::from_secs(1);
+        let not_after = not_before + self.profile.lifetime_at(now) - Duration::from_secs(1);
         let index = order.device as usize;
         if self.last.len() <= index {
             self.last.resize(index + 1, None);
         }
-        self.last[index] = Some(Last { not_before, not_after, revoked_at: None });
+        self.last[index] = Some(LastCertificate { not_before, not_after, revoked_at: None });
         Ok(Validity::new(not_before, not_after))
     }
 

@@ -1,4 +1,4 @@
-//! Chance that repeats.
+//! Repeatable random numbers.
 
 use std::time::Duration;
 
@@ -19,18 +19,18 @@ impl Chance {
         u64::from_le_bytes(bytes)
     }
 
-    /// Less than `end`; 0 if that is 0.
+    /// Returns a number below `end`; 0 if `end` is 0.
     pub(super) fn below(&self, end: u32) -> u32 {
         ((u128::from(self.number()) * u128::from(end)) >> 64) as u32
     }
 
-    /// A whole number of seconds, from `least` on and below `most`.
+    /// Returns a whole number of seconds, from `least` on and below `most`.
     pub(super) fn seconds(&self, least: Duration, most: Duration) -> Duration {
         let span = most.saturating_sub(least).as_secs().min(u64::from(u32::MAX)) as u32;
         least + Duration::from_secs(self.below(span).into())
     }
 
-    /// How many of `count` it hits, each in a million with `per_million`: the whole part, and one more by chance.
+    /// Returns `per_million` millionths of `count`, rounded up or down at random.
     pub(super) fn share(&self, count: u32, per_million: u32) -> u32 {
         let millionths = u64::from(count) * u64::from(per_million);
         let more = u64::from(self.below(1_000_000)) < millionths % 1_000_000;

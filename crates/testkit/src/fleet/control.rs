@@ -1,12 +1,13 @@
-//! The control server of a simulated fleet: what `fleetcert-schedule` decides, wired together.
+//! The control server of a simulated fleet, on the decisions of `fleetcert-schedule`.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
+use fleetcert_names::IdentifierSet;
 use fleetcert_schedule::breaker::{Admission, Breaker, BreakerRule, Failure};
 use fleetcert_schedule::budget::{
-    Account, BucketKey, Budgets, Charges, HELD_TOKEN_RETRY, Limit, Limits, NameSet, OrderKind, Outcome,
-    Refusal, Reservation,
+    Account, BucketKey, Budgets, Charges, HELD_TOKEN_RETRY, Limit, Limits, OrderKind, Outcome, Refusal,
+    Reservation,
 };
 use fleetcert_schedule::order_queue::{
     Candidate, NextOrder, OrderQueue, OrderQueueOptions, Predecessor, Reserve, Tenant, WaitingOrder, lane_of,
@@ -20,13 +21,13 @@ use crate::limiter;
 use super::device::{Certificate, Device};
 use super::scenario::{ACCOUNT, Scenario};
 
-/// The control server: everything that decides.
+/// The simulated control server.
 pub(super) struct Control<'a> {
     scenario: &'a Scenario,
     queue: OrderQueue<u32>,
     budgets: Budgets,
     reserve: Reserve,
-    /// The orders that wait or are in flight, by device.
+    /// Orders that wait or are in flight, by device.
     orders: HashMap<u32, FleetOrder>,
     account: Account,
     calendar: Calendar,
@@ -35,13 +36,13 @@ pub(super) struct Control<'a> {
     /// Device whose order is in flight as a probe.
     probe: Option<u32>,
     name_limit: NameLimit,
-    /// The last certificates of each device, as seconds from the start and one.
+    /// Last certificates of each device, in seconds from the start, plus one.
     issued: Vec<[u32; 4]>,
     quota: Quota,
     new_orders: u64,
 }
 
-/// What the control server knows of an order.
+/// An order, as the control server knows it.
 struct FleetOrder {
     predecessor: Option<Predecessor>,
     last_issued: Option<SystemTime>,
@@ -55,7 +56,7 @@ struct FleetOrder {
     reservation: Option<Reservation>,
 }
 
-/// What to do now.
+/// The next step.
 pub(super) enum Next {
     Start { device: u32, replaces: bool },
     Wait(Option<SystemTime>),
@@ -63,8 +64,8 @@ pub(super) enum Next {
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
-/// Failures for the wait after a fault of the CA or the zone: always a first one, because the breaker holds the rest.
-const NOT_ITS_OWN: u32 = 1;
+/// Failures for the retry delay after a fault of the CA or the zone: always one, because the breaker holds the rest.
+const FOREIGN_FAILURES: u32 = 1;
 
 impl<'a> Control<'a> {
     pub(super) fn new(scenario: &'a Scenario, limits: Limits) -> Self {
@@ -73,7 +74,7 @@ impl<'a> Control<'a> {
             capacity: devices.saturating_mul(2).max(1000),
             ..OrderQueueOptions::default()
         };
-        let cycle = scenario.lives.at(scenario.start).as_secs() * 2 / 3 / 3600;
+        let cycle = scenario.profile.lifetime_at(scenario.start).as_secs() * 2 / 3 / 3600;
         let in_an_hour = u64::from(scenario.devices) / cycle.max(1);
         Self {
             scenario,
@@ -86,7 +87,7 @@ impl<'a> Control<'a> {
             ca: Breaker::new(BreakerRule::default()),
             zone: Breaker::new(BreakerRule::default()),
             probe: None,
-            name_limit: NameLimit::FOUR_A_WEEK,
+            name_limit: NameLimit::default(),
             issued: Vec::new(),
             quota: Quota::new(CSRS_PER_DEVICE, devices.max(1000), scenario.seed),
             new_orders: 0,
@@ -97,12 +98,12 @@ impl<'a> Control<'a> {
         self.queue.waiting()
     }
 
-    /// Whether a request of this device gets beyond the quota.
+    /// Returns whether the quota admits a request of this device.
     pub(super) fn admits(&mut self, device: u32, now: SystemTime) -> bool {
         self.quota.spend(&device, now).is_allowed()
     }
 
-    /// Takes a request, or says when to ask again.
+    /// Accepts a request, or returns when to ask again.
     pub(super) fn want(&mut self, device: u32, state: &Device, now: SystemTime) -> Result<(), SystemTime> {
         if let Some(until) = self.name_limit.limited_until(self.issued_times(device), now) {
             return Err(until);
@@ -144,7 +145,7 @@ impl<'a> Control<'a> {
 
     fn charges(&self, device: u32, order: &FleetOrder, now: SystemTime) -> (OrderKind, Charges) {
         let kind = OrderKind::at(order.window, order.last_issued, now);
-        let names = NameSet::from(self.scenario.name_of(device));
+        let names = IdentifierSet::from(self.scenario.name_of(device));
         (kind, Charges::order(self.budgets.limits(), kind, &self.account, &names))
     }
 
@@ -154,7 +155,7 @@ impl<'a> Control<'a> {
         times.into_iter().filter(|at| *at > 0).map(move |at| start + Duration::from_secs(u64::from(at) - 1))
     }
 
-    /// The next order to be sent, or when to ask again.
+    /// Returns the next order to send, or when to ask again.
     pub(super) fn next(&mut self, now: SystemTime) -> Next {
         let admission = self.ca.decide(now).and(self.zone.decide(now));
         if let Admission::Stop { until } = admission {
@@ -216,14 +217,14 @@ impl<'a> Control<'a> {
         }
     }
 
-    /// The CA took the order.
+    /// Records that the CA accepted the order.
     pub(super) fn placed(&mut self, device: u32, now: SystemTime) {
         if let Some(reservation) = self.orders.get_mut(&device).and_then(|order| order.reservation.as_mut()) {
             self.budgets.ordered(reservation, now);
         }
     }
 
-    /// Gives back the tokens of an order of which the CA took nothing. It waits again until `due`.
+    /// Releases the tokens of an order of which the CA spent none. The order waits again until `due`.
     fn release(&mut self, device: u32, due: SystemTime, now: SystemTime) {
         if let Some(reservation) = self.orders.get_mut(&device).and_then(|order| order.reservation.take()) {
             self.budgets.release(reservation, now);
@@ -232,7 +233,7 @@ impl<'a> Control<'a> {
         self.queue.reopen_pools();
     }
 
-    /// Ends an order that the CA took.
+    /// Ends an order that the CA accepted.
     fn finish(&mut self, device: u32, outcome: &Outcome, now: SystemTime) -> Option<FleetOrder> {
         let mut order = self.orders.remove(&device)?;
         if let Some(reservation) = order.reservation.take() {
@@ -245,7 +246,7 @@ impl<'a> Control<'a> {
         Some(order)
     }
 
-    /// The CA did not answer at all.
+    /// Records that the CA did not answer.
     pub(super) fn ca_is_away(&mut self, device: u32, now: SystemTime, random: u64) {
         if self.probe == Some(device) {
             self.probe = None;
@@ -253,10 +254,10 @@ impl<'a> Control<'a> {
         } else {
             self.ca.failure(Failure::Unreachable, self.scenario.name_of(device).as_str(), now);
         }
-        self.release(device, now + retry_delay(NOT_ITS_OWN, random), now);
+        self.release(device, now + retry_delay(FOREIGN_FAILURES, random), now);
     }
 
-    /// The order stands at the CA, and the record could not be published. It comes to nothing.
+    /// Records that the record of a placed order could not be published. The order fails.
     pub(super) fn zone_is_away(&mut self, device: u32, now: SystemTime, random: u64) {
         if self.probe == Some(device) {
             self.probe = None;
@@ -266,11 +267,11 @@ impl<'a> Control<'a> {
             self.zone.failure(Failure::Unreachable, self.scenario.name_of(device).as_str(), now);
         }
         if let Some(order) = self.finish(device, &Outcome::NotIssued { failed: Vec::new() }, now) {
-            self.retry(device, order, NOT_ITS_OWN, now, random);
+            self.retry(device, order, FOREIGN_FAILURES, now, random);
         }
     }
 
-    /// The CA looked, and did not see the record.
+    /// Records a failed validation.
     pub(super) fn validation_failed(&mut self, device: u32, failures: u32, now: SystemTime, random: u64) {
         let failed = vec![self.scenario.name_of(device)];
         if let Some(order) = self.finish(device, &Outcome::NotIssued { failed }, now) {
@@ -283,7 +284,7 @@ impl<'a> Control<'a> {
         debug_assert!(room.is_some(), "the queue has room for twice the devices");
     }
 
-    /// The CA refused the order for a rate limit.
+    /// Records that the CA refused the order for a rate limit.
     pub(super) fn refused(&mut self, device: u32, refused: &limiter::Refused, now: SystemTime) {
         let name = self.scenario.name_of(device);
         let limits = self.budgets.limits();
@@ -291,7 +292,9 @@ impl<'a> Control<'a> {
             limiter::Limit::CertificatesPerDomain => {
                 BucketKey::CertificatesPerDomain(limits.counted_domain(&name))
             }
-            limiter::Limit::CertificatesPerExactSet => BucketKey::CertificatesPerFqdnSet(NameSet::from(name)),
+            limiter::Limit::CertificatesPerExactSet => {
+                BucketKey::CertificatesPerFqdnSet(IdentifierSet::from(name))
+            }
             limiter::Limit::FailedAuthorizations => {
                 BucketKey::FailedAuthorizationsPerDomainPerAccount(self.account.clone(), name)
             }
@@ -303,13 +306,13 @@ impl<'a> Control<'a> {
         if let Some(reservation) = self.orders.get_mut(&device).and_then(|order| order.reservation.take()) {
             self.budgets.release(reservation, now);
         }
-        // Where there was no room for the correction, only the order itself can keep the time.
+        // Without room for the correction, the order itself keeps the time.
         let corrected = self.budgets.correct(&key, refusal, now).is_some();
         let due = if corrected { now } else { now + retry_after };
         self.release(device, due, now);
     }
 
-    /// The certificate is there. Says when it is to be renewed, and when the CA exempts its renewal.
+    /// Records a certificate. Returns its renewal time, and the window in which the CA exempts its renewal.
     pub(super) fn issued(
         &mut self,
         device: u32,

@@ -1,4 +1,4 @@
-//! One simulated device, and what the control server knows of it.
+//! A simulated device, and what the control server knows of it.
 
 use std::time::SystemTime;
 
@@ -11,15 +11,15 @@ use super::report::{Reason, Report};
 #[derive(Clone, Debug)]
 pub(super) struct Device {
     pub(super) certificate: Option<Certificate>,
-    /// Since when it is switched on; `None` while it is off.
+    /// Time since which it is on; `None` while it is off.
     pub(super) awake_since: Option<SystemTime>,
-    /// The request that waits or is worked on.
+    /// Request that waits or is in flight.
     pub(super) wanted: Option<Wanted>,
-    /// Every new certificate is another generation; what was planned for an older one is void.
+    /// Number of certificates; events of an older one are void.
     pub(super) generation: u32,
-    /// Its certificate's expiry was counted.
+    /// Whether the expiry of its certificate was counted.
     pub(super) expiry_counted: bool,
-    /// Failed goes in a row.
+    /// Failed attempts in a row.
     pub(super) failures: u32,
 }
 
@@ -28,9 +28,9 @@ pub(super) struct Device {
 pub(super) struct Certificate {
     pub(super) issued_at: SystemTime,
     pub(super) not_after: SystemTime,
-    /// When its device asks for the next.
+    /// Time at which the device requests the next one.
     pub(super) renew_at: SystemTime,
-    /// When the CA exempts the order for the next from its limits.
+    /// Window in which the CA exempts the next order from its limits.
     pub(super) window: Option<Window>,
     pub(super) revoked_at: Option<SystemTime>,
 }
@@ -67,12 +67,12 @@ impl Device {
         }
     }
 
-    /// Whether it was switched on when its certificate was due, and ever since: then the certificate must not expire.
+    /// Returns whether it has been on since its certificate was due. Then the certificate must not expire.
     pub(super) fn was_there(&self, certificate: &Certificate) -> bool {
         self.awake_since.is_some_and(|since| since <= certificate.renew_at)
     }
 
-    /// Why it asks now, unless it has lost its key.
+    /// Returns the reason of a request now, unless the device has lost its key.
     pub(super) fn reason(&self) -> Reason {
         match &self.certificate {
             None => Reason::New,
@@ -83,7 +83,7 @@ impl Device {
     }
 }
 
-/// Counts a certificate that has expired, once, when its device's state is about to change.
+/// Counts an expired certificate once, before the state of its device changes.
 pub(super) fn count_expiry(device: &mut Device, report: &mut Report, now: SystemTime) {
     let Some(certificate) = device.certificate.filter(|certificate| certificate.not_after <= now) else {
         return;

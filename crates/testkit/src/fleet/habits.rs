@@ -1,4 +1,4 @@
-//! What devices do by themselves, and what befalls them.
+//! Device behaviour and random events.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,21 +7,21 @@ use super::device::{Device, count_expiry};
 use super::report::Reason;
 use super::simulation::{DAY, Simulation};
 
-/// The control server asks for each renewal window so often (Let's Encrypt's `Retry-After`).
+/// Interval at which the control server polls each renewal window (Let's Encrypt's `Retry-After`).
 const ARI_POLL: Duration = Duration::from_secs(6 * 3600);
 
 impl Simulation<'_> {
-    /// Writes the day before down and asks chance for the new one.
+    /// Records the day before and draws the random events of the new one.
     pub(super) fn day_begins(&mut self, day: u32) {
         if day > 0 {
-            self.write_down(day);
+            self.record_day(day);
         }
         self.agenda.enter(self.now + DAY, Event::Day(day + 1));
         let scenario = self.scenario;
         let habits = scenario.habits;
         let now = u32::try_from(self.devices.len()).unwrap_or(u32::MAX);
         let count = if day == 0 { scenario.devices } else { now };
-        // Of a thousand in 30 days is of three million in a hundred days: rounded to millionths in one day.
+        // Per mille in 30 days, as millionths in one day.
         let born = self.chance.share(scenario.devices, scenario.growth_per_mille * 1000 / 30);
         for device in 0..born {
             let at = self.sometime_today();
@@ -65,7 +65,7 @@ impl Simulation<'_> {
         }
         count_expiry(current, &mut self.report, now);
         current.awake_since = None;
-        // From a day to eight months, short ones more often.
+        // From a day to eight months; short times are more likely.
         let days = f64::from(self.chance.below(790)) / 100.0;
         self.agenda.enter(now + DAY.mul_f64(days.exp2()), Event::Wake(device));
     }
@@ -85,15 +85,15 @@ impl Simulation<'_> {
         }
     }
 
-    /// A device without its key needs a certificate for another.
-    pub(super) fn ask_anew(&mut self, device: u32) {
+    /// Requests a certificate for a new key of a device that lost its own.
+    pub(super) fn ask_for_a_new_key(&mut self, device: u32) {
         let current = &self.devices[device as usize];
         if current.awake_since.is_some() && current.certificate.is_some() {
             self.ask(device, Reason::Lost);
         }
     }
 
-    /// A thousand requests in each second of an hour, then one a minute.
+    /// Sends a thousand requests in each second of an hour, then one a minute.
     pub(super) fn storm(&mut self, device: u32, second: u32) {
         let stormy = second < 3600;
         let (requests, pause) = if stormy { (1000, 1) } else { (1, 60) };
@@ -101,7 +101,7 @@ impl Simulation<'_> {
             self.report.hostile.0 += 1;
             if self.control.admits(device, self.now) {
                 self.report.hostile.1 += 1;
-                self.ask_anew(device);
+                self.ask_for_a_new_key(device);
             }
         }
         self.agenda.enter(self.now + Duration::from_secs(pause.into()), Event::Storm(device, second + pause));
@@ -114,8 +114,8 @@ impl Simulation<'_> {
             if self.chance.below(1000) < incident.per_mille && certificate.not_after > self.now {
                 certificate.revoked_at = Some(self.now);
                 self.ca.revoke(device, self.now);
-                let heard = self.now + self.chance.seconds(Duration::ZERO, ARI_POLL);
-                self.agenda.enter(heard, Event::Revoked(device, current.generation));
+                let learned_at = self.now + self.chance.seconds(Duration::ZERO, ARI_POLL);
+                self.agenda.enter(learned_at, Event::Revoked(device, current.generation));
             }
         }
     }
@@ -127,7 +127,7 @@ impl Simulation<'_> {
             return;
         }
         self.control.unplan(certificate.renew_at);
-        // The window has passed: now.
+        // The window is over, so the renewal is due now.
         certificate.window = None;
         certificate.renew_at = certificate.renew_at.min(self.now);
         if current.awake_since.is_some() {

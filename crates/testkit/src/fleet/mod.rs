@@ -1,8 +1,8 @@
-//! A fleet in virtual time: a year in a minute.
+//! A simulated fleet in virtual time: a year in a minute.
 //!
-//! For whoever wants to know what a fleet would meet before it is there: devices that are born, sleep, move, lose
-//! their disks or are hostile; a control server that schedules with `fleetcert-schedule`; and a CA with limits of its
-//! own, the [limiter](crate::limiter) of the test CA, which refuses what the schedule should not have let through.
+//! It shows how a fleet behaves before you have it: devices that are born, sleep, move, lose their disks or are hostile; a
+//! control server that schedules with `fleetcert-schedule`; and a CA with limits of its own, the
+//! [limiter](crate::limiter) of the test CA, which refuses orders that the schedule should not have sent.
 //!
 //! ```
 //! use fleetcert_testkit::fleet::{ACCOUNT, Books, Scenario, simulate};
@@ -25,9 +25,8 @@ mod orders;
 mod report;
 mod scenario;
 mod simulation;
-mod timeline;
 
-pub use ca::{Books, Ca, Entry, Order, ValidationFailed, What};
-pub use report::{DayLine, Quantiles, Reason, Report, Waits};
-pub use scenario::{ACCOUNT, Habits, Incident, Lives, Returning, Scenario, Span, Zone};
+pub use ca::{Books, Ca, DeviceOrder, Entry, ValidationFailed, What};
+pub use report::{DayLine, Quantiles, Reason, Report, WaitTimes};
+pub use scenario::{ACCOUNT, Habits, Incident, Returning, Scenario, Span, Zone};
 pub use simulation::{Progress, simulate};

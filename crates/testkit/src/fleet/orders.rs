@@ -1,9 +1,9 @@
-//! The way of an order, from the request to the certificate.
+//! An order, from the request to the certificate.
 
 use std::time::{Duration, SystemTime};
 
 use super::agenda::Event;
-use super::ca::Order;
+use super::ca::DeviceOrder;
 use super::control::Next;
 use super::device::{Certificate, Wanted, count_expiry};
 use super::report::Reason;
@@ -13,7 +13,7 @@ use super::simulation::{DAY, Simulation};
 const MINUTE: Duration = Duration::from_secs(60);
 
 impl Simulation<'_> {
-    /// A device asks for a certificate.
+    /// Requests a certificate for a device.
     pub(super) fn ask(&mut self, device: u32, reason: Reason) {
         let now = self.now;
         if let Some(back) = away(&self.scenario.control_outages, self.scenario.start, now) {
@@ -32,7 +32,7 @@ impl Simulation<'_> {
             return;
         }
         if let Err(until) = self.control.want(device, current, now) {
-            // Its owner is told when to come back; a device that only renews does.
+            // A device that only renews returns at that time.
             if !self.watched.contains_key(&device) {
                 self.agenda.enter(until, Event::Due(device, current.generation));
             }
@@ -41,7 +41,7 @@ impl Simulation<'_> {
         current.wanted = Some(Wanted { since: now, reason });
     }
 
-    /// Starts what may start now.
+    /// Starts the orders that may start now.
     pub(super) fn start_orders(&mut self) {
         let (scenario, now) = (self.scenario, self.now);
         let wait = match away(&scenario.control_outages, scenario.start, now) {
@@ -69,7 +69,7 @@ impl Simulation<'_> {
             return self.control.ca_is_away(device, now, random);
         }
         let name = scenario.name_of(device);
-        match self.ca.place(&Order { device, name: &name, replaces }, now) {
+        match self.ca.place(&DeviceOrder { device, name: &name, replaces }, now) {
             Ok(()) => {
                 self.report.orders += 1;
                 self.control.placed(device, now);
@@ -88,18 +88,18 @@ impl Simulation<'_> {
         let away_until = away(&scenario.ca_outages, scenario.start, now)
             .or_else(|| away(&scenario.control_outages, scenario.start, now));
         if let Some(back) = away_until {
-            // The order stands where it stood; it is read again at its URL.
+            // The order is unchanged, and is read again at its URL.
             let at = back + self.chance.seconds(Duration::ZERO, MINUTE);
             return self.agenda.enter(at, Event::Complete(device));
         }
         let random = self.chance.number();
         if away(&scenario.zone_outages, scenario.start, now).is_some() {
-            // Nobody sees the record, so the CA is not asked to look.
+            // The record is not visible, so the challenge is not answered.
             self.report.without_zone += 1;
             return self.control.zone_is_away(device, now, random);
         }
         let name = scenario.name_of(device);
-        let order = Order { device, name: &name, replaces: false };
+        let order = DeviceOrder { device, name: &name, replaces: false };
         match self.ca.complete(&order, true, now) {
             Ok(validity) => self.issued(device, validity.not_before(), validity.not_after(), random),
             Err(_) => {
@@ -110,7 +110,7 @@ impl Simulation<'_> {
         }
     }
 
-    /// One more failure in a row of a device.
+    /// Counts one more failure in a row of a device.
     fn failed(&mut self, device: u32) -> u32 {
         let failures = &mut self.devices[device as usize].failures;
         *failures = failures.saturating_add(1);
@@ -187,7 +187,7 @@ impl Simulation<'_> {
     }
 }
 
-/// When the outage ends that there is at `now`.
+/// Returns the end of the outage at `now`.
 fn away(outages: &[Span], start: SystemTime, now: SystemTime) -> Option<SystemTime> {
     let span = outages.iter().find(|span| span.contains(start, now))?;
     Some(start + span.after + span.length)

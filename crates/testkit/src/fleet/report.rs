@@ -1,4 +1,4 @@
-//! What came of it: counted while it happens, and told at the end.
+//! The report of a simulation.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,48 +7,48 @@ use serde_json::{Value, json};
 /// The result of a [simulation](super::simulate).
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// Orders that the CA took.
+    /// Orders that the CA accepted.
     pub orders: u64,
     /// Certificates that it issued.
     pub issued: u64,
-    /// Of these, how many were for a device that never had one.
+    /// Certificates for a device that had none before.
     pub first: u64,
     /// Orders that the CA refused for a rate limit.
     pub rate_limited: u64,
     /// Orders that the CA did not answer, in an outage of its own.
     pub unanswered: u64,
-    /// Orders that came to nothing because the zone did not take the challenge record.
+    /// Orders that failed because the zone refused the challenge record.
     pub without_zone: u64,
     /// Validations that failed at the CA.
     pub failed_validations: u64,
-    /// Certificates that expired on a device that was there all the time.
+    /// Certificates that expired on a reachable device.
     pub expired_reachable: u64,
-    /// Certificates that expired on a device that was switched off.
+    /// Certificates that expired on a device that was off.
     pub expired_away: u64,
     /// Revoked certificates that were replaced.
     pub replaced_after_incident: u64,
-    /// The longest that a revoked certificate of a reachable device stayed in use.
+    /// Longest time for which a revoked certificate of a reachable device stayed in use.
     pub worst_wait_after_incident: Duration,
-    /// The least time that a certificate had left when it was renewed, of those whose device was there when it was
-    /// due. `None` when nothing was renewed.
+    /// Least time that a certificate had left at its renewal, if its device was on when it was due. `None` without
+    /// renewals.
     pub least_left_at_renewal: Option<Duration>,
     /// Devices at the end.
     pub devices: u32,
-    /// Devices with a certificate that holds, at the end.
+    /// Devices with a valid certificate at the end.
     pub certified: u32,
-    /// When 10, 50, 90 and 100 of a hundred of the devices of the first day had their first certificate.
+    /// Times at which 10, 50, 90 and 100 % of the devices of the first day had a certificate.
     pub rollout: [Option<SystemTime>; 4],
-    /// The waits from request to certificate.
-    pub waits: Waits,
-    /// What happened on each day.
+    /// Waits from request to certificate.
+    pub waits: WaitTimes,
+    /// One line for each day.
     pub days: Vec<DayLine>,
     /// Changes of addresses and challenge records in the zone.
     pub zone_changes: u64,
-    /// Requests of hostile devices, and how many of them got beyond the quotas.
+    /// Requests of hostile devices, and how many of them the quotas admitted.
     pub hostile: (u64, u64),
-    /// The most certificates that one name got in any seven days.
+    /// Maximum certificates of one name in any seven days.
     pub most_for_one_name_in_a_week: u32,
-    /// New orders: how many the limit had room for from the first to the last day, and how many were used.
+    /// New orders: how many the limit allowed from the first to the last day, and how many were used.
     pub new_orders: (u64, u64),
 }
 
@@ -57,44 +57,44 @@ pub struct Report {
 pub struct DayLine {
     /// First certificates.
     pub first: u32,
-    /// Renewals, in their time.
+    /// Renewals on time.
     pub renewals: u32,
-    /// Other certificates: lost disks, returns, incidents.
+    /// Other certificates: lost disks, returning devices, incidents.
     pub others: u32,
     /// Orders that wait at the end of the day.
     pub waiting: u32,
-    /// Devices with a certificate that holds, at the end of the day.
+    /// Devices with a valid certificate at the end of the day.
     pub certified: u32,
-    /// Whether the CA, the zone or the control server was away at some time of the day.
+    /// Whether the CA, the zone or the control server had an outage on the day.
     pub outage: bool,
 }
 
-/// Waits by the reason of the request, each in seconds.
+/// WaitTimes by the reason of the request, each in seconds.
 #[derive(Clone, Debug, Default)]
-pub struct Waits {
+pub struct WaitTimes {
     sorted: [Vec<u32>; Reason::ALL.len()],
 }
 
-/// Why a device asked for a certificate.
+/// The reason of a request for a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
-    /// It never had one.
+    /// The device had no certificate.
     New,
-    /// Its certificate was due.
+    /// The certificate was due.
     Renewal,
-    /// Its certificate was revoked.
+    /// The certificate was revoked.
     Revoked,
-    /// It was away, and its certificate is due or has expired.
+    /// The device was off, and its certificate is due or has expired.
     Return,
-    /// It has lost its key, or says so.
+    /// The device has lost its key, or claims so.
     Lost,
 }
 
 impl Reason {
-    /// All of them.
+    /// All reasons.
     pub const ALL: [Self; 5] = [Self::New, Self::Renewal, Self::Revoked, Self::Return, Self::Lost];
 
-    /// Its name.
+    /// Returns the name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::New => "new",
@@ -109,17 +109,17 @@ impl Reason {
 /// The waits for one reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Quantiles {
-    /// How many.
+    /// Number of waits.
     pub count: usize,
-    /// Half of them waited no longer.
+    /// Median.
     pub p50: Duration,
-    /// 99 of a hundred waited no longer.
+    /// 99th percentile.
     pub p99: Duration,
-    /// None waited longer.
+    /// Maximum.
     pub worst: Duration,
 }
 
-impl Waits {
+impl WaitTimes {
     pub(super) fn add(&mut self, reason: Reason, wait: Duration) {
         self.sorted[reason as usize].push(u32::try_from(wait.as_secs()).unwrap_or(u32::MAX));
     }
@@ -128,10 +128,10 @@ impl Waits {
         self.sorted.iter_mut().for_each(|waits| waits.sort_unstable());
     }
 
-    /// The waits for this reason.
+    /// Returns the waits for this reason.
     pub fn of(&self, reason: Reason) -> Quantiles {
         let sorted = self.sorted[reason as usize].as_slice();
-        // Nearest rank: the smallest value that at least so many are not above.
+        // Nearest rank: the smallest value that `percent` of the waits do not exceed.
         let at = |percent: usize| {
             let rank = (sorted.len() * percent).div_ceil(100).max(1);
             Duration::from_secs(sorted.get(rank - 1).copied().unwrap_or_default().into())
@@ -141,7 +141,7 @@ impl Waits {
 }
 
 impl Report {
-    /// The report as one JSON object; the days are left out.
+    /// Returns the report as one JSON object, without the days.
     pub fn to_json(&self) -> Value {
         let new = self.waits.of(Reason::New);
         let waits: Vec<Value> = Reason::ALL
@@ -184,31 +184,28 @@ impl Report {
         })
     }
 
-    /// The report as a table for people.
+    /// Returns the report as a table.
     pub fn to_table(&self, start: SystemTime) -> String {
         let mut lines: Vec<String> = Vec::new();
         let mut row = |name: &str, value: String| lines.push(format!("  {name:<52} {value:>14}"));
-        row("orders that the CA took", self.orders.to_string());
+        row("orders that the CA accepted", self.orders.to_string());
         row("certificates", self.issued.to_string());
-        row("  of these first ones", self.first.to_string());
+        row("  first ones", self.first.to_string());
         row("refused by the CA for a rate limit (429)", self.rate_limited.to_string());
-        row("not answered in an outage of the CA", self.unanswered.to_string());
-        row("stopped because the zone took no record", self.without_zone.to_string());
+        row("unanswered in an outage of the CA", self.unanswered.to_string());
+        row("failed because the zone refused the record", self.without_zone.to_string());
         row("failed validations at the CA", self.failed_validations.to_string());
         row("expired on a reachable device", self.expired_reachable.to_string());
-        row("expired on a device that was switched off", self.expired_away.to_string());
+        row("expired on a device that was off", self.expired_away.to_string());
         let left = self.least_left_at_renewal.map_or("-".to_owned(), |left| format!("{:.2} d", days(left)));
         row("least time left at a renewal", left);
         row("most certificates for one name in seven days", self.most_for_one_name_in_a_week.to_string());
         row("requests of hostile devices", self.hostile.0.to_string());
-        row("  of these let in by the quotas", self.hostile.1.to_string());
-        row("new orders that the limit had room for", self.new_orders.0.to_string());
-        row("  of these used", self.new_orders.1.to_string());
+        row("  admitted by the quotas", self.hostile.1.to_string());
+        row("new orders that the limit allowed", self.new_orders.0.to_string());
+        row("  used", self.new_orders.1.to_string());
         row("changes of the zone", self.zone_changes.to_string());
-        row(
-            "devices at the end, with a certificate that holds",
-            format!("{}, {}", self.devices, self.certified),
-        );
+        row("devices at the end, with a valid certificate", format!("{}, {}", self.devices, self.certified));
         for (percent, at) in [10, 50, 90, 100].iter().zip(self.rollout) {
             let after = at.and_then(|at| at.duration_since(start).ok());
             let text = after.map_or("-".to_owned(), |after| format!("day {:.1}", days(after)));
@@ -218,7 +215,7 @@ impl Report {
         lines.push(format!("  {:<12} {:>10} {:>12} {:>12} {:>12}", "waits", "count", "p50", "p99", "worst"));
         for reason in Reason::ALL {
             let waits = self.waits.of(reason);
-            let [p50, p99, worst] = [waits.p50, waits.p99, waits.worst].map(for_people);
+            let [p50, p99, worst] = [waits.p50, waits.p99, waits.worst].map(readable);
             lines.push(format!(
                 "  {:<12} {:>10} {p50:>12} {p99:>12} {worst:>12}",
                 reason.as_str(),
@@ -229,7 +226,7 @@ impl Report {
     }
 }
 
-fn for_people(time: Duration) -> String {
+fn readable(time: Duration) -> String {
     match time.as_secs() {
         seconds @ 0..120 => format!("{seconds} s"),
         seconds @ 120..7200 => format!("{:.1} min", seconds as f64 / 60.0),
@@ -238,12 +235,12 @@ fn for_people(time: Duration) -> String {
     }
 }
 
-/// In hours, to a thousandth.
+/// Returns hours, rounded to a thousandth.
 fn hours(time: Duration) -> f64 {
     (time.as_secs_f64() / 3.6).round() / 1000.0
 }
 
-/// In days, to a thousandth.
+/// Returns days, rounded to a thousandth.
 fn days(time: Duration) -> f64 {
     (time.as_secs_f64() / 86.4).round() / 1000.0
 }

@@ -1,106 +1,97 @@
-//! What happens to a simulated fleet: its size, its zone, its misfortunes.
+//! The scenario of a simulated fleet: its size, its zone, its outages.
 
 use std::time::{Duration, SystemTime};
 
 use fleetcert_names::{DomainName, HostName};
 use fleetcert_schedule::Margin;
 use fleetcert_schedule::budget::Limits;
+use fleetcert_schedule::known_ca::Profile;
 
 use crate::limiter::CaLimits;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// 2026-12-01, before the next change of lives that Let's Encrypt has announced.
+/// 2026-12-01, before the next change of lifetimes that Let's Encrypt has announced.
 const START: Duration = Duration::from_secs(1_796_083_200);
 
-/// What happens to a fleet, from its first day to its last.
+/// The scenario of a fleet, from its first day to its last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scenario {
-    /// The first moment. No device has a certificate.
+    /// Start. No device has a certificate.
     pub start: SystemTime,
-    /// So many days.
+    /// Number of days.
     pub days: u32,
-    /// So many devices want their first certificate at the start.
+    /// Number of devices that request their first certificate at the start.
     pub devices: u32,
-    /// So many devices more after 30 days, of a thousand; they are born one by one.
+    /// Growth in 30 days, in thousandths of the devices, evenly over time.
     pub growth_per_mille: u32,
-    /// All chance comes from here: the same seed, the same result.
+    /// Seed of all random numbers: the same seed gives the same result.
     pub seed: u64,
-    /// How long certificates hold.
-    pub lives: Lives,
-    /// How the zone is counted by the CA.
+    /// Profile of the certificates.
+    pub profile: Profile,
+    /// How the CA counts the names of the zone.
     pub zone: Zone,
-    /// The devices belong to so many customers.
+    /// Number of tenants.
     pub tenants: u32,
-    /// How long an order takes from its placing to its certificate, at least and at most.
+    /// Minimum and maximum time from the placed order to the certificate.
     pub order_takes: (Duration, Duration),
-    /// The CA answers nothing.
+    /// Outages of the CA.
     pub ca_outages: Vec<Span>,
-    /// The zone takes no records.
+    /// Times at which the zone refuses records.
     pub zone_outages: Vec<Span>,
-    /// The control server is away.
+    /// Outages of the control server.
     pub control_outages: Vec<Span>,
-    /// The CA revokes certificates and says so by their renewal windows.
+    /// Revocations by the CA, reported by renewal windows.
     pub incidents: Vec<Incident>,
-    /// Devices that sleep from their first certificate on, and all return at one moment.
+    /// Devices that sleep after their first certificate and all return at one time.
     pub returning: Option<Returning>,
-    /// What devices do by themselves.
+    /// Behaviour of the devices.
     pub habits: Habits,
-    /// What the control server's renewals leave room for; `None` for the CA's window as it is.
+    /// Margin of the renewals; `None` for the CA's window.
     pub margin: Option<Margin>,
 }
 
-/// What devices do by themselves, each as so many of a million devices in a day.
+/// The behaviour of devices: each number is the devices of a million that do so in a day, unless stated otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Habits {
-    /// Are switched off, for one day to eight months.
+    /// Devices that are switched off, for one day to eight months.
     pub fall_asleep: u32,
-    /// Change their address.
+    /// Devices that change their address.
     pub move_away: u32,
-    /// Lose their disk, with the key of the certificate.
+    /// Devices that lose their disk, with the key of the certificate.
     pub lose_disk: u32,
-    /// So many devices in all begin anew every twenty minutes, for ever.
+    /// Number of devices that reinstall every twenty minutes.
     pub reinstall_in_a_loop: u32,
-    /// So many devices in all ask a thousand times a second for an hour of the second day, and once a minute after it.
+    /// Number of devices that send a thousand requests a second for an hour of the second day, and one a minute after
+    /// that.
     pub hostile: u32,
 }
 
-/// How long certificates hold, by the day on which they are issued.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lives {
-    /// The profile to be ordered.
-    pub profile: String,
-    /// The life at first.
-    pub at_first: Duration,
-    /// From these moments on, in order, another.
-    pub changes: Vec<(SystemTime, Duration)>,
-}
-
-/// A stretch of time, from the start of the scenario.
+/// A span of time, from the start of the scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// It begins after this.
+    /// Begin.
     pub after: Duration,
-    /// It lasts so long.
+    /// Length.
     pub length: Duration,
 }
 
-/// Certificates that the CA had to revoke.
+/// A mass revocation by the CA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Incident {
-    /// When, from the start.
+    /// Time from the start.
     pub after: Duration,
-    /// So many of a thousand certificates.
+    /// Thousandths of the certificates.
     pub per_mille: u32,
 }
 
-/// Devices that all come back at once.
+/// Devices that all return at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Returning {
-    /// So many. They belong to one customer.
+    /// Number of devices.
     pub devices: u32,
-    /// When, from the start.
+    /// Time from the start.
     pub after: Duration,
 }
 
@@ -109,14 +100,14 @@ pub struct Returning {
 pub enum Zone {
     /// The zone is on the public suffix list: each device is a registered domain.
     PublicSuffix,
-    /// The devices are spread over so many registered domains.
+    /// Number of registered domains over which the devices are spread.
     Domains(u32),
 }
 
 impl Scenario {
-    /// The year that a fleet is tried with: a zone on the public suffix list, certificates of 45 days, 1 % growth in
-    /// 30 days; devices that sleep, move, lose their disks, and some that are broken or hostile; an outage of the
-    /// zone, of the control server and of the CA, and one incident in which the CA revokes a tenth.
+    /// Returns the standard scenario: a zone on the public suffix list, certificates of 45 days, 1 % growth in 30 days;
+    /// devices that sleep, move and lose their disks, and some that are broken or hostile; outages of the zone, the
+    /// control server and the CA, and one incident in which the CA revokes a tenth.
     pub fn year(devices: u32, days: u32, seed: u64) -> Self {
         let at = |percent: u32| DAY * days * percent / 100;
         Self {
@@ -125,7 +116,7 @@ impl Scenario {
             devices,
             growth_per_mille: 10,
             seed,
-            lives: Lives::tlsserver(),
+            profile: Profile::TlsServer,
             zone: Zone::PublicSuffix,
             tenants: 100,
             order_takes: (Duration::from_secs(5), Duration::from_secs(15)),
@@ -145,12 +136,12 @@ impl Scenario {
         }
     }
 
-    /// The last moment.
+    /// Returns the end.
     pub fn end(&self) -> SystemTime {
         self.start + DAY * self.days
     }
 
-    /// The name of a device.
+    /// Returns the name of a device.
     pub fn name_of(&self, device: u32) -> HostName {
         let name = match self.zone {
             Zone::PublicSuffix => format!("d{device:07}.{LISTED}"),
@@ -159,7 +150,7 @@ impl Scenario {
         name.parse().expect("digits between known names")
     }
 
-    /// The limits with which the control server schedules: Let's Encrypt's, and that the zone is listed.
+    /// Returns the limits with which the control server schedules: Let's Encrypt's, with the zone listed.
     pub fn limits(&self) -> Limits {
         let limits = Limits::lets_encrypt_production();
         match self.zone {
@@ -168,7 +159,7 @@ impl Scenario {
         }
     }
 
-    /// The limits of the CA: Let's Encrypt's, and that the zone is listed.
+    /// Returns the limits of the CA: Let's Encrypt's, with the zone listed.
     pub fn ca_limits(&self) -> CaLimits {
         let mut limits = CaLimits::production();
         if self.zone == Zone::PublicSuffix {
@@ -178,51 +169,18 @@ impl Scenario {
     }
 }
 
-/// The account of the control server, in every scenario.
+/// Account of the control server in every scenario.
 pub const ACCOUNT: &str = "https://ca.example/account/1";
 
 fn listed() -> DomainName {
     LISTED.parse().expect("a domain name")
 }
 
-/// The zone that is on the public suffix list, in this scenario.
+/// Zone on the public suffix list.
 const LISTED: &str = "fleet.example";
 
-impl Lives {
-    /// 45 days.
-    pub fn tlsserver() -> Self {
-        Self { profile: "tlsserver".to_owned(), at_first: 45 * DAY, changes: Vec::new() }
-    }
-
-    /// 90 days; 64 from 2027-02-10 on, 45 from 2028-02-16 on, as Let's Encrypt has announced.
-    pub fn classic() -> Self {
-        let changes = [(1_802_217_600, 64), (1_834_272_000, 45)]
-            .map(|(at, days)| (SystemTime::UNIX_EPOCH + Duration::from_secs(at), DAY * days))
-            .to_vec();
-        Self { profile: "classic".to_owned(), at_first: 90 * DAY, changes }
-    }
-
-    /// 160 hours.
-    pub fn shortlived() -> Self {
-        Self { profile: "shortlived".to_owned(), at_first: 160 * HOUR, changes: Vec::new() }
-    }
-
-    /// The lives of this profile of Let's Encrypt.
-    pub fn of_profile(name: &str) -> Option<Self> {
-        [Self::tlsserver(), Self::classic(), Self::shortlived()]
-            .into_iter()
-            .find(|lives| lives.profile == name)
-    }
-
-    /// How long a certificate holds that is issued at `at`.
-    pub fn at(&self, at: SystemTime) -> Duration {
-        let changed = self.changes.iter().rev().find(|(from, _)| *from <= at);
-        changed.map_or(self.at_first, |(_, life)| *life)
-    }
-}
-
 impl Span {
-    /// Whether `time` lies in it.
+    /// Returns whether `time` is in the span.
     pub fn contains(&self, start: SystemTime, time: SystemTime) -> bool {
         let begin = start + self.after;
         begin <= time && time < begin + self.length

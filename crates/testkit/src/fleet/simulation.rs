@@ -14,23 +14,24 @@ use super::report::{DayLine, Report};
 use super::scenario::{Scenario, Span};
 
 pub(super) const DAY: Duration = Duration::from_secs(86_400);
-const BEGINS_ANEW: Duration = Duration::from_secs(20 * 60);
+/// Interval of a device that reinstalls in a loop.
+const REINSTALL_INTERVAL: Duration = Duration::from_secs(20 * 60);
 
-/// Where a simulation stands at the end of a day.
+/// The progress of a simulation at the end of a day.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress<'a> {
-    /// The day, from 1.
+    /// Day, from 1.
     pub day: u32,
-    /// Of so many.
+    /// Number of days of the scenario.
     pub days: u32,
-    /// What was counted until now.
+    /// Report so far.
     pub report: &'a Report,
 }
 
-/// Lets a scenario happen to a fleet, before this CA, and tells what came of it.
+/// Simulates a scenario with this CA, and returns the report.
 ///
-/// The control server schedules with `limits`, which need not be those of the CA. `progress` is called after each
-/// day. Nothing is random but what comes from the scenario's seed.
+/// The control server schedules with `limits`, which may differ from those of the CA. `progress` is called after each
+/// day. All randomness comes from the scenario's seed.
 pub fn simulate(
     scenario: &Scenario,
     limits: Limits,
@@ -73,13 +74,13 @@ pub(super) struct Simulation<'a> {
     pub(super) agenda: Agenda,
     pub(super) chance: Chance,
     pub(super) now: SystemTime,
-    /// When the scheduler is asked next, if nothing happens before.
+    /// Time of the next poll of the queue, if no event comes before.
     pub(super) look_at: Option<SystemTime>,
     pub(super) report: Report,
     pub(super) day: DayLine,
-    /// The devices that ask too often, and when they got certificates.
+    /// Misbehaving devices, and when they got certificates.
     pub(super) watched: BTreeMap<u32, VecDeque<SystemTime>>,
-    /// How many devices of the first day have had a certificate.
+    /// Number of devices of the first day that have had a certificate.
     pub(super) of_first_day: u32,
 }
 
@@ -124,10 +125,10 @@ impl Simulation<'_> {
             }
             Event::Sleep(device) => self.sleeps(device),
             Event::Wake(device) => self.wakes(device),
-            Event::Lose(device) => self.ask_anew(device),
+            Event::Lose(device) => self.ask_for_a_new_key(device),
             Event::Reinstall(device) => {
-                self.ask_anew(device);
-                self.agenda.enter(self.now + BEGINS_ANEW, Event::Reinstall(device));
+                self.ask_for_a_new_key(device);
+                self.agenda.enter(self.now + REINSTALL_INTERVAL, Event::Reinstall(device));
             }
             Event::Storm(device, second) => self.storm(device, second),
             Event::Incident(index) => self.incident(index),
@@ -140,7 +141,7 @@ impl Simulation<'_> {
         self.start_orders();
     }
 
-    pub(super) fn write_down(&mut self, day: u32) {
+    pub(super) fn record_day(&mut self, day: u32) {
         let now = self.now;
         let holds =
             |device: &&Device| device.certificate.is_some_and(|certificate| certificate.not_after > now);
@@ -164,7 +165,7 @@ impl Simulation<'_> {
     fn finish(mut self) -> Report {
         self.now = self.scenario.end();
         if self.report.days.len() < self.scenario.days as usize {
-            self.write_down(self.scenario.days);
+            self.record_day(self.scenario.days);
         }
         for device in &mut self.devices {
             count_expiry(device, &mut self.report, self.now);

@@ -1,12 +1,11 @@
 //! What is counted: the keys of the buckets.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use fleetcert_acme_server::Resource;
-use fleetcert_names::{DomainName, HostName, Identifier, IdentifierSet, registered_domain};
+use fleetcert_names::{DomainName, HostName, IdentifierSet, registered_domain};
 
 use super::limit::Limit;
 use super::limits::CaLimits;
@@ -121,11 +120,6 @@ pub(super) fn account_key(account: &str) -> Key {
 /// Returns what Boulder calls the exact set: the hash of the identifiers, sorted, lower case, joined by commas.
 pub(super) fn set_key(identifiers: &IdentifierSet) -> Key {
     hash(Limit::CertificatesPerExactSet as u8, &[identifiers.canonical()])
-}
-
-/// Returns the names to validate, each once: a wildcard has its base's.
-pub(super) fn bases(identifiers: &IdentifierSet) -> BTreeSet<&HostName> {
-    identifiers.iter().map(Identifier::base).collect()
 }
 
 fn hash(kind: u8, parts: &[&str]) -> Key {

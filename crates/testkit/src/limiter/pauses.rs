@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use fleetcert_names::{HostName, IdentifierSet};
 
-use super::key::{Key, account_key, bases};
+use super::key::{Key, account_key};
 use super::rate::Nanos;
 
 /// Which names of which accounts are paused, or were.
@@ -51,7 +51,7 @@ impl Pauses {
         let account = account_key(account);
         let is_paused =
             |name: &&HostName| self.names.get(&(account, (*name).clone())) == Some(&Pause::Paused);
-        bases(identifiers).into_iter().filter(is_paused).collect()
+        identifiers.bases().filter(is_paused).collect()
     }
 
     /// How many were unpaused.

@@ -9,7 +9,7 @@ use fleetcert_names::{DomainName, HostName, IdentifierSet};
 
 use super::buckets::Buckets;
 use super::counts::Counts;
-use super::key::{Bucket, Key, account_key, bases, registered_domains, request_key, set_key};
+use super::key::{Bucket, Key, account_key, registered_domains, request_key, set_key};
 use super::limit::Limit;
 use super::limits::CaLimits;
 use super::pauses::Pauses;
@@ -100,7 +100,7 @@ impl Limiter {
             strictest.add(orders, orders_rate, decision);
         }
         let failures = self.limits.failed_authorizations;
-        for name in bases(order.identifiers) {
+        for name in order.identifiers.bases() {
             let bucket = Bucket::Failures { account: order.account, name };
             strictest.add(bucket, failures, failures.decide(self.buckets.get(bucket.key()), now));
         }

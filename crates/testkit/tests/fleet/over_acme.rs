@@ -1,4 +1,4 @@
-//! The CA of a simulated fleet behind the whole of ACME: HTTPS, DNS, signatures, certificates.
+//! The CA of a simulated fleet over ACME: HTTPS, DNS, signatures, certificates.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,18 +8,21 @@ use fleetcert_acme::{
     Account, AccountKey, Authority, AuthorizationStatus, Client, ClientOptions, NewOrder, OrderHandle,
     OrderStatus, TermsOfService,
 };
-use fleetcert_ambient::{ManualClock, SystemClock, SystemEntropy};
+use fleetcert_ambient::{Ambient, ManualClock, SystemEntropy};
 use fleetcert_dns::{Change, DnsBackend, Ttl};
 use fleetcert_names::DomainName;
 use fleetcert_nameserver::{NameServer, NameServerHost, Options, ZoneSettings};
-use fleetcert_testkit::fleet::{Ca, Entry, Order, Scenario, ValidationFailed, What};
+use fleetcert_testkit::fleet::{Ca, DeviceOrder, Entry, Scenario, ValidationFailed, What};
 use fleetcert_testkit::limiter::{CaLimits, Refused};
 use fleetcert_testkit::{Profile, TestCa, TestCaOptions};
 use fleetcert_x509::{CertificateId, Chain, KeyKind, KeyPair, Validity, csr_for};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
-/// A test CA whose clock stands still while the simulation waits for it.
+/// Name of the only profile.
+const PROFILE: &str = "tlsserver";
+
+/// A test CA whose clock stops while the simulation waits for it.
 pub(crate) struct OverAcme {
     runtime: Runtime,
     clock: ManualClock,
@@ -28,7 +31,6 @@ pub(crate) struct OverAcme {
     zone: DomainName,
     server: NameServer,
     key: KeyPair,
-    profile: String,
     open: HashMap<u32, Box<dyn OrderHandle>>,
     last: HashMap<u32, CertificateId>,
     stop: CancellationToken,
@@ -47,25 +49,22 @@ impl OverAcme {
                 addresses: ["127.0.0.1".parse().unwrap()].into(),
             };
             let settings = ZoneSettings::new(zone.clone(), [host]);
-            let server = NameServer::new([settings], Options::default(), Arc::new(SystemClock)).unwrap();
+            let server = NameServer::new([settings], Options::default(), Ambient::system()).unwrap();
             let listener = server.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
             let mut options = TestCaOptions::new(listener.local_addr());
             options.rate_limits = Some(limits);
             options.acme.reuse_orders = false;
-            let life = scenario.lives.at_first;
-            assert!(scenario.lives.changes.is_empty(), "the test CA has one life for a profile");
-            options.profiles = [(
-                scenario.lives.profile.clone(),
-                Profile { description: "of the scenario".to_owned(), life },
-            )]
-            .into();
+            let life = scenario.profile.lifetime_at(scenario.start);
+            assert_eq!(scenario.profile.lifetime_at(scenario.end()), life, "the test CA has one lifetime");
+            let profile = Profile { description: "of the scenario".to_owned(), life };
+            options.profiles = [(PROFILE.to_owned(), profile)].into();
             let (ca, service) =
                 TestCa::start(options, Arc::new(clock.clone()), Arc::new(SystemEntropy)).await.unwrap();
             tokio::spawn(listener.serve(stop.clone()));
             tokio::spawn(service.serve(stop.clone()));
             let options =
                 ClientOptions { roots_pem: Some(ca.listener_root_pem().into()), ..ClientOptions::default() };
-            let client = Client::new(ca.directory_url(), &options, Arc::new(SystemClock)).unwrap();
+            let client = Client::new(ca.directory_url(), &options, Ambient::system()).unwrap();
             let key = AccountKey::generate().unwrap();
             let account = client.register(key, TermsOfService::Agreed).await.unwrap();
             (ca, server, account)
@@ -78,7 +77,6 @@ impl OverAcme {
             zone,
             server,
             key: KeyPair::generate(KeyKind::P256).unwrap(),
-            profile: scenario.lives.profile.clone(),
             open: HashMap::new(),
             last: HashMap::new(),
             stop,
@@ -121,12 +119,12 @@ impl Drop for OverAcme {
 }
 
 impl Ca for OverAcme {
-    fn place(&mut self, order: &Order<'_>, now: SystemTime) -> Result<(), Refused> {
+    fn place(&mut self, order: &DeviceOrder<'_>, now: SystemTime) -> Result<(), Refused> {
         self.at(now);
         let replaces = if order.replaces { self.last.get(&order.device).cloned() } else { None };
         let wanted = NewOrder {
             replaces,
-            profile: Some(self.profile.clone()),
+            profile: Some(PROFILE.to_owned()),
             ..NewOrder::new(order.name.clone().into())
         };
         let placed = self.runtime.block_on(self.account.new_order(&wanted)).unwrap();
@@ -136,7 +134,7 @@ impl Ca for OverAcme {
 
     fn complete(
         &mut self,
-        order: &Order<'_>,
+        order: &DeviceOrder<'_>,
         seen: bool,
         now: SystemTime,
     ) -> Result<Validity, ValidationFailed> {
@@ -180,7 +178,7 @@ impl Ca for OverAcme {
     }
 }
 
-/// Polls in the machine's time, since the CA's stands still.
+/// Polls in real time, because the CA's clock has stopped.
 async fn until(order: &mut dyn OrderHandle, status: OrderStatus) {
     for _ in 0..30_000 {
         if order.status() == status {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fleetcert_ambient::{SystemClock, SystemEntropy};
+use fleetcert_ambient::{Ambient, SystemClock, SystemEntropy};
 use fleetcert_dns::{Change, DnsBackend, Ttl};
 use fleetcert_https::ClientBuilder;
 use fleetcert_jose::{Algorithm, FlattenedJws, KeyReference, ProtectedHeader, Signer};
@@ -45,7 +45,7 @@ impl TestSetup {
         let mut settings = ZoneSettings::new(zone(), [ns]);
         let mut options = TestCaOptions::new("127.0.0.1:53".parse().unwrap());
         change(&mut options, &mut settings);
-        let server = NameServer::new([settings], Options::default(), Arc::new(SystemClock)).unwrap();
+        let server = NameServer::new([settings], Options::default(), Ambient::system()).unwrap();
         let listener = server.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
         options.dns_server = listener.local_addr();
         let (ca, service) =

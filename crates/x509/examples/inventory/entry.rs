@@ -1,4 +1,4 @@
-//! One certificate of the inventory.
+//! The entry of one certificate.
 
 use std::time::SystemTime;
 
@@ -9,7 +9,7 @@ use x509_parser::x509::{SubjectPublicKeyInfo, X509Name};
 
 use crate::state::ChainState;
 
-/// A certificate that was found, with what its file has of its chain.
+/// A certificate of the inventory, with the state of its chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct InventoryEntry {
     pub(crate) file: String,
@@ -24,32 +24,33 @@ pub(crate) struct InventoryEntry {
     pub(crate) duplicate_of: Option<String>,
 }
 
-/// The key that a certificate is for.
+/// The key of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum InventoryKey {
-    /// One that a public CA certifies.
+    /// Key that a public CA certifies.
     Known(KeyKind),
-    /// Any other, in words.
+    /// Description of any other key.
     Other(String),
 }
 
 impl InventoryEntry {
-    /// The file that it stands in, as it was named to the inventory.
+    /// Returns the file, as it was named to the inventory.
     pub(crate) fn file(&self) -> &str {
         &self.file
     }
 
-    /// Which certificate of the file it is, from 0.
+    /// Returns the position of the certificate in its file, from 0.
     pub(crate) fn position(&self) -> usize {
         self.position
     }
 
-    /// What the certificate says: names, validity, serial number, identifiers.
+    /// Returns the content of the certificate: names, validity, serial number, identifiers.
     pub(crate) fn leaf(&self) -> &Leaf {
         &self.leaf
     }
 
-    /// All its names as text, host names first, then wildcards; without any, as certificates of authorities are, its subject.
+    /// Returns all names as text, host names first, then wildcards; or the subject, if there are none, as in a CA
+    /// certificate.
     pub(crate) fn names(&self) -> Vec<String> {
         let (wildcards, hosts): (Vec<_>, Vec<_>) =
             self.leaf.identifiers().iter().partition(|identifier| identifier.is_wildcard());
@@ -58,50 +59,49 @@ impl InventoryEntry {
         if names.is_empty() { vec![self.subject.clone()] } else { names }
     }
 
-    /// The common name of its subject, or the whole subject. In ASCII; what is outside it is escaped.
+    /// Returns the common name of the subject, or the whole subject, with non-ASCII characters escaped.
     pub(crate) fn subject(&self) -> &str {
         &self.subject
     }
 
-    /// The common name of its issuer, or the issuer's whole name. In ASCII, as the subject.
+    /// Returns the common name of the issuer, or the issuer's whole name, with non-ASCII characters escaped.
     pub(crate) fn issuer(&self) -> &str {
         &self.issuer
     }
 
-    /// The key that it is for.
+    /// Returns the key.
     pub(crate) fn key(&self) -> &InventoryKey {
         &self.key
     }
 
-    /// The SHA-256 digest of the certificate, its fingerprint.
+    /// Returns the fingerprint: the SHA-256 digest of the certificate.
     pub(crate) fn sha256(&self) -> &[u8; 32] {
         &self.sha256
     }
 
-    /// Whether its chain is in the file.
+    /// Returns the state of the chain in the file.
     pub(crate) fn chain(&self) -> &ChainState {
         &self.chain
     }
 
-    /// When it can no longer be used: the last moment of itself, or of an issuer in the file that ends earlier. Roots
-    /// do not count.
+    /// Returns the end of its use: the earlier end of itself or of an issuer in the file. Roots do not count.
     pub(crate) fn ends(&self) -> SystemTime {
         self.ends
     }
 
-    /// The whole days until [`ends`](Self::ends), as [`Validity::days_left`] counts.
+    /// Returns the whole days until [`ends`](Self::ends), as [`Validity::days_left`] counts.
     pub(crate) fn days_left(&self, now: SystemTime) -> i64 {
         Validity::new(self.leaf.not_before(), self.ends).days_left(now)
     }
 
-    /// The file in which the same certificate was found before.
+    /// Returns the file in which the same certificate was found before.
     pub(crate) fn duplicate_of(&self) -> Option<&str> {
         self.duplicate_of.as_deref()
     }
 }
 
 impl InventoryKey {
-    /// `kind` is that of the leaf, if it is one that a public CA certifies.
+    /// Returns the key. `kind` is that of the leaf, if a public CA certifies it.
     pub(crate) fn of(kind: Option<KeyKind>, spki: &[u8]) -> Self {
         kind.map_or_else(|| Self::Other(describe_key(spki)), Self::Known)
     }
@@ -139,14 +139,14 @@ impl std::fmt::Display for InventoryKey {
     }
 }
 
-/// Text from outside, escaped and shortened.
-fn harmless(text: &str) -> String {
+/// Escapes and shortens text from outside.
+fn escaped(text: &str) -> String {
     text.chars().take(256).flat_map(char::escape_default).collect()
 }
 
-/// The common name, or all of the name.
+/// Returns the common name, or the whole name.
 pub(crate) fn short_name(name: &X509Name<'_>) -> String {
     let common = name.iter_common_name().next().and_then(|one| one.as_str().ok());
-    // An apostrophe is harmless, and would be escaped.
-    common.map_or_else(|| harmless(&name.to_string()), harmless).replace("\\'", "'")
+    // An apostrophe is escaped, but would be escaped.
+    common.map_or_else(|| escaped(&name.to_string()), escaped).replace("\\'", "'")
 }

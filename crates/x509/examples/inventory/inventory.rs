@@ -1,4 +1,4 @@
-//! The inventory: which certificates there are, until when, and whether their chains are whole.
+//! The inventory: certificates, their expiry, and whether their chains are complete.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -14,22 +14,22 @@ use crate::links::{self, Candidate, Links, Path, PathEnd, is_self_issued};
 use crate::state::ChainState;
 use crate::table;
 
-/// The certificates of a number of files, as a value.
+/// The certificates of a number of files.
 ///
-/// Files are given one by one as name and contents ([`add`](Self::add)); nothing is read here, and no clock. A file may
-/// hold one certificate or a chain in PEM, with a private key or without (keys are not looked at), a bundle of
-/// many, or one certificate in DER. There is an entry for every certificate that is not the issuer of another one in the
-/// same file: for a chain one, for a bundle of roots one for each root. What cannot be read is an entry of its own kind
-/// ([`unreadable`](Self::unreadable)), never an error that ends the rest.
+/// Files are added one by one as name and contents ([`add`](Self::add)); the inventory reads neither files nor the
+/// clock. A file may hold one certificate or a chain in PEM, with or without a private key (which is ignored), a
+/// bundle of many, or one certificate in DER. There is an entry for every certificate that is not the issuer of
+/// another one in the same file: one for a chain, one for each root of a bundle. A file that cannot be read is an
+/// entry of a separate list ([`unreadable`](Self::unreadable)), never an error.
 #[derive(Debug, Default)]
 pub(crate) struct Inventory {
     roots: Option<Roots>,
-    /// The places of the roots by their names.
+    /// Positions of the roots by name.
     roots_by_name: HashMap<Vec<u8>, Vec<usize>>,
     entries: Vec<InventoryEntry>,
     unreadable: Vec<UnreadableFile>,
     without_certificate: Vec<String>,
-    /// The places of the entries by their digests.
+    /// Positions of the entries by digest.
     seen: HashMap<[u8; 32], usize>,
     cut_off: bool,
 }
@@ -41,15 +41,15 @@ pub(crate) struct UnreadableFile {
     reason: String,
 }
 
-/// Bundles of all roots of an operating system have 250 KiB.
+/// Maximum octets of a file. A bundle of all roots of an operating system has 250 KiB.
 const MAX_FILE: usize = 1024 * 1024;
 const MAX_CERTIFICATES: usize = 1000;
-/// Of entries, of unreadable files and of files without a certificate.
+/// Maximum entries, unreadable files, and files without a certificate.
 const MAX_ENTRIES: usize = 100_000;
 const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
 impl Inventory {
-    /// An empty inventory. With `roots`, chains must lead to one of them; without, see [`ChainState`].
+    /// Returns an empty inventory. With `roots`, chains must lead to one of them; without, see [`ChainState`].
     pub(crate) fn new(roots: Option<Roots>) -> Self {
         let mut roots_by_name = HashMap::<_, Vec<_>>::new();
         for (place, root) in roots.iter().flat_map(Roots::certificates).enumerate() {
@@ -60,10 +60,10 @@ impl Inventory {
         Self { roots, roots_by_name, ..Self::default() }
     }
 
-    /// Takes in what is in a file of at most 1 MiB with at most 1000 certificates; `file` is only a name.
+    /// Adds a file of at most 1 MiB with at most 1000 certificates. `file` is only a name.
     pub(crate) fn add(&mut self, file: &str, contents: &[u8]) {
         if contents.len() > MAX_FILE {
-            return self.add_unreadable(file, "it is larger than 1 MiB");
+            return self.add_unreadable(file, "the file is larger than 1 MiB");
         }
         if contents.first() == Some(&0x30) && Leaf::from_der(contents).is_ok() {
             return self.add_certificates(file, &[contents]);
@@ -77,40 +77,40 @@ impl Inventory {
         }
     }
 
-    /// Notes a file that could not even be opened, and why.
+    /// Adds a file that could not be opened, and the reason.
     pub(crate) fn add_unreadable(&mut self, file: &str, reason: &str) {
         let unreadable = UnreadableFile { file: file.to_owned(), reason: reason.to_owned() };
         Self::push(&mut self.unreadable, &mut self.cut_off, unreadable);
     }
 
-    /// The certificates, in the order in which they were given.
+    /// Returns the certificates in the order in which they were added.
     pub(crate) fn entries(&self) -> &[InventoryEntry] {
         &self.entries
     }
 
-    /// The files that could not be read, whole or in part.
+    /// Returns the files that could not be read, in whole or in part.
     pub(crate) fn unreadable(&self) -> &[UnreadableFile] {
         &self.unreadable
     }
 
-    /// The files that have no certificate in them, such as keys.
+    /// Returns the files without a certificate, such as keys.
     pub(crate) fn without_certificate(&self) -> &[String] {
         &self.without_certificate
     }
 
-    /// Whether there was more than is kept: 100,000 of each kind.
+    /// Returns whether the inventory was full: 100,000 of each kind.
     pub(crate) fn is_cut_off(&self) -> bool {
         self.cut_off
     }
 
-    /// The certificates that have ended at `now`, or will within so many days; each counts once.
+    /// Returns the certificates that have expired at `now`, or will expire within `days`, without duplicates.
     pub(crate) fn ending_within(&self, now: SystemTime, days: u32) -> impl Iterator<Item = &InventoryEntry> {
         self.entries
             .iter()
             .filter(move |entry| entry.duplicate_of.is_none() && entry.days_left(now) < i64::from(days))
     }
 
-    /// A table of 100 columns, what ends first on top; what ends within so many days is marked by `!`.
+    /// Returns a table of 100 columns, the first to expire on top, with `!` for those that expire within `warn_days`.
     pub(crate) fn table(&self, now: SystemTime, warn_days: u32) -> String {
         table::of(self, now, warn_days)
     }
@@ -133,7 +133,7 @@ impl Inventory {
                     candidates.push(Candidate { der, parsed });
                     leaves.push(leaf);
                 }
-                Ok(None) => self.add_unreadable(file, &in_file(place, "it cannot be read")),
+                Ok(None) => self.add_unreadable(file, &in_file(place, "the certificate cannot be parsed")),
                 Err(error) => self.add_unreadable(file, &in_file(place, &error.to_string())),
             }
         }
@@ -182,7 +182,7 @@ impl Inventory {
         if path.end == PathEnd::Endless {
             return ChainState::Endless;
         }
-        // A cross-signed chain may lead past a root that is known.
+        // A cross-signed chain may continue beyond a known root.
         let mut known = path.places.iter().map(|place| self.known_root(links.certificate(*place)));
         if known.any(|root| root == KnownRoot::Signed) {
             return whole(ChainState::Complete);
@@ -203,7 +203,7 @@ impl Inventory {
         }
     }
 
-    /// Whether it is one of the roots, or one of them signed it.
+    /// Returns whether the certificate is one of the roots, or signed by one.
     fn known_root(&self, last: &Candidate<'_>) -> KnownRoot {
         let Some(roots) = &self.roots else { return KnownRoot::Absent };
         let named = self.roots_by_name.get(last.parsed.issuer().as_raw()).map_or(&[][..], Vec::as_slice);
@@ -226,12 +226,12 @@ enum KnownRoot {
 }
 
 impl UnreadableFile {
-    /// The file, as it was named to the inventory.
+    /// Returns the file, as it was named to the inventory.
     pub(crate) fn file(&self) -> &str {
         &self.file
     }
 
-    /// Why it could not be read.
+    /// Returns the reason.
     pub(crate) fn reason(&self) -> &str {
         &self.reason
     }
@@ -242,16 +242,16 @@ fn certificates(contents: &[u8]) -> Result<Vec<Vec<u8>>, &'static str> {
     let mut certificates = Vec::new();
     for (number, block) in <(SectionKind, Vec<u8>)>::pem_slice_iter(contents).enumerate() {
         if number == MAX_CERTIFICATES {
-            return Err("more PEM blocks than the 1000 that are read");
+            return Err("the file has more than 1000 PEM blocks");
         }
         match block {
             Ok((SectionKind::Certificate, der)) => certificates.push(der),
             Ok(_) => {}
-            Err(PemError::MissingSectionEnd { .. }) => return Err("a PEM block does not end"),
+            Err(PemError::MissingSectionEnd { .. }) => return Err("a PEM block has no end"),
             Err(PemError::Base64Decode(_)) => {
-                return Err("a PEM block has something else than base64 in it");
+                return Err("a PEM block contains something other than base64");
             }
-            Err(_) => return Err("a PEM boundary stands where none can be, or is cut off"),
+            Err(_) => return Err("a PEM boundary is misplaced or cut off"),
         }
     }
     Ok(certificates)

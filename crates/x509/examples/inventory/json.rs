@@ -1,4 +1,4 @@
-//! The inventory for programs.
+//! The inventory as JSON.
 
 use std::time::SystemTime;
 
@@ -10,7 +10,7 @@ use time::format_description::well_known::Rfc3339;
 use crate::entry::InventoryEntry;
 use crate::inventory::Inventory;
 
-/// All of it as one JSON object; times are those of RFC 3339, octets are in hex.
+/// Returns the inventory as one JSON object, with times as in RFC 3339 and octets in hex.
 pub(crate) fn of(inventory: &Inventory, now: SystemTime) -> Value {
     let unreadable = inventory.unreadable().iter();
     json!({
@@ -48,7 +48,7 @@ fn certificate(entry: &InventoryEntry, now: SystemTime) -> Value {
     })
 }
 
-/// `null` for a time beyond the year 9999.
+/// Formats a time; `null` beyond the year 9999.
 fn text(moment: SystemTime) -> Value {
     let seconds = match moment.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(after) => i64::try_from(after.as_secs()).ok(),

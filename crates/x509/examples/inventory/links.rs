@@ -1,4 +1,4 @@
-//! Which certificate of a file signed which other.
+//! Links from the certificates of a file to their issuers.
 
 use std::collections::HashMap;
 
@@ -7,18 +7,18 @@ use rustls_pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
-/// Signatures that are tried for one certificate; several issuers may have one name.
+/// Maximum signatures tried for one certificate; several issuers may have the same name.
 const MAX_CANDIDATES: usize = 4;
-/// Longer paths are cut off.
+/// Maximum length of a path.
 const MAX_LENGTH: usize = 10;
 
-/// The certificates of one file, and for each the one in the same file that signed it.
+/// The certificates of one file, each with the one in the same file that signed it.
 pub(crate) struct Links<'a> {
     issuers: Vec<Issuer>,
     certificates: &'a [Candidate<'a>],
 }
 
-/// A certificate as bytes and as it was read.
+/// A certificate as bytes and parsed.
 pub(crate) struct Candidate<'a> {
     pub(crate) der: &'a [u8],
     pub(crate) parsed: X509Certificate<'a>,
@@ -27,20 +27,20 @@ pub(crate) struct Candidate<'a> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Issuer {
     Itself,
-    /// The one at this place of the file.
+    /// The certificate at this position in the file.
     At(usize),
-    /// None in the file has its issuer's name.
+    /// No certificate in the file has the issuer's name.
     Absent,
-    /// One has the name, and did not sign it.
+    /// A certificate has the issuer's name, but did not sign this one.
     Impostor,
 }
 
-/// Whether subject and issuer are the same, as those of a root are.
+/// Returns whether subject and issuer are equal, as in a root.
 pub(crate) fn is_self_issued(candidate: &Candidate<'_>) -> bool {
     candidate.parsed.subject().as_raw() == candidate.parsed.issuer().as_raw()
 }
 
-/// The certificates of a path, as places in the file, and how it ends.
+/// The certificates of a path as positions in the file, and its end.
 pub(crate) struct Path {
     pub(crate) places: Vec<usize>,
     pub(crate) end: PathEnd,
@@ -51,16 +51,16 @@ pub(crate) enum PathEnd {
     SelfSigned,
     Absent,
     Impostor,
-    /// In a circle, or longer than any chain.
+    /// The path is a circle, or longer than any chain.
     Endless,
 }
 
-/// Reads one certificate and nothing after it.
+/// Parses exactly one certificate.
 pub(crate) fn parse(der: &[u8]) -> Option<X509Certificate<'_>> {
     X509Certificate::from_der(der).ok().filter(|(rest, _)| rest.is_empty()).map(|(_, parsed)| parsed)
 }
 
-/// Returns whether `subject` names `issuer` as its issuer and has a good signature by its key.
+/// Returns whether `subject` names `issuer` as its issuer and has a valid signature by its key.
 pub(crate) fn is_signed_by(subject: &[u8], issuer: &[u8]) -> bool {
     let pair = [subject, issuer].map(|der| CertificateDer::from(der).into_owned());
     Chain::from_certificates(pair.to_vec()).is_ok_and(|chain| chain.check_links().is_ok())
@@ -78,12 +78,12 @@ impl<'a> Links<'a> {
                 return Issuer::Itself;
             }
             let named = by_subject.get(one.parsed.issuer().as_raw()).map_or(&[][..], Vec::as_slice);
-            // The next certificate in the file is the likely one, and the one that counts if two have the same key.
+            // The next certificate in the file is the likely issuer, and the one that counts if two have the same key.
             let next = named.iter().filter(|candidate| **candidate == place + 1);
             let others = named.iter().filter(|candidate| ![place, place + 1].contains(candidate));
             let mut tried = next.chain(others).take(MAX_CANDIDATES).peekable();
             if tried.peek().is_none() {
-                // Nobody checks how a root signed itself, and old ones did it with SHA-1, which is not verified here.
+                // A root's own signature does not matter, and old ones use SHA-1, which is not verified here.
                 return if is_self_issued { Issuer::Itself } else { Issuer::Absent };
             }
             match tried.find(|candidate| is_signed_by(one.der, certificates[**candidate].der)) {
@@ -94,7 +94,7 @@ impl<'a> Links<'a> {
         Self { issuers: issuers.collect(), certificates }
     }
 
-    /// The paths that begin where no other does; together they go through every certificate.
+    /// Returns the paths that do not begin inside another one; together they contain every certificate.
     pub(crate) fn paths(&self) -> Vec<Path> {
         let mut is_issuer = vec![false; self.issuers.len()];
         for issuer in &self.issuers {
@@ -105,7 +105,7 @@ impl<'a> Links<'a> {
         let mut reached = vec![false; self.issuers.len()];
         let mut paths = Vec::new();
         let heads = (0..self.issuers.len()).filter(|place| !is_issuer[*place]);
-        // Circles have no head: what was not reached begins a path of its own.
+        // Circles have no head: a certificate that was not reached begins a new path.
         for place in heads.chain(0..self.issuers.len()) {
             if reached[place] {
                 continue;

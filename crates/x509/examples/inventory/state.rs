@@ -1,51 +1,51 @@
-//! Whether a file's certificate comes with its chain.
+//! The state of a certificate's chain.
 
 use std::fmt;
 
 /// Whether the certificate's chain is in its file, and what is missing.
 ///
-/// Positions count from 0 for the certificate itself.
+/// Positions count from 0, the certificate itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ChainState {
-    /// Linked up to a root: one that was given, or if none were given, the self-signed one in the file.
+    /// Complete up to a root: a given one or, if none were given, the self-signed one in the file.
     Complete,
-    /// Linked up to an issuer that is not in the file, as servers send chains. Whether that is a root is not known,
-    /// as no roots were given.
+    /// Complete up to an issuer that is not in the file, as servers send chains. Without given roots, it is unknown
+    /// whether that issuer is a root.
     Open {
-        /// The issuer of the last certificate.
+        /// Issuer of the last certificate.
         issuer: String,
     },
-    /// The certificate signed itself, and is not one of the roots that were given.
+    /// The certificate is self-signed and not one of the given roots.
     SelfSigned,
-    /// The issuer of a certificate is not in the file, and not among the roots if some were given. Without roots a
-    /// server's certificate that stands alone counts as this too: no public CA signs them with a root's key
-    /// (Baseline Requirements section 6.1.7).
+    /// The issuer of a certificate is missing in the file, and not one of the given roots. Without given roots, a
+    /// single server certificate counts as this too: no public CA signs it with a root's key (Baseline Requirements
+    /// section 6.1.7).
     MissingIssuer {
-        /// Which certificate of the chain lacks it.
+        /// Position of the certificate without its issuer.
         position: usize,
-        /// The name of the missing certificate.
+        /// Name of the missing certificate.
         issuer: String,
     },
-    /// A certificate of the issuer's name is there, but it did not sign.
+    /// A certificate has the issuer's name, but did not sign.
     BrokenLink {
-        /// Which certificate of the chain it did not sign.
+        /// Position of the certificate that it did not sign.
         position: usize,
-        /// The name that both have.
+        /// Name that both have.
         issuer: String,
     },
-    /// All links are there, but not in the order leaf, issuer, issuer's issuer. Servers send them as they stand.
+    /// All links are there, but not in the order leaf, issuer, issuer's issuer, in which servers send them.
     Disordered,
-    /// The chain ends in a self-signed certificate that is none of the roots that were given.
+    /// The chain ends in a self-signed certificate that is not one of the given roots.
     UnknownRoot {
-        /// Its name.
+        /// Name of the root.
         root: String,
     },
-    /// The issuers go round in a circle, or there are more than ten.
+    /// The issuers form a circle, or there are more than ten.
     Endless,
 }
 
 impl ChainState {
-    /// One or two words for a table.
+    /// Returns one or two words for a table.
     pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::Complete => "complete",
@@ -59,7 +59,7 @@ impl ChainState {
         }
     }
 
-    /// Whether a server can send it as it is: [`Complete`](Self::Complete) or [`Open`](Self::Open).
+    /// Returns whether a server can send it as it is: [`Complete`](Self::Complete) or [`Open`](Self::Open).
     pub(crate) fn can_be_served(&self) -> bool {
         matches!(self, Self::Complete | Self::Open { .. })
     }
@@ -72,16 +72,16 @@ impl fmt::Display for ChainState {
             Self::Open { issuer } => {
                 write!(f, "the chain leads to \"{issuer}\", which is not in the file, as is usual for a root")
             }
-            Self::SelfSigned => write!(f, "the certificate signed itself"),
+            Self::SelfSigned => write!(f, "the certificate is self-signed"),
             Self::MissingIssuer { position, issuer } => {
                 write!(f, "the issuer \"{issuer}\" of certificate {position} of the chain is missing")
             }
             Self::BrokenLink { position, issuer } => {
                 write!(f, "certificate {position} of the chain was not signed by this \"{issuer}\"")
             }
-            Self::Disordered => write!(f, "the certificates of the chain do not follow each other"),
+            Self::Disordered => write!(f, "the certificates of the chain are not in order"),
             Self::UnknownRoot { root } => {
-                write!(f, "the chain leads to the root \"{root}\", which was not given")
+                write!(f, "the chain leads to the root \"{root}\", which is not one of the given roots")
             }
             Self::Endless => write!(f, "the chain does not end"),
         }

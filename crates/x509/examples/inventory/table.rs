@@ -1,4 +1,4 @@
-//! The inventory for people.
+//! The inventory as a table.
 
 use std::fmt::Write;
 use std::time::SystemTime;
@@ -9,7 +9,7 @@ use crate::entry::InventoryEntry;
 use crate::inventory::Inventory;
 use crate::state::ChainState;
 
-/// The columns: expiry, days, key, chain, names, issuer, file, with a blank between.
+/// Columns: expiry, days, key, chain, names, issuer, file, separated by blanks.
 const WIDTHS: [usize; 7] = [10, 7, 8, 12, 23, 14, 20];
 const WIDTH: usize = 100;
 
@@ -48,14 +48,14 @@ fn entry_rows(text: &mut String, entry: &InventoryEntry, now: SystemTime, warn_d
             &end(&ascii(entry.file()), WIDTHS[6]),
         ],
     );
-    // That a root signed itself needs no explanation.
+    // A self-signed root needs no explanation.
     if !entry.chain().can_be_served() && *entry.chain() != ChainState::SelfSigned {
         line(text, &format!("    {}", entry.chain()));
     }
     if entry.ends() < entry.leaf().not_after() {
         line(
             text,
-            &format!("    its issuer ends before it does, which is on {}", date(entry.leaf().not_after())),
+            &format!("    its issuer expires earlier; its own expiry is {}", date(entry.leaf().not_after())),
         );
     }
     if let Some(file) = entry.duplicate_of() {
@@ -79,11 +79,11 @@ fn summary(text: &mut String, inventory: &Inventory, now: SystemTime, warn_days:
         ),
     );
     if inventory.is_cut_off() {
-        line(text, "there was more than an inventory holds");
+        line(text, "the inventory is full; some files were left out");
     }
 }
 
-/// One line of cells; numbers of days stand to the right.
+/// Writes one line of cells, with the days right-aligned.
 fn row(text: &mut String, cells: [&str; 7]) {
     let mut line = String::with_capacity(WIDTH);
     for (column, (cell, width)) in cells.iter().zip(WIDTHS).enumerate() {
@@ -103,7 +103,7 @@ fn line(text: &mut String, line: &str) {
     text.push('\n');
 }
 
-/// The beginning of an ASCII text, as much as fits.
+/// Returns the start of an ASCII text, as much as fits.
 fn begin(text: &str, width: usize) -> String {
     match text.get(..width.saturating_sub(2)) {
         Some(part) if text.len() > width => format!("{part}.."),
@@ -111,7 +111,7 @@ fn begin(text: &str, width: usize) -> String {
     }
 }
 
-/// The end of an ASCII text, as much as fits.
+/// Returns the end of an ASCII text, as much as fits.
 fn end(text: &str, width: usize) -> String {
     match text.len().checked_sub(width).and_then(|cut| text.get(cut + 2..)) {
         Some(part) if text.len() > width => format!("..{part}"),
@@ -119,12 +119,12 @@ fn end(text: &str, width: usize) -> String {
     }
 }
 
-/// A text from outside without anything that a terminal would obey.
+/// Escapes a text from outside, so that it cannot control a terminal.
 fn ascii(text: &str) -> String {
     text.chars().flat_map(char::escape_default).collect::<String>().replace("\\\'", "'")
 }
 
-/// The day in UTC, as 2026-12-31.
+/// Returns the day in UTC, as 2026-12-31.
 fn date(moment: SystemTime) -> String {
     let seconds = match moment.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(after) => i64::try_from(after.as_secs()).ok(),

@@ -1,4 +1,4 @@
-//! From paths to the contents of files.
+//! Walking through files and folders.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -7,26 +7,26 @@ use std::path::{Path, PathBuf};
 
 use crate::inventory::Inventory;
 
-/// How far a walk goes.
+/// The limits of a walk.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    /// Levels of folders below a path that was given.
+pub(crate) struct WalkLimits {
+    /// Maximum levels of folders below a given path.
     pub(crate) depth: usize,
-    /// Files and folders that are looked at, in all.
+    /// Maximum files and folders in all.
     pub(crate) count: usize,
-    /// Octets of one file; one more is read, to tell that it is too large.
+    /// Maximum octets of one file; one more is read to detect a larger file.
     pub(crate) size: u64,
 }
 
-impl Default for Limits {
+impl Default for WalkLimits {
     fn default() -> Self {
         Self { depth: 8, count: 10_000, size: 1024 * 1024 }
     }
 }
 
-/// Takes in every file at or below the paths, in the order of names. Symbolic links are followed; what was reached
-/// before by another way is not taken in again, so that no circle is gone round.
-pub(crate) fn walk(paths: &[PathBuf], limits: &Limits, inventory: &mut Inventory) {
+/// Adds every file at or below the paths, in the order of names. Follows symbolic links, but visits each file and
+/// folder once, so that circles end.
+pub(crate) fn walk(paths: &[PathBuf], limits: &WalkLimits, inventory: &mut Inventory) {
     let mut walk = Walk { limits, inventory, seen: BTreeSet::new(), left: limits.count };
     for path in paths {
         walk.visit(path, 0);
@@ -34,15 +34,15 @@ pub(crate) fn walk(paths: &[PathBuf], limits: &Limits, inventory: &mut Inventory
 }
 
 struct Walk<'a> {
-    limits: &'a Limits,
+    limits: &'a WalkLimits,
     inventory: &'a mut Inventory,
-    /// By their real paths.
+    /// Real paths that were visited.
     seen: BTreeSet<PathBuf>,
     left: usize,
 }
 
 impl Walk<'_> {
-    /// A path; at level 0 it was given by name, and must have a certificate.
+    /// Visits a path. At level 0, the path was given by name and must have a certificate.
     fn visit(&mut self, path: &Path, level: usize) {
         if let Err(error) = self.take(path, level) {
             self.inventory.add_unreadable(&path.display().to_string(), &error.to_string());
@@ -56,7 +56,7 @@ impl Walk<'_> {
         self.left -= 1;
         if self.left == 0 {
             return Err(io::Error::other(format!(
-                "the walk ends here: it has seen {} files and folders",
+                "the limit of {} files and folders is reached",
                 self.limits.count
             )));
         }
@@ -70,16 +70,16 @@ impl Walk<'_> {
         }
         if !kind.is_file() {
             // Reading a pipe might never end.
-            return if level == 0 { Err(io::Error::other("it is no regular file")) } else { Ok(()) };
+            return if level == 0 { Err(io::Error::other("it is not a regular file")) } else { Ok(()) };
         }
         self.file(path, &real, level)
     }
 
     fn folder(&mut self, path: &Path, level: usize) -> io::Result<()> {
         if level == self.limits.depth {
-            return Err(io::Error::other(format!("it lies deeper than {level} levels")));
+            return Err(io::Error::other(format!("it is deeper than {level} levels")));
         }
-        // No more names than may be looked at, however many there are; one more tells that it was too many.
+        // At most as many names as the limit allows; one more detects that there were too many.
         let names = fs::read_dir(path)?.take(self.left + 1).map(|entry| entry.map(|entry| entry.path()));
         let mut below = names.collect::<io::Result<Vec<_>>>()?;
         below.sort();
@@ -92,7 +92,7 @@ impl Walk<'_> {
         File::open(real)?.take(self.limits.size + 1).read_to_end(&mut contents)?;
         let name = path.display().to_string();
         if contents.len() as u64 > self.limits.size && level > 0 && !looks_like_pem(&contents) {
-            // Some large file in a folder, of which nobody says that it is a certificate.
+            // A large file in a folder is probably not a certificate.
             self.inventory.add(&name, &[]);
             return Ok(());
         }

@@ -1,4 +1,4 @@
-//! Chains as a CA, or whoever sits there instead, may send them: in PEM, and a certificate in DER.
+//! Chains as a CA, or an attacker in its place, may send them: in PEM, and a certificate in DER.
 #![no_main]
 
 use fleetcert_x509::Chain;

@@ -1,4 +1,4 @@
-//! The gate, and its rules with the signature left out, by a policy of each kind.
+//! The gate, and its rules without the signature, with a policy of each kind.
 #![no_main]
 
 use fleetcert_x509::{CsrPolicy, KeyKind, NameGrant, VerifiedCsr, fuzzing};

@@ -1,4 +1,4 @@
-//! What the walk lets through is written again by our writer to the same octets.
+//! Strict DER: documents that pass the check are written again to the same octets.
 #![no_main]
 
 use fleetcert_x509::fuzzing;

@@ -1,4 +1,4 @@
-//! Files of whatever kind, as they lie about on a machine, taken into an inventory with and without known roots.
+//! Arbitrary files added to an inventory, with and without known roots.
 #![no_main]
 
 use std::time::SystemTime;

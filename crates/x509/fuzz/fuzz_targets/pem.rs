@@ -1,4 +1,4 @@
-//! PEM: keys and CSRs in text. What is a key is one again after it was written.
+//! PEM: keys and CSRs in text. A key survives a round trip.
 #![no_main]
 
 use fleetcert_x509::{KeyPair, SigningKey, fuzzing};

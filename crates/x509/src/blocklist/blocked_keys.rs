@@ -1,4 +1,4 @@
-//! A list in memory, read from a file.
+//! A list of blocked keys in memory.
 
 use std::fmt;
 use std::fs::File;
@@ -10,9 +10,9 @@ use crate::{X509Error, X509ErrorKind};
 
 /// A list of blocked keys in memory, 32 octets each.
 ///
-/// The file is text, a key on each line: 64 hexadecimal digits, the SHA-256 of the key's DER SubjectPublicKeyInfo.
-/// Text after them, lines that begin with `#` and empty lines are for people. The hashes in Boulder's blocked keys
-/// file are the same ones.
+/// The file is text with one key per line: 64 hexadecimal digits, the SHA-256 of the key's DER SubjectPublicKeyInfo.
+/// Text after them, lines that begin with `#` and empty lines are ignored. The hashes in Boulder's blocked keys file
+/// have the same form.
 ///
 /// ```
 /// use fleetcert_x509::{BlockedKeys, KeyBlocklist};
@@ -25,21 +25,21 @@ use crate::{X509Error, X509ErrorKind};
 /// ```
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct BlockedKeys {
-    /// Sorted.
+    /// Hashes, sorted.
     hashes: Vec<[u8; 32]>,
 }
 
-/// A million keys are more than all lists that are public have together for one size.
+/// Maximum keys. All public lists together have fewer for one size.
 const MAX_KEYS: usize = 1_000_000;
 const MAX_LINE: u64 = 1024;
 
 impl BlockedKeys {
-    /// The list in a file, at most a million keys.
+    /// Reads a list of at most a million keys from a file.
     ///
     /// # Errors
-    /// [`X509ErrorKind::Malformed`] for a file that cannot be read, or has a line that is no hash;
-    /// [`X509ErrorKind::TooLarge`] for more keys, or a line of more than 1024 octets. A list that was read in part
-    /// is no list.
+    /// [`X509ErrorKind::Malformed`] if the file cannot be read or a line does not begin with a hash;
+    /// [`X509ErrorKind::TooLarge`] for too many keys, or a line of more than 1024 octets. A list is never accepted in
+    /// part.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, X509Error> {
         let path = path.as_ref();
         let file = File::open(path).map_err(|error| {
@@ -48,10 +48,10 @@ impl BlockedKeys {
         Self::read(file)
     }
 
-    /// The list in this text.
+    /// Reads a list from a text.
     ///
     /// # Errors
-    /// As [`from_file`](Self::from_file).
+    /// As for [`from_file`](Self::from_file).
     pub fn read(text: impl Read) -> Result<Self, X509Error> {
         let mut text = BufReader::new(text);
         let mut hashes = Vec::new();
@@ -77,19 +77,19 @@ impl BlockedKeys {
                 ))
             })?;
             if hashes.len() == MAX_KEYS {
-                return Err(too_large(&format!("it has more than {MAX_KEYS} keys")));
+                return Err(too_large(&format!("more than {MAX_KEYS} keys")));
             }
             hashes.push(hash);
         }
         Ok(hashes.into_iter().collect())
     }
 
-    /// So many keys, each counted once.
+    /// Returns the number of different keys.
     pub fn len(&self) -> usize {
         self.hashes.len()
     }
 
-    /// Whether there is none.
+    /// Returns whether the list is empty.
     pub fn is_empty(&self) -> bool {
         self.hashes.is_empty()
     }
@@ -116,7 +116,7 @@ impl fmt::Debug for BlockedKeys {
     }
 }
 
-/// The hash at the beginning of a line; a space follows, or nothing.
+/// Returns the hash at the beginning of a line, followed by a space or by nothing.
 fn hash(line: &[u8]) -> Option<[u8; 32]> {
     let (digits, rest) = line.split_at_checked(64)?;
     if rest.first().is_some_and(|octet| !octet.is_ascii_whitespace()) {
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_as_people_write_it() {
+    fn list_with_comments_and_blanks_is_read() {
         let (one, other) = ("0123456789abcdef".repeat(4), "FEDCBA9876543210".repeat(4));
         let text = format!("\n# a list\r\n{other}\tof firmware\r\n  {one}\n{one} again");
         let list = BlockedKeys::read(text.as_bytes()).unwrap();
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_in_part_is_none() {
+    fn list_with_an_invalid_line_is_rejected() {
         let good = "5b".repeat(32);
         for bad in ["5b", &good[1..], &format!("{good}5"), &format!("{}g", &good[1..]), &format!("{good}\n-")]
         {
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_bounded() {
+    fn list_over_a_limit_is_rejected() {
         let line = format!("{}\n", "5b".repeat(32));
         let full = std::io::Read::take(Endless(line.as_bytes(), 0), line.len() as u64 * MAX_KEYS as u64);
         assert_eq!(BlockedKeys::read(full).unwrap().len(), 1);
@@ -183,7 +183,7 @@ mod tests {
         assert_eq!(refused.kind(), X509ErrorKind::TooLarge);
     }
 
-    /// The same line for ever.
+    /// The same line repeated forever.
     struct Endless<'a>(&'a [u8], usize);
 
     impl Read for Endless<'_> {

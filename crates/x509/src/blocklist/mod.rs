@@ -1,4 +1,4 @@
-//! Keys that are known to others: asked through a trait, or read from a list.
+//! Lists of keys whose secret is known to others.
 
 mod blocked_keys;
 
@@ -7,15 +7,16 @@ use std::fmt::Debug;
 
 pub use blocked_keys::BlockedKeys;
 
-/// A list of keys that must not be certified, as the secret is known to others: Debian's weak keys of 2008, keys
-/// that were revoked as compromised, keys that came with firmware.
+/// A list of keys that must not be certified, because others know the secret: Debian's weak keys of 2008, keys
+/// revoked as compromised, keys shipped with firmware.
 ///
-/// A [`CsrPolicy`](crate::CsrPolicy) holds such lists and the gate asks each of them. A list that cannot answer
-/// lets no key through. The gate waits for the answer, so a list that is elsewhere belongs behind a copy here.
+/// A [`CsrPolicy`](crate::CsrPolicy) holds such lists, and the gate queries each of them. If a list is unavailable,
+/// every key is refused. The gate waits for the answer, so use a local copy of a remote list.
 ///
 /// ```
 /// use fleetcert_x509::{
-///     BlocklistUnavailable, CsrPolicy, CsrRefusalCode, KeyBlocklist, KeyKind, KeyPair, VerifiedCsr, csr_for,
+///     BlocklistUnavailable, CsrPolicy, CsrRefusalCode, KeyBlocklist, KeyKind,
+///     KeyPair, VerifiedCsr, csr_for,
 /// };
 /// use std::sync::Arc;
 ///
@@ -23,38 +24,40 @@ pub use blocked_keys::BlockedKeys;
 /// struct Remote;
 ///
 /// impl KeyBlocklist for Remote {
-///     fn contains(&self, _spki_sha256: &[u8; 32]) -> Result<bool, BlocklistUnavailable> {
+///     fn contains(&self, _: &[u8; 32]) -> Result<bool, BlocklistUnavailable> {
 ///         Err(BlocklistUnavailable::because("the copy is older than a week"))
 ///     }
 /// }
 ///
 /// let key = KeyPair::generate(KeyKind::P256)?;
 /// let csr = csr_for(&"xi8qz.fleet.test".parse()?, &key)?;
-/// let refusal = VerifiedCsr::parse(&csr, &CsrPolicy::device().with_blocklist(Arc::new(Remote))).unwrap_err();
+/// let policy = CsrPolicy::device().with_blocklist(Arc::new(Remote));
+/// let refusal = VerifiedCsr::parse(&csr, &policy).unwrap_err();
 /// assert_eq!(refusal.code(), CsrRefusalCode::KeyCheckUnavailable);
 /// assert!(refusal.is_temporary());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait KeyBlocklist: Debug + Send + Sync {
-    /// Whether the key is on the list, by the SHA-256 of its DER SubjectPublicKeyInfo.
+    /// Returns whether the key is on the list, by the SHA-256 of its DER SubjectPublicKeyInfo.
     ///
     /// # Errors
-    /// [`BlocklistUnavailable`] when it cannot be said.
+    /// [`BlocklistUnavailable`] if the list cannot be queried.
     fn contains(&self, spki_sha256: &[u8; 32]) -> Result<bool, BlocklistUnavailable>;
 }
 
-/// The proof that the trait can be a trait object.
+// The trait must stay usable as `dyn`.
 const _: Option<&dyn KeyBlocklist> = None;
 
-/// A list of blocked keys could not be asked. What is wrong is for the operator's log, not for the device.
+/// The error for a list of blocked keys that cannot be queried. The source is for the operator's log, not for the
+/// device.
 #[derive(Debug, thiserror::Error)]
-#[error("the list of blocked keys cannot be asked")]
+#[error("the list of blocked keys is unavailable")]
 pub struct BlocklistUnavailable {
     source: Box<dyn Error + Send + Sync>,
 }
 
 impl BlocklistUnavailable {
-    /// For this reason.
+    /// Returns the error with this cause.
     pub fn because(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { source: source.into() }
     }

@@ -1,4 +1,4 @@
-//! Whether a chain is the one that was ordered.
+//! The check of a chain against the order.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,30 +8,30 @@ use webpki::{EndEntityCert, KeyUsage};
 
 use super::{Chain, Leaf, Roots, link};
 
-/// What a chain should be.
+/// The properties that a chain must have.
 #[derive(Clone, Copy, Debug)]
 pub struct Expectation<'a> {
-    /// The public key of the CSR: a DER SubjectPublicKeyInfo.
+    /// Public key of the CSR: a DER SubjectPublicKeyInfo.
     pub spki: &'a [u8],
-    /// Identifiers that were ordered: the leaf must have all of them and no other name.
+    /// Ordered identifiers: the leaf must have all of them and no other name.
     pub identifiers: &'a IdentifierSet,
-    /// When the chain must hold.
+    /// Time at which the chain must be valid.
     pub now: SystemTime,
-    /// The roots to which it must lead. With `None` only the links within the chain are checked: enough where
-    /// the CA itself was reached over an authenticated connection and its root is not known here.
+    /// Roots to which the chain must lead. With `None`, only the links within the chain are checked. This is enough if
+    /// the CA was reached over an authenticated connection and its root is unknown here.
     pub roots: Option<&'a Roots>,
 }
 
-/// The difference between a chain and what was expected; one variant for each.
+/// A difference between a chain and the expectation.
 ///
-/// It is final: the same chain is wrong again, unless it is [`NotYetValid`](Self::NotYetValid).
+/// It is permanent: the same chain fails again, except for [`NotYetValid`](Self::NotYetValid).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChainFault {
     /// The leaf is for another key than that of the CSR.
     #[error("the certificate is for another key")]
     WrongKey,
-    /// A name that was ordered is not in the leaf.
+    /// The leaf lacks an ordered name.
     #[error("the certificate lacks the name {0}")]
     MissingName(String),
     /// The leaf has a name that was not ordered.
@@ -40,74 +40,74 @@ pub enum ChainFault {
     /// The leaf ends before it begins.
     #[error("the certificate's validity ends before it begins")]
     NeverValid,
-    /// The leaf begins more than five minutes after now.
+    /// The leaf becomes valid more than five minutes after `now`.
     #[error("the certificate is not valid yet")]
     NotYetValid {
-        /// When it begins.
+        /// Start of its validity.
         not_before: SystemTime,
     },
-    /// The leaf has ended.
+    /// The leaf has expired.
     #[error("the certificate has expired")]
     Expired {
-        /// When it ended.
+        /// End of its validity.
         not_after: SystemTime,
     },
     /// The extended key usage of the leaf lacks serverAuth.
     #[error("the certificate is not for servers")]
     NotForServers,
-    /// The leaf may sign other certificates.
-    #[error("the certificate is one of an authority")]
+    /// The leaf is a CA certificate.
+    #[error("the certificate is a CA certificate")]
     IsAuthority,
     /// A certificate was not signed by the one after it.
     #[error("certificate {position} of the chain was not signed by the next one")]
     BrokenLink {
-        /// Which one, from 0 for the leaf.
+        /// Position, from 0 for the leaf.
         position: usize,
     },
-    /// The leaf holds for longer than was expected, by more than a day.
-    #[error("the certificate holds for {} s instead of {} s", lifetime.as_secs(), expected.as_secs())]
+    /// The lifetime of the leaf exceeds the expected one by more than a day.
+    #[error("the certificate is valid for {} s instead of {} s", lifetime.as_secs(), expected.as_secs())]
     LivesTooLong {
-        /// From its first to its last moment.
+        /// Actual lifetime.
         lifetime: Duration,
-        /// What was expected.
+        /// Expected lifetime.
         expected: Duration,
     },
-    /// A certificate after the leaf may not sign certificates.
-    #[error("certificate {position} of the chain is not one of an authority")]
+    /// A certificate after the leaf is not a CA certificate.
+    #[error("certificate {position} of the chain is not a CA certificate")]
     IssuerIsNoAuthority {
-        /// Which one, from 1 for the issuer of the leaf.
+        /// Position, from 1 for the issuer of the leaf.
         position: usize,
     },
-    /// A certificate after the leaf has expired, or begins more than five minutes after now.
+    /// A certificate after the leaf has expired, or becomes valid more than five minutes after `now`.
     #[error("certificate {position} of the chain is not valid now")]
     IssuerNotValid {
-        /// Which one, from 1 for the issuer of the leaf.
+        /// Position, from 1 for the issuer of the leaf.
         position: usize,
     },
     /// No path leads from the leaf to one of the roots.
-    #[error("the chain leads to no trusted root: {reason}")]
+    #[error("the chain does not lead to a trusted root: {reason}")]
     NotTrusted {
-        /// What the verifier says, for people.
+        /// Message of the verifier.
         reason: String,
     },
-    /// A TLS client would not take the leaf for this name.
+    /// A TLS client would reject the leaf for this name.
     #[error("a client would not accept the certificate for {0}")]
     NotValidForName(String),
 }
 
-/// So much longer than expected may a certificate live.
+/// Maximum excess of a certificate's lifetime.
 const LIFETIME_LEEWAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// So far may the CA's clock be ahead of ours.
-const LEEWAY: Duration = Duration::from_secs(5 * 60);
+/// Maximum difference by which the CA's clock may be ahead of ours.
+const CLOCK_LEEWAY: Duration = Duration::from_secs(5 * 60);
 
 impl Chain {
-    /// Checks that this chain is what was ordered and that clients will take it.
+    /// Checks that this chain is what was ordered and that clients will accept it.
     ///
-    /// In this order: the leaf's key, its names as a set, its validity at `now` with five minutes of leeway at
-    /// the beginning, serverAuth, that it is no authority, that each certificate is signed by the next. Then with roots
-    /// a path to one of them as a TLS client builds it (RFC 5280 section 6), for each name; without them, that each
-    /// issuer in the chain is an authority and valid now. Revocation is not looked up. Who knows how long the
-    /// certificate should live asks [`check_lifetime`](Self::check_lifetime) too.
+    /// Checks, in this order: the leaf's key, its names as a set, its validity at `now` with five minutes of leeway at
+    /// the start, serverAuth, that it is not a CA certificate, and that each certificate is signed by the next. Then,
+    /// with roots, a path to one of them as a TLS client builds it (RFC 5280 section 6), for each name; without roots,
+    /// that each issuer in the chain is a CA certificate and valid now. Revocation is not checked. If you know the
+    /// expected lifetime, call [`check_lifetime`](Self::check_lifetime) too.
     ///
     /// # Errors
     /// The first difference.
@@ -137,7 +137,7 @@ impl Chain {
         }
     }
 
-    /// Checks that each certificate was signed by the next one, by an algorithm that TLS clients accept.
+    /// Checks that each certificate was signed by the next one, with an algorithm that TLS clients accept.
     ///
     /// # Errors
     /// [`ChainFault::BrokenLink`] with the first certificate that was not.
@@ -156,10 +156,10 @@ impl Chain {
         }
     }
 
-    /// Checks that the leaf does not live longer than `expected`, with a day of leeway, as CAs round differently.
+    /// Checks that the leaf's lifetime does not exceed `expected` by more than a day, as CAs round differently.
     ///
-    /// The length belongs to the CA's profile: 90 days for the `classic` one of Let's Encrypt, 160 hours for
-    /// `shortlived`. A longer life than that which was ordered is a wrong profile, or a wrong CA.
+    /// The lifetime belongs to the CA's profile: 90 days for Let's Encrypt's `classic`, 160 hours for `shortlived`. A
+    /// longer lifetime indicates a wrong profile, or a wrong CA.
     ///
     /// # Errors
     /// [`ChainFault::LivesTooLong`].
@@ -182,7 +182,7 @@ impl Chain {
 
     fn check_issuers(&self, now: SystemTime) -> Result<(), ChainFault> {
         for (position, der) in self.certificates().iter().enumerate().skip(1) {
-            // What cannot be read as a leaf has twice what an authority has once.
+            // A leaf that repeats an extension cannot be parsed, so the count is one.
             let Some(issuer) = Leaf::from_der(der).ok().filter(Leaf::is_authority) else {
                 return Err(ChainFault::IssuerIsNoAuthority { position });
             };
@@ -234,13 +234,13 @@ impl Chain {
             webpki::ALL_VERIFICATION_ALGS,
             roots.anchors(),
             issuers,
-            self.moment_of_path(expected.now),
+            self.time_of_path(expected.now),
             KeyUsage::server_auth(),
             None,
             None,
         )
         .map_err(untrusted)?;
-        // A client looks up hosts. One host below a wildcard's base stands for all of them.
+        // Clients look up hosts. One host below a wildcard's base stands for all of them.
         let host = |identifier: &Identifier| match identifier.is_wildcard() {
             true => format!("a.{}", identifier.base()),
             false => identifier.to_string(),
@@ -255,8 +255,8 @@ impl Chain {
         }
     }
 
-    /// `now`, or the latest beginning within the leeway, which the path's own check of time does not know.
-    fn moment_of_path(&self, now: SystemTime) -> UnixTime {
+    /// Returns `now`, or the latest start of validity within the leeway, which the path check does not know.
+    fn time_of_path(&self, now: SystemTime) -> UnixTime {
         let beginnings = self.certificates().iter().filter_map(|der| Leaf::from_der(der).ok());
         let moment = beginnings
             .map(|one| one.not_before())
@@ -267,5 +267,5 @@ impl Chain {
 }
 
 fn is_later(moment: SystemTime, now: SystemTime) -> bool {
-    moment.duration_since(now).is_ok_and(|ahead| ahead > LEEWAY)
+    moment.duration_since(now).is_ok_and(|ahead| ahead > CLOCK_LEEWAY)
 }

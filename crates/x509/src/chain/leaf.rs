@@ -1,4 +1,4 @@
-//! The certificate that is served.
+//! The server certificate.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +11,7 @@ use super::{Validity, link};
 use crate::key::PublicKey;
 use crate::{CertificateId, KeyKind, X509Error, X509ErrorKind};
 
-/// What the certificate of a server says.
+/// The content of a server certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leaf {
     identifiers: Vec<Identifier>,
@@ -25,14 +25,14 @@ pub struct Leaf {
 }
 
 impl Leaf {
-    /// Reads a certificate in DER.
+    /// Parses a certificate in DER.
     ///
     /// # Errors
-    /// [`X509ErrorKind::Malformed`] when it is none.
+    /// [`X509ErrorKind::Malformed`] if it is not a certificate.
     pub fn from_der(der: &[u8]) -> Result<Self, X509Error> {
         let certificate = link::parse(der)?;
         let fault =
-            |error| X509Error::malformed("an extension of the certificate is there twice").because(error);
+            |error| X509Error::malformed("an extension of the certificate is repeated").because(error);
         let AlternativeNames { identifiers, others } = AlternativeNames::of(&certificate)?;
         let eku = certificate.extended_key_usage().map_err(fault)?;
         let constraints = certificate.basic_constraints().map_err(fault)?;
@@ -51,26 +51,26 @@ impl Leaf {
         })
     }
 
-    /// Returns the DNS names and wildcards of the subject alternative name extension, sorted, without repeats. The
-    /// subject does not count. There is none in a certificate of an authority, and other CAs put more than 100 in one.
+    /// Returns the DNS names and wildcards of the subject alternative name extension, sorted, without duplicates. The
+    /// subject does not count. A CA certificate has none, and some CAs issue certificates with more than 100.
     pub fn identifiers(&self) -> &[Identifier] {
         &self.identifiers
     }
 
-    /// Returns the same as a set.
+    /// Returns the identifiers as a set.
     ///
     /// # Errors
-    /// [`NameError`] when there is none, or more than 100.
+    /// [`NameError`] if there is none, or more than 100.
     pub fn identifier_set(&self) -> Result<IdentifierSet, NameError> {
         IdentifierSet::new(self.identifiers.iter().cloned())
     }
 
-    /// The subject alternative names that are neither, such as IP addresses, as text.
+    /// Returns the other subject alternative names, such as IP addresses, as text.
     pub fn other_names(&self) -> &[String] {
         &self.other_names
     }
 
-    /// The public key: a DER SubjectPublicKeyInfo.
+    /// Returns the public key: a DER SubjectPublicKeyInfo.
     pub fn spki(&self) -> &[u8] {
         &self.spki
     }
@@ -80,50 +80,50 @@ impl Leaf {
         PublicKey::parse(&self.spki).ok().map(|key| key.kind())
     }
 
-    /// The content octets of the serial number's DER INTEGER.
+    /// Returns the content octets of the serial number's DER INTEGER.
     pub fn serial(&self) -> &[u8] {
         &self.serial
     }
 
-    /// The keyIdentifier of the authority key identifier extension.
+    /// Returns the keyIdentifier of the authority key identifier extension.
     pub fn authority_key_id(&self) -> Option<&[u8]> {
         self.authority_key_id.as_deref()
     }
 
-    /// From when until when it holds.
+    /// Returns the validity.
     pub fn validity(&self) -> Validity {
         self.validity
     }
 
-    /// The first moment of its validity.
+    /// Returns the start of the validity.
     pub fn not_before(&self) -> SystemTime {
         self.validity.not_before()
     }
 
-    /// The last moment of its validity.
+    /// Returns the last moment of the validity.
     pub fn not_after(&self) -> SystemTime {
         self.validity.not_after()
     }
 
-    /// When to renew it if the CA gives no advice; see [`Validity::renewal_point`].
+    /// Returns the time to renew it if the CA gives no advice; see [`Validity::renewal_point`].
     pub fn renewal_point(&self) -> SystemTime {
         self.validity.renewal_point()
     }
 
-    /// Whether its extended key usage has serverAuth.
+    /// Returns whether the extended key usage has serverAuth.
     pub fn is_for_servers(&self) -> bool {
         self.server_auth
     }
 
-    /// Whether it may sign other certificates (cA is TRUE in its basic constraints).
+    /// Returns whether it may sign other certificates (cA is TRUE in its basic constraints).
     pub fn is_authority(&self) -> bool {
         self.authority
     }
 
-    /// Its identifier in ACME renewal information (RFC 9773 section 4.1).
+    /// Returns the identifier in ACME renewal information (RFC 9773 section 4.1).
     ///
     /// # Errors
-    /// [`X509ErrorKind::MissingField`] when it does not say which key signed it.
+    /// [`X509ErrorKind::MissingField`] if it does not name the key that signed it.
     pub fn certificate_id(&self) -> Result<CertificateId, X509Error> {
         let key_id = self.authority_key_id().ok_or_else(|| {
             X509Error::new(X509ErrorKind::MissingField, "the certificate has no authority key identifier")
@@ -140,17 +140,17 @@ struct AlternativeNames {
 
 impl AlternativeNames {
     fn of(certificate: &X509Certificate<'_>) -> Result<Self, X509Error> {
-        let extension = certificate
-            .subject_alternative_name()
-            .map_err(|error| X509Error::malformed("the alternative names cannot be read").because(error))?;
+        let extension = certificate.subject_alternative_name().map_err(|error| {
+            X509Error::malformed("the subject alternative names cannot be parsed").because(error)
+        })?;
         let mut names = Self::default();
         for name in extension.map_or(&[][..], |extension| &extension.value.general_names) {
             match name {
                 GeneralName::DNSName(text) => match text.parse() {
                     Ok(identifier) if !text.ends_with('.') => names.identifiers.push(identifier),
-                    _ => names.others.push(harmless(text)),
+                    _ => names.others.push(escaped(text)),
                 },
-                other => names.others.push(harmless(&other.to_string())),
+                other => names.others.push(escaped(&other.to_string())),
             }
         }
         names.identifiers.sort();
@@ -159,8 +159,8 @@ impl AlternativeNames {
     }
 }
 
-/// Text from outside, escaped and shortened.
-fn harmless(text: &str) -> String {
+/// Escapes and shortens text from outside.
+fn escaped(text: &str) -> String {
     text.chars().take(256).flat_map(char::escape_default).collect()
 }
 
@@ -180,5 +180,5 @@ fn moment(time: ASN1Time) -> Result<SystemTime, X509Error> {
     } else {
         SystemTime::UNIX_EPOCH.checked_add(distance)
     };
-    moment.ok_or_else(|| X509Error::malformed("the certificate's validity is out of all range"))
+    moment.ok_or_else(|| X509Error::malformed("the certificate's validity is out of range"))
 }

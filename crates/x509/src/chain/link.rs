@@ -1,4 +1,4 @@
-//! From one certificate to the one that signed it.
+//! The link from a certificate to its issuer.
 
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
@@ -6,21 +6,18 @@ use x509_parser::prelude::FromDer;
 use crate::X509Error;
 use crate::der::{DerFault, Reader};
 
-/// Reads one certificate and nothing after it.
+/// Parses exactly one certificate.
 pub(crate) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, X509Error> {
     match X509Certificate::from_der(der) {
         Ok(([], certificate)) => Ok(certificate),
-        Ok(_) => Err(X509Error::malformed("there are bytes after the end of a certificate")),
-        Err(error) => {
-            Err(X509Error::malformed("there is something that is not a certificate")
-                .because(error.to_string()))
-        }
+        Ok(_) => Err(X509Error::malformed("there are bytes after the end of the certificate")),
+        Err(error) => Err(X509Error::malformed("the data is not a certificate").because(error.to_string())),
     }
 }
 
-/// Whether `subject` names `issuer` as its issuer and bears a good signature of its key.
+/// Returns whether `subject` names `issuer` as its issuer and has a valid signature by its key.
 ///
-/// Which algorithms are good is what TLS clients think too: those of rustls-webpki, none of them with SHA-1.
+/// Accepts the algorithms of rustls-webpki, as TLS clients do; none of them uses SHA-1.
 pub(crate) fn is_signed_by(subject: &[u8], issuer: &[u8]) -> bool {
     let (Ok(below), Ok(above)) = (parse(subject), parse(issuer)) else {
         return false;

@@ -1,4 +1,4 @@
-//! What a CA sends back: a chain, its leaf, and whether it is the right one.
+//! Chains from a CA: parsing and checking.
 
 mod bundle;
 mod check;

@@ -1,4 +1,4 @@
-//! The roots that are trusted.
+//! Trusted roots.
 
 use std::fmt;
 
@@ -21,15 +21,15 @@ pub struct Roots {
     anchors: Vec<TrustAnchor<'static>>,
 }
 
-/// The bundles of operating systems have some 150 roots in 250 KiB.
+/// Maximum octets of a PEM text. The bundles of operating systems have some 150 roots in 250 KiB.
 const MAX_TEXT: usize = 1024 * 1024;
 const MAX_CERTIFICATES: usize = 1000;
 
 impl Roots {
-    /// Roots from PEM blocks `CERTIFICATE`, 1 to 1000 of them in at most 1 MiB.
+    /// Parses 1 to 1000 PEM blocks `CERTIFICATE` of at most 1 MiB in all.
     ///
     /// # Errors
-    /// [`X509ErrorKind::TooLarge`], or [`X509ErrorKind::Malformed`] when there is none or one cannot be a root.
+    /// [`X509ErrorKind::TooLarge`], or [`X509ErrorKind::Malformed`] if there is none or one cannot be a root.
     pub fn from_pem(text: &[u8]) -> Result<Self, X509Error> {
         if text.len() > MAX_TEXT {
             return Err(X509Error::new(X509ErrorKind::TooLarge, "the roots are larger than 1 MiB"));
@@ -37,10 +37,10 @@ impl Roots {
         Self::from_certificates(certificates(text, MAX_CERTIFICATES)?)
     }
 
-    /// Roots from certificates in DER.
+    /// Returns roots from certificates in DER.
     ///
     /// # Errors
-    /// [`X509ErrorKind::Malformed`] when there is none or one cannot be a root.
+    /// [`X509ErrorKind::Malformed`] if there is none or one cannot be a root.
     pub fn from_certificates(certificates: Vec<CertificateDer<'static>>) -> Result<Self, X509Error> {
         if certificates.is_empty() {
             return Err(X509Error::malformed("there is no root certificate"));
@@ -49,13 +49,11 @@ impl Roots {
             .iter()
             .map(|root| webpki::anchor_from_trusted_cert(root).map(|anchor| anchor.to_owned()))
             .collect::<Result<_, _>>()
-            .map_err(|error| {
-                X509Error::malformed("there is something that cannot be a root").because(error)
-            })?;
+            .map_err(|error| X509Error::malformed("a certificate cannot be a root").because(error))?;
         Ok(Self { certificates, anchors })
     }
 
-    /// The certificates in DER, for a TLS client that trusts the same.
+    /// Returns the certificates in DER, for a TLS client that trusts the same roots.
     pub fn certificates(&self) -> &[CertificateDer<'static>] {
         &self.certificates
     }

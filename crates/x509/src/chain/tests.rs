@@ -1,4 +1,4 @@
-//! Chains made by another library, wrong in one place each.
+//! Chains made by another library, each with one defect.
 
 use std::time::{Duration, SystemTime};
 
@@ -17,7 +17,7 @@ use crate::{
 
 const DAY: u64 = 24 * 60 * 60;
 
-/// When the leaves begin: the first of January 2026.
+/// Returns the start of the leaves' validity: 1 January 2026.
 fn start() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600)
 }
@@ -76,7 +76,7 @@ impl Authority {
         Roots::from_certificates(vec![self.root.clone()]).unwrap()
     }
 
-    /// A leaf of 90 days for the CSR, with something changed.
+    /// Returns a leaf of 90 days for the CSR, with a change.
     fn leaf(
         &self,
         csr: &VerifiedCsr,
@@ -110,7 +110,7 @@ fn expected<'a>(csr: &'a VerifiedCsr, roots: Option<&'a Roots>) -> Expectation<'
 }
 
 #[test]
-fn a_good_chain() {
+fn good_chain_passes() {
     let (authority, csr) = (Authority::new(), csr(&["b.fleet.test", "a.fleet.test"]));
     let chain = authority.chain(&csr, |_| ());
     let roots = authority.roots();
@@ -130,7 +130,7 @@ fn a_good_chain() {
 }
 
 #[test]
-fn the_leaf_differs() {
+fn difference_in_the_leaf_is_a_fault() {
     let (authority, ours) = (Authority::new(), csr(&["xi8qz.fleet.test"]));
     let fault = |change: fn(&mut CertificateParams)| {
         authority.chain(&ours, change).check(&expected(&ours, None)).unwrap_err()
@@ -168,7 +168,7 @@ fn the_leaf_differs() {
 }
 
 #[test]
-fn a_leaf_has_exactly_the_wildcards_that_were_ordered() {
+fn leaf_must_have_exactly_the_ordered_wildcards() {
     let (authority, csr) = (Authority::new(), csr(&["fleet.test"]));
     let roots = authority.roots();
     let with = |names: &[&str]| {
@@ -190,19 +190,19 @@ fn a_leaf_has_exactly_the_wildcards_that_were_ordered() {
     let wildcard = identifiers("*.fleet.test");
     assert_eq!(alone.check(&Expectation { identifiers: &wildcard, ..wanted }), Ok(()));
 
-    // A wildcard is no name below its base, nor the other way round.
+    // A wildcard does not stand for a name below its base, nor vice versa.
     assert_eq!(with(&["fleet.test"]).check(&wanted), missing("*.fleet.test"));
     assert_eq!(with(&["fleet.test", "a.fleet.test"]).check(&wanted), missing("*.fleet.test"));
     assert_eq!(with(&["fleet.test", "*.a.fleet.test"]).check(&wanted), missing("*.fleet.test"));
     assert_eq!(with(&["fleet.test", "*.fleet.test", "*.test"]).check(&wanted), unexpected("*.test"));
-    // What is no wildcard as clients know it is a name that nobody ordered.
+    // A name that clients do not treat as a wildcard is a name that was not ordered.
     for odd in ["*.*.fleet.test", "f*.fleet.test", "*", "*.fleet.test."] {
         assert_eq!(with(&["fleet.test", "*.fleet.test", odd]).check(&wanted), unexpected(odd), "{odd}");
     }
 }
 
 #[test]
-fn the_time_differs() {
+fn validity_is_checked_with_leeway() {
     let (authority, csr) = (Authority::new(), csr(&["xi8qz.fleet.test"]));
     let roots = authority.roots();
     let chain = authority.chain(&csr, |_| ());
@@ -215,7 +215,7 @@ fn the_time_differs() {
 }
 
 #[test]
-fn the_links_differ() {
+fn broken_link_is_a_fault() {
     let (authority, stranger, csr) = (Authority::new(), Authority::new(), csr(&["xi8qz.fleet.test"]));
     let leaf = authority.leaf(&csr, |_| ());
     let check = |issuers: &[&CertificateDer<'static>], roots: Option<&Roots>| {
@@ -224,7 +224,7 @@ fn the_links_differ() {
         chain.check(&expected(&csr, roots))
     };
     let broken = |position| Err(ChainFault::BrokenLink { position });
-    // The stranger's certificates have the same names and other keys.
+    // The stranger's certificates have the same names but other keys.
     assert_eq!(check(&[&stranger.intermediate], None), broken(0));
     assert_eq!(check(&[&authority.intermediate, &stranger.root], None), broken(1));
     assert_eq!(check(&[&authority.root, &authority.intermediate], None), broken(0));
@@ -237,7 +237,32 @@ fn the_links_differ() {
 }
 
 #[test]
-fn the_length_of_life_differs() {
+fn chain_in_order_has_each_issuer_once() {
+    let (authority, stranger, csr) = (Authority::new(), Authority::new(), csr(&["xi8qz.fleet.test"]));
+    let leaf = authority.leaf(&csr, |_| ());
+    let chain = |certificates: &[&CertificateDer<'static>]| {
+        Chain::from_certificates(certificates.iter().map(|one| (*one).clone()).collect()).unwrap()
+    };
+    let (issuer, root) = (&authority.intermediate, &authority.root);
+    let ordered = chain(&[&leaf, issuer, root]);
+    assert_eq!(ordered.root_name(), chain(&[&leaf, issuer]).root_name());
+    assert_ne!(ordered.root_name(), chain(&[&leaf]).root_name());
+    assert_eq!(ordered.in_order(), ordered);
+    for sent in [
+        chain(&[&leaf, root, issuer]),
+        chain(&[root, issuer, &leaf]),
+        chain(&[&leaf, issuer, issuer, root, &leaf, root]),
+        chain(&[&leaf, &stranger.intermediate, issuer, &stranger.root, root]),
+    ] {
+        assert_eq!(sent.in_order(), ordered);
+    }
+    let broken = chain(&[&leaf, &stranger.intermediate]);
+    assert_eq!(broken.in_order(), broken, "nothing is dropped that shows a broken chain");
+    assert_eq!(chain(&[&leaf]).in_order(), chain(&[&leaf]));
+}
+
+#[test]
+fn lifetime_over_the_expected_one_is_a_fault() {
     let (authority, csr) = (Authority::new(), csr(&["xi8qz.fleet.test"]));
     let chain = authority.chain(&csr, |_| ());
     let day = Duration::from_secs(DAY);
@@ -251,7 +276,7 @@ fn the_length_of_life_differs() {
 }
 
 #[test]
-fn an_issuer_differs() {
+fn invalid_issuer_is_a_fault() {
     let csr = csr(&["xi8qz.fleet.test"]);
     let with = |change: fn(&mut CertificateParams)| {
         let authority = Authority::with_intermediate(change);
@@ -277,7 +302,7 @@ fn an_issuer_differs() {
 }
 
 #[test]
-fn a_name_that_no_client_looks_up() {
+fn name_that_clients_reject_is_a_fault() {
     let (authority, csr) = (Authority::new(), csr(&["xi8qz.fleet.test"]));
     let roots = authority.roots();
     let address = SanType::DnsName("10.0.0.1".try_into().unwrap());
@@ -288,7 +313,7 @@ fn a_name_that_no_client_looks_up() {
 }
 
 #[test]
-fn what_is_no_chain() {
+fn invalid_texts_are_rejected() {
     let kind = |text: &[u8]| Chain::from_pem(text).unwrap_err().kind();
     let (authority, csr) = (Authority::new(), csr(&["xi8qz.fleet.test"]));
     let pem = authority.chain(&csr, |_| ()).to_pem();
@@ -317,7 +342,7 @@ fn what_is_no_chain() {
 
 /// The key kind comes from the key itself, so that what a CA signs is the key of the CSR.
 #[test]
-fn leaves_for_each_kind_of_key() {
+fn leaf_for_each_kind_of_key_passes() {
     let authority = Authority::new();
     let roots = authority.roots();
     for kind in [KeyKind::P256, KeyKind::P384, KeyKind::Rsa2048] {
@@ -331,7 +356,7 @@ fn leaves_for_each_kind_of_key() {
 }
 
 #[test]
-fn every_changed_octet_of_a_leaf_is_a_fault() {
+fn changed_octet_of_a_leaf_is_a_fault() {
     let (authority, csr) = (Authority::new(), csr(&["xi8qz.fleet.test"]));
     let leaf = authority.leaf(&csr, |_| ());
     for at in 0..leaf.len() {
@@ -346,7 +371,7 @@ fn every_changed_octet_of_a_leaf_is_a_fault() {
 
 proptest! {
     #[test]
-    fn no_bytes_panic(bytes: Vec<u8>) {
+    fn arbitrary_bytes_do_not_panic(bytes: Vec<u8>) {
         prop_assert!(Leaf::from_der(&bytes).is_err());
         prop_assert!(Chain::from_pem(&bytes).is_err());
         prop_assert!(Roots::from_pem(&bytes).is_err());
@@ -362,7 +387,7 @@ mod server_files {
     }
 
     #[test]
-    fn each_server_has_its_order() {
+    fn files_are_in_the_order_of_each_server() {
         let authority = Authority::new();
         let key = KeyPair::generate(KeyKind::P256).unwrap();
         let der = csr_for(&identifiers("xi8qz.fleet.test"), &key).unwrap();

@@ -1,9 +1,9 @@
-//! From when until when.
+//! The validity of a certificate.
 
 use std::num::NonZeroU32;
 use std::time::{Duration, SystemTime};
 
-/// The validity of a certificate (RFC 5280 section 4.1.2.5); both ends belong to it.
+/// The validity of a certificate (RFC 5280 section 4.1.2.5), including both ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Validity {
     not_before: SystemTime,
@@ -11,49 +11,51 @@ pub struct Validity {
 }
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// Certificates of a shorter life are renewed at half of it, as Let's Encrypt advises.
-const SHORT_LIFE: Duration = Duration::from_secs(10 * DAY.as_secs());
+/// Lifetime below which certificates are renewed at half of it, as Let's Encrypt advises.
+const SHORT_LIFETIME: Duration = Duration::from_secs(10 * DAY.as_secs());
 
 impl Validity {
-    /// A validity. It may be one that never holds, when it ends before it begins.
+    /// Returns a validity. It never holds if it ends before it begins.
     pub fn new(not_before: SystemTime, not_after: SystemTime) -> Self {
         Self { not_before, not_after }
     }
 
-    /// The first moment.
+    /// Returns the start.
     pub fn not_before(&self) -> SystemTime {
         self.not_before
     }
 
-    /// The last moment.
+    /// Returns the last moment.
     pub fn not_after(&self) -> SystemTime {
         self.not_after
     }
 
-    /// From the first to the last moment; zero when it ends before it begins.
+    /// Returns the time from the start to the last moment; zero if it ends before it begins.
     pub fn lifetime(&self) -> Duration {
         self.not_after.duration_since(self.not_before).unwrap_or_default()
     }
 
-    /// Whether `now` lies within.
+    /// Returns whether `now` lies within.
     pub fn contains(&self, now: SystemTime) -> bool {
         self.not_before <= now && now <= self.not_after
     }
 
-    /// What is left of it at `now`; zero afterwards.
+    /// Returns the remaining time at `now`; zero afterwards.
     pub fn remaining(&self, now: SystemTime) -> Duration {
         self.not_after.duration_since(now).unwrap_or_default()
     }
 
-    /// The whole days that are left of it at `now`; below zero, the days that it is over, begun ones counted.
+    /// Returns the whole days that remain at `now`; negative after the end, with started days counted.
     ///
     /// ```
     /// use std::time::{Duration, SystemTime};
     /// use fleetcert_x509::Validity;
     ///
-    /// let hour = |hours: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(hours * 60 * 60);
+    /// let hour =
+    ///     |hours: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(hours * 60 * 60);
     /// let validity = Validity::new(hour(0), hour(72));
-    /// assert_eq!([0, 1, 60, 72, 73].map(|now| validity.days_left(hour(now))), [3, 2, 0, 0, -1]);
+    /// let days = [0, 1, 60, 72, 73].map(|now| validity.days_left(hour(now)));
+    /// assert_eq!(days, [3, 2, 0, 0, -1]);
     /// ```
     pub fn days_left(&self, now: SystemTime) -> i64 {
         let number = |days: u128| i64::try_from(days).unwrap_or(i64::MAX);
@@ -63,7 +65,7 @@ impl Validity {
         }
     }
 
-    /// The moment at which so large a part of the lifetime is over, in whole seconds, at most the last one.
+    /// Returns the time at which this fraction of the lifetime has passed, in whole seconds, at most the last moment.
     ///
     /// ```
     /// use std::time::{Duration, SystemTime};
@@ -82,10 +84,10 @@ impl Validity {
         self.not_before.checked_add(Duration::from_secs(part)).unwrap_or(self.not_after)
     }
 
-    /// When to renew if the CA gives no advice by ARI: after two thirds of the lifetime, or after half of it if
-    /// that is under ten days.
+    /// Returns the time to renew if the CA gives no advice by ARI: after two thirds of the lifetime, or after half of
+    /// it if the lifetime is under ten days.
     pub fn renewal_point(&self) -> SystemTime {
-        let (numerator, denominator) = if self.lifetime() < SHORT_LIFE { (1, 2) } else { (2, 3) };
+        let (numerator, denominator) = if self.lifetime() < SHORT_LIFETIME { (1, 2) } else { (2, 3) };
         self.fraction_point(numerator, NonZeroU32::new(denominator).expect("2 and 3 are not zero"))
     }
 }
@@ -103,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn renewal_points_of_lets_encrypt_s_profiles() {
+    fn renewal_points_match_lets_encrypts_profiles() {
         for (lifetime, point) in [(90 * 24, 60 * 24), (45 * 24, 30 * 24), (160, 80), (240, 160), (239, 119)] {
             let validity = of(lifetime * HOUR);
             let age = validity.renewal_point().duration_since(validity.not_before()).unwrap();
@@ -111,8 +113,8 @@ mod tests {
         }
     }
 
-    /// The rule is stated twice, as neither crate may depend on the other: `fleetcert-schedule` spreads a window
-    /// around the moment that is told here.
+    /// The rule is implemented twice, as neither crate may depend on the other: `fleetcert-schedule` spreads a window
+    /// around this time.
     fn lies_in_the_window_of_the_schedule(validity: Validity) -> bool {
         let window =
             fleetcert_schedule::window_without_ari(validity.not_before(), validity.not_after()).unwrap();
@@ -122,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_validity_that_never_holds() {
+    fn reversed_validity_never_holds() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(10);
         let never = Validity::new(now, SystemTime::UNIX_EPOCH);
         assert_eq!((never.lifetime(), never.contains(now)), (Duration::ZERO, false));
@@ -130,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn days_at_the_ends_of_time() {
+    fn extreme_times_do_not_panic() {
         let validity = of(90 * 24 * HOUR);
         let end = validity.not_after();
         let nano = Duration::from_nanos(1);
@@ -141,7 +143,7 @@ mod tests {
         assert_eq!(validity.days_left(end + nano), -1);
         assert_eq!(validity.days_left(end + DAY), -1);
         assert_eq!(validity.days_left(end + DAY + nano), -2);
-        // A device without a clock believes that it is 1970; no date panics.
+        // A device without a clock assumes 1970; no date panics.
         assert!(validity.days_left(SystemTime::UNIX_EPOCH) > 20_000);
         let far =
             Validity::new(SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 62));
@@ -150,7 +152,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_point_lies_within(lifetime in 0u64..=1 << 40, numerator: u32, denominator in 1u32..) {
+        fn fraction_points_lie_within(lifetime in 0u64..=1 << 40, numerator: u32, denominator in 1u32..) {
             let validity = of(lifetime);
             prop_assert!(lifetime < 100 || lies_in_the_window_of_the_schedule(validity));
             let point = validity.fraction_point(numerator, NonZeroU32::new(denominator).unwrap());

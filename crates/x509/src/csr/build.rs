@@ -1,4 +1,4 @@
-//! Making a CSR.
+//! Making CSRs.
 
 use fleetcert_names::{Identifier, IdentifierSet};
 
@@ -8,12 +8,12 @@ use crate::{KeyKind, SigningKey, X509Error, X509ErrorKind};
 
 /// Returns a CSR in DER for `identifiers`, signed by `key`.
 ///
-/// The identifiers are its subject alternative names, and there is nothing else in it. The subject is empty, as public
-/// CAs advise. The CSR has passed the gate of [`VerifiedCsr`], so that a bad signature of a signer is found here.
+/// The identifiers are its subject alternative names; the CSR contains nothing else. The subject is empty, as public
+/// CAs advise. The CSR is checked by the gate of [`VerifiedCsr`], which detects a signer with wrong signatures.
 ///
 /// # Errors
-/// [`X509ErrorKind::Signing`] when the key does not sign, or its signature is wrong; [`X509ErrorKind::Unsupported`]
-/// when no public CA would take a name or the key, for example an IP address.
+/// [`X509ErrorKind::Signing`] if the key does not sign, or its signature is wrong; [`X509ErrorKind::Unsupported`] if
+/// no public CA would accept a name, such as an IP address, or the key.
 ///
 /// ```
 /// use fleetcert_x509::{KeyKind, KeyPair, csr_for};
@@ -54,7 +54,7 @@ pub fn csr_for(identifiers: &IdentifierSet, key: &dyn SigningKey) -> Result<Vec<
     }
 }
 
-/// The attribute with the one extension (RFC 2985 section 5.4.2).
+/// Returns the attribute with the one extension (RFC 2985 section 5.4.2).
 fn extension_request(identifiers: &IdentifierSet) -> Vec<u8> {
     let dns_name = |identifier: &Identifier| encode(tag::DNS_NAME, &[identifier.as_str().as_bytes()]);
     let names = identifiers.iter().map(dns_name).collect::<Vec<_>>();

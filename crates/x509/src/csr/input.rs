@@ -1,4 +1,4 @@
-//! From the bytes that came to one DER document.
+//! Extracts the DER document from the input.
 
 use std::borrow::Cow;
 
@@ -6,13 +6,13 @@ use super::refusal::{CsrRefusal, CsrRefusalCode as Code};
 use crate::der::{Reader, tag};
 use crate::pem;
 
-/// The largest input in octets, PEM or DER. A CSR for one name has some hundred.
+/// Maximum octets of the input, PEM or DER. A CSR for one name has some hundred.
 const MAX_INPUT: usize = 16 * 1024;
-/// The label, and the old one of the same thing (RFC 7468 section 7), which Java's keytool and Windows' certreq write.
+/// The label and its old form (RFC 7468 section 7), which Java's keytool and Windows' certreq write.
 const LABELS: [&str; 2] = ["CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"];
 const FIELD: &str = "request";
 
-/// The DER in `bytes`. It is not looked at, except for whether it is a private key.
+/// Returns the DER in `bytes` without parsing it, except to detect a private key.
 pub(super) fn document(bytes: &[u8]) -> Result<Cow<'_, [u8]>, CsrRefusal> {
     if bytes.len() > MAX_INPUT {
         return Err(CsrRefusal::new(Code::TooLarge, FIELD, "The CSR is larger than 16 KiB."));
@@ -38,7 +38,7 @@ fn only_block(text: &[u8]) -> Result<Vec<u8>, CsrRefusal> {
     }
 }
 
-/// Whether it begins as PKCS #8, RFC 5915 or RFC 8017 do. A CSR begins with a SEQUENCE, not with a version.
+/// Returns whether it begins like PKCS #8, RFC 5915 or RFC 8017. A CSR begins with a SEQUENCE, not with a version.
 fn is_private_key(der: &[u8]) -> bool {
     let begins = |mut reader: Reader<'_>| {
         let mut key = Reader::new(reader.any().ok()?.content);
@@ -64,6 +64,6 @@ fn not_pem(sentence: &str) -> CsrRefusal {
 
 fn private_key() -> CsrRefusal {
     let sentence =
-        "A private key was sent instead of a CSR; it must be replaced, for it has left the device.";
+        "A private key was sent instead of a CSR; it must be replaced, because it has left the device.";
     CsrRefusal::new(Code::PrivateKeySent, FIELD, sentence)
 }

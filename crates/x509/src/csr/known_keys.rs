@@ -1,20 +1,24 @@
-//! Keys that are in use already, as the caller knows them.
+//! Keys that are already in use, according to the caller.
 
 use super::refusal::{CsrRefusal, CsrRefusalCode as Code};
 use crate::{CsrPolicy, VerifiedCsr};
 
 const FIELD: &str = "subjectPKInfo";
 
-/// What the caller's records say about the key of a CSR: the keys that it must not be.
+/// Keys that the key of a CSR must not be, according to the caller's records.
 ///
-/// Each key is a DER SubjectPublicKeyInfo. Records are asked by whoever holds them, in whatever way that is done
-/// there; this is their answer as a value, which [`VerifiedCsr::require_key`] judges. If they could not be asked, say
-/// so by [`unavailable`](Self::unavailable): then nothing is accepted.
+/// Each key is a DER SubjectPublicKeyInfo. The caller queries its records and passes the result as this value, which
+/// [`VerifiedCsr::require_key`] checks. If the records are unavailable, use [`unavailable`](Self::unavailable), with
+/// which every key is refused.
 ///
 /// ```
-/// use fleetcert_x509::{CsrPolicy, CsrRefusalCode, KeyKind, KeyPair, KnownKeys, SigningKey, VerifiedCsr, csr_for};
+/// use fleetcert_x509::{
+///     CsrPolicy, CsrRefusalCode, KeyKind, KeyPair, KnownKeys, SigningKey,
+///     VerifiedCsr, csr_for,
+/// };
 ///
-/// let (key, identity) = (KeyPair::generate(KeyKind::P256)?, KeyPair::generate(KeyKind::P256)?);
+/// let key = KeyPair::generate(KeyKind::P256)?;
+/// let identity = KeyPair::generate(KeyKind::P256)?;
 /// let policy = CsrPolicy::device();
 /// let csr = csr_for(&"xi8qz.fleet.test".parse()?, &key)?;
 /// let csr = VerifiedCsr::parse(&csr, &policy)?;
@@ -22,18 +26,19 @@ const FIELD: &str = "subjectPKInfo";
 /// let known = KnownKeys::new().with_identity(identity.spki_der());
 /// assert!(csr.require_key(&known, &policy).is_ok());
 ///
-/// let refusal = csr.require_key(&known.with_other_device(key.spki_der()), &policy).unwrap_err();
+/// let reused = known.with_other_device(key.spki_der());
+/// let refusal = csr.require_key(&reused, &policy).unwrap_err();
 /// assert_eq!(refusal.code(), CsrRefusalCode::KeyReused);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KnownKeys {
-    keys: Vec<(Use, Vec<u8>)>,
+    keys: Vec<(KeyUse, Vec<u8>)>,
     unavailable: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Use {
+enum KeyUse {
     OtherDevice,
     Identity,
     Account,
@@ -41,50 +46,50 @@ enum Use {
 }
 
 impl KnownKeys {
-    /// None at all.
+    /// Returns an empty value.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The answer of records that could not be asked: every key is refused with
+    /// Returns the value for unavailable records: every key is refused with
     /// [`CsrRefusalCode::KeyCheckUnavailable`](crate::CsrRefusalCode::KeyCheckUnavailable).
     pub fn unavailable() -> Self {
         Self { unavailable: true, ..Self::default() }
     }
 
-    /// And a key that another device has, or had before it was given up.
+    /// Adds a key that another device has or had.
     #[must_use]
     pub fn with_other_device(self, spki: &[u8]) -> Self {
-        self.with(Use::OtherDevice, spki)
+        self.with(KeyUse::OtherDevice, spki)
     }
 
-    /// And the key by which the device proves who it is.
+    /// Adds the identity key of the device.
     #[must_use]
     pub fn with_identity(self, spki: &[u8]) -> Self {
-        self.with(Use::Identity, spki)
+        self.with(KeyUse::Identity, spki)
     }
 
-    /// And the key of an ACME account. A CA refuses it for a certificate too (RFC 8555 section 11.1).
+    /// Adds the key of an ACME account. A CA refuses it for a certificate too (RFC 8555 section 11.1).
     #[must_use]
     pub fn with_account(self, spki: &[u8]) -> Self {
-        self.with(Use::Account, spki)
+        self.with(KeyUse::Account, spki)
     }
 
-    /// And the key of an earlier certificate of this device, which counts only if the policy wants
+    /// Adds the key of an earlier certificate of this device, which counts only if the policy demands
     /// [a new key each time](CsrPolicy::with_new_key_each_time).
     #[must_use]
     pub fn with_previous(self, spki: &[u8]) -> Self {
-        self.with(Use::Previous, spki)
+        self.with(KeyUse::Previous, spki)
     }
 
-    fn with(mut self, usage: Use, spki: &[u8]) -> Self {
+    fn with(mut self, usage: KeyUse, spki: &[u8]) -> Self {
         self.keys.push((usage, spki.to_vec()));
         self
     }
 }
 
 impl VerifiedCsr {
-    /// Checks that the key is in no other use.
+    /// Checks that the key is not in another use.
     ///
     /// # Errors
     /// [`KeyReused`](crate::CsrRefusalCode::KeyReused), [`KeyIsIdentity`](crate::CsrRefusalCode::KeyIsIdentity),
@@ -93,19 +98,19 @@ impl VerifiedCsr {
     /// [`KeyCheckUnavailable`](crate::CsrRefusalCode::KeyCheckUnavailable).
     pub fn require_key(&self, known: &KnownKeys, policy: &CsrPolicy) -> Result<(), CsrRefusal> {
         if known.unavailable {
-            let what = "Whether the key is in use elsewhere could not be found out.";
+            let what = "The records of keys in use are unavailable.";
             return Err(CsrRefusal::new(Code::KeyCheckUnavailable, FIELD, what));
         }
         let found =
-            |usage: Use| known.keys.iter().any(|(known, spki)| *known == usage && spki == self.spki());
-        let refusal = if found(Use::OtherDevice) {
+            |usage: KeyUse| known.keys.iter().any(|(known, spki)| *known == usage && spki == self.spki());
+        let refusal = if found(KeyUse::OtherDevice) {
             (Code::KeyReused, "Another device has this key.")
-        } else if found(Use::Identity) {
-            (Code::KeyIsIdentity, "The key is the one by which the device proves who it is.")
-        } else if found(Use::Account) {
-            (Code::KeyIsAccount, "The key is the one of an ACME account.")
-        } else if policy.wants_new_key() && found(Use::Previous) {
-            (Code::KeyNotRotated, "The key is the one of an earlier certificate.")
+        } else if found(KeyUse::Identity) {
+            (Code::KeyIsIdentity, "The key is the identity key of the device.")
+        } else if found(KeyUse::Account) {
+            (Code::KeyIsAccount, "The key is that of an ACME account.")
+        } else if policy.demands_new_key() && found(KeyUse::Previous) {
+            (Code::KeyNotRotated, "The key is that of an earlier certificate.")
         } else {
             return Ok(());
         };

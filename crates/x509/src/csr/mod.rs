@@ -1,6 +1,7 @@
-//! Certificate signing requests: the gate for those of others, and the making of our own.
+//! Certificate signing requests: the gate for CSRs of others, and making our own.
 //!
-//! The gate in order: [`input`] finds the one DER document, [`parse`] gives its parts, [`rules`] judges each part.
+//! The gate, in order: [`input`] finds the one DER document, [`parse`] splits it into parts, [`rules`] checks each
+//! part.
 
 mod build;
 mod input;
@@ -21,7 +22,7 @@ pub use policy::{CsrExtension, CsrPolicy, SubjectRule, Surplus};
 pub use refusal::{CsrRefusal, CsrRefusalCode};
 pub use verified::VerifiedCsr;
 
-/// All rules but those of the key and the signature, and then the reading of the key.
+/// Runs all rules except those of the key and the signature, and then parses the key.
 #[cfg(fuzzing)]
 pub(crate) fn rules_without_signature(bytes: &[u8], policy: &CsrPolicy) {
     let Ok(der) = input::document(bytes) else { return };

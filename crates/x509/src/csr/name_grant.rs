@@ -1,4 +1,4 @@
-//! The names that one sender may have.
+//! The names that a sender may request.
 
 use fleetcert_names::{DomainName, Identifier, IdentifierSet};
 
@@ -6,11 +6,13 @@ use super::refusal::{CsrRefusal, CsrRefusalCode as Code, quoted};
 
 const FIELD: &str = "subjectAltName";
 
-/// The names granted to a sender: some that the CSR must have, some that it may have, and whole subtrees.
+/// The names granted to a sender: names that the CSR must have, names that it may have, and whole subtrees.
 ///
 /// ```
 /// use fleetcert_names::IdentifierSet;
-/// use fleetcert_x509::{CsrPolicy, KeyKind, KeyPair, NameGrant, VerifiedCsr, csr_for};
+/// use fleetcert_x509::{
+///     CsrPolicy, KeyKind, KeyPair, NameGrant, VerifiedCsr, csr_for,
+/// };
 ///
 /// let key = KeyPair::generate(KeyKind::P256)?;
 /// let judge = |grant: &NameGrant, names: &str| {
@@ -33,7 +35,7 @@ const FIELD: &str = "subjectAltName";
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NameGrant {
-    /// Sorted, without repeats, as are the optional ones.
+    /// Required identifiers, sorted, without duplicates, like the optional ones.
     exact: Vec<Identifier>,
     optional: Vec<Identifier>,
     subtrees: Vec<DomainName>,
@@ -74,7 +76,7 @@ impl NameGrant {
         self
     }
 
-    /// Returns the maximum number of names, or `None` when only the policy bounds it.
+    /// Returns the maximum number of names, or `None` if only the policy limits it.
     pub(super) fn max_names(&self) -> Option<usize> {
         let is_more = |identifier: &&Identifier| self.exact.binary_search(identifier).is_err();
         let more = || self.optional.iter().filter(is_more).count();
@@ -87,7 +89,7 @@ impl NameGrant {
             || self.is_in_subtree(identifier)
     }
 
-    /// Checks that each of `identifiers` was granted, and that none of the exact ones is missing.
+    /// Checks that each of `identifiers` was granted, and that none of the required ones is missing.
     pub(super) fn check(&self, identifiers: &IdentifierSet) -> Result<(), CsrRefusal> {
         if let Some(stranger) = identifiers.iter().find(|identifier| !self.allows(identifier)) {
             let (code, what) = match stranger.is_wildcard() {

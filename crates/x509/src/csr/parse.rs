@@ -1,19 +1,19 @@
-//! The parts of a CSR (RFC 2986 section 4), borrowed and not yet judged.
+//! The parts of a CSR (RFC 2986 section 4), borrowed and unchecked.
 
 use super::refusal::{CsrRefusal, CsrRefusalCode as Code};
 use crate::der::{Reader, check_document, tag};
 
 #[derive(Debug)]
 pub(super) struct CertificationRequest<'a> {
-    /// The CertificationRequestInfo: the bytes that are signed.
+    /// CertificationRequestInfo: the bytes that are signed.
     pub(super) signed: &'a [u8],
-    /// The contents of the subject.
+    /// Content of the subject.
     pub(super) subject: Reader<'a>,
-    /// The SubjectPublicKeyInfo.
+    /// SubjectPublicKeyInfo.
     pub(super) spki: &'a [u8],
-    /// The contents of the attributes; empty when there are none.
+    /// Content of the attributes; empty if there are none.
     pub(super) attributes: Reader<'a>,
-    /// The AlgorithmIdentifier of the signature.
+    /// AlgorithmIdentifier of the signature.
     pub(super) signature_algorithm: &'a [u8],
     pub(super) signature: &'a [u8],
 }

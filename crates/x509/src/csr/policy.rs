@@ -1,4 +1,4 @@
-//! What is taken.
+//! The policy of the gate.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use fleetcert_names::IdentifierSet;
 use super::NameGrant;
 use crate::{KeyBlocklist, KeyKind};
 
-/// What the gate takes: keys, names, subject, extensions. The other rules are the same for all.
+/// The keys, names, subjects and extensions that the gate accepts. The other rules are fixed.
 ///
 /// A policy is a value: begin with a preset and change what should differ.
 ///
@@ -35,15 +35,15 @@ pub struct CsrPolicy {
     blocklists: Vec<Arc<dyn KeyBlocklist>>,
 }
 
-/// What the subject of a CSR may have. The certificate gets none of it from a CSR.
+/// The allowed subject of a CSR. The certificate takes nothing from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SubjectRule {
-    /// Nothing.
+    /// An empty subject.
     Empty,
-    /// Nothing, or one common name that is one of the names.
+    /// An empty subject, or one common name that is one of the names.
     CommonName,
-    /// Anything, of which a CA leaves out what it does not certify; but each common name must be one of the names.
+    /// Any subject, of which a CA ignores what it does not certify; each common name must be one of the names.
     Any,
 }
 
@@ -53,33 +53,33 @@ pub enum SubjectRule {
 pub enum CsrExtension {
     /// keyUsage with digitalSignature, keyEncipherment or both (RFC 5280 section 4.2.1.3).
     KeyUsage,
-    /// extendedKeyUsage with serverAuth alone (section 4.2.1.12).
+    /// extendedKeyUsage with serverAuth only (section 4.2.1.12).
     ExtendedKeyUsage,
-    /// basicConstraints of something that is no CA (section 4.2.1.9).
+    /// basicConstraints of a certificate that is not a CA's (section 4.2.1.9).
     BasicConstraints,
 }
 
 impl CsrExtension {
-    /// All of them.
+    /// All extensions.
     pub const ALL: [Self; 3] = [Self::KeyUsage, Self::ExtendedKeyUsage, Self::BasicConstraints];
 }
 
-/// What becomes of attributes and extensions that are not listed, or ask for more than a server needs.
+/// The handling of attributes and extensions that are not listed, or that request more than a server needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Surplus {
-    /// The CSR is refused: a device does not get less than it asked for without noticing.
+    /// The CSR is refused, so that a device never gets less than it asked for without noticing.
     Refused,
-    /// It is passed over, as a CA does whose certificates follow a profile. Must-staple (RFC 7633) is refused still,
+    /// They are ignored, like at a CA whose certificates follow a profile. Must-staple (RFC 7633) is still refused,
     /// since a certificate without it would not do what was asked for.
     LeftOut,
 }
 
 impl CsrPolicy {
-    /// What a control server takes from a device: a P-256 or P-384 key, one name, no internationalised labels, a
-    /// subject of at most the name, and nothing that its certificate would not have.
+    /// Returns the policy of a control server for its devices: a P-256 or P-384 key, one name, no internationalised
+    /// labels, a subject of at most the name, and nothing that the certificate would not have.
     ///
-    /// RSA is taken by choice: [`with_keys`](Self::with_keys).
+    /// RSA keys can be added: [`with_keys`](Self::with_keys).
     pub fn device() -> Self {
         Self {
             keys: vec![KeyKind::P256, KeyKind::P384],
@@ -95,12 +95,11 @@ impl CsrPolicy {
         }
     }
 
-    /// What Let's Encrypt takes by its default profile: RSA keys too, up to 100 names, internationalised labels, any
-    /// subject, and requests for extensions that its certificates do not have.
+    /// Returns a policy like Let's Encrypt's default profile: RSA keys too, up to 100 names, internationalised labels,
+    /// any subject, and requests for extensions that its certificates do not have.
     ///
-    /// Boulder is stricter in what it alone can know: whether the top-level domain is a public one, what is on its
-    /// own lists of blocked keys and names. This gate is stricter in form: a name that is there twice, and bytes that
-    /// are not DER, are refused.
+    /// Boulder also checks what only it can know: whether the top-level domain is public, and its own lists of blocked
+    /// keys and names. This gate is stricter about the form: it refuses repeated names and bytes that are not DER.
     pub fn lets_encrypt() -> Self {
         Self {
             keys: KeyKind::ALL.to_vec(),
@@ -112,78 +111,78 @@ impl CsrPolicy {
         }
     }
 
-    /// The same, with exactly these kinds of key.
+    /// Returns the policy with exactly these kinds of key.
     #[must_use]
     pub fn with_keys(self, keys: &[KeyKind]) -> Self {
         Self { keys: keys.to_vec(), ..self }
     }
 
-    /// Returns the policy with this maximum number of names; above 100 it is 100. A [grant](Self::with_grant) without a
+    /// Returns the policy with this maximum number of names, at most 100. A [grant](Self::with_grant) without a
     /// subtree has its own maximum.
     #[must_use]
     pub fn with_max_names(self, max_names: usize) -> Self {
         Self { max_names, ..self }
     }
 
-    /// The same, with labels that begin with `xn--` (RFC 5890) taken or not.
+    /// Returns the policy with labels that begin with `xn--` (RFC 5890) allowed or not.
     #[must_use]
     pub fn with_a_labels(self, a_labels: bool) -> Self {
         Self { a_labels, ..self }
     }
 
-    /// The same, for one sender: with the names of the grant and no others.
+    /// Returns the policy for one sender: only the names of the grant are allowed.
     ///
-    /// Without a grant names of any owner are taken, wildcards excepted, and
+    /// Without a grant, all names except wildcards are allowed, and
     /// [`VerifiedCsr::require_identifiers`](crate::VerifiedCsr::require_identifiers) compares them afterwards.
     #[must_use]
     pub fn with_grant(self, grant: NameGrant) -> Self {
         Self { grant: Some(grant), ..self }
     }
 
-    /// The same, with this in the subject.
+    /// Returns the policy with this rule for the subject.
     #[must_use]
     pub fn with_subject(self, subject: SubjectRule) -> Self {
         Self { subject, ..self }
     }
 
-    /// The same, with exactly these extensions besides the subject alternative names.
+    /// Returns the policy with exactly these extensions besides the subject alternative names.
     #[must_use]
     pub fn with_extensions(self, extensions: &[CsrExtension]) -> Self {
         Self { extensions: extensions.to_vec(), ..self }
     }
 
-    /// The same, with other attributes and extensions refused or left out.
+    /// Returns the policy with other attributes and extensions refused or ignored.
     #[must_use]
     pub fn with_surplus(self, surplus: Surplus) -> Self {
         Self { surplus, ..self }
     }
 
-    /// The same, with ECDSA identifiers taken or not whose parameters are NULL. Both presets take them.
+    /// Returns the policy with ECDSA identifiers with NULL parameters allowed or not. Both presets allow them.
     ///
-    /// They should be absent (RFC 5758 section 3.2), but Mbed TLS wrote them before 2.28.4 and 3.5, many devices in the
-    /// field have it, and their owners cannot change it. They are the one deviation that is taken. It harms nobody: the
-    /// signature is verified all the same, with the curve that the key names, and a NULL says nothing that could be
-    /// read in two ways. Let's Encrypt takes it too; a CA that does not needs `false`.
+    /// The parameters should be absent (RFC 5758 section 3.2), but Mbed TLS wrote NULL before 2.28.4 and 3.5, and
+    /// many devices in the field cannot be updated. This is the one deviation that is allowed. It is harmless: the
+    /// signature is verified with the curve of the key, and a NULL has only one meaning. Let's Encrypt allows it too;
+    /// use `false` for a CA that does not.
     #[must_use]
     pub fn with_ecdsa_null_parameters(self, ecdsa_with_null: bool) -> Self {
         Self { ecdsa_with_null, ..self }
     }
 
-    /// The same, with a new key wanted for each certificate, or not. See
-    /// [`VerifiedCsr::require_key`](crate::VerifiedCsr::require_key), which judges it.
+    /// Returns the policy with a new key demanded for each certificate, or not. See
+    /// [`VerifiedCsr::require_key`](crate::VerifiedCsr::require_key), which checks it.
     #[must_use]
     pub fn with_new_key_each_time(self, new_key: bool) -> Self {
         Self { new_key, ..self }
     }
 
-    /// The same, with one more list of keys that are refused.
+    /// Returns the policy with one more list of blocked keys.
     #[must_use]
     pub fn with_blocklist(mut self, blocklist: Arc<dyn KeyBlocklist>) -> Self {
         self.blocklists.push(blocklist);
         self
     }
 
-    /// Whether a key of this kind is taken.
+    /// Returns whether a key of this kind is allowed.
     pub fn allows_key(&self, kind: KeyKind) -> bool {
         self.keys.contains(&kind)
     }
@@ -221,11 +220,11 @@ impl CsrPolicy {
         self.surplus == Surplus::LeftOut
     }
 
-    pub(super) fn takes_ecdsa_with_null(&self) -> bool {
+    pub(super) fn allows_ecdsa_with_null(&self) -> bool {
         self.ecdsa_with_null
     }
 
-    pub(super) fn wants_new_key(&self) -> bool {
+    pub(super) fn demands_new_key(&self) -> bool {
         self.new_key
     }
 

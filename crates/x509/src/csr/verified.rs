@@ -1,4 +1,4 @@
-//! The proof that a CSR was let through.
+//! A CSR that passed the gate.
 
 use std::fmt;
 
@@ -10,15 +10,14 @@ use super::refusal::CsrRefusalCode as Code;
 use super::{CsrPolicy, CsrRefusal, NameGrant, input, rules};
 use crate::KeyKind;
 
-/// A CSR that passed the gate. There is no other way to one than [`parse`](Self::parse).
+/// A CSR that passed the gate. Only [`parse`](Self::parse) makes one.
 ///
-/// It holds the bytes that were checked; send these ([`der`](Self::der)) to the CA and no others. What depends on the
-/// caller's records comes next: whether the identifiers are the sender's own
+/// It holds the bytes that were checked; send these ([`der`](Self::der)) to the CA and no others. The checks against
+/// the caller's records come next: whether the identifiers belong to the sender
 /// ([`require_identifiers`](Self::require_identifiers), unless the policy held the grant), and whether the key is in
-/// use elsewhere ([`require_key`](Self::require_key)).
+/// another use ([`require_key`](Self::require_key)).
 ///
-/// A CA signs it from [`spki`](Self::spki) and [`identifiers`](Self::identifiers) alone; nothing else that a CSR may
-/// say gets through the gate.
+/// A CA signs only [`spki`](Self::spki) and [`identifiers`](Self::identifiers); nothing else of a CSR passes the gate.
 #[derive(Clone, PartialEq, Eq)]
 pub struct VerifiedCsr {
     der: Vec<u8>,
@@ -30,22 +29,24 @@ pub struct VerifiedCsr {
 }
 
 impl VerifiedCsr {
-    /// Lets a CSR through the gate: DER, or one PEM block `CERTIFICATE REQUEST`, of at most 16 KiB.
+    /// Checks a CSR: DER, or one PEM block `CERTIFICATE REQUEST`, of at most 16 KiB.
     ///
-    /// All of this holds afterwards. It is strict DER without a byte too many; its signature is good over
-    /// exactly these bytes; its key is of a kind that the policy takes, not weak in a way that can be seen cheaply (see
-    /// the [crate's front page](crate)), and on none of the policy's blocklists; its names are DNS names of a form that
-    /// a public CA takes, each once, and those of the policy's grant if it has one; subject, attributes and
-    /// extensions are as the policy has it.
+    /// A CSR that passes is strict DER without surplus bytes. Its signature verifies over exactly these bytes. Its
+    /// key is of a kind that the policy allows, not weak in a way that can be detected cheaply (see the [crate's
+    /// front page](crate)), and on none of the policy's blocklists. Its names are DNS names in a form that a public
+    /// CA accepts, each once, and those of the policy's grant if it has one. Subject, attributes and extensions
+    /// satisfy the policy.
     ///
-    /// The rules are asked in their order, which is that of `docs/csr-gate.md`, and the first one that is broken ends
-    /// it. What costs much comes after the signature.
+    /// The rules are checked in the order of `docs/csr-gate.md`, and the first broken one is reported. Expensive
+    /// checks come after the signature.
     ///
     /// # Errors
-    /// The first rule that is broken, by a stable [`CsrRefusalCode`](crate::CsrRefusalCode).
+    /// The first broken rule, with a stable [`CsrRefusalCode`](crate::CsrRefusalCode).
     ///
     /// ```
-    /// use fleetcert_x509::{CsrPolicy, CsrRefusalCode, KeyKind, KeyPair, VerifiedCsr, csr_for};
+    /// use fleetcert_x509::{
+    ///     CsrPolicy, CsrRefusalCode, KeyKind, KeyPair, VerifiedCsr, csr_for,
+    /// };
     ///
     /// let names = "a.fleet.test,b.fleet.test".parse()?;
     /// let csr = csr_for(&names, &KeyPair::generate(KeyKind::P384)?)?;
@@ -79,7 +80,7 @@ impl VerifiedCsr {
     /// # Errors
     /// [`CsrRefusalCode::WildcardNotGranted`](crate::CsrRefusalCode::WildcardNotGranted) or
     /// [`CsrRefusalCode::NameNotGranted`](crate::CsrRefusalCode::NameNotGranted) with the first identifier that is
-    /// only on one side.
+    /// missing on either side.
     ///
     /// ```
     /// # use fleetcert_x509::{CsrPolicy, KeyKind, KeyPair, VerifiedCsr, csr_for};
@@ -96,11 +97,11 @@ impl VerifiedCsr {
 
     /// Checks that these are the bytes that were checked before, by their SHA-256.
     ///
-    /// For a CSR that was stored between the gate and the CA: keep [`sha256`](Self::sha256) apart from the bytes, let
-    /// the bytes through the gate again, and compare.
+    /// For a CSR that was stored between the gate and the CA: store [`sha256`](Self::sha256) separately, check the
+    /// bytes by the gate again, and compare.
     ///
     /// # Errors
-    /// [`CsrRefusalCode::InternalMismatch`](crate::CsrRefusalCode::InternalMismatch): somebody changed them.
+    /// [`CsrRefusalCode::InternalMismatch`](crate::CsrRefusalCode::InternalMismatch) if the bytes were changed.
     ///
     /// ```
     /// # use fleetcert_x509::{CsrPolicy, KeyKind, KeyPair, VerifiedCsr, csr_for};
@@ -123,32 +124,32 @@ impl VerifiedCsr {
         Err(CsrRefusal::new(Code::InternalMismatch, "request", what))
     }
 
-    /// The bytes that were checked, in DER.
+    /// Returns the bytes that were checked, in DER.
     pub fn der(&self) -> &[u8] {
         &self.der
     }
 
-    /// Returns the identifiers. Only a [`NameGrant`] lets wildcards through.
+    /// Returns the identifiers. Wildcards need a [`NameGrant`].
     pub fn identifiers(&self) -> &IdentifierSet {
         &self.identifiers
     }
 
-    /// The public key: a DER SubjectPublicKeyInfo.
+    /// Returns the public key: a DER SubjectPublicKeyInfo.
     pub fn spki(&self) -> &[u8] {
         &self.spki
     }
 
-    /// The kind of the key, as its SubjectPublicKeyInfo says it; the signature's hash has no part in it.
+    /// Returns the kind of the key, by its SubjectPublicKeyInfo; the signature's hash is independent of it.
     pub fn key_kind(&self) -> KeyKind {
         self.key_kind
     }
 
-    /// The SHA-256 of [`spki`](Self::spki), by which a [`KeyBlocklist`](crate::KeyBlocklist) knows a key.
+    /// Returns the SHA-256 of [`spki`](Self::spki), which a [`KeyBlocklist`](crate::KeyBlocklist) uses.
     pub fn spki_sha256(&self) -> &[u8; 32] {
         &self.spki_sha256
     }
 
-    /// The SHA-256 of the DER, by which the same CSR is known again.
+    /// Returns the SHA-256 of the DER, which identifies the CSR.
     pub fn sha256(&self) -> &[u8; 32] {
         &self.sha256
     }

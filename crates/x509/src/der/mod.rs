@@ -1,7 +1,7 @@
-//! Strict DER (X.690 sections 8 and 10): one way to write each value, and only that way is read.
+//! Strict DER (X.690 sections 8 and 10): each value has one encoding, and only that one is accepted.
 //!
-//! Nothing here recurses and nothing allocates by a number from outside, so that hostile bytes cost time in
-//! proportion to their length and no more.
+//! There is no recursion, and no allocation by a number from the input, so that hostile bytes cost time only in
+//! proportion to their length.
 
 pub(crate) mod oid;
 mod reader;

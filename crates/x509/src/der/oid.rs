@@ -24,10 +24,10 @@ pub(crate) const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x25];
 pub(crate) const TLS_FEATURE: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x01, 0x18];
 pub(crate) const SERVER_AUTH: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x01];
 
-/// More arcs than this are cut off in text; no identifier in use has so many.
+/// Maximum arcs in text. Identifiers in use have fewer.
 const MAX_ARCS: usize = 24;
 
-/// The identifier in dotted form, for people.
+/// Returns the identifier in dotted form.
 pub(crate) fn dotted(content: &[u8]) -> String {
     let mut text = String::new();
     let mut arc = 0u64;
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dotted_form() {
+    fn identifiers_are_shown_in_dotted_form() {
         assert_eq!(dotted(RSA_WITH_SHA256), "1.2.840.113549.1.1.11");
         assert_eq!(dotted(SUBJECT_ALT_NAME), "2.5.29.17");
         assert_eq!(dotted(&[0x88, 0x37]), "2.999");

@@ -1,19 +1,19 @@
-//! Reading one element after the other.
+//! Reading elements one after another.
 
 use super::tag;
 
-/// Why bytes are not the DER that was expected.
+/// Why bytes are not the expected DER.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DerFault {
-    /// Cut off, not minimal, indefinite, or not the expected element.
+    /// Cut off, not minimal, indefinite, or another element than expected.
     Malformed,
-    /// The structure is complete, and more follows.
+    /// The structure is complete, but more follows.
     Trailing,
-    /// Nested deeper than anything that is read here.
+    /// Nested deeper than supported.
     TooDeep,
 }
 
-/// One element: tag, contents, and all its bytes.
+/// One element: tag, content, and all its bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Element<'a> {
     pub(crate) tag: u8,
@@ -21,7 +21,7 @@ pub(crate) struct Element<'a> {
     pub(crate) raw: &'a [u8],
 }
 
-/// What is left to read of a series of elements.
+/// The remaining elements of a series.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reader<'a> {
     rest: &'a [u8],
@@ -36,12 +36,12 @@ impl<'a> Reader<'a> {
         self.rest.is_empty()
     }
 
-    /// Nothing may follow.
+    /// Checks that nothing follows.
     pub(crate) fn finish(self) -> Result<(), DerFault> {
         if self.rest.is_empty() { Ok(()) } else { Err(DerFault::Trailing) }
     }
 
-    /// The next element, whatever it is.
+    /// Reads the next element.
     pub(crate) fn any(&mut self) -> Result<Element<'a>, DerFault> {
         let (header, length) = header(self.rest)?;
         let end = header.checked_add(length).ok_or(DerFault::Malformed)?;
@@ -50,22 +50,22 @@ impl<'a> Reader<'a> {
         Ok(Element { tag: raw[0], content: &raw[header..], raw })
     }
 
-    /// The next element, which must have this tag.
+    /// Reads the next element, which must have this tag.
     pub(crate) fn read(&mut self, tag: u8) -> Result<Element<'a>, DerFault> {
         if self.is_next(tag) { self.any() } else { Err(DerFault::Malformed) }
     }
 
-    /// The next element if it has this tag; otherwise nothing is read.
+    /// Reads the next element if it has this tag.
     pub(crate) fn optional(&mut self, tag: u8) -> Result<Option<Element<'a>>, DerFault> {
         if self.is_next(tag) { self.any().map(Some) } else { Ok(None) }
     }
 
-    /// The contents of the next element, which must be a SEQUENCE.
+    /// Reads the content of the next element, which must be a SEQUENCE.
     pub(crate) fn sequence(&mut self) -> Result<Self, DerFault> {
         self.read(tag::SEQUENCE).map(|element| Self::new(element.content))
     }
 
-    /// The octets of the next element, which must be a BIT STRING of whole octets.
+    /// Reads the octets of the next element, which must be a BIT STRING of whole octets.
     pub(crate) fn octets_of_bits(&mut self) -> Result<&'a [u8], DerFault> {
         match self.read(tag::BIT_STRING)?.content {
             [0, octets @ ..] => Ok(octets),
@@ -78,10 +78,10 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The length of the header and of the contents. Both are numbers from outside.
+/// Parses the length of the header and of the content, which are numbers from the input.
 fn header(bytes: &[u8]) -> Result<(usize, usize), DerFault> {
     let (tag, first) = match bytes {
-        // All five low bits set would begin a tag number of several octets, which nothing here has.
+        // Five set low bits would begin a tag number of several octets, which does not occur here.
         [tag, first, ..] if tag & 0x1f != 0x1f => (*tag, *first),
         _ => return Err(DerFault::Malformed),
     };
@@ -90,7 +90,7 @@ fn header(bytes: &[u8]) -> Result<(usize, usize), DerFault> {
     }
     let count = match first {
         0..=0x7f => return Ok((2, usize::from(first))),
-        // 0x80 is the indefinite form; four octets of length are more than any input may have.
+        // 0x80 is the indefinite form; four octets of length exceed any input.
         0x81..=0x84 => usize::from(first & 0x7f),
         _ => return Err(DerFault::Malformed),
     };
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_have_one_form() {
+    fn only_minimal_lengths_are_accepted() {
         assert_eq!(any(&[0x30, 0x00]), Ok(0));
         assert_eq!(any(&[&[0x04, 0x81, 0x80][..], &[0; 0x80]].concat()), Ok(0x80));
         assert_eq!(any(&[&[0x04, 0x82, 0x01, 0x00][..], &[0; 0x100]].concat()), Ok(0x100));

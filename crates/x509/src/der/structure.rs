@@ -1,14 +1,14 @@
-//! One look over a whole document before anything in it is read.
+//! The check of a whole document before it is parsed.
 
 use super::{DerFault, Reader, tag};
 
-/// Deeper nesting occurs in no CSR that could be accepted; seven levels are usual.
+/// Maximum nesting. Seven levels are usual in a CSR.
 const MAX_DEPTH: usize = 16;
 
-/// Checks that `document` is exactly one element, in DER through and through.
+/// Checks that `document` is exactly one element, and completely in DER.
 ///
-/// Every constructed element is entered, not deeper than 16 levels; every universal primitive must have its
-/// one DER form. What an OCTET STRING or a BIT STRING carries is not entered.
+/// Enters every constructed element, at most 16 levels deep; every universal primitive must be in its one DER form.
+/// The content of an OCTET STRING or a BIT STRING is not entered.
 pub(crate) fn check_document(document: &[u8]) -> Result<(), DerFault> {
     let mut top = Reader::new(document);
     top.any()?;
@@ -55,7 +55,7 @@ fn is_canonical(tag: u8, content: &[u8]) -> bool {
                 && content.iter().enumerate().all(|(at, octet)| *octet != 0x80 || !begins_arc(at))
         }
         tag::SEQUENCE | tag::SET => true,
-        // A string in pieces, a primitive SEQUENCE.
+        // A string in pieces, or a primitive SEQUENCE.
         other if tag::is_universal(other) => {
             !tag::is_constructed(other) && other != tag::SEQUENCE & 0x1f && other != tag::SET & 0x1f
         }
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn good_values() {
+    fn canonical_values_are_accepted() {
         for good in [
             &[0x30, 0x00][..],
             &[0x02, 0x01, 0x00],
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn second_forms_of_a_value_are_refused() {
+    fn alternative_forms_of_a_value_are_rejected() {
         for bad in [
             &[0x02, 0x00][..],
             &[0x02, 0x02, 0x00, 0x7f],
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn depth_and_end() {
+    fn depth_and_trailing_bytes_are_checked() {
         let nested =
             |levels: usize| (0..levels).fold(Vec::new(), |inner, _| encode(tag::SEQUENCE, &[&inner]));
         assert_eq!(check_document(&nested(MAX_DEPTH)), Ok(()));

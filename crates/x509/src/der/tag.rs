@@ -1,4 +1,4 @@
-//! The identifier octets that occur in a CSR, a key and a certificate.
+//! The tags that occur in CSRs, keys and certificates.
 
 pub(crate) const BOOLEAN: u8 = 0x01;
 pub(crate) const INTEGER: u8 = 0x02;
@@ -15,12 +15,12 @@ pub(crate) const ATTRIBUTES: u8 = 0xa0;
 /// `[2] IMPLICIT IA5String`, the dNSName of a GeneralName (RFC 5280 section 4.2.1.6).
 pub(crate) const DNS_NAME: u8 = 0x82;
 
-/// Whether the contents are themselves elements.
+/// Returns whether the content consists of elements.
 pub(crate) fn is_constructed(tag: u8) -> bool {
     tag & 0x20 != 0
 }
 
-/// Whether the tag is of the universal class.
+/// Returns whether the tag is of the universal class.
 pub(crate) fn is_universal(tag: u8) -> bool {
     tag & 0xc0 == 0
 }

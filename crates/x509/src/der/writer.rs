@@ -2,7 +2,7 @@
 
 use super::tag;
 
-/// One element from its tag and the parts of its contents.
+/// Returns one element from its tag and the parts of its content.
 pub(crate) fn encode(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     let length = parts.iter().map(|part| part.len()).sum::<usize>();
     let mut element = Vec::with_capacity(length + 6);
@@ -21,12 +21,12 @@ pub(crate) fn encode(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     element
 }
 
-/// An INTEGER from 0 to 127.
+/// Returns an INTEGER from 0 to 127.
 pub(crate) fn positive_small(number: u8) -> Vec<u8> {
     encode(tag::INTEGER, &[&[number & 0x7f]])
 }
 
-/// NULL.
+/// Returns NULL.
 pub(crate) fn null() -> Vec<u8> {
     encode(tag::NULL, &[])
 }
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_written_is_read() {
+    fn encoded_elements_are_read_back() {
         for length in [0, 1, 127, 128, 255, 256, 65_535, 65_536] {
             let content = vec![7; length];
             let written = encode(tag::OCTET_STRING, &[&content]);

@@ -16,9 +16,8 @@ use crate::{KeyKind, SignatureAlgorithm, SigningKey, X509Error, X509ErrorKind, p
 
 /// A key pair in memory, for TLS and for CSRs.
 ///
-/// The random numbers of [`generate`](Self::generate) and of ECDSA signatures are the crypto provider's own.
-/// `Debug` shows the kind only; the secret leaves by `to_pkcs8_der` and `to_pkcs8_pem`, in memory that is wiped
-/// afterwards.
+/// [`generate`](Self::generate) and ECDSA signatures use the random numbers of the crypto provider. `Debug` shows only
+/// the kind; `to_pkcs8_der` and `to_pkcs8_pem` return the secret in memory that is wiped when dropped.
 ///
 /// ```
 /// use fleetcert_x509::{KeyKind, KeyPair, SigningKey};
@@ -31,57 +30,57 @@ use crate::{KeyKind, SignatureAlgorithm, SigningKey, X509Error, X509ErrorKind, p
 /// ```
 pub struct KeyPair {
     kind: KeyKind,
-    private: Private,
+    private: PrivateKey,
     spki: Vec<u8>,
 }
 
-enum Private {
+enum PrivateKey {
     Ecdsa(EcdsaKeyPair),
     Rsa(RsaKeyPair),
 }
 
-/// More than the PKCS #8 of an RSA-4096 key as PEM, with room for text around it.
+/// Maximum octets of a PEM text: the PKCS #8 of an RSA-4096 key, with space for text around it.
 const MAX_TEXT: usize = 16 * 1024;
-/// `openssl ecparam -genkey` writes the curve in a block of its own before the key.
+/// Label of the block with the curve that `openssl ecparam -genkey` writes before the key.
 const EC_PARAMETERS: &str = "EC PARAMETERS";
 
 impl KeyPair {
-    /// A new key.
+    /// Generates a key.
     ///
-    /// RSA keys take a second or more; EC keys none to speak of.
+    /// An RSA key takes a second or more, an EC key almost no time.
     ///
     /// # Errors
-    /// [`X509ErrorKind::Signing`] when the crypto provider fails, as it does without random numbers.
+    /// [`X509ErrorKind::Signing`] if the crypto provider fails.
     pub fn generate(kind: KeyKind) -> Result<Self, X509Error> {
         let private = match kind {
-            KeyKind::P256 => EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).map(Private::Ecdsa),
-            KeyKind::P384 => EcdsaKeyPair::generate(&ECDSA_P384_SHA384_ASN1_SIGNING).map(Private::Ecdsa),
-            KeyKind::Rsa2048 => RsaKeyPair::generate(KeySize::Rsa2048).map(Private::Rsa),
-            KeyKind::Rsa3072 => RsaKeyPair::generate(KeySize::Rsa3072).map(Private::Rsa),
-            KeyKind::Rsa4096 => RsaKeyPair::generate(KeySize::Rsa4096).map(Private::Rsa),
+            KeyKind::P256 => EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).map(PrivateKey::Ecdsa),
+            KeyKind::P384 => EcdsaKeyPair::generate(&ECDSA_P384_SHA384_ASN1_SIGNING).map(PrivateKey::Ecdsa),
+            KeyKind::Rsa2048 => RsaKeyPair::generate(KeySize::Rsa2048).map(PrivateKey::Rsa),
+            KeyKind::Rsa3072 => RsaKeyPair::generate(KeySize::Rsa3072).map(PrivateKey::Rsa),
+            KeyKind::Rsa4096 => RsaKeyPair::generate(KeySize::Rsa4096).map(PrivateKey::Rsa),
         };
         Self::new(private.map_err(|_| X509Error::new(X509ErrorKind::Signing, "no key could be made"))?)
     }
 
-    /// The key in PEM, in any of the forms that OpenSSL writes unencrypted: `PRIVATE KEY` (PKCS #8, RFC 5208),
-    /// `EC PRIVATE KEY` (RFC 5915), with or without `EC PARAMETERS` before it, and `RSA PRIVATE KEY` (RFC 8017).
+    /// Parses a key in any of the unencrypted PEM forms of OpenSSL: `PRIVATE KEY` (PKCS #8, RFC 5208), `EC PRIVATE
+    /// KEY` (RFC 5915), with or without `EC PARAMETERS` before it, and `RSA PRIVATE KEY` (RFC 8017).
     ///
     /// # Errors
-    /// [`X509ErrorKind::Unsupported`] for an encrypted key and for kinds that are none of [`KeyKind`];
-    /// [`X509ErrorKind::Malformed`] and [`X509ErrorKind::TooLarge`] for what is no key.
+    /// [`X509ErrorKind::Unsupported`] for an encrypted key, and for a kind that is not a [`KeyKind`];
+    /// [`X509ErrorKind::Malformed`] and [`X509ErrorKind::TooLarge`] for text that is not a key.
     pub fn from_pem(text: &str) -> Result<Self, X509Error> {
         if text.len() > MAX_TEXT {
-            return Err(X509Error::new(X509ErrorKind::TooLarge, "the text is larger than any key"));
+            return Err(X509Error::new(X509ErrorKind::TooLarge, "the text is larger than 16 KiB"));
         }
         let blocks = pem::blocks(text.as_bytes(), 2)?;
         let mut keys = blocks.iter().filter(|block| block.label != EC_PARAMETERS);
         let (Some(block), None) = (keys.next(), keys.next()) else {
-            return Err(X509Error::malformed("the text should hold exactly one private key in PEM"));
+            return Err(X509Error::malformed("the text must contain exactly one private key in PEM"));
         };
         match block.label {
             pem::PRIVATE_KEY => Self::from_pkcs8_der(&block.der),
             "EC PRIVATE KEY" => first_of(ecdsa(EcdsaKeyPair::from_private_key_der, &block.der)),
-            "RSA PRIVATE KEY" => first_of([RsaKeyPair::from_der(&block.der).ok().map(Private::Rsa)]),
+            "RSA PRIVATE KEY" => first_of([RsaKeyPair::from_der(&block.der).ok().map(PrivateKey::Rsa)]),
             "ENCRYPTED PRIVATE KEY" => Err(X509Error::new(
                 X509ErrorKind::Unsupported,
                 "the private key is encrypted; decrypt it first",
@@ -90,66 +89,66 @@ impl KeyPair {
         }
     }
 
-    /// The key in PKCS #8 as [`to_pkcs8_pem`](Self::to_pkcs8_pem) writes it; [`from_pem`](Self::from_pem) takes
+    /// Parses a key in PKCS #8 as [`to_pkcs8_pem`](Self::to_pkcs8_pem) writes it; [`from_pem`](Self::from_pem) accepts
     /// other forms too.
     ///
     /// # Errors
-    /// As [`from_pem`](Self::from_pem).
+    /// As for [`from_pem`](Self::from_pem).
     pub fn from_pkcs8_pem(text: &str) -> Result<Self, X509Error> {
         if text.contains("-----BEGIN PRIVATE KEY-----") {
             Self::from_pem(text)
         } else {
-            Err(X509Error::malformed("the text holds no `PRIVATE KEY` in PEM"))
+            Err(X509Error::malformed("the text does not contain a `PRIVATE KEY` in PEM"))
         }
     }
 
-    /// The key in the DER of PKCS #8 (RFC 5208), unencrypted.
+    /// Parses a key in the DER of PKCS #8 (RFC 5208), unencrypted.
     ///
     /// # Errors
-    /// As [`from_pem`](Self::from_pem).
+    /// As for [`from_pem`](Self::from_pem).
     pub fn from_pkcs8_der(der: &[u8]) -> Result<Self, X509Error> {
         if der.len() > MAX_TEXT {
-            return Err(X509Error::new(X509ErrorKind::TooLarge, "there are more bytes than any key has"));
+            return Err(X509Error::new(X509ErrorKind::TooLarge, "the key is larger than 16 KiB"));
         }
         let [p256, p384] = ecdsa(EcdsaKeyPair::from_pkcs8, der);
-        first_of([p256, p384, RsaKeyPair::from_pkcs8(der).ok().map(Private::Rsa)])
+        first_of([p256, p384, RsaKeyPair::from_pkcs8(der).ok().map(PrivateKey::Rsa)])
     }
 
-    /// The secret, in the DER of PKCS #8. This is what `rustls` takes as a `PrivatePkcs8KeyDer`.
+    /// Returns the secret in the DER of PKCS #8, for example for the `PrivatePkcs8KeyDer` of `rustls`.
     ///
     /// # Errors
-    /// [`X509ErrorKind::Signing`] when the crypto provider fails.
+    /// [`X509ErrorKind::Signing`] if the crypto provider fails.
     pub fn to_pkcs8_der(&self) -> Result<Zeroizing<Vec<u8>>, X509Error> {
         let der = match &self.private {
-            Private::Ecdsa(key) => key.to_pkcs8v1().map(|document| document.as_ref().to_vec()),
-            Private::Rsa(key) => key.as_der().map(|document| document.as_ref().to_vec()),
+            PrivateKey::Ecdsa(key) => key.to_pkcs8v1().map(|document| document.as_ref().to_vec()),
+            PrivateKey::Rsa(key) => key.as_der().map(|document| document.as_ref().to_vec()),
         };
         der.map(Zeroizing::new)
-            .map_err(|_| X509Error::new(X509ErrorKind::Signing, "the key could not be written"))
+            .map_err(|_| X509Error::new(X509ErrorKind::Signing, "the key could not be encoded"))
     }
 
-    /// The secret, as a PEM block `PRIVATE KEY`.
+    /// Returns the secret as a PEM block `PRIVATE KEY`.
     ///
     /// # Errors
-    /// As [`to_pkcs8_der`](Self::to_pkcs8_der).
+    /// As for [`to_pkcs8_der`](Self::to_pkcs8_der).
     pub fn to_pkcs8_pem(&self) -> Result<Zeroizing<String>, X509Error> {
         Ok(pem::encode(pem::PRIVATE_KEY, &self.to_pkcs8_der()?))
     }
 
-    /// What kind of key it is.
+    /// Returns the kind of the key.
     pub fn kind(&self) -> KeyKind {
         self.kind
     }
 
-    fn new(private: Private) -> Result<Self, X509Error> {
+    fn new(private: PrivateKey) -> Result<Self, X509Error> {
         let spki = match &private {
-            Private::Ecdsa(key) => key.public_key().as_der(),
-            Private::Rsa(key) => key.public_key().as_der(),
+            PrivateKey::Ecdsa(key) => key.public_key().as_der(),
+            PrivateKey::Rsa(key) => key.public_key().as_der(),
         };
         let spki = spki.map(|der| der.as_ref().to_vec());
         let spki =
-            spki.map_err(|_| X509Error::new(X509ErrorKind::Signing, "the public key could not be written"))?;
-        // What a CA would refuse is refused here, before somebody makes a CSR with it.
+            spki.map_err(|_| X509Error::new(X509ErrorKind::Signing, "the public key could not be encoded"))?;
+        // Refuse here what a CA would refuse later.
         let kind = PublicKey::parse(&spki).map_err(|fault| unsupported(&fault))?.kind();
         Ok(Self { kind, private, spki })
     }
@@ -171,8 +170,8 @@ impl SigningKey for KeyPair {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, X509Error> {
         let random = SystemRandom::new();
         let signature = match &self.private {
-            Private::Ecdsa(key) => key.sign(&random, message).map(|signature| signature.as_ref().to_vec()),
-            Private::Rsa(key) => {
+            PrivateKey::Ecdsa(key) => key.sign(&random, message).map(|signature| signature.as_ref().to_vec()),
+            PrivateKey::Rsa(key) => {
                 let mut signature = vec![0; key.public_modulus_len()];
                 key.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature).map(|()| signature)
             }
@@ -189,21 +188,21 @@ impl fmt::Debug for KeyPair {
 
 type ReadEcdsa<E> = fn(&'static EcdsaSigningAlgorithm, &[u8]) -> Result<EcdsaKeyPair, E>;
 
-/// The key on either curve.
-fn ecdsa<E>(read: ReadEcdsa<E>, der: &[u8]) -> [Option<Private>; 2] {
+/// Parses the key on either curve.
+fn ecdsa<E>(read: ReadEcdsa<E>, der: &[u8]) -> [Option<PrivateKey>; 2] {
     [&ECDSA_P256_SHA256_ASN1_SIGNING, &ECDSA_P384_SHA384_ASN1_SIGNING]
-        .map(|algorithm| read(algorithm, der).ok().map(Private::Ecdsa))
+        .map(|algorithm| read(algorithm, der).ok().map(PrivateKey::Ecdsa))
 }
 
-fn first_of<const N: usize>(readings: [Option<Private>; N]) -> Result<KeyPair, X509Error> {
+fn first_of<const N: usize>(readings: [Option<PrivateKey>; N]) -> Result<KeyPair, X509Error> {
     let private = readings.into_iter().flatten().next().ok_or_else(|| {
-        X509Error::new(X509ErrorKind::Unsupported, "this is not a P-256, P-384 or RSA private key")
+        X509Error::new(X509ErrorKind::Unsupported, "the key is not a P-256, P-384 or RSA private key")
     })?;
     KeyPair::new(private)
 }
 
 fn unsupported(fault: &KeyFault) -> X509Error {
-    X509Error::new(X509ErrorKind::Unsupported, format!("no public CA takes this key: {fault}"))
+    X509Error::new(X509ErrorKind::Unsupported, format!("no public CA accepts this key: {fault}"))
 }
 
 #[cfg(test)]
@@ -212,7 +211,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn keys_survive_their_encodings() {
+    fn keys_survive_a_round_trip() {
         for kind in [KeyKind::P256, KeyKind::P384, KeyKind::Rsa2048] {
             let key = KeyPair::generate(kind).unwrap();
             assert_eq!(key.kind(), kind);
@@ -228,13 +227,13 @@ mod tests {
     }
 
     #[test]
-    fn no_secret_is_shown() {
+    fn debug_shows_no_secret() {
         let key = KeyPair::generate(KeyKind::P256).unwrap();
         assert_eq!(format!("{key:?}{key:#?}"), "KeyPair(P-256)KeyPair(P-256)");
     }
 
     #[test]
-    fn what_is_no_key_here() {
+    fn invalid_and_unsupported_keys_are_rejected() {
         let ed25519 = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
         assert_eq!(
             KeyPair::from_pem(&ed25519.serialize_pem()).unwrap_err().kind(),
@@ -257,7 +256,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_panic(bytes: Vec<u8>) {
+        fn arbitrary_bytes_do_not_panic(bytes: Vec<u8>) {
             prop_assert!(KeyPair::from_pkcs8_der(&bytes).is_err());
         }
     }

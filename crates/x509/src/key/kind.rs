@@ -1,4 +1,4 @@
-//! Which keys there are.
+//! The kinds of keys.
 
 use std::fmt;
 
@@ -19,10 +19,10 @@ pub enum KeyKind {
 }
 
 impl KeyKind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 5] = [Self::P256, Self::P384, Self::Rsa2048, Self::Rsa3072, Self::Rsa4096];
 
-    /// Whether it is an RSA key of any size.
+    /// Returns whether it is an RSA key of any size.
     pub fn is_rsa(self) -> bool {
         matches!(self, Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096)
     }

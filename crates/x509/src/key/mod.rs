@@ -1,4 +1,4 @@
-//! Keys: pairs, signers, and the public keys of others.
+//! Key pairs, signers, and public keys.
 
 mod key_pair;
 mod kind;

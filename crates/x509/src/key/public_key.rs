@@ -1,4 +1,4 @@
-//! The public key of somebody else: a SubjectPublicKeyInfo, read by us.
+//! A public key parsed from a SubjectPublicKeyInfo.
 
 use std::fmt;
 
@@ -8,38 +8,38 @@ use super::rsa::{Weakness, weakness};
 use crate::KeyKind;
 use crate::der::{DerFault, Reader, check_document, oid, tag};
 
-/// A public key of a kind that we know, sound as far as it is checked here.
+/// A public key of a supported kind that passed the basic checks.
 ///
 /// An EC point is on its curve and is not infinity. An RSA key has a usual size, the exponent 65537 and an odd
-/// modulus; whether the modulus is weak in another way, [`weakness`](Self::weakness) says.
+/// modulus; [`weakness`](Self::weakness) checks the modulus further.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PublicKey<'a> {
     kind: KeyKind,
     bits: &'a [u8],
-    /// Of an RSA key, without the octet of its sign.
+    /// Modulus of an RSA key, without the octet of its sign.
     modulus: Option<&'a [u8]>,
 }
 
-/// Why a SubjectPublicKeyInfo is no [`PublicKey`].
+/// Why a SubjectPublicKeyInfo is not a [`PublicKey`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum KeyFault {
     Der(DerFault),
-    /// Neither EC nor RSA, or a curve other than the two: the object identifier.
+    /// Object identifier of an algorithm or curve that is not supported.
     Kind(String),
-    /// RSA with so many bits.
+    /// RSA with this number of bits.
     RsaSize(usize),
     RsaExponent,
     /// The modulus cannot be the product of two large primes.
     RsaModulus,
-    /// The EC point or its parameters.
+    /// Fault of the EC point or its parameters.
     Point(&'static str),
 }
 
 impl fmt::Display for KeyFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Der(_) => write!(f, "it is not the DER of a SubjectPublicKeyInfo"),
-            Self::Kind(oid) => write!(f, "its algorithm or curve {oid} is none of P-256, P-384 and RSA"),
+            Self::Der(_) => write!(f, "it is not a SubjectPublicKeyInfo in DER"),
+            Self::Kind(oid) => write!(f, "its algorithm or curve {oid} is not P-256, P-384 or RSA"),
             Self::RsaSize(bits) => write!(f, "it is RSA with {bits} bits instead of 2048, 3072 or 4096"),
             Self::RsaExponent => write!(f, "its RSA exponent is not 65537"),
             Self::RsaModulus => write!(f, "its RSA modulus is even or negative"),
@@ -73,7 +73,7 @@ impl<'a> PublicKey<'a> {
         }
     }
 
-    /// How the key can be broken, if the gate's arithmetic finds it. It costs about as much as some signatures.
+    /// Returns how the key can be broken, if the gate's arithmetic finds it. Costs as much as several signatures.
     pub(crate) fn weakness(&self) -> Option<Weakness> {
         self.modulus.and_then(weakness)
     }
@@ -82,13 +82,13 @@ impl<'a> PublicKey<'a> {
         self.kind
     }
 
-    /// The contents of the subjectPublicKey: an EC point or an RSAPublicKey.
+    /// Returns the content of the subjectPublicKey: an EC point or an RSAPublicKey.
     pub(crate) fn bits(&self) -> &'a [u8] {
         self.bits
     }
 }
 
-/// RFC 5480 section 2: the curve is named, and the point stands there in full.
+/// Checks an EC key by RFC 5480 section 2: a named curve, and an uncompressed point.
 fn ec_kind(mut parameters: Reader<'_>, point: &[u8]) -> Result<KeyKind, KeyFault> {
     if !parameters.is_next(tag::OID) {
         return Err(KeyFault::Point("its curve is not named"));
@@ -103,8 +103,8 @@ fn ec_kind(mut parameters: Reader<'_>, point: &[u8]) -> Result<KeyKind, KeyFault
     match point.first() {
         Some(0x04) if point.len() == 1 + 2 * coordinate => {}
         Some(0x02 | 0x03) => return Err(KeyFault::Point("its point is compressed")),
-        Some(0x00) => return Err(KeyFault::Point("its point is the one at infinity")),
-        _ => return Err(KeyFault::Point("its point has a wrong length or form")),
+        Some(0x00) => return Err(KeyFault::Point("its point is the point at infinity")),
+        _ => return Err(KeyFault::Point("its point has an invalid length or form")),
     }
     let parsed = match kind {
         KeyKind::P384 => ParsedPublicKey::new(&ECDSA_P384_SHA384_ASN1, point),
@@ -113,7 +113,7 @@ fn ec_kind(mut parameters: Reader<'_>, point: &[u8]) -> Result<KeyKind, KeyFault
     parsed.map(|_| kind).map_err(|_| KeyFault::Point("its point is not on the curve"))
 }
 
-/// RFC 3279 section 2.3.1. The exponent is the only one that the big CAs take.
+/// Checks an RSA key by RFC 3279 section 2.3.1. The exponent is the only one that the large CAs accept.
 fn rsa_kind<'a>(mut parameters: Reader<'_>, key: &'a [u8]) -> Result<(KeyKind, &'a [u8]), KeyFault> {
     parameters.read(tag::NULL)?;
     parameters.finish()?;

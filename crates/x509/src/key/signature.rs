@@ -1,4 +1,4 @@
-//! Signature algorithms: the six that a public CA takes in a CSR.
+//! Signature algorithms: the six that a public CA accepts in a CSR.
 
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA384_ASN1, ECDSA_P256_SHA512_ASN1, ECDSA_P384_SHA256_ASN1,
@@ -10,7 +10,7 @@ use super::PublicKey;
 use crate::KeyKind;
 use crate::der::{encode, null, oid, tag};
 
-/// How a CSR is signed. The curve is not part of it: a P-256 key may sign with SHA-384.
+/// The signature algorithm of a CSR. The curve is independent: a P-256 key may sign with SHA-384.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SignatureAlgorithm {
@@ -38,12 +38,13 @@ impl SignatureAlgorithm {
         Self::RsaSha512,
     ];
 
-    /// The algorithm with exactly this AlgorithmIdentifier, its parameters included.
+    /// Returns the algorithm with exactly this AlgorithmIdentifier, including its parameters.
     pub(crate) fn from_identifier(der: &[u8]) -> Option<Self> {
         Self::ALL.into_iter().find(|algorithm| algorithm.identifier() == der)
     }
 
-    /// The ECDSA algorithm whose AlgorithmIdentifier has NULL where nothing should be (RFC 5758 section 3.2).
+    /// Returns the ECDSA algorithm whose AlgorithmIdentifier has NULL parameters instead of none (RFC 5758 section
+    /// 3.2).
     pub(crate) fn from_ecdsa_with_null(der: &[u8]) -> Option<Self> {
         let ecdsa = [
             (Self::EcdsaSha256, oid::ECDSA_WITH_SHA256),
@@ -54,7 +55,7 @@ impl SignatureAlgorithm {
         ecdsa.into_iter().find(|(_, oid)| identifier(oid) == der).map(|(algorithm, _)| algorithm)
     }
 
-    /// The AlgorithmIdentifier: parameters are absent for ECDSA and NULL for RSA.
+    /// Returns the AlgorithmIdentifier: parameters are absent for ECDSA and NULL for RSA.
     pub(crate) fn identifier(self) -> Vec<u8> {
         let (oid, parameters) = match self {
             Self::EcdsaSha256 => (oid::ECDSA_WITH_SHA256, Vec::new()),
@@ -67,7 +68,7 @@ impl SignatureAlgorithm {
         encode(tag::SEQUENCE, &[&encode(tag::OID, &[oid]), &parameters])
     }
 
-    /// Whether `signature` is one of `key` over `message`; `false` too when key and algorithm do not fit.
+    /// Returns whether `signature` by `key` verifies over `message`; `false` also if key and algorithm do not fit.
     pub(crate) fn verifies(self, key: &PublicKey<'_>, message: &[u8], signature: &[u8]) -> bool {
         self.over(key.kind()).is_some_and(|algorithm| {
             UnparsedPublicKey::new(algorithm, key.bits()).verify(message, signature).is_ok()

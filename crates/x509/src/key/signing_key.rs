@@ -1,4 +1,4 @@
-//! The seam for keys that are elsewhere.
+//! The trait of keys outside this process.
 
 use std::fmt::Debug;
 
@@ -6,12 +6,13 @@ use crate::{SignatureAlgorithm, X509Error};
 
 /// Anything that signs: a [`KeyPair`](crate::KeyPair) in memory, a TPM, an HSM, a remote signer.
 ///
-/// A CSR is made with it ([`csr_for`](crate::csr_for)). Implementers give the three facts and nothing else;
-/// what they say is checked against each other when a CSR is made. `sign` may block; call it where that is
-/// allowed.
+/// [`csr_for`](crate::csr_for) makes a CSR with it. Implement the three methods; their results are checked against
+/// each other when a CSR is made. `sign` may block; call it where that is allowed.
 ///
 /// ```
-/// use fleetcert_x509::{KeyKind, KeyPair, SignatureAlgorithm, SigningKey, X509Error};
+/// use fleetcert_x509::{
+///     KeyKind, KeyPair, SignatureAlgorithm, SigningKey, X509Error,
+/// };
 ///
 /// #[derive(Debug)]
 /// struct Token(KeyPair); // in place of a handle to a device
@@ -33,19 +34,19 @@ use crate::{SignatureAlgorithm, X509Error};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait SigningKey: Send + Sync + Debug {
-    /// The public key: a DER SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7).
+    /// Returns the public key: a DER SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7).
     fn spki_der(&self) -> &[u8];
 
-    /// The algorithm of the signatures that [`sign`](Self::sign) makes.
+    /// Returns the algorithm of the signatures that [`sign`](Self::sign) makes.
     fn signature_algorithm(&self) -> SignatureAlgorithm;
 
-    /// The signature over `message`, in the form that X.509 carries: for ECDSA the DER of r and s (RFC 3279
-    /// section 2.2.3), for RSA the PKCS #1 v1.5 octets.
+    /// Signs `message`. Returns the signature in the form of X.509: for ECDSA the DER of r and s (RFC 3279 section
+    /// 2.2.3), for RSA the PKCS #1 v1.5 octets.
     ///
     /// # Errors
-    /// [`X509ErrorKind::Signing`](crate::X509ErrorKind::Signing) when the key cannot be used now.
+    /// [`X509ErrorKind::Signing`](crate::X509ErrorKind::Signing) if the key is unavailable.
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, X509Error>;
 }
 
-/// The proof that the trait can be a trait object.
+// The trait must stay usable as `dyn`.
 const _: Option<&dyn SigningKey> = None;

@@ -1,4 +1,4 @@
-//! PKCS #12 (RFC 7292): a key and its chain in one file under a passphrase.
+//! PKCS #12 (RFC 7292): a key and its chain in one encrypted file.
 
 mod oid;
 mod passphrase;
@@ -17,35 +17,39 @@ const CONTEXT_0: u8 = 0xa0;
 /// `[0] IMPLICIT OCTET STRING`, the encryptedContent of RFC 5652 section 6.1.
 const ENCRYPTED_CONTENT: u8 = 0x80;
 const BMP_STRING: u8 = 0x1e;
-/// As long as a label of DNS; nobody shows more.
+/// Maximum characters of the name, like a DNS label.
 const MAX_NAME: usize = 63;
 
-/// A PKCS #12 file (`.p12`, `.pfx`) with the key and the chain, as Java, Windows and many appliances take it.
+/// Returns a PKCS #12 file (`.p12`, `.pfx`) with the key and the chain, for Java, Windows and many appliances.
 ///
-/// `name` is what the entry is called there: the alias of a Java keystore (which makes it lower case), the friendly
-/// name in Windows. Key and certificates are encrypted by PBES2 with PBKDF2-HMAC-SHA-256 and AES-256-CBC; the whole is
-/// under a MAC by HMAC-SHA-256; each key is derived in 100,000 rounds. Salts and vectors come from the crypto provider,
-/// so that two calls give two files. It takes about a tenth of a second. The copies of key and passphrase that are made
-/// here are wiped.
+/// `name` is the name of the entry: the alias in a Java keystore (in lower case), the friendly name in Windows. Key
+/// and certificates are encrypted by PBES2 with PBKDF2-HMAC-SHA-256 and AES-256-CBC; the file has a MAC by
+/// HMAC-SHA-256; each key is derived in 100,000 rounds. Salts and initialisation vectors come from the crypto
+/// provider, so two calls return different files. It takes about a tenth of a second. Copies of key and passphrase
+/// made here are wiped.
 ///
 /// **Readers.** OpenSSL 1.1.1 and later, Java 12 and later (8 from 8u301 and 11 from 11.0.12), Windows 10, Windows
-/// Server 2019 and later. Not: Windows Server 2016 and older, OpenSSL 1.0, older Java, and many old appliances,
-/// which know only RC2, 3DES and SHA-1 and say "wrong password"; nor the keychain of macOS before 11, and of later ones
-/// failures are reported. The old ciphers are not written here, as anybody can break RC2 with 40 bits.
+/// Server 2019 and later. Not: Windows Server 2016 and older, OpenSSL 1.0, older Java, and many old appliances, which
+/// support only RC2, 3DES and SHA-1 and report "wrong password"; nor the keychain of macOS before 11, with failures
+/// also reported for later versions. The old ciphers are not supported, as anyone can break RC2 with 40 bits.
 ///
-/// **Passphrase.** 1 to 128 printable ASCII characters, as readers differ about all others. It is all that protects
-/// the key where the file lies about: let it be long and random.
+/// **Passphrase.** 1 to 128 printable ASCII characters, as readers encode others differently. It is the only
+/// protection of the key in the file: make it long and random.
 ///
 /// # Errors
-/// [`X509ErrorKind::KeyMismatch`] when the leaf is for another key; [`X509ErrorKind::Unsupported`] for another passphrase
-/// or for a name that does not have 1 to 63 printable ASCII characters; [`X509ErrorKind::Signing`] when the crypto
+/// [`X509ErrorKind::KeyMismatch`] if the leaf is for another key; [`X509ErrorKind::Unsupported`] for another
+/// passphrase, or for a name without 1 to 63 printable ASCII characters; [`X509ErrorKind::Signing`] if the crypto
 /// provider fails.
 ///
 /// ```no_run
 /// use fleetcert_x509::{Chain, KeyPair, X509Error, pkcs12};
 /// use secrecy::SecretString;
 ///
-/// fn export(key: &KeyPair, chain: &Chain, passphrase: &SecretString) -> Result<Vec<u8>, X509Error> {
+/// fn export(
+///     key: &KeyPair,
+///     chain: &Chain,
+///     passphrase: &SecretString,
+/// ) -> Result<Vec<u8>, X509Error> {
 ///     pkcs12(key, chain, "xi8qz.fleet.test", passphrase)
 /// }
 /// ```
@@ -77,13 +81,13 @@ pub fn pkcs12(
     Ok(encode(tag::SEQUENCE, &[&positive_small(3), &data(&authenticated_safe), &mac]))
 }
 
-/// A ContentInfo of plain octets (RFC 5652 section 4).
+/// Returns a ContentInfo of plain octets (RFC 5652 section 4).
 fn data(octets: &[u8]) -> Vec<u8> {
     let content = encode(CONTEXT_0, &[&encode(tag::OCTET_STRING, &[octets])]);
     encode(tag::SEQUENCE, &[&encode(tag::OID, &[oid::DATA]), &content])
 }
 
-/// A ContentInfo of encrypted octets (RFC 5652 section 8).
+/// Returns a ContentInfo of encrypted octets (RFC 5652 section 8).
 fn encrypted_data(encrypted: &Encrypted) -> Vec<u8> {
     let content = encode(
         tag::SEQUENCE,
@@ -103,23 +107,23 @@ fn certificate_bag(der: &[u8], attributes: &[u8]) -> Vec<u8> {
     safe_bag(oid::CERT_BAG, &certificate, attributes)
 }
 
-/// The key as an EncryptedPrivateKeyInfo (RFC 5958 section 3).
+/// Returns the key as an EncryptedPrivateKeyInfo (RFC 5958 section 3).
 fn key_bag(encrypted: &Encrypted, attributes: &[u8]) -> Vec<u8> {
     let octets = encode(tag::OCTET_STRING, &[&encrypted.octets]);
     safe_bag(oid::SHROUDED_KEY_BAG, &encode(tag::SEQUENCE, &[&encrypted.algorithm, &octets]), attributes)
 }
 
-/// A SafeBag (RFC 7292 section 4.2); `attributes` is a whole SET, or nothing.
+/// Returns a SafeBag (RFC 7292 section 4.2); `attributes` is a whole SET, or empty.
 fn safe_bag(kind: &[u8], value: &[u8], attributes: &[u8]) -> Vec<u8> {
     encode(tag::SEQUENCE, &[&encode(tag::OID, &[kind]), &encode(CONTEXT_0, &[value]), attributes])
 }
 
-/// What key and leaf have in common, by which a reader finds that they belong together.
+/// Returns the common attributes of key and leaf, by which a reader matches them.
 fn attributes(name: &str, leaf: &[u8]) -> Result<Vec<u8>, X509Error> {
     if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(|octet| (0x20..0x7f).contains(&octet)) {
         return Err(X509Error::new(
             X509ErrorKind::Unsupported,
-            "the entry's name should have 1 to 63 printable ASCII characters",
+            "the entry's name must have 1 to 63 printable ASCII characters",
         ));
     }
     let bmp = name.bytes().flat_map(|octet| [0, octet]).collect::<Vec<_>>();
@@ -127,7 +131,7 @@ fn attributes(name: &str, leaf: &[u8]) -> Result<Vec<u8>, X509Error> {
         attribute(oid::FRIENDLY_NAME, &encode(BMP_STRING, &[&bmp])),
         attribute(oid::LOCAL_KEY_ID, &encode(tag::OCTET_STRING, &[digest(&SHA256, leaf).as_ref()])),
     ];
-    // The elements of a SET OF stand in the order of their octets (X.690 section 11.6).
+    // The elements of a SET OF are in the order of their octets (X.690 section 11.6).
     attributes.sort();
     Ok(encode(tag::SET, &[&attributes.concat()]))
 }

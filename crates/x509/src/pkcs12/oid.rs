@@ -1,4 +1,4 @@
-//! Object identifiers of PKCS #12 and of what it is built from, as their content octets.
+//! Object identifiers of PKCS #12 and its parts, as content octets.
 
 /// id-data (RFC 5652 section 4).
 pub(super) const DATA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x01];

@@ -1,14 +1,14 @@
-//! What a passphrase may be, and its two forms.
+//! Passphrases and their two encodings.
 
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
 use crate::{X509Error, X509ErrorKind};
 
-/// A passphrase that all readers take for the same octets.
+/// A passphrase that all readers encode as the same octets.
 pub(super) struct Passphrase<'a>(&'a SecretString);
 
-/// Longer than any reader's field for it.
+/// Maximum characters of a passphrase.
 const MAX_LENGTH: usize = 128;
 
 impl<'a> Passphrase<'a> {
@@ -17,25 +17,26 @@ impl<'a> Passphrase<'a> {
         if octets.is_empty() || octets.len() > MAX_LENGTH {
             return Err(X509Error::new(
                 X509ErrorKind::Unsupported,
-                "the passphrase should have 1 to 128 characters",
+                "the passphrase must have 1 to 128 characters",
             ));
         }
-        // OpenSSL and Java differ in how they read all others.
+        // OpenSSL and Java encode other characters differently.
         if octets.iter().any(|octet| !(0x20..0x7f).contains(octet)) {
             return Err(X509Error::new(
                 X509ErrorKind::Unsupported,
-                "the passphrase should be of printable ASCII characters: readers differ about all others",
+                "the passphrase must have only printable ASCII characters: readers encode others differently",
             ));
         }
         Ok(Self(text))
     }
 
-    /// As PBES2 takes it.
+    /// Returns the encoding for PBES2.
     pub(super) fn octets(&self) -> &[u8] {
         self.0.expose_secret().as_bytes()
     }
 
-    /// As the key derivation of RFC 7292 takes it (appendix B.1): two octets a character and two zeros at the end.
+    /// Returns the encoding for the key derivation of RFC 7292 (appendix B.1): two octets per character and two zeros
+    /// at the end.
     pub(super) fn bmp(&self) -> Zeroizing<Vec<u8>> {
         let mut bmp = Zeroizing::new(Vec::with_capacity(2 * self.octets().len() + 2));
         for octet in self.octets() {
@@ -51,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_passphrase_may_be() {
+    fn invalid_passphrases_are_rejected() {
         let of = |text: &str| {
             Passphrase::new(&SecretString::from(text)).map(|passphrase| passphrase.bmp().to_vec())
         };

@@ -1,4 +1,4 @@
-//! The two protections: PBES2 for what is secret, a MAC over the whole.
+//! Encryption by PBES2, and the MAC over the file.
 
 use std::num::NonZeroU32;
 
@@ -13,17 +13,17 @@ use super::passphrase::Passphrase;
 use crate::der::{encode, null, tag};
 use crate::{X509Error, X509ErrorKind};
 
-/// For each of the three keys that are derived. .NET refuses files with more than 600,000 (KB5025823).
+/// Iterations for each of the three derived keys. .NET refuses files with more than 600,000 (KB5025823).
 pub(super) const ITERATIONS: NonZeroU32 = NonZeroU32::new(100_000).expect("it is not zero");
 
 const SALT: usize = 16;
-/// The length that OpenSSL writes; macOS is reported to stumble over a longer one.
+/// Octets of the MAC's salt, as OpenSSL writes it; macOS reportedly fails with a longer one.
 const MAC_SALT: usize = 8;
 const AES_BLOCK: usize = 16;
 
-/// What PBES2 makes of octets (RFC 8018 section 6.2).
+/// The result of PBES2 (RFC 8018 section 6.2).
 pub(super) struct Encrypted {
-    /// An AlgorithmIdentifier.
+    /// AlgorithmIdentifier.
     pub(super) algorithm: Vec<u8>,
     pub(super) octets: Vec<u8>,
 }
@@ -34,7 +34,7 @@ pub(super) fn encrypt(plain: &[u8], passphrase: &Passphrase<'_>) -> Result<Encry
     let mut key = Zeroizing::new([0; 32]);
     pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, ITERATIONS, &salt, passphrase.octets(), &mut *key);
 
-    // With room for the padding, so that the plain octets are not moved and left behind.
+    // With space for the padding, so that no copy of the plain octets is left behind by a reallocation.
     let mut octets = Zeroizing::new(Vec::with_capacity(plain.len() + AES_BLOCK));
     octets.extend_from_slice(plain);
     let context = UnboundCipherKey::new(&AES_256, &*key)
@@ -62,7 +62,7 @@ fn pbes2(salt: &[u8], iv: &[u8]) -> Vec<u8> {
     algorithm(oid::PBES2, &parameters)
 }
 
-/// The MacData over the contents of the file (RFC 7292 section 4): HMAC-SHA-256.
+/// Returns the MacData over the content of the file (RFC 7292 section 4): HMAC-SHA-256.
 pub(super) fn mac_data(contents: &[u8], passphrase: &Passphrase<'_>) -> Result<Vec<u8>, X509Error> {
     let salt = random::<MAC_SALT>()?;
     let key = mac_key(&passphrase.bmp(), &salt, ITERATIONS);
@@ -74,12 +74,12 @@ pub(super) fn mac_data(contents: &[u8], passphrase: &Passphrase<'_>) -> Result<V
     Ok(encode(tag::SEQUENCE, &[&digest_info, &encode(tag::OCTET_STRING, &[&salt]), &iterations()]))
 }
 
-/// The derivation of RFC 7292 appendix B.2 for a MAC key by SHA-256. The key is as long as the digest, so that one
-/// turn of step 6 makes it, and the steps that prepare a second turn fall away.
+/// Derives a MAC key by RFC 7292 appendix B.2 with SHA-256. The key is as long as the digest, so one round of step 6
+/// makes it, and the steps for further rounds are not needed.
 pub(super) fn mac_key(bmp: &[u8], salt: &[u8], iterations: NonZeroU32) -> Zeroizing<[u8; SHA256_OUTPUT_LEN]> {
-    /// The octets that SHA-256 takes at a time.
+    /// Octets of a block of SHA-256.
     const BLOCK: usize = 64;
-    /// The diversifier of MAC keys (appendix B.3).
+    /// Diversifier of MAC keys (appendix B.3).
     const MAC_ID: u8 = 3;
 
     let filled = |octets: &[u8]| {
@@ -102,7 +102,7 @@ pub(super) fn mac_key(bmp: &[u8], salt: &[u8], iterations: NonZeroU32) -> Zeroiz
     key
 }
 
-/// An AlgorithmIdentifier (RFC 5280 section 4.1.1.2).
+/// Returns an AlgorithmIdentifier (RFC 5280 section 4.1.1.2).
 fn algorithm(oid: &[u8], parameters: &[u8]) -> Vec<u8> {
     encode(tag::SEQUENCE, &[&encode(tag::OID, &[oid]), parameters])
 }
@@ -110,7 +110,7 @@ fn algorithm(oid: &[u8], parameters: &[u8]) -> Vec<u8> {
 fn iterations() -> Vec<u8> {
     let octets = ITERATIONS.get().to_be_bytes();
     let leading = octets.iter().take_while(|octet| **octet == 0).count();
-    // Its first bit is zero, as that of a positive INTEGER must be.
+    // The first bit is zero, as required in a positive INTEGER.
     encode(tag::INTEGER, &[&octets[leading..]])
 }
 
@@ -128,7 +128,7 @@ mod tests {
     /// Made by `openssl kdf -keylen 32 -kdfopt digest:SHA256 -kdfopt hexpass:... -kdfopt hexsalt:0102030405060708
     /// -kdfopt iter:... -kdfopt id:3 PKCS12KDF` of OpenSSL 3.0, the passphrase in hex with its two zeros.
     #[test]
-    fn keys_of_openssl() {
+    fn derived_keys_match_openssl() {
         let salt = [1, 2, 3, 4, 5, 6, 7, 8];
         let key = |text: &str, iterations: u32| {
             let text = SecretString::from(text);
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_iterations_is_a_positive_integer() {
+    fn iterations_are_encoded_as_a_positive_integer() {
         assert_eq!(iterations(), [0x02, 0x03, 0x01, 0x86, 0xa0]);
     }
 }

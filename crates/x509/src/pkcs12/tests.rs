@@ -1,4 +1,4 @@
-//! What was written, taken apart again; OpenSSL and Java read it in the tests with peers.
+//! Parses and decrypts the files; OpenSSL and Java read them in the tests with peers.
 
 use aws_lc_rs::cipher::{AES_256, DecryptionContext, PaddedBlockDecryptingKey, UnboundCipherKey};
 use aws_lc_rs::{hmac, pbkdf2};
@@ -13,7 +13,7 @@ fn passphrase() -> SecretString {
     SecretString::from(PASSPHRASE)
 }
 
-/// A certificate of the key by itself.
+/// Returns a self-signed certificate of the key.
 fn chain(key: &KeyPair) -> Chain {
     let pem = key.to_pkcs8_pem().unwrap();
     let own = rcgen::KeyPair::from_pem(&pem).unwrap();
@@ -21,19 +21,19 @@ fn chain(key: &KeyPair) -> Chain {
     Chain::from_certificates(vec![params.self_signed(&own).unwrap().der().clone()]).unwrap()
 }
 
-/// The contents of the next element.
+/// Returns the content of the next element.
 fn next<'a>(reader: &mut Reader<'a>) -> &'a [u8] {
     reader.any().unwrap().content
 }
 
-/// What is in the octets of a ContentInfo of plain data.
+/// Returns the octets of a ContentInfo of plain data.
 fn plain(content_info: &[u8]) -> &[u8] {
     let mut reader = Reader::new(content_info);
     assert_eq!(next(&mut reader), oid::DATA);
     next(&mut Reader::new(next(&mut reader)))
 }
 
-/// Decrypts by an AlgorithmIdentifier of PBES2.
+/// Decrypts with an AlgorithmIdentifier of PBES2.
 fn decrypt(algorithm: &[u8], octets: &[u8]) -> Option<Vec<u8>> {
     let mut reader = Reader::new(algorithm);
     assert_eq!(next(&mut reader), oid::PBES2);
@@ -54,7 +54,7 @@ fn decrypt(algorithm: &[u8], octets: &[u8]) -> Option<Vec<u8>> {
 }
 
 #[test]
-fn every_part_is_where_it_should_be() {
+fn file_has_the_structure_of_rfc_7292() {
     for kind in [KeyKind::P256, KeyKind::P384, KeyKind::Rsa2048] {
         let key = KeyPair::generate(kind).unwrap();
         let chain = chain(&key);
@@ -94,7 +94,7 @@ fn every_part_is_where_it_should_be() {
 }
 
 #[test]
-fn nothing_of_the_key_or_the_names_is_legible() {
+fn file_shows_neither_key_nor_names() {
     let key = KeyPair::generate(KeyKind::P256).unwrap();
     let file = pkcs12(&key, &chain(&key), "entry", &passphrase()).unwrap();
     let contains = |part: &[u8]| file.windows(part.len()).any(|window| window == part);
@@ -105,19 +105,19 @@ fn nothing_of_the_key_or_the_names_is_legible() {
 }
 
 #[test]
-fn no_two_files_share_salt_or_vector() {
+fn two_files_share_neither_salt_nor_vector() {
     let key = KeyPair::generate(KeyKind::P256).unwrap();
     let chain = chain(&key);
     let of = || pkcs12(&key, &chain, "entry", &passphrase()).unwrap();
     let (one, other) = (of(), of());
     assert_eq!(one.len(), other.len());
     let same = one.iter().zip(&other).filter(|(one, other)| one == other).count();
-    // The frame of DER is the same, the rest random.
+    // The DER structure is equal, the rest random.
     assert!(same < one.len() / 2, "{same} of {}", one.len());
 }
 
 #[test]
-fn what_is_refused() {
+fn invalid_arguments_are_rejected() {
     let (key, other) = (KeyPair::generate(KeyKind::P256).unwrap(), KeyPair::generate(KeyKind::P256).unwrap());
     let chain = chain(&key);
     let kind = |key: &KeyPair, name: &str, text: &str| {

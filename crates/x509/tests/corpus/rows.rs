@@ -1,4 +1,4 @@
-//! The rows of the corpus: `index.tsv`, and the keys below `known/` that rows are about.
+//! The rows of the corpus: `index.tsv`, and the keys in `known/`.
 
 #![allow(clippy::panic, reason = "a corpus that is not whole is no corpus")]
 
@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use fleetcert_x509::{BlockedKeys, CsrPolicy, CsrRefusal, KeyKind, KnownKeys, NameGrant, VerifiedCsr};
 
-/// One file and what the gate must say of it.
+/// One file and the expected answer of the gate.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
     pub(crate) file: String,
@@ -21,7 +21,7 @@ pub(crate) struct Row {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// The rows whose files lie in `good` or in `hostile`.
+/// Returns the rows whose files are in `good` or in `hostile`.
 pub(crate) fn rows(folder: &str) -> Vec<Row> {
     let index = fs::read_to_string(corpus().join("index.tsv")).expect("the index is in the repository");
     let lines = index.lines().filter(|line| !line.starts_with('#'));
@@ -36,7 +36,7 @@ pub(crate) fn rows(folder: &str) -> Vec<Row> {
 }
 
 impl Row {
-    /// The policy that the row names, with its grant and the list of blocked keys.
+    /// Returns the policy that the row names, with its grant and the list of blocked keys.
     pub(crate) fn policy(&self) -> CsrPolicy {
         let preset = match self.policy.as_str() {
             "device" => CsrPolicy::device(),
@@ -55,7 +55,7 @@ impl Row {
         }
     }
 
-    /// What the gate says of these bytes: that of the policy, and then whether the key is in other use.
+    /// Checks these bytes by the policy, and then whether the key is in another use.
     pub(crate) fn judge(&self, policy: &CsrPolicy, bytes: &[u8]) -> Result<VerifiedCsr, CsrRefusal> {
         let csr = VerifiedCsr::parse(bytes, policy)?;
         csr.require_key(&known_keys(), policy)?;
@@ -63,7 +63,7 @@ impl Row {
     }
 }
 
-/// `*.base` is an optional wildcard, `.base` a subtree, anything else a name that must be there.
+/// Parses a grant: `*.base` is an optional wildcard, `.base` a subtree, anything else a required name.
 fn granted(grant: NameGrant, name: &str) -> NameGrant {
     match (name.strip_prefix("*."), name.strip_prefix('.')) {
         (Some(_), _) => grant.and_optional(&name.parse().expect("a wildcard")),

@@ -1,4 +1,4 @@
-//! Who takes what: the hostile corpus before x509-parser and rcgen, as the table in `docs/csr-gate.md`.
+//! The hostile corpus checked by x509-parser and rcgen, as the table in `docs/csr-gate.md`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -15,7 +15,7 @@ use crate::corpus::{Row, rows};
 const BEGIN: &str = "<!-- who takes what: begin -->\n";
 const END: &str = "<!-- who takes what: end -->\n";
 
-/// The page, and the page as it should be.
+/// Returns the path of the page, its content, and its updated content.
 pub(crate) fn page() -> (PathBuf, String, String) {
     let path = root().join("docs/csr-gate.md");
     let page = fs::read_to_string(&path).expect("the page is in the repository");
@@ -78,7 +78,7 @@ fn rule(row: &Row) -> &str {
     number.split('-').next().unwrap_or(number)
 }
 
-/// How many octets it leaves unread, if it reads it and finds the signature good.
+/// Returns the octets that it leaves unread, if it parses the CSR and verifies the signature.
 fn x509_parser(row: &Row) -> Option<usize> {
     let pem;
     let der = if row.file.ends_with(".pem") {
@@ -101,7 +101,7 @@ fn rcgen(row: &Row) -> bool {
     }
 }
 
-/// The version that the lock file has.
+/// Returns the version in the lock file.
 fn version(package: &str) -> String {
     let lock = fs::read_to_string(root().join("Cargo.lock")).expect("the lock file is in the repository");
     let (_, rest) = lock.split_once(&format!("name = \"{package}\"\nversion = \"")).expect("it is locked");

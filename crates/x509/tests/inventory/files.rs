@@ -1,4 +1,4 @@
-//! Files made by another library, with something missing or wrong in each.
+//! Files made by another library, each with one defect.
 
 use std::time::{Duration, SystemTime};
 
@@ -67,7 +67,7 @@ fn pem_of(certificates: &[&Certificate]) -> Vec<u8> {
     certificates.iter().map(|one| one.pem()).collect::<String>().into_bytes()
 }
 
-/// The state of the first entry of a file of these.
+/// Returns the state of the first entry of a file with these certificates.
 fn state(roots: Option<&World>, certificates: &[&Certificate]) -> ChainState {
     let roots = roots.map(|world| {
         Roots::from_certificates(vec![CertificateDer::from(world.root.der().to_vec())]).unwrap()
@@ -78,7 +78,7 @@ fn state(roots: Option<&World>, certificates: &[&Certificate]) -> ChainState {
 }
 
 #[test]
-fn an_entry_says_all_of_a_chain() {
+fn entry_describes_its_chain() {
     let world = world();
     let mut inventory = Inventory::new(None);
     let key = KeyPair::generate(KeyKind::P256).unwrap().to_pkcs8_pem().unwrap();
@@ -96,7 +96,7 @@ fn an_entry_says_all_of_a_chain() {
 }
 
 #[test]
-fn chains_and_what_they_lack() {
+fn incomplete_chains_are_described() {
     let (world, stranger) = (world(), world());
     let missing = |position, issuer: &str| ChainState::MissingIssuer { position, issuer: issuer.to_owned() };
     let broken = |position, issuer: &str| ChainState::BrokenLink { position, issuer: issuer.to_owned() };
@@ -121,7 +121,7 @@ fn chains_and_what_they_lack() {
     assert_eq!(state(known, &theirs), ChainState::UnknownRoot { root: "the root".to_owned() });
     assert_eq!(state(known, &theirs[..2]), broken(1, "the root"));
     assert_eq!(state(known, &theirs[2..]), ChainState::SelfSigned);
-    // The root is asked for by its name and by its key.
+    // The root is identified by its name and by its key.
     let other = world_with(|params| params.distinguished_name.push(DnType::CommonName, "other"), &key());
     assert_eq!(state(known, &[&other.middle]), broken(0, "the root"));
 
@@ -133,9 +133,9 @@ fn chains_and_what_they_lack() {
     }
 }
 
-/// As old roots are, whose own signature is by SHA-1: here the signature is spoilt.
+/// Like old roots, whose own signature is by SHA-1: here the signature is invalid.
 #[test]
-fn a_root_is_one_whatever_its_own_signature() {
+fn root_is_recognised_without_its_own_signature() {
     let world = world();
     let mut root = world.root.der().to_vec();
     *root.last_mut().unwrap() ^= 1;
@@ -157,9 +157,9 @@ fn a_root_is_one_whatever_its_own_signature() {
     }
 }
 
-/// The chain of a root that another root has signed too: who trusts the first needs not know the second.
+/// The chain of a root that another root has cross-signed: trusting the first is enough.
 #[test]
-fn a_cross_signed_root_is_enough() {
+fn cross_signed_root_completes_the_chain() {
     let world = world();
     let roots = Roots::from_certificates(vec![world.middle.der().clone()]).unwrap();
     for certificates in [&[&world.leaf][..], &[&world.leaf, &world.middle]] {
@@ -169,9 +169,9 @@ fn a_cross_signed_root_is_enough() {
     }
 }
 
-/// Two authorities that signed each other, and nobody above them.
+/// Two CAs that signed each other, with no root above them.
 #[test]
-fn a_circle_ends() {
+fn circle_of_issuers_ends() {
     let (one_key, other_key) = (key(), key());
     let (one_params, other_params) = (params("one"), params("other"));
     let other = other_params.signed_by(&other_key, &Issuer::from_params(&one_params, &one_key)).unwrap();
@@ -183,7 +183,7 @@ fn a_circle_ends() {
 }
 
 #[test]
-fn a_bundle_has_an_entry_for_each() {
+fn bundle_has_an_entry_for_each_root() {
     let worlds = [world(), world(), world()];
     let roots = worlds.iter().map(|world| &world.root).collect::<Vec<_>>();
     let mut inventory = Inventory::new(None);
@@ -194,7 +194,7 @@ fn a_bundle_has_an_entry_for_each() {
 }
 
 #[test]
-fn the_same_again() {
+fn duplicate_refers_to_the_first_file() {
     let world = world();
     let mut inventory = Inventory::new(None);
     inventory.add("fullchain.pem", &pem_of(&[&world.leaf, &world.middle]));
@@ -207,7 +207,7 @@ fn the_same_again() {
 }
 
 #[test]
-fn what_ends_and_when() {
+fn expiring_certificates_are_counted_once() {
     let mut inventory = Inventory::new(None);
     inventory.add("leaf.pem", &pem_of(&[&world().leaf]));
     let within = |at, days| inventory.ending_within(at, days).count();
@@ -220,11 +220,11 @@ fn what_ends_and_when() {
     inventory.add("chain.pem", &pem_of(&[&early.leaf, &early.middle]));
     assert_eq!(inventory.entries()[0].ends(), day(31));
     let table = inventory.table(day(0), 0);
-    assert!(table.contains("its issuer ends before it does, which is on 2026-04-01"), "{table}");
+    assert!(table.contains("its issuer expires earlier; its own expiry is 2026-04-01"), "{table}");
 }
 
 #[test]
-fn what_cannot_be_read() {
+fn unreadable_files_are_listed_with_their_reason() {
     let world = world();
     let good = pem_of(&[&world.leaf, &world.middle]);
     let mut inventory = Inventory::new(None);
@@ -241,14 +241,14 @@ fn what_cannot_be_read() {
     assert_eq!(
         said.collect::<Vec<_>>(),
         [
-            "cut-off.pem: a PEM block does not end",
-            "half.pem: certificate 0: there is something that is not a certificate",
-            "large.pem: it is larger than 1 MiB",
+            "cut-off.pem: a PEM block has no end",
+            "half.pem: certificate 0: the data is not a certificate",
+            "large.pem: the file is larger than 1 MiB",
             "locked.pem: Permission denied",
-            "many.pem: more PEM blocks than the 1000 that are read",
+            "many.pem: the file has more than 1000 PEM blocks",
         ]
     );
-    // What stands beside the unreadable one is not lost, and keeps its place.
+    // The certificate beside the unreadable one is not lost, and keeps its position.
     let [entry] = inventory.entries() else { panic!("{inventory:?}") };
     assert_eq!((entry.file(), entry.position()), ("half.pem", 1));
 
@@ -260,7 +260,7 @@ fn what_cannot_be_read() {
 }
 
 #[test]
-fn keys_of_all_kinds() {
+fn keys_of_all_kinds_are_described() {
     let leaf_key = |key: &RcgenKey| {
         let mut inventory = Inventory::new(None);
         inventory.add("file", &pem_of(&[&world_with(|_| (), key).leaf]));
@@ -273,7 +273,7 @@ fn keys_of_all_kinds() {
 }
 
 #[test]
-fn the_table() {
+fn table_lists_certificates_by_expiry() {
     let world = world();
     let mut inventory = Inventory::new(None);
     inventory.add("/etc/ssl/a/very/long/path/fullchain.pem", &pem_of(&[&world.leaf, &world.middle]));
@@ -307,7 +307,7 @@ EXPIRES       DAYS KEY      CHAIN        NAMES                   ISSUER         
 
 proptest! {
     #[test]
-    fn no_bytes_panic(bytes: Vec<u8>, name: String, warn: u32, seconds in 0u64..1 << 40) {
+    fn arbitrary_bytes_do_not_panic(bytes: Vec<u8>, name: String, warn: u32, seconds in 0u64..1 << 40) {
         let mut inventory = Inventory::new(None);
         inventory.add(&name, &bytes);
         inventory.add(&name, &[&b"-----BEGIN CERTIFICATE-----\n"[..], &bytes].concat());

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use crate::entry::InventoryEntry;
 use crate::inventory::Inventory;
 use crate::json;
-use crate::walk::{Limits, walk};
+use crate::walk::{WalkLimits, walk};
 
 fn certificate(name: &str) -> String {
     let mut params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
@@ -17,7 +17,7 @@ fn certificate(name: &str) -> String {
     params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem()
 }
 
-fn taken(path: &Path, limits: &Limits) -> Inventory {
+fn walked(path: &Path, limits: &WalkLimits) -> Inventory {
     let mut inventory = Inventory::new(None);
     walk(&[path.to_owned()], limits, &mut inventory);
     inventory
@@ -28,7 +28,7 @@ fn names(inventory: &Inventory) -> Vec<String> {
 }
 
 #[test]
-fn links_lead_nowhere_twice() {
+fn links_are_followed_once() {
     let folder = tempfile::tempdir().unwrap();
     let (live, archive) = (folder.path().join("live"), folder.path().join("archive"));
     fs::create_dir_all(&live).unwrap();
@@ -39,66 +39,69 @@ fn links_lead_nowhere_twice() {
     symlink(".", live.join("self")).unwrap();
     symlink("/nowhere/at/all", live.join("broken")).unwrap();
     symlink("round", live.join("round")).unwrap();
-    let inventory = taken(folder.path(), &Limits::default());
+    let inventory = walked(folder.path(), &WalkLimits::default());
     assert_eq!(names(&inventory), ["a.test"]);
     let unreadable = inventory.unreadable().iter().map(|one| Path::new(one.file()).file_name().unwrap());
     assert_eq!(unreadable.collect::<Vec<_>>(), ["broken", "round"]);
-    // Through a link alone the file is found as well.
-    assert_eq!(names(&taken(&live.join("cert.pem"), &Limits::default())), ["a.test"]);
+    // The file is also found through a link only.
+    assert_eq!(names(&walked(&live.join("cert.pem"), &WalkLimits::default())), ["a.test"]);
 }
 
 #[test]
-fn depth_count_and_size_have_bounds() {
+fn depth_count_and_size_are_limited() {
     let folder = tempfile::tempdir().unwrap();
     let deep = folder.path().join("1/2/3");
     fs::create_dir_all(&deep).unwrap();
     fs::write(deep.join("deep.pem"), certificate("deep.test")).unwrap();
     fs::write(folder.path().join("top.pem"), certificate("top.test")).unwrap();
-    let of = |limits: Limits| taken(folder.path(), &limits);
-    assert_eq!(names(&of(Limits { depth: 4, ..Limits::default() })), ["deep.test", "top.test"]);
-    let shallow = of(Limits { depth: 3, ..Limits::default() });
+    let of = |limits: WalkLimits| walked(folder.path(), &limits);
+    assert_eq!(names(&of(WalkLimits { depth: 4, ..WalkLimits::default() })), ["deep.test", "top.test"]);
+    let shallow = of(WalkLimits { depth: 3, ..WalkLimits::default() });
     assert_eq!(names(&shallow), ["top.test"]);
     assert!(shallow.unreadable()[0].reason().contains("deeper than 3 levels"));
 
-    let few = of(Limits { count: 3, ..Limits::default() });
-    assert!(few.unreadable()[0].reason().contains("it has seen 3 files and folders"));
+    let few = of(WalkLimits { count: 3, ..WalkLimits::default() });
+    assert!(few.unreadable()[0].reason().contains("the limit of 3 files and folders is reached"));
     assert_eq!(few.unreadable().len(), 1);
 
-    let small = of(Limits { size: 100, ..Limits::default() });
+    let small = of(WalkLimits { size: 100, ..WalkLimits::default() });
     assert_eq!((small.entries().len(), small.unreadable().len()), (0, 2));
     fs::write(folder.path().join("video.bin"), vec![7; 2 * 1024 * 1024]).unwrap();
-    let with_large = of(Limits::default());
+    let with_large = of(WalkLimits::default());
     assert_eq!((with_large.unreadable().len(), with_large.without_certificate().len()), (0, 1));
 }
 
 #[test]
-fn what_was_named_must_have_a_certificate() {
+fn named_file_must_have_a_certificate() {
     let folder = tempfile::tempdir().unwrap();
     let readme = folder.path().join("README");
     fs::write(&readme, "no certificate").unwrap();
-    assert!(taken(folder.path(), &Limits::default()).unreadable().is_empty());
-    assert_eq!(taken(&readme, &Limits::default()).unreadable()[0].reason(), "there is no certificate in it");
+    assert!(walked(folder.path(), &WalkLimits::default()).unreadable().is_empty());
     assert_eq!(
-        taken(Path::new("/dev/null"), &Limits::default()).unreadable()[0].reason(),
-        "it is no regular file"
+        walked(&readme, &WalkLimits::default()).unreadable()[0].reason(),
+        "there is no certificate in it"
     );
-    assert_eq!(taken(&folder.path().join("absent"), &Limits::default()).unreadable().len(), 1);
+    assert_eq!(
+        walked(Path::new("/dev/null"), &WalkLimits::default()).unreadable()[0].reason(),
+        "it is not a regular file"
+    );
+    assert_eq!(walked(&folder.path().join("absent"), &WalkLimits::default()).unreadable().len(), 1);
 }
 
 #[test]
-fn a_locked_folder_is_told() {
+fn locked_folder_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let locked = folder.path().join("locked");
     fs::create_dir(&locked).unwrap();
     fs::set_permissions(&locked, fs::Permissions::from_mode(0o000)).unwrap();
-    // Whoever may read everything reads this too.
+    // A user who may read everything can read this too.
     let is_locked = fs::read_dir(&locked).is_err();
-    assert_eq!(taken(folder.path(), &Limits::default()).unreadable().len(), usize::from(is_locked));
+    assert_eq!(walked(folder.path(), &WalkLimits::default()).unreadable().len(), usize::from(is_locked));
     fs::set_permissions(&locked, fs::Permissions::from_mode(0o700)).unwrap();
 }
 
 #[test]
-fn json_has_what_the_value_has() {
+fn json_has_all_fields() {
     let mut inventory = Inventory::new(None);
     inventory.add("a.pem", certificate("a.test").as_bytes());
     inventory.add("key.pem", b"");

@@ -3,24 +3,19 @@
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::SystemTime;
 
+use aws_lc_rs::{digest, hmac};
 use axum::Router;
 use axum::body::{Bytes, to_bytes};
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
-use http::header::{AUTHORIZATION, HOST};
-use http::{HeaderMap, Method, StatusCode};
-use time::macros::format_description;
-use time::{OffsetDateTime, PrimitiveDateTime};
+use data_encoding::HEXLOWER;
+use fleetcert_dns_http::route53::AwsCredentials;
+use http::{Method, StatusCode};
 
-use crate::client::Outgoing;
 use crate::fixture::serve;
-use crate::route53::AwsCredentials;
-use crate::route53::signature::{Scope, sign};
-use crate::route53::xml::{Element, escaped};
-use crate::txt::{Digits, unquoted_in};
 
+const SECRET_KEY: &str = "the secret";
 pub(super) const ZONE_ID: &str = "Z0123456789FLEET";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +27,7 @@ struct Set {
 type Zone = BTreeMap<(String, String), Set>;
 
 pub(super) fn credentials() -> AwsCredentials {
-    AwsCredentials::new("AKIDEXAMPLE", "the secret".into())
+    AwsCredentials::new("AKIDEXAMPLE", SECRET_KEY.into())
 }
 
 /// A hosted zone `fleet.test`. Returns its base URL.
@@ -45,7 +40,7 @@ pub(super) async fn hosted_zone() -> String {
 async fn answer(zone: Arc<Mutex<Zone>>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let body = to_bytes(body, 1 << 20).await.unwrap();
-    if !signature_fits(&head, &body) {
+    if !is_signed(&head, &body) {
         return error(StatusCode::FORBIDDEN, "SignatureDoesNotMatch");
     }
     let url: url::Url = format!("http://localhost{}", head.uri).parse().unwrap();
@@ -62,24 +57,38 @@ async fn answer(zone: Arc<Mutex<Zone>>, request: Request) -> Response {
     }
 }
 
-fn signature_fits(head: &http::request::Parts, body: &Bytes) -> bool {
+/// Returns whether the request has a valid signature (AWS Signature Version 4) of the host, the time and the session
+/// token.
+fn is_signed(head: &http::request::Parts, body: &Bytes) -> bool {
     let header = |name: &str| head.headers[name].to_str().unwrap();
-    let moment = PrimitiveDateTime::parse(
-        header("x-amz-date"),
-        format_description!("[year][month][day]T[hour][minute][second]Z"),
-    );
-    let moment: OffsetDateTime = moment.unwrap().assume_utc();
-    let url = format!("http://{}{}", header(HOST.as_str()), head.uri);
-    let mut ours = Outgoing {
-        method: head.method.clone(),
-        url: url.parse().unwrap(),
-        headers: HeaderMap::new(),
-        body: body.clone(),
+    let fields = header("authorization").strip_prefix("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/");
+    let Some(Some((place, rest))) = fields.map(|rest| rest.split_once(", SignedHeaders=")) else {
+        return false;
     };
-    let scope = Scope { region: "us-east-1", service: "route53", now: SystemTime::from(moment) };
-    sign(&mut ours, &credentials(), scope).unwrap();
-    // What was signed is what came.
-    ours.url.as_str() == url && ours.headers[AUTHORIZATION] == head.headers[AUTHORIZATION]
+    let Some((names, signature)) = rest.split_once(", Signature=") else { return false };
+    let [day, "us-east-1", "route53", "aws4_request"] = place.split('/').collect::<Vec<_>>()[..] else {
+        return false;
+    };
+    let time = header("x-amz-date");
+    let mut pairs: Vec<&str> = head.uri.query().unwrap_or_default().split('&').collect();
+    pairs.sort_unstable();
+    let signed: String = names.split(';').map(|name| format!("{name}:{}\n", header(name))).collect();
+    let (method, path, body) = (&head.method, head.uri.path(), hashed(body));
+    let request = format!("{method}\n{path}\n{}\n{signed}\n{names}\n{body}", pairs.join("&"));
+    let to_sign = format!("AWS4-HMAC-SHA256\n{time}\n{place}\n{}", hashed(request.as_bytes()));
+    let key = place.split('/').fold(format!("AWS4{SECRET_KEY}").into_bytes(), |key, part| mac(&key, part));
+    time.starts_with(day)
+        && names.starts_with("host;x-amz-date")
+        && HEXLOWER.encode(&mac(&key, &to_sign)) == signature
+}
+
+fn mac(key: &[u8], text: &str) -> Vec<u8> {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, key);
+    hmac::sign(&key, text.as_bytes()).as_ref().to_vec()
+}
+
+fn hashed(octets: &[u8]) -> String {
+    HEXLOWER.encode(digest::digest(&digest::SHA256, octets).as_ref())
 }
 
 fn zones(name: &str) -> Response {
@@ -125,27 +134,21 @@ fn list(zone: &Zone, query: &BTreeMap<String, String>) -> Response {
 }
 
 fn change(zone: &mut Zone, body: &[u8]) -> Response {
-    let Ok(request) = Element::parse(body) else { return error(StatusCode::BAD_REQUEST, "InvalidInput") };
-    let changes = request.child("ChangeBatch").unwrap().child("Changes").unwrap();
+    let request = std::str::from_utf8(body).unwrap();
     let mut copy = zone.clone();
     let (mut count, mut characters) = (0, 0);
-    for change in changes.children("Change") {
-        let set = change.child("ResourceRecordSet").unwrap();
-        let key = (set.text_of("Name").unwrap().to_owned(), set.text_of("Type").unwrap().to_owned());
-        let mut values: Vec<String> = set
-            .child("ResourceRecords")
-            .unwrap()
-            .children("ResourceRecord")
-            .map(|record| record.text_of("Value").unwrap().to_owned())
-            .collect();
+    for change in elements(request, "Change") {
+        let text = |name: &str| elements(change, name).next().map(unescaped).unwrap();
+        let key = (text("Name"), text("Type"));
+        let mut values: Vec<String> = elements(change, "Value").map(unescaped).collect();
         count += values.len();
         characters += values.iter().map(|value| value.chars().count()).sum::<usize>();
         if values.is_empty() || (key.1 == "TXT" && values.iter().any(|text| !is_quoted(text))) {
             return error(StatusCode::BAD_REQUEST, "InvalidInput");
         }
         values.sort();
-        let given = Set { ttl: set.text_of("TTL").unwrap().to_owned(), values };
-        let fits = match change.text_of("Action").unwrap() {
+        let given = Set { ttl: text("TTL"), values };
+        let fits = match &*text("Action") {
             "CREATE" => copy.insert(key, given).is_none(),
             "DELETE" => copy.remove(&key) == Some(given),
             action => panic!("the backend has no right to {action}"),
@@ -164,8 +167,47 @@ fn change(zone: &mut Zone, body: &[u8]) -> Response {
     )
 }
 
+/// Returns whether the text consists of quoted strings, with quotes, backslashes and octal codes as the only escapes.
 fn is_quoted(text: &str) -> bool {
-    text.starts_with('"') && text.ends_with('"') && unquoted_in(Digits::Octal, text).is_some()
+    let (mut characters, mut is_open) = (text.chars(), false);
+    let is_octal = |characters: &mut std::str::Chars<'_>| {
+        characters.next().is_some_and(|digit| ('0'..='7').contains(&digit))
+    };
+    while let Some(character) = characters.next() {
+        let is_valid = match character {
+            '"' => {
+                is_open = !is_open;
+                true
+            }
+            '\\' => match characters.next() {
+                Some('"' | '\\') => is_open,
+                Some('0'..='3') => is_octal(&mut characters) && is_octal(&mut characters),
+                _ => false,
+            },
+            ' ' => true,
+            other => is_open && other.is_ascii_graphic(),
+        };
+        if !is_valid {
+            return false;
+        }
+    }
+    text.starts_with('"') && !is_open
+}
+
+/// Returns the content of all elements with this name, which must not be nested in themselves.
+fn elements<'a>(xml: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
+    let (start, end) = (format!("<{name}>"), format!("</{name}>"));
+    let parts: Vec<_> = xml.split(&*start).skip(1).collect();
+    parts.into_iter().map(move |part| part.split_once(&*end).unwrap().0)
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+fn unescaped(text: &str) -> String {
+    let text = text.replace("&quot;", "\"").replace("&apos;", "'").replace("&gt;", ">");
+    text.replace("&lt;", "<").replace("&amp;", "&")
 }
 
 fn document(body: &str) -> Response {

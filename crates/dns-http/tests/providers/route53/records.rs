@@ -3,20 +3,20 @@
 use super::*;
 
 #[tokio::test]
-async fn a_value_comes_and_goes_in_two_requests() {
+async fn value_is_added_and_removed_in_two_requests() {
     let script = Script::new([
         batch(&[("CREATE", set("TXT", 1, &["\"1\""]))]),
         batch(&[("DELETE", set("TXT", 1, &["\"1\""]))]),
     ])
     .await;
     let backend = backend(&script);
-    add(&backend, "1").await.unwrap();
-    remove(&backend, "1").await.unwrap();
+    add_value(&backend, "1").await.unwrap();
+    remove_value(&backend, "1").await.unwrap();
     script.finish();
 }
 
 #[tokio::test]
-async fn a_neighbour_is_found_when_the_guess_fails_and_keeps_its_spelling() {
+async fn other_value_is_found_after_a_wrong_guess_and_keeps_its_spelling() {
     let foreign = r#""for" "eign\351""#;
     let script = Script::new([
         batch(&[("CREATE", set("TXT", 1, &["\"1\""]))]).answer(refused_batch()),
@@ -31,12 +31,12 @@ async fn a_neighbour_is_found_when_the_guess_fails_and_keeps_its_spelling() {
         ]),
     ])
     .await;
-    add(&running(&script, |_| {}), "1").await.unwrap();
+    add_value(&running(&script, |_| {}), "1").await.unwrap();
     script.finish();
 }
 
 #[tokio::test]
-async fn what_is_there_is_not_written_again_and_what_is_not_is_not_removed() {
+async fn existing_value_is_not_written_and_missing_value_is_not_removed() {
     let script = Script::new([
         batch(&[("CREATE", set("TXT", 1, &["\"1\""]))]),
         listing("TXT", &set("TXT", 1, &["\"1\""])),
@@ -44,9 +44,9 @@ async fn what_is_there_is_not_written_again_and_what_is_not_is_not_removed() {
     ])
     .await;
     let backend = backend(&script);
-    add(&backend, "1").await.unwrap();
-    add(&backend, "1").await.unwrap();
-    remove(&backend, "2").await.unwrap();
+    add_value(&backend, "1").await.unwrap();
+    add_value(&backend, "1").await.unwrap();
+    remove_value(&backend, "2").await.unwrap();
     script.finish();
 }
 
@@ -69,8 +69,8 @@ async fn addresses_are_replaced_in_one_batch() {
     let backend = Route53Backend::new(self::options(&script.url("/")), &client_at(Arc::new(clock), options));
     let addresses = |texts: &[&str]| Addresses::new(texts.iter().map(|text| text.parse().unwrap())).unwrap();
     let new = addresses(&["10.1.1.5", "fd00::5"]);
-    backend.set_addresses(&zone(), &name(), new, Ttl::ADDRESS).await.unwrap();
-    backend.set_addresses(&zone(), &name(), addresses(&[]), Ttl::ADDRESS).await.unwrap();
+    backend.set_addresses(&zone(), &challenge(), new, Ttl::ADDRESS).await.unwrap();
+    backend.set_addresses(&zone(), &challenge(), addresses(&[]), Ttl::ADDRESS).await.unwrap();
     script.finish();
 }
 
@@ -87,12 +87,15 @@ async fn several_changes_are_one_batch() {
         value: value.parse().unwrap(),
         ttl: Ttl::ADDRESS,
     };
-    backend(&script).apply(&zone(), &[add(&name(), "1"), add(&other, "3"), add(&name(), "2")]).await.unwrap();
+    backend(&script)
+        .apply(&zone(), &[add(&challenge(), "1"), add(&other, "3"), add(&challenge(), "2")])
+        .await
+        .unwrap();
     script.finish();
 }
 
 #[tokio::test]
-async fn reading() {
+async fn records_are_read() {
     let script = Script::new([
         listing("TXT", &set("TXT", 300, &["\"1\"", r#""\001\"" "2""#])),
         listing("A", ""),
@@ -101,13 +104,13 @@ async fn reading() {
     ])
     .await;
     let backend = backend(&script);
-    let texts = backend.texts(&zone(), &name()).await.unwrap();
+    let texts = backend.texts(&zone(), &challenge()).await.unwrap();
     assert_eq!(texts, ["1".parse().unwrap(), "\u{1}\"2".parse().unwrap()].into());
-    assert_eq!(backend.read(&zone(), &name(), RecordType::A).await.unwrap(), None);
-    let set = backend.read(&zone(), &name(), RecordType::Aaaa).await.unwrap().unwrap();
+    assert_eq!(backend.read(&zone(), &challenge(), RecordType::A).await.unwrap(), None);
+    let set = backend.read(&zone(), &challenge(), RecordType::Aaaa).await.unwrap().unwrap();
     assert_eq!(set.ttl, Ttl::ADDRESS);
     assert_eq!(
-        backend.read(&zone(), &name(), RecordType::Txt).await.unwrap(),
+        backend.read(&zone(), &challenge(), RecordType::Txt).await.unwrap(),
         None,
         "no text of ours is empty"
     );
@@ -124,8 +127,8 @@ async fn aliases_and_routing_policies_are_left_alone() {
     let clock = ManualClock::starting_at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_440_938_160));
     let http = client_at(Arc::new(clock), |http| http.requests_at_once = 1);
     let backend = Route53Backend::new(options(&script.url("/")), &http);
-    let change = backend.set_addresses(&zone(), &name(), Addresses::default(), Ttl::ADDRESS).await;
-    let read = backend.read(&zone(), &name(), RecordType::A).await;
+    let change = backend.set_addresses(&zone(), &challenge(), Addresses::default(), Ttl::ADDRESS).await;
+    let read = backend.read(&zone(), &challenge(), RecordType::A).await;
     for error in [change.unwrap_err(), read.unwrap_err()] {
         assert_eq!(error.kind(), BackendErrorKind::InvalidInput);
         assert!(error.to_string().contains("is an alias or has a routing policy"), "{error}");
@@ -135,7 +138,7 @@ async fn aliases_and_routing_policies_are_left_alone() {
 
 /// Against an imitation, which is not Route 53.
 #[tokio::test]
-async fn conformance_with_an_imitation() {
+async fn backend_conforms_over_an_imitation() {
     let base = hosted_zone().await;
     let http = client(|http| {
         http.call_within = Duration::from_secs(30);

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn a_batch_that_is_refused_again_and_again_is_wrong_in_itself() {
+async fn repeatedly_refused_batch_is_invalid_input() {
     let attempt = || [listing_now(), batch(&[("CREATE", set("TXT", 1, &["\"1\""]))]).answer(refused_batch())];
     fn listing_now() -> Exchange {
         expect(
@@ -14,14 +14,14 @@ async fn a_batch_that_is_refused_again_and_again_is_wrong_in_itself() {
     }
     let first = batch(&[("CREATE", set("TXT", 1, &["\"1\""]))]).answer(refused_batch());
     let script = Script::new([first].into_iter().chain([(); 3].into_iter().flat_map(|()| attempt()))).await;
-    let error = add(&running(&script, |_| {}), "1").await.unwrap_err();
+    let error = add_value(&running(&script, |_| {}), "1").await.unwrap_err();
     assert_eq!(error.kind(), BackendErrorKind::InvalidInput);
     assert!(error.to_string().contains("Tried to create resource record set"), "{error}");
     script.finish();
 }
 
 #[tokio::test]
-async fn refusals() {
+async fn refusals_are_classified() {
     for (answer, kind) in [
         (error(403, "InvalidClientTokenId"), BackendErrorKind::Unauthenticated),
         (error(403, "SignatureDoesNotMatch"), BackendErrorKind::Unauthenticated),
@@ -34,7 +34,7 @@ async fn refusals() {
         (error(400, "InvalidInput"), BackendErrorKind::InvalidInput),
     ] {
         let script = Script::new([listing("TXT", "").answer(answer)]).await;
-        let error = backend(&script).read(&zone(), &name(), RecordType::Txt).await.unwrap_err();
+        let error = backend(&script).read(&zone(), &challenge(), RecordType::Txt).await.unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");
         assert_eq!(error.server(), Some(script.server().as_str()));
         script.finish();
@@ -42,7 +42,7 @@ async fn refusals() {
 }
 
 #[tokio::test]
-async fn what_is_throttled_is_sent_again() {
+async fn throttled_request_is_repeated() {
     let once = |answer| batch(&[("CREATE", set("TXT", 1, &["\"1\""]))]).answer(answer);
     let in_a_second = "Sun, 06 Nov 1994 08:49:37 GMT";
     let script = Script::new([
@@ -52,11 +52,11 @@ async fn what_is_throttled_is_sent_again() {
         once(made()),
     ])
     .await;
-    add(&running(&script, |_| {}), "1").await.unwrap();
+    add_value(&running(&script, |_| {}), "1").await.unwrap();
     script.finish();
 
     let script = Script::new([once(error(429, "Throttling").header("retry-after", "3600"))]).await;
-    let error = add(&running(&script, |_| {}), "1").await.unwrap_err();
+    let error = add_value(&running(&script, |_| {}), "1").await.unwrap_err();
     assert_eq!(
         (error.kind(), error.retry_after()),
         (BackendErrorKind::Quota, Some(Duration::from_secs(3600)))
@@ -65,7 +65,7 @@ async fn what_is_throttled_is_sent_again() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_no_lost_value() {
+async fn lost_answer_does_not_lose_a_value() {
     let create = || batch(&[("CREATE", set("TXT", 1, &["\"1\""]))]);
     let script = Script::new([
         create().answer(status(500)),
@@ -78,12 +78,12 @@ async fn a_lost_answer_is_no_lost_value() {
         .answer(listed(&set("TXT", 1, &["\"1\""]))),
     ])
     .await;
-    add(&running(&script, |_| {}), "1").await.unwrap();
+    add_value(&running(&script, |_| {}), "1").await.unwrap();
     script.finish();
 }
 
 #[tokio::test]
-async fn answers_that_are_none() {
+async fn unusable_answers_are_errors() {
     let cut = "<ListResourceRecordSetsResponse><ResourceRecordSets><Resource";
     for (answer, expected) in [
         (status(200).html(), ApiFault::Html),
@@ -95,12 +95,12 @@ async fn answers_that_are_none() {
         (listed(&set("TXT", 1, &[]).replace("<TTL>1<", "<TTL>soon<")), ApiFault::UnexpectedXml),
     ] {
         let script = Script::new([listing("TXT", "").answer(answer)]).await;
-        let error = backend(&script).read(&zone(), &name(), RecordType::Txt).await.unwrap_err();
+        let error = backend(&script).read(&zone(), &challenge(), RecordType::Txt).await.unwrap_err();
         assert_eq!((error.kind(), fault(&error)), (BackendErrorKind::Unavailable, Some(expected)));
         script.finish();
     }
     let script = Script::new([batch(&[("CREATE", set("TXT", 1, &["\"1\""]))]).answer(xml("<Other/>"))]).await;
-    let error = add(&backend(&script), "1").await.unwrap_err();
+    let error = add_value(&backend(&script), "1").await.unwrap_err();
     assert_eq!(fault(&error), Some(ApiFault::UnexpectedXml));
     script.finish();
 
@@ -114,18 +114,18 @@ async fn answers_that_are_none() {
         http.attempt_within = Duration::from_millis(20);
         http.max_attempts = 1;
     });
-    let error = slow.read(&zone(), &name(), RecordType::Txt).await.unwrap_err();
+    let error = slow.read(&zone(), &challenge(), RecordType::Txt).await.unwrap_err();
     assert_eq!(fault(&error), Some(ApiFault::TooLate));
     script.finish();
 }
 
 #[tokio::test]
-async fn what_does_not_fit_is_refused_before_it_is_sent() {
+async fn invalid_call_is_rejected_before_it_is_sent() {
     let script = Script::new([]).await;
     let backend = backend(&script);
     let long: Vec<Change> = (0..40)
         .map(|number| Change::AddTxt {
-            name: name(),
+            name: challenge(),
             value: format!("{number:0>1000}").parse().unwrap(),
             ttl: Ttl::ADDRESS,
         })
@@ -145,7 +145,7 @@ async fn what_does_not_fit_is_refused_before_it_is_sent() {
 }
 
 #[tokio::test]
-async fn who_would_wait_too_long_for_his_turn_is_told() {
+async fn call_that_would_wait_beyond_its_deadline_fails() {
     let get = || {
         expect(
             "GET",
@@ -157,9 +157,9 @@ async fn who_would_wait_too_long_for_his_turn_is_told() {
     let options = Route53Options { min_interval: Duration::from_secs(60), ..options(&script.url("/")) };
     let backend = Route53Backend::new(options, &client(|http| http.call_within = Duration::from_secs(10)));
     for _ in 0..5 {
-        backend.read(&zone(), &name(), RecordType::Txt).await.unwrap();
+        backend.read(&zone(), &challenge(), RecordType::Txt).await.unwrap();
     }
-    let error = backend.read(&zone(), &name(), RecordType::Txt).await.unwrap_err();
+    let error = backend.read(&zone(), &challenge(), RecordType::Txt).await.unwrap_err();
     assert_eq!(error.kind(), BackendErrorKind::Quota);
     assert!(error.retry_after().unwrap() > Duration::from_secs(50));
     script.finish();

@@ -18,7 +18,7 @@ async fn no_error_shows_a_secret() {
     let options = Route53Options { credentials: Arc::new(secret), ..options(&script.url("/")) };
     let shown = format!("{options:?}");
     let backend = Route53Backend::new(options, &client(|_| {}));
-    let error = backend.read(&zone(), &name(), RecordType::Txt).await.unwrap_err();
+    let error = backend.read(&zone(), &challenge(), RecordType::Txt).await.unwrap_err();
     for shown in [shown, error.to_string(), format!("{error:?}"), format!("{backend:?}")] {
         assert!(!shown.contains("the session token") && !shown.contains("the secret"), "{shown}");
     }
@@ -50,8 +50,10 @@ async fn without_credentials_nothing_is_sent() {
         let script = Script::new([]).await;
         let options = Route53Options { credentials: Arc::new(dry), ..options(&script.url("/")) };
         let http = client(|http| http.call_within = Duration::from_millis(50));
-        let error =
-            Route53Backend::new(options, &http).read(&zone(), &name(), RecordType::Txt).await.unwrap_err();
+        let error = Route53Backend::new(options, &http)
+            .read(&zone(), &challenge(), RecordType::Txt)
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");
         script.finish();
     }

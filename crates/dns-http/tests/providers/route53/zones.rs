@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn a_zone_is_found_on_the_page_where_it_is_and_remembered() {
+async fn zone_is_found_on_any_page_and_remembered() {
     let page = |zones: &str, rest: &str| {
         xml(format!(
             "<ListHostedZonesByNameResponse><HostedZones>{zones}</HostedZones>{rest}</ListHostedZonesByNameResponse>"
@@ -35,7 +35,7 @@ async fn a_zone_is_found_on_the_page_where_it_is_and_remembered() {
     let clock = ManualClock::starting_at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_440_938_160));
     let options = Route53Options { zone_ids: [].into(), ..options(&script.url("/")) };
     let backend = Route53Backend::new(options, &client_at(Arc::new(clock), |_| {}));
-    let read = async || backend.read(&zone(), &name(), RecordType::Txt).await;
+    let read = async || backend.read(&zone(), &challenge(), RecordType::Txt).await;
     assert_eq!(read().await.unwrap(), None);
     assert_eq!(read().await.unwrap_err().kind(), BackendErrorKind::NotInZone);
     let two = read().await.unwrap_err();
@@ -46,7 +46,7 @@ async fn a_zone_is_found_on_the_page_where_it_is_and_remembered() {
 }
 
 #[tokio::test]
-async fn pages_of_zones_end() {
+async fn endless_pages_of_zones_are_an_error() {
     let endless = "<ListHostedZonesByNameResponse><HostedZones/><IsTruncated>true</IsTruncated>\
                    <NextDNSName>fleet.test.</NextDNSName><NextHostedZoneId>Z2</NextHostedZoneId>\
                    </ListHostedZonesByNameResponse>";
@@ -58,7 +58,7 @@ async fn pages_of_zones_end() {
     let script = Script::new([first, next(), next()]).await;
     let options = Route53Options { zone_ids: [].into(), ..options(&script.url("/")) };
     let backend = Route53Backend::new(options, &client(|http| http.max_pages = 3));
-    let error = backend.read(&zone(), &name(), RecordType::Txt).await.unwrap_err();
+    let error = backend.read(&zone(), &challenge(), RecordType::Txt).await.unwrap_err();
     assert_eq!(error.kind(), BackendErrorKind::Unavailable);
     script.finish();
 }

@@ -36,7 +36,8 @@ impl Diagnose {
         };
         let visibility = self.visibility(families);
         let within = self.options.visible_within;
-        let arrived = watch(&visibility, &records[LARGE_VALUES - 1], Until::Seen, within, &*self.clock).await;
+        let arrived =
+            watch(&visibility, &records[LARGE_VALUES - 1], Until::Seen, within, &*self.ambient.clock).await;
         let ways =
             working.iter().flat_map(|(server, _)| [(*server, Transport::Udp), (*server, Transport::Tcp)]);
         let probes = ask::all(&self.asker, name, QueryType::Txt, ways).await;

@@ -23,7 +23,7 @@ impl Diagnose {
             Err(error) => return self.not_added(changer, Check::RoundTrip, &error).await,
         };
         let within = self.options.visible_within;
-        let seen = watch(&visibility, &record, Until::Seen, within, &*self.clock).await;
+        let seen = watch(&visibility, &record, Until::Seen, within, &*self.ambient.clock).await;
         if let Err(error) = published.withdraw().await {
             return left(Check::RoundTrip, &error);
         }
@@ -36,7 +36,8 @@ impl Diagnose {
                     .remedy("see what the findings on the delegation and the servers say");
             }
         };
-        let gone = watch(&visibility, &record, Until::Gone, within, &*self.clock).await.unwrap_or_default();
+        let gone =
+            watch(&visibility, &record, Until::Gone, within, &*self.ambient.clock).await.unwrap_or_default();
         let mut lines = Vec::new();
         for (server, line) in seen {
             let gone = gone.get(&server).and_then(|line| line.after);

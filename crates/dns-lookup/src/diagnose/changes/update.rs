@@ -13,7 +13,7 @@ impl Diagnose {
         }
         let change = [Change::RemoveTxt { name: name.clone(), value: self.random_value() }];
         let applied = changer.backend.apply(&self.zone, &change);
-        match timeout(&*self.clock, self.options.change_within, applied).await {
+        match timeout(&*self.ambient.clock, self.options.change_within, applied).await {
             Ok(Ok(())) => {
                 let summary = "the backend takes a change (the removal of a value that is not there)";
                 Finding::new(Check::Update, Status::Ok, summary)

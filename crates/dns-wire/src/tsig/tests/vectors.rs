@@ -1,5 +1,5 @@
-//! Messages as BIND's tools made them and its server answered them (9.18.49): the key is `vector.key`, HMAC-SHA256,
-//! its secret `0123456789abcdef` twice, the time 1795466786, of the last pair 1795466787.
+//! Messages of BIND's tools and the answers of its server (9.18.49). The key is `vector.key`, HMAC-SHA256, with the
+//! secret `0123456789abcdef` twice; the time is 1795466786, and 1795466787 for the last pair.
 
 /// `dig`: the question for `XI8QZ.fleet.test A`, and the signed answer.
 pub(super) const QUERY_REQUEST: &str = "\

@@ -1,11 +1,11 @@
 //! The form of BIND.
 
-use super::Parts;
+use super::KeyParts;
 use crate::tsig_key::{TsigKey, TsigKeyError, TsigKeyErrorKind as Kind};
 
-/// `key "name" { algorithm hmac-sha256; secret "…"; };`
+/// Parses `key "name" { algorithm hmac-sha256; secret "…"; };`.
 pub(super) fn parse(text: &str) -> Result<TsigKey, TsigKeyError> {
-    let mut words = Words { rest: text, line: 1 };
+    let mut words = Tokens { rest: text, line: 1 };
     let mut found = None;
     while let Some(word) = words.next()? {
         match (word, &found) {
@@ -14,7 +14,7 @@ pub(super) fn parse(text: &str) -> Result<TsigKey, TsigKeyError> {
             ("key", Some(_)) => return Err(words.error(Kind::SeveralKeys)),
             _ => return Err(words.error(Kind::Syntax)),
         }
-        let mut parts = Parts::default();
+        let mut parts = KeyParts::default();
         parts.set("id", words.value()?, words.line)?;
         words.expect("{")?;
         loop {
@@ -30,13 +30,13 @@ pub(super) fn parse(text: &str) -> Result<TsigKey, TsigKeyError> {
     found.ok_or_else(|| words.error(Kind::NoKey))
 }
 
-/// The words and marks of BIND's configuration, without its three kinds of comment.
-struct Words<'t> {
+/// The tokens of BIND's configuration, without its three kinds of comment.
+struct Tokens<'t> {
     rest: &'t str,
     line: usize,
 }
 
-impl<'t> Words<'t> {
+impl<'t> Tokens<'t> {
     fn next(&mut self) -> Result<Option<&'t str>, TsigKeyError> {
         self.skip_blanks()?;
         let length = match self.rest.as_bytes().first() {

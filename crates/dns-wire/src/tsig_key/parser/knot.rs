@@ -1,22 +1,22 @@
 //! The form of Knot.
 
-use super::Parts;
+use super::KeyParts;
 use crate::tsig_key::{TsigKey, TsigKeyError, TsigKeyErrorKind as Kind};
 
-/// The section that begins with this line of Knot's form, such as `key:` at its very start.
+/// Returns the section that begins with this line, such as `key:` at its very start.
 pub(super) fn section(line: &str) -> Option<&str> {
     let name = line.split('#').next().unwrap_or_default().trim_end().strip_suffix(':')?;
     let is_word = !name.is_empty() && name.bytes().all(|octet| octet.is_ascii_lowercase() || octet == b'-');
     is_word.then_some(name)
 }
 
-/// `key:`, then `- id: …`, `algorithm: …` and `secret: …` on lines of their own. Other sections of a `knot.conf` are
-/// passed over.
+/// Parses `key:`, then `- id: …`, `algorithm: …` and `secret: …` on separate lines. Skips other sections of a
+/// `knot.conf`.
 pub(super) fn parse(text: &str) -> Result<TsigKey, TsigKeyError> {
-    let mut parts = Parts::default();
+    let mut parts = KeyParts::default();
     let (mut in_list, mut last_line) = (false, 1);
     for (line, whole) in (1..).zip(text.lines()) {
-        // A comment begins at a line's start or after a blank; base64 and names have no `#`.
+        // A comment begins at a line's start or after a blank; base64 and names contain no `#`.
         let content = whole.split('#').next().unwrap_or_default().trim();
         if content.is_empty() {
             continue;

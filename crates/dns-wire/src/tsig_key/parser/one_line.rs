@@ -1,15 +1,15 @@
 //! The form of a command line.
 
-use super::Parts;
+use super::KeyParts;
 use crate::tsig_key::{TsigKey, TsigKeyError, TsigKeyErrorKind as Kind};
 
-/// Whether it is words between colons: `hmac-sha256:name:secret`.
+/// Returns whether the line has the form `hmac-sha256:name:secret`.
 pub(super) fn is_form_of(line: &str) -> bool {
     let has_marks = line.contains(|c: char| c.is_whitespace() || matches!(c, '{' | '}' | ';' | '"'));
     line.contains(':') && !has_marks
 }
 
-/// `hmac-sha256:name:secret`, as `nsupdate -y` takes it and `keymgr -t` writes it. Without an algorithm it is
+/// Parses `hmac-sha256:name:secret`, as `nsupdate -y` takes it and `keymgr -t` writes it. The default algorithm is
 /// hmac-sha256, as for `nsupdate`.
 pub(super) fn parse(text: &str) -> Result<TsigKey, TsigKeyError> {
     let mut lines = (1..)
@@ -25,7 +25,7 @@ pub(super) fn parse(text: &str) -> Result<TsigKey, TsigKeyError> {
         [algorithm, name, secret] => (algorithm, name, secret),
         _ => return Err(TsigKeyError::at_line(Kind::Syntax, line)),
     };
-    let mut parts = Parts::default();
+    let mut parts = KeyParts::default();
     for (what, value) in [("id", name), ("algorithm", algorithm), ("secret", secret)] {
         parts.set(what, value, line)?;
     }

@@ -1,4 +1,4 @@
-//! How many records are out, and when that is told.
+//! The number of published records, and the warning about it.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
@@ -12,7 +12,7 @@ fn out(zone: &str, records: usize, too_many: bool) -> RecordsOut {
 }
 
 #[tokio::test]
-async fn what_is_out_is_counted_by_zone() {
+async fn published_records_are_counted_by_zone() {
     let backend = Arc::new(scripted());
     let all = challenges(&backend);
     assert_eq!(all.records_out(), []);
@@ -35,10 +35,10 @@ async fn what_is_out_is_counted_by_zone() {
     assert_eq!(all.records_out(), []);
 
     let error = all.publish(vec![ChallengeRecord { zone: name("other.test"), ..record("a", "1") }]).await;
-    assert!(error.is_err() && all.records_out().is_empty(), "what is refused is not out");
+    assert!(error.is_err() && all.records_out().is_empty(), "rejected records are not counted");
 }
 
-/// Counts the warnings of the records that pile up.
+/// Counts the warnings about too many records.
 #[derive(Debug, Default)]
 struct Warnings(Arc<AtomicUsize>);
 
@@ -67,13 +67,13 @@ impl Subscriber for Warnings {
 }
 
 #[tokio::test]
-async fn too_many_are_told_once_for_each_time_that_they_pile_up() {
+async fn warning_is_logged_once_each_time_the_threshold_is_exceeded() {
     let warnings = Arc::new(AtomicUsize::new(0));
     let _guard = tracing::subscriber::set_default(Warnings(warnings.clone()));
     let backend = Arc::new(scripted());
     let options = ChallengeOptions { warn_above: 4, ..ChallengeOptions::default() };
     let seen = Arc::new(backend.inner.clone());
-    let all = Challenges::new(backend, seen, Arc::new(SystemClock), options);
+    let all = Challenges::new(backend, seen, Ambient::system(), options);
     let publish = |values: std::ops::Range<usize>| {
         let records = values.map(|value| record("a", &value.to_string())).collect();
         let all = all.clone();
@@ -86,8 +86,8 @@ async fn too_many_are_told_once_for_each_time_that_they_pile_up() {
     assert_eq!((warnings.load(SeqCst), all.records_out()[0].too_many), (1, true));
     fifth.withdraw().await.unwrap();
     let fifth = publish(4..5).await;
-    assert_eq!(warnings.load(SeqCst), 1, "around the mark it is told once");
-    // Orphans count: they are out.
+    assert_eq!(warnings.load(SeqCst), 1, "one warning while the count stays near the threshold");
+    // Orphans count too.
     drop(four);
     let more = publish(5..7).await;
     assert_eq!((warnings.load(SeqCst), all.records_out()[0].records), (1, 7));
@@ -96,7 +96,7 @@ async fn too_many_are_told_once_for_each_time_that_they_pile_up() {
     fifth.withdraw().await.unwrap();
     assert_eq!((all.records_out()[0].records, all.records_out()[0].too_many), (2, false));
     let many = publish(10..16).await;
-    assert_eq!(warnings.load(SeqCst), 2, "they pile up again");
+    assert_eq!(warnings.load(SeqCst), 2, "the count rose above the threshold again");
     many.withdraw().await.unwrap();
     more.withdraw().await.unwrap();
 }

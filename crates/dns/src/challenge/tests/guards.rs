@@ -1,4 +1,4 @@
-//! Who answers for a record: one guard, several, or the sweep.
+//! The withdrawal of a record by one guard, by the last of several, or by a sweep.
 
 use tokio::task::JoinHandle;
 
@@ -6,7 +6,7 @@ use super::*;
 use crate::challenge::ChallengeError;
 
 #[test]
-fn all_of_it_can_go_to_another_task() {
+fn futures_are_send() {
     fn is_send<T: Send>(_: T) {}
     let all = challenges(&Arc::new(scripted()));
     is_send(all.publish(vec![]));
@@ -18,7 +18,7 @@ fn all_of_it_can_go_to_another_task() {
 }
 
 #[tokio::test]
-async fn a_dropped_guard_leaves_orphans_to_the_sweep() {
+async fn dropped_guard_leaves_orphans_for_the_sweep() {
     let backend = Arc::new(scripted());
     let all = challenges(&backend);
     drop(all.publish(vec![record("a", "1"), record("b", "2")]).await.unwrap());
@@ -29,7 +29,7 @@ async fn a_dropped_guard_leaves_orphans_to_the_sweep() {
 }
 
 #[tokio::test]
-async fn what_a_journal_knows_is_taken_over_and_withdrawn() {
+async fn records_of_a_journal_are_adopted_and_withdrawn() {
     let backend = Arc::new(scripted());
     let before = challenges(&backend);
     let published = before.publish(vec![record("a", "1")]).await.unwrap();
@@ -46,7 +46,7 @@ async fn what_a_journal_knows_is_taken_over_and_withdrawn() {
 }
 
 #[tokio::test]
-async fn the_last_of_two_guards_withdraws() {
+async fn last_of_two_guards_withdraws() {
     let backend = Arc::new(scripted());
     let all = challenges(&backend);
     let old = all.publish(vec![record("a", "1")]).await.unwrap();
@@ -61,7 +61,7 @@ async fn the_last_of_two_guards_withdraws() {
 }
 
 #[tokio::test]
-async fn a_withdrawal_gives_back_what_was_taken_up_again() {
+async fn withdrawal_publishes_records_again_that_a_guard_took() {
     let (backend, permits) = removing_by_permit();
     let all = challenges(&backend);
     let old = all.publish(vec![record("a", "1"), record("b", "2")]).await.unwrap();
@@ -78,8 +78,8 @@ async fn a_withdrawal_gives_back_what_was_taken_up_again() {
     assert_eq!(backend.inner.record_sets(), 0);
 }
 
-/// A sweep of two records that is under way, and the guard of one that was taken up again meanwhile.
-async fn swept_and_taken_up(
+/// Starts a sweep of two records, and takes the guard of one of them meanwhile.
+async fn sweep_and_take_one(
     backend: &Scripted,
     all: &Challenges,
 ) -> (JoinHandle<Result<usize, ChallengeError>>, Published) {
@@ -95,10 +95,10 @@ async fn swept_and_taken_up(
 }
 
 #[tokio::test]
-async fn a_sweep_gives_back_what_was_taken_up_again() {
+async fn sweep_publishes_records_again_that_a_guard_took() {
     let (backend, permits) = removing_by_permit();
     let all = challenges(&backend);
-    let (sweep, taken_up) = swept_and_taken_up(&backend, &all).await;
+    let (sweep, taken_up) = sweep_and_take_one(&backend, &all).await;
     permits.add_permits(100);
     sweep.await.unwrap().unwrap();
     assert_eq!((backend.inner.record_sets(), all.orphans()), (1, 0));
@@ -108,13 +108,13 @@ async fn a_sweep_gives_back_what_was_taken_up_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sweep_that_cannot_give_back_has_swept_all_the_same() {
+async fn sweep_succeeds_even_if_it_cannot_publish_again() {
     let (backend, permits) = removing_by_permit();
     let all = challenges(&backend);
-    let (sweep, taken_up) = swept_and_taken_up(&backend, &all).await;
+    let (sweep, taken_up) = sweep_and_take_one(&backend, &all).await;
     *backend.faults.lock() = vec![Fault::Error(BackendErrorKind::Refused), Fault::Pass];
     permits.add_permits(100);
-    // The other record is settled, and no orphan is left. The guard that is there now answers for its own.
+    // The other record is settled, and there is no orphan left. The new guard is responsible for its own record.
     assert_eq!(sweep.await.unwrap().unwrap(), 1);
     assert_eq!((backend.inner.record_sets(), all.orphans(), all.records_out()[0].records), (0, 0, 1));
     assert_eq!(backend.sizes(), [2, 2, 1]);

@@ -1,5 +1,5 @@
-//! Random histories: orders of two processes at the same names of one zone, cancelled and dropped at any moment, with
-//! a zone that fails now and then, and a process that is killed. No value is ever lost or left.
+//! Random histories: orders of two processes at the same names of one zone, cancelled and dropped at any time, with a
+//! zone that fails at random, and a process that is killed. No value is ever lost or left.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -13,11 +13,11 @@ const SEEDS: u64 = 200;
 const ORDERS: u64 = 10;
 const LATE_MS: u64 = 900;
 
-/// Numbers that repeat for a seed.
+/// Reproducible random numbers.
 #[derive(Debug)]
-struct Dice(fleetcert_ambient::SeededEntropy);
+struct RandomNumbers(fleetcert_ambient::SeededEntropy);
 
-impl Dice {
+impl RandomNumbers {
     fn new(seed: u64) -> Self {
         Self(fleetcert_ambient::SeededEntropy::new(seed))
     }
@@ -33,18 +33,18 @@ impl Dice {
     }
 }
 
-/// An instance of the backend of one process: slow, failing before or after it did its work, and doing some of it
-/// when nobody waits any more.
+/// An instance of the backend in one process: slow, failing before or after the change, and making some changes after
+/// the call was dropped.
 #[derive(Debug)]
-struct Shaky {
+struct UnreliableBackend {
     zone: MemoryBackend,
-    dice: Dice,
+    random: RandomNumbers,
 }
 
-impl Shaky {
+impl UnreliableBackend {
     async fn fails(&self, zone: &DomainName, operation: Operation) -> Result<(), BackendError> {
-        self.dice.pause(20).await;
-        match self.dice.below(6) {
+        self.random.pause(20).await;
+        match self.random.below(6) {
             0 => Err(BackendError::new(BackendErrorKind::Unavailable, operation, zone, "shaky")),
             _ => Ok(()),
         }
@@ -52,7 +52,7 @@ impl Shaky {
 }
 
 #[async_trait]
-impl DnsBackend for Shaky {
+impl DnsBackend for UnreliableBackend {
     async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
         let late = LateChanges { backend: self, zone, changes };
         self.fails(zone, Operation::Apply).await?;
@@ -76,9 +76,9 @@ impl DnsBackend for Shaky {
     }
 }
 
-/// A call whose server goes on with it when it is dropped.
+/// A call whose server continues after it was dropped.
 struct LateChanges<'a> {
-    backend: &'a Shaky,
+    backend: &'a UnreliableBackend,
     zone: &'a DomainName,
     changes: &'a [Change],
 }
@@ -86,11 +86,11 @@ struct LateChanges<'a> {
 impl Drop for LateChanges<'_> {
     fn drop(&mut self) {
         let adds = |change: &Change| matches!(change, Change::AddTxt { .. });
-        if !self.changes.iter().all(adds) || self.backend.dice.below(2) == 0 {
+        if !self.changes.iter().all(adds) || self.backend.random.below(2) == 0 {
             return;
         }
         let (inner, zone, changes) = (self.backend.zone.clone(), self.zone.clone(), self.changes.to_vec());
-        let late = Duration::from_millis(self.backend.dice.below(LATE_MS));
+        let late = Duration::from_millis(self.backend.random.below(LATE_MS));
         tokio::spawn(async move {
             SystemClock.sleep(late).await;
             inner.apply(&zone, &changes).await.unwrap();
@@ -98,7 +98,7 @@ impl Drop for LateChanges<'_> {
     }
 }
 
-/// What outlives a process: the zone, and the journal of each order.
+/// The data that outlives a process: the zone, and the journal of each order.
 #[derive(Clone, Debug)]
 struct World {
     zone: MemoryBackend,
@@ -107,13 +107,14 @@ struct World {
 
 impl World {
     fn process(&self, seed: u64) -> Challenges {
-        let backend = Arc::new(Shaky { zone: self.zone.clone(), dice: Dice::new(seed) });
+        let backend =
+            Arc::new(UnreliableBackend { zone: self.zone.clone(), random: RandomNumbers::new(seed) });
         let options = ChallengeOptions {
             look_interval: Duration::from_millis(5),
             late_changes_within: Duration::from_millis(LATE_MS),
             ..ChallengeOptions::default()
         };
-        Challenges::new(backend, Arc::new(self.zone.clone()), Arc::new(VirtualClock::start()), options)
+        Challenges::new(backend, Arc::new(self.zone.clone()), virtual_time(), options)
     }
 
     async fn require_all(&self, records: &[ChallengeRecord], about: &str) {
@@ -123,39 +124,45 @@ impl World {
         }
     }
 
-    /// One order: its records are in the zone from their publication to their withdrawal, whatever others do.
-    async fn order(&self, all: Challenges, number: u64, dice: Dice) {
+    /// Runs one order: its records are in the zone from publication to withdrawal, independent of other orders.
+    async fn order(&self, all: Challenges, number: u64, random: RandomNumbers) {
         let known = self.journal.borrow().get(&number).cloned();
-        let records = known.unwrap_or_else(|| records_of(number, &dice));
+        let records = known.unwrap_or_else(|| records_of(number, &random));
         self.journal.borrow_mut().insert(number, records.clone());
-        while !self.go(&all, &records, number, &dice).await && dice.below(3) != 0 {
-            // It is taken up again, while a sweep may be withdrawing what it left.
+        while !self.attempt(&all, &records, number, &random).await && random.below(3) != 0 {
+            // The order is resumed, while a sweep may be withdrawing its old records.
         }
     }
 
-    /// One go at an order; whether its records are withdrawn.
-    async fn go(&self, all: &Challenges, records: &[ChallengeRecord], number: u64, dice: &Dice) -> bool {
+    /// Runs one attempt of an order. Returns whether its records are withdrawn.
+    async fn attempt(
+        &self,
+        all: &Challenges,
+        records: &[ChallengeRecord],
+        number: u64,
+        random: &RandomNumbers,
+    ) -> bool {
         let about = format!("order {number}");
-        dice.pause(50).await;
-        let patience = if dice.below(4) == 0 { dice.below(60) } else { 60_000 };
+        random.pause(50).await;
+        let patience = if random.below(4) == 0 { random.below(60) } else { 60_000 };
         let publish = all.publish(records.to_vec());
         let Ok(Ok(published)) = timeout(&SystemClock, Duration::from_millis(patience), publish).await else {
             return false;
         };
         self.require_all(records, &about).await;
         published.wait_until_visible().await.unwrap();
-        for _ in 0..dice.below(5) {
-            dice.pause(40).await;
+        for _ in 0..random.below(5) {
+            random.pause(40).await;
             self.require_all(records, &about).await;
         }
-        match dice.below(4) {
-            // As a failed order, or a cancelled task, does.
+        match random.below(4) {
+            // Like a failed order or a cancelled task.
             0 => {
                 drop(published);
                 false
             }
             1 => {
-                let patience = Duration::from_millis(dice.below(60));
+                let patience = Duration::from_millis(random.below(60));
                 matches!(timeout(&SystemClock, patience, published.withdraw()).await, Ok(Ok(())))
             }
             _ => {
@@ -166,21 +173,22 @@ impl World {
         }
     }
 
-    async fn sweep_now_and_then(&self, all: Challenges, dice: Dice) {
+    async fn sweep_at_random_times(&self, all: Challenges, random: RandomNumbers) {
         loop {
-            dice.pause(200).await;
-            // What is left is an orphan still.
+            random.pause(200).await;
+            // Remaining records are still orphans.
             let _ = all.sweep().await;
         }
     }
 }
 
-/// The name and its wildcard have a value each at one name, and two orders in three meet others there.
-fn records_of(number: u64, dice: &Dice) -> Vec<ChallengeRecord> {
-    let device = ["a", "b", "c"][dice.below(3) as usize];
+/// Returns the records of an order: the name and its wildcard have a value each at one name, which two orders in three
+/// share with others.
+fn records_of(number: u64, random: &RandomNumbers) -> Vec<ChallengeRecord> {
+    let device = ["a", "b", "c"][random.below(3) as usize];
     let mut records =
         vec![record(device, &format!("base {number}")), record(device, &format!("wildcard {number}"))];
-    if dice.below(2) == 0 {
+    if random.below(2) == 0 {
         records.push(record_in("other.test", device, &format!("elsewhere {number}")));
     }
     records
@@ -189,8 +197,8 @@ fn records_of(number: u64, dice: &Dice) -> Vec<ChallengeRecord> {
 async fn history(seed: u64) {
     let zones = ["fleet.test", "other.test"].map(name);
     let world = World { zone: MemoryBackend::new(&zones), journal: Rc::default() };
-    let dice = |what: u64| Dice::new(seed * 1000 + what);
-    // Values of somebody who does not know of us.
+    let random = |what: u64| RandomNumbers::new(seed * 1000 + what);
+    // Values of another program.
     let foreign: Vec<_> = ["a", "b", "c"].map(|device| record(device, "somebody else's")).into();
     for record in &foreign {
         world.zone.add_txt(&record.zone, &record.name, &record.value, Ttl::ADDRESS).await.unwrap();
@@ -201,18 +209,18 @@ async fn history(seed: u64) {
     let mut orders = Vec::new();
     for number in 0..ORDERS {
         let all = if number % 2 == 0 { first.clone() } else { second.clone() };
-        let (world, dice) = (world.clone(), dice(number));
-        orders.push(local.spawn_local(async move { world.order(all, number, dice).await }));
+        let (world, random) = (world.clone(), random(number));
+        orders.push(local.spawn_local(async move { world.order(all, number, random).await }));
     }
     let mut sweepers = Vec::new();
     for (number, all) in [(200, first.clone()), (201, second.clone())] {
-        let (world, dice) = (world.clone(), dice(number));
-        sweepers.push(local.spawn_local(async move { world.sweep_now_and_then(all, dice).await }));
+        let (world, random) = (world.clone(), random(number));
+        sweepers.push(local.spawn_local(async move { world.sweep_at_random_times(all, random).await }));
     }
     local
         .run_until(async {
-            // The first process is killed somewhere, and the orders that it had go on in a third.
-            dice(300).pause(300).await;
+            // The first process is killed at a random time, and its orders continue in a third one.
+            random(300).pause(300).await;
             sweepers[0].abort();
             for order in orders.iter().step_by(2) {
                 order.abort();
@@ -220,13 +228,13 @@ async fn history(seed: u64) {
             for order in orders.iter_mut().step_by(2) {
                 require_no_panic(order.await, seed);
             }
-            // A process that is killed sweeps nothing and drops nothing.
+            // A killed process sweeps nothing and drops nothing.
             std::mem::forget(first);
             SystemClock.sleep(Duration::from_millis(LATE_MS)).await;
             let third = world.process(seed * 1000 + 902);
             let unfinished: Vec<u64> = world.journal.borrow().keys().copied().collect();
             for number in unfinished.into_iter().filter(|number| number % 2 == 0) {
-                world.order(third.clone(), number, dice(400 + number)).await;
+                world.order(third.clone(), number, random(400 + number)).await;
             }
             for order in orders.iter_mut().skip(1).step_by(2) {
                 require_no_panic(order.await, seed);
@@ -243,7 +251,7 @@ async fn history(seed: u64) {
     assert_eq!(world.zone.record_sets(), foreign.len(), "seed {seed}");
 }
 
-/// The last sweeps: of each process that lives, and of what the journal of the dead one knows.
+/// Runs the last sweeps: of each living process, and of the journal of the killed one.
 async fn end(world: &World, living: &[Challenges]) {
     for all in living {
         while all.orphans() > 0 {
@@ -251,7 +259,7 @@ async fn end(world: &World, living: &[Challenges]) {
             SystemClock.sleep(Duration::from_millis(100)).await;
         }
         assert_eq!(all.records_out(), []);
-        assert!(all.parts.ledger.is_empty(), "{:?}", all.parts.ledger);
+        assert!(all.context.ledger.is_empty(), "{:?}", all.context.ledger);
     }
     let left = world.journal.take().into_values().flatten().collect::<Vec<_>>();
     living[0].withdraw(&left).await.unwrap();
@@ -264,7 +272,7 @@ fn require_no_panic(ended: Result<(), tokio::task::JoinError>, seed: u64) {
 }
 
 #[test]
-fn no_value_is_lost_or_left() {
+fn random_histories_neither_lose_nor_leave_a_value() {
     for seed in 0..SEEDS {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();

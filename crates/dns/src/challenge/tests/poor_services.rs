@@ -1,16 +1,16 @@
-//! Services that cannot be read, remove nothing, or have servers that nobody can ask.
+//! Services that cannot be read, cannot remove values, or have unreachable servers.
 
 use super::*;
 use crate::{DnsBackendExt, Ttl};
 
-/// A service that can only be written.
+/// Returns a service that can only be written.
 fn write_only(removes: bool) -> Arc<Scripted> {
     let mut backend = scripted();
     backend.capabilities = Capabilities { reads: false, removes, ..backend.capabilities };
     Arc::new(backend)
 }
 
-/// Servers that nobody can ask.
+/// Servers that cannot be reached.
 #[derive(Debug)]
 struct Unreachable;
 
@@ -23,11 +23,11 @@ impl Visibility for Unreachable {
 
 fn over(backend: &Arc<Scripted>, visibility: Arc<dyn Visibility>, quorum: Quorum) -> Challenges {
     let options = ChallengeOptions { quorum, ..ChallengeOptions::default() };
-    Challenges::new(backend.clone(), visibility, Arc::new(SystemClock), options)
+    Challenges::new(backend.clone(), visibility, Ambient::system(), options)
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_read_back_is_looked_for_at_the_servers() {
+async fn withdrawal_from_a_write_only_service_is_verified_at_the_servers() {
     let backend = write_only(true);
     let all = over(&backend, Arc::new(backend.inner.clone()), Quorum::All);
     let published = all.publish(vec![record("a", "1"), record("a", "2")]).await.unwrap();
@@ -39,7 +39,7 @@ async fn what_cannot_be_read_back_is_looked_for_at_the_servers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_no_server_can_be_asked_for_is_not_called_withdrawn() {
+async fn withdrawal_that_cannot_be_verified_fails() {
     let backend = write_only(true);
     let all = over(&backend, Arc::new(Unreachable), Quorum::All);
     let published = all.publish(vec![record("a", "1")]).await.unwrap();
@@ -52,11 +52,11 @@ async fn what_no_server_can_be_asked_for_is_not_called_withdrawn() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_backend_that_is_trusted_is_enough() {
+async fn trusted_backend_needs_no_servers() {
     let backend = write_only(true);
     let mut options = ChallengeOptions { quorum: Quorum::TrustBackend, ..ChallengeOptions::default() };
     options.first_look_after = Duration::from_secs(30);
-    let all = Challenges::new(backend.clone(), Arc::new(Unreachable), Arc::new(SystemClock), options);
+    let all = Challenges::new(backend.clone(), Arc::new(Unreachable), Ambient::system(), options);
     let start = tokio::time::Instant::now();
     let published = all.publish(vec![record("a", "1"), record("b", "2")]).await.unwrap();
     let sightings = published.wait_until_visible().await.unwrap();
@@ -67,12 +67,12 @@ async fn a_backend_that_is_trusted_is_enough() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_trusted_backend_that_refuses_a_removal_has_not_made_it() {
+async fn rejected_removal_of_a_trusted_backend_is_an_error() {
     let mut backend = scripted().forbidding([(record("b", "2").name, BackendErrorKind::Refused)]);
     backend.capabilities.reads = false;
     let backend = Arc::new(backend);
     let trusting = ChallengeOptions { quorum: Quorum::TrustBackend, ..ChallengeOptions::default() };
-    let all = Challenges::new(backend.clone(), Arc::new(Unreachable), Arc::new(SystemClock), trusting);
+    let all = Challenges::new(backend.clone(), Arc::new(Unreachable), Ambient::system(), trusting);
     let records = [record("a", "1"), record("b", "2")];
     for record in &records {
         let stored = backend.inner.add_txt(&record.zone, &record.name, &record.value, Ttl::CHALLENGE);
@@ -84,7 +84,7 @@ async fn a_trusted_backend_that_refuses_a_removal_has_not_made_it() {
 }
 
 #[tokio::test]
-async fn a_service_that_removes_nothing_is_not_asked_to() {
+async fn service_without_removals_is_not_called_to_remove() {
     let backend = write_only(false);
     let all = over(&backend, Arc::new(backend.inner.clone()), Quorum::All);
     let published = all.publish(vec![record("a", "1")]).await.unwrap();

@@ -2,22 +2,22 @@
 
 use super::*;
 
-/// Shows a value after so many looks, on one server; another shows it at once.
+/// Shows a value on one server after a number of looks; another server shows it at once.
 #[derive(Debug, Default)]
 struct Lagging {
     looks: Mutex<BTreeMap<DomainName, usize>>,
     shows_after: usize,
-    under_way: AtomicUsize,
-    most_under_way: AtomicUsize,
+    in_flight: AtomicUsize,
+    max_in_flight: AtomicUsize,
 }
 
 #[async_trait]
 impl Visibility for Lagging {
     async fn look(&self, _: &DomainName, name: &DomainName, _: &TxtValue) -> Result<Sighting, BackendError> {
-        let now = self.under_way.fetch_add(1, SeqCst) + 1;
-        self.most_under_way.fetch_max(now, SeqCst);
+        let now = self.in_flight.fetch_add(1, SeqCst) + 1;
+        self.max_in_flight.fetch_max(now, SeqCst);
         SystemClock.sleep(Duration::from_millis(10)).await;
-        self.under_way.fetch_sub(1, SeqCst);
+        self.in_flight.fetch_sub(1, SeqCst);
         let looks = *self.looks.lock().entry(name.clone()).and_modify(|looks| *looks += 1).or_insert(1);
         let second = if looks > self.shows_after { Verdict::Seen } else { Verdict::NotSeen };
         let server = |server: &str, verdict| ServerVerdict { server: server.to_owned(), verdict };
@@ -26,7 +26,7 @@ impl Visibility for Lagging {
 }
 
 fn seen_by(visibility: Arc<dyn Visibility>, options: ChallengeOptions) -> Challenges {
-    Challenges::new(Arc::new(scripted()), visibility, Arc::new(SystemClock), options)
+    Challenges::new(Arc::new(scripted()), visibility, Ambient::system(), options)
 }
 
 fn forty() -> Vec<ChallengeRecord> {
@@ -34,21 +34,21 @@ fn forty() -> Vec<ChallengeRecord> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn many_records_are_looked_at_side_by_side_until_all_are_seen() {
+async fn records_are_looked_at_concurrently_until_all_are_visible() {
     let servers = Arc::new(Lagging { shows_after: 3, ..Lagging::default() });
     let all = seen_by(servers.clone(), ChallengeOptions::default());
     let start = tokio::time::Instant::now();
     let published = all.publish(forty()).await.unwrap();
     assert_eq!(published.wait_until_visible().await.unwrap().len(), 40);
     assert!(servers.looks.lock().values().all(|looks| *looks == 4));
-    assert_eq!(servers.most_under_way.load(SeqCst), 16);
-    // Four rounds of three times 10 ms, and pauses of 100, 200 and 400 ms.
+    assert_eq!(servers.max_in_flight.load(SeqCst), 16);
+    // Four rounds of three times 10 ms, and delays of 100, 200 and 400 ms.
     assert_eq!(start.elapsed().as_millis(), 4 * 30 + 700);
     published.withdraw().await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_value_that_is_not_seen_in_time_is_told_with_the_last_sighting() {
+async fn timeout_error_has_the_last_sighting() {
     let servers = Arc::new(Lagging { shows_after: usize::MAX, ..Lagging::default() });
     let all = seen_by(servers.clone(), ChallengeOptions::default());
     let published = all.publish(vec![record("a", "1")]).await.unwrap();
@@ -70,10 +70,10 @@ async fn a_value_that_is_not_seen_in_time_is_told_with_the_last_sighting() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_expired_record_is_not_waited_for() {
+async fn wait_ends_when_a_record_expires() {
     let servers = Arc::new(Lagging { shows_after: usize::MAX, ..Lagging::default() });
     let all = seen_by(servers, ChallengeOptions::default());
-    let expired = ChallengeRecord { expires: SystemTime::UNIX_EPOCH, ..record("a", "1") };
+    let expired = ChallengeRecord { expires: std::time::SystemTime::UNIX_EPOCH, ..record("a", "1") };
     let published = all.publish(vec![expired]).await.unwrap();
     let start = tokio::time::Instant::now();
     assert!(published.wait_until_visible().await.is_err());
@@ -82,7 +82,7 @@ async fn an_expired_record_is_not_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_look_that_cannot_succeed_ends_the_wait() {
+async fn permanent_error_of_a_look_ends_the_wait() {
     let nothing = Arc::new(MemoryBackend::new([]));
     let all = seen_by(nothing, ChallengeOptions::default());
     let published = all.publish(vec![record("a", "1")]).await.unwrap();

@@ -1,9 +1,9 @@
-//! Records that leave the zone, whatever the server does.
+//! Withdrawal of records from a failing server.
 
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn what_is_withdrawn_soon_after_a_try_that_failed_is_withdrawn_again() {
+async fn record_of_a_failed_attempt_is_withdrawn_twice() {
     let unavailable = Fault::Error(BackendErrorKind::Unavailable);
     let backend = Arc::new(scripted().failing([unavailable]));
     let all = challenges(&backend);
@@ -12,30 +12,30 @@ async fn what_is_withdrawn_soon_after_a_try_that_failed_is_withdrawn_again() {
     published.withdraw().await.unwrap();
     let late = ChallengeOptions::default().late_changes_within;
     assert!(start.elapsed() > late - Duration::from_secs(1) && start.elapsed() <= late);
-    // A try that failed, one that did not, and two removals.
+    // A failed attempt, a successful one, and two removals.
     assert_eq!((backend.sizes().len(), backend.inner.record_sets(), all.orphans()), (4, 0, 0));
 
-    // A withdrawal that is cut short leaves the rest to a sweep.
+    // A withdrawal that times out leaves the rest to a sweep.
     *backend.faults.lock() = vec![unavailable];
     let published = all.publish(vec![record("a", "1")]).await.unwrap();
     assert!(timeout(&SystemClock, Duration::from_secs(1), published.withdraw()).await.is_err());
     assert_eq!((backend.inner.record_sets(), all.orphans(), all.records_out()[0].records), (0, 1, 1));
-    late_changes_are_made().await;
+    wait_for_late_changes().await;
     assert_eq!((all.sweep().await.unwrap(), all.records_out().len()), (1, 0));
 
     // After that time nothing is in doubt any more.
     *backend.faults.lock() = vec![unavailable];
     let published = all.publish(vec![record("a", "1")]).await.unwrap();
-    late_changes_are_made().await;
+    wait_for_late_changes().await;
     let start = tokio::time::Instant::now();
     published.withdraw().await.unwrap();
     assert!(start.elapsed() < Duration::from_secs(1));
     assert_eq!((backend.inner.record_sets(), all.orphans()), (0, 0));
-    assert!(all.parts.ledger.is_empty(), "a doubt goes with its record");
+    assert!(all.context.ledger.is_empty(), "the ledger forgets a record with its doubt");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_withdrawal_is_proved_by_reading() {
+async fn withdrawal_is_verified_by_reading() {
     let backend = Arc::new(scripted());
     let all = challenges(&backend);
     let published = all.publish(vec![record("a", "1")]).await.unwrap();
@@ -45,7 +45,7 @@ async fn a_withdrawal_is_proved_by_reading() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cancelled_withdrawal_leaves_orphans() {
+async fn cancelled_withdrawal_leaves_orphans() {
     let (backend, permits) = removing_by_permit();
     let all = challenges(&backend);
     let published = all.publish(vec![record("a", "1")]).await.unwrap();
@@ -59,7 +59,7 @@ async fn a_cancelled_withdrawal_leaves_orphans() {
 }
 
 #[tokio::test]
-async fn one_record_that_cannot_be_withdrawn_does_not_keep_the_others() {
+async fn record_that_cannot_be_withdrawn_does_not_affect_others() {
     let backend = Arc::new(scripted().forbidding([(record("b", "2").name, BackendErrorKind::Refused)]));
     let all = challenges(&backend);
     let records = vec![record("a", "1"), record("b", "2"), record("c", "3")];

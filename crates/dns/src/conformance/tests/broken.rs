@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::TxtValue;
 
-/// What a [`Broken`] backend does wrong.
+/// The flaw of a [`FlawedBackend`] backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flaw {
     LosesAdditions,
@@ -35,21 +35,21 @@ pub(super) enum Flaw {
 
 /// An instance of the backend in memory, with one flaw.
 #[derive(Debug)]
-pub(super) struct Broken {
+pub(super) struct FlawedBackend {
     flaw: Flaw,
     inner: MemoryBackend,
     lock: tokio::sync::Mutex<()>,
     last: Mutex<Vec<Change>>,
 }
 
-impl Broken {
+impl FlawedBackend {
     pub(super) fn new(flaw: Flaw, inner: MemoryBackend) -> Self {
         Self { flaw, inner, lock: tokio::sync::Mutex::default(), last: Mutex::default() }
     }
 }
 
 #[async_trait]
-impl DnsBackend for Broken {
+impl DnsBackend for FlawedBackend {
     async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
         match self.flaw {
             Flaw::TakesOutsideNames if changes.iter().any(|change| !change.name().is_within(zone)) => Ok(()),
@@ -72,7 +72,7 @@ impl DnsBackend for Broken {
             Flaw::FailsHalfWay | Flaw::TakesAnyNumber => self.one_by_one(zone, changes, false).await,
             Flaw::StopsHalfWay => self.one_by_one(zone, changes, true).await,
             Flaw::LosesConcurrentChanges => {
-                // A copy of everything is changed and put back, as files and some services are.
+                // A copy of everything is changed and written back, as with files and some services.
                 let before = self.inner.record_sets();
                 tokio::task::yield_now().await;
                 if self.inner.record_sets() == before {
@@ -108,8 +108,8 @@ impl DnsBackend for Broken {
     }
 }
 
-impl Broken {
-    /// Reads the texts, waits, and writes back what they have become.
+impl FlawedBackend {
+    /// Reads the texts, waits, and writes the result back.
     async fn apply_to_a_copy(&self, zone: &DomainName, changes: &[Change]) -> Result<(), BackendError> {
         let name = changes.first().map(Change::name).filter(|name| name.is_within(zone));
         let read = match name {

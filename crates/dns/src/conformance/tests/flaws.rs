@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::broken::{Broken, Flaw};
+use super::broken::{Flaw, FlawedBackend};
 use super::*;
 
 #[tokio::test]
-async fn every_flaw_is_caught_and_every_check_can_fail() {
+async fn every_flaw_fails_its_check() {
     use Flaw::*;
     let mut caught = BTreeSet::new();
     for (flaw, expected) in [
@@ -36,7 +36,8 @@ async fn every_flaw_is_caught_and_every_check_can_fail() {
         (RemovesNothing, "nothing is left behind"),
     ] {
         let inner = MemoryBackend::new([&zone()]);
-        let report = check(&Subject::new(|| Broken::new(flaw, inner.clone()), zone(), &HurriedClock)).await;
+        let report =
+            check(&Subject::new(|| FlawedBackend::new(flaw, inner.clone()), zone(), &FastClock)).await;
         let failed: BTreeSet<_> = report.failed().map(|check| check.name).collect();
         assert!(failed.contains(expected), "{flaw:?} was not caught:\n{report}");
         assert!(report.require_passed().is_err());
@@ -49,17 +50,17 @@ async fn every_flaw_is_caught_and_every_check_can_fail() {
 #[tokio::test]
 async fn second_instance_catches_a_lock_of_one_process() {
     let inner = MemoryBackend::new([&zone()]);
-    let one = Arc::new(Broken::new(Flaw::LocksByInstance, inner.clone()));
-    let alone = check(&Subject::new(|| one.clone(), zone(), &HurriedClock)).await;
+    let one = Arc::new(FlawedBackend::new(Flaw::LocksByInstance, inner.clone()));
+    let alone = check(&Subject::new(|| one.clone(), zone(), &FastClock)).await;
     alone.require_passed().unwrap();
-    let factory = || Broken::new(Flaw::LocksByInstance, inner.clone());
-    let two = check(&Subject::new(factory, zone(), &HurriedClock)).await;
+    let factory = || FlawedBackend::new(Flaw::LocksByInstance, inner.clone());
+    let two = check(&Subject::new(factory, zone(), &FastClock)).await;
     assert!(two.require_passed().is_err(), "{two}");
 }
 
 #[tokio::test]
 async fn backend_that_never_answers_fails_every_check() {
-    let subject = Subject::new(|| Silent, zone(), &HurriedClock);
+    let subject = Subject::new(|| Silent, zone(), &FastClock);
     let report = check(&Subject { call_within: Duration::from_millis(400), ..subject }).await;
     assert!(report.checks().iter().all(|check| matches!(check.outcome, Outcome::Failed(_))), "{report}");
 }
@@ -88,8 +89,8 @@ impl DnsBackend for Silent {
     }
 }
 
-/// A backend that keeps its records in a map, and takes the lock for a read and for a write, but not in between. It waits
-/// there without an await, as a backend on a file does.
+/// A backend that keeps its records in a map and takes the lock for a read and for a write, but not in between. It
+/// waits there without an await, like a backend on a file.
 #[derive(Clone, Debug)]
 struct Lockless {
     records: Arc<parking_lot::Mutex<BTreeMap<DomainName, BTreeSet<RecordData>>>>,
@@ -148,7 +149,7 @@ impl DnsBackend for Lockless {
 /// Runs the suite and returns the names of the checks that failed.
 async fn failures_of_lockless(calls_at_once: usize, waits: Duration) -> Vec<&'static str> {
     let backend = Lockless::new(waits);
-    let subject = Subject::new(|| backend.clone(), zone(), &HurriedClock);
+    let subject = Subject::new(|| backend.clone(), zone(), &FastClock);
     let report = check(&Subject { calls_at_once, more_than_a_page: 2, ..subject }).await;
     report.failed().map(|check| check.name).collect()
 }

@@ -1,4 +1,4 @@
-//! What a backend says that it cannot do is neither passed nor failed.
+//! Checks of missing capabilities neither pass nor fail.
 
 use super::*;
 
@@ -8,7 +8,7 @@ fn unsupported(report: &Report) -> Vec<&'static str> {
 }
 
 #[tokio::test]
-async fn a_service_of_texts_that_changes_one_record_at_a_time() {
+async fn service_without_addresses_and_batches_is_unsupported_there() {
     let capabilities =
         Capabilities { addresses: false, atomic: false, max_values: 64, max_changes: 1, ..Capabilities::ALL };
     let report = report_on(Limited::to(capabilities)).await;
@@ -23,11 +23,11 @@ async fn a_service_of_texts_that_changes_one_record_at_a_time() {
             "a cancelled list is made or not made",
         ]
     );
-    assert!(report.to_string().contains("unsupported: it takes no addresses"), "{report}");
+    assert!(report.to_string().contains("unsupported: it does not support addresses"), "{report}");
 }
 
 #[tokio::test]
-async fn nothing_of_a_service_like_acme_dns_is_called_passed_that_it_cannot_show() {
+async fn service_like_acme_dns_passes_only_what_it_can_show() {
     let capabilities = Capabilities {
         atomic: false,
         addresses: false,
@@ -66,7 +66,7 @@ async fn each_limit_makes_its_checks_unsupported() {
 }
 
 #[tokio::test]
-async fn a_backend_that_does_what_it_says_it_cannot_fails() {
+async fn backend_that_accepts_more_than_its_capabilities_fails() {
     for (name, claimed) in [
         ("no addresses is no record", Capabilities { addresses: false, ..Capabilities::ALL }),
         (
@@ -78,11 +78,11 @@ async fn a_backend_that_does_what_it_says_it_cannot_fails() {
         let inner = backend.inner.clone();
         let report = report_on(backend).await;
         assert!(report.failed().any(|check| check.name == name), "{report}");
-        assert_eq!(inner.record_sets(), 0, "what it took is cleaned up");
+        assert_eq!(inner.record_sets(), 0, "accepted records are cleaned up");
     }
 }
 
-/// The backend in memory as a service that can do less, and says so.
+/// The backend in memory with fewer capabilities.
 #[derive(Debug)]
 struct Limited {
     claimed: Capabilities,

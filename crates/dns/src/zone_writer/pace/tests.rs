@@ -17,19 +17,23 @@ fn clock_set_back_does_not_prolong_the_wait_that_a_server_asked_for() {
     pace.learn(end, 0, noon);
     pace.end_wait();
 
-    let change = Change::RemoveTxt { name: "a.fleet.test".parse().unwrap(), value: "1".parse().unwrap() };
-    let (reply, _result) = oneshot::channel();
-    let (mut queue, none) = (Queue::default(), Queue::default());
-    queue.push(&zone, Call { changes: vec![change], reply }, 1);
-    let left = |turn: Turn| match turn {
-        Turn::Refuse(error) => error.retry_after(),
-        _ => None,
+    // Returns the wait in the error of a call, or `None` if the call is sent.
+    let mut wait_of_call = |now| {
+        let change = Change::RemoveTxt { name: "a.fleet.test".parse().unwrap(), value: "1".parse().unwrap() };
+        let (reply, mut result) = oneshot::channel();
+        let mut queue = Queue::default();
+        queue.push(&zone, Call { changes: vec![change], reply }, 1);
+        match pace.turn(&mut queue, 0, now) {
+            Turn::Send(_) => None,
+            Turn::Wait(wait) => {
+                let error = result.try_recv().unwrap().unwrap_err();
+                assert_eq!(wait, error.retry_after(), "an idle zone remembers it");
+                wait
+            }
+        }
     };
-    assert_eq!(left(pace.turn(&queue, 0, noon)), Some(hour));
-    assert_eq!(left(pace.turn(&queue, 0, noon + hour / 4)), Some(hour * 3 / 4));
-    let idle = pace.turn(&none, 0, noon + hour / 4);
-    assert!(matches!(idle, Turn::Wait(Some(wait)) if wait == hour * 3 / 4), "an idle zone remembers it");
-    assert!(matches!(pace.turn(&queue, 0, noon - hour), Turn::Go));
-    let turn = pace.turn(&queue, 0, noon);
-    assert!(matches!(turn, Turn::Go), "a batch has gone since");
+    assert_eq!(wait_of_call(noon), Some(hour));
+    assert_eq!(wait_of_call(noon + hour / 4), Some(hour * 3 / 4));
+    assert_eq!(wait_of_call(noon - hour), None);
+    assert_eq!(wait_of_call(noon), None, "a batch has been sent since");
 }

@@ -1,4 +1,4 @@
-//! The queue on its own.
+//! The queue alone.
 
 use super::*;
 use crate::Ttl;
@@ -12,7 +12,7 @@ fn change(name: &str) -> Change {
     Change::AddTxt { name, value: "1".parse().unwrap(), ttl: Ttl::CHALLENGE }
 }
 
-/// A queue of these calls, and the receivers of their results.
+/// Returns a queue with these calls, and the receivers of their results.
 fn queue<const N: usize>(calls: [&[&str]; N]) -> (Queue, Vec<Receiver>) {
     let mut queue = Queue::default();
     let zone = "fleet.test".parse().unwrap();
@@ -25,7 +25,7 @@ fn queue<const N: usize>(calls: [&[&str]; N]) -> (Queue, Vec<Receiver>) {
     (queue, receivers.into())
 }
 
-/// The labels of each call.
+/// Returns the labels of each call.
 fn labels(calls: &[Call]) -> Vec<String> {
     let label = |name: &DomainName| name.as_str().split('.').next().unwrap().to_owned();
     calls.iter().map(|call| call.names().map(label).collect()).collect()

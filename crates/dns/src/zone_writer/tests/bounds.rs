@@ -1,4 +1,4 @@
-//! How much goes together, how much waits, and what is remembered.
+//! Limits of batches and of the queue, and the memory of idle zones.
 
 use super::super::pace::IDLE_LIMIT;
 use super::*;
@@ -15,7 +15,7 @@ async fn batch_is_bounded_by_its_octets() {
     });
     stage.run(join_all(calls)).await;
     assert_eq!(stage.sizes(), [1, 3, 3]);
-    // The second was full, so it went beside the first.
+    // The second batch was full, so it was sent while the first was in flight.
     assert_eq!(stage.elapsed(), 2 * TAKES + GATHER);
 }
 
@@ -37,7 +37,7 @@ async fn call_above_the_queue_bound_fails_at_once() {
     let stage = Stage::with(scripted(), options);
     let mut first = stage.call(vec![add("first", "1")]);
     assert!(stage.poll(&mut first).is_pending());
-    // An empty queue takes a list that is longer than it.
+    // An empty queue accepts a list that is longer than its limit.
     let mut long = stage.call((0..6).map(|number| add(&format!("n{number}"), "1")).collect());
     assert!(stage.poll(&mut long).is_pending());
     let error = stage.run(stage.call(vec![add("late", "1")])).await.unwrap_err();
@@ -45,8 +45,8 @@ async fn call_above_the_queue_bound_fails_at_once() {
         (error.kind(), error.retry_after()),
         (BackendErrorKind::Quota, Some(Duration::from_millis(100)))
     );
-    assert!(error.to_string().contains("6 changes of the zone wait already, and at most 4 may"), "{error}");
-    // A dropped call makes room.
+    assert!(error.to_string().contains("6 changes of the zone already wait, and at most 4 can"), "{error}");
+    // A dropped call frees its place.
     drop(long);
     let results =
         stage.run(join_all((0..4).map(|number| stage.call(vec![add(&format!("n{number}"), "1")])))).await;

@@ -12,7 +12,7 @@ async fn dropped_call_does_not_affect_other_calls() {
     for other in &mut others {
         assert!(stage.poll(other).is_pending());
     }
-    // The call in flight is dropped in the middle, and so are a waiting one and, later, one of the second batch.
+    // The call in flight is dropped before it ends, and so are a waiting call and, later, one of the second batch.
     stage.clock.advance(TAKES / 2);
     drop(first);
     drop(others.remove(3));
@@ -22,7 +22,7 @@ async fn dropped_call_does_not_affect_other_calls() {
     drop(others.remove(0));
     let results = stage.run(join_all(others)).await;
     assert!(results.iter().all(Result::is_ok));
-    // Nothing was sent again. The call that waited was never made; the ones in flight were.
+    // Nothing was sent again. The waiting call was never made; the calls in flight were.
     assert_eq!(stage.sizes(), [1, 7]);
     assert_eq!((stage.values("first").await, stage.values("n3").await, stage.values("n0").await), (1, 0, 1));
 }
@@ -48,7 +48,7 @@ async fn batch_in_flight_runs_to_its_end_when_all_callers_are_dropped() {
     stage.clock.advance(TAKES);
     stage.drive();
     assert_eq!((stage.sizes(), stage.values("a").await), (vec![1], 1));
-    // The call that waited is never made, and nothing of either is left behind.
+    // The waiting call is never made, and nothing is left of either.
     stage.run(stage.call(vec![remove("a", "1"), add("c", "1")])).await.unwrap();
     assert_eq!(stage.sizes(), [1, 2]);
     assert_eq!(stage.writer.backend().inner.record_sets(), 1);
@@ -71,7 +71,7 @@ async fn batch_that_hangs_is_given_up_after_its_last_caller() {
 
 #[tokio::test]
 async fn call_may_be_dropped_with_the_waker_of_another() {
-    /// A task that is gone with its last waker.
+    /// A task that is dropped with its last waker.
     struct Task {
         _call: Mutex<BoxFuture<'static, Result<(), BackendError>>>,
     }

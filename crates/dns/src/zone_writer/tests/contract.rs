@@ -32,7 +32,7 @@ async fn zone_writer_passes_the_conformance_suite() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn concurrent_and_cancelled_calls_lose_no_change() {
-    // Answers after the executor had a turn, so that calls really meet.
+    // Answers after the executor had a turn, so that calls really overlap.
     let backend = Scripted::new([&zone()]).after(|_| tokio::task::yield_now());
     let options = ZoneWriterOptions { max_octets: 2000, ..ZoneWriterOptions::default() };
     let (writer, driver) = ZoneWriter::new(backend, options, Ambient::system());
@@ -47,7 +47,7 @@ async fn concurrent_and_cancelled_calls_lose_no_change() {
                     let value: TxtValue = round.to_string().parse().unwrap();
                     writer.add_txt(&zone, &name, &value, Ttl::CHALLENGE).await.unwrap();
                     if round % 5 == 0 {
-                        // Dropped wherever it stands.
+                        // Dropped at an arbitrary point.
                         let again = writer.add_txt(&zone, &name, &value, Ttl::CHALLENGE);
                         let _ = tokio::time::timeout(Duration::from_micros(round), again).await;
                     }

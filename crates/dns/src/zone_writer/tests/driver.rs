@@ -10,17 +10,17 @@ use tokio::task;
 use super::super::pace::IDLE_LIMIT;
 use super::*;
 
-/// Time after which a thread counts as hanging.
-const HANGS_AFTER: Duration = Duration::from_secs(10);
+/// Deadline of a test's thread.
+const THREAD_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Runs the work as the main task of a runtime. It must end.
+/// Runs the work as the main task of a runtime. Panics if it does not end in time.
 fn on_its_main_thread<T: Send + 'static>(
     runtime: fn() -> Runtime,
     work: impl Future<Output = T> + Send + 'static,
 ) -> T {
     let (done, is_done) = mpsc::channel();
     thread::spawn(move || done.send(runtime().block_on(work)));
-    is_done.recv_timeout(HANGS_AFTER).expect("it ends")
+    is_done.recv_timeout(THREAD_DEADLINE).expect("it ends")
 }
 
 fn current_thread() -> Runtime {
@@ -39,7 +39,7 @@ async fn dropped_driver_fails_waiting_and_later_calls() {
     let elsewhere =
         [Change::RemoveTxt { name: "a.other.test".parse().unwrap(), value: "1".parse().unwrap() }];
     let mut calls: Vec<_> = (0..3).map(|_| writer.apply(&zone, &changes)).collect();
-    // One is in flight, one waits in the queue, and one is on its way to the driver.
+    // One call is in flight, one waits in the queue, and one is in the channel to the driver.
     assert!(calls[0].poll_unpin(&mut Context::from_waker(Waker::noop())).is_pending());
     assert!(calls[1].poll_unpin(&mut Context::from_waker(Waker::noop())).is_pending());
     let mut driver = driver.into_inner();
@@ -52,7 +52,7 @@ async fn dropped_driver_fails_waiting_and_later_calls() {
         assert_eq!(error.kind(), BackendErrorKind::Unavailable);
         assert!(error.to_string().contains("the driver of the zone writer has ended"), "{error}");
     }
-    // What needs no driver goes on.
+    // Calls that need no driver still work.
     assert!(writer.texts(&zone, &name("a")).await.unwrap().is_empty());
 }
 
@@ -89,8 +89,8 @@ async fn panic_of_the_backend_fails_its_batch_alone() {
     assert_eq!(stage.values("first").await, 2);
 }
 
-/// A clock whose waits are over when they are polled for the first time: each wakes its waker within that poll, as a
-/// timer does that runs out at the same moment.
+/// A clock whose waits end when they are polled for the first time: each wakes its waker within that poll, like a
+/// timer that expires at the same time.
 #[derive(Debug)]
 struct InstantClock(ManualClock);
 
@@ -120,13 +120,13 @@ fn timer_that_runs_out_while_it_is_polled_does_not_stop_the_driver() {
     let results = on_its_main_thread(current_thread, async move {
         task::spawn(driver);
         let first = writer.apply(&zone(), &[add("a", "1")]).await;
-        // The writer rests now, and this waits for it.
+        // The writer backs off now, and this waits for it.
         (first, writer.apply(&zone(), &[add("b", "1")]).await)
     });
     assert!(results.0.is_err() && results.1.is_ok());
 }
 
-/// Outside of tokio's worker threads a task that has used up its budget is woken again at once, and gets no more of it
+/// Outside tokio's worker threads, a task that has used up its budget is woken again at once, and gets no new budget
 /// before it yields.
 #[test]
 fn backend_that_uses_up_the_budget_of_the_task_yields() {
@@ -140,7 +140,7 @@ fn backend_that_uses_up_the_budget_of_the_task_yields() {
     on_its_main_thread(multi_thread, async move {
         let (zone, changes) = (zone(), [add("a", "1")]);
         tokio::select! {
-            () = driver => panic!("the writer is still there"),
+            () = driver => panic!("the writer still exists"),
             result = writer.apply(&zone, &changes) => result.unwrap(),
         }
     });

@@ -1,8 +1,9 @@
-//! No interleaving leaves a call of the zone writer waiting for ever.
+//! Liveness: no interleaving leaves a call of the zone writer waiting forever.
 //!
-//! Shuttle runs callers, cancellations and the driver in thousands of random orders, and fails if every task waits for
-//! another. The backend and the clock yield to the scheduler wherever the writer calls them, and the writer itself at
-//! `switch_point`, so it switches tasks within a poll too. The channels are tokio's; each of their operations is one step here.
+//! Shuttle runs callers, cancellations and the driver in thousands of random orders, and fails if all tasks wait for
+//! each other. The backend and the clock yield to the scheduler in every call, and the writer itself at
+//! `switch_point`, so that tasks are also switched within a poll. The channels are tokio's; each of their operations
+//! is one step here.
 
 use std::cell::Cell;
 use std::pin::Pin;
@@ -16,7 +17,7 @@ thread_local! {
     static IN_SHUTTLE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// A point in the writer at which shuttle may switch tasks; nothing in other tests.
+/// A point in the writer at which shuttle may switch tasks. Does nothing in other tests.
 pub(in crate::zone_writer) fn switch_point() {
     if IN_SHUTTLE.get() {
         shuttle::thread::yield_now();
@@ -48,7 +49,7 @@ impl Clock for ShuttleClock {
     }
 }
 
-/// A backend that takes some steps, and fails in every way now and then.
+/// A backend that takes several steps, and fails in every way at random.
 #[derive(Debug)]
 struct ShuttleBackend(MemoryBackend);
 
@@ -83,7 +84,7 @@ impl DnsBackend for ShuttleBackend {
     }
 }
 
-/// Two zones, so that loops end and start while calls are on their way.
+/// Returns one of two zones, so that loops end and start while calls are on their way.
 fn zone_of(number: usize) -> DomainName {
     format!("z{}.test", number % 2).parse().unwrap()
 }
@@ -101,8 +102,8 @@ fn writer() -> (Arc<ZoneWriter<ShuttleBackend>>, ZoneWriterDriver) {
     (Arc::new(writer), driver)
 }
 
-/// Some calls of one task. One of two is dropped after a few steps; the other has the result of the backend, unless the
-/// driver may be gone.
+/// Makes the calls of one task. One of two is dropped after a few steps; the other gets the result of the backend,
+/// unless the driver may be gone.
 async fn call_and_cancel(writer: Arc<ZoneWriter<ShuttleBackend>>, task: usize, may_be_gone: bool) {
     for round in 0..3 {
         let zone = zone_of(thread_rng().gen_range(0..2));
@@ -117,7 +118,7 @@ async fn call_and_cancel(writer: Arc<ZoneWriter<ShuttleBackend>>, task: usize, m
     }
 }
 
-/// Whether nobody has settled the call.
+/// Returns whether the call was lost with the driver.
 fn is_lost(error: &BackendError) -> bool {
     error.to_string().contains("the driver of the zone writer has ended")
 }
@@ -158,7 +159,7 @@ fn every_call_and_the_driver_end_in_every_order() {
             for task in tasks {
                 task.await.unwrap();
             }
-            // With the last caller the writer is gone.
+            // The last caller drops the writer.
             driver.await.unwrap();
         });
     };
@@ -194,7 +195,7 @@ fn call_reaches_a_zone_that_becomes_idle_at_the_same_moment() {
                 let zone = zone_of(0);
                 let error = writer.apply(&zone, &[change(&zone, number)]).await.err();
                 assert!(!error.as_ref().is_some_and(is_lost), "{error:?}");
-                // The zone's idle timer runs out meanwhile, now and then.
+                // The zone's idle timer sometimes expires meanwhile.
                 for _ in 0..thread_rng().gen_range(0..8) {
                     yield_now().await;
                 }

@@ -16,7 +16,7 @@ async fn first_call_goes_at_once_and_the_others_together() {
 #[tokio::test]
 async fn callers_that_come_back_at_once_share_a_batch() {
     let stage = Stage::new(scripted());
-    // Each comes back a millisecond after its result.
+    // Each caller comes back a millisecond after its result.
     let task = async |number: usize| {
         for round in 0..4 {
             stage.call(vec![add(&format!("n{number}"), &round.to_string())]).await.unwrap();
@@ -48,7 +48,7 @@ async fn second_batch_goes_only_when_it_is_full() {
         .map(|number| stage.call(vec![add(&format!("n{number}"), "1"), add(&format!("n{number}"), "2")]));
     let results = stage.run(join_all(calls)).await;
     assert!(results.iter().all(Result::is_ok));
-    // The first and a full one; a full one, while what is left waits; what is left.
+    // The first batch and a full one; a full one, while the rest waits; the rest.
     assert_eq!(stage.sizes(), [2, 4, 4, 2]);
     assert_eq!(stage.elapsed(), 3 * TAKES + GATHER);
 
@@ -58,7 +58,7 @@ async fn second_batch_goes_only_when_it_is_full() {
     assert_eq!(stage.sizes(), [1, 2, 2]);
     assert_eq!(stage.elapsed(), 3 * TAKES);
 
-    // A list is never cut: two of three changes do not fit into five.
+    // A list is never split: two lists of three changes do not fit into five.
     let stage = Stage::new(scripted().taking(5));
     let three = |number| (0..3).map(move |part| add(&format!("n{number}-{part}"), "1")).collect();
     stage.run(join_all((0..4).map(|number| stage.call(three(number))))).await;

@@ -21,7 +21,7 @@ async fn one_batch_goes_at_a_time_after_a_failure() {
     let results =
         stage.run(join_all((0..5).map(|number| stage.call(vec![add(&format!("n{number}"), "1")])))).await;
     assert_eq!(results.iter().filter(|result| result.is_err()).count(), 1);
-    // Two at once; a rest of 10 ms; the second's success ends it, and two go at once again.
+    // Two at once; a back-off of 10 ms; the success of the second ends it, and two are sent at once again.
     assert_eq!(stage.sizes(), [1; 5]);
     assert_eq!(stage.elapsed(), 3 * TAKES);
 }

@@ -1,4 +1,4 @@
-//! Failed batches: which calls fail, and which are tried again.
+//! Failed batches: which calls fail, and which are retried.
 
 use std::error::Error;
 
@@ -21,7 +21,7 @@ async fn only_the_calls_at_fault_fail() {
             .collect();
         assert_eq!(guilty, [7, 20], "{kind:?}");
         assert_eq!(stage.writer.backend().inner.record_sets(), 31);
-        // 32 in one, and then twice five halvings, one of which both share.
+        // 32 calls in one batch, and then twice five halvings, one of which both share.
         assert_eq!(stage.sizes().len(), 1 + 1 + 2 * (1 + 4 + 4), "{:?}", stage.sizes());
     }
 }
@@ -35,7 +35,7 @@ async fn failure_that_concerns_all_calls_is_not_split() {
         assert_eq!(kinds(&results), [Some(kind); 8]);
         assert_eq!(stage.sizes(), [1, 7]);
         assert!(results[7].as_ref().unwrap_err().to_string().contains("as the test wants"));
-        // They share the cause, whose type a caller may look for.
+        // They share the cause, which a caller can downcast.
         let sources = [&results[6], &results[7]].map(|result| result.as_ref().unwrap_err().source().unwrap());
         assert!(std::ptr::addr_eq(sources[0], sources[1]));
     }
@@ -43,7 +43,7 @@ async fn failure_that_concerns_all_calls_is_not_split() {
 
 #[tokio::test]
 async fn split_ends_when_the_server_becomes_unavailable() {
-    // The last first.
+    // The last one first.
     let faults = [BackendErrorKind::Unavailable, BackendErrorKind::Refused].map(Fault::Error);
     let stage = Stage::new(scripted());
     let mut first = stage.call(vec![add("first", "1")]);

@@ -1,9 +1,9 @@
-//! A server with one zone, asked without sockets.
+//! A server with one zone, queried without sockets.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use fleetcert_ambient::ManualClock;
+use fleetcert_ambient::{Ambient, ManualClock};
 use fleetcert_dns::{Addresses, Change, DnsBackend, RecordType, Ttl};
 use fleetcert_dns_wire::tsig::{self, ReplyFault};
 use fleetcert_dns_wire::{Transport, TsigAlgorithm, TsigKey, message, name};
@@ -24,7 +24,7 @@ pub(super) struct Fixture {
 }
 
 impl Fixture {
-    /// `xi8qz` with an address, `_acme-challenge.deep.down` with a text, and grants for three keys.
+    /// A zone with an address at `xi8qz`, a text at `_acme-challenge.deep.down`, and grants for three keys.
     pub(super) async fn new() -> Self {
         let clock = ManualClock::starting_at(SystemTime::UNIX_EPOCH + Duration::from_secs(START));
         let all = [RecordType::A, RecordType::Aaaa, RecordType::Txt];
@@ -39,7 +39,8 @@ impl Fixture {
             grant("below", "below.fleet.test", &all),
         ];
         let options = Options { grants, max_values: 16, ..Options::default() };
-        let server = NameServer::new([settings()], options, Arc::new(clock.clone())).unwrap();
+        let ambient = Ambient { clock: Arc::new(clock.clone()), ..Ambient::system() };
+        let server = NameServer::new([settings()], options, ambient).unwrap();
         let address = Change::SetAddresses {
             name: "xi8qz.fleet.test".parse().unwrap(),
             addresses: Addresses::new(["10.1.1.4".parse().unwrap()]).unwrap(),
@@ -54,7 +55,7 @@ impl Fixture {
         Self { server, clock, next_id: 1.into() }
     }
 
-    /// A question of class IN without EDNS.
+    /// Returns a query of class IN without EDNS.
     pub(super) fn question(&self, name: &str, record_type: WireType) -> Message {
         let id = self.next_id.get();
         self.next_id.set(id.wrapping_add(1));
@@ -63,7 +64,7 @@ impl Fixture {
         query
     }
 
-    /// An update of the zone.
+    /// Returns an update of the zone.
     pub(super) fn update(&self, prerequisites: Vec<Record>, updates: Vec<Record>) -> Message {
         let mut update = self.question(ZONE, WireType::SOA);
         update.metadata.op_code = OpCode::Update;
@@ -80,11 +81,11 @@ impl Fixture {
         message::decode(&self.send(request, Transport::Tcp).unwrap()).unwrap()
     }
 
-    pub(super) fn look(&self, name: &str, record_type: WireType) -> Message {
+    pub(super) fn query(&self, name: &str, record_type: WireType) -> Message {
         self.ask(&self.question(name, record_type))
     }
 
-    /// The answer to a signed request, whose signature is checked.
+    /// Sends a signed request, checks the signature of the answer, and returns its response code.
     pub(super) fn ask_signed(&self, request: &Message, key: &TsigKey) -> Result<ResponseCode, ReplyFault> {
         let now = fleetcert_ambient::Clock::now(&self.clock);
         let signed = tsig::sign_request(&message::encode(request).unwrap(), key, now).unwrap();
@@ -121,8 +122,8 @@ pub(super) fn key_named(name: &str) -> TsigKey {
     TsigKey::new(name.parse().unwrap(), TsigAlgorithm::HmacSha256, &[7; 32]).unwrap()
 }
 
-/// A record of an update: `class`, and no data for `None`.
-pub(super) fn line(
+/// Returns a record of an update with `class`, and without data for `None`.
+pub(super) fn update_record(
     name: &str,
     class: DNSClass,
     record_type: WireType,
@@ -139,7 +140,7 @@ pub(super) fn line(
 }
 
 pub(super) fn add(name: &str, data: RData) -> Record {
-    line(name, DNSClass::IN, data.record_type(), 60, Some(data))
+    update_record(name, DNSClass::IN, data.record_type(), 60, Some(data))
 }
 
 pub(super) fn a(last: u8) -> RData {

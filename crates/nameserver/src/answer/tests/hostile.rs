@@ -22,7 +22,7 @@ fn check_answer(fixture: &Fixture, request: &[u8]) -> Result<(), TestCaseError> 
 }
 
 #[test]
-fn octets_of_any_kind() {
+fn arbitrary_octets_get_a_valid_answer_or_none() {
     let fixture = block_on(Fixture::new());
     proptest!(|(octets in prop::collection::vec(any::<u8>(), 0..300))| {
         check_answer(&fixture, &octets)?;
@@ -35,7 +35,7 @@ fn octets_of_any_kind() {
 }
 
 #[test]
-fn flipped_bits_of_good_requests_change_nothing() {
+fn signed_request_with_a_flipped_bit_changes_nothing() {
     let fixture = block_on(Fixture::new());
     let now = fleetcert_ambient::Clock::now(&fixture.clock);
     let update =
@@ -52,7 +52,7 @@ fn flipped_bits_of_good_requests_change_nothing() {
                 let at = 2 + at % (request.len() - 2);
                 request[at] ^= 1 << bit;
             }
-            // Names are signed in lower case, so another case there is the same request.
+            // The signature covers names in lower case, so another case is the same request.
             if !request.eq_ignore_ascii_case(good) {
                 check_answer(&fixture, &request)?;
                 prop_assert_eq!(fixture.serial(), serial);

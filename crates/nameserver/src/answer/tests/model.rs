@@ -1,4 +1,4 @@
-//! Updates against the simplest thing that could be a zone.
+//! Updates compared with a simple model of a zone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use hickory_proto::op::ResponseCode::{self, *};
 use hickory_proto::rr::{DNSClass, RData, Record, RecordType};
 use proptest::prelude::*;
 
-use super::fixture::{Fixture, a, add, line, txt};
+use super::fixture::{Fixture, a, add, txt, update_record};
 
 const NAMES: [&str; 5] =
     ["fleet.test.", "a.fleet.test.", "b.a.fleet.test.", "d.c.b.a.fleet.test.", "e.c.b.a.fleet.test."];
@@ -66,8 +66,8 @@ impl Prerequisite {
     fn to_record(&self) -> Record {
         let class = |there| if there { DNSClass::ANY } else { DNSClass::NONE };
         match *self {
-            Self::Name(name, used) => line(NAMES[name], class(used), RecordType::ANY, 0, None),
-            Self::Set(name, kind, there) => line(NAMES[name], class(there), TYPES[kind], 0, None),
+            Self::Name(name, used) => update_record(NAMES[name], class(used), RecordType::ANY, 0, None),
+            Self::Set(name, kind, there) => update_record(NAMES[name], class(there), TYPES[kind], 0, None),
         }
     }
 
@@ -90,14 +90,14 @@ impl Step {
         match *self {
             Self::Add(name, kind, value) => add(NAMES[name], data(kind, value)),
             Self::Remove(name, kind, value) => {
-                line(NAMES[name], DNSClass::NONE, TYPES[kind], 0, Some(data(kind, value)))
+                update_record(NAMES[name], DNSClass::NONE, TYPES[kind], 0, Some(data(kind, value)))
             }
-            Self::RemoveSet(name, kind) => line(NAMES[name], DNSClass::ANY, TYPES[kind], 0, None),
-            Self::RemoveName(name) => line(NAMES[name], DNSClass::ANY, RecordType::ANY, 0, None),
+            Self::RemoveSet(name, kind) => update_record(NAMES[name], DNSClass::ANY, TYPES[kind], 0, None),
+            Self::RemoveName(name) => update_record(NAMES[name], DNSClass::ANY, RecordType::ANY, 0, None),
         }
     }
 
-    /// As a change by the backend, where it has one.
+    /// Returns the change of the backend that matches this step, if there is one.
     fn to_change(&self) -> Option<Change> {
         let name = |name: usize| NAMES[name].parse().unwrap();
         let value = |value: u8| value.to_string().parse().unwrap();
@@ -135,7 +135,7 @@ fn check_answers(fixture: &Fixture, model: &Model) -> Result<(), TestCaseError> 
                 .keys()
                 .any(|(other, _)| NAMES[*other] == name || NAMES[*other].ends_with(&format!(".{name}")));
         for (kind, record_type) in TYPES.into_iter().enumerate() {
-            let reply = fixture.look(name, record_type);
+            let reply = fixture.query(name, record_type);
             let there: BTreeSet<String> =
                 reply.answers.iter().map(|record| record.data.to_string()).collect();
             let at = NAMES.iter().position(|other| *other == name);
@@ -154,7 +154,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn the_zone_is_what_the_model_is(batches in prop::collection::vec(batch(), 1..16)) {
+    fn zone_matches_the_model_after_each_update(batches in prop::collection::vec(batch(), 1..16)) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let fixture = runtime.block_on(Fixture::new());
         let mut model = Model::new();

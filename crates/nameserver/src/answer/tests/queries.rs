@@ -5,7 +5,7 @@ use hickory_proto::rr::{DNSClass, RData, RecordType};
 use super::fixture::{Fixture, START, add, key_named, txt, wire};
 
 #[tokio::test]
-async fn what_the_zone_says() {
+async fn queries_in_the_zone_get_its_records() {
     use RecordType::*;
     use ResponseCode::{NXDomain, NoError};
     let fixture = Fixture::new().await;
@@ -37,7 +37,7 @@ async fn what_the_zone_says() {
         ("ns1.fleet.test.", AAAA, NoError, 1, 0),
     ];
     for (name, record_type, code, answers, authorities) in table {
-        let reply = fixture.look(name, record_type);
+        let reply = fixture.query(name, record_type);
         let case = format!("{name} {record_type}: {reply}");
         assert_eq!(reply.response_code, code, "{case}");
         assert_eq!((reply.answers.len(), reply.authorities.len()), (answers, authorities), "{case}");
@@ -50,7 +50,7 @@ async fn what_the_zone_says() {
 }
 
 #[tokio::test]
-async fn what_no_zone_says() {
+async fn queries_outside_the_zones_are_refused() {
     use RecordType::{A, AXFR, IXFR, OPT, TSIG};
     use ResponseCode::{FormErr, NotImp, Refused};
     let fixture = Fixture::new().await;
@@ -86,7 +86,7 @@ async fn what_no_zone_says() {
 }
 
 #[tokio::test]
-async fn flags() {
+async fn answer_flags_follow_the_query() {
     let fixture = Fixture::new().await;
     for (desired, checking) in [(false, false), (true, true)] {
         let mut query = fixture.question("xi8qz.fleet.test.", RecordType::A);
@@ -97,13 +97,13 @@ async fn flags() {
         query.metadata.truncation = true;
         query.metadata.recursion_available = true;
         let octets = fixture.send(&query, Transport::Udp).unwrap();
-        // QR and AA and RD as asked; no TC, RA, Z, AD, CD; NOERROR
+        // QR, AA and RD as in the query; no TC, RA, Z, AD, CD; NOERROR
         assert_eq!(octets[2..4], [0b1000_0100 | u8::from(desired), 0], "{desired}");
     }
 }
 
 #[tokio::test]
-async fn the_case_of_the_question_is_kept() {
+async fn case_of_the_question_is_preserved() {
     let fixture = Fixture::new().await;
     let query = fixture.question("xI8qZ.fLEEt.TeST.", RecordType::A);
     let reply = fixture.ask(&query);
@@ -112,7 +112,7 @@ async fn the_case_of_the_question_is_kept() {
 }
 
 #[tokio::test]
-async fn what_is_dropped_and_what_is_malformed() {
+async fn malformed_messages_are_dropped_or_rejected() {
     let fixture = Fixture::new().await;
     let core = fixture.server.core();
     let query = message::encode(&fixture.question("xi8qz.fleet.test.", RecordType::A)).unwrap();
@@ -120,7 +120,7 @@ async fn what_is_dropped_and_what_is_malformed() {
         assert_eq!(core.answer(&query[..length], Transport::Udp), None);
     }
     let reply = core.answer(&query, Transport::Udp).unwrap();
-    assert_eq!(core.answer(&reply, Transport::Udp), None, "answers are not answered");
+    assert_eq!(core.answer(&reply, Transport::Udp), None, "an answer is not answered");
     let code =
         |octets: &[u8]| message::decode(&core.answer(octets, Transport::Udp).unwrap()).unwrap().response_code;
     for length in 12..query.len() {
@@ -139,7 +139,7 @@ async fn what_is_dropped_and_what_is_malformed() {
 }
 
 #[tokio::test]
-async fn edns() {
+async fn edns_is_answered_and_its_version_checked() {
     let fixture = Fixture::new().await;
     let mut query = fixture.question("xi8qz.fleet.test.", RecordType::A);
     assert!(fixture.ask(&query).edns.is_none());
@@ -165,7 +165,7 @@ async fn edns() {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_into_a_datagram_is_cut() {
+async fn answer_over_the_datagram_size_is_truncated() {
     let fixture = Fixture::new().await;
     let name = "many.fleet.test.";
     let values = (0..16).map(|number| add(name, txt(&format!("{number:0>100}")))).collect();
@@ -191,7 +191,7 @@ async fn what_does_not_fit_into_a_datagram_is_cut() {
 }
 
 #[tokio::test]
-async fn a_long_text_is_answered_in_pieces() {
+async fn long_text_is_answered_in_several_strings() {
     let fixture = Fixture::new().await;
     let pieces = hickory_proto::rr::rdata::TXT::from_bytes(vec![&[b'a'; 255], &[b'b'; 255], &[b'c'; 90]]);
     let data = RData::TXT(pieces);
@@ -199,29 +199,29 @@ async fn a_long_text_is_answered_in_pieces() {
         fixture.updated(Vec::new(), vec![add("long.fleet.test.", data.clone())]),
         ResponseCode::NoError
     );
-    assert_eq!(fixture.look("long.fleet.test.", RecordType::TXT).answers[0].data, data);
+    assert_eq!(fixture.query("long.fleet.test.", RecordType::TXT).answers[0].data, data);
 }
 
 #[tokio::test]
-async fn the_records_of_the_apex() {
+async fn apex_has_soa_ns_and_caa_records() {
     let fixture = Fixture::new().await;
-    let reply = fixture.look("fleet.test.", RecordType::SOA);
+    let reply = fixture.query("fleet.test.", RecordType::SOA);
     let RData::SOA(soa) = &reply.answers[0].data else { panic!("{reply}") };
     assert_eq!((&soa.mname, &soa.rname), (&wire("ns1.fleet.test"), &wire("hostmaster.fleet.test")));
     assert_eq!((soa.minimum, u64::from(soa.serial)), (30, START + 1));
-    let reply = fixture.look("fleet.test.", RecordType::NS);
+    let reply = fixture.query("fleet.test.", RecordType::NS);
     assert_eq!(
         reply.additionals.iter().map(|glue| glue.name.clone()).collect::<Vec<_>>(),
         [wire("ns1.fleet.test"), wire("ns1.fleet.test")]
     );
-    let reply = fixture.look("fleet.test.", RecordType::CAA);
+    let reply = fixture.query("fleet.test.", RecordType::CAA);
     let RData::CAA(caa) = &reply.answers[0].data else { panic!("{reply}") };
     assert_eq!((caa.issuer_critical, caa.tag.as_str()), (false, "issue"));
     assert_eq!(caa.value, b"letsencrypt.org; validationmethods=dns-01");
 }
 
 #[tokio::test]
-async fn names_that_nobody_has_are_told_apart() {
+async fn missing_names_and_missing_types_are_distinguished() {
     let fixture = Fixture::new().await;
     for label in [&b"xi8qz.fleet"[..], b"xi8qz\0", b"\xff", b" "] {
         let mut query = fixture.question("fleet.test.", RecordType::A);
@@ -233,7 +233,7 @@ async fn names_that_nobody_has_are_told_apart() {
 }
 
 #[tokio::test]
-async fn a_signed_question_gets_a_signed_answer() {
+async fn signed_query_gets_a_signed_answer() {
     let fixture = Fixture::new().await;
     let query = fixture.question("xi8qz.fleet.test.", RecordType::A);
     assert_eq!(fixture.ask_signed(&query, &key_named("texts")), Ok(ResponseCode::NoError));
@@ -242,9 +242,9 @@ async fn a_signed_question_gets_a_signed_answer() {
 }
 
 #[tokio::test]
-async fn answers_are_not_much_longer_than_questions() {
+async fn answers_are_not_much_longer_than_queries() {
     let fixture = Fixture::new().await;
-    // name, and the most that an answer may be longer, with the headers of IP and UDP
+    // name, and the maximum length of the answer beyond the query, including IP and UDP headers
     for (name, factor) in [("xi8qz.fleet.test.", 2.5), ("nothing.fleet.test.", 2.5), ("fleet.test.", 4.5)] {
         for record_type in (0..=260).chain([32_768, 65_280, 65_535]) {
             let query = fixture.question(name, RecordType::from(record_type));

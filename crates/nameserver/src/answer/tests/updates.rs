@@ -6,32 +6,33 @@ use hickory_proto::op::ResponseCode::{self, *};
 use hickory_proto::rr::rdata::{A, NS};
 use hickory_proto::rr::{DNSClass, RData, RecordType};
 
-use super::fixture::{Fixture, START, a, add, key_named, line, txt, wire};
+use super::fixture::{Fixture, START, a, add, key_named, txt, update_record, wire};
 
 const DEVICE: &str = "xi8qz.fleet.test.";
 
 #[tokio::test]
-async fn records_come_and_go_in_one_message() {
+async fn one_message_adds_and_removes_records() {
     let fixture = Fixture::new().await;
     let serial = fixture.serial();
-    let remove = line(DEVICE, DNSClass::ANY, RecordType::A, 0, None);
+    let remove = update_record(DEVICE, DNSClass::ANY, RecordType::A, 0, None);
     let updates = vec![remove, add(DEVICE, a(7)), add("XI8QZ.fleet.test.", a(8)), add(DEVICE, txt("t"))];
     assert_eq!(fixture.updated(Vec::new(), updates), NoError);
-    assert_eq!(fixture.look(DEVICE, RecordType::A).answers.len(), 2);
+    assert_eq!(fixture.query(DEVICE, RecordType::A).answers.len(), 2);
     assert_eq!(fixture.serial(), serial + 1);
-    let one = line(DEVICE, DNSClass::NONE, RecordType::A, 0, Some(a(7)));
-    let name = line("_acme-challenge.deep.down.fleet.test.", DNSClass::ANY, RecordType::ANY, 0, None);
+    let one = update_record(DEVICE, DNSClass::NONE, RecordType::A, 0, Some(a(7)));
+    let name =
+        update_record("_acme-challenge.deep.down.fleet.test.", DNSClass::ANY, RecordType::ANY, 0, None);
     assert_eq!(fixture.updated(Vec::new(), vec![one, name]), NoError);
-    assert_eq!(fixture.look(DEVICE, RecordType::A).answers[0].data, a(8));
-    assert_eq!(fixture.look("down.fleet.test.", RecordType::A).response_code, NXDomain);
+    assert_eq!(fixture.query(DEVICE, RecordType::A).answers[0].data, a(8));
+    assert_eq!(fixture.query("down.fleet.test.", RecordType::A).response_code, NXDomain);
 }
 
 #[tokio::test]
-async fn what_changes_nothing_makes_no_new_version() {
+async fn update_without_a_change_keeps_the_serial() {
     let fixture = Fixture::new().await;
     let serial = fixture.serial();
-    let gone = line("nothing.fleet.test.", DNSClass::ANY, RecordType::ANY, 0, None);
-    let same = line(DEVICE, DNSClass::IN, RecordType::A, 60, Some(device_address()));
+    let gone = update_record("nothing.fleet.test.", DNSClass::ANY, RecordType::ANY, 0, None);
+    let same = update_record(DEVICE, DNSClass::IN, RecordType::A, 60, Some(device_address()));
     assert_eq!(fixture.updated(Vec::new(), vec![gone, same]), NoError);
     assert_eq!(fixture.serial(), serial);
     fixture.clock.advance(Duration::from_secs(3600));
@@ -39,17 +40,17 @@ async fn what_changes_nothing_makes_no_new_version() {
     assert_eq!(u64::from(fixture.serial()), START + 3600);
 }
 
-/// The address that the device has from the start.
+/// Returns the device's initial address.
 fn device_address() -> RData {
     RData::A(A::new(10, 1, 1, 4))
 }
 
 #[tokio::test]
-async fn prerequisites() {
+async fn failed_prerequisites_give_their_response_code() {
     let fixture = Fixture::new().await;
     let address = device_address();
     let none = "nothing.fleet.test.";
-    let check = |name, class, record_type, ttl, data| line(name, class, record_type, ttl, data);
+    let check = |name, class, record_type, ttl, data| update_record(name, class, record_type, ttl, data);
     use RecordType::{A, ANY, TXT};
     let table = [
         (check(DEVICE, DNSClass::ANY, ANY, 0, None), NoError),
@@ -79,7 +80,7 @@ async fn prerequisites() {
         assert_eq!(fixture.updated(vec![prerequisite], vec![probe]), code, "{case}");
         assert_eq!(fixture.serial(), serial + u32::from(code == NoError), "{case}");
     }
-    // The whole set, not a part of it.
+    // The prerequisite names the whole set, not part of it.
     assert_eq!(fixture.updated(Vec::new(), vec![add(DEVICE, a(9))]), NoError);
     let exactly = |data| check(DEVICE, DNSClass::IN, A, 0, Some(data));
     assert_eq!(fixture.updated(vec![exactly(a(9))], Vec::new()), NXRRSet);
@@ -87,28 +88,28 @@ async fn prerequisites() {
 }
 
 #[tokio::test]
-async fn what_is_no_lawful_update_and_what_is_not_allowed() {
+async fn invalid_and_forbidden_updates_are_rejected() {
     let fixture = Fixture::new().await;
     let serial = fixture.serial();
     let ns = RData::NS(NS(wire("evil.example.com")));
     let table = [
-        (line(DEVICE, DNSClass::IN, RecordType::A, 60, None), FormErr),
-        (line(DEVICE, DNSClass::IN, RecordType::ANY, 60, None), FormErr),
-        (line(DEVICE, DNSClass::ANY, RecordType::A, 1, None), FormErr),
-        (line(DEVICE, DNSClass::ANY, RecordType::A, 0, Some(a(1))), FormErr),
-        (line(DEVICE, DNSClass::ANY, RecordType::AXFR, 0, None), FormErr),
-        (line(DEVICE, DNSClass::NONE, RecordType::A, 0, None), FormErr),
-        (line(DEVICE, DNSClass::NONE, RecordType::A, 1, Some(a(1))), FormErr),
-        (line(DEVICE, DNSClass::CH, RecordType::A, 0, Some(a(1))), FormErr),
-        (line(DEVICE, DNSClass::IN, RecordType::A, u32::MAX, Some(a(1))), FormErr),
-        (line("a.example.com.", DNSClass::IN, RecordType::A, 0, Some(a(1))), NotZone),
+        (update_record(DEVICE, DNSClass::IN, RecordType::A, 60, None), FormErr),
+        (update_record(DEVICE, DNSClass::IN, RecordType::ANY, 60, None), FormErr),
+        (update_record(DEVICE, DNSClass::ANY, RecordType::A, 1, None), FormErr),
+        (update_record(DEVICE, DNSClass::ANY, RecordType::A, 0, Some(a(1))), FormErr),
+        (update_record(DEVICE, DNSClass::ANY, RecordType::AXFR, 0, None), FormErr),
+        (update_record(DEVICE, DNSClass::NONE, RecordType::A, 0, None), FormErr),
+        (update_record(DEVICE, DNSClass::NONE, RecordType::A, 1, Some(a(1))), FormErr),
+        (update_record(DEVICE, DNSClass::CH, RecordType::A, 0, Some(a(1))), FormErr),
+        (update_record(DEVICE, DNSClass::IN, RecordType::A, u32::MAX, Some(a(1))), FormErr),
+        (update_record("a.example.com.", DNSClass::IN, RecordType::A, 0, Some(a(1))), NotZone),
         (add("fleet.test.", ns.clone()), Refused),
         (add(DEVICE, ns), Refused),
         (add("*.fleet.test.", a(1)), Refused),
         (add(DEVICE, txt("")), Refused),
-        (line("fleet.test.", DNSClass::ANY, RecordType::SOA, 0, None), Refused),
-        (line("fleet.test.", DNSClass::ANY, RecordType::NS, 0, None), Refused),
-        (line("ns1.fleet.test.", DNSClass::ANY, RecordType::A, 0, None), Refused),
+        (update_record("fleet.test.", DNSClass::ANY, RecordType::SOA, 0, None), Refused),
+        (update_record("fleet.test.", DNSClass::ANY, RecordType::NS, 0, None), Refused),
+        (update_record("ns1.fleet.test.", DNSClass::ANY, RecordType::A, 0, None), Refused),
         (add("ns1.fleet.test.", a(1)), Refused),
     ];
     for (update, code) in table {
@@ -116,35 +117,35 @@ async fn what_is_no_lawful_update_and_what_is_not_allowed() {
         assert_eq!(fixture.updated(Vec::new(), vec![add("good.fleet.test.", a(1)), update]), code, "{case}");
         assert_eq!(fixture.serial(), serial, "{case}");
     }
-    assert_eq!(fixture.look("good.fleet.test.", RecordType::A).response_code, NXDomain);
+    assert_eq!(fixture.query("good.fleet.test.", RecordType::A).response_code, NXDomain);
 }
 
 #[tokio::test]
-async fn the_apex_and_the_name_servers_outlive_a_deletion_of_everything() {
+async fn apex_and_name_servers_survive_a_deletion_of_all_records() {
     let fixture = Fixture::new().await;
     assert_eq!(
         fixture.updated(Vec::new(), vec![add("fleet.test.", a(1)), add("ns1.fleet.test.", txt("t"))]),
         NoError
     );
-    let all = |name| line(name, DNSClass::ANY, RecordType::ANY, 0, None);
+    let all = |name| update_record(name, DNSClass::ANY, RecordType::ANY, 0, None);
     assert_eq!(fixture.updated(Vec::new(), vec![all("fleet.test."), all("ns1.fleet.test.")]), NoError);
-    assert_eq!(fixture.look("fleet.test.", RecordType::SOA).answers.len(), 1);
-    assert_eq!(fixture.look("fleet.test.", RecordType::NS).answers.len(), 2);
-    assert_eq!(fixture.look("fleet.test.", RecordType::CAA).answers.len(), 1);
-    assert_eq!(fixture.look("fleet.test.", RecordType::A).answers.len(), 0);
-    assert_eq!(fixture.look("ns1.fleet.test.", RecordType::A).answers.len(), 1);
-    assert_eq!(fixture.look("ns1.fleet.test.", RecordType::TXT).answers.len(), 0);
+    assert_eq!(fixture.query("fleet.test.", RecordType::SOA).answers.len(), 1);
+    assert_eq!(fixture.query("fleet.test.", RecordType::NS).answers.len(), 2);
+    assert_eq!(fixture.query("fleet.test.", RecordType::CAA).answers.len(), 1);
+    assert_eq!(fixture.query("fleet.test.", RecordType::A).answers.len(), 0);
+    assert_eq!(fixture.query("ns1.fleet.test.", RecordType::A).answers.len(), 1);
+    assert_eq!(fixture.query("ns1.fleet.test.", RecordType::TXT).answers.len(), 0);
 }
 
 #[tokio::test]
-async fn a_key_may_what_it_is_granted() {
+async fn key_can_change_only_what_it_is_granted() {
     let fixture = Fixture::new().await;
-    let all_of = |name: &str| line(name, DNSClass::ANY, RecordType::ANY, 0, None);
+    let all_of = |name: &str| update_record(name, DNSClass::ANY, RecordType::ANY, 0, None);
     let inside = "a.below.fleet.test.";
     let table = [
         ("texts", add(DEVICE, txt("t")), NoError),
         ("texts", add(DEVICE, a(1)), Refused),
-        ("texts", line(DEVICE, DNSClass::ANY, RecordType::A, 0, None), Refused),
+        ("texts", update_record(DEVICE, DNSClass::ANY, RecordType::A, 0, None), Refused),
         ("texts", all_of(DEVICE), Refused),
         ("below", add(inside, a(1)), NoError),
         ("below", all_of(inside), NoError),
@@ -157,14 +158,14 @@ async fn a_key_may_what_it_is_granted() {
         let message = fixture.update(Vec::new(), vec![update]);
         assert_eq!(fixture.ask_signed(&message, &key_named(key)), Ok(code), "{case}");
     }
-    // A refusal comes before the prerequisites, so it tells nothing about them.
-    let absent = line("nothing.fleet.test.", DNSClass::ANY, RecordType::ANY, 0, None);
+    // A missing grant is reported before the prerequisites are checked, so that the answer reveals nothing about them.
+    let absent = update_record("nothing.fleet.test.", DNSClass::ANY, RecordType::ANY, 0, None);
     let message = fixture.update(vec![absent], vec![add(DEVICE, a(1))]);
     assert_eq!(fixture.ask_signed(&message, &key_named("texts")), Ok(Refused));
 }
 
 #[tokio::test]
-async fn who_is_not_believed_changes_nothing() {
+async fn unauthenticated_update_changes_nothing() {
     let fixture = Fixture::new().await;
     let serial = fixture.serial();
     let update = fixture.update(Vec::new(), vec![add(DEVICE, a(1))]);
@@ -195,12 +196,12 @@ async fn who_is_not_believed_changes_nothing() {
 }
 
 #[tokio::test]
-async fn the_same_message_counts_once() {
+async fn replayed_message_is_rejected() {
     let fixture = Fixture::new().await;
     let key = key_named("all");
     let update = fixture.update(Vec::new(), vec![add("once.fleet.test.", txt("t"))]);
     assert_eq!(fixture.ask_signed(&update, &key), Ok(NoError));
-    let gone = vec![line("once.fleet.test.", DNSClass::ANY, RecordType::TXT, 0, None)];
+    let gone = vec![update_record("once.fleet.test.", DNSClass::ANY, RecordType::TXT, 0, None)];
     assert_eq!(fixture.updated(Vec::new(), gone), NoError);
     let serial = fixture.serial();
     assert_eq!(fixture.ask_signed(&update, &key), Ok(Refused));
@@ -208,7 +209,7 @@ async fn the_same_message_counts_once() {
 }
 
 #[tokio::test]
-async fn zones_and_sizes() {
+async fn wrong_zones_and_oversized_updates_are_rejected() {
     let fixture = Fixture::new().await;
     let with_zone = |zone: &str, record_type| {
         let mut update = fixture.update(Vec::new(), vec![add(DEVICE, a(1))]);
@@ -227,6 +228,6 @@ async fn zones_and_sizes() {
     assert_eq!(many(1001, |number| format!("n{number}.fleet.test.")), Refused);
     assert_eq!(many(1000, |number| format!("n{number}.fleet.test.")), NoError);
     assert_eq!(many(17, |_| "full.fleet.test.".to_owned()), Refused);
-    assert_eq!(fixture.look("full.fleet.test.", RecordType::TXT).response_code, NXDomain);
+    assert_eq!(fixture.query("full.fleet.test.", RecordType::TXT).response_code, NXDomain);
     assert_eq!(many(16, |_| "full.fleet.test.".to_owned()), NoError);
 }

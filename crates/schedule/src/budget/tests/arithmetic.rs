@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn any_time() -> impl Strategy<Value = SystemTime> {
-    // Far outside of what 64 bits of nanoseconds can tell, on both sides.
+    // Far outside the range of 64 bits of nanoseconds, on both sides.
     (-40_000_000_000i64..40_000_000_000, 0u64..1_000_000_000).prop_map(|(seconds, nanos)| {
         let whole = Duration::from_secs(seconds.unsigned_abs());
         let time = if seconds < 0 { SystemTime::UNIX_EPOCH - whole } else { SystemTime::UNIX_EPOCH + whole };
@@ -22,7 +22,7 @@ fn any_limit() -> impl Strategy<Value = Limit> {
 }
 
 #[test]
-fn what_is_no_limit() {
+fn numbers_out_of_range_are_no_limit() {
     assert!(Limit::new(0, 1, DAY).is_err());
     assert!(Limit::new(1, 0, DAY).is_err());
     assert!(Limit::new(1, 1, Duration::ZERO).is_err());
@@ -32,13 +32,13 @@ fn what_is_no_limit() {
 }
 
 #[test]
-fn a_decision_in_all_its_numbers() {
+fn decision_has_remaining_tokens_and_wait() {
     let limit = Limit::new(3, 1, Duration::from_secs(10)).unwrap();
     let now = start();
     let first = Bucket::FULL.spend(&limit, now, 2);
     assert!(first.allowed);
-    assert_eq!((first.remaining(), first.reset_in()), (1, Duration::from_secs(20)));
-    // Two more are there when one of the two spent has come back.
+    assert_eq!((first.remaining(), first.bucket.full_in(now)), (1, Duration::from_secs(20)));
+    // Two more are available when one of the two spent is refilled.
     assert_eq!(first.retry_in(), Some(Duration::from_secs(10)));
 
     let at = now + Duration::from_nanos(9_999_999_999);
@@ -56,22 +56,15 @@ fn a_decision_in_all_its_numbers() {
 }
 
 #[test]
-fn a_refund_ends_at_full() {
+fn bucket_that_is_never_full_is_empty() {
     let limit = Limit::new(3, 1, Duration::from_secs(10)).unwrap();
-    let spent = Bucket::FULL.spend(&limit, start(), 2).bucket;
-    let back = spent.refund(&limit, start(), 1);
-    assert_eq!((back.allowed, back.remaining(), back.reset_in()), (true, 2, Duration::from_secs(10)));
-    let full = back.bucket.refund(&limit, start(), 3);
-    assert_eq!((full.remaining(), full.reset_in()), (3, Duration::ZERO));
-    let past = spent.refund(&limit, start() + DAY, 1);
-    assert_eq!((past.allowed, past.remaining(), past.bucket), (false, 3, spent));
     let never_full = Bucket::full_at_unix_nanos(i64::MAX);
     let empty = never_full.spend(&limit, SystemTime::UNIX_EPOCH - Duration::from_secs(31), 1);
     assert_eq!((empty.allowed, empty.remaining()), (false, 0));
 }
 
 #[test]
-fn the_year_2262_grants_nothing() {
+fn bucket_after_the_year_2262_grants_nothing() {
     let limit = Limit::new(3, 1, Duration::from_secs(10)).unwrap();
     let end = SystemTime::UNIX_EPOCH + DAY * 365_250;
     let decision = Bucket::FULL.spend(&limit, end, 1);
@@ -80,7 +73,7 @@ fn the_year_2262_grants_nothing() {
 
 proptest! {
     #[test]
-    fn no_number_breaks_it(full_at: i64, limit in any_limit(), now in any_time(), cost: u32, wait: u64) {
+    fn extreme_numbers_do_not_overflow(full_at: i64, limit in any_limit(), now in any_time(), cost: u32, wait: u64) {
         let bucket = Bucket::full_at_unix_nanos(full_at);
         let decision = bucket.spend(&limit, now, cost);
         prop_assert!(decision.bucket >= bucket);
@@ -89,7 +82,6 @@ proptest! {
         prop_assert!(!decision.allowed || cost <= limit.burst());
         let plain = bucket.try_spend(&limit, now, cost);
         prop_assert_eq!(plain, decision.allowed.then_some(decision.bucket));
-        prop_assert!(bucket.refund(&limit, now, cost).bucket <= bucket);
         prop_assert!(bucket.spend_anyway(&limit, now, cost) >= bucket.spend_to_empty(&limit, now, cost));
         prop_assert!(bucket.spend_to_empty(&limit, now, cost) >= bucket);
         prop_assert!(bucket.denied_for(&limit, now, Duration::from_secs(wait)) >= bucket);
@@ -108,7 +100,7 @@ proptest! {
     }
 
     #[test]
-    fn never_more_than_burst_and_what_came_back(
+    fn grants_never_exceed_burst_and_refill(
         burst in 1u32..20,
         emission in 1u64..1000,
         steps in prop::collection::vec((0u64..3000, 1u32..5), 1..200),
@@ -134,19 +126,7 @@ proptest! {
     }
 
     #[test]
-    fn a_refund_at_once_is_the_identity(
-        spent in 0u32..10, cost in 1u32..10, wait in 0u64..100, period in 1u64..100,
-    ) {
-        let limit = Limit::new(20, 1, Duration::from_secs(period)).unwrap();
-        let now = start() + Duration::from_secs(wait);
-        let before = Bucket::FULL.spend(&limit, start(), spent).bucket;
-        let after = before.spend(&limit, now, cost).bucket.refund(&limit, now, cost).bucket;
-        // All full buckets are the same.
-        prop_assert_eq!(after.spend(&limit, now, 0).reset_in(), before.spend(&limit, now, 0).reset_in());
-    }
-
-    #[test]
-    fn a_denial_is_taken_over_to_the_nanosecond(wait in 0u64..40_000_000_000, full_at: i32) {
+    fn denial_of_the_ca_is_mirrored_to_the_nanosecond(wait in 0u64..40_000_000_000, full_at: i32) {
         let limit = Limit::new(300, 300, Duration::from_secs(10_800)).unwrap();
         let wait = Duration::from_nanos(wait.min(36_000_000_000)).max(Duration::from_nanos(1));
         let bucket = Bucket::full_at_unix_nanos(full_at.into()).denied_for(&limit, start(), wait);

@@ -1,4 +1,4 @@
-//! What is left for others, and when more can be had.
+//! Tokens that are left to others, and the time of the next ones.
 
 use proptest::prelude::*;
 
@@ -13,7 +13,7 @@ fn apart(budgets: &Budgets, number: usize) -> Charges {
 }
 
 #[test]
-fn a_renewal_leaves_what_a_new_device_may_have() {
+fn renewal_leaves_tokens_for_a_new_device() {
     let mut budgets = production();
     let mut reserved = Vec::new();
     while let Ok(one) = budgets.reserve_leaving(&apart(&budgets, reserved.len()), FIFTH, start()) {
@@ -30,7 +30,7 @@ fn a_renewal_leaves_what_a_new_device_may_have() {
     assert!(budgets.reserve(&apart(&budgets, 300), start()).is_err());
 
     reserved.into_iter().for_each(|one| budgets.commit(one, &Outcome::Done, start()));
-    // 61 have come back after 61 times 36 seconds.
+    // 61 tokens are refilled after 61 times 36 seconds.
     let later = start() + Duration::from_secs(61 * 36);
     assert_eq!(
         budgets.denial_leaving(&apart(&budgets, 300), FIFTH, start()).unwrap().retry_at(),
@@ -42,7 +42,7 @@ fn a_renewal_leaves_what_a_new_device_may_have() {
 }
 
 #[test]
-fn a_share_grows_with_an_override() {
+fn leave_per_mille_grows_with_an_override() {
     let fit = |budgets: &mut Budgets| {
         let fits = (0..2000).take_while(|_| {
             let charges = new_order(budgets, "a.example.com");
@@ -58,18 +58,18 @@ fn a_share_grows_with_an_override() {
     assert_eq!(fit(&mut budgets), 240);
     let mut budgets = production();
     let tier = Limit::new(1000, 1000, WEEK).unwrap();
-    budgets.set_override(Override::NewOrdersPerAccount(account()), tier);
+    budgets.limits.set_override(Override::NewOrdersPerAccount(account()), tier);
     assert_eq!(fit(&mut budgets), 800);
 }
 
 #[test]
-fn what_is_not_checked_is_not_left() {
+fn leave_does_not_apply_to_unchecked_charges() {
     let budgets = production();
     let kind = OrderKind::AriWindow { same_set: false };
     let charges = Charges::order(budgets.limits(), kind, &account(), &set(&["a.example.com"]));
     assert_eq!(budgets.denial_leaving(&charges, u32::MAX, start()), None);
     assert_eq!(budgets.available_at(&charges, 1, start()), None);
-    // And a whole burst can never be left by who takes one.
+    // An order that takes one token can never leave a whole burst.
     let new = new_order(&budgets, "a.example.com");
     assert_eq!(budgets.denial_leaving(&new, 49, start()), None);
     assert_eq!(budgets.denial_leaving(&new, 50, start()).unwrap().retry_at(), None);
@@ -77,7 +77,7 @@ fn what_is_not_checked_is_not_left() {
 }
 
 #[test]
-fn the_time_of_the_nth() {
+fn available_at_is_the_time_of_the_nth_token() {
     let mut budgets = production();
     let charges = new_order(&budgets, "a.example.com");
     let at = |budgets: &Budgets, n| {
@@ -100,7 +100,7 @@ proptest! {
 
     /// The closed form says what a loop finds that takes one after the other.
     #[test]
-    fn the_nth_is_the_nth_of_a_loop(spent in 0usize..60, wait in 0u64..400_000, n in 1usize..80) {
+    fn available_at_equals_a_loop_of_reservations(spent in 0usize..60, wait in 0u64..400_000, n in 1usize..80) {
         let mut budgets = production();
         let order = |budgets: &mut Budgets, number: usize, now| {
             let charges = new_order(budgets, &format!("d{number}.example.com"));
@@ -122,7 +122,7 @@ proptest! {
     }
 
     #[test]
-    fn who_leaves_more_gets_no_more(spent in 0u32..50, wait in 0u64..400_000, leave in 0u32..60) {
+    fn larger_leave_never_gets_more_tokens(spent in 0u32..50, wait in 0u64..400_000, leave in 0u32..60) {
         let mut budgets = production();
         for number in 0..spent {
             let charges = new_order(&budgets, &format!("d{number}.example.com"));

@@ -13,7 +13,7 @@ enum Step {
         same_set: bool,
     },
     /// The order goes to the CA; our note of it may be lost.
-    Order {
+    OpenOrder {
         which: usize,
         noted: bool,
     },
@@ -21,8 +21,8 @@ enum Step {
     End {
         which: usize,
         issued: bool,
-        heard_after: u64,
-        heard: bool,
+        reported_after: u64,
+        is_reported: bool,
     },
     Release {
         which: usize,
@@ -36,16 +36,22 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         (0u64..900).prop_map(Step::Wait),
         (0u8..4, any::<bool>()).prop_map(|(name, same_set)| Step::Reserve { name, same_set }),
         (0u8..4, any::<bool>()).prop_map(|(name, same_set)| Step::Reserve { name, same_set }),
-        (any::<usize>(), any::<bool>()).prop_map(|(which, noted)| Step::Order { which, noted }),
-        (any::<usize>(), any::<bool>(), 0u64..60, any::<bool>())
-            .prop_map(|(which, issued, heard_after, heard)| Step::End { which, issued, heard_after, heard }),
+        (any::<usize>(), any::<bool>()).prop_map(|(which, noted)| Step::OpenOrder { which, noted }),
+        (any::<usize>(), any::<bool>(), 0u64..60, any::<bool>()).prop_map(
+            |(which, issued, reported_after, is_reported)| Step::End {
+                which,
+                issued,
+                reported_after,
+                is_reported
+            }
+        ),
         any::<usize>().prop_map(|which| Step::Release { which }),
         Just(Step::Crash),
     ];
     prop::collection::vec(step, 1..300)
 }
 
-struct Order {
+struct OpenOrder {
     charges: Charges,
     reservation: Reservation,
     name: HostName,
@@ -53,7 +59,7 @@ struct Order {
     noted: bool,
 }
 
-fn take(orders: &mut Vec<Order>, which: usize, sent: bool) -> Option<Order> {
+fn take(orders: &mut Vec<OpenOrder>, which: usize, sent: bool) -> Option<OpenOrder> {
     let found: Vec<_> = (0..orders.len()).filter(|index| orders[*index].sent == sent).collect();
     (!found.is_empty()).then(|| orders.swap_remove(found[which % found.len()]))
 }
@@ -62,9 +68,9 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
-    fn the_ca_never_refuses_what_the_mirror_granted(steps in steps()) {
+    fn ca_never_refuses_a_granted_reservation(steps in steps()) {
         let mut budgets = Budgets::new(small_limits(), 1000);
-        let (mut ca, mut at, mut orders) = (Ca::default(), 0u64, Vec::<Order>::new());
+        let (mut ca, mut at, mut orders) = (Ca::default(), 0u64, Vec::<OpenOrder>::new());
         let time = |at: u64| start() + Duration::from_secs(at);
         for step in steps {
             match step {
@@ -75,10 +81,10 @@ proptest! {
                     let charges = Charges::order(budgets.limits(), kind, &account(), &set(&[&text]));
                     if let Ok(reservation) = budgets.reserve(&charges, time(at)) {
                         let name = host(&text);
-                        orders.push(Order { charges, reservation, name, sent: false, noted: false });
+                        orders.push(OpenOrder { charges, reservation, name, sent: false, noted: false });
                     }
                 }
-                Step::Order { which, noted } => {
+                Step::OpenOrder { which, noted } => {
                     let Some(mut order) = take(&mut orders, which, false) else { continue };
                     for charge in order.charges.iter().filter(|charge| charge.checked) {
                         prop_assert!(ca.has_one(&charge.key, at), "429 of {}", charge.key);
@@ -90,16 +96,16 @@ proptest! {
                         at += 1;
                         budgets.ordered(&mut order.reservation, time(at));
                     }
-                    orders.push(Order { sent: true, noted, ..order });
+                    orders.push(OpenOrder { sent: true, noted, ..order });
                 }
-                Step::End { which, issued, heard_after, heard } => {
+                Step::End { which, issued, reported_after, is_reported } => {
                     let Some(order) = take(&mut orders, which, true) else { continue };
                     let taken = if issued { Spent::AtIssuance } else { Spent::AtFailedValidation };
                     for charge in order.charges.iter().filter(|charge| charge.spent == taken) {
                         prop_assert!(ca.spend(&charge.key, at), "{} was not there", charge.key);
                     }
-                    at += heard_after;
-                    let outcome = match (heard, issued) {
+                    at += reported_after;
+                    let outcome = match (is_reported, issued) {
                         (false, _) => Outcome::Unknown,
                         (true, true) => Outcome::Done,
                         (true, false) => Outcome::NotIssued { failed: vec![order.name] },
@@ -123,13 +129,13 @@ proptest! {
                 }
             }
         }
-        // What is held is what is under way, and nothing else.
+        // The held tokens are exactly those of the orders in flight.
         let held: usize = budgets.rows().map(|row| row.held as usize).sum();
-        prop_assert_eq!(held, orders.iter().map(|order| order.reservation.keys().count()).sum::<usize>());
+        prop_assert_eq!(held, orders.iter().map(|order| order.reservation.held().count()).sum::<usize>());
     }
 
     #[test]
-    fn reserve_and_release_change_nothing(spent in 0usize..6, wait in 0u64..3000) {
+    fn release_undoes_a_reservation(spent in 0usize..6, wait in 0u64..3000) {
         let mut budgets = Budgets::new(small_limits(), 1000);
         let charges = new_order(&budgets, "a.example.com");
         for _ in 0..spent.min(2) {

@@ -8,7 +8,7 @@ mod published;
 
 use std::time::{Duration, SystemTime};
 
-use fleetcert_names::HostName;
+use fleetcert_names::{HostName, IdentifierSet};
 
 use super::*;
 
@@ -27,8 +27,8 @@ fn host(text: &str) -> HostName {
     text.parse().unwrap()
 }
 
-fn set(names: &[&str]) -> NameSet {
-    NameSet::new(&names.iter().map(|name| host(name)).collect::<Vec<_>>()).unwrap()
+fn set(names: &[&str]) -> IdentifierSet {
+    names.join(",").parse().unwrap()
 }
 
 /// The charges of a new order for one name.

@@ -28,7 +28,7 @@ struct Entry {
     sending: bool,
     /// Written after it was accepted.
     ordered: bool,
-    /// What happened in truth, which no node reads before the CA tells it.
+    /// What happened at the CA. No node reads it before the CA answers.
     truth: Truth,
 }
 
@@ -43,7 +43,7 @@ enum Truth {
 enum Op {
     Reserve { name: u8, kind: u8, leave: u8 },
     Ordered { which: usize },
-    Commit { which: usize, heard: bool },
+    Commit { which: usize, is_reported: bool },
     Release { which: usize },
 }
 
@@ -98,7 +98,7 @@ fn steps(skew: i64) -> impl Strategy<Value = Vec<Step>> {
     let op = prop_oneof![
         8 => (0u8..4, 0u8..4, 0u8..3).prop_map(|(name, kind, leave)| Op::Reserve { name, kind, leave }),
         3 => any::<usize>().prop_map(|which| Op::Ordered { which }),
-        6 => (any::<usize>(), any::<bool>()).prop_map(|(which, heard)| Op::Commit { which, heard }),
+        6 => (any::<usize>(), any::<bool>()).prop_map(|(which, is_reported)| Op::Commit { which, is_reported }),
         1 => any::<usize>().prop_map(|which| Op::Release { which }),
     ];
     // The worst are the extremes.
@@ -160,13 +160,13 @@ impl Store {
                     OrderKind::AriWindow { same_set: true },
                 ];
                 let name = host(&format!("d{name}.example.com"));
-                let names = NameSet::new(std::slice::from_ref(&name)).unwrap();
+                let names = fleetcert_names::IdentifierSet::from(name.clone());
                 let charges =
                     Charges::order(&small_limits(), kinds[usize::from(kind) % 4], &account(), &names);
                 let (mut budgets, read) = self.read(&charges, now);
                 let reserved = budgets.reserve_leaving(&charges, u32::from(leave), now);
                 let alone = self.is_alone(&charges, &name);
-                // The reservation lives in the journal, and there alone.
+                // The journal alone keeps the reservation.
                 drop(reserved.ok().filter(|_| alone)?);
                 let entry = Entry {
                     version: 1,
@@ -186,11 +186,11 @@ impl Store {
                 budgets.ordered(&mut reservation, now);
                 (entry.charges.clone(), read, budgets, Some((id, entry.version)), Write::Ordered)
             }
-            Op::Commit { which, heard } => {
-                // Of an order that is under way nobody says that its end is unknown.
+            Op::Commit { which, is_reported } => {
+                // The end of an order in flight is not reported as unknown.
                 let id = self.pick(which, |entry| entry.sending && entry.truth != Truth::Pending)?;
                 let entry = &self.journal[&id];
-                let outcome = match (entry.truth, heard) {
+                let outcome = match (entry.truth, is_reported) {
                     (Truth::Ended { issued: true }, true) => Outcome::Done,
                     (Truth::Ended { issued: false }, true) => {
                         Outcome::NotIssued { failed: vec![entry.name.clone()] }
@@ -268,7 +268,7 @@ fn arrive(ca: &mut Ca, entry: &mut Entry, at: u64) -> Result<(), TestCaseError> 
     Ok(())
 }
 
-/// A node writes what it decided, or decides once more when the rows have changed.
+/// A node writes its decision, or decides again if the rows have changed.
 fn finish(store: &mut Store, pending: &mut Option<Transaction>, at: u64) -> Result<(), TestCaseError> {
     let Some(transaction) = pending.take() else { return Ok(()) };
     let clock = transaction.clock;
@@ -321,9 +321,9 @@ fn run(steps: Vec<Step>, nodes: usize) -> Result<(), TestCaseError> {
             }
         }
     }
-    // What is held is what the journal says.
+    // The held tokens are those of the journal.
     let held: usize = store.rows.values().map(|(_, row)| row.held as usize).sum();
-    let resumed = |entry: &Entry| Reservation::resume(entry.charges.clone(), entry.ordered).keys().count();
+    let resumed = |entry: &Entry| Reservation::resume(entry.charges.clone(), entry.ordered).held().count();
     prop_assert_eq!(held, store.journal.values().map(resumed).sum::<usize>());
 
     // And nothing is lost: all ends, time passes, and an order can be reserved again.
@@ -334,7 +334,7 @@ fn run(steps: Vec<Step>, nodes: usize) -> Result<(), TestCaseError> {
         }
     }
     while !store.journal.is_empty() {
-        let commit = store.begin(&Op::Commit { which: 0, heard: true }, 0, at).unwrap();
+        let commit = store.begin(&Op::Commit { which: 0, is_reported: true }, 0, at).unwrap();
         prop_assert!(store.finish(commit).is_ok());
     }
     let reserve = Op::Reserve { name: 0, kind: 0, leave: 2 };

@@ -58,7 +58,7 @@ fn five_certificates_of_a_set_at_once_then_one_in_120960_seconds() {
 }
 
 #[test]
-fn what_each_kind_of_order_costs() {
+fn kind_of_order_decides_its_charges() {
     let limits = Limits::lets_encrypt_production();
     let cost = |limits: &Limits, kind| {
         let charges = Charges::order(limits, kind, &account(), &set(&["a.example.com"]));
@@ -88,19 +88,44 @@ fn what_each_kind_of_order_costs() {
 }
 
 #[test]
-fn names_of_one_domain_cost_one_token_of_it() {
+fn names_of_one_domain_cost_one_token_of_the_domain() {
     let names = set(&["b.example.com", "a.example.com", "x.github.io", "A.example.com"]);
-    assert_eq!(names.as_str(), "a.example.com,b.example.com,x.github.io");
+    assert_eq!(names.canonical(), "a.example.com,b.example.com,x.github.io");
     let charges = Charges::order(&Limits::lets_encrypt_production(), OrderKind::New, &account(), &names);
     let keys: Vec<_> = charges.iter().map(|charge| charge.key.to_string()).collect();
     let domains: Vec<_> = keys.iter().filter(|key| key.starts_with("CertificatesPerDomain ")).collect();
     assert_eq!(domains, ["CertificatesPerDomain example.com", "CertificatesPerDomain x.github.io"]);
     assert_eq!(keys.len(), 1 + 2 + 1 + 2 * 3);
-    assert_eq!(NameSet::new(&[]), None);
 }
 
 #[test]
-fn a_set_is_a_renewal_for_120_days() {
+fn exact_set_of_a_wildcard_is_not_that_of_its_base() {
+    let limits = Limits::lets_encrypt_production();
+    let keys = |names: &[&str]| -> Vec<String> {
+        let charges = Charges::order(&limits, OrderKind::New, &account(), &set(names));
+        charges.iter().map(|charge| charge.key.to_string()).collect()
+    };
+    let (base, both) = (keys(&["a.example.com"]), keys(&["*.a.example.com", "a.example.com"]));
+    assert_eq!(both.len(), base.len(), "one domain, one name to validate");
+    let differs: Vec<_> = both.iter().filter(|key| !base.contains(key)).collect();
+    assert_eq!(differs, ["CertificatesPerFQDNSet *.a.example.com,a.example.com"]);
+    assert!(both.iter().all(|key| key.parse::<BucketKey>().unwrap().to_string() == *key));
+}
+
+#[test]
+fn account_without_a_visible_ascii_url_is_refused_with_the_reason() {
+    for (url, reason) in [
+        ("", AccountError::Length(0)),
+        (&*"x".repeat(513), AccountError::Length(513)),
+        ("https://ca.test/a b", AccountError::Character(' ')),
+        ("https://ca.test/é", AccountError::Character('é')),
+    ] {
+        assert_eq!(Account::new(url), Err(reason), "{url}");
+    }
+}
+
+#[test]
+fn exact_set_is_a_renewal_for_120_days() {
     let issued = start();
     let kind = |age| OrderKind::of(false, Some(issued), issued + age);
     assert_eq!(kind(SAME_SET_WINDOW - Duration::from_nanos(1)), OrderKind::SameSet);
@@ -110,7 +135,7 @@ fn a_set_is_a_renewal_for_120_days() {
 }
 
 #[test]
-fn an_account_costs_an_address_and_its_range() {
+fn registration_costs_an_address_and_its_range() {
     let keys = |address: &str| -> Vec<String> {
         Charges::registration(address.parse().unwrap()).iter().map(|charge| charge.key.to_string()).collect()
     };
@@ -122,7 +147,7 @@ fn an_account_costs_an_address_and_its_range() {
 }
 
 #[test]
-fn the_text_of_a_key_is_read_back() {
+fn text_of_a_key_parses_to_the_key() {
     let mut limits = Limits::lets_encrypt_production();
     let tier = Limit::new(5000, 5000, WEEK).unwrap();
     limits.set_override(Override::CertificatesPerDomainPerAccount(account()), tier);
@@ -155,7 +180,7 @@ fn the_text_of_a_key_is_read_back() {
 }
 
 #[test]
-fn all_or_nothing() {
+fn denied_reservation_holds_nothing() {
     let mut budgets = production();
     for number in 0..50 {
         let charges = new_order(&budgets, &format!("d{number}.example.com"));
@@ -170,7 +195,7 @@ fn all_or_nothing() {
 }
 
 #[test]
-fn the_limit_that_clears_last_is_named() {
+fn denial_names_the_limit_that_clears_last() {
     let mut budgets = production();
     let same = Charges::order(budgets.limits(), OrderKind::SameSet, &account(), &set(&["a.example.com"]));
     for _ in 0..5 {
@@ -179,12 +204,15 @@ fn the_limit_that_clears_last_is_named() {
         budgets.commit(held, &Outcome::Unknown, start());
     }
     let denied = budgets.reserve(&same, start()).unwrap_err();
-    assert!(denied.to_string().starts_with("CertificatesPerFQDNSet a.example.com has 0 left"), "{denied}");
+    assert!(
+        denied.to_string().starts_with("CertificatesPerFQDNSet a.example.com has 0 tokens left"),
+        "{denied}"
+    );
     assert_eq!(denied.retry_at(), Some(start() + Duration::from_secs(120_960)));
 }
 
 #[test]
-fn what_is_held_waits_for_an_order_and_not_for_time() {
+fn denial_by_held_tokens_has_no_time() {
     let mut budgets = production();
     let same = Charges::order(budgets.limits(), OrderKind::SameSet, &account(), &set(&["a.example.com"]));
     let mut held: Vec<_> = (0..5).map(|_| budgets.reserve(&same, start()).unwrap()).collect();
@@ -195,7 +223,7 @@ fn what_is_held_waits_for_an_order_and_not_for_time() {
 }
 
 #[test]
-fn each_outcome_spends_its_own() {
+fn outcome_decides_which_tokens_are_spent() {
     let name = host("a.example.com");
     let keys = [
         BucketKey::NewOrdersPerAccount(account()),
@@ -218,7 +246,7 @@ fn each_outcome_spends_its_own() {
 }
 
 #[test]
-fn a_late_issuance_is_spent_late() {
+fn token_of_a_late_issuance_is_spent_at_issuance() {
     let mut budgets = production();
     let held = budgets.reserve(&new_order(&budgets, "a.example.com"), start()).unwrap();
     let late = start() + DAY;
@@ -228,7 +256,7 @@ fn a_late_issuance_is_spent_late() {
 }
 
 #[test]
-fn a_reservation_lives_through_a_crash() {
+fn reservation_resumes_after_a_crash() {
     let mut before = production();
     let charges = new_order(&before, "a.example.com");
     let mut held = before.reserve(&charges, start()).unwrap();
@@ -245,7 +273,7 @@ fn a_reservation_lives_through_a_crash() {
 }
 
 #[test]
-fn a_refusal_corrects_the_mirror() {
+fn refusal_corrects_the_mirror() {
     let mut budgets = production();
     let charges = new_order(&budgets, "a.example.com");
     let key = BucketKey::NewOrdersPerAccount(account());
@@ -268,7 +296,7 @@ fn a_refusal_corrects_the_mirror() {
 }
 
 #[test]
-fn a_ca_of_which_nothing_is_known_is_believed_when_it_refuses() {
+fn refusal_of_an_unknown_ca_closes_its_bucket() {
     let mut budgets = Budgets::new(Limits::unknown(), 100);
     let charges = new_order(&budgets, "a.example.com");
     issue(&mut budgets, &charges, start());
@@ -281,7 +309,7 @@ fn a_ca_of_which_nothing_is_known_is_believed_when_it_refuses() {
 }
 
 #[test]
-fn of_an_unknown_ca_no_order_is_known_to_be_exempt() {
+fn order_at_an_unknown_ca_is_never_exempt() {
     let cost = |limits: &Limits, kind| Charges::order(limits, kind, &account(), &set(&["a.example.com"]));
     let unknown = Limits::unknown();
     let new = cost(&unknown, OrderKind::New);
@@ -290,7 +318,7 @@ fn of_an_unknown_ca_no_order_is_known_to_be_exempt() {
         assert_eq!(cost(&unknown, OrderKind::AriWindow { same_set }), new);
     }
     assert_eq!(cost(&unknown, OrderKind::SameSet), new);
-    // What is known of one limit says nothing of the others.
+    // A known limit does not make the others known.
     let orders = Rule::Limited(Limit::new(10, 10, DAY).unwrap());
     let known = unknown.with_rule(LimitKind::NewOrdersPerAccount, orders);
     let kinds: Vec<_> = cost(&known, OrderKind::SameSet).iter().map(|charge| charge.key.kind()).collect();
@@ -299,7 +327,7 @@ fn of_an_unknown_ca_no_order_is_known_to_be_exempt() {
 }
 
 #[test]
-fn an_account_that_is_refused_as_a_whole_waits_and_loses_no_tokens() {
+fn account_refused_as_a_whole_waits_without_losing_tokens() {
     let mut budgets = production();
     let kind = OrderKind::AriWindow { same_set: true };
     let charges = Charges::order(budgets.limits(), kind, &account(), &set(&["a.example.com"]));
@@ -326,22 +354,20 @@ fn an_account_that_is_refused_as_a_whole_waits_and_loses_no_tokens() {
 }
 
 #[test]
-fn a_paused_name_waits_for_the_operator() {
+fn paused_name_is_denied_without_a_time() {
     let mut budgets = production();
-    let name = host("a.example.com");
-    assert!(budgets.pause(account(), name.clone()));
+    assert!(budgets.pause(account(), host("a.example.com")));
     // Not even a renewal in the ARI window is exempt.
     let kind = OrderKind::AriWindow { same_set: true };
     let charges = Charges::order(budgets.limits(), kind, &account(), &set(&["a.example.com"]));
     let denied = budgets.reserve(&charges, start()).unwrap_err();
     assert!(matches!(denied.by(), DeniedBy::Paused { .. }));
     assert_eq!(denied.retry_at(), None);
-    assert!(budgets.unpause(&account(), &name));
-    assert!(budgets.reserve(&charges, start()).is_ok());
+    assert!(budgets.reserve(&new_order(&budgets, "b.example.com"), start()).is_ok());
 }
 
 #[test]
-fn a_success_ends_the_failures_in_a_row() {
+fn success_resets_the_failures_in_a_row() {
     let mut budgets = production();
     let name = host("a.example.com");
     let charges = new_order(&budgets, "a.example.com");
@@ -354,7 +380,7 @@ fn a_success_ends_the_failures_in_a_row() {
 }
 
 #[test]
-fn four_of_the_five_of_a_set_can_be_kept_by_a_smaller_burst() {
+fn smaller_burst_limits_an_exact_set_to_four() {
     let ours = Rule::Limited(Limit::new(4, 5, WEEK).unwrap());
     let limits = Limits::lets_encrypt_production().with_rule(LimitKind::CertificatesPerFqdnSet, ours);
     let mut budgets = Budgets::new(limits, 100);
@@ -365,7 +391,7 @@ fn four_of_the_five_of_a_set_can_be_kept_by_a_smaller_burst() {
 }
 
 #[test]
-fn buckets_are_bounded_and_full_ones_are_forgotten() {
+fn full_bucket_is_dropped_at_the_capacity() {
     let mut budgets = Budgets::new(Limits::lets_encrypt_production(), 8);
     let limits = Limits::lets_encrypt_production();
     let order = |name| Charges::order(&limits, OrderKind::New, &account(), &set(&[name]));
@@ -398,7 +424,7 @@ fn rows(budgets: &Budgets) -> Vec<(String, Bucket, u32)> {
 
 /// What many orders wait for together is theirs; below a public suffix a name's domain is its own.
 #[test]
-fn only_what_others_draw_on_is_shared() {
+fn domain_bucket_is_shared_unless_it_is_the_name_itself() {
     let budgets = production();
     let kinds =
         |name: &str| -> Vec<LimitKind> { new_order(&budgets, name).shared().map(BucketKey::kind).collect() };
@@ -406,5 +432,7 @@ fn only_what_others_draw_on_is_shared() {
         [LimitKind::NewOrdersPerAccount, LimitKind::CertificatesPerDomain, LimitKind::WholeAccount];
     assert_eq!(kinds("d1.fleet.example.com"), of_domain);
     assert_eq!(kinds("www.d1.github.io"), of_domain);
-    assert_eq!(kinds("d1.github.io"), [LimitKind::NewOrdersPerAccount, LimitKind::WholeAccount]);
+    for own in ["d1.github.io", "*.d1.github.io,d1.github.io"] {
+        assert_eq!(kinds(own), [LimitKind::NewOrdersPerAccount, LimitKind::WholeAccount]);
+    }
 }

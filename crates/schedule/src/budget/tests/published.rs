@@ -10,7 +10,7 @@ fn limit(limits: &Limits, kind: LimitKind) -> Limit {
 }
 
 #[test]
-fn the_intervals_of_production() {
+fn production_has_the_published_intervals() {
     let limits = Limits::lets_encrypt_production();
     let hour = Duration::from_secs(3600);
     for (kind, burst, emission_ms, offset) in [
@@ -31,7 +31,7 @@ fn the_intervals_of_production() {
 }
 
 #[test]
-fn the_intervals_of_staging() {
+fn staging_has_the_published_intervals() {
     let limits = Limits::lets_encrypt_staging();
     let orders = limit(&limits, LimitKind::NewOrdersPerAccount);
     assert_eq!((orders.burst(), orders.emission_interval()), (1500, Duration::from_millis(7200)));
@@ -44,7 +44,7 @@ fn the_intervals_of_staging() {
 }
 
 #[test]
-fn the_small_tiers_for_orders_are_worse_than_none() {
+fn small_tier_for_orders_refills_more_slowly_than_the_default() {
     let tiers = [1, 5, 10, 25, 50, 75, 100, 175, 250, 500, 750, 1000].map(|thousands| thousands * 1000);
     let mut limits = Limits::lets_encrypt_production();
     let worse = tiers.into_iter().filter(|tier| {
@@ -65,7 +65,7 @@ fn the_small_tiers_for_orders_are_worse_than_none() {
 }
 
 #[test]
-fn all_tiers_for_a_domain_are_better_than_none() {
+fn every_tier_for_a_domain_refills_faster_than_the_default() {
     let mut limits = Limits::lets_encrypt_production();
     for tier in [300, 1000, 5000, 10_000, 25_000, 1_000_000] {
         let limit = Limit::new(tier, tier, WEEK).unwrap();
@@ -76,7 +76,7 @@ fn all_tiers_for_a_domain_are_better_than_none() {
 }
 
 #[test]
-fn of_other_cas_nothing_is_known() {
+fn limits_of_other_cas_are_unknown() {
     let limits = Limits::unknown();
     assert!(LimitKind::ALL.into_iter().all(|kind| limits.rule(kind) == Rule::Unknown));
 }

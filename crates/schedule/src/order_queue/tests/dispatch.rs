@@ -14,7 +14,7 @@ fn limit_that_holds_is_named_and_the_pool_opens_with_the_token() {
     assert_eq!(limit_of(&reason), LimitKind::CertificatesPerDomain);
     assert!(until.is_some_and(|until| until <= after(600)), "{until:?}");
     fleet.finish(0, &Outcome::Done, after(10));
-    // Three are held, and the one that was spent comes back in 700 seconds.
+    // Three tokens are held, and the spent one is refilled in 700 seconds.
     let later = until.unwrap();
     let (_, reason) = fleet.wait(later);
     let HoldReason::Limit { until, .. } = reason else { panic!("{reason:?}") };
@@ -27,7 +27,7 @@ fn limit_that_holds_is_named_and_the_pool_opens_with_the_token() {
 }
 
 #[test]
-fn each_lane_leaves_its_reserve() {
+fn lane_leaves_its_reserve() {
     let options = OrderQueueOptions { in_flight: 1000, ..options() };
     let mut fleet = Dispatcher::new(Limits::lets_encrypt_production(), Reserve::default(), &options);
     let lanes = [Lane::Routine, Lane::New, Lane::Expiring];
@@ -160,7 +160,7 @@ fn same_names_twice_wait_for_each_other() {
     assert_eq!(fleet.start_all(until).len(), 1);
 }
 
-/// One account's orders come back slowly, and three of its domains wait for them. Meanwhile another account goes on
+/// The new orders of one account refill slowly, and three of its domains wait for them. Meanwhile another account goes on
 /// without end in the same lane.
 #[test]
 fn domains_take_turns_at_the_orders_of_their_account() {
@@ -245,7 +245,7 @@ fn refusal_corrects_the_mirror_and_the_order_keeps_its_place() {
     let Dispatched::Started(one) = fleet.next(start()) else { panic!("buckets are full") };
     let domain = one.charges.keys().find(|key| key.kind() == LimitKind::CertificatesPerDomain).unwrap();
     fleet.refuse(one.key, domain, Refusal { retry_after: Duration::from_secs(500), seen: None }, start());
-    assert_eq!((fleet.queue.waiting(), fleet.queue.in_flight()), (3, 0));
+    assert_eq!((fleet.queue.waiting(), fleet.queue.running.len()), (3, 0));
     assert_eq!(fleet.wait(start()).0, Some(after(500)));
     assert_eq!(fleet.start_all(after(500)), [0]);
 }
@@ -313,7 +313,11 @@ fn override_starts_the_orders_that_waited() {
     assert_eq!(fleet.start_all(start()).len(), 4);
     let tier = Limit::new(300, 300, 7 * DAY).unwrap();
     let scope = crate::budget::Override::CertificatesPerDomainPerAccount(account(1));
-    fleet.budgets.set_override(scope, tier);
+    let mut limits = small();
+    limits.set_override(scope, tier);
+    let mut budgets = Budgets::new(limits, 1_000_000);
+    fleet.budgets.rows().for_each(|row| assert!(budgets.restore(row, start())));
+    fleet.budgets = budgets;
     fleet.queue.reopen_pools();
     // The account's own bucket replaces the domain's; the account has one order left.
     assert_eq!(fleet.start_all(start()), [4]);

@@ -8,7 +8,7 @@ pub(super) const DAY: Duration = Duration::from_secs(86_400);
 /// An order to dispatch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Job {
-    pub(super) names: NameSet,
+    pub(super) names: IdentifierSet,
     pub(super) account: Account,
     pub(super) last_issued: Option<SystemTime>,
     pub(super) window: Option<(SystemTime, SystemTime)>,

@@ -5,10 +5,12 @@ mod queue;
 
 use std::time::Duration;
 
+use fleetcert_names::IdentifierSet;
+
 use super::*;
 use crate::budget::{
-    Account, BucketKey, Budgets, DeniedBy, Limit, LimitKind, Limits, NameSet, OrderKind, Outcome, Refusal,
-    Rule, SharedDenial,
+    Account, BucketKey, Budgets, DeniedBy, Limit, LimitKind, Limits, OrderKind, Outcome, Refusal, Rule,
+    SharedDenial,
 };
 use crate::queue::PerLane;
 use dispatcher::{DAY, Dispatcher, Job, Next as Dispatched};
@@ -27,8 +29,8 @@ fn account(number: u32) -> Account {
     Account::new(&format!("https://ca.example/acct/{number}")).unwrap()
 }
 
-fn names(name: &str) -> NameSet {
-    NameSet::new(&[name.parse().unwrap()]).unwrap()
+fn names(name: &str) -> IdentifierSet {
+    name.parse().unwrap()
 }
 
 /// A first certificate for a device of `example.com`.

@@ -51,7 +51,7 @@ fn denial(until: SystemTime) -> SharedDenial {
     let mut budgets = Budgets::new(Limits::lets_encrypt_production(), 10);
     let retry_after = until.duration_since(start()).unwrap();
     budgets.correct(&key, Refusal { retry_after, seen: None }, start()).unwrap();
-    let names = NameSet::new(&["x.example.com".parse().unwrap()]).unwrap();
+    let names = "x.example.com".parse().unwrap();
     let charges = Charges::order(budgets.limits(), OrderKind::New, &account, &names);
     let denial = budgets.shared_denial(&charges, 0, start()).unwrap();
     assert!(matches!(denial.denied.by(), DeniedBy::Limit { .. }) && denial.until == until);

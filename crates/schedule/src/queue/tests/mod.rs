@@ -5,6 +5,7 @@ mod starvation;
 
 use std::time::{Duration, SystemTime};
 
+use super::standing::Standing;
 use super::*;
 
 type Plain = Queue<u32, &'static str>;
@@ -25,6 +26,18 @@ fn queue() -> Plain {
 
 fn entry(lane: Lane, pool: u32, tenant: u32, deadline: u64) -> Entry {
     Entry { lane, pool: Pool(pool), tenant: Tenant(tenant), deadline: after(deadline), since: start() }
+}
+
+/// Inserts an entry if there is room for it.
+fn insert<K: Copy + Ord + std::hash::Hash, W: Copy>(
+    queue: &mut Queue<K, W>,
+    key: K,
+    entry: Entry,
+) -> Result<(), NotInserted> {
+    if !queue.contains(key) {
+        queue.room_for(key, entry)?;
+    }
+    queue.insert(key, entry, ())
 }
 
 fn take(queue: &mut Plain, now: SystemTime) -> Option<(u32, Entry)> {

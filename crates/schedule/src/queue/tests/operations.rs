@@ -13,13 +13,10 @@ enum Step {
     Change(u32, Entry),
     Remove(u32),
     Hold(u32, Option<u64>),
-    Wake(u32),
-    Close(Gate, Option<u64>),
-    Open(Gate),
+    Close(HoldScope, Option<u64>),
+    Open(HoldScope),
     Take,
     TakeOther(u32),
-    OpenAll,
-    WakeAll,
 }
 
 fn an_entry() -> impl Strategy<Value = Entry> {
@@ -27,13 +24,13 @@ fn an_entry() -> impl Strategy<Value = Entry> {
         .prop_map(|(lane, pool, tenant, deadline)| entry(lane, pool, tenant, deadline))
 }
 
-fn a_gate() -> impl Strategy<Value = Gate> {
+fn any_scope() -> impl Strategy<Value = HoldScope> {
     let lane = || prop::sample::select(Lane::ALL.to_vec());
     prop_oneof![
-        Just(Gate::All),
-        lane().prop_map(Gate::Lane),
-        (0u32..3).prop_map(|pool| Gate::Pool(Pool(pool))),
-        (0u32..3, lane()).prop_map(|(pool, lane)| Gate::PoolLane(Pool(pool), lane)),
+        Just(HoldScope::All),
+        lane().prop_map(HoldScope::Lane),
+        (0u32..3).prop_map(|pool| HoldScope::Pool(Pool(pool))),
+        (0u32..3, lane()).prop_map(|(pool, lane)| HoldScope::PoolLane(Pool(pool), lane)),
     ]
 }
 
@@ -45,13 +42,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (key.clone(), an_entry()).prop_map(|(key, entry)| Step::Change(key, entry)),
         1 => key.clone().prop_map(Step::Remove),
         2 => (key.clone(), time.clone()).prop_map(|(key, time)| Step::Hold(key, time)),
-        1 => key.clone().prop_map(Step::Wake),
-        3 => (a_gate(), time).prop_map(|(gate, time)| Step::Close(gate, time)),
-        2 => a_gate().prop_map(Step::Open),
+        3 => (any_scope(), time).prop_map(|(scope, time)| Step::Close(scope, time)),
+        2 => any_scope().prop_map(Step::Open),
         6 => Just(Step::Take),
         1 => key.prop_map(Step::TakeOther),
-        1 => Just(Step::OpenAll),
-        1 => Just(Step::WakeAll),
     ];
     prop::collection::vec(step, 1..200)
 }
@@ -59,13 +53,13 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 #[derive(Default)]
 struct Model {
     entries: BTreeMap<u32, (Entry, Option<Moment>)>,
-    gates: BTreeMap<Gate, Moment>,
+    scopes: BTreeMap<HoldScope, Moment>,
 }
 
 impl Model {
     fn pass_to(&mut self, now: SystemTime) {
         let now = Moment::of(now);
-        self.gates.retain(|_, until| *until > now);
+        self.scopes.retain(|_, until| *until > now);
         for (_, held) in self.entries.values_mut() {
             *held = held.filter(|until| *until > now);
         }
@@ -73,30 +67,30 @@ impl Model {
 
     fn can_go(&self, key: u32) -> bool {
         let (entry, held) = &self.entries[&key];
-        let gates = [
-            Gate::All,
-            Gate::Lane(entry.lane),
-            Gate::Pool(entry.pool),
-            Gate::PoolLane(entry.pool, entry.lane),
+        let scopes = [
+            HoldScope::All,
+            HoldScope::Lane(entry.lane),
+            HoldScope::Pool(entry.pool),
+            HoldScope::PoolLane(entry.pool, entry.lane),
         ];
-        held.is_none() && !gates.iter().any(|gate| self.gates.contains_key(gate))
+        held.is_none() && !scopes.iter().any(|scope| self.scopes.contains_key(scope))
     }
 
-    /// Gates of pools without entries are open.
+    /// ClosedScopes of pools without entries are open.
     fn forget_empty_pools(&mut self) {
         let pools: Vec<Pool> = self.entries.values().map(|(entry, _)| entry.pool).collect();
-        self.gates.retain(|gate, _| match gate {
-            Gate::All | Gate::Lane(_) => true,
-            Gate::Pool(pool) | Gate::PoolLane(pool, _) => pools.contains(pool),
+        self.scopes.retain(|scope, _| match scope {
+            HoldScope::All | HoldScope::Lane(_) => true,
+            HoldScope::Pool(pool) | HoldScope::PoolLane(pool, _) => pools.contains(pool),
         });
     }
 
     fn first_end(&self) -> Option<Moment> {
-        if let Some(until) = self.gates.get(&Gate::All) {
+        if let Some(until) = self.scopes.get(&HoldScope::All) {
             return Some(*until);
         }
         let alone = self.entries.values().filter_map(|(_, held)| *held);
-        self.gates.values().copied().chain(alone).min()
+        self.scopes.values().copied().chain(alone).min()
     }
 }
 
@@ -108,7 +102,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
 
     #[test]
-    fn it_decides_as_a_list_would(steps in steps()) {
+    fn queue_decides_as_a_list_does(steps in steps()) {
         let (mut queue, mut model, mut now) = (queue(), Model::default(), start());
         for step in steps {
             match step {
@@ -117,7 +111,7 @@ proptest! {
                     entry.since = now;
                     let is_new = !model.entries.contains_key(&key);
                     let expected = if is_new { Ok(()) } else { Err(NotInserted::Present) };
-                    prop_assert_eq!(queue.insert(key, entry, ()), expected);
+                    prop_assert_eq!(insert(&mut queue, key, entry), expected);
                     model.entries.entry(key).or_insert((entry, None));
                 }
                 Step::Change(key, entry) => {
@@ -132,29 +126,17 @@ proptest! {
                 Step::Hold(key, seconds) => {
                     let until = seconds.map(|seconds| now + Duration::from_secs(seconds));
                     let known = model.entries.get_mut(&key);
-                    let known = known.map(|(_, held)| *held = Some(Moment::or_never(until)));
+                    let known = known.map(|(_, held)| *held = Some(Moment::or_far_future(until)));
                     prop_assert_eq!(queue.hold(key, until, "alone"), known.is_some());
                 }
-                Step::Wake(key) => {
-                    let known = model.entries.get_mut(&key).map(|(_, held)| *held = None);
-                    prop_assert_eq!(queue.wake(key), known.is_some());
-                }
-                Step::Close(gate, seconds) => {
+                Step::Close(scope, seconds) => {
                     let until = seconds.map(|seconds| now + Duration::from_secs(seconds));
-                    queue.close(gate, until, "gate");
-                    model.gates.insert(gate, Moment::or_never(until));
+                    queue.close(scope, until, "scope");
+                    model.scopes.insert(scope, Moment::or_far_future(until));
                     model.forget_empty_pools();
                 }
-                Step::Open(gate) => {
-                    prop_assert_eq!(queue.open(gate), model.gates.remove(&gate).is_some());
-                }
-                Step::OpenAll => {
-                    queue.open_all();
-                    model.gates.clear();
-                }
-                Step::WakeAll => {
-                    queue.wake_all();
-                    model.entries.values_mut().for_each(|(_, held)| *held = None);
+                Step::Open(scope) => {
+                    prop_assert_eq!(queue.open(scope), model.scopes.remove(&scope).is_some());
                 }
                 Step::TakeOther(key) => {
                     prop_assert_eq!(queue.take(key).is_some(), model.entries.remove(&key).is_some());
@@ -189,9 +171,11 @@ proptest! {
             }
             prop_assert_eq!(queue.len(), model.entries.len());
         }
-        // Whoever is left leaves once.
-        queue.open_all();
-        queue.wake_all();
+        // Each remaining entry leaves once, when all holds have ended.
+        for (key, (_, held)) in &model.entries {
+            prop_assert!(held.is_none() || queue.hold(*key, Some(now), "alone"));
+        }
+        model.scopes.keys().for_each(|scope| assert!(queue.open(*scope)));
         while let Some((key, _)) = take(&mut queue, now) {
             prop_assert!(model.entries.remove(&key).is_some());
         }
@@ -200,36 +184,36 @@ proptest! {
 }
 
 #[test]
-fn a_full_queue_takes_no_more() {
+fn full_queue_accepts_no_entry() {
     let options = QueueOptions { capacity: 2, max_flows: 1, ..QueueOptions::default() };
     let mut queue: Plain = Queue::new(options);
-    assert_eq!(queue.insert(1, entry(Lane::New, 1, 1, 10), ()), Ok(()));
-    assert_eq!(queue.insert(1, entry(Lane::New, 1, 1, 10), ()), Err(NotInserted::Present));
-    assert_eq!(queue.insert(2, entry(Lane::New, 1, 2, 10), ()), Err(NotInserted::TooManyFlows));
-    assert_eq!(queue.insert(2, entry(Lane::New, 1, 1, 10), ()), Ok(()));
-    assert_eq!(queue.insert(3, entry(Lane::New, 1, 1, 10), ()), Err(NotInserted::Full));
+    assert_eq!(insert(&mut queue, 1, entry(Lane::New, 1, 1, 10)), Ok(()));
+    assert_eq!(insert(&mut queue, 1, entry(Lane::New, 1, 1, 10)), Err(NotInserted::Present));
+    assert_eq!(insert(&mut queue, 2, entry(Lane::New, 1, 2, 10)), Err(NotInserted::TooManyFlows));
+    assert_eq!(insert(&mut queue, 2, entry(Lane::New, 1, 1, 10)), Ok(()));
+    assert_eq!(insert(&mut queue, 3, entry(Lane::New, 1, 1, 10)), Err(NotInserted::Full));
     assert!(queue.remove(1).is_some() && queue.remove(1).is_none());
-    assert_eq!(queue.insert(3, entry(Lane::New, 1, 1, 10), ()), Ok(()));
+    assert_eq!(insert(&mut queue, 3, entry(Lane::New, 1, 1, 10)), Ok(()));
     let nothing = QueueOptions { capacity: 0, ..QueueOptions::default() };
-    assert_eq!(Plain::new(nothing).insert(1, entry(Lane::New, 1, 1, 10), ()), Err(NotInserted::Full));
+    assert_eq!(insert(&mut Plain::new(nothing), 1, entry(Lane::New, 1, 1, 10)), Err(NotInserted::Full));
 }
 
 #[test]
-fn times_at_the_edge() {
+fn times_out_of_range_keep_their_order() {
     let mut queue = queue();
     let long_ago = SystemTime::UNIX_EPOCH - Duration::from_secs(1 << 40);
     let far = SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 40);
     for (key, time) in [(1, far), (2, start()), (3, long_ago)] {
-        queue.insert(key, Entry { deadline: time, since: time, ..entry(Lane::New, 1, 1, 0) }, ()).unwrap();
+        insert(&mut queue, key, Entry { deadline: time, since: time, ..entry(Lane::New, 1, 1, 0) }).unwrap();
     }
     let order: Vec<_> = std::iter::from_fn(|| take(&mut queue, start())).map(|(key, _)| key).collect();
     assert_eq!(order, [3, 2, 1]);
 }
 
 #[test]
-fn a_clock_set_back_lets_nobody_go_before_its_time() {
+fn clock_set_back_releases_no_entry_early() {
     let mut queue = queue();
-    queue.insert(1, entry(Lane::New, 1, 1, 10), ()).unwrap();
+    insert(&mut queue, 1, entry(Lane::New, 1, 1, 10)).unwrap();
     queue.hold(1, Some(after(50)), "early");
     for now in [after(40), start() - Duration::from_secs(1000), after(49)] {
         let wait = Next::Wait { until: Some(after(50)), by: By::Entry(1), why: "early" };
@@ -241,17 +225,22 @@ fn a_clock_set_back_lets_nobody_go_before_its_time() {
 }
 
 #[test]
-fn of_all_that_holds_an_entry_the_last_is_told() {
+fn standing_names_the_hold_that_ends_last() {
     let mut queue = queue();
-    queue.insert(1, entry(Lane::New, 1, 1, 10), ()).unwrap();
-    let held = |queue: &Plain| queue.standing(1).unwrap().held.map(|held| (held.gate, held.until, held.why));
+    insert(&mut queue, 1, entry(Lane::New, 1, 1, 10)).unwrap();
+    let held = |queue: &Plain| queue.standing(1).unwrap().held.map(|held| (held.scope, held.until, held.why));
     assert_eq!(held(&queue), None);
     queue.hold(1, Some(after(50)), "alone");
-    queue.close(Gate::PoolLane(Pool(1), Lane::New), Some(after(60)), "reserve");
-    assert_eq!(held(&queue), Some((Some(Gate::PoolLane(Pool(1), Lane::New)), Some(after(60)), "reserve")));
-    queue.close(Gate::Lane(Lane::New), Some(after(20)), "lane");
-    queue.close(Gate::All, None, "halt");
-    assert_eq!(held(&queue), Some((Some(Gate::All), None, "halt")));
-    queue.open_all();
+    queue.close(HoldScope::PoolLane(Pool(1), Lane::New), Some(after(60)), "reserve");
+    assert_eq!(
+        held(&queue),
+        Some((Some(HoldScope::PoolLane(Pool(1), Lane::New)), Some(after(60)), "reserve"))
+    );
+    queue.close(HoldScope::Lane(Lane::New), Some(after(20)), "lane");
+    queue.close(HoldScope::All, None, "halt");
+    assert_eq!(held(&queue), Some((Some(HoldScope::All), None, "halt")));
+    for scope in [HoldScope::All, HoldScope::Lane(Lane::New), HoldScope::PoolLane(Pool(1), Lane::New)] {
+        assert!(queue.open(scope));
+    }
     assert_eq!(held(&queue), Some((None, Some(after(50)), "alone")));
 }

@@ -1,4 +1,4 @@
-//! What is said of an entry's place comes true.
+//! The computed position of an entry against the real one.
 
 use std::collections::BTreeMap;
 
@@ -12,14 +12,14 @@ fn entries(pools: u32) -> impl Strategy<Value = Vec<Entry>> {
     prop::collection::vec(one, 1..120)
 }
 
-/// A queue of which some have gone already, with tenants of different weights.
+/// A queue after some entries were taken, with tenants of different weights.
 fn filled(entries: &[Entry], gone: usize) -> Plain {
     let mut queue = queue();
     for tenant in 0..4 {
         queue.set_tenant_weight(Tenant(tenant), tenant * 3 + 1);
     }
     for (key, entry) in (0..).zip(entries) {
-        queue.insert(key, *entry, ()).unwrap();
+        insert(&mut queue, key, *entry).unwrap();
         if (key as usize) < gone {
             take(&mut queue, start());
         }
@@ -31,7 +31,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn in_one_pool_it_is_exact(entries in entries(1), gone in 0usize..60) {
+    fn position_in_one_pool_is_exact(entries in entries(1), gone in 0usize..60) {
         let queue = filled(&entries, gone);
         let mut drained = queue.clone();
         let (mut place, mut of_flow) = (0, BTreeMap::new());
@@ -46,7 +46,7 @@ proptest! {
 
     /// Among several the place in the pool is exact too, and the place among all is near.
     #[test]
-    fn among_pools_the_place_in_the_own_one_is_exact(entries in entries(3), gone in 0usize..60) {
+    fn position_in_its_own_of_several_pools_is_exact(entries in entries(3), gone in 0usize..60) {
         let queue = filled(&entries, gone);
         let mut drained = queue.clone();
         let mut of_pool = BTreeMap::new();
@@ -64,11 +64,10 @@ proptest! {
         prop_assert!(wrong <= len + len * len / 3, "on average {} of {len}", wrong / len.max(1));
     }
 
-    /// What is closed is not in anybody's way.
     #[test]
-    fn a_closed_pool_is_not_ahead(entries in entries(2)) {
+    fn closed_pool_is_not_ahead(entries in entries(2)) {
         let mut queue = filled(&entries, 0);
-        queue.close(Gate::Pool(Pool(1)), Some(after(1)), "empty");
+        queue.close(HoldScope::Pool(Pool(1)), Some(after(1)), "empty");
         let mut drained = queue.clone();
         let mut place = 0;
         while let Some((key, _)) = take(&mut drained, start()) {
@@ -79,10 +78,10 @@ proptest! {
 }
 
 #[test]
-fn who_is_not_there_has_no_place() {
+fn unknown_entry_has_no_position() {
     let mut queue = queue();
     assert_eq!(queue.standing(1), None);
-    queue.insert(1, entry(Lane::New, 1, 1, 0), ()).unwrap();
+    insert(&mut queue, 1, entry(Lane::New, 1, 1, 0)).unwrap();
     let alone = Standing { in_flow: 0, in_pool: 0, ahead: 0, held: None };
     assert_eq!(queue.standing(1), Some(alone));
 }
@@ -111,7 +110,7 @@ fn of_tenants(sizes: impl Iterator<Item = u32>) -> (Plain, Vec<u32>) {
     for (tenant, size) in (0..).zip(sizes) {
         for deadline in 0..size {
             key += 1;
-            queue.insert(key, entry(Lane::New, 1, tenant, deadline.into()), ()).unwrap();
+            insert(&mut queue, key, entry(Lane::New, 1, tenant, deadline.into())).unwrap();
         }
         last.push(key);
     }
@@ -141,7 +140,7 @@ fn among_many_tenants_a_heavy_one_counts_once() {
     queue.set_tenant_weight(Tenant(0), 1000);
     // The weight counts from when the tenant is next awake.
     let (heavy, ()) = queue.take(last[0]).unwrap();
-    queue.insert(last[0], heavy, ()).unwrap();
+    insert(&mut queue, last[0], heavy).unwrap();
     for key in [last[1] - 30, last[1], last[2999]] {
         let (told, counted) = (queue.standing(key).unwrap().in_pool, counted(&queue, key).0);
         assert!(is_near(told, counted), "{told} instead of {counted}");
@@ -155,14 +154,14 @@ fn among_many_pools_the_large_one_counts_with_all_that_it_has() {
     for pool in 0..1000 {
         for deadline in 0..if [500, 501].contains(&pool) { 3000 } else { 1 } {
             key += 1;
-            queue.insert(key, entry(Lane::New, pool, 1, deadline), ()).unwrap();
+            insert(&mut queue, key, entry(Lane::New, pool, 1, deadline)).unwrap();
         }
     }
     for key in [501, 2000, 3499, 3500 + 3000, key] {
         let standing = queue.standing(key).unwrap();
         let (in_pool, ahead) = counted(&queue, key);
         assert_eq!(standing.in_pool, in_pool);
-        // Whose turn it is first among the pools is not counted.
+        // The first turn among the pools is not counted.
         let off = standing.ahead.abs_diff(ahead);
         assert!(off <= 1000 + ahead / 10, "{} instead of {ahead}", standing.ahead);
     }
@@ -172,23 +171,21 @@ fn among_many_pools_the_large_one_counts_with_all_that_it_has() {
 fn many_pools_that_are_gone_leave_no_trace() {
     let (mut queue, mut never) = (queue(), queue());
     for pool in 0..20_000 {
-        queue.insert(pool, entry(Lane::New, pool, 1, 0), ()).unwrap();
+        insert(&mut queue, pool, entry(Lane::New, pool, 1, 0)).unwrap();
     }
     for pool in 100..20_000 {
         queue.take(pool).unwrap();
     }
     for pool in 0..100 {
         for deadline in 0..5 {
-            queue
-                .insert(100_000 + 5 * pool + deadline, entry(Lane::New, pool, 1, deadline.into()), ())
+            insert(&mut queue, 100_000 + 5 * pool + deadline, entry(Lane::New, pool, 1, deadline.into()))
                 .unwrap();
         }
     }
     for pool in 0..100 {
-        never.insert(pool, entry(Lane::New, pool, 1, 0), ()).unwrap();
+        insert(&mut never, pool, entry(Lane::New, pool, 1, 0)).unwrap();
         for deadline in 0..5 {
-            never
-                .insert(100_000 + 5 * pool + deadline, entry(Lane::New, pool, 1, deadline.into()), ())
+            insert(&mut never, 100_000 + 5 * pool + deadline, entry(Lane::New, pool, 1, deadline.into()))
                 .unwrap();
         }
     }

@@ -1,11 +1,11 @@
-//! Nobody waits for ever.
+//! Every entry is served eventually.
 
 use proptest::prelude::*;
 
 use super::*;
 
 /// After how many decisions an entry must have gone that has `ahead` others of its flow before it, and behind which
-/// nobody of its flow can come any more. It follows from the shares alone: while a child is served `n` times, another
+/// no entry of its flow can come before it any more. It follows from the shares alone: while a child is served `n` times, another
 /// is served at most `(n + 1)` times the quotient of their weights, and once more.
 fn bound(ahead: u64, own: (Lane, u32), tenants: &[u32], pools: u32) -> u64 {
     let lanes = QueueOptions::default().lane_weights;
@@ -21,7 +21,7 @@ fn bound(ahead: u64, own: (Lane, u32), tenants: &[u32], pools: u32) -> u64 {
     if pools == 1 {
         return of_pool;
     }
-    // For one turn of its pool, whatever lane it offers: the other pools of that lane, then the other lanes.
+    // For one turn of its pool, in any lane: the other pools of that lane, then the other lanes.
     let all_tenants: u64 = weights().sum();
     let of_offer = rivals(1, 1, &mut (1..pools).map(|_| all_tenants));
     of_pool * rivals(of_offer, 1, &mut lane_weights())
@@ -48,10 +48,10 @@ fn run(pools: u32, weights: &[u32], before: &[Flood], flood: &[Flood], per_decis
         queue.set_tenant_weight(Tenant(tenant), *weight);
     }
     for (key, one) in (0..).zip(before) {
-        queue.insert(key, entry(one.lane, one.pool, one.tenant, one.deadline), ()).unwrap();
+        insert(&mut queue, key, entry(one.lane, one.pool, one.tenant, one.deadline)).unwrap();
     }
     let (key, victim) = (which as u32, &before[which]);
-    // From its greatest age on nobody comes before it.
+    // After its maximum age no entry comes before it.
     let now = start() + MAX_AGE + Duration::from_secs(1);
     let ahead = queue.standing(key).unwrap().in_flow as u64;
     let bound = bound(ahead, (victim.lane, victim.tenant), weights, pools);
@@ -60,7 +60,7 @@ fn run(pools: u32, weights: &[u32], before: &[Flood], flood: &[Flood], per_decis
     for _ in 0..bound {
         for one in came.by_ref().take(per_decision) {
             let entry = Entry { since: now, deadline: start(), ..entry(one.lane, one.pool, one.tenant, 0) };
-            queue.insert(next, entry, ()).unwrap();
+            insert(&mut queue, next, entry).unwrap();
             next += 1;
         }
         if take(&mut queue, now).unwrap().0 == key {
@@ -74,7 +74,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
 
     #[test]
-    fn who_has_waited_long_enough_goes_soon(
+    fn entry_that_waited_max_age_goes_soon(
         weights in prop::collection::vec(1u32..10, 3),
         before in floods(1), flood in floods(1), per_decision in 1usize..4,
         which in any::<prop::sample::Index>(),
@@ -83,7 +83,7 @@ proptest! {
     }
 
     #[test]
-    fn also_among_several_pools(
+    fn entry_that_waited_max_age_goes_soon_among_several_pools(
         weights in prop::collection::vec(1u32..4, 3),
         before in floods(3), flood in floods(3), per_decision in 1usize..3,
         which in any::<prop::sample::Index>(),
@@ -93,10 +93,10 @@ proptest! {
 }
 
 #[test]
-fn a_deadline_in_the_past_pushes_nobody_back() {
+fn deadline_in_the_past_pushes_no_entry_back() {
     let mut queue = queue();
-    queue.insert(1, entry(Lane::New, 1, 1, 0), ()).unwrap();
+    insert(&mut queue, 1, entry(Lane::New, 1, 1, 0)).unwrap();
     let pushes = Entry { since: after(5), deadline: SystemTime::UNIX_EPOCH, ..entry(Lane::New, 1, 1, 0) };
-    queue.insert(2, pushes, ()).unwrap();
+    insert(&mut queue, 2, pushes).unwrap();
     assert_eq!(take(&mut queue, after(5)).unwrap().0, 1);
 }

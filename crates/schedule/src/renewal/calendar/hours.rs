@@ -1,17 +1,17 @@
-//! A number for each hour, and the sum over any stretch of them.
+//! A count for each hour, and the sum over a range of hours.
 
 use std::ops::Range;
 use std::time::{Duration, SystemTime};
 
-/// 341 days: a CA may issue for 200 days at most, and is asked to be renewed after two thirds of them.
+/// Number of hours: 341 days. Certificates are valid for at most 200 days and renewed after two thirds of them.
 const HOURS: usize = 8192;
 
-/// Numbers of hours since the epoch that are [`HOURS`] apart share a place, so that adding and removing need no
-/// clock, and no moment makes it grow.
+/// Hours since the epoch that are [`HOURS`] apart share a place, so that adding and removing need no clock and the size
+/// is fixed.
 #[derive(Clone, Debug)]
 pub(super) struct Hours {
     count: Box<[u32]>,
-    /// A Fenwick tree over the counts: place `i` has the sum of as many of them as its lowest set bit says, up to `i`.
+    /// Fenwick tree over the counts: place `i` has the sum of as many counts up to `i` as the value of its lowest set bit.
     sums: Box<[u64]>,
 }
 
@@ -68,7 +68,7 @@ fn for_each_above(place: usize, mut change: impl FnMut(usize)) {
     }
 }
 
-/// No hour twice: the last ones of too many.
+/// Returns the last [`HOURS`] of the hours, so that none counts twice.
 pub(super) fn bounded(hours: Range<i64>) -> Range<i64> {
     hours.start.clamp(hours.end.saturating_sub(HOURS as i64), hours.end)..hours.end
 }
@@ -77,7 +77,7 @@ pub(super) fn hour_of(at: SystemTime) -> i64 {
     let hours = |seconds: u64| i64::try_from(seconds / 3600).unwrap_or(i64::MAX);
     match at.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(after) => hours(after.as_secs()),
-        // The last nanosecond before the epoch lies in the hour -1.
+        // The last nanosecond before the epoch is in the hour -1.
         Err(before) => -1 - hours(before.duration().saturating_sub(Duration::from_nanos(1)).as_secs()),
     }
 }
@@ -97,7 +97,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn hours_before_the_epoch() {
+    fn hour_before_the_epoch_is_negative() {
         let epoch = SystemTime::UNIX_EPOCH;
         let nano = Duration::from_nanos(1);
         assert_eq!((hour_of(epoch), hour_of(epoch - nano)), (0, -1));
@@ -108,7 +108,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_sum_is_the_sum(
+        fn sum_of_a_range_equals_the_counts(
             changes in prop::collection::vec((-20_000i64..20_000, prop::bool::weighted(0.8)), 0..300),
             start in -20_000i64..20_000,
             length in 0i64..20_000,
@@ -123,7 +123,7 @@ mod tests {
         }
 
         #[test]
-        fn a_time_lies_in_its_hour(seconds in -100_000_000_000i64..100_000_000_000, nanos in 0u32..1_000_000_000) {
+        fn time_is_in_its_hour(seconds in -100_000_000_000i64..100_000_000_000, nanos in 0u32..1_000_000_000) {
             let away = Duration::from_secs(seconds.unsigned_abs());
             let epoch = SystemTime::UNIX_EPOCH;
             let at = if seconds < 0 { epoch - away } else { epoch + away } + Duration::from_nanos(nanos.into());

@@ -1,4 +1,4 @@
-//! Renewals spread over the cycle, so that a wave does not come back.
+//! The calendar that spreads renewals over the cycle, so that waves do not return.
 
 mod hours;
 #[cfg(test)]
@@ -10,22 +10,21 @@ use std::time::{Duration, SystemTime};
 use self::hours::{Hours, bounded, hour_of, start_of};
 use super::window::{Window, fraction, renewal_time};
 
-/// How many renewals are planned in each hour, and where one more fits.
+/// The number of planned renewals in each hour.
 ///
-/// Certificates that were issued in one day are due in one day, cycle after cycle, because a CA's window is only a
-/// fiftieth of a life long. The calendar takes such a wave apart by renewing some of it early. An early renewal
-/// costs what a shorter cycle costs, and a token of the limit on the exact set: less than 120 days after the last
-/// certificate for the same names, Let's Encrypt counts neither an order nor a certificate of the domain.
+/// Certificates issued on one day are due on one day, cycle after cycle, because a CA's window is only a fiftieth of the
+/// lifetime. The calendar spreads such a wave by renewing some of it early. An early renewal costs a shorter cycle and a
+/// token of the limit on the exact set: within 120 days of the last certificate for the same names, Let's Encrypt counts
+/// neither an order nor a certificate of the domain.
 ///
-/// A certificate is moved only when all of its window is fuller than nine eighths of the mean, so a fleet that is
-/// spread evenly is left alone. What is moved goes to the first hour from `earliest` on that lies below the mean, or
-/// to the emptiest. With `earliest` as [`smear_from`] gives it, 90,000 certificates for 45 days that were issued in one
-/// day are spread over half a cycle by their first renewal, and over all of it by their second: from there on no day
-/// has more than five quarters of the mean, and nothing is early any more. Until then it costs at most half a cycle of
-/// each certificate, once: the mean way from one day to evenly over a cycle, whoever spreads it.
+/// A certificate is moved only if every hour of its window exceeds nine eighths of the mean, so an evenly spread fleet
+/// is not changed. It moves to the first hour from `earliest` on that is below the mean, or to the emptiest. With
+/// `earliest` from [`smear_from`], 90,000 certificates of 45 days issued on one day are spread over half a cycle by
+/// their first renewal, and over a whole cycle by their second. After that no day has more than five quarters of the
+/// mean, and no renewal is early. The cost is at most half a cycle of each certificate, once.
 ///
-/// It is a count, not a list: 96 KiB, whatever the size of the fleet. Who restarts [adds](Self::add) the stored
-/// moments again. Where several nodes have a calendar each, each spreads its share evenly, and so all of them do.
+/// The calendar is a count of 96 KiB for any fleet. [Add](Self::add) the stored times after a restart. If each of several
+/// nodes has a calendar, each spreads its share evenly.
 ///
 /// ```
 /// use fleetcert_schedule::{Calendar, smear_from, window_without_ari};
@@ -49,23 +48,22 @@ pub struct Calendar {
 }
 
 impl Calendar {
-    /// An empty calendar. Nothing is moved out of an hour with fewer than `unnoticed` renewals.
+    /// Returns an empty calendar. No renewal is moved out of an hour with fewer than `unnoticed` renewals.
     ///
-    /// A number that is no burden for the control server and the CA keeps small fleets from being moved at all, and
-    /// the number that the grown fleet will have in an hour (125 for 90,000 devices with certificates for 45 days)
-    /// keeps a fleet from being moved that grows evenly.
+    /// Choose a number that is no load for the control server and the CA, so that small fleets are not spread. With the
+    /// hourly number of the full fleet (125 for 90,000 devices with certificates of 45 days), a fleet that grows evenly
+    /// is not spread either.
     pub fn new(unnoticed: u32) -> Self {
         Self { planned: Hours::new(), unnoticed: unnoticed.max(1) }
     }
 
-    /// Plans a renewal, and gives its moment: store it, and [remove](Self::remove) it when the certificate is
-    /// renewed, gone, or planned anew.
+    /// Plans a renewal, and returns its time. Store the time, and [remove](Self::remove) it when the certificate is
+    /// renewed, deleted or planned again.
     ///
-    /// It lies before the end of the window and not before `earliest` nor `now`, whatever the load; but a window that
-    /// is over by `now` means now. The moment that `random` picks in the window (RFC 9773 section 4.2) stands as long
-    /// as its hour is not too full.
+    /// The time is before the end of the window and not before `earliest` or `now`; for a window that has ended it is
+    /// `now`. The time that `random` picks in the window (RFC 9773 section 4.2) is used unless its hour is too full.
     ///
-    /// Give the window's start as `earliest` for what must be renewed in its window; a later one counts as that.
+    /// Pass the start of the window as `earliest` to renew inside the window; a later time counts as that.
     pub fn place(
         &mut self,
         window: Window,
@@ -86,7 +84,7 @@ impl Calendar {
         if fits(hour_of(drawn)) {
             return drawn;
         }
-        // The upper half of the number has picked the hour; the lower half picks the moment in another.
+        // The upper half of the number picked the hour; the lower half picks the time in another hour.
         let moment = |hour, within| moment_in(hour, within, random.rotate_left(32));
         if let Some(hour) = self.emptiest(open).filter(|hour| fits(*hour)) {
             return moment(hour, open);
@@ -94,7 +92,7 @@ impl Calendar {
         let earliest = earliest.max(now).min(open.start());
         let before = Window::new(earliest, open.start());
         let first = before.and_then(|before| {
-            // From the front: who is planned next can no longer go there.
+            // From the front, so that the hours fill in order.
             whole_hours(before).find(|hour| self.is_below(*hour, mean, ONE)).map(|hour| moment(hour, before))
         });
         first
@@ -105,23 +103,17 @@ impl Calendar {
             .unwrap_or(drawn)
     }
 
-    /// Counts a renewal that was planned before a restart.
+    /// Adds a renewal that was planned before a restart.
     pub fn add(&mut self, at: SystemTime) {
         self.planned.add(hour_of(at));
     }
 
-    /// Takes out a renewal that was planned for `at`.
+    /// Removes a renewal that was planned for `at`.
     pub fn remove(&mut self, at: SystemTime) {
         self.planned.remove(hour_of(at));
     }
 
-    /// How many renewals are planned in the hour of `at`.
-    #[cfg(test)]
-    pub(crate) fn planned(&self, at: SystemTime) -> u32 {
-        self.planned.count(hour_of(at))
-    }
-
-    /// Of the hours up to the end of the window: the renewals, and how many hours they are.
+    /// Returns the renewals of the hours up to `end`, and the number of these hours.
     fn mean(&self, now: SystemTime, end: SystemTime) -> (u64, u64) {
         let hours = bounded(hour_of(now)..hour_of(end).saturating_add(1));
         let count = hours.end.abs_diff(hours.start).max(1);
@@ -142,28 +134,28 @@ impl Calendar {
 const ONE: u64 = 8;
 const NINE_EIGHTHS: u64 = 9;
 
-/// From when on a certificate that was issued at `issued` may be renewed to take a wave apart: half way to the end of
-/// its window, which is about a third of its life.
+/// Returns the earliest renewal time of a certificate issued at `issued` that spreads a wave: half way to the end of its
+/// window, about a third of its lifetime.
 ///
 /// Two renewals with half a cycle of room each can spread one day over a whole cycle; with less room it takes more
-/// renewals. A certificate for less than ten days is renewed inside its window: for one of 160 hours, half the way
-/// would mean 4.2 certificates a week for the same names, and Let's Encrypt gives five.
+/// renewals. A certificate of less than ten days is renewed inside its window: for one of 160 hours, half the way would
+/// mean 4.2 certificates a week for the same names, and Let's Encrypt issues five.
 pub fn smear_from(issued: SystemTime, window: Window) -> SystemTime {
     let cycle = window.end().duration_since(issued).unwrap_or_default();
     if cycle < SHORT_CYCLE { window.start() } else { window.start().min(issued + cycle / 2) }
 }
 
-/// Half of ten days, and the half width of a window: what a life of ten days has at the most without being renewed.
+/// Longest cycle of a certificate of ten days: half of its lifetime, and half of its window.
 const SHORT_CYCLE: Duration = Duration::from_secs(10 * 86_400 / 100 * 51);
 
-/// The hours that lie inside as a whole; or those that are touched, when none does.
+/// Returns the hours that are entirely inside, or those that overlap if none is.
 fn whole_hours(within: Window) -> Range<i64> {
     let (first, last) = (hour_of(within.start()), hour_of(within.end()));
     let whole = first.saturating_add(1)..last;
     bounded(if whole.is_empty() { first..last.saturating_add(1) } else { whole })
 }
 
-/// A moment in the part of the hour that lies inside.
+/// Returns a time in the part of the hour that is inside.
 fn moment_in(hour: i64, within: Window, random: u64) -> SystemTime {
     let start = start_of(hour).map_or(within.start(), |start| start.max(within.start()));
     let end = start_of(hour.saturating_add(1)).map_or(within.end(), |end| end.min(within.end()));

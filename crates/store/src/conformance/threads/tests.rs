@@ -1,4 +1,4 @@
-//! A store that reads, waits and writes without a lock fails each check of concurrency.
+//! A store that reads, waits and writes without a lock fails each concurrency check.
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -7,7 +7,7 @@ use super::*;
 use crate::Record;
 use crate::memory::Records;
 
-/// Like a program that reads a file, changes it, and writes all of it back.
+/// A store like a program that reads a file, changes it, and writes all of it back.
 #[derive(Debug, Default)]
 struct Unlocked(Mutex<Records>);
 
@@ -66,14 +66,14 @@ fn unlocked() -> Arc<dyn Store> {
 }
 
 #[tokio::test]
-async fn a_store_without_a_lock_keeps_the_promises_to_one_caller() {
-    super::super::alone(&Unlocked::default()).await.unwrap();
+async fn store_without_a_lock_passes_with_one_caller() {
+    super::super::check_one_caller(&Unlocked::default()).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_store_without_a_lock_fails_each_check_of_concurrency() {
+async fn store_without_a_lock_fails_each_concurrency_check() {
     assert!(different_keys(&unlocked()).await.is_err());
-    assert!(one_maker(&unlocked()).await.is_err());
+    assert!(one_creator(&unlocked()).await.is_err());
     assert!(increments(&unlocked()).await.is_err());
     assert!(claims(&unlocked()).await.is_err());
     assert!(claim_or_commit(&unlocked()).await.is_err());

@@ -1,4 +1,4 @@
-//! The attributes: one extension request with one value, and no other.
+//! Attributes: one extension request with one value, and no other.
 
 use super::super::refusal::{CsrRefusal, CsrRefusalCode as Code};
 use crate::CsrPolicy;
@@ -6,7 +6,7 @@ use crate::der::{Element, Reader, oid, tag};
 
 const FIELD: &str = "attributes";
 
-/// The requested extensions; empty when none are requested.
+/// Returns the requested extensions; empty if none are requested.
 pub(super) fn extension_request<'a>(
     mut attributes: Reader<'a>,
     policy: &CsrPolicy,
@@ -21,7 +21,7 @@ pub(super) fn extension_request<'a>(
             if policy.leaves_out_surplus() {
                 continue;
             }
-            let sentence = format!("The attribute {} is in the CSR.", oid::dotted(kind));
+            let sentence = format!("The CSR has the attribute {}.", oid::dotted(kind));
             return Err(CsrRefusal::new(Code::AttributeNotAllowed, FIELD, sentence));
         }
         if found.replace(only_value(values)?).is_some() {

@@ -1,4 +1,4 @@
-//! The requested extensions: only those that a server's certificate has, each once, saying only what it says.
+//! Requested extensions: only those of a server certificate, each once, with only its values.
 
 use super::super::refusal::{CsrRefusal, CsrRefusalCode as Code};
 use crate::der::{DerFault, Reader, check_document, oid, tag};
@@ -6,7 +6,7 @@ use crate::{CsrExtension, CsrPolicy};
 
 const FIELD: &str = "extensionRequest";
 
-/// The GeneralNames of the subject alternative name extension, once all extensions are found in order.
+/// Returns the GeneralNames of the subject alternative name extension, after checking all extensions.
 pub(super) fn subject_alt_name<'a>(
     mut extensions: Reader<'a>,
     policy: &CsrPolicy,
@@ -33,8 +33,7 @@ pub(super) fn subject_alt_name<'a>(
             },
         };
         if let Verdict::NotAllowed = verdict {
-            let sentence =
-                format!("The extension {}, or what it asks for, is not allowed.", oid::dotted(kind));
+            let sentence = format!("The extension {}, or its value, is not allowed.", oid::dotted(kind));
             return Err(CsrRefusal::new(Code::ExtensionNotAllowed, FIELD, sentence));
         }
         seen.push(kind);
@@ -58,7 +57,7 @@ fn rule(kind: &[u8]) -> Option<(CsrExtension, Rule)> {
     })
 }
 
-/// One Extension (RFC 5280 section 4.1): its identifier and the contents of its OCTET STRING.
+/// Parses one Extension (RFC 5280 section 4.1): its identifier and the content of its OCTET STRING.
 fn extension<'a>(extensions: &mut Reader<'a>) -> Result<(&'a [u8], &'a [u8]), CsrRefusal> {
     let parts = |extensions: &mut Reader<'a>| {
         let mut extension = extensions.sequence()?;
@@ -83,7 +82,7 @@ fn judge(value: &[u8], rule: Rule) -> Result<Verdict, CsrRefusal> {
     check_document(value).and_then(|()| rule(Reader::new(value))).map_err(CsrRefusal::der(FIELD))
 }
 
-/// digitalSignature and keyEncipherment, either or both (RFC 5280 section 4.2.1.3).
+/// Checks for digitalSignature and keyEncipherment, either or both (RFC 5280 section 4.2.1.3).
 fn key_usage(mut value: Reader<'_>) -> Result<Verdict, DerFault> {
     const DIGITAL_SIGNATURE: u8 = 0x80;
     const KEY_ENCIPHERMENT: u8 = 0x20;
@@ -99,14 +98,14 @@ fn key_usage(mut value: Reader<'_>) -> Result<Verdict, DerFault> {
     })
 }
 
-/// serverAuth and nothing else (RFC 5280 section 4.2.1.12).
+/// Checks for serverAuth and nothing else (RFC 5280 section 4.2.1.12).
 fn extended_key_usage(mut value: Reader<'_>) -> Result<Verdict, DerFault> {
     let mut purposes = value.sequence()?;
     let first = purposes.read(tag::OID)?.content;
     Ok(if first == oid::SERVER_AUTH && purposes.is_empty() { Verdict::Allowed } else { Verdict::NotAllowed })
 }
 
-/// An empty SEQUENCE, which is the DER of cA FALSE (RFC 5280 section 4.2.1.9).
+/// Checks for an empty SEQUENCE, which is the DER of cA FALSE (RFC 5280 section 4.2.1.9).
 fn basic_constraints(mut value: Reader<'_>) -> Result<Verdict, DerFault> {
     let mut constraints = value.sequence()?;
     if constraints.is_empty() {

@@ -14,7 +14,7 @@ use crate::CsrPolicy;
 
 pub(super) use key::{key_and_signature, not_blocked, not_weak};
 
-/// Checks everything but the key: attributes, extensions, names, subject, grant. Returns the identifiers.
+/// Checks everything except the key: attributes, extensions, names, subject, grant. Returns the identifiers.
 pub(super) fn identifiers(
     request: &CertificationRequest<'_>,
     policy: &CsrPolicy,

@@ -1,4 +1,4 @@
-//! The names: DNS names only, each once, of a form that a public CA takes.
+//! Names: DNS names only, each once, in a form that a public CA accepts.
 
 use fleetcert_names::{HostName, Identifier, IdentifierSet, NameErrorKind};
 
@@ -8,16 +8,16 @@ use crate::CsrPolicy;
 use crate::der::{Reader, tag};
 
 const FIELD: &str = "subjectAltName";
-/// Let's Encrypt's limit.
+/// Maximum labels of a name, as at Let's Encrypt.
 const MAX_LABELS: usize = 10;
 
-/// Returns the identifiers for which a CSR asks; each wildcard is one of the policy's grant.
+/// Returns the identifiers that a CSR requests; wildcards must be in the policy's grant.
 pub(super) fn identifiers(extensions: Reader<'_>, policy: &CsrPolicy) -> Result<IdentifierSet, CsrRefusal> {
     let mut general_names = subject_alt_name(extensions, policy)?.unwrap_or(Reader::new(&[]));
     let mut identifiers = Vec::new();
     while !general_names.is_empty() {
         if identifiers.len() >= policy.max_names() {
-            let sentence = format!("The CSR has more names than {}.", policy.max_names());
+            let sentence = format!("The CSR has more than {} names.", policy.max_names());
             return Err(refuse(Code::SanTooMany, sentence));
         }
         let general_name = general_names.any().map_err(CsrRefusal::der(FIELD))?;
@@ -41,7 +41,7 @@ fn each_once(identifiers: &mut [Identifier]) -> Result<(), CsrRefusal> {
     identifiers.sort();
     match identifiers.windows(2).find(|pair| pair[0] == pair[1]) {
         Some(pair) => {
-            let sentence = format!("The name {} is there twice.", quoted(pair[0].as_str().as_bytes()));
+            let sentence = format!("The name {} is repeated.", quoted(pair[0].as_str().as_bytes()));
             Err(refuse(Code::SanDuplicate, sentence))
         }
         None => Ok(()),
@@ -64,7 +64,7 @@ fn wildcard(bytes: &[u8], policy: &CsrPolicy) -> Result<Identifier, CsrRefusal> 
 }
 
 fn host_name(bytes: &[u8], max_labels: usize, policy: &CsrPolicy) -> Result<HostName, CsrRefusal> {
-    // An IA5String is octets; anything above letters, digits, hyphen and dot never reaches text.
+    // An IA5String is octets; only letters, digits, hyphens and dots become text.
     let ldh = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
     let text = match std::str::from_utf8(bytes) {
         Ok(text) if bytes.iter().all(ldh) => text,
@@ -99,12 +99,12 @@ fn form_fault(name: &HostName, max_labels: usize, policy: &CsrPolicy) -> Option<
         return Some("has more than ten labels");
     }
     for label in domain.labels() {
-        // Hyphens in third and fourth place are reserved; so far only `xn--` means something (RFC 5891 4.2.3.1).
+        // Hyphens in third and fourth place are reserved; so far only `xn--` has a meaning (RFC 5891 4.2.3.1).
         if label.get(2..4) == Some("--") && !(label.starts_with("xn--") && policy.allows_a_labels()) {
             return Some("has a label with hyphens in third and fourth place");
         }
     }
-    // What browsers read as an IPv4 address is none of the DNS's names: the last label is a number.
+    // A name that browsers read as an IPv4 address is not a DNS name: the last label is a number.
     let last = domain.labels().next_back().unwrap_or_default();
     let digits = last.strip_prefix("0x").map_or_else(
         || last.bytes().all(|byte| byte.is_ascii_digit()),
@@ -113,7 +113,7 @@ fn form_fault(name: &HostName, max_labels: usize, policy: &CsrPolicy) -> Option<
     digits.then_some("ends with a number, as an IP address does")
 }
 
-/// The kinds of GeneralName (RFC 5280 section 4.2.1.6), by their tag numbers.
+/// Returns the kind of a GeneralName (RFC 5280 section 4.2.1.6) by its tag number.
 fn general_name_type(tag: u8) -> &'static str {
     match tag & 0x1f {
         0 => "an otherName",

@@ -1,4 +1,4 @@
-//! The subject: empty, or one common name that is one of the names.
+//! Subject: empty, or one common name that is one of the names.
 
 use fleetcert_names::IdentifierSet;
 
@@ -35,16 +35,16 @@ fn only_common_name(mut subject: Reader<'_>, names: &IdentifierSet) -> Result<()
     let mut rdn = Reader::new(subject.read(tag::SET).map_err(&of)?.content);
     let (kind, value) = attribute(&mut rdn).map_err(&of)?;
     if !subject.is_empty() || !rdn.is_empty() || kind != oid::COMMON_NAME {
-        return Err(refuse("The subject has something else than one common name."));
+        return Err(refuse("The subject has something other than one common name."));
     }
     is_one_of_the_names(value, names)
 }
 
-/// One RelativeDistinguishedName of any attributes.
+/// Checks one RelativeDistinguishedName of any attributes.
 fn relative_name(subject: &mut Reader<'_>, names: &IdentifierSet) -> Result<(), CsrRefusal> {
     let of = CsrRefusal::der(FIELD);
     let mut rdn = Reader::new(subject.read(tag::SET).map_err(&of)?.content);
-    // There is at least one (RFC 5280 appendix A.1).
+    // At least one attribute is required (RFC 5280 appendix A.1).
     loop {
         let (kind, value) = attribute(&mut rdn).map_err(&of)?;
         if kind == oid::COMMON_NAME {
@@ -68,7 +68,7 @@ fn is_one_of_the_names(value: Element<'_>, names: &IdentifierSet) -> Result<(), 
     Err(CsrRefusal::new(Code::CommonNameMismatch, "commonName", sentence))
 }
 
-/// One AttributeTypeAndValue (RFC 5280 section 4.1.2.4).
+/// Parses one AttributeTypeAndValue (RFC 5280 section 4.1.2.4).
 fn attribute<'a>(rdn: &mut Reader<'a>) -> Result<(&'a [u8], Element<'a>), DerFault> {
     let mut attribute = rdn.sequence()?;
     let kind = attribute.read(tag::OID)?.content;
@@ -84,7 +84,7 @@ fn common_name(value: Element<'_>) -> Option<&str> {
     };
     let fits = match value.tag {
         tag::UTF8_STRING => !text.contains(char::is_control),
-        // `*` lies in the range above and is not printable in this sense (X.680 section 41.4).
+        // `*` is in the range above, but is not a PrintableString character (X.680 section 41.4).
         tag::PRINTABLE_STRING => text.chars().all(printable) && !text.contains('*'),
         _ => false,
     };

@@ -1,4 +1,4 @@
-//! A small builder of CSRs that are wrong in one place.
+//! A builder of CSRs with one defect.
 
 use std::sync::LazyLock;
 
@@ -9,25 +9,25 @@ pub(super) const NAME: &str = "xi8qz.fleet.test";
 
 pub(super) static KEY: LazyLock<KeyPair> = LazyLock::new(|| KeyPair::generate(KeyKind::P256).unwrap());
 
-/// The encoded parts of a CSR, good ones to begin with.
-pub(super) struct Parts {
+/// The encoded parts of a CSR, initially valid.
+pub(super) struct CsrParts {
     pub(super) version: Vec<u8>,
     pub(super) subject: Vec<u8>,
     pub(super) spki: Vec<u8>,
-    /// Each an attribute.
+    /// Encoded attributes.
     pub(super) attributes: Vec<Vec<u8>>,
-    /// After the attributes, within the CertificationRequestInfo.
+    /// Octets after the attributes, within the CertificationRequestInfo.
     pub(super) after_info: Vec<u8>,
     pub(super) signature_algorithm: Vec<u8>,
-    /// In place of a good signature.
+    /// Replacement for a valid signature.
     pub(super) signature: Option<Vec<u8>>,
-    /// After the signature, within the CSR.
+    /// Octets after the signature, within the CSR.
     pub(super) after_signature: Vec<u8>,
 }
 
-/// A CSR with something changed, signed afterwards.
-pub(super) fn csr(change: impl FnOnce(&mut Parts)) -> Vec<u8> {
-    let mut parts = Parts {
+/// Returns a CSR with a change that is made before it is signed.
+pub(super) fn csr(change: impl FnOnce(&mut CsrParts)) -> Vec<u8> {
+    let mut parts = CsrParts {
         version: positive_small(0),
         subject: sequence(&[]),
         spki: KEY.spki_der().to_vec(),
@@ -49,22 +49,22 @@ pub(super) fn csr(change: impl FnOnce(&mut Parts)) -> Vec<u8> {
     sequence(&[info, parts.signature_algorithm, bits(&signature), parts.after_signature])
 }
 
-/// A CSR with these extensions.
+/// Returns a CSR with these extensions.
 pub(super) fn with_extensions(extensions: &[Vec<u8>]) -> Vec<u8> {
     csr(|parts| parts.attributes = vec![request(extensions)])
 }
 
-/// A CSR with the usual name and one extension more.
+/// Returns a CSR with the usual name and one additional extension.
 pub(super) fn with_extension(kind: &[u8], value: &[u8]) -> Vec<u8> {
     with_extensions(&[san(&[dns(NAME)]), extension(kind, value)])
 }
 
-/// A CSR with these GeneralNames.
+/// Returns a CSR with these GeneralNames.
 pub(super) fn with_names(names: &[Vec<u8>]) -> Vec<u8> {
     with_extensions(&[san(names)])
 }
 
-/// A CSR with these relative distinguished names as its subject.
+/// Returns a CSR with these relative distinguished names as its subject.
 pub(super) fn with_subject(rdns: &[Vec<u8>]) -> Vec<u8> {
     csr(|parts| parts.subject = sequence(rdns))
 }
@@ -89,7 +89,7 @@ pub(super) fn attribute(kind: &[u8], values: &[Vec<u8>]) -> Vec<u8> {
     sequence(&[encode(tag::OID, &[kind]), encode(tag::SET, &[&values.concat()])])
 }
 
-/// A relative distinguished name of one attribute.
+/// Returns a relative distinguished name of one attribute.
 pub(super) fn rdn(kind: &[u8], string: u8, text: &[u8]) -> Vec<u8> {
     encode(tag::SET, &[&sequence(&[encode(tag::OID, &[kind]), encode(string, &[text])])])
 }
@@ -98,13 +98,13 @@ pub(super) fn ec_spki(curve: Vec<u8>, point: &[u8]) -> Vec<u8> {
     sequence(&[sequence(&[encode(tag::OID, &[oid::EC_PUBLIC_KEY]), curve]), bits(point)])
 }
 
-/// An RSA key from the contents of its two INTEGERs.
+/// Returns an RSA key from the contents of its two INTEGERs.
 pub(super) fn rsa_spki(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
     let key = sequence(&[encode(tag::INTEGER, &[modulus]), encode(tag::INTEGER, &[exponent])]);
     sequence(&[sequence(&[encode(tag::OID, &[oid::RSA_ENCRYPTION]), null()]), bits(&key)])
 }
 
-/// The contents of a modulus INTEGER of so many bits, odd.
+/// Returns the content of an odd modulus INTEGER of `bits` bits.
 pub(super) fn modulus(bits: usize) -> Vec<u8> {
     let mut octets = vec![0x5b; bits.div_ceil(8)];
     octets[0] = 1 << ((bits - 1) % 8);

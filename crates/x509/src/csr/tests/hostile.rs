@@ -1,4 +1,4 @@
-//! One vector for each way in which a CSR is wrong; the numbers are those of the rules, in their order.
+//! One vector for each defect of a CSR; the numbers are those of the rules, in order.
 
 use super::builder::*;
 use crate::CsrRefusalCode as Code;
@@ -7,7 +7,7 @@ use crate::{CsrPolicy, KeyKind, KeyPair, SigningKey, VerifiedCsr, csr_for, pem};
 
 type Vector = (&'static str, Vec<u8>, Code);
 
-fn all_are_refused(policy: &CsrPolicy, vectors: Vec<Vector>) {
+fn assert_all_refused(policy: &CsrPolicy, vectors: Vec<Vector>) {
     for (what, bytes, code) in vectors {
         match VerifiedCsr::parse(&bytes, policy) {
             Ok(csr) => panic!("{what}: accepted as {csr:?}"),
@@ -24,11 +24,11 @@ fn all_are_refused(policy: &CsrPolicy, vectors: Vec<Vector>) {
 }
 
 fn device(vectors: Vec<Vector>) {
-    all_are_refused(&CsrPolicy::device(), vectors);
+    assert_all_refused(&CsrPolicy::device(), vectors);
 }
 
 #[test]
-fn the_builder_builds_good_ones() {
+fn builder_makes_valid_csrs() {
     let csr = VerifiedCsr::parse(&csr(|_| ()), &CsrPolicy::device()).unwrap();
     assert_eq!(csr.identifiers(), &NAME.parse().unwrap());
     assert_eq!((csr.spki(), csr.key_kind()), (KEY.spki_der(), KeyKind::P256));
@@ -36,7 +36,7 @@ fn the_builder_builds_good_ones() {
 
 /// Rule 1.
 #[test]
-fn input() {
+fn invalid_input_is_refused() {
     let good = csr(|_| ());
     let text = |label: &str| pem::encode(label, &good).as_bytes().to_vec();
     let good_text = text("CERTIFICATE REQUEST");
@@ -50,7 +50,7 @@ fn input() {
     let key_pem = key.to_pkcs8_pem().unwrap();
     let rsa_key = KeyPair::generate(KeyKind::Rsa2048).unwrap().to_pkcs8_der().unwrap();
     device(vec![
-        ("as large as may be", vec![b' '; 16 * 1024], Code::NotPem),
+        ("at the maximum size", vec![b' '; 16 * 1024], Code::NotPem),
         ("too large as PEM", vec![b' '; 16 * 1024 + 1], Code::TooLarge),
         ("too large as DER", [&good[..], &vec![0; 16 * 1024]].concat(), Code::TooLarge),
         ("two blocks", [&good_text[..], &good_text].concat(), Code::NotPem),
@@ -63,9 +63,9 @@ fn input() {
         ("a key in another form", b"-----BEGIN EC PRIVATE KEY-----".to_vec(), Code::PrivateKeySent),
         ("a key in DER", key_der.to_vec(), Code::PrivateKeySent),
         ("an RSA key in DER", rsa_key.to_vec(), Code::PrivateKeySent),
-        ("an RSA key as RFC 8017 has it", der_of(PKCS1), Code::PrivateKeySent),
-        ("an EC key as RFC 5915 has it", der_of(SEC1), Code::PrivateKeySent),
-        // What only begins in a similar way is no key.
+        ("an RSA key in the form of RFC 8017", der_of(PKCS1), Code::PrivateKeySent),
+        ("an EC key in the form of RFC 5915", der_of(SEC1), Code::PrivateKeySent),
+        // Data that only begins like a key is not a key.
         (
             "version and octets",
             sequence(&[positive_small(0), encode(tag::OCTET_STRING, &[&[1]])]),
@@ -96,7 +96,7 @@ fn der_of(text: &str) -> Vec<u8> {
 
 /// Rules 2 to 5.
 #[test]
-fn encoding() {
+fn invalid_encoding_is_refused() {
     let good = csr(|_| ());
     assert_eq!(good[..2], [0x30, 0x81]);
     let indefinite = [&[0x30, 0x80][..], &good[3..], &[0, 0]].concat();
@@ -178,7 +178,7 @@ fn encoding() {
 
 /// Rules 6 to 8.
 #[test]
-fn version_and_signature() {
+fn invalid_version_or_signature_is_refused() {
     let algorithm = |oid: &[u8], parameters: Vec<u8>| sequence(&[encode(tag::OID, &[oid]), parameters]);
     let signed_by = |identifier: Vec<u8>| csr(|parts| parts.signature_algorithm = identifier);
     let unsupported = Code::SignatureAlgorithmUnsupported;
@@ -222,7 +222,7 @@ fn version_and_signature() {
 
 /// Rules 9 and 11.
 #[test]
-fn elliptic_keys() {
+fn invalid_elliptic_keys_are_refused() {
     let named = |oid: &[u8]| encode(tag::OID, &[oid]);
     let key = |spki: Vec<u8>| csr(|parts| parts.spki = spki);
     let point = &KEY.spki_der()[26..];
@@ -237,8 +237,8 @@ fn elliptic_keys() {
         ("secp256k1", key(ec_spki(named(&[0x2b, 0x81, 4, 0, 10]), point)), Code::KeyTypeNotAllowed),
         ("Ed25519", key(unknown(&[0x2b, 0x65, 0x70])), Code::KeyTypeNotAllowed),
         ("DSA", key(unknown(&[0x2a, 0x86, 0x48, 0xce, 0x38, 4, 1])), Code::KeyTypeNotAllowed),
-        ("RSA where none is taken", key(rsa_spki(&modulus(2048), &[1, 0, 1])), Code::KeyTypeNotAllowed),
-        ("small RSA where none is taken", key(rsa_spki(&modulus(1024), &[3])), Code::KeyTypeNotAllowed),
+        ("RSA where none is allowed", key(rsa_spki(&modulus(2048), &[1, 0, 1])), Code::KeyTypeNotAllowed),
+        ("small RSA where none is allowed", key(rsa_spki(&modulus(1024), &[3])), Code::KeyTypeNotAllowed),
         ("compressed", key(ec_spki(named(oid::P256), &compressed)), Code::KeyInvalidPoint),
         (
             "hybrid",
@@ -258,12 +258,12 @@ fn elliptic_keys() {
 
 /// Rules 9, 12 and the beginning of 13.
 #[test]
-fn rsa_keys() {
+fn invalid_rsa_keys_are_refused() {
     const F4: &[u8] = &[1, 0, 1];
     let key = |modulus: &[u8], exponent: &[u8]| csr(|parts| parts.spki = rsa_spki(modulus, exponent));
     let even = [&modulus(2048)[..256], &[0x5a]].concat();
     let negative = modulus(2048)[1..].to_vec();
-    all_are_refused(
+    assert_all_refused(
         &CsrPolicy::lets_encrypt(),
         vec![
             ("1024 bits", key(&modulus(1024), F4), Code::KeySizeNotAllowed),
@@ -282,18 +282,18 @@ fn rsa_keys() {
         ],
     );
     let only_small = CsrPolicy::device().with_keys(&[KeyKind::Rsa2048]);
-    all_are_refused(
+    assert_all_refused(
         &only_small,
         vec![
-            ("a size not taken", key(&modulus(4096), F4), Code::KeySizeNotAllowed),
-            ("a kind not taken", csr(|_| ()), Code::KeyTypeNotAllowed),
+            ("a size that is not allowed", key(&modulus(4096), F4), Code::KeySizeNotAllowed),
+            ("a kind that is not allowed", csr(|_| ()), Code::KeyTypeNotAllowed),
         ],
     );
 }
 
 /// Rules 19 to 22.
 #[test]
-fn attributes_and_extensions() {
+fn forbidden_attributes_and_extensions_are_refused() {
     let usage = |bits: &[u8]| with_extension(oid::KEY_USAGE, &encode(tag::BIT_STRING, &[bits]));
     let purposes = |oids: &[&[u8]]| {
         let oids = oids.iter().map(|oid| encode(tag::OID, &[oid])).collect::<Vec<_>>();
@@ -421,7 +421,7 @@ fn names() {
         ("part of a label", name("f*o.fleet.test"), Code::WildcardNotGranted),
     ]);
     let many = CsrPolicy::lets_encrypt();
-    all_are_refused(
+    assert_all_refused(
         &many,
         vec![
             ("the same name twice", with_names(&[dns(NAME), dns("b.test"), dns(NAME)]), Code::SanDuplicate),
@@ -437,7 +437,7 @@ fn names() {
     assert!(VerifiedCsr::parse(&name("xn--bcher-kva.fleet.test"), &many).is_ok());
 }
 
-/// Rule 28: letters fold, and what comes out is in lower case and sorted.
+/// Rule 28: letters are folded to lower case, and names are sorted.
 #[test]
 fn names_are_canonical() {
     let bytes = with_names(&[dns("XI8QZ.Fleet.TEST"), dns("a.fleet.test")]);
@@ -447,7 +447,7 @@ fn names_are_canonical() {
 
 /// Rules 24 and 25.
 #[test]
-fn subjects() {
+fn invalid_subjects_are_refused() {
     let cn = |string: u8, text: &[u8]| with_subject(&[rdn(oid::COMMON_NAME, string, text)]);
     for good in [cn(tag::UTF8_STRING, NAME.as_bytes()), cn(tag::PRINTABLE_STRING, b"XI8QZ.fleet.test")] {
         VerifiedCsr::parse(&good, &CsrPolicy::device()).unwrap();
@@ -487,7 +487,7 @@ fn subjects() {
 
 /// Rule 29.
 #[test]
-fn grants() {
+fn names_outside_the_grant_are_refused() {
     let csr_of = |name: &str| {
         let der = csr_for(&name.parse().unwrap(), &*KEY).unwrap();
         VerifiedCsr::parse(&der, &CsrPolicy::device()).unwrap()

@@ -1,4 +1,4 @@
-//! Hostile CSRs, each refused by its code; properties that hold for all bytes; and millions of mutations.
+//! Hostile CSRs, each refused with its code; properties of arbitrary bytes; and millions of mutations.
 
 mod builder;
 mod hostile;

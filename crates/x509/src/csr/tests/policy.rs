@@ -1,4 +1,4 @@
-//! What a policy changes, and what is asked of records.
+//! The effect of a policy, and of known keys.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ fn cn(text: &str) -> Vec<u8> {
 }
 
 #[test]
-fn subjects() {
+fn subject_rules_are_applied() {
     let organisation = rdn(&[0x55, 4, 10], tag::UTF8_STRING, b"Acme");
     let [nothing, own, more, foreign] = [
         with_subject(&[]),
@@ -49,7 +49,7 @@ fn subjects() {
 }
 
 #[test]
-fn extensions_and_what_is_left_out() {
+fn surplus_extensions_are_refused_or_ignored() {
     let usage = with_extension(oid::KEY_USAGE, &[3, 2, 7, 0x80]);
     let purposes =
         with_extension(oid::EXTENDED_KEY_USAGE, &sequence(&[encode(tag::OID, &[oid::SERVER_AUTH])]));
@@ -79,7 +79,7 @@ fn extensions_and_what_is_left_out() {
 }
 
 #[test]
-fn a_labels() {
+fn a_labels_are_allowed_by_choice() {
     let bytes = with_names(&[dns("xn--bcher-kva.fleet.test")]);
     let malformed = Some(Code::NameMalformed);
     assert_eq!(code(&bytes, &CsrPolicy::device()), malformed);
@@ -89,7 +89,7 @@ fn a_labels() {
 }
 
 #[test]
-fn identifiers_of_ecdsa_with_null() {
+fn ecdsa_identifiers_with_null_are_allowed_by_choice() {
     for (oid, algorithm) in [
         (oid::ECDSA_WITH_SHA256, SignatureAlgorithm::EcdsaSha256),
         (oid::ECDSA_WITH_SHA384, SignatureAlgorithm::EcdsaSha384),
@@ -110,7 +110,7 @@ fn identifiers_of_ecdsa_with_null() {
         assert_eq!(code(&signed, &strict), unsupported);
         assert_eq!(code(&signed, &strict.with_ecdsa_null_parameters(true)), None);
     }
-    // NULL alone, and nothing else in that place.
+    // Only NULL is allowed there.
     let with = |parameters: &[u8]| {
         csr(|parts| {
             let oid = encode(tag::OID, &[oid::ECDSA_WITH_SHA256]);
@@ -126,9 +126,9 @@ fn set(names: &str) -> IdentifierSet {
     names.parse().unwrap()
 }
 
-/// An exact grant demands a wildcard as it demands a name.
+/// An exact grant demands its wildcards like its names.
 #[test]
-fn a_csr_without_a_wildcard_of_its_exact_grant_is_refused() {
+fn csr_without_a_wildcard_of_its_exact_grant_is_refused() {
     let both = set("xi8qz.fleet.test,*.xi8qz.fleet.test");
     let policy = CsrPolicy::device().with_grant(NameGrant::exact(&both));
     let of = |names: &[&str]| with_names(&names.iter().map(|name| dns(name)).collect::<Vec<_>>());
@@ -139,7 +139,7 @@ fn a_csr_without_a_wildcard_of_its_exact_grant_is_refused() {
     assert_eq!(csr.require_identifiers(&both).unwrap_err().code(), Code::NameNotGranted);
 }
 
-/// A set has at most 100 identifiers, whatever the policy says.
+/// A set has at most 100 identifiers, independent of the policy.
 #[test]
 fn more_than_a_hundred_names_are_refused_by_any_policy() {
     let of = |count: usize| {
@@ -151,7 +151,7 @@ fn more_than_a_hundred_names_are_refused_by_any_policy() {
 }
 
 #[test]
-fn grants_of_each_kind() {
+fn grants_of_each_kind_are_applied() {
     let [own, base] = [NAME, "fleet.test"].map(set);
     let [own_wildcard, base_wildcard] = ["*.xi8qz.fleet.test", "*.fleet.test"].map(set);
     let grant = NameGrant::exact(&own).and_optional(&own_wildcard).and_subtree("fleet.test".parse().unwrap());
@@ -183,7 +183,7 @@ fn grants_of_each_kind() {
         assert_eq!(code(&of(names), &policy(&grant)), expected, "{names:?}");
     }
 
-    // Without a subtree the grant says how many; exact names must be there, optional ones need not.
+    // Without a subtree, the grant sets the maximum; exact names are required, optional ones are not.
     let two = NameGrant::exact(&own).and_exact(&base).and_optional(&base_wildcard);
     let strict = CsrPolicy::device().with_max_names(1).with_grant(two);
     assert_eq!(code(&of(&[NAME, "fleet.test"]), &strict), None);
@@ -216,7 +216,7 @@ fn grants_of_the_same_names_in_any_order_are_equal() {
 }
 
 #[test]
-fn a_wildcard_has_at_most_ten_labels_and_may_be_the_common_name() {
+fn wildcard_has_at_most_ten_labels_and_may_be_the_common_name() {
     let of = |base: &str| {
         let name = format!("*.{base}");
         let bytes = csr(|parts| {
@@ -231,7 +231,7 @@ fn a_wildcard_has_at_most_ten_labels_and_may_be_the_common_name() {
 
 /// Rule 16.
 #[test]
-fn blocked_keys() {
+fn blocked_keys_are_refused() {
     #[derive(Debug)]
     struct Unreachable;
     impl KeyBlocklist for Unreachable {
@@ -254,7 +254,7 @@ fn blocked_keys() {
     let unavailable = Err((Code::KeyCheckUnavailable, true));
     assert_eq!(refused(with(vec![Arc::new(Unreachable)])), unavailable);
     assert_eq!(refused(with(vec![list(&[]), Arc::new(Unreachable)])), unavailable);
-    // A sender who has not the key does not get as far as the list.
+    // The lists are not queried for a sender without the key.
     let unsigned = csr(|parts| parts.signature = Some(vec![0]));
     let policy = CsrPolicy::device().with_blocklist(Arc::new(Unreachable));
     assert_eq!(code(&unsigned, &policy), Some(Code::BadSignature));
@@ -262,7 +262,7 @@ fn blocked_keys() {
 
 /// Rules 17 and 18.
 #[test]
-fn keys_in_other_use() {
+fn keys_in_another_use_are_refused() {
     let policy = CsrPolicy::device();
     let csr = VerifiedCsr::parse(&csr(|_| ()), &policy).unwrap();
     let other = KeyPair::generate(KeyKind::P256).unwrap();
@@ -291,7 +291,7 @@ fn keys_in_other_use() {
 
 /// Rule 31.
 #[test]
-fn bytes_changed_between_the_gate_and_the_ca() {
+fn bytes_changed_after_the_gate_are_detected() {
     let policy = CsrPolicy::device();
     let checked = VerifiedCsr::parse(&csr(|_| ()), &policy).unwrap();
     let other = VerifiedCsr::parse(&with_names(&[dns("b.fleet.test")]), &policy).unwrap();
@@ -300,19 +300,19 @@ fn bytes_changed_between_the_gate_and_the_ca() {
 }
 
 #[test]
-fn refusals_of_keys_say_what_to_make() {
+fn refusals_of_keys_name_the_allowed_kinds() {
     let refusal = |bytes: &[u8], policy: &CsrPolicy| VerifiedCsr::parse(bytes, policy).unwrap_err();
     let rsa = csr(|parts| parts.spki = rsa_spki(&modulus(1024), &[1, 0, 1]));
     let device = refusal(&rsa, &CsrPolicy::device());
-    assert_eq!(device.to_string(), "RSA keys are not taken; make a new key: P-256 or P-384.");
+    assert_eq!(device.to_string(), "RSA keys are not allowed; make a new key: P-256 or P-384.");
     let by_choice = refusal(&rsa, &CsrPolicy::device().with_keys(&[KeyKind::Rsa2048]));
     assert!(by_choice.to_string().ends_with("; make a new key: RSA-2048."), "{by_choice}");
     assert_eq!((by_choice.code(), by_choice.field()), (Code::KeySizeNotAllowed, "subjectPKInfo"));
 }
 
-/// Keys that only arithmetic finds: signed, as their owners can.
+/// Weak keys that only arithmetic detects, signed by their owners.
 #[test]
-fn weak_keys_are_refused_by_their_weakness() {
+fn weak_keys_are_refused_with_their_weakness() {
     let policy = CsrPolicy::device().with_keys(&KeyKind::ALL);
     for (bytes, expected) in [
         (&include_bytes!("../../../tests/corpus/hostile/13-factor-751.der")[..], Code::KeyWeak),
@@ -324,7 +324,7 @@ fn weak_keys_are_refused_by_their_weakness() {
 }
 
 #[test]
-fn codes_are_each_their_own() {
+fn codes_are_unique() {
     let mut codes = CsrRefusalCode::ALL.iter().map(|code| code.as_str()).collect::<Vec<_>>();
     assert!(codes.iter().all(|code| code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')));
     codes.sort_unstable();

@@ -1,4 +1,4 @@
-//! What holds for all bytes.
+//! Properties of arbitrary bytes.
 
 use proptest::prelude::*;
 
@@ -12,7 +12,7 @@ fn parse(bytes: &[u8]) -> Result<VerifiedCsr, crate::CsrRefusal> {
     VerifiedCsr::parse(bytes, &CsrPolicy::lets_encrypt())
 }
 
-/// A good CSR with all that is allowed in it.
+/// Returns a valid CSR with everything that is allowed.
 fn full() -> Vec<u8> {
     csr(|parts| {
         parts.subject = sequence(&[rdn(oid::COMMON_NAME, tag::UTF8_STRING, NAME.as_bytes())]);
@@ -35,7 +35,7 @@ fn every_prefix_is_refused() {
 }
 
 #[test]
-fn every_changed_bit_is_refused_or_means_the_same() {
+fn changed_bit_is_refused_or_harmless() {
     let good = full();
     let meaning = parse(&good).unwrap();
     for at in 0..good.len() {
@@ -54,7 +54,7 @@ fn every_changed_bit_is_refused_or_means_the_same() {
 }
 
 #[test]
-fn every_changed_character_of_pem_is_refused_or_means_the_same() {
+fn changed_character_of_pem_is_refused_or_harmless() {
     let good = full();
     let text = pem::encode("CERTIFICATE REQUEST", &good);
     for at in 0..text.len() {
@@ -68,11 +68,11 @@ fn every_changed_character_of_pem_is_refused_or_means_the_same() {
     }
 }
 
-/// A signer that gives out another key than the one it signs with.
+/// A signer that publishes another key than the one it signs with.
 #[derive(Debug)]
-struct Confused(KeyPair, KeyPair);
+struct MismatchedSigner(KeyPair, KeyPair);
 
-impl SigningKey for Confused {
+impl SigningKey for MismatchedSigner {
     fn spki_der(&self) -> &[u8] {
         self.0.spki_der()
     }
@@ -85,16 +85,16 @@ impl SigningKey for Confused {
 }
 
 #[test]
-fn a_signer_that_signs_badly_is_found() {
+fn signer_with_wrong_signatures_is_detected() {
     let [one, other] = [(); 2].map(|()| KeyPair::generate(KeyKind::P256).unwrap());
-    let error = csr_for(&NAME.parse().unwrap(), &Confused(one, other)).unwrap_err();
+    let error = csr_for(&NAME.parse().unwrap(), &MismatchedSigner(one, other)).unwrap_err();
     assert_eq!(error.kind(), X509ErrorKind::Signing);
     let address = csr_for(&"10.0.0.1".parse().unwrap(), &*KEY).unwrap_err();
     assert_eq!(address.kind(), X509ErrorKind::Unsupported);
 }
 
 #[test]
-fn keys_of_each_kind_make_csrs() {
+fn each_kind_of_key_makes_a_csr() {
     for kind in [KeyKind::P256, KeyKind::P384, KeyKind::Rsa2048] {
         let csr = csr_for(&NAME.parse().unwrap(), &KeyPair::generate(kind).unwrap()).unwrap();
         assert_eq!(parse(&csr).unwrap().key_kind(), kind);
@@ -103,12 +103,12 @@ fn keys_of_each_kind_make_csrs() {
 
 proptest! {
     #[test]
-    fn no_bytes_panic(bytes: Vec<u8>) {
+    fn arbitrary_bytes_do_not_panic(bytes: Vec<u8>) {
         prop_assert!(parse(&bytes).is_err());
     }
 
     #[test]
-    fn no_change_panics_or_gets_a_name_through(
+    fn changes_neither_panic_nor_add_a_name(
         changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6)
     ) {
         let mut bytes = full();
@@ -122,20 +122,20 @@ proptest! {
     }
 
     #[test]
-    fn any_signed_name_is_refused_or_a_host_name(name in "[a-zA-Z0-9.*_-]{0,40}") {
+    fn signed_name_is_refused_or_a_host_name(name in "[a-zA-Z0-9.*_-]{0,40}") {
         if let Ok(csr) = parse(&with_names(&[dns(&name)])) {
             prop_assert_eq!(csr.identifiers().canonical(), name.to_ascii_lowercase());
         }
     }
 
     #[test]
-    fn any_signed_extension_passes_without_a_panic(kind in 0usize..4, value: Vec<u8>) {
+    fn signed_extensions_do_not_panic(kind in 0usize..4, value: Vec<u8>) {
         let kinds = [oid::SUBJECT_ALT_NAME, oid::KEY_USAGE, oid::EXTENDED_KEY_USAGE, oid::BASIC_CONSTRAINTS];
         let _ = parse(&with_extensions(&[extension(kinds[kind], &value)]));
     }
 
     #[test]
-    fn csrs_for_any_names_come_through(labels in proptest::collection::btree_set("[a-z]([a-z0-9]{0,20}[a-z0-9])?", 1..20)) {
+    fn csrs_for_valid_names_pass(labels in proptest::collection::btree_set("[a-z]([a-z0-9]{0,20}[a-z0-9])?", 1..20)) {
         let names = labels.iter().map(|label| format!("{label}.fleet.test").parse().unwrap());
         let names = IdentifierSet::new(names).unwrap();
         let csr = parse(&csr_for(&names, &*KEY).unwrap()).unwrap();

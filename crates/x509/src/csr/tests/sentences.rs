@@ -1,4 +1,4 @@
-//! What a refusal says to the owner of the device: which fault it was, and not only its code.
+//! The sentence of a refusal, which names the fault for the owner of the device.
 
 use super::builder::*;
 use crate::der::encode;
@@ -9,7 +9,7 @@ fn sentence(names: &[Vec<u8>]) -> String {
 }
 
 #[test]
-fn a_malformed_name_is_told_with_its_fault() {
+fn sentence_names_the_fault_of_a_malformed_name() {
     let (label, name) = ("a".repeat(64), format!("{}.test", vec!["a".repeat(50); 5].join(".")));
     for (name, fault) in [
         ("a..b.test", "has an empty label"),
@@ -29,7 +29,7 @@ fn a_malformed_name_is_told_with_its_fault() {
 }
 
 #[test]
-fn a_name_of_another_kind_is_told_by_its_kind() {
+fn sentence_names_the_kind_of_a_foreign_name() {
     for (tag, kind) in [
         (0xa0, "an otherName"),
         (0x81, "an email address"),
@@ -48,9 +48,9 @@ fn a_name_of_another_kind_is_told_by_its_kind() {
     }
 }
 
-/// With a grant too, and not as a bad character: the asterisk is one of a wildcard.
+/// Also with a grant, and not as a bad character: the asterisk belongs to a wildcard.
 #[test]
-fn a_second_asterisk_is_a_wildcard_that_was_not_granted() {
+fn second_asterisk_is_a_wildcard_that_was_not_granted() {
     let grant = NameGrant::optional(&"*.fleet.test".parse().unwrap());
     let policy = CsrPolicy::device().with_grant(grant);
     let refusal = VerifiedCsr::parse(&with_names(&[dns("*.*.test")]), &policy).unwrap_err();

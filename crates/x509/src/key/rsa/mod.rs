@@ -1,8 +1,8 @@
-//! RSA moduli that anybody can factor: the four ways that a CA looks for.
+//! RSA moduli that anyone can factor: the four checks of a CA.
 //!
-//! All are checks of the public modulus alone. What is refused here is broken for certain, but for the ROCA
-//! fingerprint, which one sound key in a hundred million bears; what passes is not proved sound. Above all, that
-//! the modulus is composite is not checked: that takes longer than all else that the gate does.
+//! All checks use only the public modulus. A refused key is certainly broken, except for the ROCA fingerprint, which
+//! one good key in a hundred million has. A key that passes is not proved good. In particular, it is not checked that
+//! the modulus is composite: that would take longer than the rest of the gate.
 
 mod close_primes;
 mod perfect_power;
@@ -13,20 +13,20 @@ use std::fmt;
 
 use num_bigint::BigUint;
 
-/// How a modulus can be factored.
+/// A way to factor a modulus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Weakness {
-    /// It has this prime as a factor.
+    /// This prime is a factor.
     SmallFactor(u32),
-    /// It is a number to this power.
+    /// It is a power with this exponent.
     PerfectPower(u32),
-    /// Its factors lie next to each other.
+    /// Its factors are close to each other.
     ClosePrimes,
-    /// It has the fingerprint of the keys of CVE-2017-15361.
+    /// It has the fingerprint of CVE-2017-15361.
     Roca,
 }
 
-/// The first weakness that is found in an odd modulus of a whole number of 32-bit words, as a CA counts them.
+/// Returns the first weakness of an odd modulus of a whole number of 32-bit words.
 pub(crate) fn weakness(modulus: &[u8]) -> Option<Weakness> {
     if let Some(prime) = small_factor::small_factor(modulus) {
         return Some(Weakness::SmallFactor(prime));
@@ -46,15 +46,18 @@ impl fmt::Display for Weakness {
         match self {
             Self::SmallFactor(prime) => write!(f, "its RSA modulus is divisible by {prime}"),
             Self::PerfectPower(exponent) => {
-                write!(f, "its RSA modulus is a number to the power of {exponent}")
+                write!(f, "its RSA modulus is a perfect power with the exponent {exponent}")
             }
-            Self::ClosePrimes => write!(f, "the two primes of its RSA modulus are too close to each other"),
+            Self::ClosePrimes => write!(
+                f,
+                "the two small_primes_are_recognised of its RSA modulus are too close to each other"
+            ),
             Self::Roca => write!(f, "its RSA modulus has the fingerprint of ROCA (CVE-2017-15361)"),
         }
     }
 }
 
-/// `number` modulo `divisor`; the number in big-endian octets, a whole number of 32-bit words of them.
+/// Returns `number` modulo `divisor`; the number is in big-endian octets, a whole number of 32-bit words.
 fn residue(number: &[u8], divisor: u32) -> u32 {
     let (words, rest) = number.as_chunks::<4>();
     debug_assert!(rest.is_empty(), "the sizes of RSA keys are multiples of 32 bits");
@@ -66,14 +69,14 @@ fn residue(number: &[u8], divisor: u32) -> u32 {
     residue as u32
 }
 
-/// The octets of a number, filled up to whole words as those of a modulus are.
+/// Returns the octets of a number, padded to whole words like those of a modulus.
 #[cfg(test)]
 fn whole_words(number: &BigUint) -> Vec<u8> {
     let octets = number.to_bytes_be();
     [&vec![0; octets.len().next_multiple_of(4) - octets.len()][..], &octets].concat()
 }
 
-/// Whether a number of one word is prime, by trial division.
+/// Returns whether a number of one word is prime, by trial division.
 const fn is_prime(number: u32) -> bool {
     let mut divisor = 2;
     while divisor * divisor <= number {
@@ -90,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn residues() {
+    fn residues_match_those_of_big_integers() {
         assert_eq!(residue(&[0, 0, 0, 7], 5), 2);
         assert_eq!(residue(&[0, 0, 0, 1, 0, 0, 0, 0], 3), 1);
         assert_eq!(residue(&[0xff; 8], u32::MAX), 0);
@@ -102,9 +105,9 @@ mod tests {
     }
 
     #[test]
-    fn primes() {
-        let primes = (0..30).filter(|number| is_prime(*number)).collect::<Vec<_>>();
-        assert_eq!(primes, [2, 3, 5, 7, 11, 13, 17, 19, 23, 29]);
+    fn small_primes_are_recognised() {
+        let small_primes_are_recognised = (0..30).filter(|number| is_prime(*number)).collect::<Vec<_>>();
+        assert_eq!(small_primes_are_recognised, [2, 3, 5, 7, 11, 13, 17, 19, 23, 29]);
         assert!(is_prime(751) && !is_prime(751 * 751));
     }
 }

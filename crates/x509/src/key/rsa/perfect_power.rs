@@ -1,15 +1,15 @@
-//! Powers: a modulus that is a prime, or anything else, taken to a power of two or more.
+//! Perfect powers: a modulus that is another number to a power of two or more.
 
 use num_bigint::BigUint;
 
 use super::{is_prime, residue};
 
-/// A number without a factor below 752 is at least 2^9.55 to the power, so no exponent is beyond a ninth of its bits.
+/// A number without a factor below 752 is at least 2^9.55 to the power, so no exponent exceeds a ninth of its bits.
 const BITS_OF_SMALLEST_ROOT: u64 = 9;
-/// So many primes must agree before a root is taken. The next is only asked while all before it agreed.
+/// Primes that must agree before a root is computed. The next is only tried if all earlier ones agreed.
 const WITNESSES: usize = 16;
 
-/// The smallest prime exponent of which `number` is a power; `modulus` is the same number.
+/// Returns the smallest prime exponent of which `number` is a power; `modulus` is the same number.
 pub(super) fn exponent(modulus: &[u8], number: &BigUint) -> Option<u32> {
     let most = u32::try_from(number.bits() / BITS_OF_SMALLEST_ROOT).unwrap_or(u32::MAX);
     (2..=most).filter(|exponent| is_prime(*exponent)).find(|exponent| {
@@ -17,7 +17,8 @@ pub(super) fn exponent(modulus: &[u8], number: &BigUint) -> Option<u32> {
     })
 }
 
-/// Whether no witness speaks against it. Of numbers that are no power, one in `exponent` passes each witness.
+/// Returns whether no witness excludes a power. Of numbers that are not a power, one in `exponent` passes each
+/// witness.
 ///
 /// Modulo a prime `q` = 1 + m·`exponent`, the powers are those numbers whose m-th power is 1 (Euler's criterion).
 fn may_be_power(modulus: &[u8], exponent: u32) -> bool {
@@ -25,7 +26,7 @@ fn may_be_power(modulus: &[u8], exponent: u32) -> bool {
     witnesses.take(WITNESSES).all(|(m, q)| matches!(power(residue(modulus, q), m, q), 0 | 1))
 }
 
-/// `base` to the power of `exponent`, modulo `modulus`.
+/// Returns `base` to the power of `exponent`, modulo `modulus`.
 fn power(base: u32, mut exponent: u32, modulus: u32) -> u32 {
     let modulus = u64::from(modulus);
     let (mut base, mut result) = (u64::from(base), 1);
@@ -49,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn every_power_is_found_by_its_smallest_prime_exponent() {
+    fn powers_are_found_with_their_smallest_prime_exponent() {
         for (root, exponent) in
             [(65_537u32, 2), (65_537, 3), (757, 5), (757, 31), (757, 211), (1009, 409), (757, 35)]
         {
@@ -64,9 +65,9 @@ mod tests {
         assert_eq!(exponent_of(&(root.pow(2) * 757u32)), None);
     }
 
-    /// With no cheap witness in the way, the exact root decides.
+    /// Without a cheap witness, the exact root decides.
     #[test]
-    fn witnesses_never_speak_against_a_power() {
+    fn witnesses_never_exclude_a_power() {
         for exponent in (2..60).filter(|exponent| is_prime(*exponent)) {
             for root in [2u32, 3, 757, 1_000_003] {
                 let octets = whole_words(&BigUint::from(root).pow(exponent));

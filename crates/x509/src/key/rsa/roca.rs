@@ -1,23 +1,22 @@
-//! ROCA: keys of one maker's chips, whose primes are powers of 65537 modulo the product of the first primes.
+//! ROCA: keys of one vendor's chips, whose primes are powers of 65537 modulo the product of the first primes.
 //!
-//! Nemec and others, "The Return of Coppersmith's Attack", CCS 2017; CVE-2017-15361. Such a modulus is itself a
-//! power of 65537 modulo each of the small primes, which for the primes up to 167 a sound key is one time in some
-//! hundred million.
+//! Nemec and others, "The Return of Coppersmith's Attack", CCS 2017; CVE-2017-15361. Such a modulus is itself a power
+//! of 65537 modulo each of the small primes. For the primes up to 167, one good key in some hundred million is too.
 
 use super::{is_prime, residue};
 
 const GENERATOR: u32 = 65_537;
-/// The last prime by which the smallest of these keys (512 bits) were made; larger keys were made by more.
+/// Last prime used for the smallest of these keys (512 bits); larger keys use more.
 const LAST_PRIME: u32 = 167;
 
-/// Whether `modulus` is a power of 65537 modulo each prime from 3 to 167.
+/// Returns whether `modulus` is a power of 65537 modulo each prime from 3 to 167.
 pub(super) fn has_fingerprint(modulus: &[u8]) -> bool {
     (3..=LAST_PRIME)
         .filter(|prime| is_prime(*prime))
         .all(|prime| POWERS[prime as usize].contains(residue(modulus, prime)))
 }
 
-/// For each prime, the powers of 65537 modulo it.
+/// Powers of 65537 modulo each prime.
 static POWERS: [Residues; LAST_PRIME as usize + 1] = {
     let mut table = [Residues([0; 3]); LAST_PRIME as usize + 1];
     let mut prime = 3;
@@ -61,9 +60,9 @@ mod tests {
         (2..=last).filter(|prime| is_prime(*prime)).map(BigUint::from).product()
     }
 
-    /// The subgroups that leave something out, as the authors list them with their detector.
+    /// The primes whose subgroup excludes residues, as the authors list them with their detector.
     #[test]
-    fn these_primes_tell_something() {
+    fn only_some_primes_exclude_residues() {
         let telling = (3..=LAST_PRIME)
             .filter(|prime| is_prime(*prime))
             .filter(|prime| (1..*prime).any(|residue| !POWERS[*prime as usize].contains(residue)))
@@ -72,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_made_as_the_chips_made_them() {
+    fn moduli_made_like_those_of_the_chips_have_the_fingerprint() {
         let product = product_of_primes(701);
         for (power, times) in [(1u32, 1u32), (2, 77), (123_456, 1_000_003)] {
             let one = BigUint::from(GENERATOR).modpow(&power.into(), &product) + &product * times;
@@ -85,10 +84,10 @@ mod tests {
     }
 
     #[test]
-    fn each_telling_prime_is_asked() {
+    fn each_prime_with_excluded_residues_is_checked() {
         let product = product_of_primes(LAST_PRIME);
         for prime in [11u32, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157] {
-            // 1 modulo all the others, and modulo this one something that is no power of 65537.
+            // 1 modulo all the others, and modulo this one a residue that is not a power of 65537.
             let rest = &product / prime;
             let wrong = (1..prime).find(|residue| !POWERS[prime as usize].contains(*residue)).unwrap();
             let number = (1..prime)

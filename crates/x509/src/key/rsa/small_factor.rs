@@ -2,21 +2,21 @@
 
 use super::{is_prime, residue};
 
-/// Boulder's limit: the last prime that is tried is 751.
+/// Limit of trial division, as in Boulder: the last prime that is tried is 751.
 const LIMIT: u32 = 752;
 
-/// The odd primes below the limit, in groups whose product is one word: one pass over the modulus serves a group.
+/// Odd primes below the limit, in groups whose product is one word: one pass over the modulus serves a group.
 const GROUPS: [Group; count_groups()] = groups();
 
 #[derive(Clone, Copy)]
 struct Group {
     product: u32,
-    /// Its primes lie from here to here.
+    /// Range of its primes.
     first: u32,
     last: u32,
 }
 
-/// The smallest odd prime below 752 that divides `modulus`.
+/// Returns the smallest odd prime below 752 that divides `modulus`.
 pub(super) fn small_factor(modulus: &[u8]) -> Option<u32> {
     GROUPS.iter().find_map(|group| {
         let residue = residue(modulus, group.product);
@@ -24,7 +24,7 @@ pub(super) fn small_factor(modulus: &[u8]) -> Option<u32> {
     })
 }
 
-/// The group that begins with the first prime from `from` on.
+/// Returns the group that begins with the first prime from `from` on.
 const fn group(from: u32) -> Option<Group> {
     let mut found: Option<Group> = None;
     let mut candidate = from;
@@ -72,14 +72,14 @@ mod tests {
     use super::super::whole_words;
     use super::*;
 
-    /// A Mersenne prime times `factor`, in whole words.
+    /// Returns a Mersenne prime times `factor`, in whole words.
     fn multiple_of(factor: u32) -> Vec<u8> {
         let prime = BigUint::from(2u32).pow(127) - 1u32;
         whole_words(&(prime * factor))
     }
 
     #[test]
-    fn each_prime_below_752_is_found_and_no_other() {
+    fn exactly_the_primes_below_752_are_found() {
         for factor in (3..1000).filter(|factor| is_prime(*factor)) {
             let expected = (factor <= 751).then_some(factor);
             assert_eq!(small_factor(&multiple_of(factor)), expected, "{factor}");

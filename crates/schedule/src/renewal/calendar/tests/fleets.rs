@@ -150,7 +150,7 @@ fn ninety_thousand_of_one_day_are_flat_by_the_second_renewal() {
 }
 
 #[test]
-fn a_fleet_that_grows_as_expected_is_not_renewed_early() {
+fn fleet_that_grows_as_expected_is_not_renewed_early() {
     // 250 devices a day, until they are 15,000; an hour's share of these is 21.
     let mut fleet = Fleet::new(45 * DAY, 21);
     for i in 0..60 * 250 {
@@ -165,7 +165,7 @@ fn a_fleet_that_grows_as_expected_is_not_renewed_early() {
 }
 
 #[test]
-fn a_fleet_that_grows_unexpectedly_costs_once() {
+fn fleet_that_grows_faster_is_renewed_early_once() {
     let mut fleet = Fleet::new(45 * DAY, 1);
     for i in 0..60 * 250 {
         fleet.run_until(at(i * DAY / 250));
@@ -181,7 +181,7 @@ fn a_fleet_that_grows_unexpectedly_costs_once() {
 }
 
 #[test]
-fn a_mass_revocation_of_everything_is_flat_by_the_second_renewal() {
+fn fleet_is_even_by_the_second_renewal_after_a_mass_revocation() {
     let mut fleet = issued_in_a_day(30_000);
     fleet.run_until(at(100 * DAY));
     fleet.revoke_all(at(100 * DAY));
@@ -203,7 +203,7 @@ fn certificates_for_six_days_stay_in_their_windows() {
 }
 
 #[test]
-fn a_small_fleet_is_left_alone() {
+fn small_fleet_is_not_spread() {
     let mut fleet = Fleet::new(45 * DAY, 16);
     for i in 0..200 {
         fleet.join(at(i));
