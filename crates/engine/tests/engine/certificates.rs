@@ -304,36 +304,54 @@ async fn a_request_that_was_exchanged_in_the_store_is_not_sent() {
     world.end().await;
 }
 
-/// What the CA gives that was not ordered goes to nobody.
+/// A certificate that was not ordered goes to no device.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_certificate_is_an_alarm_and_is_not_delivered() {
+    let world = World::start_with(|options| options.life = 92 * DAY).await;
+    let told = Told::default();
+    let mut parts = world.parts(Arc::new(MemoryStore::new()));
+    parts.options.lifetime = Some(90 * DAY);
+    parts.events = Arc::new(told.clone());
+    let running = Running::start(parts);
+    let device = enrol(&running.engine).await;
+    device.request(&running.engine, &request_for(&device.name)).await.unwrap();
+    let failed = |status: &CertificateStatus| matches!(status, CertificateStatus::Failed { .. });
+    let status = device.wait(&running.engine, failed).await;
+    let CertificateStatus::Failed { problem, .. } = status else { unreachable!() };
+    assert_eq!(problem.code.as_deref(), Some("ca_returned_wrong_certificate"));
+    assert!(problem.detail.contains("is valid for"), "{}", problem.detail);
+    assert_eq!(told.about("WrongCertificate"), 1);
+    assert_eq!((told.about("Issued"), world.certificates(&device.name)), (0, 1));
+    // It is not ordered again and again.
+    world.looks.two_more("order").await;
+    assert_eq!(world.orders(&device.name), 1);
+    running.end().await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn certificate_that_begins_ahead_of_our_clock_is_delivered_when_it_begins() {
     let ahead = ShiftedClock::default();
     ahead.put_forward(Duration::from_secs(600));
-    let lives_long = World::start_with(|options| options.life = 92 * DAY).await;
-    let begins_later = World::start_at(ShiftedClock::default(), Arc::new(ahead), |options| {
+    let world = World::start_at(ShiftedClock::default(), Arc::new(ahead), |options| {
         options.backdate = Duration::ZERO;
-    });
-    for (world, difference) in [(lives_long, "holds for"), (begins_later.await, "not valid yet")] {
-        let told = Told::default();
-        let mut parts = world.parts(Arc::new(MemoryStore::new()));
-        parts.options.lifetime = Some(90 * DAY);
-        parts.events = Arc::new(told.clone());
-        let running = Running::start(parts);
-        let device = enrol(&running.engine).await;
-        device.request(&running.engine, &request_for(&device.name)).await.unwrap();
-        let failed = |status: &CertificateStatus| matches!(status, CertificateStatus::Failed { .. });
-        let status = device.wait(&running.engine, failed).await;
-        let CertificateStatus::Failed { problem, .. } = status else { unreachable!() };
-        assert_eq!(problem.code.as_deref(), Some("ca_returned_wrong_certificate"));
-        assert!(problem.detail.contains(difference), "{}", problem.detail);
-        assert_eq!(told.about("WrongCertificate"), 1);
-        assert_eq!((told.about("Issued"), world.certificates(&device.name)), (0, 1));
-        // It is not ordered again and again.
-        world.looks.two_more("order").await;
-        assert_eq!(world.orders(&device.name), 1);
-        running.end().await;
-        world.end().await;
-    }
+    })
+    .await;
+    let running = Running::start(world.parts(Arc::new(MemoryStore::new())));
+    let device = enrol(&running.engine).await;
+    device.request(&running.engine, &request_for(&device.name)).await.unwrap();
+    let failed = |status: &CertificateStatus| matches!(status, CertificateStatus::Failed { .. });
+    let status = device.wait(&running.engine, failed).await;
+    let CertificateStatus::Failed { problem, retry_at: Some(_), .. } = status else {
+        panic!("no time of the next attempt: {status:?}")
+    };
+    assert!(problem.detail.contains("not valid yet"), "{}", problem.detail);
+    world.looks.two_more("order").await;
+    world.clock.put_forward(Duration::from_secs(601));
+    device.chain(&running.engine).await;
+    assert_eq!((world.orders(&device.name), world.certificates(&device.name)), (1, 1));
+    running.end().await;
+    world.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
