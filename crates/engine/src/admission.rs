@@ -15,7 +15,7 @@ use crate::{Action, EngineError, EngineErrorKind, Event, Grant, RequestParts};
 #[derive(Debug)]
 pub struct Caller {
     device: DeviceId,
-    name: HostName,
+    record: DeviceRecord,
     payload: Vec<u8>,
 }
 
@@ -27,7 +27,7 @@ impl Caller {
 
     /// Returns its host name.
     pub fn name(&self) -> &HostName {
-        &self.name
+        &self.record.name
     }
 
     /// Returns the payload of its request.
@@ -69,9 +69,13 @@ impl DeviceAdmission {
                 return Err(rejected());
             }
         };
-        let found =
-            self.context.store.read(DEVICES, identified.device.as_str()).await?.ok_or_else(rejected)?;
-        let record: DeviceRecord = records::decode(&found)?;
+        let record = match identified.record {
+            Some(record) => record,
+            None => {
+                let found = self.context.store.read(DEVICES, identified.device.as_str()).await?;
+                records::decode(&found.ok_or_else(rejected)?)?
+            }
+        };
         match record.state {
             DeviceState::Active => {}
             DeviceState::Suspended => {
@@ -80,7 +84,7 @@ impl DeviceAdmission {
                 return Err(EngineError::new(EngineErrorKind::Denied, "the device is suspended"));
             }
         }
-        Ok(Caller { device: identified.device, name: record.name, payload: identified.payload })
+        Ok(Caller { device: identified.device, record, payload: identified.payload })
     }
 
     /// Sets the state of a device.
@@ -103,7 +107,7 @@ impl DeviceAdmission {
     /// Asks the authorizer whether the caller may do `action` to its own name.
     pub(crate) async fn authorize(&self, caller: &Caller, action: Action) -> Result<Grant, EngineError> {
         match self.authorizer.decide(caller, action).await {
-            Ok(()) => Ok(Grant::new(caller.device.clone(), caller.name.clone(), self.wildcards, action)),
+            Ok(()) => Ok(Grant::new(caller.device.clone(), caller.record.clone(), self.wildcards, action)),
             Err(denial) => {
                 self.context.notify(&Event::Denied { device: &caller.device, why: &denial.0 });
                 Err(EngineError::new(EngineErrorKind::Denied, denial))

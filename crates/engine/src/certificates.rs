@@ -14,8 +14,7 @@ use crate::context::ServiceContext;
 use crate::grant::granted_csr;
 use crate::orders::{Orders, Turn};
 use crate::records::{
-    self, CERTIFICATE_KEYS, CERTIFICATES, CertificateRecord, DEVICES, DeviceRecord, ORDERS, OrderRecord,
-    Previous, Stored, unchanged,
+    self, CERTIFICATE_KEYS, CERTIFICATES, CertificateRecord, ORDERS, OrderRecord, Previous, Stored, unchanged,
 };
 use crate::requests::Requests;
 use crate::{Action, EngineError, EngineErrorKind, EngineOptions, Event, Grant};
@@ -25,6 +24,13 @@ const MAX_ATTEMPTS: usize = 4;
 /// Minimum and maximum poll interval that a device is given.
 const MIN_POLL: Duration = Duration::from_secs(1);
 const MAX_POLL: Duration = Duration::from_secs(6 * 3600);
+
+/// What the store has of an identifier set.
+#[derive(Debug)]
+enum CertificateState {
+    Ordered(Box<Stored<OrderRecord>>),
+    Issued(Box<CertificateRecord>),
+}
 
 /// The service that takes certificate requests: the gate for CSRs, the stored order, and the status.
 #[derive(Debug)]
@@ -55,13 +61,16 @@ impl Certificates {
     ) -> Result<CertificateStatus, EngineError> {
         grant.require(Action::RequestCertificate)?;
         self.requests.spend(grant.device(), self.context.now())?;
-        let (csr, tenant) = self.gate(grant, request.csr.as_bytes()).await?;
+        let csr = self.gate(grant, request.csr.as_bytes())?;
         for _ in 0..MAX_ATTEMPTS {
-            if let Some(status) = self.try_to_request(grant, &csr, tenant).await? {
+            if let Some(status) = self.try_to_request(grant, &csr).await? {
                 return Ok(status);
             }
         }
-        Err(EngineError::new(EngineErrorKind::Unavailable, "too many requests for the name at the same time"))
+        Err(EngineError::new(
+            EngineErrorKind::Unavailable,
+            "too many requests for the same names at the same time",
+        ))
     }
 
     /// One try; `None` when something that it was based on was written meanwhile.
@@ -69,21 +78,20 @@ impl Certificates {
         &self,
         grant: &Grant,
         csr: &VerifiedCsr,
-        tenant: u32,
     ) -> Result<Option<CertificateStatus>, EngineError> {
         let store = &*self.context.store;
-        let name = grant.name();
+        let (name, key) = (grant.name(), records::key_of(csr.identifiers()));
         let sha256 = records::hex(csr.sha256());
         let key_use = self.key_use(grant, csr).await?;
 
-        let running = Stored::<OrderRecord>::read(store, ORDERS, name.as_str()).await?;
+        let running = Stored::<OrderRecord>::read(store, ORDERS, &key).await?;
         if let Some(running) = &running
             && (running.value.csr_sha256 == sha256
                 || !running.value.may_be_replaced(self.orders.is_held_with_others(running)))
         {
             return self.order_status(running).await.map(Some);
         }
-        let issued = Stored::<CertificateRecord>::read(store, CERTIFICATES, name.as_str()).await?;
+        let issued = Stored::<CertificateRecord>::read(store, CERTIFICATES, &key).await?;
         let certificate = issued.as_ref().map(|issued| &issued.value);
         let now = self.context.now();
         if let Some(certificate) = certificate {
@@ -96,7 +104,11 @@ impl Certificates {
                 if certificate.may_be_renewed(now) { Duration::ZERO } else { options.between_certificates };
             let limit = NameLimit::new(options.certificates_per_name, options.name_period, apart);
             if let Some(until) = limit.limited_until(certificate.issued_at.iter().copied(), now) {
-                return Err(EngineError::limited(now, until, "this name has had its certificates for now"));
+                return Err(EngineError::limited(
+                    now,
+                    until,
+                    "the maximum number of certificates for these names in this period is reached",
+                ));
             }
             self.require_rotation(name, csr, certificate)?;
         }
@@ -109,7 +121,7 @@ impl Certificates {
             ..NewOrder::new(identifiers)
         };
         let mut order = OrderRecord::new(grant.device().clone(), csr.der(), sha256, wanted, now);
-        order.tenant = tenant;
+        order.tenant = grant.tenant();
         order.previous = certificate.map(Previous::of);
         // Whatever was read must still be so, or an order that ended meanwhile would be placed again.
         let (expect, expect_issued) = (unchanged(running.as_ref()), unchanged(issued.as_ref()));
@@ -117,11 +129,10 @@ impl Certificates {
             Some(failed) => order.in_place_of(failed.value),
             None => (order, now),
         };
-        let key = name.as_str().to_owned();
         let write = Transaction::new()
             .put(ORDERS, &key, expect, records::encode(&order), Some(due))
             .check(CERTIFICATES, &key, expect_issued)
-            .put(CERTIFICATE_KEYS, spki_key(csr.spki()), key_use, key.as_bytes().to_vec(), None);
+            .put(CERTIFICATE_KEYS, records::sha256_hex(csr.spki()), key_use, name.as_str().into(), None);
         let version = match store.commit(write).await {
             Ok(version) => version,
             Err(error) if error.is_conflict() => return Ok(None),
@@ -135,39 +146,46 @@ impl Certificates {
         status.map(Some)
     }
 
-    /// Returns the status of the grant's certificate.
+    /// Returns the status of the device's certificate: of the identifier set that it requested last.
     pub(crate) async fn status(&self, grant: &Grant) -> Result<CertificateStatus, EngineError> {
         grant.require(Action::ReadCertificate)?;
-        let (store, key) = (&*self.context.store, grant.name().as_str());
-        if let Some(running) = Stored::<OrderRecord>::read(store, ORDERS, key).await? {
-            return self.order_status(&running).await;
+        let store = &*self.context.store;
+        let mut newest: Option<(SystemTime, CertificateState)> = None;
+        for set in grant.sets() {
+            let key = records::key_of(&set);
+            let state = match Stored::<OrderRecord>::read(store, ORDERS, &key).await? {
+                Some(order) => Some((order.value.queued_at, CertificateState::Ordered(Box::new(order)))),
+                None => Stored::<CertificateRecord>::read(store, CERTIFICATES, &key)
+                    .await?
+                    .map(|issued| (issued.value.issued(), CertificateState::Issued(Box::new(issued.value)))),
+            };
+            if state.as_ref().is_some_and(|(at, _)| newest.as_ref().is_none_or(|(newest, _)| at > newest)) {
+                newest = state;
+            }
         }
-        let issued = Stored::<CertificateRecord>::read(store, CERTIFICATES, key).await?;
-        Ok(issued.map_or(CertificateStatus::None, |issued| self.issued_status(&issued.value)))
+        match newest {
+            Some((_, CertificateState::Ordered(order))) => self.order_status(&order).await,
+            Some((_, CertificateState::Issued(certificate))) => Ok(self.issued_status(&certificate)),
+            None => Ok(CertificateStatus::None),
+        }
     }
 
-    /// The gate: checks the CSR against the policy, the granted names and the keys that it must not have. Returns it with
-    /// the device's tenant.
-    async fn gate(&self, grant: &Grant, csr: &[u8]) -> Result<(VerifiedCsr, u32), EngineError> {
+    /// The gate: checks the CSR against the policy, the granted names and the keys that it must not have.
+    fn gate(&self, grant: &Grant, csr: &[u8]) -> Result<VerifiedCsr, EngineError> {
         let name = grant.name();
         let verified = granted_csr(csr, &self.options.csr_policy, grant);
         let csr = verified.map_err(|refusal| self.refuse(name, refusal))?;
-        let (mut known, mut tenant) = (KnownKeys::new(), 0);
-        if let Some(found) = self.context.store.read(DEVICES, grant.device().as_str()).await? {
-            let device: DeviceRecord = records::decode(&found)?;
-            known = known.with_identity(&device.key.spki_der());
-            tenant = device.tenant;
-        }
+        let mut known = KnownKeys::new().with_identity(&grant.identity().spki_der());
         if let Some(account) = self.authority.account_spki() {
             known = known.with_account(&account);
         }
         self.require_key(name, &csr, &known)?;
-        Ok((csr, tenant))
+        Ok(csr)
     }
 
     /// Returns what the store must say of the request's key when the order is written: that no other name used it.
     async fn key_use(&self, grant: &Grant, csr: &VerifiedCsr) -> Result<Expect, EngineError> {
-        let used = self.context.store.read(CERTIFICATE_KEYS, &spki_key(csr.spki())).await?;
+        let used = self.context.store.read(CERTIFICATE_KEYS, &records::sha256_hex(csr.spki())).await?;
         if used.as_ref().is_some_and(|used| used.value != grant.name().as_str().as_bytes()) {
             self.require_key(grant.name(), csr, &KnownKeys::new().with_other_device(csr.spki()))?;
         }
@@ -238,8 +256,4 @@ fn poll_after(now: SystemTime, at: Option<SystemTime>) -> Duration {
 
 fn unix(time: SystemTime) -> u64 {
     time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
-}
-
-fn spki_key(spki: &[u8]) -> String {
-    records::hex(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, spki).as_ref())
 }

@@ -50,7 +50,8 @@ impl Engine {
         let authority = Arc::new(PacedAuthority::new(authority, pacer, ambient.clone()));
         let context = ServiceContext { store, events, ambient, idle: options.idle };
         let breakers = Arc::new(Breakers::new(context.clone(), options.breaker));
-        let renewals = Arc::new(Renewals::new(context.clone(), &options, authority.clone()));
+        let renewals =
+            Arc::new(Renewals::new(context.clone(), &options, authority.clone(), Arc::clone(&breakers)));
         let orders = Arc::new(Orders::new(
             context.clone(),
             Arc::clone(&options),
@@ -202,7 +203,7 @@ impl Engine {
     /// Takes a certificate request and returns its status at once.
     ///
     /// The same request again gets the certificate that it got before, until the window for its renewal opens. While an
-    /// order of the name is in progress, a different request waits for it to end.
+    /// order for the same identifiers is in progress, a different request waits for it to end.
     ///
     /// # Errors
     /// `CsrRefused` with the rule, `RateLimited`, `Denied`, `Unavailable`.
@@ -214,7 +215,8 @@ impl Engine {
         self.services.certificates.request(grant, request).await
     }
 
-    /// Returns the status of the device's certificate.
+    /// Returns the status of the device's certificate. A device that has requested certificates for several identifier
+    /// sets gets the status of the set that it requested last.
     ///
     /// # Errors
     /// `Denied`, `Unavailable`.
@@ -222,7 +224,7 @@ impl Engine {
         self.services.certificates.status(grant).await
     }
 
-    /// Polls the CA for the renewal window of a name's certificate as soon as a worker is free. For operators who heard
+    /// Polls the CA for the renewal windows of a name's certificates as soon as a worker is free. For operators who heard
     /// of an incident.
     ///
     /// # Errors
@@ -231,7 +233,7 @@ impl Engine {
         self.services.renewals.poll_soon(name).await
     }
 
-    /// Resumes the order of a name that the CA had paused, for operators who have lifted the pause at the CA. Without
+    /// Resumes the orders of a name that the CA had paused, for operators who have lifted the pause at the CA. Without
     /// this call the CA is asked again a day after it refused.
     ///
     /// # Errors

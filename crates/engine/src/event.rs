@@ -228,6 +228,16 @@ pub enum Event<'a> {
         /// Time of the renewal.
         renew_at: SystemTime,
     },
+    /// The CA wants certificates renewed at once, and the plan paces them. Each round of polls is one event.
+    RenewalsPaced {
+        /// Number of certificates of the round.
+        certificates: usize,
+        /// Time at which the last of them starts.
+        until: SystemTime,
+        /// Number of certificates whose deadline passes before they start. A higher
+        /// [`urgent_renewals_per_hour`](crate::EngineOptions::urgent_renewals_per_hour) helps them.
+        late: usize,
+    },
     /// A poll for a renewal window failed and will be retried.
     RenewalUnknown {
         /// Host name.

@@ -1,8 +1,11 @@
 //! Grants: authorisation as a value.
 
+use fleetcert_jose::Jwk;
 use fleetcert_names::{HostName, Identifier, IdentifierSet};
 use fleetcert_protocol::DeviceId;
 use fleetcert_x509::{CsrPolicy, CsrRefusal, NameGrant, VerifiedCsr};
+
+use crate::records::DeviceRecord;
 
 /// An action of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -25,17 +28,33 @@ pub struct Grant {
     device: DeviceId,
     name: HostName,
     identifiers: IdentifierSet,
+    /// Key with which the device enrolled.
+    identity: Jwk,
+    tenant: u32,
     action: Action,
 }
 
 impl Grant {
     /// Makes a grant for a device's own host name and, with `wildcards`, for the wildcard below it.
-    pub(crate) fn new(device: DeviceId, name: HostName, wildcards: bool, action: Action) -> Self {
-        let own = Identifier::from(name.clone());
-        let wildcard = wildcards.then(|| Identifier::wildcard(name.clone()));
-        let identifiers = IdentifierSet::new([own].into_iter().chain(wildcard));
-        let identifiers = identifiers.expect("one or two identifiers are a set");
-        Self { device, name, identifiers, action }
+    pub(crate) fn new(device: DeviceId, record: DeviceRecord, wildcards: bool, action: Action) -> Self {
+        let DeviceRecord { key: identity, name, tenant, .. } = record;
+        let [own, with_wildcard] = sets_of(&name);
+        let identifiers = if wildcards { with_wildcard } else { own };
+        Self { device, name, identifiers, identity, tenant, action }
+    }
+
+    /// Returns the key with which the device enrolled.
+    pub(crate) fn identity(&self) -> &Jwk {
+        &self.identity
+    }
+
+    pub(crate) fn tenant(&self) -> u32 {
+        self.tenant
+    }
+
+    /// Returns the identifier sets that the device's certificates may have.
+    pub(crate) fn sets(&self) -> impl Iterator<Item = IdentifierSet> {
+        sets_of(&self.name).into_iter().take(self.identifiers.len())
     }
 
     /// Returns the device.
@@ -58,6 +77,13 @@ impl Grant {
     pub fn action(&self) -> Action {
         self.action
     }
+}
+
+/// Returns the identifier sets that a device of this name may have: the name, and the name with the wildcard below it.
+pub(crate) fn sets_of(name: &HostName) -> [IdentifierSet; 2] {
+    let own = Identifier::from(name.clone());
+    let both = IdentifierSet::new([own.clone(), Identifier::wildcard(name.clone())]);
+    [own.into(), both.expect("two identifiers are a set")]
 }
 
 /// Returns `policy` with `name` and the wildcard below it granted, if `identifiers` has the wildcard. Otherwise the policy

@@ -59,7 +59,10 @@ pub struct EngineOptions {
     /// Limit of certificate requests of one device, for each process. A request above it is refused before it costs
     /// anything. Default: ten in an hour; `None` for no limit.
     pub requests_per_device: Option<Limit>,
-    /// Minimum time between two certificates of a name, unless its renewal window is open. Default: one day.
+    /// Minimum time between two certificates of the same names, unless the renewal window is open. Default: one day.
+    ///
+    /// A window that was open before the certificate was issued does not count until a third of the certificate's life has
+    /// passed ([`Window::for_certificate`](fleetcert_schedule::Window::for_certificate)).
     pub between_certificates: Duration,
     /// Part of the CA's shared limits that each lane leaves to more urgent ones. Default: [`Reserve::default`].
     pub reserve: Reserve,
@@ -86,6 +89,12 @@ pub struct EngineOptions {
     /// are earlier, once, by up to half a cycle. Default: 125, which is what 90,000 evenly spread devices have. `None`
     /// to leave all in their windows.
     pub unnoticed_renewals: Option<u32>,
+    /// Pace of the renewals that the CA wants at once, for all nodes together: certificates whose renewal window is moved
+    /// into the past, as in a mass revocation. They become due at this pace, the earliest deadline first. Default: 5,000
+    /// in an hour, of which 1,000 are kept for certificates whose deadline would pass before their turn: 90,000 renewals
+    /// start within the 24 hours that a CA has for the most urgent revocations, at about 10 requests a second. A million
+    /// in five days need 10,500.
+    pub urgent_renewals_per_hour: u32,
     /// Maximum time of one attempt at an order. A later attempt resumes it. Default: 300 s.
     pub order_deadline: Duration,
     /// Maximum certificates of a name in [`name_period`](Self::name_period). Let's Encrypt issues five in seven days, to
@@ -130,6 +139,7 @@ impl EngineOptions {
             pacer: None,
             margin: Some(Margin::default()),
             unnoticed_renewals: Some(125),
+            urgent_renewals_per_hour: 5_000,
             order_deadline: Duration::from_secs(300),
             certificates_per_name: 4,
             name_period: Duration::from_secs(7 * 86_400),

@@ -10,7 +10,9 @@ use fleetcert_store::{Expect, Record, Transaction};
 
 use crate::budgets::StoredRow;
 use crate::context::ServiceContext;
-use crate::records::{self, BUDGETS, CHALLENGES, LIMITS, ORDERS, OrderRecord, TOKENS, ignore_conflict};
+use crate::records::{
+    self, BUDGETS, CHALLENGES, LIMITS, ORDERS, OrderRecord, StoredChallenge, TOKENS, ignore_conflict,
+};
 use crate::{EngineError, EngineErrorKind, Event};
 
 /// Interval between two sweeps.
@@ -81,16 +83,17 @@ impl Sweeper {
         let mut orphans = Vec::new();
         for stored in due {
             // A record that cannot be decoded, or whose order cannot, keeps no other in the zone.
-            let Some(record) = self.context.ok_or_report(records::decode::<ChallengeRecord>(&stored)) else {
+            let Some(challenge) = self.context.ok_or_report(records::decode::<StoredChallenge>(&stored))
+            else {
                 continue;
             };
-            match self.is_needed(&record).await {
+            match self.is_needed(&challenge).await {
                 Err(error) if error.kind() == EngineErrorKind::Corrupt => {
                     self.context.report(&error);
                 }
                 needed => {
                     if !needed? {
-                        orphans.push((record, stored));
+                        orphans.push((challenge.record, stored));
                     }
                 }
             }
@@ -146,7 +149,7 @@ impl Sweeper {
             let Some(row) = self.context.ok_or_report(records::decode::<StoredRow>(&stored)) else {
                 continue;
             };
-            if row.is_untouched(now) {
+            if row.is_unused(now) {
                 let gone = Transaction::new().delete(BUDGETS, stored.key, Expect::Version(stored.version));
                 ignore_conflict(store.commit(gone).await)?;
             }
@@ -160,9 +163,15 @@ impl Sweeper {
 
     /// Returns whether the record's order is in progress; it withdraws the record itself. After a long outage an order
     /// may need a record again that has expired.
-    async fn is_needed(&self, record: &ChallengeRecord) -> Result<bool, EngineError> {
-        let Some(name) = record.name.parent() else { return Ok(false) };
-        let Some(found) = self.context.store.read(ORDERS, name.as_str()).await? else { return Ok(false) };
+    async fn is_needed(
+        &self,
+        StoredChallenge { record, order }: &StoredChallenge,
+    ) -> Result<bool, EngineError> {
+        let host_name = record.name.parent();
+        let Some(key) = order.as_deref().or(host_name.as_ref().map(DomainName::as_str)) else {
+            return Ok(false);
+        };
+        let Some(found) = self.context.store.read(ORDERS, key).await? else { return Ok(false) };
         let order: OrderRecord = records::decode(&found)?;
         let same = |other: &ChallengeRecord| other.name == record.name && other.value == record.value;
         Ok(order.failure.is_none() && order.state.records().iter().any(same))

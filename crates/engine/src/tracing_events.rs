@@ -68,6 +68,9 @@ impl Events for TracingEvents {
                 renew_at = utc(*renew_at),
                 "renewal window set",
             ),
+            Event::RenewalsPaced { certificates, until, late } => {
+                warn!(certificates, until = utc(*until), late, "CA wants certificates renewed at once");
+            }
             Event::RenewalUnknown { name, why } => warn!(%name, why, "renewal window not known"),
             Event::Swept { records } => info!(records, "orphaned challenge records removed"),
             Event::NotSwept { why } => warn!(why, "orphaned challenge records not removed"),

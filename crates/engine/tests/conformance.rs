@@ -138,10 +138,8 @@ const OWN: Collection = Collection::new("conformance-test");
 impl Enroller for Broken {
     async fn decide(&self, applicant: &Applicant<'_>) -> Result<EnrolmentDecision, EngineError> {
         let yes = || Ok(Admission::new(Transaction::new()).into());
-        if self.fault == Fault::RefusesWhileBusy {
-            if self.busy.swap(true, SeqCst) {
-                return Ok(EnrolmentRefusal::new("busy", "come back").into());
-            }
+        if self.fault == Fault::RefusesWhileBusy && self.busy.swap(true, SeqCst) {
+            return Ok(EnrolmentRefusal::new("busy", "come back").into());
         }
         let decision = self.right.decide(applicant).await;
         self.busy.store(false, SeqCst);
@@ -283,7 +281,7 @@ impl DeviceAuthenticator for MutualTls {
     async fn authenticate(&self, request: RequestParts) -> Result<Identified, AuthenticationError> {
         let identity = request.origin.tls_identity.ok_or(AuthenticationError::Rejected)?;
         let device = self.0.lock().get(identity.leaf()).cloned().ok_or(AuthenticationError::Rejected)?;
-        Ok(Identified { device, payload: request.body })
+        Ok(Identified::new(device, request.body))
     }
 }
 
@@ -322,7 +320,7 @@ fn look(request: &RequestParts) -> Option<Seen> {
     let decode = |member: &str| URL_SAFE_NO_PAD.decode(body[member].as_str()?).ok();
     let header: Value = serde_json::from_slice(&decode("protected")?).ok()?;
     let device = request.envelope.as_ref()?.device()?.clone();
-    let identified = Identified { device, payload: decode("payload")? };
+    let identified = Identified::new(device, decode("payload")?);
     Some(Seen { identified, url: header["url"].as_str()?.to_owned() })
 }
 
@@ -363,9 +361,7 @@ impl DeviceAuthenticator for Weak {
             let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
             let device = body["device"].as_str().and_then(|id| id.parse().ok());
             return match (self.weakness, device) {
-                (Weakness::BelievesThePlainBody, Some(device)) => {
-                    Ok(Identified { device, payload: request.body })
-                }
+                (Weakness::BelievesThePlainBody, Some(device)) => Ok(Identified::new(device, request.body)),
                 _ => Err(rejected),
             };
         };

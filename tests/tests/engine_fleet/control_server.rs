@@ -156,7 +156,7 @@ struct ClaimedIdentity;
 impl DeviceAuthenticator for ClaimedIdentity {
     async fn authenticate(&self, request: RequestParts) -> Result<Identified, AuthenticationError> {
         let id = String::from_utf8(request.body).ok().and_then(|id| id.parse().ok());
-        Ok(Identified { device: id.ok_or(AuthenticationError::Rejected)?, payload: Vec::new() })
+        Ok(Identified::new(id.ok_or(AuthenticationError::Rejected)?, Vec::new()))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Bounded requests to one CA.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;

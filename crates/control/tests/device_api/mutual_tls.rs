@@ -27,7 +27,7 @@ impl DeviceAuthenticator for KnownCertificates {
             return Err(rejected);
         };
         let device = self.0.lock().get(shown.leaf()).cloned().ok_or(rejected)?;
-        Ok(Identified { device, payload: request.body })
+        Ok(Identified::new(device, request.body))
     }
 }
 

@@ -52,6 +52,7 @@ mod tests {
             not_after: at(90),
             window: Some((at(60), at(62))),
             renew_at: None,
+            is_urgent: false,
             issued_at: vec![at(0)],
         };
         let replaces = replaces.map(|id| id.parse().unwrap());

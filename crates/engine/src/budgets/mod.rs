@@ -11,6 +11,7 @@ mod holding;
 mod kind;
 mod learned;
 mod refusal;
+mod row_cache;
 mod rows;
 mod settlement;
 
@@ -27,7 +28,8 @@ use tokio::sync::Mutex;
 use commit::{Learned, Refused, apply, pausing, retry_at};
 use kind::kind_of;
 use learned::LearnedLimits;
-use rows::Rows;
+use row_cache::RowCache;
+use rows::{RowSource, Rows};
 
 pub(crate) use commit::{Change, Committed};
 pub(crate) use describe::describe_denial;
@@ -49,6 +51,7 @@ pub(crate) struct CaBudgets {
     reserve: Reserve,
     limits: LearnedLimits,
     store_keys: StoreKeys,
+    row_cache: RowCache,
     /// Serialises the writes of rows that all orders share. Between processes the store decides.
     shared_rows: Mutex<()>,
 }
@@ -69,6 +72,7 @@ impl CaBudgets {
             account: account(account_url),
             reserve: options.reserve,
             store_keys,
+            row_cache: RowCache::default(),
             shared_rows: Mutex::default(),
         }
     }
@@ -123,9 +127,17 @@ impl CaBudgets {
         starting: u32,
     ) -> Result<Option<SharedDenial>, EngineError> {
         let now = self.context.now();
-        let mut rows = self.read(charges.shared().cloned(), now).await?;
-        rows.hold_more(|_| starting, now);
-        Ok(rows.budgets.shared_denial(charges, leave, now).map(in_whole_milliseconds))
+        for may_be_cached in [true, false] {
+            let mut rows = self.read(charges.shared().cloned(), may_be_cached, now).await?;
+            rows.hold_more(|_| starting, now);
+            match rows.budgets.shared_denial(charges, leave, now) {
+                // The store confirms a denial.
+                Some(denial) if !rows.are_cached => return Ok(Some(in_whole_milliseconds(denial))),
+                Some(_) => {}
+                None => return Ok(None),
+            }
+        }
+        Ok(None)
     }
 
     /// Returns why the shared buckets deny an order of a lane now, and when they have a token for it with `ahead` others
@@ -138,7 +150,7 @@ impl CaBudgets {
     ) -> Result<(Option<SharedDenial>, Option<SystemTime>), EngineError> {
         let now = self.context.now();
         let leave = self.leave(lane);
-        let mut rows = self.read(charges.shared().cloned(), now).await?;
+        let mut rows = self.read(charges.shared().cloned(), true, now).await?;
         let denial = rows.budgets.shared_denial(charges, leave, now).map(in_whole_milliseconds);
         rows.hold_more(|limit| leave.of(limit), now);
         Ok((denial, rows.budgets.available_at(charges, (ahead as u64).saturating_add(1), now)))
@@ -157,26 +169,36 @@ impl CaBudgets {
             true => Some(self.shared_rows.lock().await),
             false => None,
         };
-        let mut before = None;
+        let (mut before, mut may_be_cached) = (None, true);
         for attempt in 0..MAX_ATTEMPTS {
             let now = self.context.now();
-            let mut rows = self.read(keys.iter().cloned(), now).await?;
+            let mut rows = self.read(keys.iter().cloned(), may_be_cached, now).await?;
             let versions = rows.versions();
+            if before.as_ref().is_some_and(|before| *before != versions) {
+                self.row_cache.bypass(now);
+            }
+            may_be_cached = false;
             let learned = match apply(&mut rows, change, now) {
                 Ok(learned) => learned,
+                // The store confirms a denial.
+                Err(_) if rows.are_cached => continue,
                 Err(denied) => {
                     let until = retry_at(&denied, &rows, now);
                     return Ok(Committed::Denied { denied, until });
                 }
             };
             let with_rows = self.limits.with_learned(write.clone(), learned.as_ref(), now);
-            match self.context.store.commit(rows.with_writes(with_rows, now)).await {
+            let (write, after) = rows.with_writes(with_rows, now);
+            match self.context.store.commit(write).await {
                 Ok(version) => {
+                    self.row_cache.note(after.committed(version, now));
                     self.notify_of(change, learned.as_ref()).await;
                     return Ok(Committed::Written(version));
                 }
                 // The rows are as they were, so the conflict is about the order or its device.
                 Err(error) if !error.is_conflict() || before.as_ref() == Some(&versions) => {
+                    // It may have been written.
+                    self.row_cache.clear();
                     return Err(error.into());
                 }
                 Err(_) => before = Some(versions),
@@ -192,20 +214,25 @@ impl CaBudgets {
     pub(crate) async fn unpausing(&self, name: &HostName) -> Result<Option<Transaction>, EngineError> {
         let key = pausing(self.account.clone(), name.clone());
         let now = self.context.now();
-        let mut rows = self.read([key.clone()], now).await?;
+        let mut rows = self.read([key.clone()], false, now).await?;
         if rows.paused_until(&key).is_none() {
             return Ok(None);
         }
         rows.set_paused(&key, None);
-        Ok(Some(rows.with_writes(Transaction::new(), now)))
+        self.row_cache.clear();
+        Ok(Some(rows.with_writes(Transaction::new(), now).0))
     }
 
     async fn read(
         &self,
         keys: impl IntoIterator<Item = BucketKey>,
+        may_be_cached: bool,
         now: SystemTime,
     ) -> Result<Rows, EngineError> {
-        Rows::read(&*self.context.store, &self.store_keys, keys, self.limits().await?, now).await
+        let store = &*self.context.store;
+        let (store_keys, cache) = (&self.store_keys, &self.row_cache);
+        let source = RowSource { store, store_keys, cache, may_be_cached };
+        Rows::read(source, keys, self.limits().await?, now).await
     }
 
     async fn notify_of(&self, change: &Change, learned: Option<&Learned>) {
@@ -246,8 +273,7 @@ impl StoreKeys {
 
     /// Returns the key of a row: the text itself, or its hash where the text is too long for a key.
     fn of(&self, text: &str) -> String {
-        let key = format!("{} {text}", self.ca);
-        if key.len() <= Transaction::MAX_KEY { key } else { hashed(&key) }
+        records::fitting_key(&format!("{} {text}", self.ca))
     }
 }
 
@@ -265,16 +291,14 @@ fn configured_limits(set: Option<&Limits>, account_url: &str) -> Limits {
 
 /// An account by its URL, or by its hash where the URL cannot be one.
 fn account(url: &str) -> Account {
-    Account::new(url).or_else(|_| Account::new(&hashed(url))).expect("a hash is visible ASCII")
+    Account::new(url)
+        .or_else(|_| Account::new(&records::sha256_hex(url.as_bytes())))
+        .expect("a hash is visible ASCII")
 }
 
 fn key_part(text: &str) -> String {
     let fits = text.len() <= 100 && text.bytes().all(|byte| byte.is_ascii_graphic());
-    if fits && !text.is_empty() { text.to_owned() } else { hashed(text) }
-}
-
-fn hashed(text: &str) -> String {
-    records::hex(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes()).as_ref())
+    if fits && !text.is_empty() { text.to_owned() } else { records::sha256_hex(text.as_bytes()) }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use fleetcert_store::{Expect, Store, Transaction, Version};
 use serde::{Deserialize, Serialize};
 
 use super::StoreKeys;
+use super::row_cache::{CachedRow, RowCache};
 use crate::EngineError;
 use crate::records::{self, BUDGETS};
 
@@ -24,14 +25,14 @@ pub(crate) struct StoredRow {
 }
 
 impl StoredRow {
-    const UNTOUCHED: Self = Self { full_at: Bucket::FULL.unix_nanos(), held: 0, paused_until: None };
+    pub(super) const UNUSED: Self = Self { full_at: Bucket::FULL.unix_nanos(), held: 0, paused_until: None };
 
     fn bucket(&self) -> Bucket {
         Bucket::full_at_unix_nanos(self.full_at)
     }
 
     /// Returns whether it says no more than a missing row would.
-    pub(crate) fn is_untouched(&self, now: SystemTime) -> bool {
+    pub(crate) fn is_unused(&self, now: SystemTime) -> bool {
         let paused = self.paused_until.is_some_and(|until| until > now);
         self.held == 0 && self.bucket().is_full(now) && !paused
     }
@@ -48,6 +49,8 @@ impl StoredRow {
 #[derive(Debug)]
 pub(super) struct Rows {
     pub(super) budgets: Budgets,
+    /// Whether a row comes from the cache.
+    pub(super) are_cached: bool,
     found: BTreeMap<BucketKey, Found>,
 }
 
@@ -59,22 +62,71 @@ struct Found {
     paused_until: Option<SystemTime>,
 }
 
+/// Where rows are read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RowSource<'a> {
+    pub(super) store: &'a dyn Store,
+    pub(super) store_keys: &'a StoreKeys,
+    pub(super) cache: &'a RowCache,
+    /// Whether rows may come from the cache.
+    pub(super) may_be_cached: bool,
+}
+
+impl RowSource<'_> {
+    /// Returns a row, and whether it comes from the cache.
+    async fn read(&self, store_key: &str, now: SystemTime) -> Result<(CachedRow, bool), EngineError> {
+        if let Some(known) = self.cache.get(store_key, now).filter(|_| self.may_be_cached) {
+            return Ok((known, true));
+        }
+        let stored = self.store.read(BUDGETS, store_key).await?;
+        let row = stored.as_ref().map(records::decode).transpose()?.unwrap_or(StoredRow::UNUSED);
+        let read = CachedRow { row, version: stored.map(|stored| stored.version), known_at: now };
+        self.cache.note([(store_key.to_owned(), read.clone())]);
+        Ok((read, false))
+    }
+}
+
+/// What a transaction makes of a row.
+#[derive(Debug)]
+enum RowWrite {
+    Unchanged(Option<Version>),
+    Written,
+    Deleted,
+}
+
+/// The rows after a transaction, if it is committed.
+#[derive(Debug)]
+pub(super) struct RowsAfter(Vec<(String, StoredRow, RowWrite)>);
+
+impl RowsAfter {
+    /// Returns the rows for the cache, after a commit that had this version.
+    pub(super) fn committed(self, committed: Version, now: SystemTime) -> Vec<(String, CachedRow)> {
+        let cached = |(key, row, write): (String, StoredRow, RowWrite)| {
+            let (row, version) = match write {
+                RowWrite::Unchanged(version) => (row, version),
+                RowWrite::Written => (row, Some(committed)),
+                RowWrite::Deleted => (StoredRow::UNUSED, None),
+            };
+            (key, CachedRow { row, version, known_at: now })
+        };
+        self.0.into_iter().map(cached).collect()
+    }
+}
+
 impl Rows {
     /// Reads the rows of `keys` into budgets that hold nothing else.
     pub(super) async fn read(
-        store: &dyn Store,
-        store_keys: &StoreKeys,
+        source: RowSource<'_>,
         keys: impl IntoIterator<Item = BucketKey>,
         limits: Limits,
         now: SystemTime,
     ) -> Result<Self, EngineError> {
-        let mut found = BTreeMap::new();
+        let (mut found, mut are_cached) = (BTreeMap::new(), false);
         for key in keys {
-            let store_key = store_keys.of(&key.to_string());
-            let stored = store.read(BUDGETS, &store_key).await?;
-            let row: StoredRow =
-                stored.as_ref().map(records::decode).transpose()?.unwrap_or(StoredRow::UNTOUCHED);
-            let (version, paused_until) = (stored.map(|stored| stored.version), row.paused_until);
+            let store_key = source.store_keys.of(&key.to_string());
+            let (CachedRow { row, version, .. }, is_cached) = source.read(&store_key, now).await?;
+            are_cached |= is_cached;
+            let paused_until = row.paused_until;
             found.insert(key, Found { store_key, version, row, paused_until });
         }
         let mut budgets = Budgets::new(limits, found.len());
@@ -87,7 +139,7 @@ impl Rows {
                 budgets.pause(account.clone(), name.clone());
             }
         }
-        Ok(Self { budgets, found })
+        Ok(Self { budgets, are_cached, found })
     }
 
     /// Counts `tokens` more of each bucket as held.
@@ -116,25 +168,29 @@ impl Rows {
     }
 
     /// Adds the changed rows to a transaction. Each must still be as it was read. A row that says nothing is deleted.
-    pub(super) fn with_writes(self, mut write: Transaction, now: SystemTime) -> Transaction {
+    pub(super) fn with_writes(self, mut write: Transaction, now: SystemTime) -> (Transaction, RowsAfter) {
+        let mut after = Vec::new();
         for (key, found) in self.found {
-            let row = self.budgets.row(&key).map_or(StoredRow::UNTOUCHED, |row| StoredRow {
+            let row = self.budgets.row(&key).map_or(StoredRow::UNUSED, |row| StoredRow {
                 full_at: row.bucket.unix_nanos(),
                 held: row.held,
                 paused_until: None,
             });
             let row = StoredRow { paused_until: found.paused_until, ..row };
             let expect = found.version.map_or(Expect::Absent, Expect::Version);
-            write = match (row.is_untouched(now), found.version) {
-                (true, None) => write.check(BUDGETS, found.store_key, expect),
-                (true, Some(_)) => write.delete(BUDGETS, found.store_key, expect),
-                (false, _) if row == found.row => write.check(BUDGETS, found.store_key, expect),
-                (false, _) => {
+            let (with_row, change) = match (row.is_unused(now), found.version) {
+                (true, Some(_)) => (write.delete(BUDGETS, &found.store_key, expect), RowWrite::Deleted),
+                (false, _) if row != found.row => {
                     let due = row.due();
-                    write.put(BUDGETS, found.store_key, expect, records::encode(&row), due)
+                    let value = records::encode(&row);
+                    (write.put(BUDGETS, &found.store_key, expect, value, due), RowWrite::Written)
                 }
+                _ => (write.check(BUDGETS, &found.store_key, expect), RowWrite::Unchanged(found.version)),
             };
+            write = with_row;
+            let row = if matches!(change, RowWrite::Written) { row } else { found.row };
+            after.push((found.store_key, row, change));
         }
-        write
+        (write, RowsAfter(after))
     }
 }

@@ -30,7 +30,7 @@ pub(super) struct Attempt {
     pub(super) orders: Arc<Orders>,
     pub(super) name: HostName,
     pub(super) order: Stored<OrderRecord>,
-    /// Certificate of the name when the attempt began.
+    /// Certificate of the same identifiers when the attempt began.
     pub(super) certificate: Option<Stored<CertificateRecord>>,
 }
 
@@ -73,6 +73,7 @@ impl Attempt {
         let started = context.now();
         let state = self.order.value.state.clone();
         let Self { name, order, certificate, .. } = self;
+        let key = order.key.clone();
         let before = certificate.as_ref().map(|certificate| certificate.value.clone());
         let journal = OrderJournal::new(Arc::clone(&orders), order, device, before, orders.lease());
         let lifetime = options.lifetime.or_else(|| {
@@ -103,7 +104,7 @@ impl Attempt {
             () = context.ambient.sleep(orders.lease()) => None,
         };
         let JournalEnd { order, version, held_up } = journal.into_end();
-        let mut ended = EndedAttempt { orders: &orders, name: &name, order, version, certificate };
+        let mut ended = EndedAttempt { orders: &orders, name: &name, key, order, version, certificate };
         if let Some(held_up) = held_up {
             ended.hold(held_up).await?;
             return Ok(Verdict::NOTHING);
@@ -142,6 +143,7 @@ impl Attempt {
         EndedAttempt {
             orders: &self.orders,
             name: &self.name,
+            key: self.order.key.clone(),
             order: self.order.value.clone(),
             version: self.order.version,
             certificate: self.certificate.take(),

@@ -147,6 +147,11 @@ impl Breakers {
         pair.ca.breaker.decide(now).and(pair.zone.breaker.decide(now))
     }
 
+    /// Returns whether the CA must be left alone now.
+    pub(crate) fn is_ca_stopped(&self, now: SystemTime) -> bool {
+        matches!(self.state.lock().ca.breaker.decide(now), Admission::Stop { .. })
+    }
+
     /// Takes note of a new order that starts.
     pub(super) fn started(&self, name: &str, now: SystemTime) {
         let mut pair = self.state.lock();

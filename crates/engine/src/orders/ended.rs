@@ -32,31 +32,33 @@ const MAX_ATTEMPTS: usize = 4;
 pub(super) struct EndedAttempt<'a> {
     pub(super) orders: &'a Orders,
     pub(super) name: &'a HostName,
+    /// Key of the order's record, and of its certificate.
+    pub(super) key: String,
     pub(super) order: OrderRecord,
     /// Fence of the attempt.
     pub(super) version: Version,
-    /// Certificate of the name when the attempt began.
+    /// Certificate of the same identifiers when the attempt began.
     pub(super) certificate: Option<Stored<CertificateRecord>>,
 }
 
 impl EndedAttempt<'_> {
     /// Stores the certificate and deletes the order, in one transaction.
     pub(super) async fn store_certificate(self, chain: &Chain) -> Result<(), EngineError> {
-        let Self { orders, name, order, version, mut certificate } = self;
+        let Self { orders, name, key, order, version, mut certificate } = self;
         let ServiceContext { store, .. } = &orders.context;
         for _ in 0..MAX_ATTEMPTS {
             let planned = certificate.as_ref().and_then(|before| before.value.renew_at);
             let issued_before = certificate.as_ref().map(|before| before.value.issued_at.clone());
             let record = certificate_record(orders, &order, chain, issued_before.unwrap_or_default());
             let now = orders.context.now();
-            let write = Transaction::new().delete(ORDERS, name.as_str(), Expect::Version(version)).put(
+            let write = Transaction::new().delete(ORDERS, &key, Expect::Version(version)).put(
                 CERTIFICATES,
-                name.as_str(),
+                &key,
                 unchanged(certificate.as_ref()),
                 records::encode(&record),
                 Some(now),
             );
-            match store.commit(with_leftovers(write, order.state.records(), now)).await {
+            match store.commit(with_leftovers(write, &key, order.state.records(), now)).await {
                 Ok(_) => {
                     let replaces = order.state.order().replaces.as_ref().map(ToString::to_string);
                     orders.renewals.certificate_stored(planned);
@@ -66,7 +68,7 @@ impl EndedAttempt<'_> {
                 Err(error) if error.is_conflict() => {}
                 Err(error) => return Err(error.into()),
             }
-            certificate = Stored::read(&**store, CERTIFICATES, name.as_str()).await?;
+            certificate = Stored::read(&**store, CERTIFICATES, &key).await?;
         }
         Err(EngineError::new(EngineErrorKind::Unavailable, "another worker has the order now"))
     }
@@ -84,7 +86,7 @@ impl EndedAttempt<'_> {
         why: String,
         retry: Option<Retry>,
     ) -> Result<(), EngineError> {
-        let Self { orders, name, mut order, version, .. } = self;
+        let Self { orders, name, key, mut order, version, .. } = self;
         order.failures = order.failures.saturating_add(1);
         let now = orders.context.now();
         let back_off = now + retry_delay(order.failures, orders.context.random());
@@ -101,15 +103,15 @@ impl EndedAttempt<'_> {
         order.replaceable_at = Some(replaceable_at);
         let write = Transaction::new().put(
             ORDERS,
-            name.as_str(),
+            &key,
             Expect::Version(version),
             records::encode(&order),
             Some(retry_at),
         );
         // An order that pauses, or fails, has withdrawn its records, or could not.
-        let write = with_leftovers(write, order.state.records(), now);
+        let write = with_leftovers(write, &key, order.state.records(), now);
         let version = orders.commit_settling(write, change).await?;
-        orders.note(name.as_str(), version, &order, retry_at).await;
+        orders.note(&key, version, &order, retry_at).await;
         orders.context.notify(&Event::OrderFailed { name, why: &why, retry_at: Some(retry_at) });
         Ok(())
     }
@@ -125,7 +127,7 @@ impl EndedAttempt<'_> {
     /// Holds the order until the limit of the CA allows it; nothing was sent. If the limit holds other orders as well,
     /// the order goes back to them: its pool is closed, and not the order.
     pub(super) async fn hold(self, held_up: HeldUp) -> Result<(), EngineError> {
-        let Self { orders, name, mut order, version, .. } = self;
+        let Self { orders, name, key, mut order, version, .. } = self;
         let HeldUp { denied, until, state, settle } = held_up;
         let change = settle.map(|settlement| order.settle(settlement)).unwrap_or_default();
         order.state = state;
@@ -134,27 +136,27 @@ impl EndedAttempt<'_> {
         let due = if alone { until } else { now };
         order.held_back = alone.then(|| HeldBack { why: describe_denial(&denied, until), until });
         let expect = Expect::Version(version);
-        let write = Transaction::new().put(ORDERS, name.as_str(), expect, records::encode(&order), Some(due));
+        let write = Transaction::new().put(ORDERS, &key, expect, records::encode(&order), Some(due));
         let version = orders.commit_settling(write, &change).await?;
-        orders.note(name.as_str(), version, &order, due).await;
+        orders.note(&key, version, &order, due).await;
         if alone {
             orders.context.notify(&Event::OrderHeld { name, by: denied.by(), until });
         } else {
-            orders.queue.hold(name.as_str(), now + LOST_TOKEN_RETRY);
+            orders.queue.hold(&key, now + LOST_TOKEN_RETRY);
         }
         Ok(())
     }
 
     /// Hands the order to the next run, which resumes it.
     pub(super) async fn release(self) -> Result<(), EngineError> {
-        let Self { orders, name, order, version, .. } = self;
+        let Self { orders, key, order, version, .. } = self;
         // First, because the next run publishes the same records.
         if let Err(error) = orders.challenges.withdraw(order.state.records()).await {
             orders.context.notify(&Event::NotSwept { why: &error.to_string() });
         }
         let write = Transaction::new().put(
             ORDERS,
-            name.as_str(),
+            &key,
             Expect::Version(version),
             records::encode(&order),
             Some(orders.context.now()),
@@ -184,6 +186,7 @@ fn certificate_record(
         not_after: leaf.not_after(),
         window: None,
         renew_at: None,
+        is_urgent: false,
         issued_at,
     }
 }

@@ -16,7 +16,7 @@ use super::Orders;
 use crate::EngineError;
 use crate::budgets::{Change, Committed, Decision, Holding, Settlement, decide, refused};
 use crate::records::{
-    self, CHALLENGES, CertificateRecord, DEVICES, DeviceRecord, ORDERS, OrderRecord, Stored,
+    self, CHALLENGES, CertificateRecord, DEVICES, DeviceRecord, ORDERS, OrderRecord, Stored, StoredChallenge,
 };
 
 /// Writes each state before its step is taken, and the challenge records beside it.
@@ -31,7 +31,7 @@ pub(super) struct OrderJournal {
     key: String,
     /// Record of the device, as it was when it was found active.
     device: Stored<DeviceRecord>,
-    /// Certificate that the name had when the attempt began.
+    /// Certificate of the same identifiers when the attempt began.
     certificate: Option<CertificateRecord>,
     lease: Duration,
     written: Mutex<Written>,
@@ -147,7 +147,7 @@ impl OrderJournal {
             due,
         );
         let order = order.check(DEVICES, &self.device.key, Expect::Version(self.device.version));
-        let (write, challenges) = with_challenges(order, state.records(), &written.challenges);
+        let (write, challenges) = with_challenges(order, &self.key, state.records(), &written.challenges);
         let committed = self.orders.commit(write, &change).await.map_err(JournalError::new)?;
         if change.reserve.is_some() {
             self.orders.queue.reserved(&self.key);
@@ -204,6 +204,7 @@ fn change(
 /// takes out of the zone what its order leaves there.
 fn with_challenges(
     mut write: Transaction,
+    order: &str,
     wanted: &[ChallengeRecord],
     stored: &BTreeSet<String>,
 ) -> (Transaction, BTreeSet<String>) {
@@ -212,7 +213,7 @@ fn with_challenges(
         let key = challenge_key(record);
         if keys.insert(key.clone()) && !stored.contains(&key) {
             let due: Option<SystemTime> = Some(record.expires);
-            write = write.put(CHALLENGES, key, Expect::Any, records::encode(record), due);
+            write = write.put(CHALLENGES, key, Expect::Any, stored_challenge(record, order), due);
         }
     }
     for gone in stored.difference(&keys) {
@@ -224,6 +225,7 @@ fn with_challenges(
 /// The records that an order could not withdraw are for the sweeper, at once.
 pub(super) fn with_leftovers(
     mut write: Transaction,
+    order: &str,
     left: &[ChallengeRecord],
     now: SystemTime,
 ) -> Transaction {
@@ -231,16 +233,20 @@ pub(super) fn with_leftovers(
     for record in left {
         let key = challenge_key(record);
         if keys.insert(key.clone()) {
-            write = write.put(CHALLENGES, key, Expect::Any, records::encode(record), Some(now));
+            write = write.put(CHALLENGES, key, Expect::Any, stored_challenge(record, order), Some(now));
         }
     }
     write
 }
 
+fn stored_challenge(record: &ChallengeRecord, order: &str) -> Vec<u8> {
+    records::encode(&StoredChallenge { record: record.clone(), order: Some(order.to_owned()) })
+}
+
 fn challenge_key(record: &ChallengeRecord) -> String {
-    // A value may be long and of any octets; its hash is neither.
-    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, record.value.as_bytes());
-    format!("{} {}", record.name, records::hex(&hash.as_ref()[..16]))
+    // A value may be long and of any octets; its hash is neither. Two orders of one name may have the same value.
+    let of_owner = [record.value.as_bytes(), record.owner.as_str().as_bytes()].concat();
+    format!("{} {}", record.name, &records::sha256_hex(&of_owner)[..32])
 }
 
 /// The keys of the challenge records that a state has in the store.

@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::budgets::{CaBudgets, Change, Committed};
 use crate::context::ServiceContext;
+use crate::grant::sets_of;
 use crate::records::{self, ORDERS, OrderRecord, Previous, Stored};
 use crate::renewals::Renewals;
 use crate::{EngineError, EngineErrorKind, EngineOptions, Event};
@@ -103,22 +104,26 @@ impl Orders {
         self.clock_watch.begin(self.context.now());
     }
 
-    /// Lets the order of a name go on at once that the CA had paused.
+    /// Resumes the orders of a name that the CA had paused.
     pub(crate) async fn unpause(&self, name: &HostName) -> Result<(), EngineError> {
         for _ in 0..MAX_ATTEMPTS {
             let Some(mut write) = self.budgets.unpausing(name).await? else { return Ok(()) };
             let now = self.context.now();
-            let found = Stored::<OrderRecord>::read(&*self.context.store, ORDERS, name.as_str()).await?;
-            // An order that does not wait is in flight.
-            let is_waiting = |order: &OrderRecord| order.failure.is_some() || order.held_back.is_some();
-            let waiting = found.filter(|order| is_waiting(&order.value));
-            if let Some(order) = &waiting {
+            let mut waiting = Vec::new();
+            for set in sets_of(name) {
+                let key = records::key_of(&set);
+                let found = Stored::<OrderRecord>::read(&*self.context.store, ORDERS, &key).await?;
+                // An order that does not wait is in flight.
+                let is_waiting = |order: &OrderRecord| order.failure.is_some() || order.held_back.is_some();
+                waiting.extend(found.filter(|order| is_waiting(&order.value)));
+            }
+            for order in &waiting {
                 let expect = Expect::Version(order.version);
                 write = write.put(ORDERS, &order.key, expect, records::encode(&order.value), Some(now));
             }
             match self.context.store.commit(write).await {
                 Ok(version) => {
-                    if let Some(order) = waiting {
+                    for order in waiting {
                         self.note(&order.key, version, &order.value, now).await;
                     }
                     self.work.notify_one();

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetcert_names::NameError;
 use fleetcert_schedule::breaker::Admission;
 use fleetcert_schedule::order_queue::pool_of;
 use fleetcert_store::{Expect, Transaction};
@@ -113,8 +112,6 @@ impl OrderWorker {
             }
             Some(_) => {}
         }
-        let corrupt = |error: NameError| EngineError::new(EngineErrorKind::Corrupt, error);
-        let name = key.parse().map_err(corrupt)?;
         let certificate = Stored::<CertificateRecord>::read(store, CERTIFICATES, key).await?;
         let before = certificate.as_ref().map(|certificate| &certificate.value);
         if !candidate.is_placed && !self.may_start(candidate, &order.value, before).await? {
@@ -127,7 +124,12 @@ impl OrderWorker {
             Ok(version) => {
                 orders.queue.started(candidate);
                 let order = Stored { version, due, ..order };
-                Ok(Some(Attempt { orders: Arc::clone(orders), name, order, certificate }))
+                Ok(Some(Attempt {
+                    orders: Arc::clone(orders),
+                    name: order.value.name().clone(),
+                    order,
+                    certificate,
+                }))
             }
             Err(error) if error.is_conflict() => {
                 orders.queue.hold(key, now + CONFLICT_RETRY);

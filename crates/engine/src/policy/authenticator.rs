@@ -39,7 +39,7 @@ use crate::records::{self, DEVICES, DeviceRecord};
 ///         let identity = request.origin.tls_identity;
 ///         let device = identity.and_then(|shown| self.0.get(shown.leaf()).cloned());
 ///         match (device, request.envelope) {
-///             (Some(device), None) => Ok(Identified { device, payload: request.body }),
+///             (Some(device), None) => Ok(Identified::new(device, request.body)),
 ///             _ => Err(AuthenticationError::Rejected),
 ///         }
 ///     }
@@ -56,12 +56,21 @@ pub trait DeviceAuthenticator: Send + Sync + fmt::Debug {
 }
 
 /// A device that a request was found to come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Identified {
     /// Device.
     pub device: DeviceId,
     /// Payload that it vouches for, as it was sent.
     pub payload: Vec<u8>,
+    /// Record of the device, if it was read on the way.
+    pub(crate) record: Option<DeviceRecord>,
+}
+
+impl Identified {
+    /// Makes the result of a request that comes from this device and has this payload.
+    pub fn new(device: DeviceId, payload: Vec<u8>) -> Self {
+        Self { device, payload, record: None }
+    }
 }
 
 /// No device was found.
@@ -101,6 +110,6 @@ impl DeviceAuthenticator for DeviceKeys {
             records::decode(&found).map_err(|error| AuthenticationError::Unavailable(error.into()))?;
         let opened = envelope.open_bytes(&record.key, &request.url);
         let payload = opened.map_err(|_| AuthenticationError::Rejected)?;
-        Ok(Identified { device, payload })
+        Ok(Identified { device, payload, record: Some(record) })
     }
 }

@@ -1,8 +1,8 @@
-//! The certificate of a name.
+//! The certificate of an identifier set.
 
 use std::time::SystemTime;
 
-use fleetcert_names::IdentifierSet;
+use fleetcert_names::{HostName, IdentifierSet};
 use fleetcert_schedule::Window;
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +25,9 @@ pub(crate) struct CertificateRecord {
     pub window: Option<(SystemTime, SystemTime)>,
     /// The moment in the window. Drawn once for a window and kept.
     pub renew_at: Option<SystemTime>,
+    /// Whether the renewal time is a turn in the plan for renewals at once.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_urgent: bool,
     /// When the last certificates of this name were issued, for the limit on the name.
     pub issued_at: Vec<SystemTime>,
 }
@@ -33,6 +36,11 @@ impl CertificateRecord {
     /// Returns whether it is the certificate of exactly these identifiers.
     pub(crate) fn is_for(&self, identifiers: &IdentifierSet) -> bool {
         self.identifiers.as_ref() == Some(identifiers)
+    }
+
+    /// Returns the host name of the device; `None` in records of versions before sets, which have it as their key.
+    pub(crate) fn name(&self) -> Option<&HostName> {
+        self.identifiers.as_ref().map(|identifiers| identifiers.as_slice()[0].base())
     }
 
     pub(crate) fn window(&self) -> Option<Window> {
@@ -44,8 +52,26 @@ impl CertificateRecord {
         self.renew_at.is_some_and(|at| at <= now) || self.not_after <= now
     }
 
-    /// Whether a renewal now is inside the CA's window, or due: then the same request again means a renewal.
+    /// Returns the window from which the renewal time comes: the CA's, unless it was open before the certificate existed.
+    pub(crate) fn counting_window(&self) -> Option<Window> {
+        Some(self.window()?.for_certificate(self.issued(), self.not_after))
+    }
+
+    /// Returns when it was issued.
+    pub(crate) fn issued(&self) -> SystemTime {
+        self.issued_at.last().copied().unwrap_or(self.not_before)
+    }
+
+    /// Returns the time from which the certificate is of no use, as far as it is known: the end of its window if that
+    /// lies ahead, otherwise its expiry.
+    pub(crate) fn deadline(&self, now: SystemTime) -> SystemTime {
+        let end = self.window().map(|window| window.end()).filter(|end| *end > now);
+        end.map_or(self.not_after, |end| end.min(self.not_after))
+    }
+
+    /// Returns whether it may be renewed now: it is due, or its window is open. Then the same request again means a
+    /// renewal.
     pub(crate) fn may_be_renewed(&self, now: SystemTime) -> bool {
-        self.is_due(now) || self.window().is_some_and(|window| window.contains(now))
+        self.is_due(now) || self.counting_window().is_some_and(|window| window.contains(now))
     }
 }

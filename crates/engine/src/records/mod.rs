@@ -9,10 +9,11 @@ use std::net::IpAddr;
 use std::time::SystemTime;
 
 use data_encoding::HEXLOWER;
+use fleetcert_dns::challenge::ChallengeRecord;
 use fleetcert_jose::Jwk;
-use fleetcert_names::HostName;
+use fleetcert_names::{HostName, IdentifierSet};
 use fleetcert_protocol::DeviceId;
-use fleetcert_store::{Collection, Expect, Record, Store, StoreError, Version};
+use fleetcert_store::{Collection, Expect, Record, Store, StoreError, Transaction, Version};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -31,20 +32,22 @@ pub(crate) const LABELS: Collection = Collection::new("label");
 pub(crate) const TOKENS: Collection = Collection::new("token");
 /// Host name → [`AddressRecord`]; due while the zone does not have it yet.
 pub(crate) const ADDRESSES: Collection = Collection::new("address");
-/// Host name → [`OrderRecord`]; due when it is to be worked on. One name, one order.
+/// [Key of an identifier set](key_of) → [`OrderRecord`]; due when it is to be worked on. One set, one order.
 pub(crate) const ORDERS: Collection = Collection::new("order");
-/// Host name → [`CertificateRecord`]; due when the CA is to be asked for the renewal window.
+/// [Key of an identifier set](key_of) → [`CertificateRecord`]; due when the CA is to be polled for the renewal window.
 pub(crate) const CERTIFICATES: Collection = Collection::new("certificate");
+/// Name of a plan → places that are taken in it; never due.
+pub(crate) const RENEWAL_PLANS: Collection = Collection::new("renewal-plan");
 /// Hash of a certificate's public key → host name that used it. Kept for ever.
 pub(crate) const CERTIFICATE_KEYS: Collection = Collection::new("certificate-key");
-/// Owner name and value → challenge record; due when it must be gone whatever happened.
+/// Name and hash of value and owner → [`StoredChallenge`]; due when it is removed in any case.
 pub(crate) const CHALLENGES: Collection = Collection::new("challenge");
 /// CA and bucket → how full it is and how much of it is held; due when it is full again.
 pub(crate) const BUDGETS: Collection = Collection::new("budget");
 /// CA and scope of a limit → what the CA said that it is; due when that is forgotten.
 pub(crate) const LIMITS: Collection = Collection::new("limit");
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct DeviceRecord {
     pub key: Jwk,
     pub name: HostName,
@@ -99,6 +102,16 @@ pub(crate) fn decode<T: DeserializeOwned>(record: &Record) -> Result<T, EngineEr
     })
 }
 
+/// A challenge record that an order has published or is about to publish.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct StoredChallenge {
+    #[serde(flatten)]
+    pub record: ChallengeRecord,
+    /// Key of the order; `None` in records of versions before sets, whose order has the key of its host name.
+    #[serde(default)]
+    pub order: Option<String>,
+}
+
 /// A decoded record, as it was read.
 #[derive(Clone, Debug)]
 pub(crate) struct Stored<T> {
@@ -137,6 +150,20 @@ pub(crate) fn ignore_conflict<T>(result: Result<T, StoreError>) -> Result<(), En
     }
 }
 
+/// Returns the key of the records of an identifier set.
+pub(crate) fn key_of(identifiers: &IdentifierSet) -> String {
+    fitting_key(identifiers.canonical())
+}
+
+/// Returns a key for a text: the text itself, or its hash if it is too long for a key.
+pub(crate) fn fitting_key(text: &str) -> String {
+    if text.len() <= Transaction::MAX_KEY { text.to_owned() } else { sha256_hex(text.as_bytes()) }
+}
+
+pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
+    hex(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes).as_ref())
+}
+
 pub(crate) fn hex(bytes: &[u8]) -> String {
     HEXLOWER.encode(bytes)
 }
@@ -149,6 +176,16 @@ pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn key_of_a_set_is_its_text_or_a_hash_of_it() {
+        let set = |names: &str| names.parse::<IdentifierSet>().unwrap();
+        assert_eq!(key_of(&set("x.fleet.test")), "x.fleet.test");
+        assert_eq!(key_of(&set("x.fleet.test,*.x.fleet.test")), "*.x.fleet.test,x.fleet.test");
+        let long = (0..40).map(|i| format!("device-number-{i}.fleet.test")).collect::<Vec<_>>().join(",");
+        assert_eq!(key_of(&set(&long)).len(), 64);
+        assert_ne!(key_of(&set(&long)), key_of(&set(&format!("{long},x.fleet.test"))));
+    }
 
     #[test]
     fn hex_and_back() {

@@ -1,4 +1,4 @@
-//! The order of a name.
+//! The order of an identifier set.
 
 use std::time::SystemTime;
 
@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fleetcert_acme::NewOrder;
 use fleetcert_acme::order::OrderState as State;
+use fleetcert_names::HostName;
 use fleetcert_protocol::DeviceId;
 use fleetcert_schedule::budget::OrderKind;
 use fleetcert_schedule::order_queue::{Lane, Predecessor, lane_of};
@@ -108,6 +109,11 @@ impl OrderRecord {
             tenant: 0,
             previous: None,
         }
+    }
+
+    /// Returns the host name of the device: what its identifiers are, or are below.
+    pub(crate) fn name(&self) -> &HostName {
+        self.state.order().identifiers.as_slice()[0].base()
     }
 
     /// Whether the CA has the order: then going on with it costs nothing more.

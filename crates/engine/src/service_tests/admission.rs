@@ -1,12 +1,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use fleetcert_jose::{Algorithm, KeyPair, Signer};
 use fleetcert_protocol::DeviceId;
 
-use super::{Fixture, device, name};
+use super::{Fixture, device, device_record, name};
 use crate::admission::DeviceAdmission;
-use crate::records::{DEVICES, DeviceRecord, encode};
+use crate::records::{DEVICES, encode};
 use crate::{
     AuthenticationError, DeviceAuthenticator, DeviceState, EngineErrorKind, Identified, OwnName,
     RequestOrigin, RequestParts,
@@ -19,7 +18,7 @@ struct TakesAllFor(DeviceId);
 #[async_trait]
 impl DeviceAuthenticator for TakesAllFor {
     async fn authenticate(&self, request: RequestParts) -> Result<Identified, AuthenticationError> {
-        Ok(Identified { device: self.0.clone(), payload: request.body })
+        Ok(Identified::new(self.0.clone(), request.body))
     }
 }
 
@@ -35,14 +34,7 @@ async fn device_is_denied_while_it_is_suspended_or_unknown_whatever_the_authenti
     };
     assert_eq!(authenticate().await.unwrap_err().kind(), EngineErrorKind::Unauthenticated);
 
-    let record = DeviceRecord {
-        key: KeyPair::generate(Algorithm::EdDsa).unwrap().jwk().clone(),
-        name: name(),
-        state: DeviceState::Active,
-        enrolled_at: fixture.now(),
-        tenant: 0,
-    };
-    fixture.put(DEVICES, device().as_str(), encode(&record), None).await;
+    fixture.put(DEVICES, device().as_str(), encode(&device_record()), None).await;
     assert_eq!(authenticate().await.unwrap(), name());
     admission.set_device_state(&device(), DeviceState::Suspended).await.unwrap();
     assert_eq!(authenticate().await.unwrap_err().kind(), EngineErrorKind::Denied);

@@ -15,6 +15,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use fleetcert_ambient::{Ambient, SystemEntropy, TokioClock};
+use fleetcert_jose::{Algorithm, KeyPair, Signer};
 use fleetcert_names::HostName;
 use fleetcert_protocol::DeviceId;
 use fleetcert_store::{
@@ -23,7 +24,8 @@ use fleetcert_store::{
 };
 
 use crate::context::ServiceContext;
-use crate::{Action, EngineParts, Grant, conformance};
+use crate::records::DeviceRecord;
+use crate::{Action, DeviceState, EngineParts, Grant, conformance};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const START: Duration = Duration::from_secs(1_800_000_000);
@@ -88,6 +90,12 @@ fn name() -> HostName {
     "xi8qz.fleet.test".parse().unwrap()
 }
 
+fn device_record() -> DeviceRecord {
+    let key = KeyPair::generate(Algorithm::EdDsa).unwrap().jwk().clone();
+    let enrolled_at = SystemTime::UNIX_EPOCH + START;
+    DeviceRecord { key, name: name(), state: DeviceState::Active, enrolled_at, tenant: 0 }
+}
+
 fn grant(action: Action) -> Grant {
-    Grant::new(device(), name(), false, action)
+    Grant::new(device(), device_record(), false, action)
 }

@@ -12,7 +12,8 @@ use crate::renewals::Renewals;
 pub(super) fn service(fixture: &Fixture) -> Orders {
     let (context, parts) = (fixture.context(), fixture.parts.clone());
     let breakers = Arc::new(Breakers::new(context.clone(), parts.options.breaker));
-    let renewals = Arc::new(Renewals::new(context.clone(), &parts.options, parts.authority.clone()));
+    let authority = parts.authority.clone();
+    let renewals = Arc::new(Renewals::new(context.clone(), &parts.options, authority, Arc::clone(&breakers)));
     Orders::new(context, Arc::new(parts.options), parts.authority, parts.challenges, breakers, renewals)
 }
 

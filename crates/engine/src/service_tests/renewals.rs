@@ -9,6 +9,7 @@ use fleetcert_x509::CertificateId;
 use parking_lot::Mutex;
 
 use super::{Fixture, HOUR};
+use crate::orders::Breakers;
 use crate::records::{CERTIFICATES, CertificateRecord, encode};
 use crate::renewals::Renewals;
 
@@ -63,6 +64,7 @@ fn certificate(id: &str, not_before: SystemTime, not_after: SystemTime) -> Vec<u
         not_after,
         window: None,
         renew_at: None,
+        is_urgent: false,
         issued_at: Vec::new(),
     })
 }
@@ -76,7 +78,9 @@ async fn window_of_a_valid_certificate_is_polled_and_an_expired_one_is_left_alon
         fixture.put(CERTIFICATES, &format!("{name}.fleet.test"), value, Some(now)).await;
     }
     let ca = Arc::new(PolledCa { now, polls: Mutex::default() });
-    let renewals = Arc::new(Renewals::new(fixture.context(), &fixture.parts.options, ca.clone()));
+    let (context, options) = (fixture.context(), &fixture.parts.options);
+    let breakers = Arc::new(Breakers::new(context.clone(), options.breaker));
+    let renewals = Arc::new(Renewals::new(context, options, ca.clone(), breakers));
     tokio::time::timeout(5 * HOUR, renewals.run()).await.unwrap_err();
     assert_eq!(*ca.polls.lock(), [VALID]);
     let due = async |key: &str| fixture.read(CERTIFICATES, key).await.unwrap().due;

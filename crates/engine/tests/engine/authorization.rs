@@ -150,7 +150,7 @@ struct Mistaken;
 #[async_trait]
 impl DeviceAuthenticator for Mistaken {
     async fn authenticate(&self, _: RequestParts) -> Result<Identified, AuthenticationError> {
-        Ok(Identified { device: "AAAAAAAAAAAAAAAAAAAAAA".parse().unwrap(), payload: Vec::new() })
+        Ok(Identified::new("AAAAAAAAAAAAAAAAAAAAAA".parse().unwrap(), Vec::new()))
     }
 }
 

@@ -277,6 +277,9 @@ async fn renewals_pass_a_limit_that_holds_new_devices() {
 
     // In the window; outside it, where the same names suffice; and when the CA refuses `replaces`.
     for (index, in_window) in [true, false, true].into_iter().enumerate() {
+        if in_window {
+            world.clock.jump(HOUR + HOUR / 60);
+        }
         let now = world.clock.now();
         let start = if in_window { now - HOUR } else { now + HOUR };
         world.ca.set_renewal_window(last.leaf().certificate_id().unwrap(), start, start + 2 * HOUR);

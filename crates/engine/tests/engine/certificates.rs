@@ -84,6 +84,7 @@ async fn same_request_inside_the_renewal_window_is_a_renewal() {
     let first = device.chain(engine).await;
     let id = first.leaf().certificate_id().unwrap();
 
+    world.clock.jump(2 * HOUR);
     let now = fleetcert_ambient::Clock::now(&world.clock);
     world.ca.set_renewal_window(id.clone(), now - HOUR, now - HOUR / 2);
     engine.look_at_renewal(&device.name).await.unwrap();
@@ -303,37 +304,55 @@ async fn csr_that_was_exchanged_in_the_store_is_not_sent() {
     world.end().await;
 }
 
-/// A certificate that was not ordered is delivered to nobody.
+/// A certificate that was not ordered is delivered to no device.
 #[tokio::test(start_paused = true)]
 async fn wrong_certificate_raises_an_alarm_and_is_not_delivered() {
+    let world = World::start_with(|options| options.life = 92 * DAY).await;
+    let events = EventLog::default();
+    let mut parts = world.parts(Arc::new(MemoryStore::new()));
+    parts.options.lifetime = Some(90 * DAY);
+    parts.events = Arc::new(events.clone());
+    let running = Running::start(parts);
+    let device = enrol(&running.engine).await;
+    device.request(&running.engine, &request_for(&device.name)).await.unwrap();
+    let failed = |status: &CertificateStatus| matches!(status, CertificateStatus::Failed { .. });
+    let status = device.wait(&running.engine, failed).await;
+    let CertificateStatus::Failed { problem, .. } = status else { unreachable!() };
+    assert_eq!(problem.code.as_deref(), Some("ca_returned_wrong_certificate"));
+    assert!(problem.detail.contains("is valid for"), "{}", problem.detail);
+    assert_eq!(events.count("WrongCertificate"), 1);
+    assert_eq!((events.count("Issued"), world.certificates(&device.name)), (0, 1));
+    // It is not ordered again.
+    pass(5 * MINUTE).await;
+    assert_eq!(world.orders(&device.name), 1);
+    running.end().await;
+    world.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn certificate_that_begins_ahead_of_our_clock_is_delivered_when_it_begins() {
     let clock = ShiftedClock::in_virtual_time();
     let ahead = clock.unshifted();
     ahead.jump(Duration::from_secs(600));
-    let lives_long = World::start_with(|options| options.life = 92 * DAY).await;
-    let begins_later = World::start_at(clock, ahead, |options| {
+    let world = World::start_at(clock, ahead, |options| {
         options.backdate = Duration::ZERO;
-    });
-    for (world, difference) in [(lives_long, "holds for"), (begins_later.await, "not valid yet")] {
-        let events = EventLog::default();
-        let mut parts = world.parts(Arc::new(MemoryStore::new()));
-        parts.options.lifetime = Some(90 * DAY);
-        parts.events = Arc::new(events.clone());
-        let running = Running::start(parts);
-        let device = enrol(&running.engine).await;
-        device.request(&running.engine, &request_for(&device.name)).await.unwrap();
-        let failed = |status: &CertificateStatus| matches!(status, CertificateStatus::Failed { .. });
-        let status = device.wait(&running.engine, failed).await;
-        let CertificateStatus::Failed { problem, .. } = status else { unreachable!() };
-        assert_eq!(problem.code.as_deref(), Some("ca_returned_wrong_certificate"));
-        assert!(problem.detail.contains(difference), "{}", problem.detail);
-        assert_eq!(events.count("WrongCertificate"), 1);
-        assert_eq!((events.count("Issued"), world.certificates(&device.name)), (0, 1));
-        // It is not ordered again.
-        pass(5 * MINUTE).await;
-        assert_eq!(world.orders(&device.name), 1);
-        running.end().await;
-        world.end().await;
-    }
+    })
+    .await;
+    let running = Running::start(world.parts(Arc::new(MemoryStore::new())));
+    let device = enrol(&running.engine).await;
+    device.request(&running.engine, &request_for(&device.name)).await.unwrap();
+    let failed = |status: &CertificateStatus| matches!(status, CertificateStatus::Failed { .. });
+    let status = device.wait(&running.engine, failed).await;
+    let CertificateStatus::Failed { problem, retry_at: Some(_), .. } = status else {
+        panic!("no time of the next attempt: {status:?}")
+    };
+    assert!(problem.detail.contains("not valid yet"), "{}", problem.detail);
+    pass(5 * MINUTE).await;
+    world.clock.jump(Duration::from_secs(601));
+    device.chain(&running.engine).await;
+    assert_eq!((world.orders(&device.name), world.certificates(&device.name)), (1, 1));
+    running.end().await;
+    world.end().await;
 }
 
 #[tokio::test(start_paused = true)]

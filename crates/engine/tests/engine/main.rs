@@ -20,4 +20,5 @@ mod setting;
 mod stopping_store;
 mod store_calls;
 mod sweeper;
+mod urgent_renewals;
 mod wildcards;

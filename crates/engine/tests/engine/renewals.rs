@@ -186,6 +186,7 @@ async fn renewal_leaves_the_margin_for_an_outage_unless_the_window_is_open() {
         let days = |days: u32| unix(chain.leaf().not_before() + DAY * days);
         assert!((days(earliest)..days(latest)).contains(&at), "{margin}: {at}");
         // A window that is open is used at once.
+        world.clock.jump(2 * HOUR);
         let now = world.clock.now();
         world.ca.set_renewal_window(id.clone(), now - HOUR, now + HOUR);
         poll(&world, &issued).await;

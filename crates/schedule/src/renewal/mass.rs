@@ -1,41 +1,40 @@
-//! The plan for certificates that must all be renewed at once.
+//! The plan for certificates that must be renewed at once.
 
 use std::time::{Duration, SystemTime};
 
-use crate::budget::{OrderKind, SAME_SET_WINDOW};
-
-/// A certificate that the CA wants to be renewed at once, or will revoke.
+/// A certificate that must be renewed at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Affected<K> {
-    /// What the caller knows it by.
+    /// Id by which the caller knows it.
     pub id: K,
-    /// When it stops being good: the end of its window where that lies ahead, the time of its revocation where that
-    /// is known, and else its expiry.
+    /// Time from which it is of no use: the end of its renewal window if that lies ahead, the time of its revocation if
+    /// that is known, otherwise its expiry.
     pub deadline: SystemTime,
-    /// When the CA last issued for the exact set of its names.
-    pub last_issued: SystemTime,
 }
 
 /// A place in a [`MassPlan`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Turn<K> {
-    /// What the caller knows it by.
+    /// Id by which the caller knows the certificate.
     pub id: K,
-    /// When its order should start.
+    /// Time at which its order should start.
     pub at: SystemTime,
     /// Whether that is after its deadline.
     pub late: bool,
-    /// What the order is for the CA, unless it comes inside a window that is open. Of a
-    /// [`SameSet`](OrderKind::SameSet) only the exact set and failures count; a [`New`](OrderKind::New) one takes
-    /// from the budgets of the account and of the domain, and may wait longer for these than this plan says.
-    pub kind: OrderKind,
 }
 
-/// In which order, and when, certificates are renewed that were told to be at once.
+/// Paces the renewals of certificates that must be renewed at once.
 ///
-/// A mass revocation may touch the whole fleet. The CA's limits do not stand in its way: less than 120 days after the
-/// last certificate for the same names an order counts for the exact set alone. So a pace of our own must keep the CA
-/// and the zone upright. First comes what stops being good first, then, of equals, what comes first in the list.
+/// A mass revocation may affect the whole fleet, and the CA's rate limits do not slow it down: for Let's Encrypt, an order
+/// less than 120 days after the last certificate for the same names counts for the exact set alone. A pace of our own
+/// protects the CA and the zone.
+///
+/// The affected certificates become known a few at a time, because each is polled on its own. [`place`](Self::place) takes
+/// those of one round of polls and appends them to the plan, the earliest deadline first. Four fifths of the pace go to
+/// them in this order. One fifth is kept for certificates whose deadline would pass before their turn: they overtake what
+/// earlier rounds have placed.
+///
+/// The plan is two times, whatever the size of the fleet: store it, and a restart, or another node, continues it.
 ///
 /// ```
 /// use fleetcert_schedule::{Affected, MassPlan};
@@ -43,74 +42,59 @@ pub struct Turn<K> {
 ///
 /// let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
 /// let day = Duration::from_secs(86_400);
-/// let affected = (0..90_000u32).map(|id| Affected { id, deadline: now + 5 * day, last_issued: now - 9 * day });
-/// let plan = MassPlan::new(affected, 3600, now);
-/// assert_eq!(plan.done_at(), Some(now + Duration::from_secs(89_999)));
-/// assert_eq!((plan.late(), plan.not_exempt()), (0, 0));
-/// assert_eq!(MassPlan::<u32>::pace_for(90_000, day), 3750);
+/// let affected = |id| Affected { id, deadline: now + 5 * day };
+/// let mut plan = MassPlan::EMPTY;
+/// let turns = plan.place((0..90_000u32).map(affected), 5000, now);
+/// // One certificate starts at once, and the last of 90,000 in less than a day.
+/// assert_eq!(turns[0].at, now);
+/// assert!(turns[89_999].at < now + day);
+/// // The next round is behind them, unless that would be too late.
+/// let next = plan.place([affected(90_000)], 5000, now);
+/// assert_eq!(next[0].at, plan.free_at - Duration::from_millis(900));
+/// let urgent = Affected { id: 90_001, deadline: now + day / 24 };
+/// assert_eq!(plan.place([urgent], 5000, now)[0].at, now);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MassPlan<K> {
-    turns: Vec<Turn<K>>,
-}
-
-impl<K> MassPlan<K> {
-    /// The plan that starts `orders_per_hour` orders in an hour, from `now` on and evenly; zero counts as one.
-    ///
-    /// At Let's Encrypt an order takes about seven requests, and one address may make 250 requests in a second.
-    pub fn new(
-        affected: impl IntoIterator<Item = Affected<K>>,
-        orders_per_hour: u32,
-        now: SystemTime,
-    ) -> Self {
-        let mut affected: Vec<_> = affected.into_iter().collect();
-        affected.sort_by_key(|certificate| certificate.deadline);
-        let turn = |(i, certificate): (usize, Affected<K>)| {
-            let at = now.checked_add(start_of(i, orders_per_hour)).unwrap_or(now);
-            let late = at >= certificate.deadline;
-            let done_at = at.checked_add(ORDER_TAKES).unwrap_or(at);
-            let kind = OrderKind::of(false, Some(certificate.last_issued), done_at);
-            Turn { id: certificate.id, at, late, kind }
-        };
-        Self { turns: affected.into_iter().enumerate().map(turn).collect() }
-    }
-
-    /// How many orders in an hour start `count` within `time`, the first at once; for a time that is given.
-    pub fn pace_for(count: usize, time: Duration) -> u32 {
-        let hours_of = (count as u128).saturating_mul(HOUR.as_nanos());
-        u32::try_from(hours_of.div_ceil(time.as_nanos().max(1))).unwrap_or(u32::MAX)
-    }
-
-    /// The turns, the earliest first.
-    pub fn turns(&self) -> &[Turn<K>] {
-        &self.turns
-    }
-
-    /// When the last order starts; `None` when there is none.
-    pub fn done_at(&self) -> Option<SystemTime> {
-        self.turns.last().map(|turn| turn.at)
-    }
-
-    /// How many come after their deadline at this pace.
-    pub fn late(&self) -> usize {
-        self.turns.iter().filter(|turn| turn.late).count()
-    }
-
-    /// How many take from the budgets of new certificates, because by their turn the same names were last issued 120
-    /// days before.
-    pub fn not_exempt(&self) -> usize {
-        self.turns.iter().filter(|turn| turn.kind == OrderKind::New).count()
-    }
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MassPlan {
+    /// Time of the next free place.
+    pub free_at: SystemTime,
+    /// Time of the next free place for a certificate that overtakes others.
+    pub overtaking_free_at: SystemTime,
 }
 
 const HOUR: Duration = Duration::from_secs(3600);
-/// The CA asks for the age of the last certificate again when it issues.
-const ORDER_TAKES: Duration = Duration::from_secs(3600);
-const _: () = assert!(ORDER_TAKES.as_secs() < SAME_SET_WINDOW.as_secs());
+/// Part of the pace that is kept for certificates that overtake others: one in this many.
+const OVERTAKING: u32 = 5;
 
-fn start_of(i: usize, orders_per_hour: u32) -> Duration {
-    let nanos = (i as u128).saturating_mul(HOUR.as_nanos()) / u128::from(orders_per_hour.max(1));
-    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+impl MassPlan {
+    /// A plan without certificates.
+    pub const EMPTY: Self =
+        Self { free_at: SystemTime::UNIX_EPOCH, overtaking_free_at: SystemTime::UNIX_EPOCH };
+
+    /// Places certificates, at most `orders_per_hour` in an hour, and returns their turns by deadline; with equal deadlines
+    /// they keep their order. Zero counts as one.
+    pub fn place<K>(
+        &mut self,
+        affected: impl IntoIterator<Item = Affected<K>>,
+        orders_per_hour: u32,
+        now: SystemTime,
+    ) -> Vec<Turn<K>> {
+        let mut affected: Vec<_> = affected.into_iter().collect();
+        affected.sort_by_key(|certificate| certificate.deadline);
+        let interval = HOUR / orders_per_hour.max(1);
+        let turn = |Affected { id, deadline }| {
+            let (next, overtaking) = (self.free_at.max(now), self.overtaking_free_at.max(now));
+            let at = if deadline <= next && overtaking < deadline {
+                self.overtaking_free_at = overtaking + interval * OVERTAKING;
+                overtaking
+            } else {
+                self.free_at = next + interval * OVERTAKING / (OVERTAKING - 1);
+                next
+            };
+            Turn { id, at, late: at >= deadline }
+        };
+        affected.into_iter().map(turn).collect()
+    }
 }
 
 #[cfg(test)]
@@ -124,54 +108,69 @@ mod tests {
         SystemTime::UNIX_EPOCH + DAY * 20_000
     }
 
-    #[test]
-    fn the_soonest_deadline_first_and_then_as_listed() {
-        let affected = [(1, 5), (2, 2), (3, 5), (4, 0)].map(|(id, days)| Affected {
-            id,
-            deadline: now() + DAY * days,
-            last_issued: now(),
-        });
-        let plan = MassPlan::new(affected, 1, now());
-        let order: Vec<_> = plan.turns().iter().map(|turn| (turn.id, turn.late)).collect();
-        assert_eq!(order, [(4, true), (2, false), (1, false), (3, false)]);
-        assert_eq!(plan.late(), 1);
-        assert_eq!(plan.done_at(), Some(now() + HOUR * 3));
+    fn due_in(hours: u32) -> Affected<u32> {
+        Affected { id: hours, deadline: now() + HOUR * hours }
+    }
+
+    fn ids(turns: &[Turn<u32>]) -> Vec<u32> {
+        turns.iter().map(|turn| turn.id).collect()
     }
 
     #[test]
-    fn what_was_issued_120_days_ago_is_not_exempt() {
-        let issued = |days| Affected { id: days, deadline: now() + DAY, last_issued: now() - DAY * days };
-        let plan = MassPlan::new([issued(119), issued(120), issued(121)], 100, now());
-        assert_eq!(plan.not_exempt(), 2);
-        // Exempt now, but no longer when its turn comes.
-        let plan = MassPlan::new((0..49).map(|_| issued(118)), 1, now());
-        assert_eq!(plan.not_exempt(), 2);
+    fn earliest_deadline_is_placed_first_and_equal_ones_keep_their_order() {
+        let affected = [(1, 500), (2, 200), (3, 500), (4, 0)]
+            .map(|(id, hours)| Affected { id, deadline: now() + HOUR * hours });
+        let mut plan = MassPlan::EMPTY;
+        let turns = plan.place(affected, 4, now());
+        assert_eq!(ids(&turns), [4, 2, 1, 3]);
+        let every_18_minutes = (0..4).map(|i| now() + HOUR * 5 / 16 * i).collect::<Vec<_>>();
+        assert_eq!(turns.iter().map(|turn| turn.at).collect::<Vec<_>>(), every_18_minutes);
+        assert_eq!(turns.iter().map(|turn| turn.late).collect::<Vec<_>>(), [true, false, false, false]);
     }
 
     #[test]
-    fn nothing_takes_no_time() {
-        let plan = MassPlan::<u8>::new([], 0, now());
-        assert_eq!((plan.done_at(), plan.late()), (None, 0));
-        assert_eq!(MassPlan::<u8>::pace_for(0, Duration::ZERO), 0);
-        assert_eq!(MassPlan::<u8>::pace_for(usize::MAX, Duration::ZERO), u32::MAX);
+    fn later_round_overtakes_only_where_it_would_be_late() {
+        let mut plan = MassPlan::EMPTY;
+        // Places for 125 hours.
+        let first = plan.place((0..100).map(|_| due_in(1000)), 1, now());
+        let turns = plan.place([due_in(200), due_in(8), due_in(1), due_in(120)], 1, now());
+        assert_eq!(ids(&turns), [1, 8, 120, 200]);
+        let at = |hours: u32| now() + HOUR * hours;
+        assert_eq!([turns[0].at, turns[1].at, turns[2].at], [at(0), at(5), at(10)]);
+        assert_eq!(turns[3].at, first[99].at + HOUR * 5 / 4);
+        assert!(turns.iter().all(|turn| !turn.late));
+        // Late in any case: it leaves the kept part to those that it helps.
+        let hopeless = plan.place([due_in(1)], 1, now());
+        assert!(hopeless[0].late && hopeless[0].at > turns[3].at);
+    }
+
+    #[test]
+    fn single_certificate_does_not_wait_and_a_finished_plan_counts_no_more() {
+        let mut plan = MassPlan::EMPTY;
+        plan.place([due_in(100)], 0, now());
+        let later = now() + DAY;
+        assert_eq!(plan.place([due_in(100)], 0, later)[0].at, later);
+        assert!(plan.place::<u32>([], 0, later).is_empty());
     }
 
     proptest! {
         #[test]
-        fn never_faster_than_the_pace(count in 1usize..500, pace in 0u32..10_000) {
-            let affected = (0..count).map(|id| Affected { id, deadline: now(), last_issued: now() });
-            let plan = MassPlan::new(affected, pace, now());
-            let starts: Vec<_> = plan.turns().iter().map(|turn| turn.at).collect();
+        fn plan_is_never_faster_than_its_pace(
+            rounds in prop::collection::vec(prop::collection::vec(0u32..100, 1..60), 1..8),
+            pace in 0u32..200,
+        ) {
+            let mut plan = MassPlan::EMPTY;
+            let mut starts = Vec::new();
+            for (minutes, round) in (0..).zip(rounds) {
+                let turns = plan.place(round.into_iter().map(due_in), pace, now() + HOUR / 60 * minutes);
+                starts.extend(turns.iter().map(|turn| turn.at));
+            }
+            starts.sort();
             for (i, first) in starts.iter().enumerate() {
                 let in_an_hour = starts[i..].iter().filter(|at| **at < *first + HOUR).count();
-                prop_assert!(in_an_hour <= pace.max(1) as usize);
+                // Each of the two parts rounds up.
+                prop_assert!(in_an_hour <= pace.max(1) as usize + 1);
             }
-        }
-
-        #[test]
-        fn the_pace_for_a_time_keeps_it(count in 1usize..100_000, hours in 1u32..1000) {
-            let pace = MassPlan::<u8>::pace_for(count, HOUR * hours);
-            prop_assert!(start_of(count - 1, pace) < HOUR * hours);
         }
     }
 }

@@ -30,6 +30,36 @@ impl Window {
     pub fn contains(&self, time: SystemTime) -> bool {
         self.start <= time && time < self.end
     }
+
+    /// Returns the window that counts for a certificate: this one, if it opens after the certificate was `issued`.
+    ///
+    /// A window that was open before the certificate existed is a fault of the CA: with it, each renewal would be due as
+    /// soon as it is issued. Such a window counts from a third of the certificate's life on. A CA that revokes the
+    /// certificate names a window that opens after its issuance, at the latest when it is polled again.
+    ///
+    /// ```
+    /// use fleetcert_schedule::Window;
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// let day = Duration::from_secs(86_400);
+    /// let issued = SystemTime::UNIX_EPOCH + 20_000 * day;
+    /// let stuck = Window::new(issued - 3 * day, issued - 2 * day).expect("a day");
+    /// let counts = stuck.for_certificate(issued, issued + 90 * day);
+    /// assert_eq!(counts.start(), issued + 30 * day);
+    /// let revoked = Window::new(issued + day, issued + 2 * day).expect("a day");
+    /// assert_eq!(revoked.for_certificate(issued, issued + 90 * day), revoked);
+    /// ```
+    #[must_use]
+    pub fn for_certificate(self, issued: SystemTime, not_after: SystemTime) -> Self {
+        if self.start > issued {
+            return self;
+        }
+        let life = not_after.duration_since(issued).unwrap_or_default();
+        let start = issued + life / 3;
+        // As wide as a window that is computed from the life.
+        let end = self.end.max(start + (life / 50).max(Duration::from_secs(1)));
+        Self { start, end }
+    }
 }
 
 /// The moment in the window that `random` picks, all being equally likely (RFC 9773 section 4.2).

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fleetcert_acme::{Account, AccountKey, Client, ClientOptions, TermsOfService, Transport};
-use fleetcert_ambient::{Ambient, Clock, SystemClock, SystemEntropy};
+use fleetcert_ambient::{Ambient, Clock, SystemEntropy};
 use fleetcert_dns::{DnsBackend, MemoryBackend, RecordType, Visibility};
 use fleetcert_dns_lookup::{AuthoritativeVisibility, LookOptions, Servers};
 use fleetcert_engine::{EngineOptions, EngineParts, NoEvents};
@@ -101,7 +101,8 @@ impl World {
         let (ca, service) = TestCa::in_process(options, zone(), Arc::new(backend.clone()), ambient).unwrap();
         let transport = Arc::new(InProcess(ca.clone()));
         let options = ClientOptions::default();
-        let client = Client::with_transport(ca.directory_url(), &options, transport, of_the_ca).unwrap();
+        let ambient = Ambient { clock: of_the_ca, entropy: Arc::new(SystemEntropy) };
+        let client = Client::with_transport(ca.directory_url(), &options, transport, ambient).unwrap();
         let (backend, visibility) = (Arc::new(backend.clone()), Arc::new(backend));
         Self::run(ca, service, client, clock, backend, visibility).await
     }
@@ -113,17 +114,18 @@ impl World {
             addresses: ["127.0.0.1".parse().unwrap()].into(),
         };
         let settings = ZoneSettings::new(zone(), [host]);
-        let (system, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
-        let server = NameServer::new([settings], Options::default(), system.clone()).unwrap();
+        let ambient = Ambient::system();
+        let server = NameServer::new([settings], Options::default(), ambient.clone()).unwrap();
         let listener = server.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_addr();
         let options = ca_options(address, |_| {});
-        let (ca, service) = TestCa::start(options, system.clone(), entropy.clone()).await.unwrap();
+        let (ca, service) =
+            TestCa::start(options, ambient.clock.clone(), ambient.entropy.clone()).await.unwrap();
         let roots_pem = Some(ca.listener_root_pem().into());
         let options = ClientOptions { roots_pem, ..ClientOptions::default() };
-        let client = Client::new(ca.directory_url(), &options, system.clone()).unwrap();
+        let client = Client::new(ca.directory_url(), &options, ambient.clone()).unwrap();
         let servers = Servers::given(vec![address]).unwrap();
-        let visibility = AuthoritativeVisibility::new(servers, LookOptions::default(), system, entropy);
+        let visibility = AuthoritativeVisibility::new(servers, LookOptions::default(), ambient);
         let clock = ShiftedClock::in_real_time();
         let backend = Arc::new(server);
         let mut world = Self::run(ca, service, client, clock, backend, Arc::new(visibility)).await;

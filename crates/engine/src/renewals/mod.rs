@@ -1,20 +1,29 @@
 //! Renewal times: the CA's windows, polled and stored.
 
+mod calendar;
+mod outage;
+mod urgent;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use fleetcert_acme::{AcmeErrorKind, Authority};
-use fleetcert_ambient::{Backoff, timeout};
-use fleetcert_names::HostName;
-use fleetcert_schedule::{Calendar, Margin, Window, renewal_time, smear_from, window_without_ari};
-use fleetcert_store::{Expect, Record, Transaction};
+use fleetcert_ambient::timeout;
+use fleetcert_names::{HostName, NameError};
+use fleetcert_schedule::{Margin, Turn, Window, smear_from, window_without_ari};
+use fleetcert_store::{Expect, Record, Transaction, Version};
 use fleetcert_x509::CertificateId;
-use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
+use calendar::RenewalCalendar;
+use outage::{CaState, Outage};
+use urgent::{UrgentRound, take_turns};
+
 use crate::context::ServiceContext;
+use crate::grant::sets_of;
+use crate::orders::Breakers;
 use crate::records::{self, CERTIFICATES, CertificateRecord};
 use crate::{EngineError, EngineErrorKind, EngineOptions, Event};
 
@@ -32,83 +41,35 @@ const CLAIM_LEASE: Duration = Duration::from_secs(300);
 const POLL_TIMEOUT: Duration = Duration::from_secs(120);
 /// Back-off after an answer that will not change soon (RFC 9773 section 4.3.3).
 const POLL_BACKOFF: Duration = Duration::from_secs(6 * 3600);
-/// Back-off of all polls while the CA does not answer. The renewal times are stored, so nothing is lost by waiting.
-const OUTAGE_BACKOFF: Backoff = Backoff::new(Duration::from_secs(60), Duration::from_secs(3600));
-
-/// What a poll says of the CA itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum CaState {
-    /// It answered.
-    Answers,
-    /// It was not reached, or cannot serve now, and wants to be left alone for this time if it says so.
-    Away(Option<Duration>),
-}
-
-/// The outage of the CA as the polls see it: one for all certificates, because the fault belongs to none of them.
-#[derive(Debug, Default)]
-struct Outage {
-    failures: u32,
-    until: Option<SystemTime>,
-}
-
-impl Outage {
-    fn record(&mut self, state: CaState, now: SystemTime, random: u64) {
-        match state {
-            CaState::Answers => *self = Self::default(),
-            // The polls that were in flight together are one failure.
-            CaState::Away(_) if self.lasts(now) => {}
-            CaState::Away(asked) => {
-                self.failures = self.failures.saturating_add(1);
-                let wait = OUTAGE_BACKOFF.jittered(self.failures, random).max(asked.unwrap_or_default());
-                self.until = now.checked_add(wait);
-            }
-        }
-    }
-
-    fn lasts(&self, now: SystemTime) -> bool {
-        self.until.is_some_and(|until| now < until)
-    }
-}
-
-/// The planned renewals, so that those of one day are not all due on one later day; `None` leaves each in its window.
+/// A certificate after its poll, which is not stored yet.
 #[derive(Debug)]
-pub(crate) struct RenewalCalendar(Option<Mutex<Calendar>>);
+struct PolledCertificate {
+    name: HostName,
+    key: String,
+    version: Version,
+    record: CertificateRecord,
+    /// Time of the next poll.
+    next: Option<SystemTime>,
+    window_before: Option<Window>,
+    planned_before: Option<SystemTime>,
+}
 
-impl RenewalCalendar {
-    pub(crate) fn new(unnoticed: Option<u32>) -> Self {
-        Self(unnoticed.map(|unnoticed| Mutex::new(Calendar::new(unnoticed))))
-    }
+/// The result of a poll.
+#[derive(Debug)]
+struct Polled {
+    /// State of the CA; `None` if it was not asked.
+    ca: Option<CaState>,
+    /// The certificate, if it must be renewed at once. It is stored when it has its turn.
+    urgent: Option<Box<PolledCertificate>>,
+}
 
-    fn with<R>(&self, f: impl FnOnce(&mut Calendar) -> R) -> Option<R> {
-        let calendar = self.0.as_ref()?;
-        Some(f(&mut calendar.lock()))
-    }
-
-    /// Plans a renewal, and returns its time. It takes the place of what was planned for the certificate before.
-    fn place(
-        &self,
-        instead_of: Option<SystemTime>,
-        window: Window,
-        earliest: SystemTime,
-        now: SystemTime,
-        random: u64,
-    ) -> SystemTime {
-        let placed = self.with(|calendar| {
-            instead_of.into_iter().for_each(|at| calendar.remove(at));
-            calendar.place(window, earliest, now, random)
-        });
-        placed.unwrap_or_else(|| renewal_time(window, random))
-    }
-
-    /// Replaces a planned renewal by another.
-    pub(crate) fn replace(&self, one: Option<SystemTime>, other: Option<SystemTime>) {
-        if one != other {
-            self.with(|calendar| {
-                one.into_iter().for_each(|at| calendar.remove(at));
-                other.into_iter().for_each(|at| calendar.add(at));
-            });
-        }
-    }
+/// What a window means for a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Noted {
+    /// Its renewal time is set.
+    Planned,
+    /// It must be renewed at once, and needs a turn.
+    Urgent,
 }
 
 /// The service that knows when certificates are due for renewal.
@@ -116,8 +77,9 @@ impl RenewalCalendar {
 pub(crate) struct Renewals {
     context: ServiceContext,
     authority: Arc<dyn Authority>,
+    breakers: Arc<Breakers>,
     margin: Margin,
-    unnoticed: Option<u32>,
+    urgent_per_hour: u32,
     calendar: RenewalCalendar,
     work: Notify,
 }
@@ -127,12 +89,14 @@ impl Renewals {
         context: ServiceContext,
         options: &EngineOptions,
         authority: Arc<dyn Authority>,
+        breakers: Arc<Breakers>,
     ) -> Self {
         Self {
             context,
             authority,
+            breakers,
             margin: options.margin.unwrap_or(Margin::NONE),
-            unnoticed: options.unnoticed_renewals,
+            urgent_per_hour: options.urgent_renewals_per_hour,
             calendar: RenewalCalendar::new(options.unnoticed_renewals),
             work: Notify::new(),
         }
@@ -145,11 +109,18 @@ impl Renewals {
         self.work.notify_one();
     }
 
-    /// Makes the certificate of a name due for a poll.
+    /// Makes the certificates of a name due for a poll.
     pub(crate) async fn poll_soon(&self, name: &HostName) -> Result<(), EngineError> {
+        for set in sets_of(name) {
+            self.poll_key_soon(&records::key_of(&set)).await?;
+        }
+        Ok(())
+    }
+
+    async fn poll_key_soon(&self, key: &str) -> Result<(), EngineError> {
         let store = &self.context.store;
         for _ in 0..MAX_ATTEMPTS {
-            let Some(found) = store.read(CERTIFICATES, name.as_str()).await? else { return Ok(()) };
+            let Some(found) = store.read(CERTIFICATES, key).await? else { return Ok(()) };
             let expect = Expect::Version(found.version);
             let write = Transaction::new().put(
                 CERTIFICATES,
@@ -182,9 +153,11 @@ impl Renewals {
         let mut polls = JoinSet::new();
         let mut waiting = VecDeque::new();
         let mut outage = Outage::default();
+        let mut urgent = UrgentRound::default();
         loop {
             let mut failed = None;
-            if outage.lasts(self.context.now()) {
+            let now = self.context.now();
+            if outage.lasts(now) || self.breakers.is_ca_stopped(now) {
                 // Their leases end, and they are claimed again.
                 waiting.clear();
             } else if waiting.is_empty() && polls.len() < MAX_POLLS {
@@ -199,6 +172,11 @@ impl Renewals {
                 let renewals = Arc::clone(self);
                 polls.spawn(async move { renewals.context.ok_or_report(renewals.poll(stored).await) });
             }
+            let polls_are_left = !waiting.is_empty() || !polls.is_empty();
+            let ended = urgent.take_ended(polls_are_left, self.context.now());
+            if !ended.is_empty() {
+                failed = failed.or(self.place_urgent(ended).await.err());
+            }
             let rest = async {
                 match &failed {
                     Some(error) => self.context.back_off(error).await,
@@ -207,8 +185,10 @@ impl Renewals {
             };
             tokio::select! {
                 Some(polled) = polls.join_next(), if failed.is_none() => {
-                    if let Ok(Some(Some(state))) = polled {
-                        outage.record(state, self.context.now(), self.context.random());
+                    if let Ok(Some(Polled { ca, urgent: at_once })) = polled {
+                        let now = self.context.now();
+                        ca.into_iter().for_each(|ca| outage.record(ca, now, self.context.random()));
+                        at_once.into_iter().for_each(|certificate| urgent.add(*certificate, now));
                     }
                 }
                 () = rest, if polls.len() < MAX_POLLS => {}
@@ -218,9 +198,10 @@ impl Renewals {
 
     /// Loads the planned renewals from the store: a restart must not move what is planned.
     async fn load_calendar(&self) -> Result<(), EngineError> {
-        let Some(unnoticed) = self.unnoticed else { return Ok(()) };
         // What an earlier run planned is in the store too.
-        self.calendar.with(|calendar| *calendar = Calendar::new(unnoticed));
+        if !self.calendar.clear() {
+            return Ok(());
+        }
         let mut after: Option<String> = None;
         loop {
             let page = self.context.store.page(CERTIFICATES, after.as_deref(), PAGE_SIZE).await?;
@@ -240,64 +221,95 @@ impl Renewals {
         Ok(self.context.store.claim(CERTIFICATES, now, now + CLAIM_LEASE, CLAIM_SIZE).await?)
     }
 
-    /// Polls the CA for the window of one certificate, and stores the answer. Returns what that says of the CA; `None`
-    /// when it was not asked.
-    async fn poll(&self, stored: Record) -> Result<Option<CaState>, EngineError> {
-        let name: HostName = stored
-            .key
-            .parse()
-            .map_err(|error: fleetcert_names::NameError| EngineError::new(EngineErrorKind::Corrupt, error))?;
+    /// Polls the CA for the window of one certificate, and stores the answer, unless the certificate must be renewed at
+    /// once.
+    async fn poll(&self, stored: Record) -> Result<Polled, EngineError> {
         let mut record: CertificateRecord = records::decode(&stored)?;
-        let (before, planned_before) = (record.window(), record.renew_at);
+        let corrupt = |error: NameError| EngineError::new(EngineErrorKind::Corrupt, error);
+        let name = match record.name() {
+            Some(name) => name.clone(),
+            None => stored.key.parse().map_err(corrupt)?,
+        };
+        let (window_before, planned_before) = (record.window(), record.renew_at);
         let now = self.context.now();
         // RFC 9773 section 4.3.3: expired certificates are not polled.
-        let (next, state) = match record.not_after <= now {
-            true => (None, None),
-            false => self.ask_ca(&name, &mut record).await,
+        let (next, window, ca) = match record.not_after <= now {
+            true => (None, None, None),
+            false => self.ask_ca(&name, &record).await,
         };
-        let expect = Expect::Version(stored.version);
-        let write = Transaction::new().put(CERTIFICATES, stored.key, expect, records::encode(&record), next);
+        let is_urgent = record.not_after > now && self.note_window(&mut record, window) == Noted::Urgent;
+        let certificate = PolledCertificate {
+            name,
+            key: stored.key,
+            version: stored.version,
+            record,
+            next,
+            window_before,
+            planned_before,
+        };
+        if is_urgent {
+            return Ok(Polled { ca, urgent: Some(Box::new(certificate)) });
+        }
+        self.store(certificate).await?;
+        Ok(Polled { ca, urgent: None })
+    }
+
+    /// Stores the renewal times of certificates that must be renewed at once.
+    async fn place_urgent(&self, round: Vec<PolledCertificate>) -> Result<(), EngineError> {
+        for Turn { id: mut certificate, at, .. } in
+            take_turns(&self.context, self.urgent_per_hour, round).await?
+        {
+            let record = &mut certificate.record;
+            let renew_at = record.renew_at.map_or(at, |planned| planned.min(at));
+            self.calendar.replace(record.renew_at, Some(renew_at));
+            record.renew_at = Some(renew_at);
+            record.is_urgent = true;
+            self.store(certificate).await?;
+        }
+        Ok(())
+    }
+
+    /// Stores what a poll has changed.
+    async fn store(&self, certificate: PolledCertificate) -> Result<(), EngineError> {
+        let PolledCertificate { name, key, version, record, next, window_before, planned_before } =
+            certificate;
+        let expect = Expect::Version(version);
+        let write = Transaction::new().put(CERTIFICATES, key, expect, records::encode(&record), next);
         if let Err(error) = self.context.store.commit(write).await {
             self.calendar.replace(record.renew_at, planned_before);
             // A newer certificate was stored meanwhile, or an operator wants another poll: that write counts.
-            return if error.is_conflict() { Ok(state) } else { Err(error.into()) };
+            return if error.is_conflict() { Ok(()) } else { Err(error.into()) };
         }
         // After the write, so that a listener finds the record as the event says.
         if let (Some(window), Some(renew_at)) = (record.window(), record.renew_at)
-            && before != Some(window)
+            && window_before != Some(window)
         {
             self.context.notify(&Event::RenewalWindow { name: &name, window, renew_at });
         }
-        Ok(state)
+        Ok(())
     }
 
-    /// Asks for the window and notes it in the record. Returns when to ask again, and how the CA is.
+    /// Polls the CA. Returns when to poll again, the window that the CA named, and how the CA is.
     async fn ask_ca(
         &self,
         name: &HostName,
-        record: &mut CertificateRecord,
-    ) -> (Option<SystemTime>, Option<CaState>) {
+        record: &CertificateRecord,
+    ) -> (Option<SystemTime>, Option<Window>, Option<CaState>) {
         let now = self.context.now();
         let id = record.certificate_id.as_deref().and_then(|id| id.parse::<CertificateId>().ok());
-        let Some(id) = id else {
-            self.note_window(record, None);
-            return (None, None);
-        };
+        let Some(id) = id else { return (None, None, None) };
         let asked = self.authority.renewal_info(&id);
         match timeout(&*self.context.ambient.clock, POLL_TIMEOUT, asked).await {
             Ok(Ok(info)) => {
-                self.note_window(record, Window::new(info.start, info.end));
-                (Some(now + info.poll_after), Some(CaState::Answers))
+                (Some(now + info.poll_after), Window::new(info.start, info.end), Some(CaState::Answers))
             }
             Err(_) => {
                 self.context
                     .notify(&Event::RenewalUnknown { name, why: "the CA did not answer within 120 s" });
-                self.note_window(record, None);
-                (Some(now + POLL_BACKOFF), Some(CaState::Away(None)))
+                (Some(now + POLL_BACKOFF), None, Some(CaState::Away(None)))
             }
             Ok(Err(error)) => {
                 self.context.notify(&Event::RenewalUnknown { name, why: &error.to_string() });
-                self.note_window(record, None);
                 let state = match error.kind() {
                     AcmeErrorKind::Unreachable | AcmeErrorKind::Unavailable | AcmeErrorKind::RateLimited => {
                         CaState::Away(error.fault().retry_after)
@@ -305,7 +317,7 @@ impl Renewals {
                     _ => CaState::Answers,
                 };
                 let wait = error.retry_after().unwrap_or(POLL_BACKOFF).max(Duration::from_secs(1));
-                (Some(now + wait), Some(state))
+                (Some(now + wait), None, Some(state))
             }
         }
     }
@@ -313,53 +325,27 @@ impl Renewals {
     /// Notes the window that the CA named. If it named none, or an impossible one (RFC 9773 section 4.2), the window
     /// before stays, and the first is computed from the lifetime. The renewal time is kept while the window is the
     /// same; it is before the window if the margin requires it.
-    fn note_window(&self, record: &mut CertificateRecord, named: Option<Window>) {
+    fn note_window(&self, record: &mut CertificateRecord, named: Option<Window>) -> Noted {
         let before = record.window();
         let computed = || window_without_ari(record.not_before, record.not_after);
-        let Some(window) = named.or(before).or_else(computed) else { return };
-        if before != Some(window) {
-            record.window = Some((window.start(), window.end()));
-            let now = self.context.now();
-            let window = self.margin.apply(window, record.not_before, record.not_after, now);
-            // Only the first window is spread. A change by the CA is deliberate.
-            let earliest =
-                if before.is_none() { smear_from(record.not_before, window) } else { window.start() };
-            let renew_at = self.calendar.place(record.renew_at, window, earliest, now, self.context.random());
-            record.renew_at = Some(renew_at);
+        let Some(window) = named.or(before).or_else(computed) else { return Noted::Planned };
+        if before == Some(window) {
+            return Noted::Planned;
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOON: SystemTime = SystemTime::UNIX_EPOCH;
-
-    fn at(seconds: u64) -> SystemTime {
-        NOON + Duration::from_secs(seconds)
-    }
-
-    #[test]
-    fn outage_backs_off_once_for_polls_in_flight_together_and_ends_with_an_answer() {
-        let mut outage = Outage::default();
-        for _ in 0..4 {
-            outage.record(CaState::Away(None), NOON, u64::MAX);
+        record.window = Some((window.start(), window.end()));
+        let now = self.context.now();
+        let Some(counts) = record.counting_window() else { return Noted::Planned };
+        if counts.start() <= now {
+            // It is due already, or has its turn: a CA may name a window that moves with the time.
+            let has_turn = record.renew_at.is_some_and(|at| record.is_urgent || at <= now);
+            return if has_turn { Noted::Planned } else { Noted::Urgent };
         }
-        assert_eq!((outage.failures, outage.until), (1, Some(at(60))));
-        assert!(outage.lasts(at(59)) && !outage.lasts(at(60)));
-        outage.record(CaState::Away(None), at(60), u64::MAX);
-        assert_eq!(outage.until, Some(at(60 + 120)));
-        outage.record(CaState::Answers, at(180), u64::MAX);
-        assert!(!outage.lasts(at(180)));
-    }
-
-    #[test]
-    fn outage_is_polled_once_an_hour_at_least_unless_the_ca_asks_for_more() {
-        let mut outage = Outage { failures: 50, until: None };
-        outage.record(CaState::Away(None), NOON, u64::MAX);
-        assert_eq!(outage.until, Some(at(3600)));
-        outage.record(CaState::Away(Some(Duration::from_secs(7200))), at(3600), 0);
-        assert_eq!(outage.until, Some(at(3600 + 7200)));
+        record.is_urgent = false;
+        let window = self.margin.apply(counts, record.not_before, record.not_after, now);
+        // Only the first window is spread. A change by the CA is deliberate.
+        let earliest = if before.is_none() { smear_from(record.not_before, window) } else { window.start() };
+        let renew_at = self.calendar.place(record.renew_at, window, earliest, now, self.context.random());
+        record.renew_at = Some(renew_at);
+        Noted::Planned
     }
 }
