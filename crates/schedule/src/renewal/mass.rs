@@ -120,7 +120,8 @@ mod tests {
     fn earliest_deadline_is_placed_first_and_equal_ones_keep_their_order() {
         let affected = [(1, 500), (2, 200), (3, 500), (4, 0)]
             .map(|(id, hours)| Affected { id, deadline: now() + HOUR * hours });
-        let turns = MassPlan::EMPTY.place(affected, 4, now());
+        let mut plan = MassPlan::EMPTY;
+        let turns = plan.place(affected, 4, now());
         assert_eq!(ids(&turns), [4, 2, 1, 3]);
         let every_18_minutes = (0..4).map(|i| now() + HOUR * 5 / 16 * i).collect::<Vec<_>>();
         assert_eq!(turns.iter().map(|turn| turn.at).collect::<Vec<_>>(), every_18_minutes);
