@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 /// Maximum number of public items: lower it whenever items go, and never raise it.
-const MOST: usize = 220;
+const MOST: usize = 219;
 
 /// Counts the lines of `crates/schedule/src` that begin an item with `pub`: functions and methods, structs, enums,
 /// traits, constants, statics, type aliases and modules. Fields, variants, re-exports and `pub(crate)` items do not

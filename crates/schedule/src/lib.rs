@@ -46,8 +46,8 @@
 //! | [`clock_guard`] | whether the clock can be trusted |
 //! | [`known_ca`] | which limits, rates and lifetimes a CA publishes |
 //!
-//! A renewal happens at a random moment of its [`Window`]. A [`Calendar`] spreads certificates that were issued on one day,
-//! a [`Margin`] leaves time for an outage, and a [`MassPlan`] paces the renewals after a mass revocation:
+//! A renewal happens at a random moment of its [`Window`]. A [`RenewalPlanner`] spreads the renewals of certificates that
+//! were issued on one day and leaves a [`Margin`] for an outage. A [`MassPlan`] paces the renewals after a mass revocation.
 //!
 //! ```
 //! use fleetcert_schedule::{Window, renewal_time};
@@ -76,6 +76,6 @@ mod retry;
 
 pub use moment::Moment;
 pub use queue::expected_completion;
-pub use renewal::{Affected, Calendar, Margin, MassPlan, Turn, Window};
-pub use renewal::{renewal_time, smear_from, window_without_ari};
+pub use renewal::{Affected, Margin, MassPlan, RenewalPlanner, Turn, Window, WindowChange};
+pub use renewal::{renewal_time, window_without_ari};
 pub use retry::retry_delay;

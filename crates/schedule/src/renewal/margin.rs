@@ -37,20 +37,8 @@ impl Margin {
 
     /// Returns the window, moved forward by the margin, of the same length. It is unchanged if the moved window would not
     /// be in the second half of the lifetime, or if the window has begun at `now`.
-    ///
-    /// ```
-    /// use fleetcert_schedule::{Margin, window_without_ari};
-    /// use std::time::{Duration, SystemTime};
-    ///
-    /// let day = Duration::from_secs(86_400);
-    /// let issued = SystemTime::UNIX_EPOCH + 20_000 * day;
-    /// let window = window_without_ari(issued, issued + 45 * day).expect("45 days");
-    /// let earlier = Margin::default().apply(window, issued, issued + 45 * day, issued);
-    /// // From day 30 to day 28, minus six hours to work through the backlog.
-    /// assert_eq!(earlier.end(), issued + 27 * day + 18 * day / 24);
-    /// ```
     #[must_use]
-    pub fn apply(
+    pub(crate) fn apply(
         &self,
         window: Window,
         not_before: SystemTime,
@@ -98,6 +86,11 @@ mod tests {
         assert_eq!([90, 64, 7, 30].map(moved), [None; 4]);
         let forward = moved(45).unwrap();
         assert!(forward > 2 * DAY && forward < 3 * DAY, "{forward:?}");
+        // From day 30 to day 28, minus six hours to work through the backlog.
+        let issued = SystemTime::UNIX_EPOCH + 20_000 * DAY;
+        let window = window_without_ari(issued, issued + 45 * DAY).unwrap();
+        let earlier = Margin::default().apply(window, issued, issued + 45 * DAY, issued);
+        assert_eq!(earlier.end(), issued + 27 * DAY + 18 * DAY / 24);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use fleetcert_schedule::order_queue::{
     pool_of,
 };
 use fleetcert_schedule::quota::{CSRS_PER_DEVICE, NameLimit, Quota};
-use fleetcert_schedule::{Calendar, Margin, Window, retry_delay, smear_from, window_without_ari};
+use fleetcert_schedule::{Margin, RenewalPlanner, Window, WindowChange, retry_delay, window_without_ari};
 
 use crate::limiter;
 
@@ -30,7 +30,7 @@ pub(super) struct Control<'a> {
     /// Orders that wait or are in flight, by device.
     orders: HashMap<u32, FleetOrder>,
     account: Account,
-    calendar: Calendar,
+    renewals: RenewalPlanner,
     ca: Breaker,
     zone: Breaker,
     /// Device whose order is in flight as a probe.
@@ -76,6 +76,7 @@ impl<'a> Control<'a> {
         };
         let cycle = scenario.profile.lifetime_at(scenario.start).as_secs() * 2 / 3 / 3600;
         let in_an_hour = u64::from(scenario.devices) / cycle.max(1);
+        let unnoticed = u32::try_from(in_an_hour + in_an_hour / 4).unwrap_or(u32::MAX);
         Self {
             scenario,
             queue: OrderQueue::new(&options),
@@ -83,7 +84,7 @@ impl<'a> Control<'a> {
             reserve: Reserve::default(),
             orders: HashMap::new(),
             account: Account::new(ACCOUNT).expect("visible ASCII"),
-            calendar: Calendar::new(u32::try_from(in_an_hour + in_an_hour / 4).unwrap_or(u32::MAX)),
+            renewals: RenewalPlanner::new(scenario.margin.unwrap_or(Margin::NONE), Some(unnoticed)),
             ca: Breaker::new(BreakerRule::default()),
             zone: Breaker::new(BreakerRule::default()),
             probe: None,
@@ -336,14 +337,14 @@ impl<'a> Control<'a> {
         let Some(window) = named.or_else(|| window_without_ari(validity.0, validity.1)) else {
             return (validity.1, None);
         };
-        let margin = self.scenario.margin.unwrap_or(Margin::NONE);
-        let wanted = margin.apply(window, validity.0, validity.1, now);
-        (self.calendar.place(wanted, smear_from(now, wanted), now, random), named)
+        let (not_before, not_after) = validity;
+        let change = WindowChange { window, is_first: true, not_before, not_after, planned: None };
+        (self.renewals.plan(&change, now, random), named)
     }
 
-    /// A planned renewal has begun, or is void.
+    /// Removes a planned renewal that has begun or is void.
     pub(super) fn unplan(&mut self, at: SystemTime) {
-        self.calendar.remove(at);
+        self.renewals.replace(Some(at), None);
     }
 
     fn note_issued(&mut self, device: u32, now: SystemTime) {

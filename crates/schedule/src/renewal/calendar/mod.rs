@@ -23,37 +23,16 @@ use super::window::{Window, fraction, renewal_time};
 /// their first renewal, and over a whole cycle by their second. After that no day has more than five quarters of the
 /// mean, and no renewal is early. The cost is at most half a cycle of each certificate, once.
 ///
-/// The calendar is a count of 96 KiB for any fleet. [Add](Self::add) the stored times after a restart. If each of several
-/// nodes has a calendar, each spreads its share evenly.
-///
-/// ```
-/// use fleetcert_schedule::{Calendar, smear_from, window_without_ari};
-/// use std::time::{Duration, SystemTime};
-///
-/// let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-/// let day = Duration::from_secs(86_400);
-/// let window = window_without_ari(now, now + 45 * day).expect("a life of 45 days");
-/// let mut calendar = Calendar::new(16);
-/// let random = |i: u64| i.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-/// let moments: Vec<_> =
-///     (0..10_000).map(|i| calendar.place(window, smear_from(now, window), now, random(i))).collect();
-/// // Some in their window, and some up to 15 days before; none after it.
-/// assert!(moments.iter().any(|at| window.contains(*at)));
-/// assert!(moments.iter().all(|at| now + 15 * day < *at && *at < window.end()));
-/// ```
+/// The calendar is a count of 96 KiB for any fleet.
 #[derive(Clone, Debug)]
-pub struct Calendar {
+pub(crate) struct Calendar {
     planned: Hours,
     unnoticed: u32,
 }
 
 impl Calendar {
     /// Returns an empty calendar. No renewal is moved out of an hour with fewer than `unnoticed` renewals.
-    ///
-    /// Choose a number that is no load for the control server and the CA, so that small fleets are not spread. With the
-    /// hourly number of the full fleet (125 for 90,000 devices with certificates of 45 days), a fleet that grows evenly
-    /// is not spread either.
-    pub fn new(unnoticed: u32) -> Self {
+    pub(crate) fn new(unnoticed: u32) -> Self {
         Self { planned: Hours::new(), unnoticed: unnoticed.max(1) }
     }
 
@@ -64,7 +43,7 @@ impl Calendar {
     /// `now`. The time that `random` picks in the window (RFC 9773 section 4.2) is used unless its hour is too full.
     ///
     /// Pass the start of the window as `earliest` to renew inside the window; a later time counts as that.
-    pub fn place(
+    pub(crate) fn place(
         &mut self,
         window: Window,
         earliest: SystemTime,
@@ -104,13 +83,18 @@ impl Calendar {
     }
 
     /// Adds a renewal that was planned before a restart.
-    pub fn add(&mut self, at: SystemTime) {
+    pub(crate) fn add(&mut self, at: SystemTime) {
         self.planned.add(hour_of(at));
     }
 
     /// Removes a renewal that was planned for `at`.
-    pub fn remove(&mut self, at: SystemTime) {
+    pub(crate) fn remove(&mut self, at: SystemTime) {
         self.planned.remove(hour_of(at));
+    }
+
+    /// Removes all renewals.
+    pub(crate) fn clear(&mut self) {
+        self.planned = Hours::new();
     }
 
     /// Returns the renewals of the hours up to `end`, and the number of these hours.
@@ -140,7 +124,7 @@ const NINE_EIGHTHS: u64 = 9;
 /// Two renewals with half a cycle of room each can spread one day over a whole cycle; with less room it takes more
 /// renewals. A certificate of less than ten days is renewed inside its window: for one of 160 hours, half the way would
 /// mean 4.2 certificates a week for the same names, and Let's Encrypt issues five.
-pub fn smear_from(issued: SystemTime, window: Window) -> SystemTime {
+pub(crate) fn smear_from(issued: SystemTime, window: Window) -> SystemTime {
     let cycle = window.end().duration_since(issued).unwrap_or_default();
     if cycle < SHORT_CYCLE { window.start() } else { window.start().min(issued + cycle / 2) }
 }
