@@ -224,7 +224,7 @@ impl Engine {
         self.services.certificates.status(grant).await
     }
 
-    /// Polls the CA for the renewal windows of a name's certificates as soon as a worker is free. For operators who heard
+    /// Polls the CA for the renewal windows of a name's certificates as soon as a worker is free. For operators who know
     /// of an incident.
     ///
     /// # Errors

@@ -189,7 +189,7 @@ mod tests {
 
     const THINGS: Collection = Collection::new("thing");
 
-    /// Counts calls and the records that they return, and refuses while it is told to.
+    /// Counts calls and the records that they return, and refuses on demand.
     #[derive(Debug, Default)]
     struct Counting {
         calls: AtomicUsize,

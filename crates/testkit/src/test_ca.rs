@@ -138,7 +138,7 @@ impl TestCa {
     ///     ca.directory_url(),
     ///     &Default::default(),
     ///     Arc::new(InProcess(ca.clone())),
-    ///     ambient.clock,
+    ///     ambient,
     /// )?;
     /// let key = AccountKey::generate()?;
     /// let account = client.register(key, TermsOfService::Agreed).await?;

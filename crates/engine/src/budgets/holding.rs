@@ -177,7 +177,7 @@ mod tests {
 
     /// The limits may be others when the reservation is made again: it is the same one all the same.
     #[test]
-    fn what_was_held_comes_back_from_the_facts() {
+    fn holding_is_rebuilt_from_the_stored_facts() {
         let mut with_override = Limits::lets_encrypt_production();
         let limit = Limit::new(9, 9, Duration::from_secs(9)).unwrap();
         let scope = Override::CertificatesPerDomainPerAccount(account(ACCOUNT));
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn an_order_that_the_ca_has_pays_no_second_time_for_being_placed() {
+    fn order_that_the_ca_has_pays_once_for_its_placement() {
         let kinds = [OrderKind::New, OrderKind::SameSet, OrderKind::AriWindow { same_set: true }];
         let all = [Limits::lets_encrypt_production(), Limits::unknown()];
         for (limits, kind) in all.iter().flat_map(|limits| kinds.map(|kind| (limits, kind))) {

@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn a_renewal_is_what_the_ca_takes_for_one() {
+    fn order_is_a_renewal_by_the_rules_of_the_ca() {
         let in_window = OrderKind::AriWindow { same_set: true };
         assert_eq!(kind(ACCOUNT, Some(ID), at(61)), in_window);
         assert_eq!(kind(ACCOUNT, None, at(61)), OrderKind::SameSet, "the CA refused `replaces`");

@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn each_row_has_a_key_of_its_own_that_fits() {
+    fn rows_have_distinct_keys_within_the_limit_of_the_store() {
         let one = StoreKeys::of_ca("https://ca.test/acct/1");
         assert_eq!(one.of("x y"), "https://ca.test x y");
         let long = "n".repeat(600);

@@ -11,10 +11,10 @@ use super::Holding;
 pub(crate) enum Settlement {
     /// The CA accepted the order: what that costs is spent, the rest stays held.
     Ordered,
-    /// Nothing was spent for sure.
+    /// Nothing was spent.
     Release,
-    /// newOrder was sent, or may have been, and its order is not to be had: what it costs to place one counts as
-    /// spent, the rest is free again.
+    /// newOrder was sent, or may have been, and its order is not available: the cost of placing one counts as spent,
+    /// the rest is released.
     Lost,
     /// It has come to its end.
     End(Outcome),
@@ -184,7 +184,7 @@ mod tests {
     const ORDERING: fn() -> State = || State::Ordering { order: order() };
 
     #[test]
-    fn nothing_is_sent_that_holds_nothing() {
+    fn new_order_is_not_sent_without_a_holding() {
         assert_eq!(decide(&WANTED(), &ORDERING(), None, None), Decision::Reserve { before: None });
         // Without `replaces` it is another order. What the CA did not refuse but failed at, it may have done.
         for (kind, before) in [
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn each_end_is_settled_once_and_as_the_ca_counts() {
+    fn order_is_settled_once_at_each_end_as_the_ca_counts() {
         let not_issued =
             |failed: &[HostName]| Settlement::End(Outcome::NotIssued { failed: failed.to_vec() });
         let done = Settlement::End(Outcome::Done);
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_validation_that_may_have_failed_counts() {
+    fn validation_that_may_have_failed_counts() {
         let answered = holding()
             .noting(&State::Publishing { placed: placed(), answered: false }, &State::Visible(placed()));
         let end = |holding: &Holding| {
@@ -266,12 +266,12 @@ mod tests {
         let validated = answered.clone().noting(&looked_at, &State::Finalizing(placed()));
         assert!(validated.validated && !answered.validated);
         assert_eq!(end(&validated), counts(&[]));
-        // Nothing was looked at anew: it says nothing of failures.
+        // No authorization was read again, so nothing is known of failures.
         assert!(!answered.noting(&State::Answered(placed()), &State::Finalizing(placed())).validated);
     }
 
     #[test]
-    fn what_waits_holds_no_more_than_it_must() {
+    fn waiting_order_holds_only_what_it_still_needs() {
         assert_eq!(on_pause(&ORDERING()), Some(Settlement::Lost));
         assert_eq!(on_pause(&State::Ordered(placed())), None, "the CA has it");
         let aside = |state: &State| on_setting_aside(state, &holding());

@@ -138,7 +138,7 @@ impl Attempt {
         }
     }
 
-    /// Ends the attempt before the CA has heard of it.
+    /// Ends the attempt before the first request to the CA.
     fn ended(&mut self) -> EndedAttempt<'_> {
         EndedAttempt {
             orders: &self.orders,

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_jump_stops_until_the_clock_went_on_evenly() {
+    fn jump_of_the_clock_stops_orders_until_it_runs_evenly() {
         for (jump, back) in [(DAY, false), (DAY, true), (MINUTE * 11, false)] {
             let watch = watch(10);
             let now = wait(&watch, start(), MINUTE * 5, Duration::ZERO);
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_passes_between_two_runs_is_no_jump() {
+    fn time_between_two_runs_is_no_jump() {
         let watch = watch(10);
         let mut now = start();
         for pause in [MINUTE * 60, DAY * 365] {
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn so_many_start_and_no_more_whatever_the_clock_says() {
+    fn starts_per_hour_are_bounded_whatever_the_clock_says() {
         let watch = watch(3);
         (0..3).for_each(|_| watch.started());
         let (stop, news) = watch.decide(start());

@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn random_labels_refuse_a_wish_and_differ() {
+    fn random_labels_differ_and_a_wished_label_is_refused() {
         let entropy = SeededEntropy::new(1);
         let web1 = "web1".parse().unwrap();
         assert!(RandomLabels.choose(Some(&web1), &entropy).is_err());

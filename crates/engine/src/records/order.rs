@@ -121,12 +121,12 @@ impl OrderRecord {
         !matches!(self.state, State::Wanted { .. } | State::Ordering { .. } | State::Failed { .. })
     }
 
-    /// The lane of the queue in which it waits.
+    /// Returns the lane of the queue in which it waits.
     pub(crate) fn lane(&self, now: SystemTime) -> Lane {
         lane_of(self.failures, self.previous.map(|previous| previous.predecessor()).as_ref(), now)
     }
 
-    /// What it is in the eyes of the CA, as far as its record tells.
+    /// Returns what it is by the rules of the CA, as far as its record shows.
     pub(crate) fn likely_kind(&self, now: SystemTime) -> OrderKind {
         let issued = self.previous.map(|previous| previous.not_before);
         OrderKind::at(None, issued, now)
@@ -172,14 +172,14 @@ impl OrderRecord {
         waits && matches!(self.state, State::Wanted { .. } | State::Failed { .. })
     }
 
-    /// Ends what it holds, or a part of it, and says what that means for the budgets.
+    /// Ends what it holds, or a part of it, and returns the change of the budgets.
     pub(crate) fn settle(&mut self, settlement: Settlement) -> Change {
         let Some(holding) = self.holding.take() else { return Change::default() };
         self.holding = holding.clone().after(&settlement);
         Change { settle: Some((holding, settlement)), ..Change::default() }
     }
 
-    /// Sets it up for another try: what ended in failure begins anew, what was suspended goes on.
+    /// Prepares the next attempt: a failed order starts again, a suspended one goes on.
     pub(crate) fn begin(&mut self) {
         self.failure = None;
         self.failure_code = None;

@@ -1,6 +1,5 @@
 //! Renewal times: the CA's windows, polled and stored.
 
-mod calendar;
 mod outage;
 mod urgent;
 
@@ -11,13 +10,13 @@ use std::time::{Duration, SystemTime};
 use fleetcert_acme::{AcmeErrorKind, Authority};
 use fleetcert_ambient::timeout;
 use fleetcert_names::{HostName, NameError};
-use fleetcert_schedule::{Margin, Turn, Window, smear_from, window_without_ari};
+use fleetcert_schedule::{Margin, RenewalPlanner, Turn, Window, WindowChange, window_without_ari};
 use fleetcert_store::{Expect, Record, Transaction, Version};
 use fleetcert_x509::CertificateId;
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use calendar::RenewalCalendar;
 use outage::{CaState, Outage};
 use urgent::{UrgentRound, take_turns};
 
@@ -78,9 +77,8 @@ pub(crate) struct Renewals {
     context: ServiceContext,
     authority: Arc<dyn Authority>,
     breakers: Arc<Breakers>,
-    margin: Margin,
     urgent_per_hour: u32,
-    calendar: RenewalCalendar,
+    planner: Mutex<RenewalPlanner>,
     work: Notify,
 }
 
@@ -95,9 +93,11 @@ impl Renewals {
             context,
             authority,
             breakers,
-            margin: options.margin.unwrap_or(Margin::NONE),
             urgent_per_hour: options.urgent_renewals_per_hour,
-            calendar: RenewalCalendar::new(options.unnoticed_renewals),
+            planner: Mutex::new(RenewalPlanner::new(
+                options.margin.unwrap_or(Margin::NONE),
+                options.unnoticed_renewals,
+            )),
             work: Notify::new(),
         }
     }
@@ -105,7 +105,7 @@ impl Renewals {
     /// Takes note of a new certificate, whose window is polled next. `planned_before` is the planned renewal of the one
     /// that it replaces.
     pub(crate) fn certificate_stored(&self, planned_before: Option<SystemTime>) {
-        self.calendar.replace(planned_before, None);
+        self.planner.lock().replace(planned_before, None);
         self.work.notify_one();
     }
 
@@ -148,7 +148,7 @@ impl Renewals {
     /// Polls the CA for the windows that are due, several at a time, so that a slow answer holds up no other. Never
     /// returns.
     pub(crate) async fn run(self: &Arc<Self>) {
-        while self.context.is_store_unavailable(self.load_calendar().await).await {}
+        while self.context.is_store_unavailable(self.load_planned().await).await {}
         // Dropped with this future, it ends the polls in flight.
         let mut polls = JoinSet::new();
         let mut waiting = VecDeque::new();
@@ -197,9 +197,9 @@ impl Renewals {
     }
 
     /// Loads the planned renewals from the store: a restart must not move what is planned.
-    async fn load_calendar(&self) -> Result<(), EngineError> {
+    async fn load_planned(&self) -> Result<(), EngineError> {
         // What an earlier run planned is in the store too.
-        if !self.calendar.clear() {
+        if !self.planner.lock().clear() {
             return Ok(());
         }
         let mut after: Option<String> = None;
@@ -207,7 +207,7 @@ impl Renewals {
             let page = self.context.store.page(CERTIFICATES, after.as_deref(), PAGE_SIZE).await?;
             for stored in &page {
                 let record: Option<CertificateRecord> = self.context.ok_or_report(records::decode(stored));
-                self.calendar.replace(None, record.and_then(|record| record.renew_at));
+                self.planner.lock().replace(None, record.and_then(|record| record.renew_at));
             }
             after = page.last().map(|last| last.key.clone());
             if page.len() < PAGE_SIZE {
@@ -261,7 +261,7 @@ impl Renewals {
         {
             let record = &mut certificate.record;
             let renew_at = record.renew_at.map_or(at, |planned| planned.min(at));
-            self.calendar.replace(record.renew_at, Some(renew_at));
+            self.planner.lock().replace(record.renew_at, Some(renew_at));
             record.renew_at = Some(renew_at);
             record.is_urgent = true;
             self.store(certificate).await?;
@@ -276,7 +276,7 @@ impl Renewals {
         let expect = Expect::Version(version);
         let write = Transaction::new().put(CERTIFICATES, key, expect, records::encode(&record), next);
         if let Err(error) = self.context.store.commit(write).await {
-            self.calendar.replace(record.renew_at, planned_before);
+            self.planner.lock().replace(record.renew_at, planned_before);
             // A newer certificate was stored meanwhile, or an operator wants another poll: that write counts.
             return if error.is_conflict() { Ok(()) } else { Err(error.into()) };
         }
@@ -341,10 +341,14 @@ impl Renewals {
             return if has_turn { Noted::Planned } else { Noted::Urgent };
         }
         record.is_urgent = false;
-        let window = self.margin.apply(counts, record.not_before, record.not_after, now);
-        // Only the first window is spread. A change by the CA is deliberate.
-        let earliest = if before.is_none() { smear_from(record.not_before, window) } else { window.start() };
-        let renew_at = self.calendar.place(record.renew_at, window, earliest, now, self.context.random());
+        let change = WindowChange {
+            window: counts,
+            is_first: before.is_none(),
+            not_before: record.not_before,
+            not_after: record.not_after,
+            planned: record.renew_at,
+        };
+        let renew_at = self.planner.lock().plan(&change, now, self.context.random());
         record.renew_at = Some(renew_at);
         Noted::Planned
     }
