@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::failure::{Failure, Step};
 use crate::flags::Flags;
-use crate::time::rfc3339;
+use crate::time::rfc3339_nanos;
 use crate::world::Tasks;
 
 /// A CA with an account at it.
@@ -128,13 +128,14 @@ impl Ca {
         Ok(Anchor { pem: top.to_pem().into_bytes(), is_root: false })
     }
 
-    /// Sets the renewal window of the chain's leaf around `now`, if the CA has the test interface for it.
+    /// Opens the renewal window of the chain's leaf at `now`, if the CA has the test interface for it. A window that was
+    /// open before the certificate was issued would not count.
     pub async fn open_window(&self, chain: &Chain, now: SystemTime) -> bool {
         let leaf = Chain::from_certificates(chain.certificates()[..1].to_vec());
         let Ok(leaf) = leaf else { return false };
         let window = json!({ "suggestedWindow": {
-            "start": rfc3339(now - Duration::from_secs(3600)),
-            "end": rfc3339(now + Duration::from_secs(3600)),
+            "start": rfc3339_nanos(now),
+            "end": rfc3339_nanos(now + Duration::from_secs(3600)),
         }});
         let body = json!({ "certificate": leaf.to_pem(), "ariResponse": window.to_string() });
         for url in &self.windows {
