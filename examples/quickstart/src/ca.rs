@@ -128,24 +128,33 @@ impl Ca {
         Ok(Anchor { pem: top.to_pem().into_bytes(), is_root: false })
     }
 
-    /// Opens the renewal window of the chain's leaf at `now`, if the CA has the test interface for it. A window that was
-    /// open before the certificate was issued would not count.
+    /// Opens the renewal window of the chain's leaf, if the CA has the test interface for it, and waits until it is open.
+    /// It opens after `now`, because a window that was open before the certificate was issued does not count.
     pub async fn open_window(&self, chain: &Chain, now: SystemTime) -> bool {
         let leaf = Chain::from_certificates(chain.certificates()[..1].to_vec());
         let Ok(leaf) = leaf else { return false };
+        // Pebble drops the fraction of the second.
+        let wait = if self.is_ours() { Duration::ZERO } else { until_next_second(now) };
+        let start = now + wait;
         let window = json!({ "suggestedWindow": {
-            "start": rfc3339_nanos(now),
-            "end": rfc3339_nanos(now + Duration::from_secs(3600)),
+            "start": rfc3339_nanos(start),
+            "end": rfc3339_nanos(start + Duration::from_secs(3600)),
         }});
         let body = json!({ "certificate": leaf.to_pem(), "ariResponse": window.to_string() });
         for url in &self.windows {
             let sent = self.http.post(url.clone()).json(&body).send().await;
             if sent.is_ok_and(|response| response.status().is_success()) {
+                tokio::time::sleep(wait).await;
                 return true;
             }
         }
         false
     }
+}
+
+fn until_next_second(time: SystemTime) -> Duration {
+    let since_1970 = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Duration::from_secs(1) - Duration::from_nanos(since_1970.subsec_nanos().into())
 }
 
 fn management_of(directory: &Url) -> Option<Url> {
