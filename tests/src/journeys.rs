@@ -15,6 +15,8 @@ use tempfile::TempDir;
 pub struct Place {
     pebble: Pebble,
     zone: Zone,
+    /// Whether the journey may set Pebble's renewal windows.
+    sets_windows: bool,
     folder: TempDir,
 }
 
@@ -27,7 +29,6 @@ enum Zone {
 
 /// A hundred certificates take Pebble and us well under a minute; a Pebble that hangs is not waited for longer.
 const LIMIT: Duration = Duration::from_secs(240);
-const DAY: Duration = Duration::from_secs(86_400);
 
 impl Place {
     /// The zone is on the name server of the journey itself.
@@ -36,16 +37,15 @@ impl Place {
     /// If a peer does not start.
     pub fn with_our_name_server() -> Result<Self, Fault> {
         let address = free_address()?;
-        Self::new(address, Zone::Ours(address), DAY)
+        Self::start(PebbleConfig::with_resolver(address), Zone::Ours(address))
     }
 
-    /// The same, with certificates whose renewal window opens in two months.
+    /// The same, with renewal windows that nobody can set: they open in two months.
     ///
     /// # Errors
     /// If a peer does not start.
-    pub fn with_our_name_server_and_long_certificates() -> Result<Self, Fault> {
-        let address = free_address()?;
-        Self::new(address, Zone::Ours(address), 90 * DAY)
+    pub fn with_our_name_server_and_closed_windows() -> Result<Self, Fault> {
+        Ok(Self { sets_windows: false, ..Self::with_our_name_server()? })
     }
 
     /// The zone is on BIND.
@@ -55,7 +55,7 @@ impl Place {
     #[cfg(feature = "bind")]
     pub fn with_bind() -> Result<Self, Fault> {
         let bind = Bind::start("fleet.test")?;
-        Self::new(bind.address(), Zone::Bind(bind), DAY)
+        Self::start(PebbleConfig::with_resolver(bind.address()), Zone::Bind(bind))
     }
 
     /// The zone is on BIND, and Pebble refuses no nonces: lego does not always come through when it does.
@@ -65,14 +65,9 @@ impl Place {
     #[cfg(feature = "bind")]
     pub fn for_comparison() -> Result<Self, Fault> {
         let bind = Bind::start("fleet.test")?;
-        let mut config = PebbleConfig::with_resolver(bind.address()).validity(DAY);
+        let mut config = PebbleConfig::with_resolver(bind.address());
         config.nonce_reject = 0;
         Self::start(config, Zone::Bind(bind))
-    }
-
-    fn new(resolver: SocketAddr, zone: Zone, validity: Duration) -> Result<Self, Fault> {
-        // Of a certificate that is good for a day, Pebble says at once that it should be renewed.
-        Self::start(PebbleConfig::with_resolver(resolver).validity(validity), zone)
     }
 
     fn start(mut config: PebbleConfig, zone: Zone) -> Result<Self, Fault> {
@@ -80,7 +75,7 @@ impl Place {
         config.authz_reuse = 0;
         let pebble = Pebble::start(&config)?;
         let folder = tempfile::tempdir().map_err(Fault::while_doing("a folder for the roots"))?;
-        Ok(Self { pebble, zone, folder })
+        Ok(Self { pebble, zone, sets_windows: true, folder })
     }
 
     /// The CA.
@@ -111,7 +106,10 @@ impl Place {
     /// # Errors
     /// If the program was not built, or the roots cannot be read.
     pub fn quickstart(&self) -> Result<Quickstart, Fault> {
-        let quickstart = Quickstart::built()?.directory(&self.directory()?);
+        let mut quickstart = Quickstart::built()?.directory(&self.directory()?);
+        if self.sets_windows {
+            quickstart = quickstart.arg("--management").arg(self.pebble.management_url());
+        }
         Ok(match &self.zone {
             Zone::Ours(address) => quickstart.arg("--nameserver-addr").arg(address.to_string()),
             #[cfg(feature = "bind")]

@@ -35,7 +35,7 @@ fn fifty_devices() -> Result<(), Fault> {
 
 #[test]
 fn a_window_that_is_not_open_is_said() -> Result<(), Fault> {
-    let journey = Place::with_our_name_server_and_long_certificates()?.journey(1)?;
+    let journey = Place::with_our_name_server_and_closed_windows()?.journey(1)?;
     assert_eq!((journey.summary.issued, journey.summary.failed), (1, 0));
     assert_eq!(journey.summary.leftover_challenge_records, 0);
     let told = journey.lines.join("\n");

@@ -59,7 +59,7 @@ impl Ca {
             (Some(directory), Some(root)) => {
                 let pem = std::fs::read(root)
                     .map_err(|error| Failure::new(Step::Start, format!("{}: {error}", root.display())))?;
-                Self::outside(directory, pem, ambient).await
+                Self::outside(directory, flags.management.clone(), pem, ambient).await
             }
             _ => Self::inside(zone_server, ambient, tasks).await,
         }
@@ -73,7 +73,7 @@ impl Ca {
         tasks.tracker.spawn(service.serve(tasks.shutdown.clone()));
         let root = ca.issuing_root_pem().as_bytes();
         let roots = Roots::from_pem(root).map_err(Failure::at(Step::Start))?;
-        let outside = Self::outside(ca.directory_url(), ca.listener_root_pem().into(), ambient).await?;
+        let outside = Self::outside(ca.directory_url(), None, ca.listener_root_pem().into(), ambient).await?;
         Ok(Self {
             roots: Some(roots),
             known_roots: root.to_vec(),
@@ -82,7 +82,12 @@ impl Ca {
         })
     }
 
-    async fn outside(directory: &str, root_pem: Vec<u8>, ambient: &Ambient) -> Result<Self, Failure> {
+    async fn outside(
+        directory: &str,
+        management: Option<Url>,
+        root_pem: Vec<u8>,
+        ambient: &Ambient,
+    ) -> Result<Self, Failure> {
         let options = ClientOptions { roots_pem: Some(root_pem.clone()), ..ClientOptions::default() };
         let client = Client::new(directory, &options, ambient.clone()).map_err(Failure::at(Step::Start))?;
         let key = AccountKey::generate().map_err(Failure::at(Step::Start))?;
@@ -92,7 +97,7 @@ impl Ca {
             .and_then(|builder| builder.timeout(Duration::from_secs(10)).build())
             .map_err(Failure::at(Step::Start))?;
         let base: Url = directory.parse().map_err(Failure::at(Step::Start))?;
-        let management = management_of(&base);
+        let management = management.or_else(|| management_of(&base));
         let windows = [Some(&base), management.as_ref()].into_iter().flatten();
         Ok(Self {
             account,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use fleetcert_names::{DomainName, Label};
+use reqwest::Url;
 
 /// From nothing to a page that a client trusts: one device, or many, get their names and certificates through
 /// real DNS and the real ACME protocol, on this machine alone.
@@ -22,6 +23,10 @@ pub struct Flags {
     /// The root that the HTTPS of that ACME server leads to, PEM
     #[arg(long, value_name = "FILE", requires = "directory")]
     pub ca_root: Option<PathBuf>,
+
+    /// The management interface of that ACME server, a Pebble; without it at port 15000 of the same host
+    #[arg(long, value_name = "URL", requires = "directory")]
+    pub management: Option<Url>,
 
     /// Where our name server listens; without it on a free port
     #[arg(long, value_name = "IP:PORT", conflicts_with = "rfc2136")]
